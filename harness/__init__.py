@@ -1,0 +1,55 @@
+"""Roentgate: acceptance tests for medical image classifiers. Suites and model files import from here only.
+
+Names are looked up on first use, so that importing the package (as pytest does, for the plugin) costs nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness import alignment as alignment
+    from harness import inference as inference
+    from harness import metrics as metrics
+    from harness.checks import Verdict as Verdict
+    from harness.checks import at_least as at_least
+    from harness.checks import at_most as at_most
+    from harness.checks import informs as informs
+    from harness.checks import skipped as skipped
+    from harness.dataset import Dataset as Dataset
+    from harness.dataset import Splits as Splits
+    from harness.estimate import Estimate as Estimate
+    from harness.model import Recipe as Recipe
+    from harness.model import Streams as Streams
+    from harness.model import Task as Task
+    from harness.policy import Table as Table
+    from harness.predictions import Predictions as Predictions
+
+_HOMES = {
+    "Dataset": "dataset",
+    "Estimate": "estimate",
+    "Predictions": "predictions",
+    "Recipe": "model",
+    "Splits": "dataset",
+    "Streams": "model",
+    "Table": "policy",
+    "Task": "model",
+    "Verdict": "checks",
+    "alignment": "alignment",
+    "at_least": "checks",
+    "at_most": "checks",
+    "inference": "inference",
+    "informs": "checks",
+    "metrics": "metrics",
+    "skipped": "checks",
+}
+
+__all__ = [  # noqa: PLE0604 - the names above, listed once
+    *_HOMES
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - PEP 562
+    if name not in _HOMES:
+        raise AttributeError(f"module 'harness' has no attribute '{name}'")
+    module = importlib.import_module(f"harness.{_HOMES[name]}")
+    return module if name == _HOMES[name] else getattr(module, name)

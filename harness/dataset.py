@@ -1,0 +1,239 @@
+"""Data sets: the ordered rows of train, validation and test; the one canonical order and class index."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import films
+from harness.card import Card
+from harness.errors import ArgumentError
+from harness.films import Interpolation
+from harness.folders import Listing, SplitName, Tree
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """The ordered rows of one split; pixels are read lazily, in batches.
+
+    Attributes:
+        name: ``train``, ``validation`` or ``test``.
+        ids: POSIX paths relative to the data root, ``test/Covid/0001.png``.
+        paths: The files.
+        labels: int64 (n,) indices into ``classes``.
+        classes: The sorted folder names of train.
+        root: The folder whose sub-folders are the classes; of a carved validation split, train's.
+        image_shape: (H, W, C) of the pixels; C is 1 (grey) or 3 (red, green, blue).
+        interpolation: How films are resized.
+        groups: The patient of each row, or None where unknown.
+        masks: The mask file of each row, or None.
+        cache: The folder that keeps the pixels decoded; None decodes them at each use.
+        ignored: Files of this split that are no films, as ids.
+    """
+
+    name: SplitName
+    ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    root: Path
+    image_shape: tuple[int, int, int]
+    interpolation: Interpolation = "nearest"
+    groups: tuple[str, ...] | None = None
+    masks: tuple[Path, ...] | None = None
+    cache: Path | None = None
+    ignored: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each class, in class order."""
+        numbers = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, numbers.tolist(), strict=True))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over ids, labels, file contents, image shape and interpolation; the same wherever the root lies.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        summary = hashlib.sha256(json.dumps([self.image_shape, self.interpolation]).encode())
+        for row, label, path in zip(self.ids, self.labels.tolist(), self.paths, strict=True):
+            summary.update(json.dumps([row, label, films.digest(path)]).encode())
+        return summary.hexdigest()
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the pixels of the given rows, in the order given.
+
+        Args:
+            rows: Row indices (k,); negative ones count from the end.
+
+        Returns:
+            float32 (k, H, W, C) in [0, 1].
+
+        Raises:
+            IndexError: There is no such row.
+            DataError: A film cannot be decoded; with a cache the first one of the split is named, else of these rows.
+        """
+        wanted: list[int] = np.arange(len(self))[np.asarray(rows, dtype=np.int64)].tolist()
+        if self._decoded is not None:
+            return self._decoded.take(wanted)
+        pixels = np.empty((len(wanted), *self.image_shape), np.float32)
+        paths = [self.paths[row] for row in wanted]
+        for target, film in zip(pixels, films.read_each(paths, self.image_shape, self.interpolation), strict=True):
+            target[:] = films.unit(film)
+        return pixels
+
+    def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the pixels of all rows in order, ``size`` rows at a time (the last batch may be shorter).
+
+        Yields:
+            float32 (k, H, W, C) in [0, 1], as ``take``.
+        """
+        for start in range(0, len(self), size):
+            yield self.take(range(start, min(start + size, len(self))))
+
+    @cached_property
+    def _decoded(self) -> films.Decoded | None:
+        if self.cache is None:
+            return None
+        return films.Decoded(
+            folder=self.cache,
+            key=hashlib.sha256((self.fingerprint + films.code_fingerprint()).encode()).hexdigest(),
+            paths=self.paths,
+            shape=self.image_shape,
+            interpolation=self.interpolation,
+            title=f"decoding {self.name}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """The three splits of one data set, with the same classes."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
+    name: str
+    root: Path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes and the fingerprints of the three splits.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        parts = [*self.classes, *(split.fingerprint for split in (self.train, self.validation, self.test))]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def read_classes(card: Card, *, root: Path | None = None) -> tuple[str, ...]:
+    """Return the class names: those of the card, else the sorted folder names of train; no film is touched.
+
+    Args:
+        card: The data card.
+        root: The data root, where it is not the card's own.
+
+    Raises:
+        ArgumentError: The card has neither classes nor a root, and none is given.
+        DataError: There is no train folder, or fewer than two classes.
+    """
+    return card.classes or _tree(card, root).classes
+
+
+def read_splits(
+    card: Card, *, image_shape: tuple[int, int, int], cache: Path | None, root: Path | None = None
+) -> Splits:
+    """List the rows of train, validation and test; decodes nothing.
+
+    The order is that of Keras' ``flow_from_directory``: class by class in sorted order; inside a class by sub-folder,
+    then by file name. Without ``validation/`` the first ``int(0.2 n)`` train rows of each class are validation rows.
+
+    Args:
+        card: The data card.
+        image_shape: (H, W, C) of the pixels; C is 1 or 3.
+        cache: The folder that keeps decoded pixels, or None.
+        root: The data root, where it is not the card's own: what the card's generator has written.
+
+    Raises:
+        ArgumentError: ``image_shape`` has another number of channels; the card has no root and none is given.
+        DataError: A split, class folder or mask is missing, a class is extra or empty, a link is broken, a row has no
+            group; the message says what to do.
+    """
+    if min(image_shape) < 1 or image_shape[2] not in (1, 3):
+        raise ArgumentError(f"image shape {image_shape}: must be (height, width, 1) or (height, width, 3)")
+    tree = _tree(card, root)
+    listings = tree.listings()
+
+    def split(name: SplitName) -> Dataset:
+        listing = listings[name]
+        ids = tuple(row for rows in listing.rows for row in rows)
+        return Dataset(
+            name=name,
+            ids=ids,
+            paths=tuple(tree.root / row for row in ids),
+            labels=_labels(listing),
+            classes=tree.classes,
+            root=listing.folder,
+            image_shape=image_shape,
+            interpolation=card.interpolation,
+            groups=None if card.group is None else _groups(tree, name, ids, card.group),
+            masks=None if card.masks is None else _masks(tree, name, ids, card.masks),
+            cache=cache,
+            ignored=listing.ignored,
+        )
+
+    return Splits(
+        train=split("train"),
+        validation=split("validation"),
+        test=split("test"),
+        classes=tree.classes,
+        name=card.name,
+        root=tree.root,
+    )
+
+
+def _tree(card: Card, root: Path | None) -> Tree:
+    found = root or card.root
+    if found is None:
+        origin = f" (get it from {card.source})" if card.source else ""
+        raise ArgumentError(f"data {card.name!r}: the card has no root; pass --data {card.name}=PATH{origin}")
+    return Tree(name=card.name, root=found, expected=card.classes)
+
+
+def _labels(listing: Listing) -> NDArray[np.int64]:
+    labels = np.repeat(np.arange(len(listing.rows), dtype=np.int64), [len(rows) for rows in listing.rows])
+    labels.setflags(write=False)
+    return labels
+
+
+def _groups(tree: Tree, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[str, ...]:
+    matches = [re.search(pattern, row) for row in ids]
+    for row, match in zip(ids, matches, strict=True):
+        if match is None or match[1] is None:
+            raise tree.refusal(f"group pattern {pattern!r} finds no patient in {row!r}; correct it in the card", split)
+    return tuple(match[1] for match in matches if match is not None)
+
+
+def _masks(tree: Tree, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[Path, ...]:
+    masks = [_mask(row, pattern) for row in ids]
+    for row, mask in zip(ids, masks, strict=True):
+        if not (tree.root / mask).is_file():
+            fault = f"mask {mask!r} of film {row!r} is missing"
+            raise tree.refusal(f"{fault}; restore it, or drop 'masks' from the card", split)
+    return tuple(tree.root / mask for mask in masks)
+
+
+def _mask(row: str, pattern: str) -> str:
+    values = {"{id}": row, "{stem}": str(Path(row).with_suffix(""))}
+    return re.sub("{id}|{stem}", lambda key: values[key[0]], pattern)

@@ -1,0 +1,294 @@
+"""A number with its interval and the rows it rests on: exact, score and variance-recovery intervals, all at 95 %."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from harness import limits
+from harness.errors import ArgumentError
+from harness.limits import TAIL
+
+BoolArray = NDArray[np.bool_]
+Direction = Literal["at_least", "at_most"]
+
+MOST_FURTHER_ROWS = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A value, its interval, and what it rests on.
+
+    Attributes:
+        value: The number; NaN where there is nothing to count.
+        low: Lower limit; where the value is undefined, the least it could be.
+        high: Upper limit; where the value is undefined, the most it could be.
+        n: Rows (or draws, or groups) behind the number.
+        method: How the interval was made.
+        hits: k of n where the number is a plain proportion of independent rows, else None.
+        detail: One line in words for the scorecard.
+        offenders: Ids of the rows that broke the claim.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+    hits: int | None = None
+    detail: str = ""
+    offenders: tuple[str, ...] = ()
+
+    @property
+    def defined(self) -> bool:
+        """Whether there was something to count."""
+        return not math.isnan(self.value)
+
+
+def undefined(n: int, *, low: float, high: float, method: str, detail: str = "") -> Estimate:
+    """Return an estimate without a value, whose interval [``low``, ``high``] is everything possible."""
+    return Estimate(value=math.nan, low=low, high=high, n=n, method=method, detail=detail)
+
+
+def proportion(  # noqa: PLR0913  the two words at the end travel with every proportion
+    hits: int,
+    n: int,
+    *,
+    confidence: float = 0.95,
+    low_confidence: float | None = None,
+    detail: str = "",
+    offenders: tuple[str, ...] = (),
+) -> Estimate:
+    """Share ``hits`` / ``n`` of independent rows, with the exact Clopper-Pearson interval.
+
+    Args:
+        hits: Rows that count, 0 to ``n``.
+        n: All rows.
+        confidence: Two-sided level of the interval.
+        low_confidence: Two-sided level of the lower limit alone, where a family of m is judged by its worst
+            (1 - 0.05 / m); None for ``confidence``.
+        detail: Words for the scorecard.
+        offenders: Ids of the rows that broke the claim.
+
+    Returns:
+        Value and interval in [0, 1]; with ``n`` = 0, NaN in [0, 1].
+
+    Raises:
+        ArgumentError: ``hits`` is not among 0..``n``, or a level is not between 0 and 1.
+
+    References:
+        Clopper and Pearson, Biometrika 26 (1934) 404-413.
+
+    Examples:
+        >>> estimate = proportion(16, 20)
+        >>> print(f"{estimate.value:.2f} [{estimate.low:.3f}, {estimate.high:.3f}]")
+        0.80 [0.563, 0.943]
+    """
+    _counted(hits, n)
+    if n == 0:
+        return undefined(0, low=0.0, high=1.0, method="Clopper-Pearson", detail=detail)
+    low, high = limits.clopper_pearson(hits, n, limits.tail(low_confidence or confidence), limits.tail(confidence))
+    return Estimate(
+        value=hits / n, low=low, high=high, n=n, method="Clopper-Pearson", hits=hits, detail=detail, offenders=offenders
+    )
+
+
+def census(hits: int, n: int, *, detail: str = "", offenders: tuple[str, ...] = ()) -> Estimate:
+    """Share ``hits`` / ``n`` where every row there is was looked at: no sampling, so both limits are the value.
+
+    Returns:
+        Value in [0, 1]; with ``n`` = 0, NaN in [0, 1].
+
+    Raises:
+        ArgumentError: ``hits`` is not among 0..``n``.
+    """
+    _counted(hits, n)
+    if n == 0:
+        return undefined(0, low=0.0, high=1.0, method="census", detail=detail)
+    share = hits / n
+    return Estimate(value=share, low=share, high=share, n=n, method="census", hits=hits, detail=detail, offenders=offenders)
+
+
+def grouped_proportion(
+    hits: BoolArray,
+    groups: Sequence[str],
+    *,
+    low_confidence: float | None = None,
+    detail: str = "",
+    offenders: tuple[str, ...] = (),
+) -> Estimate:
+    """Share of rows that are hits, where rows of one group (patient) resemble each other: Korn-Graubard interval.
+
+    The Clopper-Pearson interval at the effective number of rows: what the spread between groups leaves of n, reduced
+    for the few groups that spread was estimated from. Where all rows agree the spread says nothing, and each group
+    counts as one row.
+
+    Args:
+        hits: (n,) whether the row counts.
+        groups: (n,) the group of each row.
+        low_confidence: As in `proportion`.
+        detail: Words for the scorecard.
+        offenders: Ids of the rows that broke the claim.
+
+    Returns:
+        Value over rows, interval in [0, 1], n = number of groups; with one row a group, exactly `proportion`; without
+        rows, NaN in [0, 1].
+
+    Raises:
+        ArgumentError: ``hits`` and ``groups`` differ in length.
+
+    References:
+        Korn and Graubard, Survey Methodology 24 (1998) 193-201.
+    """
+    if len(hits) != len(groups):
+        raise ArgumentError(f"{len(hits)} rows but {len(groups)} groups; give each row its group")
+    n_groups, count = len(set(groups)), int(np.sum(hits))
+    if n_groups == len(hits):
+        return proportion(count, len(hits), low_confidence=low_confidence, detail=detail, offenders=offenders)
+    value = count / len(hits)
+    rows = limits.effective_rows(hits.astype(np.float64), groups)
+    low, high = limits.clopper_pearson(value * rows, rows, limits.tail(low_confidence or 0.95))
+    return Estimate(
+        value=value, low=low, high=high, n=n_groups, method="Korn-Graubard", detail=detail, offenders=offenders
+    )
+
+
+def mean(parts: Sequence[Estimate]) -> Estimate:
+    """Mean of independent estimates, its variance recovered from their own limits (MOVER).
+
+    Args:
+        parts: At least one estimate; recalls of the classes give balanced accuracy.
+
+    Returns:
+        The mean, n = sum of theirs; if a part is undefined, NaN between the least and the greatest limit of all parts.
+
+    Raises:
+        ArgumentError: No parts.
+
+    References:
+        Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
+    """
+    if not parts:
+        raise ArgumentError("the mean of no estimates is not a number; give at least one")
+    n, method = sum(part.n for part in parts), f"MOVER of {parts[0].method}"
+    if not all(part.defined for part in parts):
+        return undefined(n, low=min(part.low for part in parts), high=max(part.high for part in parts), method=method)
+    value = math.fsum(part.value for part in parts) / len(parts)
+    below = math.hypot(*(part.value - part.low for part in parts)) / len(parts)
+    above = math.hypot(*(part.high - part.value for part in parts)) / len(parts)
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method=method)
+
+
+def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
+    """Ratio of two estimates, its limits recovered from theirs (MOVER-R).
+
+    The limits are the ratios r at which the MOVER interval of numerator - r * denominator just reaches 0. The two are
+    taken as independent; where both rest on the same rows and rise together, the interval is wider than it need be.
+
+    Args:
+        numerator: Of either sign.
+        denominator: Must be positive throughout its interval.
+
+    Returns:
+        The ratio, n = the smaller of theirs; where either is undefined or the denominator's interval reaches 0, NaN
+        between minus and plus infinity.
+
+    References:
+        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359 (MOVER-R).
+    """
+    n = min(numerator.n, denominator.n)
+    if not (numerator.defined and denominator.defined and denominator.low > 0):
+        return undefined(n, low=-math.inf, high=math.inf, method="MOVER-R")
+    below = (denominator.low, denominator.value, denominator.high)
+    low = -limits.ratio_high(-numerator.value, -numerator.low, below)
+    high = limits.ratio_high(numerator.value, numerator.high, below)
+    return Estimate(value=numerator.value / denominator.value, low=low, high=high, n=n, method="MOVER-R")
+
+
+def paired_difference(gained: int, lost: int, n: int) -> Estimate:
+    """Difference of two shares of the same rows, (gained - lost) / n, with Tango's score interval.
+
+    Args:
+        gained: Rows that count only the first time.
+        lost: Rows that count only the second time.
+        n: All rows, those that count both times or neither included.
+
+    Returns:
+        Value and interval in [-1, 1]; with ``n`` = 0, NaN in [-1, 1].
+
+    Raises:
+        ArgumentError: ``gained`` + ``lost`` is not among 0..``n``, or either is negative.
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908.
+
+    Examples:
+        >>> estimate = paired_difference(6, 16, 161)
+        >>> print(f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]")
+        -0.0621 [-0.1240, -0.0054]
+    """
+    _discordant(gained, lost, n)
+    if n == 0:
+        return undefined(0, low=-1.0, high=1.0, method="Tango")
+    low, high = limits.tango(gained, lost, n)
+    return Estimate(value=(gained - lost) / n, low=low, high=high, n=n, method="Tango")
+
+
+def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str]) -> Estimate:
+    """`paired_difference` over groups: Tango's interval at the effective number of rows, as in `grouped_proportion`.
+
+    Args:
+        gained: (n,) whether the row counts only the first time.
+        lost: (n,) whether the row counts only the second time.
+        groups: (n,) the group of each row.
+
+    Returns:
+        Value over rows, interval in [-1, 1], n = number of groups; with one row a group, exactly `paired_difference`;
+        without rows, NaN in [-1, 1].
+    """
+    n_groups, ups, downs = len(set(groups)), int(np.sum(gained)), int(np.sum(lost))
+    if n_groups == len(groups):
+        return paired_difference(ups, downs, len(groups))
+    value = (ups - downs) / len(groups)
+    rows = limits.effective_rows(gained.astype(np.float64) - lost, groups)
+    low, high = limits.tango(ups * rows / len(groups), downs * rows / len(groups), rows)
+    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size")
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """Exact two-sided p-value that rows gained and lost are equally likely; 1.0 where none is either.
+
+    References:
+        McNemar, Psychometrika 12 (1947) 153-157; the exact form is the sign test on the discordant pairs.
+    """
+    _discordant(gained, lost, gained + lost)
+    return min(1.0, 2 * float(limits.reaching(max(gained, lost), gained + lost, 0.5)))
+
+
+def permutation_p(exceeding: int, draws: int) -> Estimate:
+    """P-value of a permutation test, with the uncertainty that the number of draws leaves.
+
+    Args:
+        exceeding: Draws at least as extreme as what was observed.
+        draws: All random draws.
+
+    Returns:
+        (exceeding + 1) / (draws + 1), which is never 0, and the Clopper-Pearson interval of exceeding / draws, n =
+        draws; without draws, NaN in [0, 1].
+
+    Raises:
+        ArgumentError: ``exceeding`` is not among 0..``draws``.
+
+    References:
+        Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9 (2010) 39.
+    """
+    _counted(exceeding, draws)
+    method = f"permutation test, {draws} draws"
+    if draws == 0:
+        return undefined(0, low=0.0, high=1.0, method=method)
+    low, high = limits.clopper_pearson(exceeding, draws)
+    return Estimate(value=(exceeding + 1) / (draws + 1), low=low, high=high, n=draws, method=method)

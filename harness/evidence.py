@@ -1,0 +1,308 @@
+"""What a model did on rows: computed on first use, in one pass over the films, stored, and never computed twice."""
+
+import dataclasses
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from harness import alignment, perturbations
+from harness.alignment import Matcher, Pass, StreamRecord
+from harness.candidate import Candidate
+from harness.dataset import Dataset
+from harness.errors import ModelError
+from harness.inference import BATCHINGS, InferenceRecord
+from harness.model import Images, Probabilities
+from harness.perturbations import FILLS, Interior, KeepRing, Perturbation, Ring
+from harness.policy import BorderBounds
+from harness.predictions import Predictions
+from harness.store import Arrays, code_digest, digest, pack, unpack
+from harness.training import weights_key
+
+EVIDENCE_CODE = (
+    "alignment", "candidate", "dataset", "evidence", "films", "inference", "keras_model", "layers", "perturbations",
+)  # fmt: skip
+EVALUATION_SPLITS = ("validation", "test")
+INTERIOR_FILL = "mean"
+
+_RELOAD_TIMEOUT_S = 600
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class BorderRecord:
+    """Answers on the test films whole, and with ring or interior hidden or exchanged.
+
+    Args:
+        clean: Answers on whole films.
+        masked: With the ring hidden, by (width, fill).
+        only: With everything but the ring hidden, by (width, fill).
+        interior: With as much hidden in the middle as the ring of this width has.
+        other: With the ring of a film of another class, by width.
+        same: With the ring of another film of the same class, by width.
+        donor_labels: int64 (n,) class of each row's other-class donor.
+    """
+
+    clean: Predictions
+    masked: Mapping[tuple[float, str], Predictions]
+    only: Mapping[tuple[float, str], Predictions]
+    interior: Mapping[float, Predictions]
+    other: Mapping[float, Predictions]
+    same: Mapping[float, Predictions]
+    donor_labels: NDArray[np.int64]
+
+
+class Evidence:
+    """All evidence on one candidate. Attributes are computed on first use; every one is kept in the store.
+
+    Args:
+        candidate: The model, made ready.
+    """
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self._store = candidate.store
+        self._base = digest(
+            candidate.fingerprint, candidate.splits.fingerprint, code_digest(*EVIDENCE_CODE), candidate.recipe.batch_size
+        )
+
+    @cached_property
+    def test(self) -> Predictions:
+        """Answers on the canonical test rows."""
+        return self._predictions(self.candidate.splits.test)
+
+    @cached_property
+    def validation(self) -> Predictions:
+        """Answers on the canonical validation rows."""
+        return self._predictions(self.candidate.splits.validation)
+
+    def stream(self, split: str) -> StreamRecord:
+        """Return what the evaluation stream of ``split`` delivered, pass by pass."""
+        data = self._split(split)
+        kept = self._keep(f"stream-{split}", lambda: _observe(self, data))
+        return _stream_record(self, data, kept)
+
+    @cached_property
+    def inference(self) -> InferenceRecord:
+        """Answers on the probe rows again and again, in other batches, and after reloading."""
+        rows = self.candidate.probe_rows()
+        kept = self._keep("inference", lambda: _probe(self, rows))
+        words = unpack(kept["words"])
+        return InferenceRecord(
+            ids=tuple(self.candidate.splits.test.ids[row] for row in rows),
+            repeats=kept["repeats"],
+            batchings={name: kept[f"batching {name}"] for name in BATCHINGS},
+            reloaded=kept["reloaded"] if "reloaded" in kept else None,
+            reload_error=words["reload_error"],
+            layers=None if words["layers"] is None else tuple(words["layers"]),
+            displacement=words["displacement"],
+        )
+
+    @cached_property
+    def architecture(self) -> list[dict[str, Any]]:
+        """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
+        if not self.candidate.has_layers:
+            return []
+
+        def compute() -> Arrays:
+            from harness import keras_model  # noqa: PLC0415
+
+            return {"layers": pack(keras_model.architecture(self.candidate.network))}
+
+        layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
+        return layers
+
+    def border(self, bounds: BorderBounds) -> BorderRecord:
+        """Return the answers under every mask and transplant that the policy names."""
+        test = self.candidate.splits.test
+        rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
+        only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
+        other, same = perturbations.donors(test.labels, self.candidate.task.classes, seed=self.candidate.task.seed)
+        masks: list[Perturbation] = [Ring(width, fill) for width in rings for fill in bounds.fills]
+        masks += [KeepRing(width, fill) for width in only for fill in bounds.fills]
+        masks += [Interior(width, INTERIOR_FILL) for width in rings]
+        self._battery(test, masks, {"other": other, "same": same}, rings)
+        return BorderRecord(
+            clean=self.test,
+            masked={(width, fill): self._masked(Ring(width, fill).name) for width in rings for fill in bounds.fills},
+            only={(width, fill): self._masked(KeepRing(width, fill).name) for width in only for fill in bounds.fills},
+            interior={width: self._masked(Interior(width, INTERIOR_FILL).name) for width in rings},
+            other={width: self._masked(_transplant_name(width, "other")) for width in rings},
+            same={width: self._masked(_transplant_name(width, "same")) for width in rings},
+            donor_labels=np.where(other >= 0, test.labels[other], -1),
+        )
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Warnings about the model by name, for the scorecard."""
+        notes = []
+        majority = max(np.bincount(self.validation.labels)) / max(len(self.validation), 1)
+        right = float((self.validation.answers == self.validation.labels).mean()) if len(self.validation) else 1.0
+        if self.candidate.history is not None and right <= majority:
+            notes.append(
+                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, and the "
+                f"commonest class alone is {majority:.0%} of them (dead units or a learning rate too high are the usual causes)"
+            )
+        if self.candidate.facts.undeclared:
+            names = ", ".join(self.candidate.facts.undeclared[:5])
+            notes.append(f"not cached: the model file reads what it does not declare ({names}); add it to FILES")
+        return notes
+
+    def _split(self, name: str) -> Dataset:
+        data: Dataset = getattr(self.candidate.splits, name)
+        return data
+
+    def _key(self, name: str) -> str:
+        return digest(self._base, name)
+
+    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+        def timed() -> Mapping[str, NDArray[Any]]:
+            started = time.perf_counter()
+            result = compute()
+            self.candidate.seconds[name] = time.perf_counter() - started
+            return result
+
+        return self._store.arrays(self._key(name), timed)
+
+    def _predictions(self, data: Dataset) -> Predictions:
+        kept = self._keep(f"clean-{data.name}", lambda: {"probabilities": self._predict_all(data)})
+        return self._answers(data, kept["probabilities"])
+
+    def _answers(self, data: Dataset, probabilities: Probabilities) -> Predictions:
+        return Predictions(
+            ids=data.ids,
+            classes=self.candidate.task.classes,
+            labels=data.labels,
+            probabilities=probabilities,
+            groups=data.groups,
+        )
+
+    def _predict_all(self, data: Dataset) -> Probabilities:
+        bar = _bar(len(data), f"predicting {data.name}")
+        parts = []
+        for images in data.batches(_BATCH):
+            parts.append(self.candidate.predict(images))
+            bar.update(len(images))
+        bar.close()
+        return np.concatenate(parts)
+
+    def _masked(self, name: str) -> Predictions:
+        test = self.candidate.splits.test
+        found = self._store.find_arrays(self._key(name))
+        if found is None:
+            raise ModelError(f"evidence '{name}' disappeared from the store {self._store.root}; run again")
+        return self._answers(test, found["probabilities"])
+
+    def _battery(
+        self,
+        data: Dataset,
+        masks: Sequence[Perturbation],
+        donors: Mapping[str, NDArray[np.int64]],
+        widths: Sequence[float],
+    ) -> None:
+        """Predict on every perturbation that is not stored yet, in one pass over the films."""
+        with self._store.lock("evidence", self._key("battery")):
+            missing = [mask for mask in masks if self._store.find_arrays(self._key(mask.name)) is None]
+            exchanges = [
+                (width, kind)
+                for width in widths
+                for kind in donors
+                if self._store.find_arrays(self._key(_transplant_name(width, kind))) is None
+            ]
+            if not missing and not exchanges:
+                return
+            started = time.perf_counter()
+            parts: dict[str, list[Probabilities]] = {}
+            bar = _bar(len(data) * (len(missing) + len(exchanges)), f"border battery, {self.candidate.name}")
+            for start in range(0, len(data), _BATCH):
+                rows = np.arange(start, min(start + _BATCH, len(data)))
+                images = data.take(rows)
+                for name, changed in self._changed(data, images, rows, missing, donors, exchanges):
+                    parts.setdefault(name, []).append(self.candidate.predict(changed))
+                    bar.update(len(rows))
+            bar.close()
+            for name, pieces in parts.items():
+                self._store.put_arrays(self._key(name), {"probabilities": np.concatenate(pieces)})
+            self.candidate.seconds["border battery"] = time.perf_counter() - started
+
+    @staticmethod
+    def _changed(
+        data: Dataset,
+        images: Images,
+        rows: NDArray[np.int64],
+        masks: Sequence[Perturbation],
+        donors: Mapping[str, NDArray[np.int64]],
+        exchanges: Sequence[tuple[float, str]],
+    ) -> Iterator[tuple[str, Images]]:
+        yield from perturbations.battery(images, masks)
+        for kind, partners in donors.items():
+            widths = [width for width, wanted in exchanges if wanted == kind]
+            if widths:
+                given = np.where(partners[rows] >= 0, partners[rows], rows)
+                rings = data.take(given)
+                for width in widths:
+                    yield _transplant_name(width, kind), perturbations.transplant(images, rings, width)
+
+
+def _transplant_name(width: float, kind: str) -> str:
+    return f"transplant-{width:g}-{kind}"
+
+
+def _bar(total: int, title: str) -> "tqdm[Any]":
+    return tqdm(total=total, desc=title, unit="film", leave=False, mininterval=0.5, delay=1.0)
+
+
+def _observe(evidence: Evidence, data: Dataset) -> Arrays:
+    """Watch the evaluation stream as Keras will see it: twice unlabelled, once labelled, and predict through it."""
+    candidate = evidence.candidate
+    stream = getattr(candidate.streams, data.name)
+    matcher = Matcher(
+        _thumbnails(candidate, data),
+        {name: _thumbnails(candidate, evidence._split(name)) for name in ("train", *EVALUATION_SPLITS) if name != data.name},  # noqa: SLF001
+    )
+    arrays: Arrays = {}
+    for index in range(3):
+        labelled = index == 2
+        watch = _Watch(candidate, data, matcher, labelled=labelled)
+        watch.run(stream)
+        for field in dataclasses.fields(Pass):
+            arrays[f"pass{index} {field.name}"] = np.asarray(getattr(watch.observer.finish(), field.name))
+        if labelled:
+            arrays |= watch.arrays()
+    arrays["stream probabilities"] = _stream_probabilities(candidate, stream, len(data))
+    return arrays
+
+
+def _thumbnails(candidate: Candidate, data: Dataset) -> NDArray[np.float32]:
+    parts = [alignment.thumbnails(candidate.prepared(images)) for images in data.batches(64)]
+    return np.concatenate(parts)
+
+
+def _stream_probabilities(candidate: Candidate, stream: object, rows: int) -> Probabilities:
+    outputs: list[Probabilities] = []
+    if candidate.has_layers:
+        from harness import keras_model  # noqa: PLC0415
+
+        return candidate.answer(lambda _: keras_model.predict_stream(candidate.network, stream, rows), np.zeros(0))
+    for images, _ in _limited(stream, rows):
+        outputs.append(candidate.answer(candidate.model.predict, images))
+    return np.concatenate(outputs)
+
+
+def _limited(stream: Any, rows: int) -> Iterator[tuple[Images, NDArray[Any]]]:  # noqa: ANN401 - any iterable of pairs
+    """Yield (images, labels) from a plain stream until it ends, or one batch past ``rows``."""
+    seen = 0
+    for images, labels in stream:
+        yield np.asarray(images), np.asarray(labels)
+        seen += len(images)
+        if seen > rows:
+            return

@@ -1,0 +1,385 @@
+"""The one door to Keras: load and wrap networks, stream films to them, train them, and look at what a stream delivers."""
+
+import json
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+import keras  # noqa: E402 - after the log level is set
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from harness.dataset import Dataset, Splits  # noqa: E402
+from harness.errors import ModelError  # noqa: E402
+from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns  # noqa: E402
+from harness.store import atomic, pack, unpack  # noqa: E402
+
+PREDICT_BATCH = 16
+"""Films a forward pass: the fastest of 8, 16, 32 and 64 on two cores for the baseline at 96 and 256 pixels."""
+
+BACKUP_EVERY_S = 20.0
+
+
+class KerasModel:
+    """A Keras network behind the `Model` protocol.
+
+    Args:
+        network: The network, trained or not.
+        label: What messages call it.
+    """
+
+    def __init__(self, network: keras.Model, label: str) -> None:
+        self.network = network
+        self.label = label
+
+    def predict(self, images: Images) -> Probabilities:
+        """Return the raw outputs (n, columns) as ``keras.Model.predict`` computes them, in batches of `PREDICT_BATCH`."""
+        parts = [self.predict_batch(images[i : i + PREDICT_BATCH]) for i in range(0, len(images), PREDICT_BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+    def predict_batch(self, images: Images) -> Probabilities:
+        """Return the raw outputs of one forward pass over all ``images`` as a single batch."""
+        outputs = self.network.predict_on_batch(images)
+        if not isinstance(outputs, np.ndarray):
+            raise ModelError(f"model '{self.label}': must have one output, not {type(outputs).__name__}")
+        return np.asarray(outputs, dtype=np.float32)
+
+
+class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
+    """The harness's own stream: rows of a `Dataset`, decoded once, in the order of ``flow_from_directory``.
+
+    Args:
+        data: The rows.
+        batch_size: Films a batch; the last one may be smaller.
+        transform: What happens to float32 images in [0, 1] before the network.
+        seed: Shuffles the rows anew each epoch, for training; None keeps their order.
+    """
+
+    def __init__(
+        self, data: Dataset, batch_size: int, transform: Callable[[Images], Images], *, seed: int | None = None
+    ) -> None:
+        super().__init__()
+        self._data, self._batch_size, self._transform, self._seed = data, batch_size, transform, seed
+        self._epoch = -1
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._data) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Images, NDArray[np.float32]]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        one_hot = np.eye(len(self._data.classes), dtype=np.float32)[self._data.labels[rows]]
+        return self._transform(self._data.take(rows)), one_hot
+
+    def on_epoch_end(self) -> None:
+        """Shuffle anew; epoch 0 has the order that Keras' iterators give for the same seed."""
+        self._epoch += 1
+        self._order = np.arange(len(self._data))
+        if self._seed is not None:
+            shuffler = np.random.RandomState(self._seed + self._epoch * len(self))  # noqa: NPY002 - Keras' own generator
+            self._order = shuffler.permutation(len(self._data))
+
+
+def default_streams(data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images]) -> Streams:
+    """Return the harness's own streams: shuffled for training, in row order for evaluation."""
+    return Streams(
+        train=FilmSequence(data.train, recipe.batch_size, transform, seed=task.seed),
+        validation=FilmSequence(data.validation, recipe.batch_size, transform),
+        test=FilmSequence(data.test, recipe.batch_size, transform),
+    )
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy and TensorFlow."""
+    keras.utils.set_random_seed(seed)
+
+
+def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = False) -> keras.Model:
+    """Load a ``.keras`` file in safe mode, uncompiled; custom layers are looked up in the model file's ``module``.
+
+    Raises:
+        ModelError: The file is damaged, needs a class nobody registered, or hides code.
+    """
+    custom = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model))
+    } if module else {}  # fmt: skip
+    try:
+        return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
+    except (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError, EOFError) as error:
+        first = " ".join(str(error).split())[:300]
+        if "lambda" in str(error).lower() or "safe_mode" in str(error):
+            raise ModelError(
+                f"model '{path}': it holds code (a Lambda layer) that Keras' safe mode refuses; "
+                f"replace the layer, or pass --trust-model-file if you trust its author ({first})"
+            ) from None
+        raise ModelError(f"model '{path}': not loadable as a Keras model ({first})") from None
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Save a network, atomically, so that `load_network` gives it back."""
+    with atomic(path) as temporary:
+        network.save(temporary)
+
+
+def check_network(network: object, label: str, task: Task, positive: str | None) -> None:
+    """Refuse a network whose input or output does not fit the task.
+
+    Raises:
+        ModelError: Not a compiled-or-not Keras model, more than one input or output, or K wrong.
+    """
+    if not isinstance(network, keras.Model):
+        raise ModelError(f"model '{label}': build(task) must return a keras.Model, not {type(network).__name__}")
+    shape = getattr(network, "input_shape", None) if network.built else None
+    if isinstance(shape, tuple) and len(shape) == 4:
+        wrong = [side for side, wanted in zip(shape[1:], task.image_shape, strict=True) if side not in {None, wanted}]
+        if wrong:
+            raise ModelError(
+                f"model '{label}': takes images {shape[1:]}, but is given {task.image_shape}; "
+                "set IMAGE_SHAPE in the model file or pass --image-size"
+            )
+    columns = getattr(network, "output_shape", None) if network.built else None
+    if isinstance(columns, tuple):
+        check_columns(columns, label, task, positive)
+
+
+def architecture(network: keras.Model) -> list[dict[str, Any]]:
+    """Return the layers in order: name, type, output shape (H, W, C) or (units,), and number of parameters."""
+    rows = []
+    for layer in network.layers:
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError, RuntimeError):
+            shape = ()
+        parts = [int(side) for side in shape[1:] if side is not None] if isinstance(shape, tuple) else []
+        rows.append({"name": layer.name, "type": type(layer).__name__, "shape": parts, "parameters": int(layer.count_params())})
+    return rows
+
+
+def _images(data: object) -> object:
+    return data[0] if isinstance(data, (tuple, list)) else data
+
+
+class _Observer(keras.Model):  # type: ignore[misc]
+    """Hands each batch that Keras would predict on, or evaluate on, to a function, and keeps nothing."""
+
+    def __init__(self, see: Callable[[object], None]) -> None:
+        super().__init__()
+        self._see = see
+
+    def predict_step(self, data: object) -> object:
+        self._see(data)
+        return keras.ops.zeros((1, 1))
+
+    def test_step(self, data: object) -> dict[str, float]:
+        self._see(data)
+        return {"batches": 0.0}
+
+
+class StopObserving(Exception):  # noqa: N818 - control flow, not an error
+    """Raised by the receiver of `observe` once it has seen enough."""
+
+
+def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], None], *, labelled: bool) -> None:
+    """Run one pass over a stream exactly as ``predict`` (or, labelled, ``evaluate``) would, handing over each batch.
+
+    Args:
+        stream: Whatever ``keras.Model.predict`` accepts.
+        see: Receives images (n, H, W, C) and, in a labelled pass, labels; may raise `StopObserving`.
+        labelled: Whether to run as ``evaluate``.
+    """
+
+    def receive(data: object) -> None:
+        labels = data[1] if labelled and isinstance(data, (tuple, list)) and len(data) > 1 else None
+        see(np.asarray(_images(data)), None if labels is None else np.asarray(labels))
+
+    observer = _Observer(receive)
+    observer.compile(run_eagerly=True)
+    try:
+        observer.evaluate(stream, verbose=0) if labelled else observer.predict(stream, verbose=0)
+    except StopObserving:
+        return
+
+
+def predict_stream(network: keras.Model, stream: object, rows: int) -> Probabilities:
+    """Return what ``network`` predicts through its own stream; at most about ``rows`` rows of an endless one."""
+    parts: list[Probabilities] = []
+    seen = 0
+
+    def see(images: NDArray[Any], _: NDArray[Any] | None) -> None:
+        nonlocal seen
+        parts.append(np.asarray(network.predict_on_batch(images), dtype=np.float32))
+        seen += len(images)
+        if seen > rows:
+            raise StopObserving
+
+    observe(stream, see, labelled=False)
+    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+
+History = dict[str, list[float]]
+
+
+def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Path, title: str) -> History:
+    """Train a compiled network, resuming from ``backup`` where a killed run left one.
+
+    Args:
+        network: Compiled; it holds the best weights afterwards.
+        streams: Its training and validation streams.
+        recipe: Epochs, patience and the learning-rate plateau.
+        backup: A file that is replaced at the end of epochs, at most every `BACKUP_EVERY_S`; the caller removes it.
+        title: What the progress bar says.
+
+    Returns:
+        One list of numbers an epoch for each metric of ``fit``.
+
+    Raises:
+        ModelError: The network is not compiled, or ``fit`` refuses the streams.
+    """
+    if not getattr(network, "compiled", False):
+        raise ModelError(f"model '{title}': build(task) must return a compiled network (call compile before returning)")
+    stopper = keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.patience, restore_best_weights=True)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", patience=recipe.plateau_patience, factor=recipe.plateau_factor
+    )
+    keeper = _Backup(backup, stopper, plateau)
+    start = keeper.restore(network)
+    bar = _Progress(recipe.epochs, start, title)
+    finished = start >= recipe.epochs or keeper.stopped
+    if not finished:
+        try:
+            network.fit(
+                streams.train,
+                validation_data=streams.validation,
+                epochs=recipe.epochs,
+                initial_epoch=start,
+                callbacks=[stopper, plateau, keeper, bar],
+                verbose=0,
+            )
+        except (ValueError, TypeError) as error:
+            raise ModelError(f"model '{title}': training failed: {' '.join(str(error).split())[:400]}") from error
+        finally:
+            bar.close()
+    elif stopper.best_weights is not None:
+        network.set_weights(stopper.best_weights)
+    return keeper.history
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, epochs: int, start: int, title: str) -> None:
+        super().__init__()
+        self._bar = tqdm(total=epochs, initial=start, desc=f"training {title}", unit="epoch", mininterval=1.0, leave=True)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        self._bar.set_postfix(
+            {name: f"{logs[name]:.3f}" for name in ("loss", "val_loss") if name in logs}, refresh=False
+        )
+        self._bar.update(epoch + 1 - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
+    """Everything a resumed run needs, in one file: weights, optimizer, best weights, counters, history."""
+
+    def __init__(self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau) -> None:
+        super().__init__()
+        self._path, self._stopper, self._plateau = path, stopper, plateau
+        self._state: dict[str, Any] = {}
+        self._best: list[NDArray[Any]] | None = None
+        self._saved = time.monotonic()
+        self.history: History = {}
+        self.stopped = False
+
+    def restore(self, network: keras.Model) -> int:
+        """Load the backup into the network, where there is a sound one; return the epoch to go on from."""
+        if not self._path.exists():
+            return 0
+        try:
+            with np.load(self._path, allow_pickle=False) as archive:
+                state = unpack(archive["state"])
+                variables = [archive[f"variable{i}"] for i in range(state["variables"])]
+                best = [archive[f"best{i}"] for i in range(state["best"])]
+            network.optimizer.build(network.trainable_variables)
+            targets = [*network.variables, *network.optimizer.variables]
+            if [tuple(v.shape) for v in targets] != [v.shape for v in variables]:
+                raise ValueError("it belongs to another network")
+        except (OSError, ValueError, KeyError, EOFError, json.JSONDecodeError) as error:
+            warnings.warn(f"{self._path}: the backup is discarded, training starts anew ({error})", stacklevel=2)
+            self._path.unlink(missing_ok=True)
+            return 0
+        for target, value in zip(targets, variables, strict=True):
+            target.assign(value)
+        self._state, self._best = state, best or None
+        self.history, self.stopped = state["history"], state["stopped"]
+        self._stopper.best_weights = self._best
+        return int(state["epoch"])
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self._state:
+            for name, value in self._state["stopper"].items():
+                setattr(self._stopper, name, value)
+            for name, value in self._state["plateau"].items():
+                setattr(self._plateau, name, value)
+            self._stopper.best_weights = self._best
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if time.monotonic() - self._saved >= BACKUP_EVERY_S or self.model.stop_training:
+            self._save(epoch + 1)
+            self._saved = time.monotonic()
+
+    def _save(self, epoch: int) -> None:
+        variables = [np.asarray(v) for v in (*self.model.variables, *self.model.optimizer.variables)]
+        best = self._stopper.best_weights or []
+        state = {
+            "epoch": epoch,
+            "history": self.history,
+            "stopped": bool(self.model.stop_training),
+            "variables": len(variables),
+            "best": len(best),
+            "stopper": {name: _plain(getattr(self._stopper, name)) for name in ("wait", "best", "best_epoch")},
+            "plateau": {name: _plain(getattr(self._plateau, name)) for name in ("wait", "best", "cooldown_counter")},
+        }
+        arrays = {f"variable{i}": value for i, value in enumerate(variables)}
+        arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
+        with atomic(self._path) as temporary, temporary.open("wb") as file:
+            np.savez(file, state=pack(state), **arrays)
+
+
+def _plain(value: object) -> float | int | None:
+    if value is None or isinstance(value, int):
+        return value
+    return float(np.asarray(value))
+
+
+def submodel(network: keras.Model, outputs: Sequence[object]) -> keras.Model:
+    """Return a model of the same inputs that gives the tensors ``outputs``."""
+    return keras.Model(network.inputs, list(outputs))
+
+
+def is_network(layer: object) -> bool:
+    """Whether a layer is a nested network with a graph of its own."""
+    return isinstance(layer, (keras.Sequential, keras.Model)) and hasattr(layer, "layers")
+
+
+def iterate(network: keras.Model) -> Iterator[keras.Layer]:
+    """Yield the layers of a network, nested ones after the network that holds them."""
+    for layer in network.layers:
+        yield layer
+        if is_network(layer):
+            yield from iterate(layer)

@@ -1,0 +1,115 @@
+"""Confidence limits as bare numbers: the formulas behind `harness.estimate`, each written once."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import optimize, special
+
+FloatArray = NDArray[np.float64]
+
+TAIL = 0.025
+NORMAL = float(special.ndtri(1 - TAIL))
+
+
+def tail(confidence: float) -> float:
+    """Return the probability beyond one limit of a two-sided interval at this level."""
+    return (1 - confidence) / 2
+
+
+def reaching(hits: ArrayLike, n: ArrayLike, rate: ArrayLike) -> FloatArray:
+    """Probability that at least ``hits`` of ``n`` independent rows count, each with probability ``rate``; broadcasts."""
+    k, rows = np.asarray(hits, np.float64), np.asarray(n, np.float64)
+    inside = special.betainc(np.clip(k, 1, np.maximum(rows, 1)), np.maximum(rows - k + 1, 1), rate)
+    return np.asarray(np.where(k <= 0, 1.0, np.where(k > rows, 0.0, inside)), np.float64)
+
+
+def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: float = TAIL) -> tuple[float, float]:
+    """Exact limits of a proportion; ``hits`` and ``n`` may be effective numbers, not whole; n = 0 gives (0, 1)."""
+    low = 0.0 if hits <= 0 else float(special.betaincinv(hits, n - hits + 1, low_tail))
+    high = 1.0 if hits >= n else float(special.betaincinv(hits + 1, n - hits, 1 - high_tail))
+    return low, high
+
+
+def effective_rows(values: FloatArray, groups: Sequence[str]) -> float:
+    """Number of independent rows that would pin down the mean of ``values`` (n,) as well as these grouped rows do.
+
+    Rows over design effect, times (t of n - 1 over t of G - 1 degrees of freedom) squared, at most n (Korn and
+    Graubard 1998). Where all values agree the design effect is undefined: each group then counts as one row. Where they
+    do not and there is one group only, nothing is known of the spread between groups: 0.
+    """
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    n, n_groups = len(values), len(names)
+    residuals = values - values.mean()
+    if not residuals.any():
+        return float(n_groups)
+    if n_groups == 1:
+        return 0.0
+    between = float(np.sum(np.bincount(index, residuals) ** 2)) * n_groups / (n_groups - 1)
+    fewness = float(special.stdtrit(n - 1, 1 - TAIL) / special.stdtrit(n_groups - 1, 1 - TAIL)) ** 2
+    rows = float(np.sum(residuals**2)) * n * fewness
+    return rows / between if rows < between * n else float(n)
+
+
+def tango(gained: float, lost: float, n: float) -> tuple[float, float]:
+    """Score limits of a paired difference (gained - lost) / n, Tango 1998; n = 0 gives (-1, 1)."""
+    if n == 0:
+        return -1.0, 1.0
+    return -_tango_high(lost, gained, n), _tango_high(gained, lost, n)
+
+
+def _tango_high(gained: float, lost: float, n: float) -> float:
+    """Upper score limit: where the observed difference lies ``NORMAL`` deviations below the assumed one."""
+
+    def excess(difference: float) -> float:
+        slope = (2 * n - gained + lost) * difference - gained - lost
+        constant = -lost * difference * (1 - difference)
+        share_lost = (math.sqrt(max(slope * slope - 8 * n * constant, 0.0)) - slope) / (4 * n)
+        variance = n * (2 * share_lost + difference * (1 - difference))
+        return n * difference - (gained - lost) - NORMAL * math.sqrt(max(variance, 0.0))
+
+    start = (gained - lost) / n + 1e-9  # without discordant rows the excess is 0 at the value itself
+    return _root(excess, start, 1.0) if start < 1.0 else 1.0
+
+
+def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> float:
+    """Upper MOVER-R limit of a ratio whose numerator is ``value`` with upper limit ``high``.
+
+    ``below`` is the denominator as (low, value, high), low > 0. Its distance to the limit that makes the ratio larger
+    counts: the low one where the ratio is positive, the high one where it is negative.
+    """
+    least, middle, most = below
+    reach = middle - least if high >= 0 else most - middle
+    square, constant = middle**2 - reach**2, value**2 - (high - value) ** 2
+    root = math.sqrt(max((value * middle) ** 2 - square * constant, 0.0))
+    return (value * middle + root) / square if high >= 0 else constant / (value * middle - root)
+
+
+def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:
+    """Limits of one AUROC from its value and the two sample sizes alone: Newcombe's method 5, defined also at 0 and 1.
+
+    References:
+        Newcombe, Statistics in Medicine 25 (2006) 559-573.
+    """
+    return _newcombe_low(area, positives, negatives), 1 - _newcombe_low(1 - area, positives, negatives)
+
+
+def _newcombe_low(area: float, positives: int, negatives: int) -> float:
+    size = (positives + negatives) / 2 - 1
+
+    def excess(theta: float) -> float:
+        spread = 1 + size * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        return area - theta - NORMAL * math.sqrt(theta * (1 - theta) * spread / (positives * negatives))
+
+    return _root(excess, 0.0, area - 1e-12) if area > 1e-9 else 0.0
+
+
+def logit_interval(share: float, variance: float, quantile: float = NORMAL) -> tuple[float, float]:
+    """Limits of a share strictly between 0 and 1, symmetric on the logit scale."""
+    centre, reach = special.logit(share), quantile * math.sqrt(variance) / (share * (1 - share))
+    return float(special.expit(centre - reach)), float(special.expit(centre + reach))
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    return float(optimize.brentq(function, low, high, xtol=1e-12))

@@ -1,0 +1,436 @@
+"""The record of one run: built so that whatever is missing refuses, validated, written atomically, read back.
+
+A record says what was judged and how; everything a reader sees is rendered from it and from the evidence beside it.
+"""
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Final, Literal, NotRequired, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
+
+from harness.errors import ArgumentError
+
+SCHEMA: Final = "roentgate.scorecard/1"
+SCORECARD_FILE: Final = "scorecard.json"
+EVIDENCE_FILE: Final = "evidence.json"
+
+Outcome = Literal["pass", "fail", "inconclusive", "skipped"]
+Gate = Literal["point", "proven"]
+Direction = Literal["at_least", "at_most"]
+Key = tuple[str, str, str]
+"""What names a row: (suite, check, subject)."""
+
+_Name = Annotated[str, Field(min_length=1)]
+_Count = Annotated[int, Field(ge=0)]
+_EXACT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@with_config(_EXACT)
+class RecordRow(TypedDict):
+    """One verdict of the record: a number, its interval and n, held against a bound."""
+
+    suite: _Name
+    check: _Name
+    subject: str
+    verdict: Outcome
+    gates: bool
+    accepted: bool
+    proven: bool
+    value: float | None
+    low: float | None
+    high: float | None
+    n: _Count | None
+    bound: float | None
+    direction: Direction | None
+    detail: str
+    offenders: list[str]
+
+
+class Row(RecordRow):
+    """One verdict as the plugin gathers it; what an unproven one needs is said in the record's ``detail``."""
+
+    further: NotRequired[int | None]
+    chance: NotRequired[float | None]
+
+
+@with_config(_EXACT)
+class ModelEntry(TypedDict):
+    """Which model, by the content of its source and its weights."""
+
+    name: _Name
+    source: str
+    fingerprint: str
+    weights: Literal["trained here", "loaded"]
+
+
+@with_config(_EXACT)
+class DatasetEntry(TypedDict):
+    """Which films, by content, and how many of each class in each split."""
+
+    name: _Name
+    fingerprint: str
+    classes: list[str]
+    counts: dict[str, dict[str, _Count]]
+
+
+@with_config(_EXACT)
+class TaskEntry(TypedDict):
+    """What the model was asked: image shape (H, W, C) and seed."""
+
+    image_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
+    seed: int
+
+
+@with_config(_EXACT)
+class PolicyEntry(TypedDict):
+    """Which bounds, by content."""
+
+    fingerprint: str
+
+
+@with_config(_EXACT)
+class Record(TypedDict):
+    """The whole scorecard, as ``scorecard.json`` holds it."""
+
+    schema: Literal["roentgate.scorecard/1"]
+    accepted: bool
+    proven: bool
+    complete: bool
+    counts: dict[Outcome, _Count]
+    model: ModelEntry
+    dataset: DatasetEntry
+    task: TaskEntry
+    gate: Gate
+    policy: PolicyEntry
+    verdicts: list[RecordRow]
+
+
+@with_config(_EXACT)
+class Confusion(TypedDict):
+    """Rows by true class (first index) and called class (second index)."""
+
+    classes: list[str]
+    counts: list[list[_Count]]
+
+
+@with_config(_EXACT)
+class Layer(TypedDict):
+    """One layer: its output shape without the batch, (H, W, C) or (N,), and how many weights it holds."""
+
+    name: str
+    type: str
+    shape: list[int | None]
+    parameters: _Count
+
+
+@with_config(_EXACT)
+class FigureNote(TypedDict):
+    """A picture beside the scorecard; a plain file name, so that no rendering can be made to read another folder."""
+
+    file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.png$")]
+    title: str
+    alt: str
+
+
+@with_config(_EXACT)
+class Evidence(TypedDict):
+    """What the author looked at, beside the verdicts: enough to draw and render everything again from JSON alone."""
+
+    confusion: Confusion | None
+    report: str
+    history: dict[str, list[float | None]] | None
+    layers: list[Layer] | None
+    figures: list[FigureNote]
+    notes: list[str]
+
+
+_RECORD: Final = TypeAdapter(Record)
+_EVIDENCE: Final = TypeAdapter(Evidence)
+_Parsed = TypeVar("_Parsed")
+
+
+def build(  # noqa: PLR0913  the parts of a record, each by name
+    *,
+    rows: Sequence[Row],
+    model: Mapping[str, object],
+    dataset: Mapping[str, object],
+    task: Mapping[str, object],
+    gate: Gate,
+    policy: Mapping[str, object],
+    required: Sequence[tuple[str, str]],
+    complete: bool,
+    problems: Sequence[str],
+) -> Record:
+    """Return the record of a run, refusing for whatever is missing, doubled or broken.
+
+    Args:
+        rows: The verdicts, in the order the record keeps.
+        model: ``name``, ``source``, ``fingerprint``, ``weights``.
+        dataset: ``name``, ``fingerprint``, ``classes``, ``counts`` (split -> class -> films).
+        task: ``image_shape`` (H, W, C) and ``seed``.
+        gate: What an accepted row takes: its point estimate, or proof.
+        policy: ``fingerprint``.
+        required: The (suite, check) pairs without which nothing is accepted.
+        complete: Whether the whole gate was run; False for a filtered run.
+        problems: Sentences on what went wrong outside any verdict; each becomes a failing row of suite ``run``.
+
+    Returns:
+        A valid record. A required pair that no row has, and a row recorded twice, become failing rows without a value.
+        A run that records nothing that gates is not complete. Numbers are rounded to 6 significant digits, NaN and
+        infinity become None.
+
+    Raises:
+        ArgumentError: The parts do not make a valid record.
+    """
+    recorded = {(row["suite"], row["check"]) for row in rows}
+    missing = [pair for pair in dict.fromkeys(required) if pair not in recorded]
+    verdicts = [
+        *_each_once(rows),
+        *(_refusal((*pair, ""), "required, but not recorded") for pair in missing),
+        *(_refusal(("run", "problem", str(number)), text) for number, text in enumerate(problems, start=1)),
+    ]
+    whole = complete and not missing and any(row["gates"] for row in rows)
+    parts = {
+        "schema": SCHEMA,
+        "accepted": (accepted := whole and all(row["accepted"] for row in verdicts if row["gates"])),
+        "proven": accepted and all(row["proven"] for row in verdicts if row["gates"]),
+        "complete": whole,
+        "counts": _tally(verdicts),
+        "model": model,
+        "dataset": dataset,
+        "task": task,
+        "gate": gate,
+        "policy": policy,
+        "verdicts": verdicts,
+    }
+    return validate(_plain(parts))
+
+
+def validate(record: object) -> Record:
+    """Return ``record`` if it has the published shape and does not contradict itself.
+
+    Raises:
+        ArgumentError: It does not; the message names the first entry at fault.
+    """
+    return _consistent(_parse(_RECORD, json.dumps(record), "this record"), "this record")
+
+
+def headline(record: Record) -> str:
+    """Return the outcome in one line of markdown, without any name that a user chose.
+
+    Examples:
+        ``**ACCEPTED, NOT PROVEN (2 rows)** · 31 verdicts: 28 pass, 2 inconclusive, 1 skipped``
+    """
+    gating = [row for row in record["verdicts"] if row["gates"]]
+    unproven = sum(not row["proven"] for row in gating)
+    refusing = sum(not row["accepted"] for row in gating)
+    if record["proven"]:
+        outcome = ["**PROVEN**"]
+    elif record["accepted"]:
+        outcome = [f"**ACCEPTED, NOT PROVEN ({unproven} {'row' if unproven == 1 else 'rows'})**"]
+    else:
+        outcome = ["**REFUSED**"]
+    if not record["complete"]:
+        outcome.append("partial run, not a gate")
+    if refusing:
+        outcome.append(f"{refusing} of {len(gating)} gating rows not accepted")
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in record["counts"].items() if count)
+    return " · ".join([*outcome, f"{len(record['verdicts'])} verdicts: {counts}" if counts else "no verdict recorded"])
+
+
+def key(row: RecordRow) -> Key:
+    """Return what names a row within its record."""
+    return row["suite"], row["check"], row["subject"]
+
+
+def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[RecordRow | None, ...]]]:
+    """Return every row that any of ``records`` has, once, with what each record says of it (None: nothing)."""
+    by_key = [{key(row): row for row in record["verdicts"]} for record in records]
+    keys = dict.fromkeys(name for rows in by_key for name in rows)
+    return [(name, tuple(rows.get(name) for rows in by_key)) for name in keys]
+
+
+def write(record: Record, folder: Path) -> Path:
+    """Write ``scorecard.json`` into ``folder``, whole or not at all, and return its path; equal records, equal bytes."""
+    return write_atomically(folder / SCORECARD_FILE, _serialise(validate(record)))
+
+
+def write_evidence(evidence: Evidence, folder: Path) -> Path:
+    """Write ``evidence.json`` into ``folder``, whole or not at all, and return its path."""
+    parsed = _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence")
+    return write_atomically(folder / EVIDENCE_FILE, _serialise(parsed))
+
+
+def read(path: Path) -> Record:
+    """Read a record and hold it against its shape and against itself.
+
+    Raises:
+        ArgumentError: There is no such file, or it is damaged; the message names the entry.
+    """
+    label = f"scorecard '{path}'"
+    return _consistent(_parse(_RECORD, _load(path, label), label), label)
+
+
+def read_evidence(path: Path) -> Evidence:
+    """Read what lies beside a record.
+
+    Raises:
+        ArgumentError: There is no such file, or it is damaged; the message names the entry.
+    """
+    label = f"evidence '{path}'"
+    return _parse(_EVIDENCE, _load(path, label), label)
+
+
+def write_atomically(path: Path, content: bytes) -> Path:
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part; return ``path``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def _tally(rows: Sequence[RecordRow]) -> dict[str, int]:
+    found = Counter(row["verdict"] for row in rows)
+    return {
+        "pass": found["pass"],
+        "fail": found["fail"],
+        "inconclusive": found["inconclusive"],
+        "skipped": found["skipped"],
+    }
+
+
+def _each_once(rows: Sequence[Row]) -> list[RecordRow]:
+    """Return the rows as the record keeps them; of a row recorded more than once, none is believed."""
+    by_key: dict[Key, list[Row]] = {}
+    for row in rows:
+        by_key.setdefault(key(row), []).append(row)
+    return [
+        _entry(same[0])
+        if len(same) == 1
+        else _refusal(name, f"recorded {len(same)} times ({', '.join(row['verdict'] for row in same)}); once is wanted")
+        for name, same in by_key.items()
+    ]
+
+
+def _entry(row: Row) -> RecordRow:
+    return {
+        "suite": row["suite"],
+        "check": row["check"],
+        "subject": row["subject"],
+        "verdict": row["verdict"],
+        "gates": row["gates"],
+        "accepted": row["accepted"],
+        "proven": row["proven"],
+        "value": row["value"],
+        "low": row["low"],
+        "high": row["high"],
+        "n": row["n"],
+        "bound": row["bound"],
+        "direction": row["direction"],
+        "detail": "; ".join(part for part in (row["detail"], *_needs(row)) if part),
+        "offenders": row["offenders"],
+    }
+
+
+def _needs(row: Row) -> list[str]:
+    """Say what would settle an unproven row, and how little its acceptance means until then."""
+    if not row["gates"] or row["verdict"] != "inconclusive":
+        return []
+    needs = []
+    if (further := row.get("further")) is not None:
+        needs.append(f"about {further} more films would settle it")
+    if row["accepted"] and (chance := row.get("chance")) is not None:
+        needs.append(f"a model 0.05 worse than the bound would be accepted {chance:.0%} of the time")
+    return needs
+
+
+def _refusal(name: Key, detail: str) -> RecordRow:
+    suite, check, subject = name
+    return {
+        "suite": suite,
+        "check": check,
+        "subject": subject,
+        "verdict": "fail",
+        "gates": True,
+        "accepted": False,
+        "proven": False,
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": None,
+        "bound": None,
+        "direction": None,
+        "detail": detail,
+        "offenders": [],
+    }
+
+
+def _plain(value: object) -> object:
+    """Return ``value`` as JSON holds it: finite numbers of 6 significant digits, text that UTF-8 can write."""
+    if hasattr(value, "item"):  # a NumPy scalar
+        value = value.item()
+    if isinstance(value, float):
+        return float(f"{value:.6g}") + 0.0 if math.isfinite(value) else None
+    if isinstance(value, str):  # a file name that is not UTF-8 holds surrogates, which UTF-8 cannot write
+        return value.encode(errors="backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, Sequence):
+        return [_plain(entry) for entry in value]
+    return value
+
+
+def _serialise(parsed: Record | Evidence) -> bytes:
+    return (json.dumps(parsed, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _load(path: Path, label: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        message = (
+            f"{label} cannot be read ({error.strerror}); run the suites to write one, or pass the folder of another"
+        )
+        raise ArgumentError(message) from error
+
+
+def _parse(adapter: TypeAdapter[_Parsed], content: str | bytes, label: str) -> _Parsed:
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"]) or "the file"
+        message = f"{label} is damaged: {where}: {first['msg']}; restore it, or run the suites again"
+        raise ArgumentError(message) from error
+
+
+def _consistent(record: Record, label: str) -> Record:
+    """Return ``record`` unless its parts disagree, as after an edit by hand."""
+    rows = record["verdicts"]
+    gating = [row for row in rows if row["gates"]]
+    twice = next((name for name, count in Counter(map(key, rows)).items() if count > 1), None)
+    excused = next((row for row in gating if row["verdict"] == "fail" and (row["accepted"] or row["proven"])), None)
+    unsettled = next((row for row in gating if row["verdict"] == "inconclusive" and row["proven"]), None)
+    accepted = record["complete"] and bool(gating) and all(row["accepted"] for row in gating)
+    proven = accepted and all(row["proven"] for row in gating)
+    for contradicted, statement in (
+        (record["counts"] != _tally(rows), "'counts' are not those of its verdicts"),
+        (twice, f"{twice} is there twice"),
+        (excused, f"{excused and key(excused)} fails and is accepted or proven all the same"),
+        (unsettled, f"{unsettled and key(unsettled)} is inconclusive and proven all the same"),
+        (record["accepted"] != accepted, f"'accepted' is {record['accepted']}, but its verdicts make it {accepted}"),
+        (record["proven"] != proven, f"'proven' is {record['proven']}, but its verdicts make it {proven}"),
+    ):
+        if contradicted:
+            raise ArgumentError(f"{label} contradicts itself: {statement}; restore it, or run the suites again")
+    return record

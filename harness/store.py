@@ -1,0 +1,151 @@
+"""What was computed once is never computed again: a content-addressed folder of weights and evidence.
+
+A key is a digest of everything the content depends on, so a stored item is never stale, only unused. Items are written to a
+temporary file and renamed; a damaged one is thrown away and made again. A lock per key, released by the operating system
+when its holder dies, keeps two runs from computing the same thing.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+Arrays = dict[str, NDArray[Any]]
+
+LIBRARIES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
+"""Libraries whose version can change a pixel, a weight or a probability."""
+
+_ABANDONED_AFTER_S = 24 * 3600
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+def digest(*parts: object) -> str:
+    """Return the SHA-256 (hex) of JSON-serialisable ``parts``, independent of the order of mapping keys."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def code_digest(*modules: str) -> str:
+    """Return the digest of the sources of these modules of ``harness`` and of the versions of `LIBRARIES`."""
+    folder = Path(__file__).parent
+    sources = {name: file_digest(folder / f"{name}.py") for name in modules}
+    return digest(sources, {name: metadata.version(name) for name in LIBRARIES})
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``; it replaces ``path`` at the end, and is removed on an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+class Store:
+    """A folder of items addressed by kind and key; safe to share between processes.
+
+    Args:
+        root: The folder; created on first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str, suffix: str) -> Path:
+        """Return where the item of this kind and key lies, whether it exists or not."""
+        return self.root / kind / f"{key}{suffix}"
+
+    @contextlib.contextmanager
+    def lock(self, kind: str, key: str) -> Iterator[None]:
+        """Hold the lock of one key; another process that wants it waits."""
+        path = self.root / "locks" / f"{kind}-{key[:32]}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            yield
+
+    def find_arrays(self, key: str) -> Arrays | None:
+        """Return the stored evidence of this key, or None; damaged evidence is discarded with a warning."""
+        path = self.path("evidence", key, ".npz")
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except _DAMAGE as error:
+            warnings.warn(f"{path}: damaged evidence is discarded and computed again ({error})", stacklevel=2)
+            path.unlink(missing_ok=True)
+            return None
+
+    def put_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Store evidence under this key."""
+        with atomic(self.path("evidence", key, ".npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **dict(arrays))
+
+    def arrays(self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+        """Return the evidence of this key; compute and store it first where it is missing."""
+        found = self.find_arrays(key)
+        if found is not None:
+            return found
+        with self.lock("evidence", key):
+            found = self.find_arrays(key)
+            if found is None:
+                found = dict(compute())
+                self.put_arrays(key, found)
+        return found
+
+    def find_json(self, kind: str, key: str) -> Any | None:  # noqa: ANN401 - whatever was stored
+        """Return the stored JSON value, or None; a damaged file is discarded."""
+        path = self.path(kind, key, ".json")
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            path.unlink(missing_ok=True)
+            return None
+
+    def put_json(self, kind: str, key: str, value: object) -> None:
+        """Store a JSON value under this kind and key."""
+        with atomic(self.path(kind, key, ".json")) as temporary:
+            temporary.write_text(json.dumps(value, sort_keys=True), "utf-8")
+
+    def sweep(self) -> None:
+        """Remove temporary files that a killed run left behind more than a day ago."""
+        for leftover in self.root.glob("*/.tmp-*"):
+            with contextlib.suppress(OSError):
+                if leftover.is_file() and time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
+                    leftover.unlink()
+
+
+def pack(value: object) -> NDArray[np.uint8]:
+    """Return a JSON value as an array, so that words travel beside numbers in one evidence file."""
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
+
+
+def unpack(array: NDArray[Any]) -> Any:  # noqa: ANN401 - whatever was packed
+    """Return the JSON value that `pack` was given."""
+    return json.loads(array.tobytes().decode())

@@ -1,0 +1,69 @@
+"""Baseline: the CNN of the motivating article as its author built it, generators included; 1.7 M parameters at 96x96, 14.8 M at 256x256.
+
+In: float32 (N, H, W, 1) in [0, 1]. Out: K class probabilities. Augmentation lives in the network, never in the generators.
+"""
+
+import keras
+from keras import layers
+from keras.src.legacy.preprocessing.image import ImageDataGenerator  # Keras 3 keeps the article's generator only here
+
+from harness import Recipe, Splits, Streams, Task
+
+RECIPE = Recipe(batch_size=8, epochs=50, patience=20)
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    network = keras.Sequential(
+        [
+            keras.Input(task.image_shape),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(15 / 360),
+            layers.RandomTranslation(0.1, 0.1),
+            layers.RandomZoom(0.1, 0.1),
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(len(task.classes), activation="softmax"),
+        ],
+        name="baseline",
+    )
+    network.compile(
+        optimizer=keras.optimizers.Adam(1e-3),
+        loss="categorical_crossentropy",
+        metrics=[
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.AUC(name="auc"),
+            keras.metrics.Precision(name="precision"),
+            keras.metrics.Recall(name="recall"),
+        ],
+    )
+    return network
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return the article's generators: rescaled, one channel, shuffled for training only."""
+    carved = data.train.root == data.validation.root
+    training = ImageDataGenerator(rescale=1 / 255, validation_split=0.2 if carved else 0.0)
+    testing = ImageDataGenerator(rescale=1 / 255)
+    common = {
+        "target_size": task.image_shape[:2],
+        "color_mode": "grayscale",
+        "interpolation": data.test.interpolation,
+        "class_mode": "categorical",
+        "classes": list(task.classes),
+        "batch_size": recipe.batch_size,
+        "seed": task.seed,
+    }
+    return Streams(
+        train=training.flow_from_directory(data.train.root, subset="training" if carved else None, shuffle=True, **common),
+        validation=(training if carved else testing).flow_from_directory(
+            data.validation.root, subset="validation" if carved else None, shuffle=False, **common
+        ),
+        test=testing.flow_from_directory(data.test.root, shuffle=False, **common),
+    )

@@ -1,0 +1,37 @@
+"""The frame does not decide: hide the ring, exchange it, or show nothing else."""
+
+from harness import at_least, at_most, informs, metrics
+
+
+def test_border_mask_flips(border, policy, accept, ring, fill):
+    """Few answers change when the outer ring is hidden; every fill must hold."""
+    flips = metrics.flips(border.clean, border.masked[ring, fill], family=len(policy.border.fills))
+    gates = ring in policy.border.rings
+    accept(at_most(flips, policy.border.flips_ceiling) if gates else informs(flips), subject=f"{ring:.0%} ring, {fill}")
+
+
+def test_border_masked_recall(border, policy, accept, gating_ring, label):
+    """Recall floors hold under the mask as well: a constant answer never flips."""
+    recalls = [metrics.recall(border.masked[gating_ring, fill], label) for fill in policy.border.fills]
+    worst = metrics.worst(recalls, "at_least")
+    accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {gating_ring:.0%} ring")
+
+
+def test_ring_transplant(border, policy, accept, ring):
+    """Answers do not follow the ring of a film of another class more than that of the same class."""
+    followed = metrics.directed_flips(border.clean, border.other[ring], border.same[ring], border.donor_labels)
+    gates = ring in policy.border.rings
+    accept(at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed), subject=f"{ring:.0%} ring")
+
+
+def test_border_only_skill(border, policy, accept, only_ring):
+    """Little skill survives when nothing but the ring is shown; the worst informative fill counts."""
+    kept = [metrics.skill_kept(border.clean, border.only[only_ring, fill]) for fill in policy.border.fills]
+    worst = metrics.worst(kept, "at_most")
+    gates = only_ring in policy.border.only_rings
+    accept(at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst), subject=f"{only_ring:.0%} ring")
+
+
+def test_interior_mask_control(border, accept, ring):
+    """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
+    accept(informs(metrics.flips(border.clean, border.interior[ring])), subject=f"as large as the {ring:.0%} ring")

@@ -1,0 +1,49 @@
+"""Augmentation is off when it should be and on when it should be, and an answer depends on its film alone."""
+
+import pytest
+
+from harness import alignment, at_least, inference, skipped
+
+
+def test_predictions_repeat(inference_record, policy, accept):
+    """Five predictions of the same films are the same."""
+    estimate = inference.predictions_repeat(inference_record, tolerance=policy.inference.tolerance)
+    accept(at_least(estimate, 1.0), subject="probe films")
+
+
+def test_predictions_batch_invariant(inference_record, policy, accept):
+    """A film is answered alike alone, in company, and in any order."""
+    estimate = inference.predictions_batch_invariant(inference_record, tolerance=policy.inference.tolerance)
+    accept(at_least(estimate, 1.0), subject="probe films")
+
+
+@pytest.mark.needs("layers")
+def test_augmentation_identity_at_inference(inference_record, accept):
+    """No layer moves or alters the film before the first learned weight, and none wavers."""
+    accept(at_least(inference.augmentation_identity(inference_record), 1.0), subject="layers")
+
+
+@pytest.mark.needs("layers", "augmentation")
+def test_augmentation_active_in_training(inference_record, accept):
+    """Every layer that declares an augmentation changes the film in training mode."""
+    if not inference.declares_augmentation(inference_record):
+        accept(skipped("the network declares no augmentation layer"), subject="layers")
+    else:
+        accept(at_least(inference.augmentation_active(inference_record), 1.0), subject="layers")
+
+
+def test_evaluation_streams_clean(stream, accept, split):
+    """Validation and test streams deliver the films rescaled as declared, and otherwise untouched."""
+    accept(at_least(alignment.clean(stream), 1.0), subject=split)
+
+
+def test_outputs_are_probabilities(predictions, accept, split):
+    """Outputs are finite, in [0, 1], and sum to 1."""
+    rows = getattr(predictions, split)
+    accept(at_least(inference.outputs_are_probabilities(rows.probabilities, rows.ids), 1.0), subject=split)
+
+
+def test_reload_preserves_predictions(inference_record, policy, accept):
+    """Saved, and loaded in a fresh process, the model answers as before."""
+    estimate = inference.reload_preserves_predictions(inference_record, tolerance=policy.inference.tolerance)
+    accept(at_least(estimate, 1.0), subject="probe films")
