@@ -69,8 +69,7 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
         hits: Rows that count, 0 to ``n``.
         n: All rows.
         confidence: Two-sided level of the interval.
-        low_confidence: Two-sided level of the lower limit alone, where a family of m is judged by its worst
-            (1 - 0.05 / m); None for ``confidence``.
+        low_confidence: Two-sided level of the lower limit alone (families: 1 - 0.05 / m); None for ``confidence``.
         detail: Words for the scorecard.
         offenders: Ids of the rows that broke the claim.
 
@@ -110,7 +109,9 @@ def census(hits: int, n: int, *, detail: str = "", offenders: tuple[str, ...] = 
     if n == 0:
         return undefined(0, low=0.0, high=1.0, method="census", detail=detail)
     share = hits / n
-    return Estimate(value=share, low=share, high=share, n=n, method="census", hits=hits, detail=detail, offenders=offenders)
+    return Estimate(
+        value=share, low=share, high=share, n=n, method="census", hits=hits, detail=detail, offenders=offenders
+    )
 
 
 def grouped_proportion(
@@ -130,9 +131,9 @@ def grouped_proportion(
     Args:
         hits: (n,) whether the row counts.
         groups: (n,) the group of each row.
-        low_confidence: As in `proportion`.
-        detail: Words for the scorecard.
-        offenders: Ids of the rows that broke the claim.
+        low_confidence: As in `proportion`, and so the other two.
+        detail: Words.
+        offenders: Ids.
 
     Returns:
         Value over rows, interval in [0, 1], n = number of groups; with one row a group, exactly `proportion`; without
@@ -209,6 +210,42 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     return Estimate(value=numerator.value / denominator.value, low=low, high=high, n=n, method="MOVER-R")
 
 
+def macro_auroc(
+    truth: NDArray[np.int64], scores: NDArray[np.floating], *, groups: Sequence[str] | None = None
+) -> Estimate:
+    """Mean over the classes of the area under the one-vs-rest ROC curve (0 to 1, chance 0.5); ties count one half.
+
+    The variance is that of each row's influence on the whole mean, within its true class: DeLong's for two classes; for
+    more it keeps the covariance between the curves, which share rows. The interval is made on the logit scale. Where
+    that variance is 0 (perfect separation, a constant score) or cannot be had (a class of one row), the limits are the
+    means of Newcombe's limits of the curves, as if they erred together. The lower limit is nowhere above that of
+    perfect separation, or a model with one error would seem better proven than one with none.
+
+    Args:
+        truth: (n,) true class indices.
+        scores: (n, K) one score a class, larger for likelier; any monotone scale.
+        groups: (n,) the group (patient) of each row, whose influences are then added up first; None: independent rows.
+
+    Returns:
+        Value and interval in [0, 1], n = rows, or groups; NaN in [0, 1] where a class has no rows, there is one class
+        only, or a score is NaN or infinite.
+
+    References:
+        DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845; Obuchowski, Biometrics 53 (1997) 567-578
+        (groups); Pohar Perme and Manevski, Statistical Methods in Medical Research 28 (2019) 3755-3768 (logit);
+        Newcombe, Statistics in Medicine 25 (2006) 559-573 (method 5).
+    """
+    units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    n, method = len(np.unique(units)), "DeLong, logit"
+    if scores.shape[1] < 2 or np.bincount(truth, minlength=scores.shape[1]).min() == 0:
+        return undefined(n, low=0.0, high=1.0, method=method, detail="a class has no rows to compare")
+    if not np.isfinite(scores).all():
+        return undefined(n, low=0.0, high=1.0, method=method, detail="a score is not finite")
+    quantile = limits.NORMAL if groups is None else float(special.stdtrit(max(n - 1, 1), 1 - TAIL))
+    value, low, high, flat = limits.macro_auroc(truth, scores, units, quantile)
+    return Estimate(value=value, low=low, high=high, n=n, method="Newcombe, method 5" if flat else method)
+
+
 def paired_difference(gained: int, lost: int, n: int) -> Estimate:
     """Difference of two shares of the same rows, (gained - lost) / n, with Tango's score interval.
 
@@ -241,14 +278,8 @@ def paired_difference(gained: int, lost: int, n: int) -> Estimate:
 def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str]) -> Estimate:
     """`paired_difference` over groups: Tango's interval at the effective number of rows, as in `grouped_proportion`.
 
-    Args:
-        gained: (n,) whether the row counts only the first time.
-        lost: (n,) whether the row counts only the second time.
-        groups: (n,) the group of each row.
-
-    Returns:
-        Value over rows, interval in [-1, 1], n = number of groups; with one row a group, exactly `paired_difference`;
-        without rows, NaN in [-1, 1].
+    ``gained``, ``lost`` and ``groups`` are (n,). Value over rows, interval in [-1, 1], n = groups; with one row a
+    group, exactly `paired_difference`; without rows, NaN in [-1, 1].
     """
     n_groups, ups, downs = len(set(groups)), int(np.sum(gained)), int(np.sum(lost))
     if n_groups == len(groups):
@@ -292,3 +323,79 @@ def permutation_p(exceeding: int, draws: int) -> Estimate:
         return undefined(0, low=0.0, high=1.0, method=method)
     low, high = limits.clopper_pearson(exceeding, draws)
     return Estimate(value=(exceeding + 1) / (draws + 1), low=low, high=high, n=draws, method=method)
+
+
+def settled(estimate: Estimate, bound: float, direction: Direction) -> Literal["met", "missed"] | None:
+    """Whether the whole interval meets the bound or the whole interval misses it; None where neither, or undefined."""
+    if not estimate.defined:
+        return None
+    if direction == "at_least":
+        return "met" if estimate.low >= bound else "missed" if estimate.high < bound else None
+    return "met" if estimate.high <= bound else "missed" if estimate.low > bound else None
+
+
+def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int | None:
+    """Fewest further rows after which the interval would lie on one side of the bound, with probability 0.8 or more.
+
+    The rows to come count at the rate observed so far; both limits keep the levels of this estimate; the probability is
+    summed exactly over the binomial distribution.
+
+    Returns:
+        0 where it is settled already; None where there is no plain proportion of rows (``hits`` is None), the rate
+        sits on the bound, or more than 100,000 rows would be needed.
+
+    Examples:
+        >>> further_rows(proportion(10, 10), 0.80, "at_least")  # without a miss, 17 rows prove 0.80
+        7
+    """
+    if estimate.hits is None or not estimate.defined:
+        return None
+    if settled(estimate, bound, direction):
+        return 0
+    n, hits, rate = estimate.n, estimate.hits, estimate.value
+    low_tail = float(limits.reaching(hits, n, estimate.low)) if hits else TAIL
+    high_tail = float(limits.reaching(n - hits, n, 1 - estimate.high)) if hits < n else TAIL
+
+    def settles(extra: NDArray[np.int64]) -> NDArray[np.float64]:
+        above = (
+            np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1
+        )  # fewest hits that lift the low limit over it
+        below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
+        return limits.reaching(above - hits, extra, rate) + 1 - limits.reaching(below - hits + 1, extra, rate)
+
+    first, last = 1, 0 if rate == bound else 1000
+    while first < last:
+        if last == 1000 or settles(np.array([last]))[0] > 0.5:  # beyond 1,000 the probability hardly saws
+            enough = np.flatnonzero(settles(np.arange(first, last + 1)) >= 0.8)
+            if enough.size:
+                return first + int(enough[0])
+        first, last = last + 1, min(last * 5 // 4, MOST_FURTHER_ROWS)
+    return None
+
+
+def chance_accepted(n: int, bound: float, direction: Direction, *, worse_by: float = 0.05) -> float | None:
+    """Probability that a true rate ``worse_by`` worse than the bound shows as a share of n rows that meets it.
+
+    Returns:
+        An exact binomial probability; None without rows, or where no rate can be that much worse than the bound.
+
+    Examples:
+        >>> print(f"{chance_accepted(40, 0.90, 'at_least'):.2f}")
+        0.26
+    """
+    true = bound - worse_by if direction == "at_least" else bound + worse_by
+    if n == 0 or not 0 <= true <= 1:
+        return None
+    if direction == "at_least":
+        return float(limits.reaching(math.ceil(n * bound - 1e-9), n, true))
+    return 1 - float(limits.reaching(math.floor(n * bound + 1e-9) + 1, n, true))
+
+
+def _counted(hits: int, n: int) -> None:
+    if not 0 <= hits <= n:
+        raise ArgumentError(f"{hits} hits of {n} rows; give a count between 0 and the number of rows")
+
+
+def _discordant(gained: int, lost: int, n: int) -> None:
+    if min(gained, lost) < 0 or gained + lost > n:
+        raise ArgumentError(f"{gained} gained and {lost} lost of {n} rows; give counts that fit into the rows")

@@ -1,40 +1,33 @@
 """What a model did on rows: computed on first use, in one pass over the films, stored, and never computed twice."""
 
-import dataclasses
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from harness import alignment, perturbations
-from harness.alignment import Matcher, Pass, StreamRecord
+from harness import collect, perturbations
 from harness.candidate import Candidate
 from harness.dataset import Dataset
+from harness.diagnosis import StreamRecord
 from harness.errors import ModelError
 from harness.inference import BATCHINGS, InferenceRecord
 from harness.model import Images, Probabilities
-from harness.perturbations import FILLS, Interior, KeepRing, Perturbation, Ring
+from harness.perturbations import Interior, KeepRing, Perturbation, Ring
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, code_digest, digest, pack, unpack
-from harness.training import weights_key
 
 EVIDENCE_CODE = (
-    "alignment", "candidate", "dataset", "evidence", "films", "inference", "keras_model", "layers", "perturbations",
+    "candidate", "collect", "dataset", "evidence", "films", "folders", "keras_model", "layers", "matching", "model",
+    "perturbations",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
-
-_RELOAD_TIMEOUT_S = 600
 _BATCH = 16
 
 
@@ -88,20 +81,21 @@ class Evidence:
     def stream(self, split: str) -> StreamRecord:
         """Return what the evaluation stream of ``split`` delivered, pass by pass."""
         data = self._split(split)
-        kept = self._keep(f"stream-{split}", lambda: _observe(self, data))
-        return _stream_record(self, data, kept)
+        kept = self._keep(f"stream-{split}", lambda: collect.observe_stream(self.candidate, data))
+        return collect.stream_record(self.candidate, data, kept, getattr(self, split).probabilities)
 
     @cached_property
     def inference(self) -> InferenceRecord:
         """Answers on the probe rows again and again, in other batches, and after reloading."""
         rows = self.candidate.probe_rows()
-        kept = self._keep("inference", lambda: _probe(self, rows))
+        kept = self._keep("inference", lambda: collect.probe(self.candidate, rows))
         words = unpack(kept["words"])
         return InferenceRecord(
             ids=tuple(self.candidate.splits.test.ids[row] for row in rows),
             repeats=kept["repeats"],
             batchings={name: kept[f"batching {name}"] for name in BATCHINGS},
-            reloaded=kept["reloaded"] if "reloaded" in kept else None,
+            before_saving=kept["before saving"],
+            reloaded=kept.get("reloaded"),
             reload_error=words["reload_error"],
             layers=None if words["layers"] is None else tuple(words["layers"]),
             displacement=words["displacement"],
@@ -259,50 +253,3 @@ def _transplant_name(width: float, kind: str) -> str:
 
 def _bar(total: int, title: str) -> "tqdm[Any]":
     return tqdm(total=total, desc=title, unit="film", leave=False, mininterval=0.5, delay=1.0)
-
-
-def _observe(evidence: Evidence, data: Dataset) -> Arrays:
-    """Watch the evaluation stream as Keras will see it: twice unlabelled, once labelled, and predict through it."""
-    candidate = evidence.candidate
-    stream = getattr(candidate.streams, data.name)
-    matcher = Matcher(
-        _thumbnails(candidate, data),
-        {name: _thumbnails(candidate, evidence._split(name)) for name in ("train", *EVALUATION_SPLITS) if name != data.name},  # noqa: SLF001
-    )
-    arrays: Arrays = {}
-    for index in range(3):
-        labelled = index == 2
-        watch = _Watch(candidate, data, matcher, labelled=labelled)
-        watch.run(stream)
-        for field in dataclasses.fields(Pass):
-            arrays[f"pass{index} {field.name}"] = np.asarray(getattr(watch.observer.finish(), field.name))
-        if labelled:
-            arrays |= watch.arrays()
-    arrays["stream probabilities"] = _stream_probabilities(candidate, stream, len(data))
-    return arrays
-
-
-def _thumbnails(candidate: Candidate, data: Dataset) -> NDArray[np.float32]:
-    parts = [alignment.thumbnails(candidate.prepared(images)) for images in data.batches(64)]
-    return np.concatenate(parts)
-
-
-def _stream_probabilities(candidate: Candidate, stream: object, rows: int) -> Probabilities:
-    outputs: list[Probabilities] = []
-    if candidate.has_layers:
-        from harness import keras_model  # noqa: PLC0415
-
-        return candidate.answer(lambda _: keras_model.predict_stream(candidate.network, stream, rows), np.zeros(0))
-    for images, _ in _limited(stream, rows):
-        outputs.append(candidate.answer(candidate.model.predict, images))
-    return np.concatenate(outputs)
-
-
-def _limited(stream: Any, rows: int) -> Iterator[tuple[Images, NDArray[Any]]]:  # noqa: ANN401 - any iterable of pairs
-    """Yield (images, labels) from a plain stream until it ends, or one batch past ``rows``."""
-    seen = 0
-    for images, labels in stream:
-        yield np.asarray(images), np.asarray(labels)
-        seen += len(images)
-        if seen > rows:
-            return

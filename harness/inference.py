@@ -21,6 +21,7 @@ class InferenceRecord:
         ids: Probe rows.
         repeats: Probabilities (5, n, K) of five predictions of the same batch.
         batchings: Probabilities (n, K) for each of `BATCHINGS`, in row order.
+        before_saving: Probabilities (n, K) of the network as it was trained, where it was trained here.
         reloaded: Probabilities (n, K) after saving and loading in a fresh process, or None.
         reload_error: Why it could not be loaded there, or "".
         layers: One report a layer; None for a model without layers.
@@ -30,6 +31,7 @@ class InferenceRecord:
     ids: tuple[str, ...]
     repeats: NDArray[np.float32]
     batchings: Mapping[str, NDArray[np.float32]]
+    before_saving: NDArray[np.float32]
     reloaded: NDArray[np.float32] | None
     reload_error: str
     layers: tuple[LayerReport, ...] | None
@@ -52,7 +54,7 @@ def reload_preserves_predictions(record: InferenceRecord, *, tolerance: float) -
     if record.reloaded is None:
         return census(0, len(record.ids), detail=record.reload_error or "could not be loaded", offenders=record.ids)
     runs = {"the reloaded model": record.reloaded[None]}
-    return _agreement(record, runs, record.repeats[0], tolerance, margin=False)
+    return _agreement(record, runs, record.before_saving, tolerance, margin=False)
 
 
 def augmentation_identity(record: InferenceRecord) -> Estimate:

@@ -212,22 +212,6 @@ def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], N
         return
 
 
-def predict_stream(network: keras.Model, stream: object, rows: int) -> Probabilities:
-    """Return what ``network`` predicts through its own stream; at most about ``rows`` rows of an endless one."""
-    parts: list[Probabilities] = []
-    seen = 0
-
-    def see(images: NDArray[Any], _: NDArray[Any] | None) -> None:
-        nonlocal seen
-        parts.append(np.asarray(network.predict_on_batch(images), dtype=np.float32))
-        seen += len(images)
-        if seen > rows:
-            raise StopObserving
-
-    observe(stream, see, labelled=False)
-    return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
-
-
 History = dict[str, list[float]]
 
 

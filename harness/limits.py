@@ -19,7 +19,7 @@ def tail(confidence: float) -> float:
 
 
 def reaching(hits: ArrayLike, n: ArrayLike, rate: ArrayLike) -> FloatArray:
-    """Probability that at least ``hits`` of ``n`` independent rows count, each with probability ``rate``; broadcasts."""
+    """Probability that at least ``hits`` of ``n`` independent rows count, each at ``rate``; broadcasts."""
     k, rows = np.asarray(hits, np.float64), np.asarray(n, np.float64)
     inside = special.betainc(np.clip(k, 1, np.maximum(rows, 1)), np.maximum(rows - k + 1, 1), rate)
     return np.asarray(np.where(k <= 0, 1.0, np.where(k > rows, 0.0, inside)), np.float64)
@@ -103,6 +103,62 @@ def _newcombe_low(area: float, positives: int, negatives: int) -> float:
         return area - theta - NORMAL * math.sqrt(theta * (1 - theta) * spread / (positives * negatives))
 
     return _root(excess, 0.0, area - 1e-12) if area > 1e-9 else 0.0
+
+
+def macro_auroc(
+    truth: NDArray[np.int64], scores: NDArray[np.floating], units: NDArray[np.int64], quantile: float
+) -> tuple[float, float, float, bool]:
+    """Mean one-vs-rest area, its limits, and whether they are Newcombe's; see `harness.estimate.macro_auroc`."""
+    areas, influence = auroc_influence(truth, scores)
+    sizes = [
+        (np.unique(units[truth == label]).size, np.unique(units[truth != label]).size) for label in range(len(areas))
+    ]
+    value = float(areas.mean())
+    variance = stratified_variance(influence, truth, units) if min(members for members, _ in sizes) > 1 else 0.0
+    if variance == 0:
+        curves = [newcombe(float(area), *size) for area, size in zip(areas, sizes, strict=True)]
+        return value, float(np.mean([low for low, _ in curves])), float(np.mean([high for _, high in curves])), True
+    low, high = logit_interval(value, variance, quantile)
+    return value, min(low, float(np.mean([newcombe(1.0, *size)[0] for size in sizes]))), high, False
+
+
+def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> tuple[FloatArray, FloatArray]:
+    """One-vs-rest areas (K,), and the influence (n,) of each row on their mean given the class counts.
+
+    A row wins its share of pairs in the curve of its own class, and as one of the rest in every other curve; there it
+    weighs as much as its class among the rest. ``truth`` (n,) must hold every class; ``scores`` is (n, K).
+    """
+    classes = scores.shape[1]
+    counts = np.bincount(truth, minlength=classes)
+    areas, influence = np.zeros(classes), np.zeros(len(truth))
+    for label in range(classes):
+        own = truth == label
+        positives, negatives = np.sort(scores[own, label]), np.sort(scores[~own, label])
+        wins = _below(negatives, scores[own, label])
+        areas[label] = wins.mean()
+        influence[own] += wins
+        influence[~own] += (1 - _below(positives, scores[~own, label])) * counts[truth[~own]] / len(negatives)
+    return areas, influence / classes
+
+
+def _below(ordered: NDArray[np.floating], values: NDArray[np.floating]) -> FloatArray:
+    """Share of ``ordered`` (sorted) below each of ``values``; ties count one half."""
+    sides = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return np.asarray(sides / (2 * len(ordered)), np.float64)
+
+
+def stratified_variance(influence: FloatArray, strata: NDArray[np.int64], units: NDArray[np.int64]) -> float:
+    """Variance of a sum of stratum means, from the influence (n,) of each row; units (n,) number the groups.
+
+    Each stratum must hold at least two units. Rounding noise of equal influences counts as none.
+    """
+    parts = np.zeros(len(influence))
+    for stratum in np.unique(strata):
+        rows = strata == stratum
+        n_units = len(np.unique(units[rows]))
+        residuals = np.round(influence[rows] - influence[rows].mean(), 12)
+        parts[rows] = residuals / rows.sum() * math.sqrt(n_units / (n_units - 1))
+    return float(np.sum(np.bincount(units, parts) ** 2))
 
 
 def logit_interval(share: float, variance: float, quantile: float = NORMAL) -> tuple[float, float]:

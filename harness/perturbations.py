@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import sqrt
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 Shape = tuple[int, int]
 
-FILLS = ("black", "mean", "edge", "blur")
+Fill = Literal["black", "mean", "edge", "blur"]
+FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur")
 """What hidden pixels are replaced by; each is computed from the kept pixels alone, so nothing hidden survives in it."""
 
 BLUR = 0.05
@@ -63,7 +64,7 @@ def ring_mask(shape: Shape, width: float) -> BoolArray:
 
 @lru_cache(maxsize=64)
 def interior_mask(shape: Shape, width: float) -> BoolArray:
-    """Return a centred rectangle of the image's aspect ratio and, up to rounding, the ring's area: read-only bool [H, W].
+    """Return a centred rectangle of the image's aspect ratio and, but for rounding, the ring's area: bool [H, W].
 
     At least one pixel of frame is kept on every side.
 
@@ -109,7 +110,7 @@ class _Batch:
 
 
 @dataclass(frozen=True)
-class Hide(ABC):
+class Perturbation(ABC):
     """Hide part of every image; ``width`` is that of the ring, as a share of the side, ``fill`` one of `FILLS`.
 
     Called on float32 [N, H, W, C] in [0, 1], it returns a new array of that shape.
@@ -155,7 +156,7 @@ class Hide(ABC):
         return filled
 
 
-class Ring(Hide):
+class Ring(Perturbation):
     """Hide the ring."""
 
     kind = "ring"
@@ -165,7 +166,7 @@ class Ring(Hide):
         return ring_mask(shape, self.width)
 
 
-class KeepRing(Hide):
+class KeepRing(Perturbation):
     """Hide everything but the ring."""
 
     kind = "keep-ring"
@@ -175,7 +176,7 @@ class KeepRing(Hide):
         return core_mask(shape, self.width)
 
 
-class Interior(Hide):
+class Interior(Perturbation):
     """Hide a centred rectangle as large as the ring."""
 
     kind = "interior"
@@ -185,7 +186,7 @@ class Interior(Hide):
         return interior_mask(shape, self.width)
 
 
-def battery(images: FloatArray, perturbations: Iterable[Hide]) -> Iterator[tuple[str, FloatArray]]:
+def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
     """Yield the name and the images of each perturbation, sharing work between neighbours that hide the same pixels.
 
     Args:
@@ -238,7 +239,7 @@ def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArra
 
 @lru_cache(maxsize=64)
 def _nearest_kept(shape: Shape, packed: bytes) -> tuple[IntArray, IntArray]:
-    """Return flat indices of the hidden pixels of a packed mask and of the kept pixel nearest to each: int64 [h] twice."""
+    """Return flat indices of a packed mask's hidden pixels, and of the kept pixel nearest to each: int64 [h] twice."""
     hidden = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
     row, column = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
     return np.flatnonzero(hidden), (row * shape[1] + column)[hidden].astype(np.int64)
@@ -261,9 +262,9 @@ def _kept_mean(images: FloatArray, hidden: BoolArray) -> FloatArray:
 
 def _blurred(images: FloatArray) -> FloatArray:
     """Return the images under a Gaussian of `BLUR` times the side, renormalised at the border: float32 [N, H, W, C]."""
-    planes = np.moveaxis(images, 3, 1)
-    smooth = _gaussian(images.shape[1]) @ planes @ _gaussian(images.shape[2]).T
-    return np.moveaxis(smooth, 1, 3)
+    rows, columns = _gaussian(images.shape[1]), _gaussian(images.shape[2])
+    planes: NDArray[Any] = np.moveaxis(images, 3, 1)
+    return np.moveaxis(rows @ planes @ columns.T, 1, 3)
 
 
 @lru_cache(maxsize=16)
@@ -271,4 +272,5 @@ def _gaussian(side: int) -> FloatArray:
     """Return the matrix that blurs along one axis: float32 [side, side], rows sum to 1."""
     places = np.arange(side)
     weights = np.exp(-0.5 * np.square((places[:, None] - places) / (BLUR * side)))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    normalised: FloatArray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return normalised

@@ -5,24 +5,25 @@ A record says what was judged and how; everything a reader sees is rendered from
 
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, NotRequired, TypeVar
+from typing import Annotated, Final, Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
 
+from harness.checks import Outcome
 from harness.errors import ArgumentError
+from harness.estimate import Direction
+from harness.store import atomic
 
 SCHEMA: Final = "roentgate.scorecard/1"
 SCORECARD_FILE: Final = "scorecard.json"
 EVIDENCE_FILE: Final = "evidence.json"
+NOT_RECORDED: Final = "required, but not recorded"
 
-Outcome = Literal["pass", "fail", "inconclusive", "skipped"]
 Gate = Literal["point", "proven"]
-Direction = Literal["at_least", "at_most"]
 Key = tuple[str, str, str]
 """What names a row: (suite, check, subject)."""
 
@@ -32,7 +33,7 @@ _EXACT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @with_config(_EXACT)
-class RecordRow(TypedDict):
+class Row(TypedDict):
     """One verdict of the record: a number, its interval and n, held against a bound."""
 
     suite: _Name
@@ -45,18 +46,11 @@ class RecordRow(TypedDict):
     value: float | None
     low: float | None
     high: float | None
-    n: _Count | None
+    n: _Count
     bound: float | None
     direction: Direction | None
     detail: str
     offenders: list[str]
-
-
-class Row(RecordRow):
-    """One verdict as the plugin gathers it; what an unproven one needs is said in the record's ``detail``."""
-
-    further: NotRequired[int | None]
-    chance: NotRequired[float | None]
 
 
 @with_config(_EXACT)
@@ -108,7 +102,7 @@ class Record(TypedDict):
     task: TaskEntry
     gate: Gate
     policy: PolicyEntry
-    verdicts: list[RecordRow]
+    verdicts: list[Row]
 
 
 @with_config(_EXACT)
@@ -139,7 +133,7 @@ class FigureNote(TypedDict):
 
 
 @with_config(_EXACT)
-class Evidence(TypedDict):
+class EvidenceRecord(TypedDict):
     """What the author looked at, beside the verdicts: enough to draw and render everything again from JSON alone."""
 
     confusion: Confusion | None
@@ -151,7 +145,7 @@ class Evidence(TypedDict):
 
 
 _RECORD: Final = TypeAdapter(Record)
-_EVIDENCE: Final = TypeAdapter(Evidence)
+_EVIDENCE: Final = TypeAdapter(EvidenceRecord)
 _Parsed = TypeVar("_Parsed")
 
 
@@ -192,8 +186,11 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     missing = [pair for pair in dict.fromkeys(required) if pair not in recorded]
     verdicts = [
         *_each_once(rows),
-        *(_refusal((*pair, ""), "required, but not recorded") for pair in missing),
-        *(_refusal(("run", "problem", str(number)), text) for number, text in enumerate(problems, start=1)),
+        *(refused_row(suite=suite, check=check, subject="", detail=NOT_RECORDED) for suite, check in missing),
+        *(
+            refused_row(suite="run", check="problem", subject=str(number), detail=text)
+            for number, text in enumerate(problems, start=1)
+        ),
     ]
     whole = complete and not missing and any(row["gates"] for row in rows)
     parts = {
@@ -210,6 +207,27 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
         "verdicts": verdicts,
     }
     return validate(_plain(parts))
+
+
+def refused_row(*, suite: str, check: str, subject: str, detail: str, verdict: Outcome = "fail") -> Row:
+    """Return a gating row without a value that nothing accepts: a gap, a crash, a skip that nobody declared."""
+    return {
+        "suite": suite,
+        "check": check,
+        "subject": subject,
+        "verdict": verdict,
+        "gates": True,
+        "accepted": False,
+        "proven": False,
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "bound": None,
+        "direction": None,
+        "detail": detail,
+        "offenders": [],
+    }
 
 
 def validate(record: object) -> Record:
@@ -244,12 +262,12 @@ def headline(record: Record) -> str:
     return " · ".join([*outcome, f"{len(record['verdicts'])} verdicts: {counts}" if counts else "no verdict recorded"])
 
 
-def key(row: RecordRow) -> Key:
+def key(row: Row) -> Key:
     """Return what names a row within its record."""
     return row["suite"], row["check"], row["subject"]
 
 
-def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[RecordRow | None, ...]]]:
+def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[Row | None, ...]]]:
     """Return every row that any of ``records`` has, once, with what each record says of it (None: nothing)."""
     by_key = [{key(row): row for row in record["verdicts"]} for record in records]
     keys = dict.fromkeys(name for rows in by_key for name in rows)
@@ -257,14 +275,13 @@ def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[RecordRow | None
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write ``scorecard.json`` into ``folder``, whole or not at all, and return its path; equal records, equal bytes."""
-    return write_atomically(folder / SCORECARD_FILE, _serialise(validate(record)))
+    """Write ``scorecard.json`` into ``folder``, whole or not at all; return its path. Equal records, equal bytes."""
+    return _write(folder / SCORECARD_FILE, validate(record))
 
 
-def write_evidence(evidence: Evidence, folder: Path) -> Path:
+def write_evidence(evidence: EvidenceRecord, folder: Path) -> Path:
     """Write ``evidence.json`` into ``folder``, whole or not at all, and return its path."""
-    parsed = _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence")
-    return write_atomically(folder / EVIDENCE_FILE, _serialise(parsed))
+    return _write(folder / EVIDENCE_FILE, _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence"))
 
 
 def read(path: Path) -> Record:
@@ -277,7 +294,7 @@ def read(path: Path) -> Record:
     return _consistent(_parse(_RECORD, _load(path, label), label), label)
 
 
-def read_evidence(path: Path) -> Evidence:
+def read_evidence(path: Path) -> EvidenceRecord:
     """Read what lies beside a record.
 
     Raises:
@@ -287,92 +304,25 @@ def read_evidence(path: Path) -> Evidence:
     return _parse(_EVIDENCE, _load(path, label), label)
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part; return ``path``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
-
-
-def _tally(rows: Sequence[RecordRow]) -> dict[str, int]:
+def _tally(rows: Sequence[Row]) -> dict[str, int]:
     found = Counter(row["verdict"] for row in rows)
-    return {
-        "pass": found["pass"],
-        "fail": found["fail"],
-        "inconclusive": found["inconclusive"],
-        "skipped": found["skipped"],
-    }
+    return {verdict: found[verdict] for verdict in get_args(Outcome)}
 
 
-def _each_once(rows: Sequence[Row]) -> list[RecordRow]:
-    """Return the rows as the record keeps them; of a row recorded more than once, none is believed."""
+def _each_once(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows in their order; of a row recorded more than once, none is believed."""
     by_key: dict[Key, list[Row]] = {}
     for row in rows:
         by_key.setdefault(key(row), []).append(row)
-    return [
-        _entry(same[0])
-        if len(same) == 1
-        else _refusal(name, f"recorded {len(same)} times ({', '.join(row['verdict'] for row in same)}); once is wanted")
-        for name, same in by_key.items()
-    ]
+    return [same[0] if len(same) == 1 else _doubled(same) for same in by_key.values()]
 
 
-def _entry(row: Row) -> RecordRow:
-    return {
-        "suite": row["suite"],
-        "check": row["check"],
-        "subject": row["subject"],
-        "verdict": row["verdict"],
-        "gates": row["gates"],
-        "accepted": row["accepted"],
-        "proven": row["proven"],
-        "value": row["value"],
-        "low": row["low"],
-        "high": row["high"],
-        "n": row["n"],
-        "bound": row["bound"],
-        "direction": row["direction"],
-        "detail": "; ".join(part for part in (row["detail"], *_needs(row)) if part),
-        "offenders": row["offenders"],
-    }
-
-
-def _needs(row: Row) -> list[str]:
-    """Say what would settle an unproven row, and how little its acceptance means until then."""
-    if not row["gates"] or row["verdict"] != "inconclusive":
-        return []
-    needs = []
-    if (further := row.get("further")) is not None:
-        needs.append(f"about {further} more films would settle it")
-    if row["accepted"] and (chance := row.get("chance")) is not None:
-        needs.append(f"a model 0.05 worse than the bound would be accepted {chance:.0%} of the time")
-    return needs
-
-
-def _refusal(name: Key, detail: str) -> RecordRow:
-    suite, check, subject = name
-    return {
-        "suite": suite,
-        "check": check,
-        "subject": subject,
-        "verdict": "fail",
-        "gates": True,
-        "accepted": False,
-        "proven": False,
-        "value": None,
-        "low": None,
-        "high": None,
-        "n": None,
-        "bound": None,
-        "direction": None,
-        "detail": detail,
-        "offenders": [],
-    }
+def _doubled(same: Sequence[Row]) -> Row:
+    told = " / ".join(f"{row['verdict']} ({row['detail']})" if row["detail"] else row["verdict"] for row in same)
+    suite, check, subject = key(same[0])
+    return refused_row(
+        suite=suite, check=check, subject=subject, detail=f"recorded {len(same)} times, once is wanted: {told}"
+    )
 
 
 def _plain(value: object) -> object:
@@ -390,8 +340,11 @@ def _plain(value: object) -> object:
     return value
 
 
-def _serialise(parsed: Record | Evidence) -> bytes:
-    return (json.dumps(parsed, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def _write(path: Path, parsed: Record | EvidenceRecord) -> Path:
+    text = json.dumps(parsed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic(path) as draft:
+        draft.write_bytes(text.encode())
+    return path
 
 
 def _load(path: Path, label: str) -> bytes:
@@ -419,14 +372,14 @@ def _consistent(record: Record, label: str) -> Record:
     rows = record["verdicts"]
     gating = [row for row in rows if row["gates"]]
     twice = next((name for name, count in Counter(map(key, rows)).items() if count > 1), None)
-    excused = next((row for row in gating if row["verdict"] == "fail" and (row["accepted"] or row["proven"])), None)
+    excused = next((row for row in gating if row["verdict"] == "fail" and row["accepted"]), None)
     unsettled = next((row for row in gating if row["verdict"] == "inconclusive" and row["proven"]), None)
     accepted = record["complete"] and bool(gating) and all(row["accepted"] for row in gating)
     proven = accepted and all(row["proven"] for row in gating)
     for contradicted, statement in (
         (record["counts"] != _tally(rows), "'counts' are not those of its verdicts"),
         (twice, f"{twice} is there twice"),
-        (excused, f"{excused and key(excused)} fails and is accepted or proven all the same"),
+        (excused, f"{excused and key(excused)} fails and is accepted all the same"),
         (unsettled, f"{unsettled and key(unsettled)} is inconclusive and proven all the same"),
         (record["accepted"] != accepted, f"'accepted' is {record['accepted']}, but its verdicts make it {accepted}"),
         (record["proven"] != proven, f"'proven' is {record['proven']}, but its verdicts make it {proven}"),

@@ -6,6 +6,7 @@ when its holder dies, keeps two runs from computing the same thing.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -47,7 +48,19 @@ def code_digest(*modules: str) -> str:
     """Return the digest of the sources of these modules of ``harness`` and of the versions of `LIBRARIES`."""
     folder = Path(__file__).parent
     sources = {name: file_digest(folder / f"{name}.py") for name in modules}
-    return digest(sources, {name: metadata.version(name) for name in LIBRARIES})
+    return digest(sources, versions())
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the installed version of each of `LIBRARIES`; read from their metadata, none is imported."""
+    found = {}
+    for name in LIBRARIES:
+        for distribution in (name, f"{name}-cpu", f"{name}-intel"):
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(distribution)
+                break
+    return found
 
 
 @contextlib.contextmanager

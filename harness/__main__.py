@@ -1,0 +1,194 @@
+"""The command line: thin, over the same functions as the suites."""
+
+import argparse
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.errors import ArgumentError, HarnessError
+
+DESCRIPTION = """Acceptance tests for medical image classifiers.
+
+The main job is pytest's:  pytest suites/ --model NAME [--data NAME]
+It writes reports/<data>/<model>/scorecard.md and exits 0 only when the evidence is complete and accepted.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit status (0 done, 2 refused with a sentence)."""
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(parsed.run(parsed))
+    except HarnessError as error:
+        print(f"roentgate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("roentgate: interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="roentgate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+
+    models = commands.add_parser("models", help="list the model files, with what they say of themselves")
+    models.set_defaults(run=_models)
+
+    data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
+    data.add_argument("name", nargs="?", metavar="NAME", help="one card, or NAME=PATH or a folder, whole: classes and counts")
+    data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
+    data.set_defaults(run=_data)
+
+    train = commands.add_parser("train", help="train a model and write a weights artefact a team can keep")
+    train.add_argument("model", metavar="MODEL", help="as for pytest's --model")
+    train.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
+    train.add_argument("--out", required=True, metavar="FILE.keras", help="where the weights go")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--image-size", metavar="N or HxW")
+    train.add_argument("--epochs", type=int, metavar="N")
+    train.set_defaults(run=_train)
+
+    scorecard = commands.add_parser("scorecard", help="render scorecards again from their JSON; side by side where several")
+    scorecard.add_argument("folders", nargs="+", metavar="DIR", help="a folder that holds scorecard.json")
+    scorecard.add_argument("--summary", action="store_true", help="print a bounded markdown summary, for a CI job's page")
+    scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
+    scorecard.set_defaults(run=_scorecard)
+
+    seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
+    seeds.add_argument("model", metavar="MODEL")
+    seeds.add_argument("--data", default="phantom", metavar="NAME")
+    seeds.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
+    seeds.add_argument("--image-size", metavar="N or HxW")
+    seeds.add_argument("--epochs", type=int, metavar="N")
+    seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
+    seeds.set_defaults(run=_seeds)
+    return parser
+
+
+def _models(_: argparse.Namespace) -> int:
+    from harness.model import model_names  # noqa: PLC0415
+
+    folder = Path("models")
+    names = model_names(folder)
+    if not names:
+        raise ArgumentError(f"no model files in {folder.resolve()}; run this in the project's folder, or write models/NAME.py")
+    for name in names:
+        text = folder.joinpath(*name.split(".")).with_suffix(".py").read_text("utf-8")
+        try:
+            summary = (ast.get_docstring(ast.parse(text)) or "").split("\n")[0]
+        except SyntaxError as error:
+            summary = f"(not valid Python: {error.msg}, line {error.lineno})"
+        print(f"{name:32} {summary}")
+    return 0
+
+
+def _data(parsed: argparse.Namespace) -> int:
+    from harness.card import find_card  # noqa: PLC0415
+    from harness.dataset import read_splits  # noqa: PLC0415
+    from harness.gate import open_card, open_store  # noqa: PLC0415
+
+    if parsed.name is None:
+        for path in sorted(Path("data").glob("*.toml")):
+            card = find_card(path.stem, path.parent)
+            where = "drawn here" if card.generator else str(card.root or "no root; pass --data NAME=PATH")
+            print(f"{card.name:26} {card.title}\n{'':26} {where}; {card.licence or 'no licence stated'}")
+        return 0
+    card = open_card(parsed.name, Path("data"), open_store(Path.cwd()))
+    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None)
+    print(f"{card.name}: {card.title or splits.root}")
+    for field in ("licence", "citation", "source"):
+        if getattr(card, field):
+            print(f"  {field}: {getattr(card, field)}")
+    for split in (splits.train, splits.validation, splits.test):
+        counts = ", ".join(f"{label} {count}" for label, count in split.counts().items())
+        print(f"  {split.name:11} {len(split):6} films: {counts}" + (f"; {len(split.ignored)} other files" if split.ignored else ""))
+    if parsed.montage:
+        from harness.figures import montage  # noqa: PLC0415
+
+        montage(splits.test, Path(parsed.montage))
+        print(f"  montage: {parsed.montage}")
+    return 0
+
+
+def _train(parsed: argparse.Namespace) -> int:
+    from harness.candidate import Options  # noqa: PLC0415
+    from harness.gate import new_run_id, open_card, open_store  # noqa: PLC0415
+    from harness.plugin import parse_size  # noqa: PLC0415
+    from harness.training import ready  # noqa: PLC0415
+
+    out = Path(parsed.out)
+    if out.suffix != ".keras":
+        raise ArgumentError(f"--out {out}: must end in .keras")
+    store = open_store(Path.cwd())
+    options = Options(
+        models=Path("models"), seed=parsed.seed, image_size=parse_size(parsed.image_size), epochs=parsed.epochs,
+        run_id=new_run_id(),
+    )  # fmt: skip
+    candidate = ready(parsed.model, open_card(parsed.data, Path("data"), store), options, store)
+    if candidate.weights is None:
+        raise ArgumentError(f"model '{parsed.model}' loads itself (load(task)); there are no weights to write")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(candidate.weights, out)
+    print(f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge it with --model {parsed.model} --weights {out}")
+    return 0
+
+
+def _scorecard(parsed: argparse.Namespace) -> int:
+    from harness import render, report, scorecard  # noqa: PLC0415
+
+    folders = [Path(name) for name in parsed.folders]
+    records = [scorecard.read(folder / scorecard.SCORECARD_FILE) for folder in folders]
+    for folder, record in zip(folders, records, strict=True):
+        if parsed.summary:
+            print(render.summary_markdown(record))
+        else:
+            report.render_again(folder)
+            print(f"{folder / 'scorecard.md'}: {scorecard.headline(record)}")
+    if parsed.picture:
+        from harness import figures  # noqa: PLC0415
+
+        print(figures.side_by_side(records, Path(parsed.picture)))
+    return 0
+
+
+def _seeds(parsed: argparse.Namespace) -> int:
+    from harness import report, scorecard  # noqa: PLC0415
+    from harness.card import find_card  # noqa: PLC0415
+
+    name = find_card(parsed.data, Path("data")).name
+    out = Path(parsed.out) if parsed.out else Path("reports") / name / "seeds.md"
+    folders = []
+    for seed in parsed.seeds:
+        base = Path(".roentgate") / "seeds" / f"{seed}-{parsed.image_size or 'card'}"
+        command = [
+            sys.executable, "-m", "pytest", "suites", "-q", "--model", parsed.model, "--data", parsed.data, "--seed", str(seed),
+            "--report-dir", str(base),
+        ]  # fmt: skip
+        for option in ("image_size", "epochs"):
+            if getattr(parsed, option):
+                command += [f"--{option.replace('_', '-')}", str(getattr(parsed, option))]
+        done = subprocess.run(command, check=False)  # noqa: S603
+        folder = base / name / parsed.model
+        if done.returncode not in {0, 1} or not (folder / scorecard.SCORECARD_FILE).is_file():
+            raise HarnessError(f"seed {seed}: the run ended with status {done.returncode} and no scorecard")
+        folders.append(folder)
+    records = [scorecard.read(folder / scorecard.SCORECARD_FILE) for folder in folders]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    report.write_seeds(records, out)
+    print(json.dumps({"table": str(out), "seeds": parsed.seeds}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

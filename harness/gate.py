@@ -1,0 +1,195 @@
+"""One run of the suites: which models, on which data, under which policy; made ready once, and closed with its scorecards."""
+
+import os
+import platform
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from harness.card import Card, find_card
+from harness.candidate import Candidate, Options
+from harness.checks import Verdict, unproven_words
+from harness.dataset import read_classes
+from harness.errors import ArgumentError
+from harness.policy import Policy, load_policy
+from harness.store import Store, code_digest, versions
+
+STORE = ".roentgate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The command line of one run.
+
+    Args:
+        models: Names as given to ``--model``, each once.
+        data: As given to ``--data``.
+        root: The project folder: holds ``models/``, ``data/``, ``reports/`` and the store.
+        policy: The policy file.
+        gate: Which rows are accepted.
+        reports: Where scorecards go.
+        options: What concerns the models.
+    """
+
+    models: tuple[str, ...]
+    data: str
+    root: Path
+    policy: Path
+    gate: Literal["point", "proven"]
+    reports: Path
+    options: Options
+
+
+def open_store(root: Path) -> Store:
+    """Return the project's store: ``.roentgate/``, or the folder that ROENTGATE_STORE names."""
+    return Store(Path(os.environ.get("ROENTGATE_STORE") or root / STORE))
+
+
+def open_card(spec: str, folder: Path, store: Store) -> Card:
+    """Return the data card of ``--data SPEC`` with a root; a generated data set is drawn into the store first."""
+    from harness import phantom  # noqa: PLC0415 - drawing is needed by few commands
+
+    if spec in phantom.VARIANTS and not (folder / f"{spec}.toml").is_file():
+        card = phantom.card(spec)
+    else:
+        card = find_card(spec, folder)
+    if card.generator is None:
+        return card
+    if card.generator != "phantom" or (card.variant or "phantom") not in phantom.VARIANTS:
+        raise ArgumentError(
+            f"data '{card.name}': unknown generator '{card.generator}', variant '{card.variant}'; "
+            f"known: phantom with {', '.join(phantom.VARIANTS)}"
+        )
+    variant = card.variant or "phantom"
+    root = store.root / "data" / f"{variant}-{code_digest('anatomy', 'phantom')[:12]}"
+    if not root.is_dir():
+        with store.lock("data", root.name):
+            if not root.is_dir():
+                phantom.write(root, variant=variant)
+    return card.model_copy(update={"root": root, "generator": None})
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return uuid.uuid4().hex
+
+
+class Gate:
+    """The state of one run in one process.
+
+    Args:
+        settings: The command line.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = open_store(settings.root)
+        self._candidates: dict[str, Candidate] = {}
+        self._evidence: dict[str, Any] = {}
+
+    @cached_property
+    def card(self) -> Card:
+        """The data card."""
+        return open_card(self.settings.data, self.settings.root / "data", self.store)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, read from the card or the folder names."""
+        return read_classes(self.card)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """The bounds in force for this data."""
+        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes)
+
+    def candidate(self, name: str, *, train: bool = True) -> Candidate:
+        """Return a model made ready; trained on first use."""
+        if name not in self._candidates:
+            from harness import training  # noqa: PLC0415
+
+            self._candidates[name] = training.ready(name, self.card, self.settings.options, self.store, train=train)
+        return self._candidates[name]
+
+    def evidence(self, name: str, *, train: bool = True) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
+        """Return the evidence on a model."""
+        if name not in self._evidence:
+            from harness.evidence import Evidence  # noqa: PLC0415
+
+            self._evidence[name] = Evidence(self.candidate(name, train=train))
+        return self._evidence[name]
+
+    def lacks(self, name: str, capability: str) -> str:
+        """Return why a model or the data cannot have ``capability``; "" where it can.
+
+        Raises:
+            ArgumentError: An unknown capability.
+        """
+        candidate = self.candidate(name)
+        layers = candidate.has_layers
+        known = {
+            "layers": (layers, "the model has no layers to look at"),
+            "gradients": (layers, "the model gives no gradients"),
+            "augmentation": (True, ""),
+            "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
+            "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
+        }
+        if capability not in known:
+            raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
+        present, reason = known[capability]
+        return "" if present else reason
+
+
+def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> dict[str, Any]:
+    """Return a verdict as a row of the record; what would settle an unproven one is added to its detail."""
+    estimate = verdict.estimate
+    detail = verdict.detail
+    if estimate is not None and verdict.gates and not verdict.proven and verdict.bound is not None and verdict.direction:
+        words = unproven_words(estimate, verdict.bound, verdict.direction)
+        detail = "; ".join(part for part in (detail, words) if part)
+    return {
+        "suite": suite,
+        "check": check,
+        "subject": subject,
+        "verdict": verdict.outcome,
+        "gates": verdict.gates,
+        "accepted": verdict.accepted(gate),
+        "proven": verdict.proven,
+        "value": None if estimate is None else estimate.value,
+        "low": None if estimate is None else estimate.low,
+        "high": None if estimate is None else estimate.high,
+        "n": 0 if estimate is None else estimate.n,
+        "bound": verdict.bound,
+        "direction": verdict.direction,
+        "detail": detail,
+        "offenders": list(verdict.offenders),
+    }
+
+
+def failed_row(*, suite: str, check: str, subject: str, detail: str, verdict: str = "fail") -> dict[str, Any]:
+    """Return a row that nothing accepted: a crash, a test without a verdict, a skip nobody declared."""
+    return {
+        "suite": suite, "check": check, "subject": subject, "verdict": verdict, "gates": True, "accepted": False,
+        "proven": False, "value": None, "low": None, "high": None, "n": 0, "bound": None, "direction": None,
+        "detail": detail, "offenders": [],
+    }  # fmt: skip
+
+
+def environment(passes: int, seconds: dict[str, float]) -> dict[str, Any]:
+    """Return what may differ between two equal runs: versions, machine, timings, images sent through the model."""
+    return {
+        "versions": {**versions(), "roentgate": metadata.version("roentgate")},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "forward_passes": passes,
+        "seconds": {name: round(value, 3) for name, value in sorted(seconds.items())},
+    }
+
+
+def one_line(words: Iterable[str]) -> str:
+    """Join words into one line, whatever newlines they hold."""
+    return " ".join(" ".join(words).split())

@@ -1,0 +1,238 @@
+"""How a name, a number and a row read: the same words in the terminal, in markdown, in HTML and on the figures."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from harness.scorecard import NOT_RECORDED, Record, Row, key
+
+Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
+"""Where a row stands for the gate, which is what a reader wants to see first."""
+
+TIMES: Final = " \u00d7 "
+DISCLAIMER: Final = "Research software, not a medical device."
+
+QUESTIONS: Final = {
+    "alignment": "Is row i's answer really about row i?",
+    "inference": "Is augmentation off when it should be, and on when it should be?",
+    "recall": "Does one class hide behind the average?",
+    "border": "Does the frame decide?",
+    "run": "Did the run itself go wrong?",
+}
+
+GLOSSARY: Final = (
+    ("pass", "the whole interval meets the bound: proven."),
+    ("fail", "the whole interval misses the bound: proven the other way; or a required verdict is not there."),
+    ("inconclusive", "the bound lies inside the interval: these films cannot settle it, and the row says what would."),
+    ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
+    (
+        "gate",
+        "point accepts a value that meets its bound, proven only a pass; one row not accepted refuses the model.",
+    ),
+    (
+        "value [low, high]",
+        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this.",
+    ),
+    ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
+    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a row that only informs has none and refuses nothing."),
+)
+
+_SYMBOLS: Final[dict[Standing, str]] = {
+    "proven": "✓",
+    "unproven": "?",
+    "refused": "✗",
+    "skipped": "—",
+    "informs": "·",
+}
+_SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
+_JOINERS: Final = "\u200c\u200d"  # some scripts and emoji need them
+_MARKUP: Final = re.compile(r"[&<>|`*\[\]\\~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+
+
+def visible(text: str) -> str:
+    r"""Return ``text`` on one line with nothing in it that a reader cannot see.
+
+    A control character is shown as its picture (␊ for a newline); whatever else is invisible or turns the direction of
+    writing, as its code point.
+
+    Examples:
+        >>> visible("Covid\n19")
+        'Covid␊19'
+        >>> visible("a\u202eb")
+        'a⟨U+202E⟩b'
+    """
+    return "".join(map(_seen, text))
+
+
+def escape(text: str) -> str:
+    """Return ``text`` for a line or a table cell of markdown: no markup and no HTML, whatever it holds.
+
+    Examples:
+        >>> escape("a|b <b>c</b>")
+        'a&#124;b &#60;b&#62;c&#60;/b&#62;'
+        >>> escape("recall_floor")
+        'recall_floor'
+    """
+    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", visible(text))
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return ``text``, or its two ends around an ellipsis where it is longer than ``limit`` characters.
+
+    Examples:
+        >>> shorten("radiopaedia-2019-pneumonia", 13)
+        'radiop…umonia'
+    """
+    if len(text) <= limit:
+        return text
+    kept = limit - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def standing(row: Row) -> Standing:
+    """Return where a row stands: what is refused is refused, whatever its verdict is called."""
+    if not row["accepted"]:
+        return "refused"
+    if row["verdict"] == "skipped":
+        return "skipped"
+    if not row["gates"]:
+        return "informs"
+    return "proven" if row["proven"] else "unproven"
+
+
+def verdict(row: Row) -> str:
+    """Return the symbol of a row's standing and its verdict in words.
+
+    Examples:
+        ``✓ pass``, ``? inconclusive, accepted``, ``✗ inconclusive``, ``· informs``
+    """
+    place = standing(row)
+    words = {
+        "unproven": f"{row['verdict']}, accepted",
+        "informs": "informs" if row["verdict"] == "pass" else f"informs, {row['verdict']}",
+    }
+    return f"{_SYMBOLS[place]} {words.get(place, row['verdict'])}"
+
+
+def measured(row: Row) -> str:
+    """Return ``value [low, high]``, with places enough that no number seems to reach the bound, 0 or 1.
+
+    Returns:
+        ``undefined`` and the interval where there is no value, ``—`` where there is neither.
+
+    Examples:
+        ``0.962 [0.804, 0.999]``, ``0.9 [0.79996, 0.96]`` never reads as a floor of 0.8 that was met
+    """
+    places = _places(row)
+    value, low, high = (_number(row[name], places) for name in ("value", "low", "high"))
+    if row["value"] is None and row["low"] is None and row["high"] is None:
+        return "—" if row["verdict"] == "skipped" or not row["n"] else "undefined"
+    return f"{value or 'undefined'} [{low or '-∞'}, {high or '∞'}]"
+
+
+def bound(row: Row) -> str:
+    """Return ``≥ 0.800`` or ``≤ 0.100``; ``—`` where there is no bound."""
+    if row["bound"] is None or row["direction"] is None:
+        return "—"
+    return f"{_SIGNS[row['direction']]} {_number(row['bound'], max(3, _places(row)))}"
+
+
+def title(row: Row) -> str:
+    """Return a row's name in full: ``recall / recall_floor (Covid)``."""
+    suite, check, subject = key(row)
+    return f"{suite} / {check} ({subject})" if subject else f"{suite} / {check}"
+
+
+def refusals(record: Record) -> list[tuple[str, str]]:
+    """Return what refused the model, as (name of the row, reason as a sentence); gaps are taken together."""
+    refused = [row for row in record["verdicts"] if standing(row) == "refused"]
+    gaps = [title(row) for row in refused if row["detail"] == NOT_RECORDED]
+    told = [(title(row), _reason(row)) for row in refused if row["detail"] != NOT_RECORDED]
+    if gaps:
+        count = "1 required check" if len(gaps) == 1 else f"{len(gaps)} required checks"
+        told.append((f"{count} not recorded", f"{', '.join(gaps)}."))
+    return told
+
+
+def judged(record: Record) -> list[tuple[str, str]]:
+    """Return what was judged, as (what, words)."""
+    model, dataset, task = record["model"], record["dataset"], record["task"]
+    gates = {"point": "point: a value that meets its bound is accepted", "proven": "proven: only a pass is accepted"}
+    return [
+        ("model", f"{model['name']} ({model['source']})"),
+        ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}"),
+        ("data", f"{dataset['name']}, fingerprint {dataset['fingerprint'][:12]}"),
+        *((f"{split} films", counted(counts)) for split, counts in dataset["counts"].items()),
+        ("image shape", f"{TIMES.join(map(str, task['image_shape']))}"),
+        ("seed", str(task["seed"])),
+        ("gate", gates[record["gate"]]),
+        ("policy", f"fingerprint {record['policy']['fingerprint'][:12]}"),
+    ]
+
+
+def counted(counts: dict[str, int]) -> str:
+    """Return ``66: Covid 26, Normal 20, Viral Pneumonia 20``."""
+    return f"{sum(counts.values())}: {', '.join(f'{name} {count}' for name, count in counts.items())}"
+
+
+def confusion_lines(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
+    """Return (``of 20 Viral Pneumonia``, ``16 caught, 4 called Normal``) for each class, commonest error first."""
+    lines = []
+    for index, (label, row) in enumerate(zip(classes, counts, strict=True)):
+        wrong = sorted(
+            (-count, name) for other, (name, count) in enumerate(zip(classes, row, strict=True)) if other != index
+        )
+        told = [f"{row[index]} caught", *(f"{-count} called {name}" for count, name in wrong if count)]
+        lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no film"))
+    return lines
+
+
+def _seen(char: str) -> str:
+    kind = unicodedata.category(char)
+    if char < " ":
+        return chr(0x2400 + ord(char))
+    if char == "\x7f":
+        return "␡"
+    hidden = kind in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in _JOINERS
+    return f"⟨U+{ord(char):04X}⟩" if hidden else char
+
+
+def _number(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:.{places}f}"
+
+
+def _places(row: Row) -> int:
+    numbers = [number for name in ("value", "low", "high") if (number := row[name]) is not None]
+    marks = [mark for mark in (0.0, 1.0, row["bound"]) if mark is not None]
+    for places in range(3, 6):
+        if all(
+            (round(number, places) == round(mark, places)) == (number == mark) for number in numbers for mark in marks
+        ):
+            return places
+    return 6
+
+
+def _reason(row: Row) -> str:
+    return _sentence("; ".join(part for part in (_missed(row), row["detail"]) if part) or "Not accepted")
+
+
+def _missed(row: Row) -> str:
+    """Say how a row's numbers stand to its bound; "" where it has none."""
+    if row["bound"] is None or row["direction"] is None:
+        return ""
+    wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
+    if row["value"] is None:
+        return f"there is no value to hold against the bound ({wanted})"
+    met = row["value"] >= row["bound"] if row["direction"] == "at_least" else row["value"] <= row["bound"]
+    if row["verdict"] == "fail":
+        judgement = "the whole interval misses it"
+    elif met:
+        judgement = "the value meets it, but the interval does not prove it, and here only proof is accepted"
+    else:
+        judgement = "the value misses it, although the interval does not rule it out"
+    return f"{measured(row)} on n = {row['n']:,}, where {wanted} is wanted: {judgement}"
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

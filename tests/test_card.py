@@ -1,0 +1,118 @@
+"""Data cards: what ``--data`` means, and a mistake in a card is named with its file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.card import Card, find_card
+from harness.errors import ArgumentError, DataError
+
+CARDS = Path(__file__).resolve().parents[1] / "data"
+
+
+def card_of(folder: Path, text: str) -> Card:
+    (folder / "mine.toml").write_text(text)
+    return find_card("mine", folder)
+
+
+@pytest.mark.parametrize("file", sorted(CARDS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_published_card_is_valid(file: Path) -> None:
+    card = find_card(file.stem, CARDS)
+    assert card.name == file.stem
+    assert card.title
+    assert card.licence
+    assert card.source
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom-shortcut", "phantom-shortcut-broken"])
+def test_a_phantom_card_says_which_variant_is_drawn(name: str) -> None:
+    card = find_card(name, CARDS)
+    assert (card.generator, card.variant, card.image_size, card.masks) == ("phantom", name, (96, 96), "masks/{id}")
+
+
+def test_name_equals_path_is_that_card_with_another_root(tmp_path: Path) -> None:
+    card = find_card(f"covid19={tmp_path}", CARDS)
+    assert (card.name, card.root) == ("covid19", tmp_path)
+    drawn = find_card(f"phantom={tmp_path}", CARDS)
+    assert (drawn.root, drawn.generator, drawn.image_size) == (tmp_path, None, (96, 96))
+
+
+def test_a_path_with_an_equals_sign_is_still_a_path(tmp_path: Path) -> None:
+    (tmp_path / "seed=1").mkdir()
+    assert find_card(str(tmp_path / "seed=1"), CARDS).root == tmp_path / "seed=1"
+
+
+def test_a_bare_path_is_grey_256_nearest_and_called_after_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "tb-lungs").mkdir()
+    card = find_card(str(tmp_path / "tb-lungs"), CARDS)
+    assert card == Card(name="tb-lungs", title="tb-lungs", root=tmp_path / "tb-lungs")
+    assert (card.image_size, card.interpolation) == ((256, 256), "nearest")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("my films (2)", "my-films-2"),
+        ("..hidden", "hidden"),
+        ("a\nb|<c", "a-b-c"),
+        ("Röntgen.v2", "Röntgen.v2"),
+        ("|", "data"),
+    ],
+)
+def test_the_name_of_a_bare_path_can_be_a_folder(tmp_path: Path, folder: str, name: str) -> None:
+    assert find_card(str(tmp_path / folder), CARDS).name == name
+
+
+def test_a_folder_beside_the_run_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "phantom").mkdir()
+    assert find_card("films", CARDS).root == Path("films")
+    assert find_card("phantom", CARDS).root is None
+    assert find_card("./phantom", CARDS).root == Path("phantom")
+    assert find_card(".", CARDS).name == tmp_path.name
+
+
+def test_an_unknown_name_lists_the_close_ones() -> None:
+    with pytest.raises(ArgumentError, match=r"'covid': neither a card in .* nor a folder.*; did you mean 'covid19'\?"):
+        find_card("covid", CARDS)
+    with pytest.raises(ArgumentError, match=r"did you mean .*'phantom-shortcut'"):
+        find_card("phantom_shortcut=../x", CARDS)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"), [("covid19=", "no folder after '='; write covid19=PATH"), ("", "neither")]
+)
+def test_an_incomplete_specification_is_refused(spec: str, sentence: str) -> None:
+    with pytest.raises(ArgumentError, match=sentence):
+        find_card(spec, CARDS)
+
+
+def test_a_root_is_relative_to_its_card(tmp_path: Path) -> None:
+    assert card_of(tmp_path, 'root = "films"').root == tmp_path / "films"
+
+
+def test_settings_of_training_are_kept_as_they_are(tmp_path: Path) -> None:
+    assert card_of(tmp_path, "[recipe]\nepochs = 20\nrate = 0.5").recipe == {"epochs": 20, "rate": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('licens = "x"', r"mine\.toml': unknown key 'licens'; did you mean 'licence'\?"),
+        ('name = "x"', "unknown key 'name'; a card is called after its file, so remove it"),
+        ("image_size = [96]", r"mine\.toml': key 'image_size.1': "),
+        ("image_size = [0, 96]", "key 'image_size.0': .* greater than or equal to 8"),
+        ('interpolation = "cubic"', "key 'interpolation': .*'nearest', 'bilinear'"),
+        ('group = "p(\\\\d+"', "key 'group': not a regular expression"),
+        ('group = "p[0-9]+"', "key 'group': needs exactly one capture group, the patient; it has 0"),
+        ('group = "(p)([0-9]+)"', "needs exactly one capture group, the patient; it has 2"),
+        ('masks = "masks"', r"key 'masks': must contain \{id\} or \{stem\}"),
+        ('classes = ["b", "a"]', "key 'classes': class names must be sorted and differ"),
+        ('root = "x"\ngenerator = "phantom"', "'root' and 'generator' exclude one another"),
+        ("title = ", r"mine\.toml': cannot be read as TOML .*; correct it"),
+    ],
+)
+def test_a_mistake_in_a_card_is_named_with_file_and_key(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        card_of(tmp_path, text)

@@ -1,0 +1,145 @@
+"""What holds for every metric: each one in ``metrics.__all__`` is put through the same contracts."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import metrics
+from harness.checks import at_least, at_most
+from harness.estimate import Estimate
+from harness.predictions import Predictions
+
+CLASSES = ("Covid", "Normal", "Viral Pneumonia")
+
+CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = {
+    "accuracy": lambda first, _second, _third: metrics.accuracy(first),
+    "balanced_accuracy": lambda first, _second, _third: metrics.balanced_accuracy(first),
+    "confusion": lambda first, _second, _third: metrics.confusion(first, "Viral Pneumonia", "Normal"),
+    "directed_flips": lambda first, second, third: metrics.directed_flips(
+        first, second, third, (first.labels + 1) % len(CLASSES)
+    ),
+    "flips": lambda first, second, _third: metrics.flips(first, second, family=4),
+    "macro_auroc": lambda first, _second, _third: metrics.macro_auroc(first),
+    "recall": lambda first, _second, _third: metrics.recall(first, "Covid"),
+    "skill_kept": lambda first, second, _third: metrics.skill_kept(first, second),
+    "worst": lambda first, _second, _third: metrics.worst(
+        [metrics.recall(first, name) for name in CLASSES], "at_least"
+    ),
+}
+
+
+@st.composite
+def evidence(draw: st.DrawFn, *, most_rows: int = 40) -> tuple[Predictions, Predictions, Predictions]:
+    """Three sets of answers on the same rows: good or poor, with ties, NaN, classes without rows, and groups or not."""
+    n = draw(st.integers(0, most_rows))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    labels = rng.integers(0, draw(st.integers(1, 3)), n)
+    groups = tuple(f"p{g}" for g in rng.integers(0, draw(st.integers(1, 40)), n)) if draw(st.booleans()) else None
+    ids = tuple(f"r{i:03d}" for i in rng.permutation(n))
+
+    def answers() -> Predictions:
+        scores = rng.normal(size=(n, 3)) + draw(st.sampled_from([0.0, 1.0, 4.0, 9.0])) * np.eye(3)[labels]
+        rounded = np.round(scores, draw(st.sampled_from([0, 6]))).astype(np.float32)
+        if draw(st.integers(0, 4)) == 0:
+            rounded[rng.random(n) < 0.1, 0] = np.nan
+        return Predictions(ids=ids, classes=CLASSES, labels=labels, probabilities=rounded, groups=groups)
+
+    return answers(), answers(), answers()
+
+
+def rearranged(predictions: Predictions, order: np.ndarray) -> Predictions:
+    groups = predictions.groups
+    return replace(
+        predictions,
+        ids=tuple(predictions.ids[i] for i in order),
+        labels=predictions.labels[order],
+        probabilities=predictions.probabilities[order],
+        groups=None if groups is None else tuple(groups[i] for i in order),
+    )
+
+
+def test_every_metric_is_put_through_the_contracts() -> None:
+    assert sorted(CALLS) == sorted(metrics.__all__)
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+@settings(deadline=None)
+@given(rows=evidence())
+def test_the_interval_contains_the_value(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
+    estimate = CALLS[name](*rows)
+    assert estimate.low <= estimate.high
+    if estimate.defined:
+        assert estimate.low - 1e-12 <= estimate.value <= estimate.high + 1e-12
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+@settings(deadline=None)
+@given(rows=evidence(), seed=st.integers(0, 1000))
+def test_the_order_of_rows_is_irrelevant(
+    name: str, rows: tuple[Predictions, Predictions, Predictions], seed: int
+) -> None:
+    order = np.random.default_rng(seed).permutation(len(rows[0]))
+    first, second = CALLS[name](*rows), CALLS[name](*(rearranged(part, order) for part in rows))
+    limits = [(part.value, part.low, part.high) for part in (first, second)]
+    assert limits[0] == pytest.approx(limits[1], abs=1e-9, nan_ok=True)
+    assert (first.n, first.hits, first.method, first.detail) == (second.n, second.hits, second.method, second.detail)
+    assert first.offenders == second.offenders
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+@pytest.mark.parametrize("name", metrics.__all__)
+def test_nothing_to_count_is_undefined_and_inconclusive(name: str, *, grouped: bool) -> None:
+    nothing = Predictions(
+        ids=(),
+        classes=CLASSES,
+        labels=np.zeros(0, np.int64),
+        probabilities=np.zeros((0, 3), np.float32),
+        groups=() if grouped else None,
+    )
+    estimate = CALLS[name](nothing, nothing, nothing)
+    assert math.isnan(estimate.value)
+    assert estimate.n == 0
+    for bound in (0.0, 0.5, 1.0):
+        for verdict in (at_least(estimate, bound), at_most(estimate, bound)):
+            assert verdict.outcome == "inconclusive"
+            assert not verdict.accepted("point")
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+@settings(deadline=None)
+@given(rows=evidence())
+def test_offenders_are_rows_and_words_are_one_line(
+    name: str, rows: tuple[Predictions, Predictions, Predictions]
+) -> None:
+    estimate = CALLS[name](*rows)
+    assert set(estimate.offenders) <= set(rows[0].ids)
+    assert len(estimate.detail.splitlines()) <= 1
+    assert estimate.method
+
+
+@pytest.mark.parametrize("name", metrics.__all__)
+@settings(deadline=None)
+@given(rows=evidence())
+def test_more_of_the_same_rows_never_widens_the_interval(
+    name: str, rows: tuple[Predictions, Predictions, Predictions]
+) -> None:
+    """Twice the rows, each copy its own: the value stays and the interval does not grow."""
+
+    def twice(predictions: Predictions) -> Predictions:
+        return replace(
+            predictions,
+            ids=(*predictions.ids, *(f"again-{row}" for row in predictions.ids)),
+            labels=np.tile(predictions.labels, 2),
+            probabilities=np.tile(predictions.probabilities, (2, 1)),
+        )
+
+    singles = [replace(part, groups=None) for part in rows]
+    once, doubled = CALLS[name](*singles), CALLS[name](*map(twice, singles))
+    if once.defined and math.isfinite(once.low):
+        assert doubled.value == pytest.approx(once.value)
+        assert doubled.high - doubled.low <= once.high - once.low + 1e-9

@@ -1,0 +1,402 @@
+"""Intervals against SciPy, scikit-learn, published examples, and counts by hand."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from harness import limits
+from harness.errors import ArgumentError
+from harness.estimate import (
+    Direction,
+    Estimate,
+    census,
+    chance_accepted,
+    further_rows,
+    grouped_difference,
+    grouped_proportion,
+    macro_auroc,
+    mcnemar,
+    mean,
+    paired_difference,
+    permutation_p,
+    proportion,
+    ratio,
+    settled,
+    undefined,
+)
+
+COUNTS = st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def known(value: float, low: float, high: float) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=100, method="given")
+
+
+def wilson(hits: int, n: int) -> Estimate:
+    low, high = stats.binomtest(hits, n).proportion_ci(method="wilson")
+    return known(hits / n, low, high)
+
+
+@given(COUNTS)
+def test_proportion_equals_scipys_exact_interval(counts: tuple[int, int]) -> None:
+    hits, n = counts
+    if n == 0:
+        return
+    estimate = proportion(hits, n)
+    exact = stats.binomtest(hits, n).proportion_ci(method="exact")
+    assert estimate.value == hits / n
+    assert (estimate.low, estimate.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
+
+
+def test_zero_misses_prove_080_from_17_rows_090_from_36_and_095_from_72() -> None:
+    for bound, n in ((0.80, 17), (0.90, 36), (0.95, 72)):
+        assert proportion(n, n).low >= bound
+        assert proportion(n - 1, n - 1).low < bound
+
+
+def test_a_family_level_widens_the_lower_limit_only() -> None:
+    plain, family = proportion(8, 40), proportion(8, 40, low_confidence=1 - 0.05 / 4)
+    expected = stats.binomtest(8, 40).proportion_ci(0.9875, method="exact").low
+    assert family.low == pytest.approx(expected)
+    assert family.low < plain.low
+    assert family.high == plain.high
+
+
+@pytest.mark.parametrize("make", [proportion, census])
+def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[[int, int], Estimate]) -> None:
+    estimate = make(0, 0)
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high, estimate.n, estimate.defined) == (0.0, 1.0, 0, False)
+
+
+def test_more_hits_than_rows_are_refused() -> None:
+    for make in (proportion, census, permutation_p):
+        with pytest.raises(ArgumentError, match="5 hits of 4 rows"):
+            make(5, 4)
+        with pytest.raises(ArgumentError, match="-1 hits"):
+            make(-1, 4)
+
+
+def test_a_census_has_no_sampling_error() -> None:
+    estimate = census(3, 4, offenders=("a",))
+    assert (estimate.value, estimate.low, estimate.high, estimate.offenders) == (0.75, 0.75, 0.75, ("a",))
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40))
+def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
+    assert grouped_proportion(np.array(hits), [f"p{i}" for i in range(len(hits))]) == proportion(sum(hits), len(hits))
+
+
+def test_grouped_interval_follows_korn_and_graubard_by_hand() -> None:
+    """Groups (2 of 2), (1 of 2), (0 of 4), (3 of 4), counted by hand: effective size 12 * .25 / .3333 * .75 etc."""
+    hits = np.array([1, 1, 1, 0, 0, 0, 0, 0, 1, 1, 1, 0], bool)
+    groups = ["a"] * 2 + ["b"] * 2 + ["c"] * 4 + ["d"] * 4
+    variance = 4 / 3 * (1**2 + 0**2 + 2**2 + 1**2) / 12**2
+    rows = 0.25 / variance * (stats.t.isf(0.025, 11) / stats.t.isf(0.025, 3)) ** 2
+    estimate = grouped_proportion(hits, groups)
+    assert estimate.n == 4
+    assert estimate.hits is None
+    assert estimate.value == 0.5
+    assert estimate.low == pytest.approx(stats.beta.ppf(0.025, rows / 2, rows / 2 + 1))
+    assert estimate.high == pytest.approx(stats.beta.isf(0.025, rows / 2 + 1, rows / 2))
+
+
+def test_rows_that_repeat_their_patient_add_no_certainty() -> None:
+    hits = np.repeat([True] * 8 + [False] * 2, 10)
+    patients = [f"p{i // 10}" for i in range(100)]
+    grouped, single = grouped_proportion(hits, patients), proportion(8, 10)
+    assert grouped.low <= single.low + 0.01
+    assert grouped.high >= single.high - 0.01
+    unanimous = grouped_proportion(np.ones(100, bool), patients)
+    assert unanimous.low == proportion(10, 10).low
+
+
+def test_one_patient_alone_says_nothing_about_others() -> None:
+    estimate = grouped_proportion(np.array([True, False, True]), ["p"] * 3)
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (2 / 3, 0.0, 1.0, 1)
+
+
+def test_each_row_needs_its_group() -> None:
+    with pytest.raises(ArgumentError, match="2 rows but 1 groups"):
+        grouped_proportion(np.array([True, False]), ["p"])
+
+
+def test_grouped_shares_of_nothing_are_undefined() -> None:
+    empty = np.zeros(0, bool)
+    assert not grouped_proportion(empty, []).defined
+    assert not grouped_difference(empty, empty, []).defined
+
+
+def test_mover_mean_reproduces_the_published_newcombe_interval() -> None:
+    """Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4: 7/34 - 1/34 = 0.1765 (0.0189 to 0.3404)."""
+    first, second = wilson(7, 34), wilson(1, 34)
+    half = mean([first, known(-second.value, -second.high, -second.low)])
+    assert (2 * half.value, 2 * half.low, 2 * half.high) == pytest.approx((0.1765, 0.0189, 0.3404), abs=5e-5)
+
+
+def test_mean_of_one_estimate_is_that_estimate_and_n_adds_up() -> None:
+    one = proportion(7, 10)
+    alone = mean([one])
+    assert (alone.value, alone.low, alone.high) == pytest.approx((one.value, one.low, one.high))
+    assert mean([one, proportion(3, 20)]).n == 30
+
+
+def test_mean_with_an_undefined_part_is_undefined() -> None:
+    estimate = mean([proportion(7, 10), proportion(0, 0)])
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high) == (0.0, 1.0)
+
+
+def test_mean_of_nothing_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="the mean of no estimates"):
+        mean([])
+
+
+def test_mover_ratio_reproduces_the_published_interval() -> None:
+    """Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4: 7.0000 (1.1537 to 41.9763), MOVER-R of Wilson."""
+    estimate = ratio(wilson(7, 34), wilson(1, 34))
+    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((7.0, 1.1537, 41.9763), abs=5e-5)
+
+
+@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.15, 1), st.floats(0.01, 0.99))
+def test_ratio_limits_are_where_the_mover_difference_reaches_zero(
+    top: float, below: float, above: float, bottom: float, reach: float
+) -> None:
+    numerator, denominator = known(top, top - below, top + above), known(bottom, bottom * (1 - reach), bottom * 1.3)
+    estimate = ratio(numerator, denominator)
+    assert estimate.low <= estimate.value + 1e-9
+    assert estimate.high >= estimate.value - 1e-9
+    for limit, distance, sign in ((estimate.low, below, -1), (estimate.high, above, 1)):
+        to_low = (limit > 0) == (sign > 0)
+        side = bottom * reach if to_low else bottom * 0.3
+        gap = top - limit * bottom + sign * math.hypot(distance, limit * side)
+        assert gap == pytest.approx(0, abs=1e-6 * max(1, abs(limit)))
+
+
+def test_a_ratio_to_something_that_may_be_nothing_is_undefined() -> None:
+    for denominator in (known(0.1, 0.0, 0.3), known(0.1, -0.1, 0.3), undefined(0, low=0.1, high=1.0, method="x")):
+        estimate = ratio(known(0.5, 0.4, 0.6), denominator)
+        assert math.isnan(estimate.value)
+        assert (estimate.low, estimate.high) == (-math.inf, math.inf)
+
+
+def test_paired_difference_reproduces_published_tango_intervals() -> None:
+    """Cavo 2012, and Bentur 2009, in Fagerland, Lydersen and Laake (2017), ch. 8."""
+    cavo, bentur = paired_difference(6, 16, 161), paired_difference(1, 7, 21)
+    assert (cavo.value, cavo.low, cavo.high) == pytest.approx((-0.0621, -0.1240, -0.0054), abs=5e-5)
+    assert (bentur.value, bentur.low, bentur.high) == pytest.approx((-0.286, -0.517, -0.026), abs=5e-4)
+
+
+def test_without_discordant_rows_the_paired_interval_has_its_closed_form() -> None:
+    estimate = paired_difference(0, 0, 20)
+    reach = limits.NORMAL**2 / (20 + limits.NORMAL**2)
+    assert (estimate.low, estimate.high) == pytest.approx((-reach, reach))
+
+
+def test_recall_non_inferiority_at_005_cannot_be_shown_from_identical_answers_below_73_rows() -> None:
+    assert paired_difference(0, 0, 72).low < -0.05 <= paired_difference(0, 0, 73).low
+
+
+def test_paired_difference_of_nothing_is_undefined_and_bad_counts_are_refused() -> None:
+    estimate = paired_difference(0, 0, 0)
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high) == (-1.0, 1.0)
+    for gained, lost, n in ((3, 3, 5), (-1, 0, 5)):
+        with pytest.raises(ArgumentError, match="gained and"):
+            paired_difference(gained, lost, n)
+
+
+def test_grouped_difference_is_tangos_for_single_rows_and_wider_for_repeated_ones() -> None:
+    gained, lost = np.array([True] * 6 + [False] * 14), np.array([False] * 18 + [True] * 2)
+    single = paired_difference(6, 2, 20)
+    assert grouped_difference(gained, lost, [str(i) for i in range(20)]) == single
+    repeated = grouped_difference(np.repeat(gained, 5), np.repeat(lost, 5), [str(i // 5) for i in range(100)])
+    assert repeated.value == single.value
+    assert repeated.n == 20
+    assert repeated.low == pytest.approx(single.low, abs=0.03)
+    assert repeated.high == pytest.approx(single.high, abs=0.03)
+    assert paired_difference(30, 10, 100).high < repeated.high
+
+
+def test_mcnemar_equals_the_binomial_test_and_the_published_value() -> None:
+    assert mcnemar(6, 16) == pytest.approx(0.052479, abs=5e-7)  # Cavo 2012, as above
+    assert mcnemar(0, 0) == 1.0
+    for gained, lost in product(range(6), repeat=2):
+        if gained + lost:
+            assert mcnemar(gained, lost) == pytest.approx(stats.binomtest(gained, gained + lost).pvalue)
+
+
+def test_a_permutation_p_is_never_zero_and_its_draws_leave_an_interval() -> None:
+    estimate = permutation_p(0, 2000)
+    assert estimate.value == 1 / 2001
+    assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 2000))
+    assert estimate.method == "permutation test, 2000 draws"
+    assert not permutation_p(0, 0).defined
+    for draws in (1, 2, 50):
+        for exceeding in range(draws + 1):
+            p = permutation_p(exceeding, draws)
+            assert p.low <= p.value <= p.high
+
+
+def scores_of(seed: int, counts: tuple[int, ...], shift: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(np.arange(len(counts)), counts)
+    scores = rng.normal(size=(len(truth), len(counts)))
+    scores[np.arange(len(truth)), truth] += shift
+    return truth, np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("counts", [(26, 20, 20), (3, 9, 30), (5, 5, 5, 5)])
+def test_macro_auroc_equals_scikit_learn_with_and_without_ties(counts: tuple[int, ...]) -> None:
+    truth, scores = scores_of(1, counts)
+    assert macro_auroc(truth, scores).value == pytest.approx(roc_auc_score(truth, scores, multi_class="ovr"))
+    coarse = np.round(scores, 1)
+    by_hand = np.mean([roc_auc_score(truth == k, coarse[:, k]) for k in range(len(counts))])
+    assert macro_auroc(truth, coarse).value == pytest.approx(by_hand)
+
+
+def test_for_two_classes_the_variance_is_delongs() -> None:
+    truth, scores = scores_of(2, (30, 20))
+    positives, negatives = scores[truth == 1, 1], scores[truth == 0, 1]
+    wins = (positives[:, None] > negatives) + 0.5 * (positives[:, None] == negatives)
+    variance = wins.mean(axis=1).var(ddof=1) / 20 + wins.mean(axis=0).var(ddof=1) / 30
+    share = wins.mean()
+    reach = limits.NORMAL * math.sqrt(variance) / (share * (1 - share))
+    estimate = macro_auroc(truth, scores)
+    assert estimate.method == "DeLong, logit"
+    for limit, sign in ((estimate.low, -1), (estimate.high, 1)):
+        assert math.log(limit / (1 - limit)) == pytest.approx(math.log(share / (1 - share)) + sign * reach)
+
+
+def test_perfect_separation_takes_newcombes_limit() -> None:
+    """Method 5 at 1 against 30: 1 - theta = 1.96 * sqrt(theta (1 - theta) (1 + 24 (..)) / 600), by substitution."""
+    truth = np.repeat([0, 1], [30, 20])
+    scores = np.eye(2)[truth]
+    estimate = macro_auroc(truth, scores)
+    theta = estimate.low
+    variance = theta * (1 - theta) * (1 + 24 * ((1 - theta) / (2 - theta) + theta / (1 + theta))) / 600
+    assert (estimate.value, estimate.high, estimate.method) == (1.0, 1.0, "Newcombe, method 5")
+    assert 1 - theta == pytest.approx(limits.NORMAL * math.sqrt(variance), abs=1e-9)
+    assert 0.9 < theta < 0.95
+
+
+def test_one_error_never_seems_better_proven_than_none() -> None:
+    truth = np.repeat([0, 1, 2], 20)
+    flawless = np.eye(3)[truth] + 0.01 * np.arange(60)[:, None] / 60
+    flawed = flawless.copy()
+    flawed[0] = flawed[20]
+    assert macro_auroc(truth, flawed).low <= macro_auroc(truth, flawless).low
+
+
+def test_a_constant_score_is_half_with_an_honest_interval() -> None:
+    estimate = macro_auroc(np.repeat([0, 1], 10), np.full((20, 2), 0.5))
+    assert estimate.value == 0.5
+    assert estimate.low < 0.3
+    assert estimate.high > 0.7
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_not_finite_leaves_the_auroc_undefined(bad: float) -> None:
+    truth, scores = scores_of(4, (5, 5))
+    scores[3, 1] = bad
+    estimate = macro_auroc(truth, scores)
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high) == (0.0, 1.0)
+    assert estimate.detail == "a score is not finite"
+
+
+def test_a_class_without_rows_or_without_rest_leaves_the_auroc_undefined() -> None:
+    truth, scores = scores_of(5, (5, 5, 5))
+    two = truth < 2
+    for t, s in ((truth[two], scores[two]), (truth[:0], scores[:0]), (np.zeros(4, np.int64), np.ones((4, 1)))):
+        estimate = macro_auroc(t, s)
+        assert not estimate.defined
+        assert estimate.detail == "a class has no rows to compare"
+
+
+def test_a_class_of_one_row_still_has_an_interval() -> None:
+    estimate = macro_auroc(np.array([0, 0, 0, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.5, 0.5]]))
+    assert estimate.method == "Newcombe, method 5"
+    assert 0 < estimate.low < 2 / 3 < estimate.high < 1
+
+
+def test_repeated_films_of_a_patient_do_not_narrow_the_auroc() -> None:
+    truth, scores = scores_of(6, (30, 30, 30))
+    single = macro_auroc(truth, scores)
+    repeated = macro_auroc(np.repeat(truth, 4), np.repeat(scores, 4, axis=0), groups=[str(i // 4) for i in range(360)])
+    assert repeated.value == pytest.approx(single.value)
+    assert repeated.n == 90
+    assert repeated.high - repeated.low == pytest.approx(single.high - single.low, rel=0.02)
+    assert macro_auroc(np.repeat(truth, 4), np.repeat(scores, 4, axis=0)).low > repeated.low
+
+
+def settling_probability(hits: int, n: int, extra: int, bound: float) -> float:
+    """By enumeration: how likely ``extra`` rows at the observed rate leave the interval on one side of the bound."""
+    more = np.arange(extra + 1)
+    counted, missed = hits + more, n - hits + extra - more
+    low = np.where(counted, stats.beta.ppf(0.025, np.maximum(counted, 1), missed + 1), 0)
+    high = np.where(missed, stats.beta.isf(0.025, counted + 1, np.maximum(missed, 1)), 1)
+    return float(np.sum(stats.binom.pmf(more, extra, hits / n)[(low >= bound) | (high < bound)]))
+
+
+@pytest.mark.parametrize(("hits", "n", "bound"), [(10, 10, 0.80), (36, 40, 0.80), (15, 20, 0.90), (2, 20, 0.30)])
+def test_further_rows_is_the_first_number_that_settles_in_four_draws_of_five(hits: int, n: int, bound: float) -> None:
+    estimate = proportion(hits, n)
+    direction: Direction = "at_least" if bound > 0.5 else "at_most"
+    assert settled(estimate, bound, direction) is None
+    further = further_rows(estimate, bound, direction)
+    assert further is not None
+    assert settling_probability(hits, n, further, bound) >= 0.8
+    assert all(settling_probability(hits, n, fewer, bound) < 0.8 for fewer in range(1, further))
+
+
+def test_thousands_of_further_rows_are_found_to_the_row() -> None:
+    further = further_rows(proportion(88, 100), 0.90, "at_least")
+    assert further is not None
+    assert further > 1000
+    assert settling_probability(88, 100, further, 0.90) >= 0.8
+    assert all(settling_probability(88, 100, further - fewer, 0.90) < 0.8 for fewer in range(1, 200))
+
+
+def test_further_rows_keep_the_level_of_the_family() -> None:
+    plain = further_rows(proportion(8, 40), 0.10, "at_most")
+    family = further_rows(proportion(8, 40, low_confidence=1 - 0.05 / 4), 0.10, "at_most")
+    assert plain is not None
+    assert family is not None
+    assert plain < family
+
+
+def test_further_rows_has_no_answer_on_the_bound_or_beside_it_or_without_counts() -> None:
+    assert further_rows(proportion(9, 10), 0.9, "at_least") is None
+    assert further_rows(proportion(10, 10), 1.0, "at_least") is None
+    assert further_rows(proportion(901, 1000), 0.9, "at_least") is None
+    assert further_rows(proportion(0, 0), 0.9, "at_least") is None
+    assert further_rows(mean([proportion(8, 10)]), 0.9, "at_least") is None
+    assert further_rows(proportion(100, 100), 0.9, "at_least") == 0
+
+
+def test_chance_accepted_matches_the_documented_gate() -> None:
+    """A point gate of 0.90 at n = 40 passes a true 0.85 in 26 % of draws."""
+    assert chance_accepted(40, 0.90, "at_least") == pytest.approx(stats.binom.sf(35, 40, 0.85))
+    assert round(chance_accepted(40, 0.90, "at_least") or 0, 2) == 0.26
+    assert chance_accepted(40, 0.10, "at_most") == pytest.approx(stats.binom.cdf(4, 40, 0.15))
+    assert chance_accepted(100, 0.07, "at_most") == pytest.approx(stats.binom.cdf(7, 100, 0.12))
+
+
+def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None:
+    assert chance_accepted(0, 0.9, "at_least") is None
+    assert chance_accepted(10, 0.03, "at_least") is None
+    assert chance_accepted(10, 0.97, "at_most") is None
+    assert chance_accepted(10, 0.05, "at_least") == 0.0
+
+
+def test_intervals_narrow_as_rows_are_added() -> None:
+    widths = [proportion(n // 2, n).high - proportion(n // 2, n).low for n in (10, 20, 40, 80)]
+    assert all(wider > narrower for wider, narrower in pairwise(widths))

@@ -1,0 +1,260 @@
+"""Metrics against scikit-learn and counts by hand, and what they answer when there is nothing to count."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
+
+from harness import metrics
+from harness.errors import ArgumentError, ModelError, UnknownClassError
+from harness.estimate import Direction, paired_difference, proportion
+from harness.predictions import Predictions
+
+CLASSES = ("Covid", "Normal", "Viral Pneumonia")
+
+
+def answered(labels: list[int], answers: list[int], groups: tuple[str, ...] | None = None) -> Predictions:
+    """Rows r00, r01, ... with these labels and answers; an answer of -1 is a row of NaN."""
+    probabilities = np.full((len(labels), 3), 0.1, np.float32)
+    for row, answer in enumerate(answers):
+        probabilities[row] = np.nan if answer < 0 else probabilities[row]
+        probabilities[row, answer] = np.nan if answer < 0 else 0.8
+    ids = tuple(f"r{row:02d}" for row in range(len(labels)))
+    return Predictions(
+        ids=ids, classes=CLASSES, labels=np.array(labels, np.int64), probabilities=probabilities, groups=groups
+    )
+
+
+def drawn(seed: int = 0) -> Predictions:
+    rng = np.random.default_rng(seed)
+    labels = np.repeat([0, 1, 2], (26, 20, 20))
+    logits = rng.normal(size=(66, 3))
+    logits[np.arange(66), labels] += 1.5
+    probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
+    return Predictions(
+        ids=tuple(f"r{i:02d}" for i in range(66)), classes=CLASSES, labels=labels, probabilities=probabilities
+    )
+
+
+def test_recall_accuracy_and_confusion_equal_scikit_learn() -> None:
+    predictions = drawn()
+    truth, answers = predictions.labels, predictions.answers
+    recalls = recall_score(truth, answers, average=None)
+    matrix = confusion_matrix(truth, answers, normalize="true")
+    for row, label in enumerate(CLASSES):
+        assert metrics.recall(predictions, label).value == pytest.approx(recalls[row])
+        for column, called in enumerate(CLASSES):
+            assert metrics.confusion(predictions, label, called).value == pytest.approx(matrix[row, column])
+    assert metrics.accuracy(predictions).value == pytest.approx(accuracy_score(truth, answers))
+    assert metrics.balanced_accuracy(predictions).value == pytest.approx(balanced_accuracy_score(truth, answers))
+    expected = roc_auc_score(truth, predictions.probabilities, multi_class="ovr")
+    assert metrics.macro_auroc(predictions).value == pytest.approx(expected, abs=1e-6)
+
+
+def test_recall_counts_by_hand_and_reads_the_row_of_the_confusion_matrix() -> None:
+    predictions = answered([2] * 6 + [0], [2, 2, 2, 1, 1, 0, 0])
+    estimate = metrics.recall(predictions, "Viral Pneumonia")
+    by_hand = proportion(3, 6)
+    assert (estimate.value, estimate.low, estimate.high, estimate.hits, estimate.n) == (
+        0.5,
+        by_hand.low,
+        by_hand.high,
+        3,
+        6,
+    )
+    assert estimate.detail == "of 6 Viral Pneumonia: 3 Viral Pneumonia, 1 Covid, 2 Normal"
+    assert estimate.offenders == ("r03", "r04", "r05")
+    confusion = metrics.confusion(predictions, "Viral Pneumonia", "Normal")
+    assert (confusion.hits, confusion.n, confusion.offenders) == (2, 6, ("r03", "r04"))
+
+
+def test_a_row_without_a_finite_answer_counts_as_wrong() -> None:
+    predictions = answered([0, 0, 0, 1], [0, -1, 1, 1])
+    assert predictions.answers.tolist() == [0, -1, 1, 1]
+    estimate = metrics.recall(predictions, "Covid")
+    assert estimate.hits == 1
+    assert estimate.detail == "of 3 Covid: 1 Covid, 1 Normal, 1 without a finite answer"
+    assert metrics.accuracy(predictions).offenders == ("r01", "r02")
+
+
+def test_one_infinite_entry_is_no_answer_and_no_auroc() -> None:
+    predictions = drawn()
+    predictions.probabilities[5, 2] = np.inf
+    assert predictions.answers[5] == -1
+    assert not metrics.macro_auroc(predictions).defined
+
+
+def test_a_class_without_rows_has_no_recall_and_leaves_the_averages_undefined() -> None:
+    predictions = answered([0, 0, 1], [0, 0, 1])
+    missing = metrics.recall(predictions, "Viral Pneumonia")
+    assert math.isnan(missing.value)
+    assert (missing.low, missing.high, missing.n) == (0.0, 1.0, 0)
+    assert missing.detail == "of 0 Viral Pneumonia: none to count"
+    for estimate in (metrics.balanced_accuracy(predictions), metrics.macro_auroc(predictions)):
+        assert math.isnan(estimate.value)
+        assert (estimate.low, estimate.high) == (0.0, 1.0)
+
+
+def test_an_unknown_class_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(UnknownClassError, match="class 'Covd' is unknown; did you mean 'Covid'"):
+        metrics.recall(drawn(), "Covd")
+    with pytest.raises(UnknownClassError, match="class 'Healthy' is unknown; known: Covid, Normal"):
+        metrics.confusion(drawn(), "Covid", "Healthy")
+
+
+def test_patients_not_films_are_counted_where_they_are_known() -> None:
+    predictions = answered([0] * 8, [0] * 6 + [1] * 2, groups=tuple("aabbccdd"))
+    estimate = metrics.recall(predictions, "Covid")
+    assert (estimate.value, estimate.n, estimate.method) == (0.75, 4, "Korn-Graubard")
+    assert estimate.low < metrics.recall(replace(predictions, groups=None), "Covid").low
+
+
+def test_flips_are_counted_by_hand_and_name_the_rows() -> None:
+    before, after = answered([0] * 5, [0, 0, 1, 2, 0]), answered([0] * 5, [0, 1, 1, 0, 0])
+    estimate = metrics.flips(before, after)
+    assert (estimate.hits, estimate.n, estimate.offenders) == (2, 5, ("r01", "r03"))
+    assert estimate.detail == "2 of 5 answers change"
+    assert metrics.flips(before, before).value == 0.0
+
+
+def test_a_model_that_answers_nothing_is_not_steady() -> None:
+    silent = answered([0, 1], [-1, -1])
+    assert metrics.flips(silent, silent).value == 1.0
+
+
+def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
+    before, after = answered([0] * 20, [0] * 20), answered([0] * 20, [1] * 8 + [0] * 12)
+    alone, family = metrics.flips(before, after), metrics.flips(before, after, family=4)
+    assert family.low == proportion(8, 20, low_confidence=0.9875).low < alone.low
+    assert family.high == alone.high
+    with pytest.raises(ArgumentError, match="a family of 0"):
+        metrics.flips(before, after, family=0)
+
+
+@pytest.mark.parametrize(
+    "other", [answered([0, 0, 0], [0, 0, 0]), replace(answered([0, 0], [0, 0]), ids=("r01", "r00"))]
+)
+def test_pairs_must_be_of_the_same_rows_in_the_same_order(other: Predictions) -> None:
+    first = answered([0, 0], [0, 0])
+    for pair in (metrics.flips, metrics.skill_kept):
+        with pytest.raises(ArgumentError, match="predict the same rows"):
+            pair(first, other)
+    with pytest.raises(ArgumentError, match="predict the same rows"):
+        metrics.directed_flips(first, first, other, np.array([1, 1]))
+
+
+LABELS = [0] * 20 + [1] * 20 + [2] * 20
+
+
+def right_except(wrong: int) -> Predictions:
+    """Rows of three classes of 20, of which the first ``wrong`` of each class are called the next class."""
+    return answered(LABELS, [(label + 1) % 3 if row % 20 < wrong else label for row, label in enumerate(LABELS)])
+
+
+def test_skill_kept_is_the_ratio_of_skills_by_hand() -> None:
+    estimate = metrics.skill_kept(right_except(2), right_except(8))
+    assert estimate.value == pytest.approx((0.6 - 1 / 3) / (0.9 - 1 / 3))
+    assert 0 < estimate.low < estimate.value < estimate.high < 1
+    assert metrics.skill_kept(right_except(2), right_except(2)).value == pytest.approx(1.0)
+
+
+def test_skill_below_chance_is_negative_not_none() -> None:
+    estimate = metrics.skill_kept(right_except(2), right_except(20))
+    assert estimate.value == pytest.approx(-(1 / 3) / (0.9 - 1 / 3))
+    assert estimate.low <= estimate.value <= estimate.high < 0
+
+
+def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
+    estimate = metrics.skill_kept(right_except(11), right_except(0))
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high) == (-math.inf, math.inf)
+    assert estimate.detail.startswith("too little skill to lose: 0.12")
+
+
+def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() -> None:
+    for stuck, uninformative in ((54, True), (53, False)):
+        answers = [1] * stuck + [2] * (60 - stuck)
+        estimate = metrics.skill_kept(right_except(2), answered(LABELS, answers))
+        assert estimate.detail.startswith("uninformative") == uninformative
+        if uninformative:
+            assert estimate.low == min(0.0, estimate.value)
+            assert estimate.high == 1.0
+    assert metrics.skill_kept(right_except(2), answered(LABELS, [-1] * 60)).detail.startswith("uninformative")
+
+
+def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() -> None:
+    parts = [proportion(9, 10), proportion(80, 100), proportion(7, 8)]
+    floor, ceiling = metrics.worst(parts, "at_least"), metrics.worst(parts, "at_most")
+    assert (floor.value, floor.low, floor.high) == (0.8, min(p.low for p in parts), min(p.high for p in parts))
+    assert (ceiling.value, ceiling.low, ceiling.high) == (0.9, max(p.low for p in parts), max(p.high for p in parts))
+    assert floor.n == 100
+
+
+def test_an_undefined_part_is_the_worst() -> None:
+    directions: tuple[Direction, ...] = ("at_least", "at_most")
+    for direction in directions:
+        assert not metrics.worst([proportion(9, 10), proportion(0, 0)], direction).defined
+
+
+def test_the_worst_informative_fill_counts() -> None:
+    clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
+    uninformative, informative = metrics.skill_kept(clean, stuck), metrics.skill_kept(clean, loud)
+    assert metrics.worst([uninformative, informative], "at_most") == informative
+    assert metrics.worst([uninformative], "at_most") == uninformative
+
+
+def test_the_worst_of_nothing_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="the worst of no estimates"):
+        metrics.worst([], "at_most")
+
+
+def test_directed_flips_are_counted_by_hand() -> None:
+    """Rows 0-2 follow the other-class donor, row 3 goes there under both, row 4 only under its own; row 6 was there."""
+    before = answered([0] * 8, [0, 0, 0, 0, 0, 0, 1, 0])
+    other = answered([0] * 8, [1, 1, 1, 1, 0, 2, 1, 1])
+    same = answered([0] * 8, [0, 0, 0, 1, 1, 0, 1, 0])
+    donors = np.array([1, 1, 1, 1, 1, 1, 1, -1])
+    estimate = metrics.directed_flips(before, other, same, donors)
+    expected = paired_difference(3, 1, 7)
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (2 / 7, expected.low, expected.high, 7)
+    assert estimate.offenders == ("r00", "r01", "r02")
+    assert estimate.detail == "4 of 7 follow the donor, 2 go there with a donor of their own class (McNemar p = 0.625)"
+
+
+def test_directed_flips_over_patients_are_no_narrower() -> None:
+    patients = tuple(str(row // 4) for row in range(40))
+    before, same = answered([0] * 40, [0] * 40), answered([0] * 40, [0] * 40)
+    other, donors = answered([0] * 40, [1] * 12 + [0] * 28), np.ones(40, np.int64)
+    films = metrics.directed_flips(before, other, same, donors)
+    grouped = metrics.directed_flips(replace(before, groups=patients), other, same, donors)
+    assert (grouped.value, grouped.n) == (films.value, 10)
+    assert grouped.low < films.low < films.high < grouped.high
+    assert "McNemar" not in grouped.detail
+
+
+def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:
+    rows = answered([0, 1], [0, 1])
+    estimate = metrics.directed_flips(rows, rows, rows, np.array([-1, -1]))
+    assert math.isnan(estimate.value)
+    assert (estimate.low, estimate.high) == (-1.0, 1.0)
+    with pytest.raises(ArgumentError, match="1 donors for 2 rows"):
+        metrics.directed_flips(rows, rows, rows, np.array([1]))
+
+
+def test_probabilities_of_another_shape_are_the_models_fault() -> None:
+    with pytest.raises(ModelError, match=r"shape \(2, 4\) where \(2, 3\) was expected"):
+        Predictions(
+            ids=("a", "b"), classes=CLASSES, labels=np.zeros(2, np.int64), probabilities=np.ones((2, 4), np.float32)
+        )
+
+
+def test_labels_and_groups_must_fit_the_rows() -> None:
+    good = answered([0, 1], [0, 1])
+    with pytest.raises(ArgumentError, match="give one to each row"):
+        replace(good, labels=np.zeros(3, np.int64))
+    with pytest.raises(ArgumentError, match="give one to each row"):
+        replace(good, groups=("p",))
+    with pytest.raises(ArgumentError, match=r"not among 0\.\.2"):
+        replace(good, labels=np.array([0, 3]))
