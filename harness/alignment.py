@@ -210,6 +210,7 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
     low, high = record.input_range
     gain, offset = float(np.median(record.gain[off])), float(np.median(record.offset[off]))
     ratio = gain / (high - low)
+    offset = 0.0 if abs(offset) < SCALE * abs(gain) else offset
     if abs(ratio / 255 - 1) < 0.01:
         name = "rescale missing"
     elif abs(ratio * 255 - 1) < 0.01:
@@ -217,7 +218,7 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
     else:
         name = "inverted" if ratio < 0 else "another constant"
     return (
-        f"{name} in {len(off)}: pixels are {gain:.4g} x film + {offset:.4g}, in {record.lowest:.4g} to "
+        f"{name} in {len(off)}: pixels are {gain:.4g} x film {offset:+.4g}, in {record.lowest:.4g} to "
         f"{record.highest:.4g}, where the declared range is {low:g} to {high:g}"
     )
 

@@ -1,8 +1,8 @@
 """One chest radiograph drawn from a random generator: thorax, lungs, heart, bones, findings, exposure, and its masks.
 
 Shadows add up as they do on film: each structure adds its absorption, in units of the grey scale, and the lungs take
-some away. All of it is drawn in the patient's own coordinates (x to the viewer's right, y down, the film about -1 to 1),
-so that pose and habitus are nothing but a change of those coordinates. Edges are smooth over more than a pixel, which
+some away. All of it is drawn in the patient's own coordinates (x to the viewer's right, y down, the film -1 to 1), so
+that pose and habitus are nothing but a change of those coordinates. Edges are smooth over more than a pixel, which
 is why nothing needs to be drawn finer than the film.
 """
 
@@ -169,7 +169,8 @@ def _heart(rng: np.random.Generator, x: FloatArray, y: FloatArray, base: float) 
     """Return the heart, resting on the diaphragm and leaning to the patient's left, and the aortic knob above it."""
     size = rng.uniform(0.85, 1.25)
     centre = rng.uniform(0.06, 0.13), base - rng.uniform(0.34, 0.44)
-    ventricles = _step(1 - _ellipse(x, y, centre, (0.36 * size, 0.28 * size), rng.uniform(0.5, 0.9)), 0.08)
+    resting = np.minimum(y, centre[1] + 0.4 * (y - centre[1]))  # its underside lies below the diaphragm
+    ventricles = _step(1 - _ellipse(x, resting, centre, (0.36 * size, 0.28 * size), rng.uniform(0.5, 0.9)), 0.08)
     knob = _step(1 - _ellipse(x, y, (rng.uniform(0.05, 0.10), -0.25), (0.12, 0.15), 0.0), 0.1)
     return np.maximum(ventricles, knob)
 
@@ -181,7 +182,9 @@ def _soft_tissue(rng: np.random.Generator, chest: Chest) -> FloatArray:
     trachea = np.exp(-((x / 0.05) ** 4)) * _step(-0.2 - y, 0.04)
     bubble = _step(1 - _ellipse(x, y, (rng.uniform(0.25, 0.40), rng.uniform(0.76, 0.90)), (0.16, 0.09), 0.2), 0.1)
     shadow = rng.uniform(0.50, 0.64) * chest.trunk
-    shadow += rng.uniform(0.14, 0.22) * np.maximum(mediastinum, 0.9 * chest.heart) - 0.10 * trachea
+    shadow += (
+        rng.uniform(0.14, 0.22) * np.maximum(mediastinum, 0.9 * chest.heart * (1 - 0.8 * chest.below)) - 0.10 * trachea
+    )
     shadow += rng.uniform(0.08, 0.18) * chest.below * chest.trunk * (1 - rng.uniform(0, 1) * bubble)
     depth = np.clip(6 * np.minimum(chest.lateral, 1.15 - chest.lateral), 0.5, 1)
     shadow -= rng.uniform(0.34, 0.44) * chest.lungs * depth
@@ -266,7 +269,7 @@ def _noise(rng: np.random.Generator, cells: int) -> FloatArray:
 
 @lru_cache
 def _spread(cells: int) -> FloatArray:
-    """Return the weights float32 (SIDE, cells) of a Gaussian one cell wide around each cell, of unit norm in each row."""
+    """Return the weights of a Gaussian about each cell, float32 (SIDE, cells), of unit norm in each row."""
     at = np.linspace(-0.5, cells - 0.5, SIDE)[:, None]
     weights = np.exp(-0.5 * ((at - np.arange(cells)) / 0.6) ** 2)
     normed: FloatArray = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)

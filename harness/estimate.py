@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -355,18 +356,11 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
     n, hits, rate = estimate.n, estimate.hits, estimate.value
     low_tail = float(limits.reaching(hits, n, estimate.low)) if hits else TAIL
     high_tail = float(limits.reaching(n - hits, n, 1 - estimate.high)) if hits < n else TAIL
-
-    def settles(extra: NDArray[np.int64]) -> NDArray[np.float64]:
-        above = (
-            np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1
-        )  # fewest hits that lift the low limit over it
-        below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
-        return limits.reaching(above - hits, extra, rate) + 1 - limits.reaching(below - hits + 1, extra, rate)
-
+    settling = partial(limits.settling, hits, n, bound=bound, low_tail=low_tail, high_tail=high_tail)
     first, last = 1, 0 if rate == bound else 1000
     while first < last:
-        if last == 1000 or settles(np.array([last]))[0] > 0.5:  # beyond 1,000 the probability hardly saws
-            enough = np.flatnonzero(settles(np.arange(first, last + 1)) >= 0.8)
+        if last == 1000 or settling(np.array([last]))[0] > 0.5:  # beyond 1,000 the probability hardly saws
+            enough = np.flatnonzero(settling(np.arange(first, last + 1)) >= 0.8)
             if enough.size:
                 return first + int(enough[0])
         first, last = last + 1, min(last * 5 // 4, MOST_FURTHER_ROWS)

@@ -115,6 +115,23 @@ class Evidence:
         layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
         return layers
 
+    @cached_property
+    def classification(self) -> tuple[list[list[int]], str]:
+        """Confusion counts (true class, called class), rows without a finite answer left out, and scikit-learn's report."""
+
+        def compute() -> Arrays:
+            from sklearn.metrics import classification_report, confusion_matrix  # noqa: PLC0415
+
+            test, indices = self.test, list(range(len(self.test.classes)))
+            counts = confusion_matrix(test.labels, test.answers, labels=indices)
+            report = classification_report(
+                test.labels, test.answers, labels=indices, target_names=list(test.classes), digits=3, zero_division=np.nan
+            )
+            return {"counts": counts, "report": pack(report)}
+
+        kept = self._keep("classification", compute)
+        return kept["counts"].tolist(), unpack(kept["report"])
+
     def border(self, bounds: BorderBounds) -> BorderRecord:
         """Return the answers under every mask and transplant that the policy names."""
         test = self.candidate.splits.test

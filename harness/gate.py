@@ -3,7 +3,6 @@
 import os
 import platform
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -169,15 +168,6 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Lite
     }
 
 
-def failed_row(*, suite: str, check: str, subject: str, detail: str, verdict: str = "fail") -> dict[str, Any]:
-    """Return a row that nothing accepted: a crash, a test without a verdict, a skip nobody declared."""
-    return {
-        "suite": suite, "check": check, "subject": subject, "verdict": verdict, "gates": True, "accepted": False,
-        "proven": False, "value": None, "low": None, "high": None, "n": 0, "bound": None, "direction": None,
-        "detail": detail, "offenders": [],
-    }  # fmt: skip
-
-
 def environment(passes: int, seconds: dict[str, float]) -> dict[str, Any]:
     """Return what may differ between two equal runs: versions, machine, timings, images sent through the model."""
     return {
@@ -188,8 +178,3 @@ def environment(passes: int, seconds: dict[str, float]) -> dict[str, Any]:
         "forward_passes": passes,
         "seconds": {name: round(value, 3) for name, value in sorted(seconds.items())},
     }
-
-
-def one_line(words: Iterable[str]) -> str:
-    """Join words into one line, whatever newlines they hold."""
-    return " ".join(" ".join(words).split())

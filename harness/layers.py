@@ -1,26 +1,36 @@
 """What each layer does to an image at inference: which ones move it, which ones waver, which ones augment in training."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, TypedDict
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from harness import keras_model
 from harness.model import Images
 
-FIXED = {"InputLayer", "Resizing", "Rescaling", "CenterCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
-"""Layer types that scale or crop every image in the same way; they may change it at inference."""
+FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
+"""Keras' own layers that scale, crop or pad every image in the same way at inference; they may change it."""
 
 AUGMENTERS = {"AugMix", "CutMix", "MixUp", "RandAugment", "GaussianNoise"}
 TRAINING_DRAWS = 8
+CHANGED = 1e-4
+"""Least difference, in shares of the image's range, that is an augmentation; rounding is less."""
 ALIKE = 0.995
 """Least R^2 at which one image counts as an affine rescale of another."""
 
+Way = Literal["predict", "call"]
+"""``network.predict(images)``, or ``network(images)``, which leaves a ``layer(x, training=True)`` of a graph in force.
+
+Keras' image layers train by default where nobody says otherwise; that is not held against a network.
+"""
+
 
 class LayerReport(TypedDict):
-    """One layer (or operation) seen on the probe images.
+    """One layer seen on the probe images.
 
     ``moves``: ways of calling ("predict", "call") under which it changed its input although it must not.
     ``wavers``: ways of calling under which its output changed from call to call.
@@ -29,116 +39,191 @@ class LayerReport(TypedDict):
 
     name: str
     type: str
-    moves: list[str]
-    wavers: list[str]
+    moves: list[Way]
+    wavers: list[Way]
     augments: bool | None
 
 
+@dataclass(eq=False)
+class _Call:
+    """One layer at work; the arrays are kept up to the first trainable weight only, their digests always."""
+
+    layer: Any
+    learned: bool
+    before: list[NDArray[Any]]
+    given: list[str]
+    after: list[NDArray[Any]] = field(default_factory=list)
+    gave: list[str] = field(default_factory=list)
+    inner: list["_Call"] = field(default_factory=list)
+
+
 def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # noqa: ANN401 - a keras.Model
-    """Watch every layer of a network work on probe images, at inference and in training mode.
+    """Watch every layer of a network work on probe images, nested and custom ones included.
 
     Args:
-        network: A Keras model; one without a graph (subclassed) is examined layer by layer.
+        network: A Keras model of any kind: sequential, functional, subclassed.
         images: Asymmetric probe images (n, H, W, C) in the network's own input range.
 
     Returns:
-        One report a layer, and a sentence on operations outside layers that move the image ("" where none does).
+        One report a layer that works at inference or declares an augmentation (the network is one of them), and a
+        sentence on operations outside layers that move the image ("" where none does).
     """
-    graph = getattr(network, "_functional", None) or network
-    if not hasattr(graph, "_nodes_by_depth"):
-        return list(_loose_layers(network, images)), ""
-    return _examine_graph(network, graph, images, prefix="", training=None)
-
-
-def _examine_graph(
-    network: Any,  # noqa: ANN401 - a keras.Model
-    graph: Any,  # noqa: ANN401 - its functional graph
-    images: Images,
-    *,
-    prefix: str,
-    training: bool | None,
-) -> tuple[list[LayerReport], str]:
-    nodes = [
-        node
-        for depth in sorted(graph._nodes_by_depth, reverse=True)  # noqa: SLF001 - Keras has no public walk over calls
-        for node in graph._nodes_by_depth[depth]  # noqa: SLF001
-        if not node.is_input and node.input_tensors
-    ]
-    if not nodes:
-        return [], ""
-    tensors = [tensor for node in nodes for tensor in (node.input_tensors[0], node.outputs[0])]
-    watcher = keras_model.submodel(graph, tensors)
-    seen = {
-        "predict": [watcher.predict_on_batch(images) for _ in range(2)],
-        "call": [[np.asarray(value) for value in watcher(images, training=training)] for _ in range(2)],
-    }
-    reports: list[LayerReport] = []
-    story, loose, learning = "", False, False
-    wavering: set[str] = set()
-    for index, node in enumerate(nodes):
-        layer = node.operation
-        learning = learning or _learns(layer)
-        before = {way: runs[0][2 * index] for way, runs in seen.items()}
-        after = {way: runs[0][2 * index + 1] for way, runs in seen.items()}
-        again = {way: (runs[1][2 * index], runs[1][2 * index + 1]) for way, runs in seen.items()}
-        wavers = [
-            way
-            for way in seen
-            if way not in wavering and _same(before[way], again[way][0]) and not _same(after[way], again[way][1])
-        ]
-        wavering.update(wavers)
-        is_layer = hasattr(layer, "weights")
-        loose = loose or (not is_layer and not learning)
-        inner = _examine_nested(layer, before["call"], prefix, node) if keras_model.is_network(layer) else ([], "")
-        reports.extend(inner[0])
-        judged = is_layer and not learning and type(layer).__name__ not in FIXED and not inner[0]
-        reports.append(
-            LayerReport(
-                name=prefix + layer.name,
-                type=type(layer).__name__,
-                moves=[way for way in seen if judged and not _repeats_channels(before[way], after[way])],
-                wavers=[] if any(report["wavers"] for report in inner[0]) else wavers,
-                augments=_augments(layer, before["predict"]) if is_layer and not learning and not inner[0] else None,
-            )
-        )
-        story = story or inner[1]
-        if loose and not learning:
-            for way in seen:
-                moved = displaced(images, after[way])
-                story = story or (f"{prefix}{layer.name} ({way}): {moved}" if moved else "")
-    return reports, story
-
-
-def _examine_nested(layer: Any, images: Images, prefix: str, node: Any) -> tuple[list[LayerReport], str]:  # noqa: ANN401
-    graph = getattr(layer, "_functional", None) or layer
-    if not hasattr(graph, "_nodes_by_depth") or images.ndim != 4:
-        return [], ""
-    training = node.arguments.kwargs.get("training")
-    return _examine_graph(layer, graph, images, prefix=f"{prefix}{layer.name}/", training=training)
-
-
-def _loose_layers(network: Any, images: Images) -> Iterator[LayerReport]:  # noqa: ANN401 - a subclassed keras.Model
-    """Report the layers of a network without a graph, each on the probe images, up to the first that learns."""
-    for layer in network.layers:
-        if _learns(layer):
-            return
-        once, twice = np.asarray(layer(images)), np.asarray(layer(images))
-        fixed = type(layer).__name__ in FIXED
-        yield LayerReport(
-            name=layer.name,
+    ways: tuple[Way, ...] = get_args(Way)
+    runs = {way: (_watch(network, images, way), _watch(network, images, way)) for way in ways}
+    moving = {way: {id(call.layer) for call in first if _moves(call)} for way, (first, _) in runs.items()}
+    wavering = {way: _wavering(first, second) for way, (first, second) in runs.items()}
+    called = {id(call.layer): call for call in reversed(runs["predict"][0])}
+    reports = [
+        LayerReport(
+            name=name,
             type=type(layer).__name__,
-            moves=[] if fixed or _repeats_channels(images, once) else ["call"],
-            wavers=[] if _same(once, twice) else ["call"],
-            augments=_augments(layer, images),
+            moves=[way for way in ways if id(layer) in moving[way]],
+            wavers=[way for way in ways if id(layer) in wavering[way]],
+            augments=_augments(layer, called.get(id(layer)), images),
         )
+        for layer, name in _named(network).items()
+        if id(layer) in called or _declares(layer)
+    ]
+    stories = [f"{story} under {way}" for way, (first, _) in runs.items() if (story := _loose(first, images))]
+    return reports, " and ".join(stories)
 
 
-def _learns(layer: Any) -> bool:  # noqa: ANN401 - a layer or an operation
-    """Whether a layer holds weights made to be trained, frozen or not (`Normalization`'s statistics are not)."""
-    if not hasattr(layer, "weights"):
+def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
+    """Return the reports of layers that declare an augmentation."""
+    return [report for report in reports if report["augments"] is not None]
+
+
+def _named(network: Any) -> dict[Any, str]:  # noqa: ANN401 - a keras.Model
+    """Return the layers of a network, itself first, and their names; what an augmentation is made of is its own affair."""
+
+    def inside(layer: Any, prefix: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401 - a Keras layer
+        for inner in layer._layers:  # noqa: SLF001 - Keras' public walk is flat
+            yield inner, prefix + inner.name
+            if not _declares(inner):
+                yield from inside(inner, f"{prefix}{inner.name}/")
+
+    return {network: network.name, **dict(inside(network, ""))}
+
+
+def _declares(layer: Any) -> bool:  # noqa: ANN401 - a Keras layer
+    name = type(layer).__name__
+    return name.startswith("Random") or name in AUGMENTERS or "Augment" in name
+
+
+def _watch(network: Any, images: Images, way: Way) -> list[_Call]:  # noqa: ANN401 - a keras.Model
+    """Return what each layer was given and gave in one run over the images, in the order in which layers began."""
+    recorder = _Recorder()
+    with ExitStack() as restored:
+        for layer in _named(network):
+            vars(layer)["call"] = recorder.recorded(layer, forgetful=way == "call" and layer is network)
+            restored.callback(vars(layer).pop, "call")
+        if network._call_has_training_arg:  # noqa: SLF001 - as keras.Model.predict asks
+            network(images, training=False)
+        else:
+            network(images)
+    return recorder.calls
+
+
+class _Recorder:
+    """Stands between layers and their ``call`` methods, and notes what goes in and out."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+        self._open: list[_Call] = []
+        self._learned = False
+
+    def recorded(self, layer: Any, *, forgetful: bool) -> Callable[..., Any]:  # noqa: ANN401 - a Keras layer
+        """Return the layer's ``call``, noted; a forgetful one is not told that this is not training."""
+        original = layer.call
+
+        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the layer takes and gives
+            if forgetful:
+                options.pop("training", None)
+            entry = self._enter(layer, [*arguments, *options.values()])
+            outputs = original(*arguments, **options)
+            entry.gave, entry.after = self._note(outputs)
+            self._open.pop()
+            return outputs
+
+        return call
+
+    def _enter(self, layer: Any, inputs: list[Any]) -> _Call:  # noqa: ANN401 - a Keras layer
+        given, before = self._note(inputs)
+        self._learned = self._learned or bool(layer._trainable_variables)  # noqa: SLF001 - its own, frozen ones included
+        entry = _Call(layer, self._learned, before, given)
+        if self._open:
+            self._open[-1].inner.append(entry)
+        self._open.append(entry)
+        self.calls.append(entry)
+        return entry
+
+    def _note(self, values: Any) -> tuple[list[str], list[NDArray[Any]]]:  # noqa: ANN401 - tensors, however nested
+        arrays = list(_arrays(values))
+        return [_digest(array) for array in arrays], [] if self._learned else arrays
+
+
+def _arrays(values: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401 - tensors, however nested
+    if isinstance(values, (list, tuple)):
+        for value in values:
+            yield from _arrays(value)
+    elif isinstance(values, dict):
+        yield from _arrays(list(values.values()))
+    elif hasattr(values, "numpy"):
+        yield np.asarray(values)
+
+
+def _digest(array: NDArray[Any]) -> str:
+    return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()
+
+
+def _moves(call: _Call) -> bool:
+    """Whether a layer without inner layers, before the first trainable weight, alters its image and may not."""
+    fixed = type(call.layer).__name__ in FIXED and type(call.layer).__module__.startswith("keras.")
+    if call.learned or call.inner or fixed or not call.before:
         return False
-    flat = [layer, *keras_model.iterate(layer)] if keras_model.is_network(layer) else [layer]
-    return any(inner._trainable_variables for part in flat for inner in part._flatten_layers())  # noqa: SLF001
+    return not all(any(_repeats_channels(before, after) for before in call.before) for after in call.after)
+
+
+def _wavering(first: Sequence[_Call], second: Sequence[_Call]) -> set[int]:
+    """Return the ids of the layers that give one thing and then another for the same input: the innermost only."""
+    differing, culprits = set(), set()
+    for one, other in reversed(list(zip(first, second, strict=False))):
+        inside = any(inner in differing for inner in one.inner)
+        if inside or (one.given == other.given and one.gave != other.gave):
+            differing.add(one)
+            culprits |= set() if inside else {id(one.layer)}
+    return culprits
+
+
+def _loose(calls: Sequence[_Call], images: Images) -> str:
+    """Say how operations between layers, up to the first trainable weight, displace the image; "" where they do not."""
+    known, candidates = {_digest(images)}, [images]
+    for call in calls:
+        for given, before in zip(call.given, call.before, strict=False):
+            if given in known or before.ndim != 4:
+                continue
+            stories = [displaced(candidate, before) for candidate in candidates]
+            if all(stories):
+                return f"{stories[-1]} before layer {call.layer.name}"
+            known.add(given)
+            candidates.append(before)
+        known.update(call.gave)
+        candidates += [after for after in call.after if after.ndim == 4]
+    return ""
+
+
+def _augments(layer: Any, call: _Call | None, images: Images) -> bool | None:  # noqa: ANN401 - a Keras layer
+    """Return whether training mode changes the image; None where none is declared, or for features instead of images."""
+    if not _declares(layer) or (call is not None and not call.before):
+        return None
+    before = images if call is None else call.before[0]
+    after = before if call is None else call.after[0]
+    least = CHANGED * float(np.ptp(before))
+    for _ in range(TRAINING_DRAWS):
+        changed = np.asarray(layer(before, training=True))
+        if changed.shape != after.shape or np.abs(changed - after).max() > least:
+            return True
+    return False
 
 
 def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
@@ -151,13 +236,6 @@ def _repeats_channels(before: NDArray[Any], after: NDArray[Any]) -> bool:
         return _same(before, after)
     channels = range(before.shape[3])
     return all(any(_same(before[..., i], after[..., j]) for i in channels) for j in range(after.shape[3]))
-
-
-def _augments(layer: Any, images: Images) -> bool | None:  # noqa: ANN401 - a Keras layer
-    name = type(layer).__name__
-    if not (name.startswith("Random") or name in AUGMENTERS or "Augment" in name):
-        return None
-    return any(not _same(np.asarray(layer(images, training=True)), images) for _ in range(TRAINING_DRAWS))
 
 
 def displaced(images: Images, outputs: NDArray[Any]) -> str:
@@ -239,8 +317,3 @@ def probe_images(films: Images) -> Images:
     pattern[: height // 5, : width // 8] += 0.2
     mixed = 0.6 * films + 0.4 * pattern[None, :, :, None].astype(np.float32)
     return np.ascontiguousarray(mixed, dtype=np.float32)
-
-
-def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
-    """Return the reports of layers that declare an augmentation."""
-    return [report for report in reports if report["augments"] is not None]

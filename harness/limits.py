@@ -32,6 +32,16 @@ def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: fl
     return low, high
 
 
+def settling(
+    hits: int, n: int, extra: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float
+) -> FloatArray:
+    """Probability that ``extra`` further rows at the rate hits / n leave both exact limits on one side of the bound."""
+    above = np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1  # fewest hits with the low limit over it
+    below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
+    rate = hits / n
+    return reaching(above - hits, extra, rate) + 1 - reaching(below - hits + 1, extra, rate)
+
+
 def effective_rows(values: FloatArray, groups: Sequence[str]) -> float:
     """Number of independent rows that would pin down the mean of ``values`` (n,) as well as these grouped rows do.
 

@@ -31,7 +31,7 @@ CANDIDATES = 16
 _MARGIN = 5
 _WINDOW = SIDE - 2 * _MARGIN
 _TURNS = (-12, -6, 0, 6, 12)
-_ZOOMS = (0.8, 0.9, 1.0, 1.1)
+_ZOOMS = (0.9, 1.0, 1.12, 1.25)
 _SHIFTS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 _BLOCK = 32
 
@@ -52,9 +52,9 @@ def thumbnails(images: NDArray[np.generic]) -> FloatArray:
         raise ArgumentError(
             f"images of shape {images.shape}: not [N, H, W, C]; stream batches of images with channels last"
         )
-    grey = images.mean(axis=3, dtype=np.float32)
-    small = area_matrix(SIDE, grey.shape[1]) @ grey @ area_matrix(SIDE, grey.shape[2]).T
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        grey = images.mean(axis=3, dtype=np.float32)
+        small = area_matrix(SIDE, grey.shape[1]) @ grey @ area_matrix(SIDE, grey.shape[2]).T
         return _unit(small.reshape(len(images), SIDE * SIDE))
 
 
@@ -343,11 +343,11 @@ def _agreement(seen: FloatArray, rows: FloatArray) -> FloatArray:
 
     A blank image agrees with blank rows, and with nothing else.
     """
-    square = seen.reshape(-1, SIDE, SIDE)
+    square = seen.reshape(len(seen), SIDE, SIDE)
     turned = (square[:, :, ::-1], square[:, ::-1], square[:, ::-1, ::-1])
     best: FloatArray = np.abs(seen @ rows.T)
     for other in turned:
-        np.maximum(best, other.reshape(len(seen), -1) @ rows.T, out=best)
+        np.maximum(best, other.reshape(seen.shape) @ rows.T, out=best)
     best[np.ix_(~seen.any(axis=1), ~rows.any(axis=1))] = 1
     return best
 

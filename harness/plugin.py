@@ -299,12 +299,12 @@ class Run:
             if isinstance(call.excinfo.value if call.excinfo else None, HarnessError):
                 report.longrepr = str(call.excinfo.value) if call.excinfo else ""
         if problem and call.when in {"setup", "call"} and (call.when == "call" or not report.passed):
-            from harness.gate import failed_row  # noqa: PLC0415
+            from harness.scorecard import refused_row  # noqa: PLC0415
 
             suite, check = _names(item)
             subject = _subject(item)
             verdict = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
-            self._append(item, model, failed_row(suite=suite, check=check, subject=subject, detail=problem, verdict=verdict))
+            self._append(item, model, refused_row(suite=suite, check=check, subject=subject, detail=problem, verdict=verdict))
             report.user_properties = list(item.user_properties)
         return report
 
@@ -354,8 +354,7 @@ class Run:
                 self.gate,
                 {name: [entry["row"] for entry in _sorted(entries)] for name, entries in self.rows.items()},
                 self.partial,
-                self.passes,
-                self.seconds,
+                {"passes": self.passes, "seconds": self.seconds},
             )
         except HarnessError as error:
             self.summary = [f"no scorecard: {error}"]

@@ -5,13 +5,18 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from harness.scorecard import NOT_RECORDED, Record, Row, key
+from harness.scorecard import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
 
 Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
 """Where a row stands for the gate, which is what a reader wants to see first."""
 
 TIMES: Final = " \u00d7 "
 DISCLAIMER: Final = "Research software, not a medical device."
+
+IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "unproven", "proven", "informs", "skipped")
+"""Standings, what a reader looks for first."""
+
+OFFENDERS_SHOWN: Final = 10
 
 QUESTIONS: Final = {
     "alignment": "Is row i's answer really about row i?",
@@ -90,6 +95,41 @@ def shorten(text: str, limit: int) -> str:
     return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
 
 
+def headline_words(record: Record) -> str:
+    """Return the headline without markup, for a picture or a terminal."""
+    return headline(record).replace("**", "")
+
+
+def meaning(record: Record) -> str:
+    """Return what the outcome means in a sentence or two."""
+    unproven = sum(standing(row) == "unproven" for row in record["verdicts"])
+    if not record["complete"]:
+        return "Not everything that the policy requires was run or recorded, so nothing is accepted."
+    if not record["accepted"]:
+        return "At least one claim that the policy requires was not met. One such row is enough."
+    if unproven:
+        return (
+            f"Every value meets its bound, but {unproven} of the intervals still {'reaches' if unproven == 1 else 'reach'} "
+            "beyond it: the model may be worse than required, and these films cannot tell."
+        )
+    return "Every required claim holds over its whole interval."
+
+
+def offending(row: Row) -> str:
+    """Return how many rows broke a claim, and that not all are listed where there are many."""
+    count = len(row["offenders"])
+    if count > OFFENDERS_SHOWN:
+        return f"{count:,} offenders, the first {OFFENDERS_SHOWN}"
+    return "1 offender" if count == 1 else f"{count} offenders"
+
+
+def overall(record: Record) -> Standing:
+    """Return where the whole scorecard stands."""
+    if not record["accepted"]:
+        return "refused"
+    return "proven" if record["proven"] else "unproven"
+
+
 def standing(row: Row) -> Standing:
     """Return where a row stands: what is refused is refused, whatever its verdict is called."""
     if not row["accepted"]:
@@ -144,6 +184,11 @@ def title(row: Row) -> str:
     return f"{suite} / {check} ({subject})" if subject else f"{suite} / {check}"
 
 
+def label(row: Row) -> str:
+    """Return a row's name within its suite: ``recall_floor, Covid``."""
+    return f"{row['check']}, {row['subject']}" if row["subject"] else row["check"]
+
+
 def refusals(record: Record) -> list[tuple[str, str]]:
     """Return what refused the model, as (name of the row, reason as a sentence); gaps are taken together."""
     refused = [row for row in record["verdicts"] if standing(row) == "refused"]
@@ -186,6 +231,14 @@ def confusion_lines(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
         told = [f"{row[index]} caught", *(f"{-count} called {name}" for count, name in wrong if count)]
         lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no film"))
     return lines
+
+
+def accuracy(evidence: EvidenceRecord) -> float | None:
+    """Return the share of rows called by their class (0 to 1); None where there is no row or no confusion matrix."""
+    confusion = evidence["confusion"]
+    if confusion is None or not (total := sum(map(sum, confusion["counts"]))):
+        return None
+    return sum(row[index] for index, row in enumerate(confusion["counts"])) / total
 
 
 def _seen(char: str) -> str:

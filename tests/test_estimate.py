@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 import pytest
@@ -395,8 +395,3 @@ def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None
     assert chance_accepted(10, 0.03, "at_least") is None
     assert chance_accepted(10, 0.97, "at_most") is None
     assert chance_accepted(10, 0.05, "at_least") == 0.0
-
-
-def test_intervals_narrow_as_rows_are_added() -> None:
-    widths = [proportion(n // 2, n).high - proportion(n // 2, n).low for n in (10, 20, 40, 80)]
-    assert all(wider > narrower for wider, narrower in pairwise(widths))

@@ -1,0 +1,67 @@
+# Everything runs from .venv, which these targets make and keep up to date: there is nothing to set up by hand.
+
+PYTHON ?= python3
+MODEL ?= baseline
+DATA ?= phantom
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+INPUTS := pyproject.toml constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help scorecard test end-to-end lint types format benchmarks clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  MODEL=NAME and DATA=NAME choose what 'make scorecard' judges; ARGS='...' goes to pytest; PYTHON=... makes .venv"
+
+scorecard: $(RUN) ## judge a model (MODEL=baseline DATA=phantom); exits 0 only when it is accepted
+	$(BIN)/python -m pytest suites/ --model "$(MODEL)" --data "$(DATA)" $(ARGS)
+
+test: $(DEV) ## run the tests of the harness itself
+	$(BIN)/python -m pytest tests/ -n 2 $(ARGS)
+
+end-to-end: $(DEV) ## run the suites on the real films, as CI does
+	$(BIN)/python -m pytest tests/test_end_to_end.py $(ARGS)
+
+lint: $(DEV) types ## check style and types
+	$(BIN)/python -m ruff check
+	$(BIN)/python -m ruff format --check
+
+types: $(DEV) ## check types
+	$(BIN)/python -m mypy
+
+format: $(DEV) ## put the sources into the project's style
+	$(BIN)/python -m ruff check --fix
+	$(BIN)/python -m ruff format
+
+benchmarks: $(DEV) ## measure speed and memory
+	$(BIN)/python -m pytest tests/benchmarks -s $(ARGS)
+
+clean: ## remove what was installed and cached; trained weights and evidence stay in .roentgate
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	find harness models suites tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written when an installation has ended, so one that was broken off is begun again.
+
+$(RUN): $(INPUTS)
+	$(call install,.)
+	@touch $@
+
+$(DEV): $(INPUTS)
+	$(call install,.[dev])
+	@touch $(RUN) $@
+
+define install
+@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	echo "roentgate needs Python 3.11, 3.12 or 3.13; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." \
+	"Name another one: make PYTHON=python3.11" >&2; exit 1; }
+@$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
+@echo "Installing into $(VENV) (once; TensorFlow alone is some 270 MB) ..."
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+endef

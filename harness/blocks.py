@@ -1,0 +1,158 @@
+"""A network as a row of blocks, each as tall as its feature map and as deep as its channels."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from math import ceil, log2
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from harness.canvas import FAINT, INK, drawable, sheet
+from harness.scorecard import Layer
+from harness.wording import TIMES, shorten
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PLAIN, _AUGMENTING, _VECTOR = "#7FB2D6", "#F4D58A", "#5B8DB8"
+_PREPARING: Final = {"InputLayer", "Rescaling", "Normalization"}
+_ONE_BY_ONE = 18
+"""Up to so many layers each has its own block."""
+
+_PER_LINE = 9
+_TALLEST = 1.25  # inches
+_LINE = 2.75  # inches
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Layers drawn as one."""
+
+    names: tuple[str, ...]
+    shape: tuple[int, ...]
+    parameters: int
+    augments: bool
+
+
+def architecture(layers: Sequence[Layer], path: Path) -> Path:
+    """Draw the layers left to right, labelled with type, output shape and weights; augmentation is shaded.
+
+    More than 18 layers are drawn as blocks of neighbours that share the size of their feature map.
+
+    Args:
+        layers: The layers in order; at least one.
+        path: Where the PNG goes.
+
+    Returns:
+        ``path``.
+    """
+    blocks = _blocks(layers)
+    rows = ceil(len(blocks) / _PER_LINE)
+    per_row = ceil(len(blocks) / rows)
+    tallest = max((block.shape[0] for block in blocks if len(block.shape) == 3), default=1)
+    height = 0.6 + _LINE * rows
+    total = sum(layer["parameters"] for layer in layers)
+    with sheet(path, height=height) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, height))
+        axes.axis("off")
+        axes.text(
+            0.15, height - 0.28, f"{len(layers)} layers, {total:,} weights", fontsize=12, fontweight="bold", va="center"
+        )
+        if any(block.augments for block in blocks):
+            axes.text(
+                7.85, height - 0.28, "yellow: augmentation, off at inference", ha="right", va="center", color=FAINT
+            )
+        for row in range(rows):
+            _row(axes, blocks[row * per_row : (row + 1) * per_row], height - 0.6 - _LINE * row, per_row, tallest)
+    return path
+
+
+def _blocks(layers: Sequence[Layer]) -> list[_Block]:
+    learns = next(
+        (index for index, layer in enumerate(layers) if layer["parameters"] and layer["type"] not in _PREPARING),
+        len(layers),
+    )
+    single = [
+        _Block(
+            names=(layer["type"],),
+            shape=tuple(side or 0 for side in layer["shape"]),
+            parameters=layer["parameters"],
+            augments=0 < index < learns
+            and layer["type"] not in _PREPARING
+            and layer["shape"] == layers[index - 1]["shape"],
+        )
+        for index, layer in enumerate(layers)
+    ]
+    if len(single) <= _ONE_BY_ONE:
+        return single
+    by_size = [
+        _joined(list(group)) for _, group in groupby(single, key=lambda block: (block.shape[:-1], block.augments))
+    ]
+    size = ceil(len(by_size) / (2 * _PER_LINE))
+    return [_joined(by_size[start : start + size]) for start in range(0, len(by_size), size)]
+
+
+def _joined(blocks: Sequence[_Block]) -> _Block:
+    return _Block(
+        names=tuple(name for block in blocks for name in block.names),
+        shape=blocks[-1].shape,
+        parameters=sum(block.parameters for block in blocks),
+        augments=all(block.augments for block in blocks),
+    )
+
+
+def _row(axes: "Axes", blocks: Sequence[_Block], top: float, per_row: int, tallest: int) -> None:
+    pitch = (axes.get_xlim()[1] - 0.3) / per_row
+    middle = top - 0.15 - _TALLEST / 2
+    centres = [0.15 + pitch * (index + 0.5) for index in range(len(blocks))]
+    for left, right in pairwise(centres):
+        axes.plot([left, right], [middle, middle], color="#B8C0C8", linewidth=1.2, zorder=0)
+    for at, block in zip(centres, blocks, strict=True):
+        _block(axes, at, middle, block, tallest)
+        words = [*_named(block), TIMES.replace(" ", "").join(map(str, block.shape)) or "shape unknown"]
+        axes.text(
+            at, middle - _TALLEST / 2 - 0.2, "\n".join(words), ha="center", va="top", fontsize=7.8, linespacing=1.35
+        )
+        if block.parameters:
+            axes.text(
+                at, top - 2.52, f"{block.parameters:,}\nweights", ha="center", va="center", fontsize=7.4, color=FAINT
+            )
+
+
+def _named(block: _Block) -> list[str]:
+    """Return the commonest types of a block, each broken so that it fits its column."""
+    counts = Counter(block.names)
+    lines = []
+    for name, count in counts.most_common(2):
+        lines += _broken(f"{name} {TIMES.strip()}{count}" if count > 1 else name)
+    return [*lines, f"+ {len(counts) - 2} more types"] if len(counts) > 2 else lines
+
+
+def _broken(name: str) -> list[str]:
+    """Return a type's name in lines of at most 13 characters, broken before capitals where it can be."""
+    lines = [""]
+    for part in "".join(f" {char}" if char.isupper() and index else char for index, char in enumerate(name)).split(" "):
+        if lines[-1] and len(lines[-1]) + len(part) > 13:
+            lines.append("")
+        lines[-1] += part
+    return [drawable(shorten(line, 16)) for line in lines]
+
+
+def _block(axes: "Axes", x: float, y: float, block: _Block, tallest: int) -> None:
+    from matplotlib.patches import Polygon  # noqa: PLC0415 - see canvas
+
+    spatial = len(block.shape) == 3
+    units = max(block.shape[-1] if block.shape else 1, 1)
+    side = max(0.07, _TALLEST * block.shape[0] / tallest) if spatial else min(_TALLEST, 0.25 + 0.06 * log2(units))
+    deep = 0.05 + 0.045 * log2(units) if spatial else 0.09
+    slant = 0.16 * side if spatial else 0.03
+    left, bottom = x - (deep + slant) / 2, y - side / 2
+    colour = _AUGMENTING if block.augments else _PLAIN if spatial else _VECTOR
+    front = [(left, bottom), (left + deep, bottom), (left + deep, bottom + side), (left, bottom + side)]
+    lid = [front[3], front[2], (left + deep + slant, bottom + side + slant), (left + slant, bottom + side + slant)]
+    wall = [front[1], (left + deep + slant, bottom + slant), lid[2], front[2]]
+    for corners, shade in ((front, 1.0), (lid, 0.75), (wall, 0.55)):
+        axes.add_patch(Polygon(corners, facecolor=colour, alpha=1, edgecolor=INK, linewidth=0.6))
+        axes.add_patch(Polygon(corners, facecolor="black", alpha=(1 - shade) * 0.45, linewidth=0))

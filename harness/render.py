@@ -1,0 +1,284 @@
+"""A record as a reader sees it: markdown, one self-contained HTML page, a bounded summary, several side by side."""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+from urllib.parse import quote
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tabulate import tabulate
+
+from harness import figures, wording
+from harness.scorecard import EvidenceRecord, Record, Row, compare, headline, write, write_evidence
+from harness.store import atomic
+from harness.wording import DISCLAIMER, GLOSSARY, OFFENDERS_SHOWN, QUESTIONS, escape, shorten, visible
+
+MARKDOWN_FILE = "scorecard.md"
+HTML_FILE = "scorecard.html"
+
+_ROW_HEADER = ("check", "subject", "verdict", "value [low, high]", "n", "bound", "detail")
+_MENTIONED = 60
+"""Characters of a name that a bounded summary quotes."""
+
+
+def publish(record: Record, evidence: EvidenceRecord, folder: Path) -> Path:
+    """Write a scorecard whole: both JSON files, the figures, markdown and HTML.
+
+    Figures that the JSON cannot draw again (contact sheets) are kept as ``evidence`` lists them. Each file is replaced in
+    one step, the record last.
+
+    Args:
+        record: What was decided.
+        evidence: What lies beside it; its list of figures is brought up to date.
+        folder: Where everything goes.
+
+    Returns:
+        The path of the markdown file.
+    """
+    drawn = figures.draw(record, evidence, folder)
+    names = {note["file"] for note in drawn}
+    kept = [note for note in evidence["figures"] if note["file"] not in names and (folder / note["file"]).is_file()]
+    evidence = {**evidence, "figures": [*drawn, *kept]}
+    write_evidence(evidence, folder)
+    _write(folder / HTML_FILE, html(record, evidence, folder))
+    _write(folder / MARKDOWN_FILE, markdown(record, evidence))
+    write(record, folder)
+    return folder / MARKDOWN_FILE
+
+
+def markdown(record: Record, evidence: EvidenceRecord) -> str:
+    """Return the scorecard as GitHub-flavoured markdown; every name in it is escaped.
+
+    Args:
+        record: What was decided.
+        evidence: What lies beside it; figures are linked by file name.
+
+    Returns:
+        The text, with one newline at its end.
+    """
+    first, *others = evidence["figures"] or [None]
+    parts = [
+        *_head(record),
+        *([_figure(first)] if first else []),
+        *_refused_by(record),
+        "## What was judged",
+        _table(("", ""), wording.judged(record)),
+        "## Verdicts",
+        *_suites(record),
+        *_answers(evidence),
+        *(part for note in others for part in (f"## {escape(note['title'])}", _figure(note))),
+        *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
+        "## How to read this",
+        _bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY),
+        f"*{DISCLAIMER}*",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
+    """Return the scorecard as one HTML page that needs no other file.
+
+    Args:
+        record: What was decided.
+        evidence: What lies beside it.
+        folder: Where the figures lie; they are embedded, and a missing one is named instead.
+
+    Returns:
+        The page.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["visible"] = visible
+    confusion = evidence["confusion"]
+    return environment.get_template("scorecard.html").render(
+        record=record,
+        evidence=evidence,
+        wording=wording,
+        headline=wording.headline_words(record).split(" · "),
+        standing=wording.overall(record),
+        suites=[(suite, list(rows)) for suite, rows in groupby(record["verdicts"], key=_suite)],
+        confusion=wording.confusion_lines(confusion["classes"], confusion["counts"]) if confusion else [],
+        images={note["file"]: _data_uri(folder / note["file"]) for note in evidence["figures"]},
+    )
+
+
+def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
+    """Return the scorecard in at most ``limit_bytes`` of markdown: the outcome first, then what refused, then all rows.
+
+    Args:
+        record: What was decided.
+        limit_bytes: Bound on the UTF-8 bytes, at least 1,000.
+
+    Returns:
+        The text; where rows were left out, it ends by saying how many. Long names are cut in the middle.
+    """
+    head = "\n\n".join(_head(record, limit=_MENTIONED))
+    reasons = [f"- ✗ **{_brief(name)}**: {_brief(why, 400)}" for name, why in wording.refusals(record)]
+    rows = sorted(record["verdicts"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
+    lines = _table(("suite", *_ROW_HEADER), [_summary_cells(row) for row in rows]).split("\n")
+    blocks = [(reasons, "more reasons"), ([_squeezed("\n".join(lines[:2])), *map(_squeezed, lines[2:])], "more rows")]
+    text = head
+    for block, what in blocks:
+        text = _filled(text, block, what, limit_bytes - len(DISCLAIMER) - 8)
+    return f"{text}\n\n*{DISCLAIMER}*\n"
+
+
+def comparison_markdown(records: Sequence[Record]) -> str:
+    """Return several scorecards as one page: an outcome each, then every row with what each record says of it.
+
+    Rows that the records disagree on are marked ≠ and come first.
+    """
+    names = [_on(record) for record in records]
+    overview = [(name, headline(record)) for name, record in zip(names, records, strict=True)]
+    lines = []
+    for (suite, check, subject), cells in compare(records):
+        accepted = {None if row is None else (row["accepted"], wording.standing(row)) for row in cells}
+        lines.append(("≠" if len(accepted) > 1 else "", suite, check, subject, *map(_compared, cells)))
+    lines.sort(key=lambda line: line[0] != "≠")
+    parts = [
+        "# Scorecards side by side",
+        _table(("scorecard", "outcome"), overview, raw=1),
+        _table(("", "suite", "check", "subject", *names), lines),
+        f"*{DISCLAIMER}*",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def terminal_table(records: Sequence[Record]) -> str:
+    """Return one plain line for each suite of each record, for the end of a run: how many rows stand where."""
+    standings = wording.IMPORTANCE
+    lines = []
+    for record in records:
+        for suite, group in groupby(record["verdicts"], key=_suite):
+            places = [wording.standing(row) for row in group]
+            lines.append([visible(_on(record)), visible(suite), *(places.count(place) or "" for place in standings)])
+    return tabulate(lines, headers=["scorecard", "suite", *standings], tablefmt="simple", disable_numparse=True)
+
+
+def _head(record: Record, limit: int = 10_000) -> list[str]:
+    name = escape(shorten(_on(record), limit))
+    return [f"# Scorecard: {name}", headline(record), wording.meaning(record)]
+
+
+def _refused_by(record: Record) -> list[str]:
+    refused = wording.refusals(record)
+    if not refused:
+        return []
+    return ["## What refused it", _bullets(f"✗ **{escape(name)}**: {escape(why)}" for name, why in refused)]
+
+
+def _suites(record: Record) -> Iterable[str]:
+    for suite, group in groupby(record["verdicts"], key=_suite):
+        rows = list(group)
+        question = QUESTIONS.get(suite)
+        yield f"### Suite {escape(suite)}" + (f": {question[0].lower()}{question[1:]}" if question else "")
+        yield _table(_ROW_HEADER, map(_cells, rows))
+        yield from (_offenders(row) for row in rows if row["offenders"])
+
+
+def _offenders(row: Row) -> str:
+    """Return a row's offenders, folded; the tags are the only HTML of the page, and no name is inside them unescaped."""
+    shown = _bullets(f"· {escape(offender)}" for offender in row["offenders"][:OFFENDERS_SHOWN])
+    summary = f"{wording.offending(row)}: {escape(wording.label(row))}"
+    return f"<details><summary>{summary}</summary>\n\n{shown}\n\n</details>"
+
+
+def _answers(evidence: EvidenceRecord) -> list[str]:
+    parts = []
+    if (confusion := evidence["confusion"]) is not None:
+        lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
+        parts.append(_table(("test films", "answers"), lines))
+    if evidence["report"]:
+        parts.append(_fenced(evidence["report"]))
+    return ["## Answers, class by class", *parts] if parts else []
+
+
+def _fenced(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    body = "\n".join(visible(line) for line in text.strip("\n").split("\n"))
+    return f"{fence}text\n{body}\n{fence}"
+
+
+def _figure(note: figures.FigureNote) -> str:
+    return f"![{escape(note['alt'])}]({quote(note['file'])})"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    count = f"{row['n']:,}" if row["n"] else ""
+    return (
+        row["check"],
+        row["subject"],
+        wording.verdict(row),
+        wording.measured(row),
+        count,
+        wording.bound(row),
+        row["detail"],
+    )
+
+
+def _summary_cells(row: Row) -> list[str]:
+    *short, detail = (row["suite"], *_cells(row))
+    return [*(shorten(cell, _MENTIONED) for cell in short), shorten(detail, 160)]
+
+
+def _compared(row: Row | None) -> str:
+    return "not recorded" if row is None else f"{wording.verdict(row)}, {wording.measured(row)}"
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: int | None = None) -> str:
+    """Return a markdown table with every cell escaped, but those of column ``raw``, which hold no name."""
+    cells = [[cell if index == raw else escape(cell) for index, cell in enumerate(row)] for row in rows]
+    return tabulate(cells, headers=[escape(name) for name in header], tablefmt="pipe", disable_numparse=True)
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _brief(text: str, limit: int = _MENTIONED) -> str:
+    return escape(shorten(text, limit))
+
+
+def _squeezed(line: str) -> str:
+    return re.sub(r" {2,}", " ", re.sub(r"-{3,}", "---", line))
+
+
+def _filled(text: str, lines: Sequence[str], what: str, limit: int) -> str:
+    """Return ``text`` with as many of ``lines`` below it as fit, and how many did not."""
+    kept, size = 0, len(text.encode()) + 40
+    for line in lines:
+        size += len(line.encode()) + 1
+        if size > limit:
+            break
+        kept += 1
+    parts = [text, "\n".join(lines[:kept])] if kept else [text]
+    if kept < len(lines):
+        parts.append(f"… {len(lines) - kept} {what} in the scorecard.")
+    return "\n\n".join(parts)
+
+
+def _suite(row: Row) -> str:
+    return row["suite"]
+
+
+def _on(record: Record) -> str:
+    return f"{record['model']['name']} on {record['dataset']['name']}"
+
+
+def _data_uri(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as draft:
+        draft.write_text(text, encoding="utf-8", newline="\n")

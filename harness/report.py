@@ -1,0 +1,203 @@
+"""The last arrow: from the rows of a run to scorecards on disk, with the evidence and the pictures beside them."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import scorecard
+from harness.gate import Gate, environment
+from harness.perturbations import Ring
+from harness.policy import BorderBounds
+from harness.scorecard import EvidenceRecord, FigureNote, Record, Row
+from harness.store import atomic, code_digest, digest
+
+if TYPE_CHECKING:
+    from harness.evidence import Evidence
+
+MARKDOWN = "scorecard.md"
+HTML = "scorecard.html"
+RUN = "run.json"
+SIDE_BY_SIDE = "side-by-side.md"
+NOTES = "notes.json"
+FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "report", "wording")
+SHOWN_FILMS = 6
+
+
+def close(
+    gate: Gate,
+    rows: Mapping[str, Sequence[Row]],
+    partial: Sequence[str],
+    work: Mapping[str, Any],
+) -> tuple[bool, list[str]]:
+    """Write the scorecard of every model, and a table of them side by side where there are several.
+
+    Args:
+        gate: The run.
+        rows: The verdicts of each model, in order.
+        partial: Why this run is no gate; empty for a whole run.
+        work: ``passes`` (images sent through models) and ``seconds`` (by what took them).
+
+    Returns:
+        Whether every record is complete and accepted, and the lines that close the run in the terminal.
+    """
+    from harness import render  # noqa: PLC0415
+
+    records, lines = [], []
+    for name, verdicts in rows.items():
+        record = _record(gate, name, verdicts, partial)
+        folder = gate.settings.reports / gate.card.name / folder_name(name)
+        _write(gate, name, record, folder, partial, work)
+        records.append(record)
+        lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
+        lines += [f"  {reason}" for reason in partial]
+        lines.append(f"  {_shown(folder / MARKDOWN)}")
+    if len(records) > 1:
+        path = gate.settings.reports / gate.card.name / SIDE_BY_SIDE
+        _write_text(path, render.comparison_markdown(records))
+        lines += ["", f"side by side: {_shown(path)}"]
+    return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
+
+
+def folder_name(model: str) -> str:
+    """Return the folder of a model's reports: its name, or the stem of its file."""
+    stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
+    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
+
+
+def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str]) -> Record:
+    candidate = gate.candidate(name)
+    splits = candidate.splits
+    source = candidate.source.path
+    root = gate.settings.root
+    return scorecard.build(
+        rows=rows,
+        model={
+            "name": candidate.name,
+            "source": source.relative_to(root).as_posix() if source.is_relative_to(root) else source.name,
+            "fingerprint": candidate.fingerprint,
+            "weights": candidate.origin,
+        },
+        dataset={
+            "name": gate.card.name,
+            "fingerprint": splits.fingerprint,
+            "classes": list(splits.classes),
+            "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
+        },
+        task={"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed},
+        gate=gate.settings.gate,
+        policy={"fingerprint": gate.policy.fingerprint},
+        required=gate.policy.gate.pairs,
+        complete=not partial,
+        problems=[],
+    )
+
+
+def _write(
+    gate: Gate, name: str, record: Record, folder: Path, partial: Sequence[str], work: Mapping[str, Any]
+) -> None:
+    """Write record, evidence, pictures and renderings; a partial run has no evidence to show."""
+    if partial:
+        evidence = _no_evidence(partial)
+    else:
+        kept = gate.evidence(name)
+        evidence = _evidence(kept)
+        evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
+    scorecard.write_evidence(evidence, folder)
+    _render(record, evidence, folder)
+    scorecard.write(record, folder)
+    run = environment(work["passes"], work["seconds"]) | {"partial": list(partial)}
+    _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
+
+
+def render_again(folder: Path) -> Record:
+    """Render a scorecard again from its JSON alone; return the record.
+
+    Raises:
+        ArgumentError: ``scorecard.json`` is missing or damaged.
+    """
+    record = scorecard.read(folder / scorecard.SCORECARD_FILE)
+    _render(record, scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE), folder)
+    return record
+
+
+def _render(record: Record, evidence: EvidenceRecord, folder: Path) -> None:
+    from harness import render  # noqa: PLC0415
+
+    _write_text(folder / MARKDOWN, render.markdown(record, evidence))
+    _write_text(folder / HTML, render.html(record, evidence, folder))
+
+
+def _evidence(kept: "Evidence") -> EvidenceRecord:
+    layers = kept.architecture
+    confusion, report = kept.classification
+    return {
+        "confusion": {"classes": list(kept.candidate.task.classes), "counts": confusion},
+        "report": report,
+        "history": {name: list(values) for name, values in kept.candidate.history.items()} if kept.candidate.history else None,
+        "layers": layers or None,
+        "figures": [],
+        "notes": kept.notes,
+    }
+
+
+def _no_evidence(notes: Sequence[str]) -> EvidenceRecord:
+    return {"confusion": None, "report": "", "history": None, "layers": None, "figures": [], "notes": list(notes)}
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def _shown(path: Path) -> str:
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _draw(
+    kept: "Evidence", record: Record, evidence: EvidenceRecord, folder: Path, bounds: BorderBounds
+) -> list[FigureNote]:
+    """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
+    store = kept.candidate.store
+    drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE))
+    if not (drawn / NOTES).is_file():
+        from harness import figures  # noqa: PLC0415
+
+        drawn.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
+            fresh = Path(name) / "figures"
+            fresh.mkdir()
+            notes = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            (fresh / NOTES).write_text(json.dumps(notes), "utf-8")
+            with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
+                fresh.rename(drawn)
+    found: list[FigureNote] = json.loads((drawn / NOTES).read_text("utf-8"))
+    for note in found:
+        with atomic(folder / note["file"]) as temporary:
+            shutil.copyfile(drawn / note["file"], temporary)
+    return found
+
+
+def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:
+    """Draw films with and without their ring, those whose answer changed first, under the fill that changed most."""
+    from harness import figures  # noqa: PLC0415
+
+    border = kept.border(bounds)
+    width = bounds.rings[0]
+    changed = {fill: border.masked[width, fill].answers != border.clean.answers for fill in bounds.fills}
+    fill = max(bounds.fills, key=lambda each: int(changed[each].sum()))
+    order = np.argsort(~changed[fill], kind="stable")
+    rows = order[:: max(1, len(order) // SHOWN_FILMS)][:SHOWN_FILMS] if not changed[fill].any() else order[:SHOWN_FILMS]
+    films = kept.candidate.splits.test.take(rows)
+    names = [*border.clean.classes, "no answer"]
+    after = border.masked[width, fill].answers
+    captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
+    title = f"{width:.0%} ring hidden ({fill}): {int(changed[fill].sum())} of {len(order)} answers change"
+    figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
+    return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}
