@@ -46,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     models.set_defaults(run=_models)
 
     data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
-    data.add_argument("name", nargs="?", metavar="NAME", help="one card, or NAME=PATH or a folder, whole: classes and counts")
+    data.add_argument(
+        "name", nargs="?", metavar="NAME", help="one card, or NAME=PATH or a folder, whole: classes and counts"
+    )
     data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
     data.set_defaults(run=_data)
 
@@ -59,9 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--epochs", type=int, metavar="N")
     train.set_defaults(run=_train)
 
-    scorecard = commands.add_parser("scorecard", help="render scorecards again from their JSON; side by side where several")
+    scorecard = commands.add_parser(
+        "scorecard", help="render scorecards again from their JSON; side by side where several"
+    )
     scorecard.add_argument("folders", nargs="+", metavar="DIR", help="a folder that holds scorecard.json")
-    scorecard.add_argument("--summary", action="store_true", help="print a bounded markdown summary, for a CI job's page")
+    scorecard.add_argument(
+        "--summary", action="store_true", help="print a bounded markdown summary, for a CI job's page"
+    )
     scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
     scorecard.set_defaults(run=_scorecard)
 
@@ -77,12 +83,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _models(_: argparse.Namespace) -> int:
-    from harness.model import model_names  # noqa: PLC0415
+    from harness.source import model_names  # noqa: PLC0415
 
     folder = Path("models")
     names = model_names(folder)
     if not names:
-        raise ArgumentError(f"no model files in {folder.resolve()}; run this in the project's folder, or write models/NAME.py")
+        raise ArgumentError(
+            f"no model files in {folder.resolve()}; run this in the project's folder, or write models/NAME.py"
+        )
     for name in names:
         text = folder.joinpath(*name.split(".")).with_suffix(".py").read_text("utf-8")
         try:
@@ -112,7 +120,10 @@ def _data(parsed: argparse.Namespace) -> int:
             print(f"  {field}: {getattr(card, field)}")
     for split in (splits.train, splits.validation, splits.test):
         counts = ", ".join(f"{label} {count}" for label, count in split.counts().items())
-        print(f"  {split.name:11} {len(split):6} films: {counts}" + (f"; {len(split.ignored)} other files" if split.ignored else ""))
+        print(
+            f"  {split.name:11} {len(split):6} films: {counts}"
+            + (f"; {len(split.ignored)} other files" if split.ignored else "")
+        )
     if parsed.montage:
         from harness.figures import montage  # noqa: PLC0415
 
@@ -124,7 +135,7 @@ def _data(parsed: argparse.Namespace) -> int:
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
     from harness.gate import new_run_id, open_card, open_store  # noqa: PLC0415
-    from harness.plugin import parse_size  # noqa: PLC0415
+    from harness.run import parse_size  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
 
     out = Path(parsed.out)
@@ -140,7 +151,9 @@ def _train(parsed: argparse.Namespace) -> int:
         raise ArgumentError(f"model '{parsed.model}' loads itself (load(task)); there are no weights to write")
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(candidate.weights, out)
-    print(f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge it with --model {parsed.model} --weights {out}")
+    print(
+        f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge it with --model {parsed.model} --weights {out}"
+    )
     return 0
 
 
@@ -178,7 +191,7 @@ def _seeds(parsed: argparse.Namespace) -> int:
         for option in ("image_size", "epochs"):
             if getattr(parsed, option):
                 command += [f"--{option.replace('_', '-')}", str(getattr(parsed, option))]
-        done = subprocess.run(command, check=False)  # noqa: S603
+        done = subprocess.run(command, check=False)
         folder = base / name / parsed.model
         if done.returncode not in {0, 1} or not (folder / scorecard.SCORECARD_FILE).is_file():
             raise HarnessError(f"seed {seed}: the run ended with status {done.returncode} and no scorecard")

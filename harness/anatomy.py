@@ -98,7 +98,7 @@ def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> FloatArray:
     for side in (-1, 1):
         zone = (chest.x * side > 0) & (np.abs(chest.lateral - 0.8) < 0.14) & (np.abs(chest.height - 0.6) < 0.28)
         for _ in range(rng.integers(1, 4)):
-            radii = rng.uniform(0.08, 0.15), rng.uniform(0.14, 0.26)
+            radii = rng.uniform(0.10, 0.17), rng.uniform(0.16, 0.28)
             clear *= 1 - _patch(rng, chest, zone, radii)
     return 1 - clear
 
@@ -107,7 +107,7 @@ def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> FloatArray:
     """Return the pattern of Viral Pneumonia: one consolidation, in the middle of a lung or around a hilum."""
     medial, top, bottom = (0.3, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.8)
     zone = (np.abs(chest.lateral - medial) < 0.12) & (chest.height > top) & (chest.height < bottom)
-    radii = rng.uniform(0.15, 0.25), rng.uniform(0.17, 0.30)
+    radii = rng.uniform(0.18, 0.28), rng.uniform(0.20, 0.34)
     return _patch(rng, chest, zone & (chest.x * rng.choice((-1, 1)) > 0), radii)
 
 
@@ -115,8 +115,9 @@ def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple
     """Return the opacity of a ragged, uneven ellipse that is centred on a pixel of the lung inside ``zone``."""
     pixel = rng.choice(np.flatnonzero(zone & (chest.lungs > 0.5)))
     centre = chest.x.flat[pixel], chest.y.flat[pixel]
-    edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.35 * _noise(rng, 14)
-    return _step(edge, 0.15) * np.clip(0.80 + 0.20 * _noise(rng, 24), 0.4, 1)
+    edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.25 * _noise(rng, 14)
+    uneven: FloatArray = np.clip(0.90 + 0.15 * _noise(rng, 24), 0.5, 1)
+    return _step(edge, 0.15) * uneven
 
 
 def _chest(rng: np.random.Generator) -> Chest:
@@ -149,8 +150,8 @@ def _chest(rng: np.random.Generator) -> Chest:
 def _pose(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return the patient's coordinates of every pixel: shifted, tilted, scaled and slightly bent."""
     line = (np.arange(SIDE, dtype=np.float32) + 0.5) * (2 / SIDE) - 1
-    across, down = line[None, :] - rng.uniform(-0.08, 0.08), line[:, None] - rng.uniform(-0.08, 0.08)
-    tilt, size, aspect = rng.uniform(-0.1, 0.1), rng.uniform(0.94, 1.14), rng.uniform(0.93, 1.07)
+    across, down = line[None, :] - rng.uniform(-0.06, 0.06), line[:, None] - rng.uniform(-0.06, 0.06)
+    tilt, size, aspect = rng.uniform(-0.07, 0.07), rng.uniform(0.94, 1.14), rng.uniform(0.93, 1.07)
     x = (cos(tilt) * across + sin(tilt) * down) / (size * aspect)
     y = (cos(tilt) * down - sin(tilt) * across) / (size / aspect)
     return x.astype(np.float32) + 0.02 * _noise(rng, 4), y.astype(np.float32) + 0.02 * _noise(rng, 4)
@@ -196,8 +197,8 @@ def _vessels(rng: np.random.Generator, chest: Chest) -> FloatArray:
     dx, dy = np.abs(chest.x) - 0.2, chest.y - 0.02
     far = np.sqrt(dx**2 + dy**2)
     fan = np.cos(int(rng.integers(7, 11)) * np.arctan2(dy, dx) + 1.2 * _noise(rng, 8))
-    hilum = np.exp(-((far / 0.13) ** 2))
-    return rng.uniform(0.08, 0.16) * (hilum + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3))
+    seen: FloatArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
+    return rng.uniform(0.08, 0.16) * seen
 
 
 def _bones(rng: np.random.Generator, chest: Chest) -> FloatArray:
@@ -205,13 +206,15 @@ def _bones(rng: np.random.Generator, chest: Chest) -> FloatArray:
     x, y, across = chest.x, chest.y, np.abs(chest.x)
     gap, phase = rng.uniform(0.16, 0.21), rng.uniform(0, 1)
     vertebrae = 0.8 + 0.2 * np.cos(2 * np.pi * (y / gap + phase))
-    spine = 0.13 * np.exp(-(((x - rng.uniform(-0.03, 0.03) * np.sin(2 * y)) / 0.085) ** 4)) * vertebrae
+    spine: FloatArray = 0.13 * np.exp(-(((x - rng.uniform(-0.03, 0.03) * np.sin(2 * y)) / 0.085) ** 4)) * vertebrae
     behind = _ribs((y + 0.10 * np.sin(3.5 * across) - rng.uniform(0.60, 0.90) * x**2) / gap + phase)
     front = _ribs((y - rng.uniform(0.35, 0.60) * (0.8 - across) - 0.2 * x**2) / gap + rng.uniform(0, 1))
     ribs = (0.8 * behind + 0.4 * front * _step(across - 0.3, 0.06)) * chest.cage * (1 - 0.7 * chest.below)
     collar = rng.uniform(-0.62, -0.50) - rng.uniform(0.05, 0.22) * across + 0.05 * np.sin(9 * across)
-    clavicles = np.exp(-(((y - collar) / 0.035) ** 2)) * _step(across - 0.08, 0.02) * _step(0.82 - across, 0.03)
-    return chest.trunk * (spine + rng.uniform(0.10, 0.18) * ribs + rng.uniform(0.12, 0.20) * clavicles)
+    clavicles: FloatArray = (
+        np.exp(-(((y - collar) / 0.035) ** 2)) * _step(across - 0.08, 0.02) * _step(0.82 - across, 0.03)
+    )
+    return chest.trunk * (spine + rng.uniform(0.06, 0.12) * ribs + rng.uniform(0.12, 0.20) * clavicles)
 
 
 def _ribs(cycle: FloatArray) -> FloatArray:
@@ -221,7 +224,8 @@ def _ribs(cycle: FloatArray) -> FloatArray:
 
 def _exposed(rng: np.random.Generator, shadow: FloatArray) -> FloatArray:
     """Return the film as exposed and developed: gain, offset, tone curve and grain."""
-    tone = np.clip(rng.uniform(0.90, 1.10) * shadow + rng.uniform(-0.04, 0.04), 0, 1) ** rng.uniform(0.80, 1.25)
+    light = np.clip(rng.uniform(0.90, 1.10) * shadow + rng.uniform(-0.04, 0.04), 0, 1)
+    tone: FloatArray = light ** rng.uniform(0.85, 1.20)
     return tone + rng.uniform(0.01, 0.03) * rng.standard_normal(shadow.shape, dtype=np.float32)
 
 
@@ -247,7 +251,8 @@ def _ellipse(
     dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
     along = (cos(tilt) / radii[0]) * dx + (sin(tilt) / radii[0]) * dy
     beside = (cos(tilt) / radii[1]) * dy - (sin(tilt) / radii[1]) * dx
-    return np.sqrt(along * along + beside * beside)
+    distance: FloatArray = np.sqrt(along * along + beside * beside)
+    return distance
 
 
 def _step(distance: FloatArray, softness: float) -> FloatArray:

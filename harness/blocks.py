@@ -1,5 +1,6 @@
 """A network as a row of blocks, each as tall as its feature map and as deep as its channels."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from harness.canvas import FAINT, INK, drawable, sheet
+from harness.canvas import FAINT, INK, WIDTH, drawable, sheet
 from harness.scorecard import Layer
 from harness.wording import TIMES, shorten
 
@@ -20,9 +21,10 @@ _PREPARING: Final = {"InputLayer", "Rescaling", "Normalization"}
 _ONE_BY_ONE = 18
 """Up to so many layers each has its own block."""
 
-_PER_LINE = 9
+_PER_ROW = 9
 _TALLEST = 1.25  # inches
-_LINE = 2.75  # inches
+_TEXT = 0.155  # inches between two lines of text
+_TYPES_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +50,22 @@ def architecture(layers: Sequence[Layer], path: Path) -> Path:
         ``path``.
     """
     blocks = _blocks(layers)
-    rows = ceil(len(blocks) / _PER_LINE)
-    per_row = ceil(len(blocks) / rows)
+    per_row = ceil(len(blocks) / ceil(len(blocks) / _PER_ROW))
+    rows = [blocks[start : start + per_row] for start in range(0, len(blocks), per_row)]
+    heights = [_TALLEST + 0.45 + _TEXT * max(len(_words(block)) for block in row) for row in rows]
     tallest = max((block.shape[0] for block in blocks if len(block.shape) == 3), default=1)
-    height = 0.6 + _LINE * rows
-    total = sum(layer["parameters"] for layer in layers)
-    with sheet(path, height=height) as figure:
+    top = 0.5 + sum(heights)
+    with sheet(path, height=top) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, height))
+        axes.set(xlim=(0, WIDTH), ylim=(0, top))
         axes.axis("off")
-        axes.text(
-            0.15, height - 0.28, f"{len(layers)} layers, {total:,} weights", fontsize=12, fontweight="bold", va="center"
-        )
+        title = f"{len(layers)} layers, {sum(layer['parameters'] for layer in layers):,} weights"
+        axes.text(0.15, top - 0.25, title, fontsize=12, fontweight="bold", va="center")
         if any(block.augments for block in blocks):
-            axes.text(
-                7.85, height - 0.28, "yellow: augmentation, off at inference", ha="right", va="center", color=FAINT
-            )
-        for row in range(rows):
-            _row(axes, blocks[row * per_row : (row + 1) * per_row], height - 0.6 - _LINE * row, per_row, tallest)
+            note = "yellow: augmentation, off at inference"
+            axes.text(WIDTH - 0.15, top - 0.25, note, ha="right", va="center", color=FAINT)
+        for index, row in enumerate(rows):
+            _row(axes, row, sum(heights[index:]), (WIDTH - 0.3) / per_row, tallest)
     return path
 
 
@@ -90,7 +90,7 @@ def _blocks(layers: Sequence[Layer]) -> list[_Block]:
     by_size = [
         _joined(list(group)) for _, group in groupby(single, key=lambda block: (block.shape[:-1], block.augments))
     ]
-    size = ceil(len(by_size) / (2 * _PER_LINE))
+    size = ceil(len(by_size) / (2 * _PER_ROW))
     return [_joined(by_size[start : start + size]) for start in range(0, len(by_size), size)]
 
 
@@ -103,41 +103,40 @@ def _joined(blocks: Sequence[_Block]) -> _Block:
     )
 
 
-def _row(axes: "Axes", blocks: Sequence[_Block], top: float, per_row: int, tallest: int) -> None:
-    pitch = (axes.get_xlim()[1] - 0.3) / per_row
-    middle = top - 0.15 - _TALLEST / 2
+def _row(axes: "Axes", blocks: Sequence[_Block], top: float, pitch: float, tallest: int) -> None:
+    middle = top - 0.2 - _TALLEST / 2
     centres = [0.15 + pitch * (index + 0.5) for index in range(len(blocks))]
     for left, right in pairwise(centres):
         axes.plot([left, right], [middle, middle], color="#B8C0C8", linewidth=1.2, zorder=0)
     for at, block in zip(centres, blocks, strict=True):
         _block(axes, at, middle, block, tallest)
-        words = [*_named(block), TIMES.replace(" ", "").join(map(str, block.shape)) or "shape unknown"]
-        axes.text(
-            at, middle - _TALLEST / 2 - 0.2, "\n".join(words), ha="center", va="top", fontsize=7.8, linespacing=1.35
-        )
-        if block.parameters:
-            axes.text(
-                at, top - 2.52, f"{block.parameters:,}\nweights", ha="center", va="center", fontsize=7.4, color=FAINT
-            )
+        words = _words(block)
+        for index, line in enumerate(words):
+            below = middle - _TALLEST / 2 - 0.2 - _TEXT * index
+            weights = line.endswith(" weights")
+            axes.text(at, below, line, ha="center", va="center", fontsize=7.8, color=FAINT if weights else INK)
 
 
-def _named(block: _Block) -> list[str]:
-    """Return the commonest types of a block, each broken so that it fits its column."""
-    counts = Counter(block.names)
+def _words(block: _Block) -> list[str]:
+    """Return the commonest types of a block, its shape and its weights, in lines that fit its column."""
+    counts = Counter(block.names).most_common()
     lines = []
-    for name, count in counts.most_common(2):
-        lines += _broken(f"{name} {TIMES.strip()}{count}" if count > 1 else name)
-    return [*lines, f"+ {len(counts) - 2} more types"] if len(counts) > 2 else lines
+    for name, count in counts[:_TYPES_NAMED]:
+        lines += _broken(f"{count}{TIMES}{name}" if count > 1 else name)
+    if len(counts) > _TYPES_NAMED:
+        lines.append(f"+ {len(counts) - _TYPES_NAMED} more types")
+    lines.append(TIMES.replace(" ", "").join(map(str, block.shape)) or "shape unknown")
+    return [*lines, f"{block.parameters:,} weights"] if block.parameters else lines
 
 
 def _broken(name: str) -> list[str]:
-    """Return a type's name in lines of at most 13 characters, broken before capitals where it can be."""
+    """Return a type's name in lines of about 15 characters, broken before capitals."""
     lines = [""]
-    for part in "".join(f" {char}" if char.isupper() and index else char for index, char in enumerate(name)).split(" "):
-        if lines[-1] and len(lines[-1]) + len(part) > 13:
+    for part in re.split(r"(?<=[a-z0-9])(?=[A-Z])", name):
+        if lines[-1] and len(lines[-1]) + len(part) > 14:
             lines.append("")
         lines[-1] += part
-    return [drawable(shorten(line, 16)) for line in lines]
+    return [drawable(shorten(line, 17)) for line in lines]
 
 
 def _block(axes: "Axes", x: float, y: float, block: _Block, tallest: int) -> None:

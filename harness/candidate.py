@@ -1,6 +1,8 @@
-"""A model made ready to be judged: its source, its task, its weights (trained here once, or loaded), its fingerprint."""
+"""A model made ready to be judged: its source, its task, its weights, its fingerprint."""
 
+import contextlib
 import dataclasses
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,19 +15,9 @@ from numpy.typing import NDArray
 
 from harness.dataset import Dataset, Splits
 from harness.errors import ModelError
-from harness.model import (
-    Facts,
-    Images,
-    Model,
-    ModelFile,
-    Probabilities,
-    Recipe,
-    Source,
-    Streams,
-    Task,
-    check_columns,
-    declared_files,
-)
+from harness.model import Images, Model, Probabilities, Recipe, Streams, Task, check_columns
+from harness.modelfile import Facts, ModelFile, declared_files
+from harness.source import Source
 from harness.store import Store, digest, file_digest
 
 if TYPE_CHECKING:
@@ -152,7 +144,8 @@ class Candidate:
     def streams(self) -> Streams:
         """The pipeline the model is trained and evaluated with; its own, or the harness's."""
         if self.facts.has_streams and self.file is not None:
-            streams = self.file.call("streams", self.splits, self.recipe, self.task)
+            with contextlib.redirect_stdout(io.StringIO()):  # Keras' iterators print what they found
+                streams = self.file.call("streams", self.splits, self.recipe, self.task)
             if not isinstance(streams, Streams):
                 raise ModelError(f"model file {self.source.path}: streams() must return a harness.Streams")
             return streams
@@ -190,7 +183,7 @@ class Candidate:
             outputs = np.asarray(predict(inputs))
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a model may raise anything, even an exit with 0
+        except (Exception, SystemExit) as error:
             words = " ".join(str(error).split())[:300]
             raise ModelError(f"model '{self.name}': predict raised {type(error).__name__}: {words}") from error
         self.passes += len(inputs)

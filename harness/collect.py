@@ -19,7 +19,9 @@ from harness.diagnosis import StreamRecord
 from harness.errors import ModelError
 from harness.inference import BATCHINGS
 from harness.matching import Matched, Matcher, Observer, Pass, fit_affine, near, thumbnails
-from harness.model import Images, ModelFile, Probabilities, Task, find_model
+from harness.model import Images, Probabilities, Task
+from harness.modelfile import ModelFile
+from harness.source import find_model
 from harness.store import Arrays, pack
 from harness.training import weights_key
 
@@ -42,7 +44,9 @@ def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
         ModelError: The stream does not deliver batches of images and labels.
     """
     stream = getattr(candidate.streams, data.name)
-    others = {name: _split_thumbnails(candidate, getattr(candidate.splits, name), _LARGEST_FOREIGN) for name in _others(data)}
+    others = {
+        name: _split_thumbnails(candidate, getattr(candidate.splits, name), _LARGEST_FOREIGN) for name in _others(data)
+    }
     matcher = Matcher(_split_thumbnails(candidate, data, len(data)), others)
     arrays: Arrays = {}
     for index in range(PASSES):
@@ -52,7 +56,7 @@ def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
         for field in dataclasses.fields(Pass):
             arrays[f"pass {index} {field.name}"] = np.asarray(getattr(seen, field.name))
     arrays |= watch.arrays()
-    arrays["stream probabilities"] = _predict_stream(candidate, stream, len(data))
+    arrays["stream probabilities"] = _predict_stream(candidate, stream, seen, int(arrays["batch size"]))
     return arrays
 
 
@@ -111,7 +115,7 @@ class _Watch:
                     self.see(images, labels if self._labelled else None)
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
-        except Exception as error:  # noqa: BLE001 - a stream is a model's own code and may raise anything
+        except Exception as error:
             words = " ".join(str(error).split())[:300]
             raise ModelError(f"{name} raised {type(error).__name__}: {words}") from error
         if self._own_error is not None:
@@ -124,7 +128,7 @@ class _Watch:
 
         try:
             self.see(images, labels)
-        except Exception as error:  # noqa: BLE001 - kept apart from what the stream itself raises, and raised in run
+        except Exception as error:
             self._own_error = error
             raise keras_model.StopObserving from error
         if self.observer.full:
@@ -197,21 +201,19 @@ def _split_thumbnails(candidate: Candidate, data: Dataset, most: int) -> NDArray
     return np.concatenate(parts) if parts else np.zeros((0, 1024), np.float32)
 
 
-def _predict_stream(candidate: Candidate, stream: object, rows: int) -> Probabilities:
-    """Return raw answers (m, K) through the stream; of an endless one at most one batch past ``rows``."""
-    whole = _whole_batch(candidate)
-    parts: list[Probabilities] = []
+def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size: int) -> Probabilities:
+    """Return raw answers (m, K) through the stream as the model's own ``predict`` gives them; an endless one is cut off."""
     if not candidate.has_layers:
-        return np.concatenate([candidate.answer(whole, images) for images, _ in limited(stream, rows)])
+        answers = [
+            candidate.answer(candidate.model.predict, images) for images, _ in limited(stream, len(seen) - batch_size)
+        ]
+        return np.concatenate(answers)
     from harness import keras_model  # noqa: PLC0415
 
-    def see(images: NDArray[Any], _: NDArray[Any] | None) -> None:
-        parts.append(candidate.answer(whole, images))
-        if sum(map(len, parts)) >= rows + len(parts[0]):
-            raise keras_model.StopObserving
-
-    keras_model.observe(stream, see, labelled=False)
-    return np.concatenate(parts)
+    steps = math.ceil(len(seen) / batch_size) if seen.endless else None
+    outputs = keras_model.predict_stream(candidate.network, stream, steps)
+    candidate.passes += len(outputs)
+    return candidate.columns(outputs, len(outputs))
 
 
 def _whole_batch(candidate: Candidate) -> Callable[[Images], NDArray[Any]]:
@@ -279,9 +281,13 @@ def _reload(candidate: Candidate, inputs: Images) -> Probabilities:
             "task": dataclasses.asdict(candidate.task),
         }
         (folder / "job.json").write_text(json.dumps(job), "utf-8")
-        command = [sys.executable, "-c", "import sys; from harness.collect import answer_afresh; answer_afresh(sys.argv[1])"]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from harness.collect import answer_afresh; answer_afresh(sys.argv[1])",
+        ]
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 [*command, str(folder)], check=False, capture_output=True, text=True, timeout=_RELOAD_TIMEOUT_S
             )
         except subprocess.TimeoutExpired:

@@ -334,8 +334,10 @@ def _by_brightness(case: _Case) -> Story | None:
         steps = np.diff(brightness[order])
         return max(float((steps >= 0).mean()), float((steps <= 0).mean())) if len(steps) else 0.0
 
+    if monotone(case.positions) < 1:
+        return None
     p_value = chance(monotone, case.positions, draws=case.draws, seed=case.seed)
-    if monotone(case.positions) < 1 or p_value.value >= _SIGNIFICANT:
+    if p_value.value >= _SIGNIFICANT:
         return None
     text = f"sorted by brightness (p = {p_value.value:.2g} against random orders)"
     return Story("sorted by brightness", None, p_value, text)

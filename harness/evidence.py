@@ -24,7 +24,7 @@ from harness.store import Arrays, code_digest, digest, pack, unpack
 
 EVIDENCE_CODE = (
     "candidate", "collect", "dataset", "evidence", "films", "folders", "keras_model", "layers", "matching", "model",
-    "perturbations",
+    "modelfile", "perturbations",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
@@ -65,7 +65,10 @@ class Evidence:
         self.candidate = candidate
         self._store = candidate.store
         self._base = digest(
-            candidate.fingerprint, candidate.splits.fingerprint, code_digest(*EVIDENCE_CODE), candidate.recipe.batch_size
+            candidate.fingerprint,
+            candidate.splits.fingerprint,
+            code_digest(*EVIDENCE_CODE),
+            candidate.recipe.batch_size,
         )
 
     @cached_property
@@ -125,7 +128,12 @@ class Evidence:
             test, indices = self.test, list(range(len(self.test.classes)))
             counts = confusion_matrix(test.labels, test.answers, labels=indices)
             report = classification_report(
-                test.labels, test.answers, labels=indices, target_names=list(test.classes), digits=3, zero_division=np.nan
+                test.labels,
+                test.answers,
+                labels=indices,
+                target_names=list(test.classes),
+                digits=3,
+                zero_division=np.nan,
             )
             return {"counts": counts, "report": pack(report)}
 

@@ -40,7 +40,6 @@ Images = NDArray[np.float32]
 
 def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
     """Draw into ``folder`` whatever the two JSON files hold, and return what to say of each picture."""
-    architecture_note = "The layers from input to output with the size of their feature maps."
     notes = []
 
     def add(path: Path, title: str, alt: str) -> None:
@@ -58,12 +57,16 @@ def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureN
     )
     if (confusion := evidence["confusion"]) is not None:
         told = (f"{of}: {words}" for of, words in confusion_lines(confusion["classes"], confusion["counts"]))
-        add(confusion_matrix(confusion, folder / "confusion.png"), "Answers on the test films", "; ".join(told))
+        add(confusion_matrix(confusion, folder / "confusion.png"), "Confusion matrix", "; ".join(told))
     if history := evidence["history"]:
         alt = f"Loss, accuracy and AUC over {len(next(iter(history.values())))} epochs, train and validation."
         add(training_curves(history, folder / "training.png"), "Training", alt)
     if layers := evidence["layers"]:
-        add(architecture(layers, folder / "architecture.png"), "Network", architecture_note)
+        add(
+            architecture(layers, folder / "architecture.png"),
+            "Network",
+            "Layers from input to output, with the size of their feature maps.",
+        )
     return notes
 
 
@@ -147,8 +150,8 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
         ticks = range(len(names))
         axes.set_xticks(ticks, names)
         if len(names) > 4:
-            for words in axes.get_xticklabels():
-                words.set(rotation=35, horizontalalignment="right", rotation_mode="anchor")
+            for name in axes.get_xticklabels():
+                name.set(rotation=35, horizontalalignment="right", rotation_mode="anchor")
         axes.set_yticks(ticks, [f"{name}\nn = {total:,}" for name, total in zip(names, totals[:, 0], strict=True)])
         axes.set(xlabel="called", ylabel="true class")
         axes.spines[:].set_visible(False)

@@ -3,18 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from harness.canvas import COLOURS, FAINT, INK, WIDTH, drawable, sheet
 from harness.scorecard import EvidenceRecord, Record, Row, headline
 from harness.wording import (
     IMPORTANCE,
     QUESTIONS,
+    TIMES,
     Standing,
     accuracy,
     bound,
+    by_suite,
     headline_words,
     label,
     measured,
@@ -32,6 +33,8 @@ _BAND: Final = "#E4EEF5"
 _ROWS_SHOWN = 36
 _KEY_CHECKS = 7
 _SLOT = 0.235  # inches between two rows
+_HEADING = 1.35  # rows that a suite's heading takes
+_LEFT, _SHARE = 0.405, 0.295  # where the plot begins, and its width, in shares of the sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,29 +58,31 @@ def verdict_overview(record: Record, path: Path) -> Path:
         ``path``.
     """
     gating = [row for row in record["verdicts"] if row["gates"]]
-    lines = _folded(gating) if len(gating) > _ROWS_SHOWN else [_Line(row, label(row)) for row in gating]
-    suites = [(suite, list(group)) for suite, group in groupby(lines, key=lambda line: line.row["suite"])]
-    slots = len(lines) + 1.35 * len(suites)
+    folds = len(gating) > _ROWS_SHOWN
+    suites = []
+    for suite, rows in by_suite(record):
+        gates = [row for row in rows if row["gates"]]
+        if gates:
+            suites.append((suite, _folded(gates) if folds else [_Line(row, label(row)) for row in gates]))
+    slots = sum(len(lines) + _HEADING for _, lines in suites)
     height = _SLOT * slots + 1.55
     with sheet(path, height=height) as figure:
         _banner(figure, record, height)
-        axes = figure.add_axes((0.355, 0.62 / height, 0.335, _SLOT * slots / height))
+        axes = figure.add_axes((_LEFT, 0.62 / height, _SHARE, _SLOT * slots / height))
         low, high = _span(gating)
         axes.set(xlim=(low, high), ylim=(slots, 0), yticks=[])
         axes.grid(axis="x", color="#EDF0F3", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines["left"].set_visible(False)
         at = 0.0
-        for suite, group in suites:
+        for suite, lines in suites:
             _suite_heading(axes, at + 0.75, suite)
-            at += 1.35
-            for line in group:
+            at += _HEADING
+            for line in lines:
                 _draw_row(axes, at + 0.4, line.row)
-                axes.text(-0.02, at + 0.4, drawable(shorten(line.label, 46)), transform=axes.get_yaxis_transform(),
-                          ha="right", va="center", fontsize=8.3)  # fmt: skip
-                _numbers(axes, at + 0.4, line.row)
+                _words(axes, at + 0.4, line)
                 at += 1
-        _legend(figure)
+        _legend(figure, folds=folds)
     return path
 
 
@@ -93,7 +98,7 @@ def side_by_side(records: Sequence[Record], path: Path, evidence: Sequence[Evide
         ``path``.
     """
     checks = _telling(records)
-    height = 2.1 + 0.5 * len(checks)
+    height = 2.0 + 0.5 * len(checks)
     share = 1 / len(records)
     low, high = _span(
         [row for record in records for row in record["verdicts"] if (row["suite"], row["check"]) in checks]
@@ -101,8 +106,8 @@ def side_by_side(records: Sequence[Record], path: Path, evidence: Sequence[Evide
     with sheet(path, height=height, width=max(WIDTH, 4 * len(records))) as figure:
         for index, record in enumerate(records):
             left = index * share
-            _card_head(figure, left, share, height, record, evidence[index] if evidence else None)
-            axes = figure.add_axes((left + 0.06 * share, 0.42 / height, 0.88 * share, 0.5 * len(checks) / height))
+            _card_head(figure, left + share / 2, share, record, evidence[index] if evidence else None)
+            axes = figure.add_axes((left + 0.05 * share, 0.42 / height, 0.9 * share, 0.5 * len(checks) / height))
             axes.set(xlim=(low, high), ylim=(len(checks), 0), yticks=[])
             axes.spines["left"].set_visible(False)
             axes.tick_params(labelsize=8.5)
@@ -112,14 +117,16 @@ def side_by_side(records: Sequence[Record], path: Path, evidence: Sequence[Evide
 
 
 def _folded(rows: Sequence[Row]) -> list[_Line]:
+    checks: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        checks.setdefault((row["suite"], row["check"]), []).append(row)
     lines = []
-    for _, group in groupby(rows, key=lambda row: (row["suite"], row["check"])):
-        members = list(group)
+    for members in checks.values():
         proven = [row for row in members if standing(row) == "proven"]
         lines += [_Line(row, label(row)) for row in members if standing(row) != "proven"]
         if proven:
             worst = min(proven, key=_margin)
-            name = label(worst) if len(proven) == 1 else f"{worst['check']}: {len(proven)} rows, closest one"
+            name = label(worst) if len(proven) == 1 else f"{worst['check']} {TIMES.strip()}{len(proven)}"
             lines.append(_Line(worst, name))
     return lines
 
@@ -163,28 +170,25 @@ def _draw_row(axes: "Axes", y: float, row: Row, *, thickness: float = 0.36) -> N
         axes.plot([(left + right) / 2], [y], marker="X", color=colour, markersize=6.5, zorder=3)
 
 
-def _numbers(axes: "Axes", y: float, row: Row) -> None:
-    missing = row["value"] is None and row["low"] is None
-    words = shorten(drawable(row["detail"]), 38) if missing else f"{measured(row)}"
-    colour = COLOURS[standing(row)] if standing(row) == "refused" else INK
-    axes.text(1.03, y, words, transform=axes.get_yaxis_transform(), va="center", fontsize=8.3, color=colour)
-    if not missing:
-        axes.text(
-            1.90,
-            y,
-            bound(row),
-            transform=axes.get_yaxis_transform(),
-            va="center",
-            ha="right",
-            fontsize=8.3,
-            color=FAINT,
-        )
+def _words(axes: "Axes", y: float, line: _Line) -> None:
+    """Write a line's name on the left of the plot, its numbers on the right."""
+    row, anchor = line.row, axes.get_yaxis_transform()
+    style: dict[str, Any] = {"transform": anchor, "va": "center", "fontsize": 8.2, "color": INK}
+    if standing(row) == "refused":
+        style |= {"color": COLOURS["refused"], "fontweight": "bold"}
+    axes.text(-0.02, y, drawable(shorten(line.label, 42 if standing(row) == "refused" else 47)), ha="right", **style)
+    if row["value"] is None and row["low"] is None and row["high"] is None:
+        axes.text(1.03, y, drawable(shorten(row["detail"], 44)), **style)
+        return
+    axes.text(1.03, y, measured(row), **style)
+    axes.text((0.99 - _LEFT) / _SHARE, y, bound(row), ha="right", **{**style, "color": FAINT, "fontweight": "normal"})
 
 
 def _suite_heading(axes: "Axes", y: float, suite: str) -> None:
-    anchor = axes.get_yaxis_transform()
-    axes.text(-1.02, y, drawable(shorten(suite, 40)), transform=anchor, va="center", fontsize=9.5, fontweight="bold")
-    axes.text(-0.70, y, QUESTIONS.get(suite, ""), transform=anchor, va="center", fontsize=8.8, color=FAINT)
+    name = axes.text((0.015 - _LEFT) / _SHARE, y, drawable(shorten(suite, 40)), transform=axes.get_yaxis_transform(),
+                     va="center", fontsize=9.5, fontweight="bold")  # fmt: skip
+    axes.annotate(QUESTIONS.get(suite, ""), (1, 0.5), (7, 0), xycoords=name, textcoords="offset points", va="center",
+                  fontsize=8.8, color=FAINT, annotation_clip=False)  # fmt: skip
 
 
 def _banner(figure: "Figure", record: Record, height: float) -> None:
@@ -197,7 +201,7 @@ def _banner(figure: "Figure", record: Record, height: float) -> None:
     figure.text(0.015, 1 - 0.58 / height, " · ".join(rest), fontsize=9, color=FAINT, va="center")
 
 
-def _legend(figure: "Figure") -> None:
+def _legend(figure: "Figure", *, folds: bool) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - see canvas
     from matplotlib.patches import Patch  # noqa: PLC0415
 
@@ -221,21 +225,32 @@ def _legend(figure: "Figure") -> None:
         ),
         Patch(color=_BAND, label="where the bound wants it"),
     ]
-    figure.legend(handles=handles, loc="lower center", ncols=4, fontsize=8.6, borderaxespad=0.2, handlelength=2.2)
+    if folds:
+        handles.append(Line2D([], [], linestyle="none", label=f"{TIMES.strip()}n: closest of n proven"))
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=5,
+        fontsize=8.2,
+        borderaxespad=0.2,
+        handlelength=2.0,
+        columnspacing=1.4,
+    )
 
 
 def _telling(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return the (suite, check) pairs worth a line: those the records disagree on, then those that rest on a sample."""
+    """Return the (suite, check) pairs worth a line: what the records disagree on, then recall, then the same suites."""
     pairs = list(dict.fromkeys((row["suite"], row["check"]) for record in records for row in record["verdicts"]))
     worst = {pair: [_worst(record, pair) for record in records] for pair in pairs}
+    disputed = {pair for pair in pairs if len({row and row["accepted"] for row in worst[pair]}) > 1}
+    suites = {suite for suite, _ in disputed}
 
     def dullness(pair: tuple[str, str]) -> int:
-        rows = [row for row in worst[pair] if row is not None]
-        if len({row["accepted"] for row in rows}) > 1 or len(rows) < len(records):
+        if not any(row and row["gates"] for row in worst[pair]):
+            return 4
+        if pair in disputed:
             return 0
-        if any(row["gates"] and row["low"] != row["high"] for row in rows):
-            return 1
-        return 2 if any(row["gates"] for row in rows) else 3
+        return 1 if pair[0] == "recall" else 2 if pair[0] in suites else 3
 
     chosen = set(sorted(pairs, key=dullness)[:_KEY_CHECKS])
     return [pair for pair in pairs if pair in chosen]
@@ -246,38 +261,35 @@ def _worst(record: Record, pair: tuple[str, str]) -> Row | None:
     return min(rows, key=lambda row: (IMPORTANCE.index(standing(row)), _margin(row)), default=None)
 
 
-def _card_head(  # noqa: PLR0913, PLR0917 - a place and what goes there
-    figure: "Figure", left: float, share: float, height: float, record: Record, evidence: EvidenceRecord | None
-) -> None:
+def _card_head(figure: "Figure", middle: float, share: float, record: Record, evidence: EvidenceRecord | None) -> None:
+    """Write name, accuracy and outcome; ``middle`` and ``share`` are the card's place in shares of the width."""
     from matplotlib.patches import Rectangle  # noqa: PLC0415 - see canvas
 
-    middle = left + share / 2
+    inch = 1 / figure.get_figheight()
     name = f"{record['model']['name']} on {record['dataset']['name']}"
-    figure.text(middle, 1 - 0.25 / height, drawable(shorten(name, 42)), ha="center", va="center", fontsize=11)
+    style: dict[str, Any] = {"ha": "center", "va": "center"}
+    figure.text(middle, 1 - 0.26 * inch, drawable(shorten(name, 42)), fontsize=11, **style)
     right = None if evidence is None else accuracy(evidence)
     if right is not None:
-        figure.text(middle, 1 - 0.66 / height, f"accuracy {right:.2f}", ha="center", va="center", fontsize=19)
+        figure.text(middle, 1 - 0.70 * inch, f"accuracy {right:.2f}", fontsize=20, **style)
+    place = overall(record)
+    box = Rectangle((middle - 0.45 * share, 1 - 1.42 * inch), 0.9 * share, 0.38 * inch, color=COLOURS[place])
+    box.set_transform(figure.transFigure)
+    figure.add_artist(box)
     outcome = headline(record).split("**")[1]
-    box = (left + 0.06 * share, 1 - 1.34 / height)
-    figure.add_artist(
-        Rectangle(box, 0.88 * share, 0.38 / height, color=COLOURS[overall(record)], transform=figure.transFigure)
-    )
-    dark = INK if overall(record) == "unproven" else "white"
-    figure.text(
-        middle, 1 - 1.15 / height, outcome, ha="center", va="center", fontsize=12.5, fontweight="bold", color=dark
-    )
+    dark_on_light = INK if place == "unproven" else "white"
+    figure.text(middle, 1 - 1.23 * inch, outcome, fontsize=12.5, fontweight="bold", color=dark_on_light, **style)
 
 
-def _card_row(axes: "Axes", at: int, record: Record, name: tuple[str, str]) -> None:
-    row = _worst(record, name)
-    anchor = axes.get_yaxis_transform()
-    axes.text(0, at + 0.27, drawable(shorten(name[1], 28)), transform=anchor, va="center", fontsize=8.8)
+def _card_row(axes: "Axes", at: int, record: Record, pair: tuple[str, str]) -> None:
+    row = _worst(record, pair)
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.8, "color": INK}
+    if row is not None and standing(row) == "refused":
+        style |= {"color": COLOURS["refused"], "fontweight": "bold"}
+    axes.text(0, at + 0.27, drawable(shorten(pair[1] if row is None else label(row), 32)), **style)
     if row is None:
-        axes.text(1, at + 0.27, "not recorded", transform=anchor, va="center", ha="right", fontsize=8.8, color=FAINT)
+        axes.text(1, at + 0.27, "not recorded", ha="right", **style)
         return
-    words = f"{measured(row)}  {bound(row)}" if row["value"] is not None else row["verdict"]
-    colour, weight = (COLOURS["refused"], "bold") if standing(row) == "refused" else (INK, "normal")
-    axes.text(
-        1, at + 0.27, words, transform=anchor, va="center", ha="right", fontsize=8.4, color=colour, fontweight=weight
-    )
+    words = row["verdict"] if row["value"] is None else f"{measured(row).split()[0]}  {bound(row)}"
+    axes.text(1, at + 0.27, words, ha="right", **style)
     _draw_row(axes, at + 0.7, row, thickness=0.17)

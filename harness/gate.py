@@ -1,4 +1,4 @@
-"""One run of the suites: which models, on which data, under which policy; made ready once, and closed with its scorecards."""
+"""One run of the suites: which models, on which data, under which policy; each made ready once."""
 
 import os
 import platform
@@ -9,8 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.card import Card, find_card
 from harness.candidate import Candidate, Options
+from harness.card import Card, find_card
 from harness.checks import Verdict, unproven_words
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
@@ -142,11 +142,19 @@ class Gate:
         return "" if present else reason
 
 
-def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> dict[str, Any]:
+def row_of(
+    verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]
+) -> dict[str, Any]:
     """Return a verdict as a row of the record; what would settle an unproven one is added to its detail."""
     estimate = verdict.estimate
     detail = verdict.detail
-    if estimate is not None and verdict.gates and not verdict.proven and verdict.bound is not None and verdict.direction:
+    if (
+        estimate is not None
+        and verdict.gates
+        and not verdict.proven
+        and verdict.bound is not None
+        and verdict.direction
+    ):
         words = unproven_words(estimate, verdict.bound, verdict.direction)
         detail = "; ".join(part for part in (detail, words) if part)
     return {

@@ -108,7 +108,9 @@ def outputs_are_probabilities(probabilities: NDArray[np.floating[Any]], ids: tup
         )
         if count
     ]
-    return census(int(good.sum()), len(ids), detail="rows " + ", ".join(words) if words else "", offenders=_rows(ids, ~good))
+    return census(
+        int(good.sum()), len(ids), detail="rows " + ", ".join(words) if words else "", offenders=_rows(ids, ~good)
+    )
 
 
 def _rows(ids: tuple[str, ...], chosen: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -130,7 +132,9 @@ def _agreement(
     narrow = top[:, -1] - top[:, -2] <= tolerance if reference.shape[1] > 1 else np.ones(len(reference), dtype=bool)
     for name, values in runs.items():
         apart = np.abs(values.astype(np.float64) - reference).max(axis=(0, 2))
-        apart = np.where(np.isnan(values).any(axis=(0, 2)) == np.isnan(reference).any(axis=1), np.nan_to_num(apart), np.inf)
+        apart = np.where(
+            np.isnan(values).any(axis=(0, 2)) == np.isnan(reference).any(axis=1), np.nan_to_num(apart), np.inf
+        )
         same_class = (values.argmax(axis=2) == reference.argmax(axis=1)).all(axis=0)
         good &= (apart <= tolerance) & (same_class | (narrow if margin else same_class))
         if apart.size and apart.max() > largest:

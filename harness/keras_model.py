@@ -1,4 +1,4 @@
-"""The one door to Keras: load and wrap networks, stream films to them, train them, and look at what a stream delivers."""
+"""The one door to Keras: load and wrap networks, stream films to them, train them, see what a stream delivers."""
 
 import json
 import logging
@@ -86,7 +86,7 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
         self._order = np.arange(len(self._data))
         if self._seed is not None:
-            shuffler = np.random.RandomState(self._seed + self._epoch * len(self))  # noqa: NPY002 - Keras' own generator
+            shuffler = np.random.RandomState(self._seed + self._epoch * len(self))
             self._order = shuffler.permutation(len(self._data))
 
 
@@ -163,7 +163,9 @@ def architecture(network: keras.Model) -> list[dict[str, Any]]:
         except (AttributeError, ValueError, RuntimeError):
             shape = ()
         parts = [int(side) for side in shape[1:] if side is not None] if isinstance(shape, tuple) else []
-        rows.append({"name": layer.name, "type": type(layer).__name__, "shape": parts, "parameters": int(layer.count_params())})
+        rows.append(
+            {"name": layer.name, "type": type(layer).__name__, "shape": parts, "parameters": int(layer.count_params())}
+        )
     return rows
 
 
@@ -210,6 +212,12 @@ def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], N
         observer.evaluate(stream, verbose=0) if labelled else observer.predict(stream, verbose=0)
     except StopObserving:
         return
+
+
+def predict_stream(network: keras.Model, stream: object, steps: int | None) -> NDArray[Any]:
+    """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
+    outputs: NDArray[Any] = network.predict(stream, steps=steps, verbose=0)
+    return outputs
 
 
 History = dict[str, list[float]]
@@ -263,7 +271,9 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
 class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, epochs: int, start: int, title: str) -> None:
         super().__init__()
-        self._bar = tqdm(total=epochs, initial=start, desc=f"training {title}", unit="epoch", mininterval=1.0, leave=True)
+        self._bar = tqdm(
+            total=epochs, initial=start, desc=f"training {title}", unit="epoch", mininterval=1.0, leave=True
+        )
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
@@ -279,7 +289,9 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
     """Everything a resumed run needs, in one file: weights, optimizer, best weights, counters, history."""
 
-    def __init__(self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau) -> None:
+    def __init__(
+        self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau
+    ) -> None:
         super().__init__()
         self._path, self._stopper, self._plateau = path, stopper, plateau
         self._state: dict[str, Any] = {}

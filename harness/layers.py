@@ -1,6 +1,7 @@
-"""What each layer does to an image at inference: which ones move it, which ones waver, which ones augment in training."""
+"""What each layer does to an image: which ones move it or waver at inference, which ones augment in training."""
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -8,7 +9,7 @@ from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, signal
 
 from harness.model import Images
 
@@ -23,9 +24,10 @@ ALIKE = 0.995
 """Least R^2 at which one image counts as an affine rescale of another."""
 
 Way = Literal["predict", "call"]
-"""``network.predict(images)``, or ``network(images)``, which leaves a ``layer(x, training=True)`` of a graph in force.
+"""``network.predict(images)``, or ``network(images)``, which leaves a ``block(x, training=True)`` of a graph in force.
 
-Keras' image layers train by default where nobody says otherwise; that is not held against a network.
+Keras' own image layers train where nothing is said, so that ``network(images)`` augments, whatever its author wrote: that
+is not held against the author, whose own ``training=True`` is what is looked for.
 """
 
 
@@ -49,6 +51,7 @@ class _Call:
     """One layer at work; the arrays are kept up to the first trainable weight only, their digests always."""
 
     layer: Any
+    trains: bool
     learned: bool
     before: list[NDArray[Any]]
     given: list[str]
@@ -69,7 +72,9 @@ def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # n
         sentence on operations outside layers that move the image ("" where none does).
     """
     ways: tuple[Way, ...] = get_args(Way)
-    runs = {way: (_watch(network, images, way), _watch(network, images, way)) for way in ways}
+    told = _told_to_train(network)
+    state = [np.array(variable) for variable in network.variables]
+    runs = {way: _watch_twice(network, images, told if way == "call" else set()) for way in ways}
     moving = {way: {id(call.layer) for call in first if _moves(call)} for way, (first, _) in runs.items()}
     wavering = {way: _wavering(first, second) for way, (first, second) in runs.items()}
     called = {id(call.layer): call for call in reversed(runs["predict"][0])}
@@ -84,6 +89,8 @@ def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # n
         for layer, name in _named(network).items()
         if id(layer) in called or _declares(layer)
     ]
+    for variable, value in zip(network.variables, state, strict=True):
+        variable.assign(value)
     stories = [f"{story} under {way}" for way, (first, _) in runs.items() if (story := _loose(first, images))]
     return reports, " and ".join(stories)
 
@@ -94,10 +101,10 @@ def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
 
 
 def _named(network: Any) -> dict[Any, str]:  # noqa: ANN401 - a keras.Model
-    """Return the layers of a network, itself first, and their names; what an augmentation is made of is its own affair."""
+    """Return the layers of a network, itself first, and their names; of augmentations, not what they are made of."""
 
     def inside(layer: Any, prefix: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401 - a Keras layer
-        for inner in layer._layers:  # noqa: SLF001 - Keras' public walk is flat
+        for inner in layer._layers:
             yield inner, prefix + inner.name
             if not _declares(inner):
                 yield from inside(inner, f"{prefix}{inner.name}/")
@@ -110,14 +117,34 @@ def _declares(layer: Any) -> bool:  # noqa: ANN401 - a Keras layer
     return name.startswith("Random") or name in AUGMENTERS or "Augment" in name
 
 
-def _watch(network: Any, images: Images, way: Way) -> list[_Call]:  # noqa: ANN401 - a keras.Model
+def _told_to_train(network: Any) -> set[Any]:  # noqa: ANN401 - a keras.Model
+    """Return the layers that a graph calls with ``training=True``, other than by their default."""
+    return {
+        layer
+        for layer in _named(network)
+        for node in layer._inbound_nodes
+        if node.arguments.kwargs.get("training") is True and _training_default(layer) is not True
+    }
+
+
+def _training_default(layer: Any) -> object:  # noqa: ANN401 - a Keras layer
+    """Return the default of the ``training`` argument of a layer's ``call``; `inspect.Parameter.empty` without one."""
+    parameter = inspect.signature(layer.call).parameters.get("training")
+    return inspect.Parameter.empty if parameter is None else parameter.default
+
+
+def _watch_twice(network: Any, images: Images, told: set[Any]) -> tuple[list[_Call], list[_Call]]:  # noqa: ANN401
+    return _watch(network, images, told), _watch(network, images, told)
+
+
+def _watch(network: Any, images: Images, told: set[Any]) -> list[_Call]:  # noqa: ANN401 - a keras.Model
     """Return what each layer was given and gave in one run over the images, in the order in which layers began."""
-    recorder = _Recorder()
+    recorder = _Recorder(told)
     with ExitStack() as restored:
         for layer in _named(network):
-            vars(layer)["call"] = recorder.recorded(layer, forgetful=way == "call" and layer is network)
+            vars(layer)["call"] = recorder.recorded(layer)
             restored.callback(vars(layer).pop, "call")
-        if network._call_has_training_arg:  # noqa: SLF001 - as keras.Model.predict asks
+        if network._call_has_training_arg:  # as keras.Model.predict asks
             network(images, training=False)
         else:
             network(images)
@@ -125,21 +152,27 @@ def _watch(network: Any, images: Images, way: Way) -> list[_Call]:  # noqa: ANN4
 
 
 class _Recorder:
-    """Stands between layers and their ``call`` methods, and notes what goes in and out."""
+    """Stands between layers and their ``call`` methods, and notes what goes in and out.
 
-    def __init__(self) -> None:
+    Args:
+        told: Layers that train at inference too, with all that is inside them.
+    """
+
+    def __init__(self, told: set[Any]) -> None:
         self.calls: list[_Call] = []
+        self._told = told
         self._open: list[_Call] = []
         self._learned = False
 
-    def recorded(self, layer: Any, *, forgetful: bool) -> Callable[..., Any]:  # noqa: ANN401 - a Keras layer
-        """Return the layer's ``call``, noted; a forgetful one is not told that this is not training."""
+    def recorded(self, layer: Any) -> Callable[..., Any]:  # noqa: ANN401 - a Keras layer
+        """Return the layer's ``call``, noted."""
         original = layer.call
 
         def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the layer takes and gives
-            if forgetful:
-                options.pop("training", None)
-            entry = self._enter(layer, [*arguments, *options.values()])
+            trains = layer in self._told or (bool(self._open) and self._open[-1].trains)
+            if trains and layer._call_has_training_arg:
+                options["training"] = True
+            entry = self._enter(layer, [*arguments, *options.values()], trains=trains)
             outputs = original(*arguments, **options)
             entry.gave, entry.after = self._note(outputs)
             self._open.pop()
@@ -147,10 +180,10 @@ class _Recorder:
 
         return call
 
-    def _enter(self, layer: Any, inputs: list[Any]) -> _Call:  # noqa: ANN401 - a Keras layer
+    def _enter(self, layer: Any, inputs: list[Any], *, trains: bool) -> _Call:  # noqa: ANN401 - a Keras layer
         given, before = self._note(inputs)
-        self._learned = self._learned or bool(layer._trainable_variables)  # noqa: SLF001 - its own, frozen ones included
-        entry = _Call(layer, self._learned, before, given)
+        self._learned = self._learned or bool(layer._trainable_variables)  # its own ones, frozen or not
+        entry = _Call(layer, trains, self._learned, before, given)
         if self._open:
             self._open[-1].inner.append(entry)
         self._open.append(entry)
@@ -207,13 +240,14 @@ def _loose(calls: Sequence[_Call], images: Images) -> str:
                 return f"{stories[-1]} before layer {call.layer.name}"
             known.add(given)
             candidates.append(before)
-        known.update(call.gave)
-        candidates += [after for after in call.after if after.ndim == 4]
+        if not call.inner:
+            known.update(call.gave)
+            candidates += [after for after in call.after if after.ndim == 4]
     return ""
 
 
 def _augments(layer: Any, call: _Call | None, images: Images) -> bool | None:  # noqa: ANN401 - a Keras layer
-    """Return whether training mode changes the image; None where none is declared, or for features instead of images."""
+    """Return whether training mode changes the image; None where nothing is declared, or after the first weight."""
     if not _declares(layer) or (call is not None and not call.before):
         return None
     before = images if call is None else call.before[0]
@@ -249,8 +283,9 @@ def displaced(images: Images, outputs: NDArray[Any]) -> str:
         return ""
     source = np.asarray(images[0].mean(axis=-1), np.float64)
     target = np.asarray(outputs[0].mean(axis=-1), np.float64)
-    target, offset = _trim(target)
-    if max(_fit(source, target, offset)) >= ALIKE:
+    inside, corner = _trim(target)
+    place = corner if target.shape == source.shape else None
+    if _fit(source, inside, place) >= ALIKE:
         return ""
     stories = {
         "flips the image left to right": source[:, ::-1],
@@ -259,39 +294,51 @@ def displaced(images: Images, outputs: NDArray[Any]) -> str:
         "turns the image by 90 degrees": np.rot90(source),
         "turns the image by 270 degrees": np.rot90(source, 3),
         "blurs the image": ndimage.gaussian_filter(source, 2.0),
-        "shifts the image": _shifted(source, target),
+        "shifts the image": _shifted(source, inside),
     }
-    fits = {story: max(_fit(image, target, offset)) for story, image in stories.items()}
+    fits = {story: _fit(image, inside, place) for story, image in stories.items()}
     best = max(fits, key=lambda story: fits[story])
     return best if fits[best] >= 0.9 else "changes the image by more than crop, pad, resize and rescale"
 
 
-def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int] | None]:
-    """Cut a constant frame (padding) off; return the inside and where it lay, or None where nothing was cut."""
+def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Cut a constant frame (padding) off; return the inside and where its corner lay."""
     rows = np.flatnonzero(np.ptp(image, axis=1) > 0)
     columns = np.flatnonzero(np.ptp(image, axis=0) > 0)
     if not len(rows) or not len(columns):
-        return image, None
-    inside = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return inside, (int(rows[0]), int(columns[0])) if inside.shape != image.shape else None
+        return image, (0, 0)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (int(rows[0]), int(columns[0]))
 
 
-def _fit(source: NDArray[np.float64], target: NDArray[np.float64], offset: tuple[int, int] | None) -> Iterator[float]:
-    """Yield the R^2 of target against every allowed picture of the source: itself, resized, or a centred crop."""
+def _fit(source: NDArray[np.float64], target: NDArray[np.float64], place: tuple[int, int] | None) -> float:
+    """Return the best R^2 of target against an allowed picture of the source: itself resized, or a crop of it.
+
+    Args:
+        source: (H, W).
+        target: (h, w).
+        place: Where the crop must lie, of an image that keeps its size (elsewhere is a shift); None for anywhere.
+    """
     height, width = target.shape
-    yield 0.0
-    if offset is not None and offset[0] + height <= source.shape[0] and offset[1] + width <= source.shape[1]:
-        yield _r2(source[offset[0] : offset[0] + height, offset[1] : offset[1] + width], target)
+    fits = [0.0]
     if height <= source.shape[0] and width <= source.shape[1]:
-        for top in {(source.shape[0] - height) // 2, (source.shape[0] - height + 1) // 2}:
-            for left in {(source.shape[1] - width) // 2, (source.shape[1] - width + 1) // 2}:
-                yield _r2(source[top : top + height, left : left + width], target)
-    if target.shape != source.shape:
-        zoom = (height / source.shape[0], width / source.shape[1])
-        for order in (0, 1, 3):
-            resized = ndimage.zoom(source, zoom, order=order, grid_mode=True, mode="nearest")
-            if resized.shape == target.shape:
-                yield _r2(resized, target)
+        top, left = place or _best_crop(source, target)
+        fits.append(_r2(source[top : top + height, left : left + width], target))
+    zoom = (height / source.shape[0], width / source.shape[1])
+    for order in () if target.shape == source.shape else (0, 1, 3):
+        resized = ndimage.zoom(source, zoom, order=order, grid_mode=True, mode="nearest")
+        fits.append(_r2(resized, target))
+    return max(fits)
+
+
+def _best_crop(source: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the top left corner of the crop of the source that correlates best with the target."""
+    kernel = target - target.mean()
+    ones = np.ones_like(target)
+    sums, squares = (signal.fftconvolve(values, ones, mode="valid") for values in (source, source**2))
+    spread = np.maximum(squares - sums**2 / target.size, 1e-9)
+    matches = signal.fftconvolve(source, kernel[::-1, ::-1], mode="valid") ** 2 / spread
+    top, left = np.unravel_index(int(matches.argmax()), matches.shape)
+    return int(top), int(left)
 
 
 def _shifted(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,7 +32,7 @@ def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: fl
     return low, high
 
 
-def settling(
+def settling(  # noqa: PLR0913  three counts and three levels
     hits: int, n: int, extra: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float
 ) -> FloatArray:
     """Probability that ``extra`` further rows at the rate hits / n leave both exact limits on one side of the bound."""
@@ -90,10 +90,12 @@ def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> 
     counts: the low one where the ratio is positive, the high one where it is negative.
     """
     least, middle, most = below
-    reach = middle - least if high >= 0 else most - middle
-    square, constant = middle**2 - reach**2, value**2 - (high - value) ** 2
-    root = math.sqrt(max((value * middle) ** 2 - square * constant, 0.0))
-    return (value * middle + root) / square if high >= 0 else constant / (value * middle - root)
+    if high >= 0:
+        square = least * (2 * middle - least)
+        root = math.sqrt(max((value * middle) ** 2 - square * high * (2 * value - high), 0.0))
+        return (value * middle + root) / square
+    share = 1 - (high / value - 1) ** 2
+    return value * share / (middle + math.sqrt(max(middle**2 - most * (2 * middle - most) * share, 0.0)))
 
 
 def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:

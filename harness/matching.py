@@ -167,9 +167,12 @@ class Matcher:
         best, correlation = position.copy(), own.copy()
         foreign = np.full(len(seen), -1, dtype=np.int64)
         unsure = np.flatnonzero(~(own >= SURE))
-        for block in (unsure[first : first + _BLOCK] for first in range(0, len(unsure), _BLOCK)):
-            scores = [_agreement(seen[block], rows) for rows in (self.canonical, *self._others)]
-            for place, index in enumerate(block):
+        for block in np.split(unsure, range(_BLOCK, len(unsure), _BLOCK)):
+            plain = np.abs(seen[block] @ self.canonical.T)
+            best[block], correlation[block] = plain.argmax(axis=1), plain.max(axis=1)
+            altered = block[~(correlation[block] >= SURE)]
+            scores = [_agreement(seen[altered], rows) for rows in (self.canonical, *self._others)]
+            for place, index in enumerate(altered):
                 row = int(position[index]) if inside[index] else None
                 found = self._closest(seen[index], [score[place] for score in scores], row)
                 best[index], correlation[index], own[index], foreign[index] = found
@@ -205,8 +208,8 @@ class Matcher:
         plainly_own = row is not None and scores[0][row] == finest
         if seen.any() and not plainly_own and finest < SURE:
             scores = self._registered(seen, scores, row)
-        best = int(scores[0].argmax()) if len(self) else -1
-        correlation = float(scores[0].max(initial=0))
+        best = int(scores[0].argmax())
+        correlation = float(scores[0][best])
         elsewhere = np.array([float(score.max(initial=0)) for score in scores[1:]])
         foreign = -1
         if len(elsewhere) and not near(np.array(correlation), elsewhere.max()):

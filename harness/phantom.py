@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ class _Variant:
     dealt: tuple[str, ...] = ()  # splits in which the same frames are dealt out evenly over the classes
 
 
-_CLEAR, _FAINT = (0.35, 0.65), (0.08, 0.16)
+_CLEAR, _FAINT = (0.40, 0.70), (0.08, 0.16)
 _VARIANTS = {
     "phantom": _Variant("nothing planted", 0, _CLEAR),
     "phantom-shortcut": _Variant(
@@ -176,26 +177,25 @@ def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - drawing films needs no matplotlib
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    ids = [[f"test/{label}/{column + 1:04d}.png" for column in range(columns)] for label in CLASSES]
-    ids.append(
-        [row[columns - 1 - column // len(CLASSES)] for column, row in zip(range(columns), ids * columns, strict=False)]
-    )
-    figure = Figure(figsize=(1.5 * columns, 1.62 * len(ids)), dpi=100, layout="constrained", facecolor="black")
-    canvas = FigureCanvasAgg(figure)
-    titles = (*CLASSES, "lungs (blue) and lesions (orange)")
-    for strip, title, row in zip(figure.subfigures(len(ids)), titles, ids, strict=True):
-        strip.set_facecolor("black")
-        strip.suptitle(title, color="white", x=0.01, ha="left", fontsize=10)
-        for axes, row_id in zip(strip.subplots(1, columns), row, strict=True):
-            axes.axis("off")
-            axes.imshow(_pixels(folder / row_id), cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
-            if row is ids[-1]:
-                axes.contour(_pixels(folder / "masks" / row_id), [127], colors="deepskyblue", linewidths=1)
-                lesions = _pixels(folder / "lesions" / row_id)
-                if lesions.any():
-                    axes.contour(lesions, [127], colors="orange", linewidths=1)
+    rows = [(label, [f"test/{label}/{number + 1:04d}.png" for number in range(columns)]) for label in CLASSES]
+    mixed = [rows[number % len(rows)][1][-1 - number // len(rows)] for number in range(columns)]
+    rows.append(("lungs (blue) and lesions (orange)", mixed))
+    figure = Figure(figsize=(1.5 * columns, 1.62 * len(rows)), dpi=100, layout="constrained", facecolor="black")
+    canvas: Any = FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for places, (title, ids) in zip(grid, rows, strict=True):
+        places[0].set_title(title, color="white", loc="left", fontsize=10)
+        for place, row_id in zip(places, ids, strict=True):
+            place.axis("off")
+            place.imshow(_pixels(folder / row_id), cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+            if ids is mixed:
+                for kind, colour in (("masks", "deepskyblue"), ("lesions", "orange")):
+                    outline = _pixels(folder / kind / row_id)
+                    if outline.any():
+                        place.contour(outline, [127], colors=colour, linewidths=1)
     canvas.draw()
-    return np.array(canvas.buffer_rgba())[:, :, :3]
+    picture: NDArray[np.uint8] = np.array(canvas.buffer_rgba())[:, :, :3]
+    return picture
 
 
 def save_montage(folder: Path, path: Path, *, columns: int = 6) -> None:

@@ -186,7 +186,9 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...]) -> Policy:
     try:
         raw = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise PolicyError(f"policy {path}: no such file; pass --policy FILE, or start from suites/policy.toml") from None
+        raise PolicyError(
+            f"policy {path}: no such file; pass --policy FILE, or start from suites/policy.toml"
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PolicyError(f"policy {path}: not readable as TOML ({error})") from None
     overrides = raw.pop("data", {})

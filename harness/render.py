@@ -2,8 +2,8 @@
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
-from itertools import groupby
+from collections.abc import Container, Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,13 +11,28 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
 from harness import figures, wording
-from harness.scorecard import EvidenceRecord, Record, Row, compare, headline, write, write_evidence
-from harness.store import atomic
+from harness.scorecard import (
+    EVIDENCE_FILE,
+    SCORECARD_FILE,
+    EvidenceRecord,
+    FigureNote,
+    Record,
+    Row,
+    compare,
+    headline,
+    read_evidence,
+    write,
+    write_evidence,
+)
+from harness.store import atomic, code_digest, digest, file_digest
 from harness.wording import DISCLAIMER, GLOSSARY, OFFENDERS_SHOWN, QUESTIONS, escape, shorten, visible
 
 MARKDOWN_FILE = "scorecard.md"
 HTML_FILE = "scorecard.html"
 
+_TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATE = "scorecard.html"
+_NUMBERS = range(2, 6)  # the columns of a row that hold no name
 _ROW_HEADER = ("check", "subject", "verdict", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60
 """Characters of a name that a bounded summary quotes."""
@@ -26,8 +41,8 @@ _MENTIONED = 60
 def publish(record: Record, evidence: EvidenceRecord, folder: Path) -> Path:
     """Write a scorecard whole: both JSON files, the figures, markdown and HTML.
 
-    Figures that the JSON cannot draw again (contact sheets) are kept as ``evidence`` lists them. Each file is replaced in
-    one step, the record last.
+    Where all of it is there already, made from the same content by the same code, nothing is done. Figures that the
+    JSON cannot draw again (contact sheets) are kept as ``evidence`` lists them. Each file is replaced in one step.
 
     Args:
         record: What was decided.
@@ -37,12 +52,15 @@ def publish(record: Record, evidence: EvidenceRecord, folder: Path) -> Path:
     Returns:
         The path of the markdown file.
     """
+    stamp = _stamp(record, evidence)
+    if _is_current(stamp, evidence, folder):
+        return folder / MARKDOWN_FILE
     drawn = figures.draw(record, evidence, folder)
     names = {note["file"] for note in drawn}
     kept = [note for note in evidence["figures"] if note["file"] not in names and (folder / note["file"]).is_file()]
     evidence = {**evidence, "figures": [*drawn, *kept]}
     write_evidence(evidence, folder)
-    _write(folder / HTML_FILE, html(record, evidence, folder))
+    _write(folder / HTML_FILE, html(record, evidence, folder, stamp=stamp))
     _write(folder / MARKDOWN_FILE, markdown(record, evidence))
     write(record, folder)
     return folder / MARKDOWN_FILE
@@ -58,17 +76,17 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
     Returns:
         The text, with one newline at its end.
     """
-    first, *others = evidence["figures"] or [None]
     parts = [
         *_head(record),
-        *([_figure(first)] if first else []),
+        *map(_figure, evidence["figures"][:1]),
         *_refused_by(record),
         "## What was judged",
         _table(("", ""), wording.judged(record)),
         "## Verdicts",
         *_suites(record),
         *_answers(evidence),
-        *(part for note in others for part in (f"## {escape(note['title'])}", _figure(note))),
+        *(["## Pictures"] if evidence["figures"][1:] else []),
+        *(part for note in evidence["figures"][1:] for part in (f"### {escape(note['title'])}", _figure(note))),
         *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
         "## How to read this",
         _bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY),
@@ -77,19 +95,20 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
+def html(record: Record, evidence: EvidenceRecord, folder: Path, *, stamp: str = "") -> str:
     """Return the scorecard as one HTML page that needs no other file.
 
     Args:
         record: What was decided.
         evidence: What lies beside it.
         folder: Where the figures lie; they are embedded, and a missing one is named instead.
+        stamp: What the page says of the content and the code that it was made from.
 
     Returns:
         The page.
     """
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -97,13 +116,14 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
     )
     environment.filters["visible"] = visible
     confusion = evidence["confusion"]
-    return environment.get_template("scorecard.html").render(
+    return environment.get_template(_TEMPLATE).render(
         record=record,
         evidence=evidence,
         wording=wording,
+        stamp=stamp,
         headline=wording.headline_words(record).split(" · "),
         standing=wording.overall(record),
-        suites=[(suite, list(rows)) for suite, rows in groupby(record["verdicts"], key=_suite)],
+        suites=wording.by_suite(record),
         confusion=wording.confusion_lines(confusion["classes"], confusion["counts"]) if confusion else [],
         images={note["file"]: _data_uri(folder / note["file"]) for note in evidence["figures"]},
     )
@@ -120,9 +140,12 @@ def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
         The text; where rows were left out, it ends by saying how many. Long names are cut in the middle.
     """
     head = "\n\n".join(_head(record, limit=_MENTIONED))
-    reasons = [f"- ✗ **{_brief(name)}**: {_brief(why, 400)}" for name, why in wording.refusals(record)]
+    reasons = [
+        f"- {_refusal(shorten(name, _MENTIONED), numbers, shorten(detail, 300))}"
+        for name, numbers, detail in wording.refusals(record)
+    ]
     rows = sorted(record["verdicts"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
-    lines = _table(("suite", *_ROW_HEADER), [_summary_cells(row) for row in rows]).split("\n")
+    lines = _table(("suite", *_ROW_HEADER), map(_summary_cells, rows), raw=range(3, 7)).split("\n")
     blocks = [(reasons, "more reasons"), ([_squeezed("\n".join(lines[:2])), *map(_squeezed, lines[2:])], "more rows")]
     text = head
     for block, what in blocks:
@@ -144,7 +167,7 @@ def comparison_markdown(records: Sequence[Record]) -> str:
     lines.sort(key=lambda line: line[0] != "≠")
     parts = [
         "# Scorecards side by side",
-        _table(("scorecard", "outcome"), overview, raw=1),
+        _table(("scorecard", "outcome"), overview, raw={1}),
         _table(("", "suite", "check", "subject", *names), lines),
         f"*{DISCLAIMER}*",
     ]
@@ -156,10 +179,30 @@ def terminal_table(records: Sequence[Record]) -> str:
     standings = wording.IMPORTANCE
     lines = []
     for record in records:
-        for suite, group in groupby(record["verdicts"], key=_suite):
-            places = [wording.standing(row) for row in group]
+        for suite, rows in wording.by_suite(record):
+            places = [wording.standing(row) for row in rows]
             lines.append([visible(_on(record)), visible(suite), *(places.count(place) or "" for place in standings)])
-    return tabulate(lines, headers=["scorecard", "suite", *standings], tablefmt="simple", disable_numparse=True)
+    return str(tabulate(lines, headers=["scorecard", "suite", *standings], tablefmt="simple", disable_numparse=True))
+
+
+def _stamp(record: Record, evidence: EvidenceRecord) -> str:
+    """Return a digest of all that a rendering is made from, except the pictures that come with the evidence."""
+    return digest(
+        record,
+        {**evidence, "figures": []},
+        code_digest("blocks", "canvas", "figures", "forest", "render", "wording"),
+        file_digest(_TEMPLATES / _TEMPLATE),
+        metadata.version("matplotlib"),
+    )
+
+
+def _is_current(stamp: str, evidence: EvidenceRecord, folder: Path) -> bool:
+    needed = [folder / name for name in (HTML_FILE, MARKDOWN_FILE, SCORECARD_FILE, EVIDENCE_FILE)]
+    if not all(path.is_file() for path in needed) or stamp not in needed[0].read_text(encoding="utf-8"):
+        return False
+    listed = read_evidence(folder / EVIDENCE_FILE)["figures"]
+    pictures = [folder / note["file"] for note in listed]
+    return all(note in listed for note in evidence["figures"]) and all(picture.is_file() for picture in pictures)
 
 
 def _head(record: Record, limit: int = 10_000) -> list[str]:
@@ -169,25 +212,30 @@ def _head(record: Record, limit: int = 10_000) -> list[str]:
 
 def _refused_by(record: Record) -> list[str]:
     refused = wording.refusals(record)
-    if not refused:
-        return []
-    return ["## What refused it", _bullets(f"✗ **{escape(name)}**: {escape(why)}" for name, why in refused)]
+    return ["## What refused it", _bullets(_refusal(*reason) for reason in refused)] if refused else []
+
+
+def _refusal(name: str, numbers: str, detail: str) -> str:
+    return f"✗ **{escape(name)}**: {'; '.join(part for part in (numbers, escape(detail)) if part) or 'not accepted'}"
 
 
 def _suites(record: Record) -> Iterable[str]:
-    for suite, group in groupby(record["verdicts"], key=_suite):
-        rows = list(group)
+    for suite, rows in wording.by_suite(record):
         question = QUESTIONS.get(suite)
         yield f"### Suite {escape(suite)}" + (f": {question[0].lower()}{question[1:]}" if question else "")
-        yield _table(_ROW_HEADER, map(_cells, rows))
-        yield from (_offenders(row) for row in rows if row["offenders"])
+        yield _table(_ROW_HEADER, map(_cells, rows), raw=_NUMBERS)
+        if broken := [row for row in rows if row["offenders"]]:
+            yield _offenders(broken)
 
 
-def _offenders(row: Row) -> str:
-    """Return a row's offenders, folded; the tags are the only HTML of the page, and no name is inside them unescaped."""
-    shown = _bullets(f"· {escape(offender)}" for offender in row["offenders"][:OFFENDERS_SHOWN])
-    summary = f"{wording.offending(row)}: {escape(wording.label(row))}"
-    return f"<details><summary>{summary}</summary>\n\n{shown}\n\n</details>"
+def _offenders(rows: Sequence[Row]) -> str:
+    """Return the offenders of a suite, folded; these tags are the only HTML of the page, and names are in the fence."""
+    lines = []
+    for row in rows:
+        lines.append(f"{wording.label(row)}: {wording.offending(row)}")
+        lines += [f"    {visible(offender)}" for offender in row["offenders"][:OFFENDERS_SHOWN]]
+    films = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"<details><summary>Offenders of {films}</summary>\n\n{_fenced(lines)}\n\n</details>"
 
 
 def _answers(evidence: EvidenceRecord) -> list[str]:
@@ -196,32 +244,25 @@ def _answers(evidence: EvidenceRecord) -> list[str]:
         lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
         parts.append(_table(("test films", "answers"), lines))
     if evidence["report"]:
-        parts.append(_fenced(evidence["report"]))
+        parts.append(_fenced(evidence["report"].strip("\n").split("\n")))
     return ["## Answers, class by class", *parts] if parts else []
 
 
-def _fenced(text: str) -> str:
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+def _fenced(lines: Sequence[str]) -> str:
+    """Return the lines as they are, in a fence that none of them can close."""
+    body = "\n".join(map(visible, lines))
+    longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
-    body = "\n".join(visible(line) for line in text.strip("\n").split("\n"))
     return f"{fence}text\n{body}\n{fence}"
 
 
-def _figure(note: figures.FigureNote) -> str:
+def _figure(note: FigureNote) -> str:
     return f"![{escape(note['alt'])}]({quote(note['file'])})"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    count = f"{row['n']:,}" if row["n"] else ""
-    return (
-        row["check"],
-        row["subject"],
-        wording.verdict(row),
-        wording.measured(row),
-        count,
-        wording.bound(row),
-        row["detail"],
-    )
+    numbers = (wording.measured(row), f"{row['n']:,}" if row["n"] else "", wording.bound(row))
+    return row["check"], row["subject"], wording.verdict(row), *numbers, row["detail"]
 
 
 def _summary_cells(row: Row) -> list[str]:
@@ -233,18 +274,15 @@ def _compared(row: Row | None) -> str:
     return "not recorded" if row is None else f"{wording.verdict(row)}, {wording.measured(row)}"
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: int | None = None) -> str:
-    """Return a markdown table with every cell escaped, but those of column ``raw``, which hold no name."""
-    cells = [[cell if index == raw else escape(cell) for index, cell in enumerate(row)] for row in rows]
-    return tabulate(cells, headers=[escape(name) for name in header], tablefmt="pipe", disable_numparse=True)
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: Container[int] = ()) -> str:
+    """Return a markdown table with every cell escaped, except in the ``raw`` columns, which hold no name."""
+    cells = [[cell if index in raw else escape(cell) for index, cell in enumerate(row)] for row in rows]
+    titles = [name if index in raw else escape(name) for index, name in enumerate(header)]
+    return str(tabulate(cells, headers=titles, tablefmt="pipe", disable_numparse=True))
 
 
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
-
-
-def _brief(text: str, limit: int = _MENTIONED) -> str:
-    return escape(shorten(text, limit))
 
 
 def _squeezed(line: str) -> str:
@@ -263,10 +301,6 @@ def _filled(text: str, lines: Sequence[str], what: str, limit: int) -> str:
     if kept < len(lines):
         parts.append(f"… {len(lines) - kept} {what} in the scorecard.")
     return "\n\n".join(parts)
-
-
-def _suite(row: Row) -> str:
-    return row["suite"]
 
 
 def _on(record: Record) -> str:

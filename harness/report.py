@@ -99,7 +99,7 @@ def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str]) 
     )
 
 
-def _write(
+def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     gate: Gate, name: str, record: Record, folder: Path, partial: Sequence[str], work: Mapping[str, Any]
 ) -> None:
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show."""
@@ -140,7 +140,9 @@ def _evidence(kept: "Evidence") -> EvidenceRecord:
     return {
         "confusion": {"classes": list(kept.candidate.task.classes), "counts": confusion},
         "report": report,
-        "history": {name: list(values) for name, values in kept.candidate.history.items()} if kept.candidate.history else None,
+        "history": {name: list(values) for name, values in kept.candidate.history.items()}
+        if kept.candidate.history
+        else None,
         "layers": layers or None,
         "figures": [],
         "notes": kept.notes,

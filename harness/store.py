@@ -1,10 +1,11 @@
 """What was computed once is never computed again: a content-addressed folder of weights and evidence.
 
-A key is a digest of everything the content depends on, so a stored item is never stale, only unused. Items are written to a
-temporary file and renamed; a damaged one is thrown away and made again. A lock per key, released by the operating system
-when its holder dies, keeps two runs from computing the same thing.
+A key is a digest of everything the content depends on, so a stored item is never stale, only unused. Items are
+written to a temporary file and renamed; a damaged one is thrown away and made again. A lock per key, released by the
+operating system when its holder dies, keeps two runs from computing the same thing.
 """
 
+import ast
 import contextlib
 import functools
 import hashlib
@@ -44,11 +45,24 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@functools.cache
 def code_digest(*modules: str) -> str:
-    """Return the digest of the sources of these modules of ``harness`` and of the versions of `LIBRARIES`."""
+    """Return the digest of what these modules of ``harness`` do, and of the versions of `LIBRARIES`.
+
+    Comments, docstrings and layout do not count.
+    """
     folder = Path(__file__).parent
-    sources = {name: file_digest(folder / f"{name}.py") for name in modules}
+    sources = {name: _meaning((folder / f"{name}.py").read_text("utf-8")) for name in modules}
     return digest(sources, versions())
+
+
+def _meaning(source: str) -> str:
+    """Return a module's syntax tree as text, without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 @functools.cache

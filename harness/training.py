@@ -8,20 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness.candidate import Candidate, Options, load_weights, open_file
+from harness.candidate import Candidate, Options, open_file
 from harness.card import Card
 from harness.dataset import read_splits
 from harness.errors import ArgumentError, ModelError
-from harness.model import Facts, Recipe, Source, Task, declared_files, find_model
-from harness.store import Store, code_digest, digest, file_digest, pack
+from harness.model import Recipe, Task
+from harness.modelfile import Facts, declared_files
+from harness.source import Source, find_model
+from harness.store import Store, code_digest, digest, file_digest
 
-TRAINING_CODE = ("candidate", "dataset", "films", "keras_model", "model", "training")
+TRAINING_CODE = ("candidate", "dataset", "films", "folders", "keras_model", "model", "modelfile", "training")
 
 
 def find_facts(source: Source, store: Store) -> Facts:
     """Return what a model declares, from the store where its sources are unchanged."""
     if source.is_keras_file:
-        return Facts("keras", dataclasses.asdict(Recipe()), None, (0.0, 1.0), None, (), False, ())
+        return Facts(kind="keras", recipe=dataclasses.asdict(Recipe()))
     key = digest("facts", source.fingerprint)
     stored = store.find_json("facts", key)
     if stored is not None:
@@ -69,20 +71,22 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
     splits = read_splits(card, image_shape=shape, cache=store.root / "pixels")
     if options.classes is not None and sorted(options.classes) != sorted(splits.classes):
         raise ArgumentError(
-            f"--classes {', '.join(options.classes)}: must name each class of the data once ({', '.join(splits.classes)})"
+            f"--classes {', '.join(options.classes)}: must name each class once ({', '.join(splits.classes)})"
         )
-    recipe = Recipe().replace(**facts.recipe | dict(card.recipe))
-    if options.epochs is not None:
-        recipe = recipe.replace(epochs=options.epochs)
+    recipe = _recipe(facts, card, options)
     if facts.positive is not None and facts.positive not in splits.classes:
         raise ModelError(
             f"model '{name}': POSITIVE names '{facts.positive}', but the classes are {', '.join(splits.classes)}"
         )
     salt = options.run_id if facts.undeclared else ""
-    candidate = Candidate(source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt)
+    candidate = Candidate(
+        source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt
+    )
     if facts.kind == "load":
         if options.weights is not None:
-            raise ArgumentError(f"--weights: model '{name}' loads itself (load(task)), so there is nothing to put weights in")
+            raise ArgumentError(
+                f"--weights: model '{name}' loads itself (load(task)), so there is nothing to put weights in"
+            )
         _check_declared(candidate, lambda: candidate.model)
     elif options.weights is not None or source.is_keras_file:
         path = options.weights or source.path
@@ -93,6 +97,14 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
     else:
         _find_or_train(candidate, train=train)
     return candidate
+
+
+def _recipe(facts: Facts, card: Card, options: Options) -> Recipe:
+    """Return the model's recipe, as the data card changes it (its epochs are a limit), as the command line says."""
+    declared = Recipe(**facts.recipe)
+    recipe = declared.replace(**card.recipe)
+    epochs = options.epochs if options.epochs is not None else min(recipe.epochs, declared.epochs)
+    return recipe.replace(epochs=epochs)
 
 
 def _saved_shape(path: Path) -> tuple[int, int, int] | None:
@@ -124,7 +136,7 @@ def _check_declared(candidate: Candidate, run: Callable[[], object]) -> None:
     if stored is None:
         run()
         _note_undeclared(candidate)
-        candidate.store.put_json("declared", digest(candidate.source.fingerprint), True)
+        candidate.store.put_json("declared", digest(candidate.source.fingerprint), {"checked": True})
 
 
 def _note_undeclared(candidate: Candidate) -> None:
@@ -154,7 +166,9 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
     if _take(candidate, key):
         return
     if not train:
-        raise ModelError(f"model '{candidate.name}': its weights are not in the store; run without -n once, or use --weights")
+        raise ModelError(
+            f"model '{candidate.name}': its weights are not in the store; run without -n once, or use --weights"
+        )
     with store.lock("weights", key):
         if _take(candidate, key):
             return

@@ -109,8 +109,9 @@ def meaning(record: Record) -> str:
         return "At least one claim that the policy requires was not met. One such row is enough."
     if unproven:
         return (
-            f"Every value meets its bound, but {unproven} of the intervals still {'reaches' if unproven == 1 else 'reach'} "
-            "beyond it: the model may be worse than required, and these films cannot tell."
+            "Every value meets its bound, but "
+            + ("one interval reaches" if unproven == 1 else f"{unproven} intervals reach")
+            + " beyond it: the model may be worse than required, and these films cannot tell."
         )
     return "Every required claim holds over its whole interval."
 
@@ -175,7 +176,8 @@ def bound(row: Row) -> str:
     """Return ``≥ 0.800`` or ``≤ 0.100``; ``—`` where there is no bound."""
     if row["bound"] is None or row["direction"] is None:
         return "—"
-    return f"{_SIGNS[row['direction']]} {_number(row['bound'], max(3, _places(row)))}"
+    places = 3 if round(row["bound"], 3) == row["bound"] else _places(row)
+    return f"{_SIGNS[row['direction']]} {_number(row['bound'], places)}"
 
 
 def title(row: Row) -> str:
@@ -189,15 +191,25 @@ def label(row: Row) -> str:
     return f"{row['check']}, {row['subject']}" if row["subject"] else row["check"]
 
 
-def refusals(record: Record) -> list[tuple[str, str]]:
-    """Return what refused the model, as (name of the row, reason as a sentence); gaps are taken together."""
+def refusals(record: Record) -> list[tuple[str, str, str]]:
+    """Return what refused the model, as (name of the row, its numbers in words, its detail); gaps are taken together.
+
+    Only the numbers in words are free of names that a user chose.
+    """
     refused = [row for row in record["verdicts"] if standing(row) == "refused"]
     gaps = [title(row) for row in refused if row["detail"] == NOT_RECORDED]
-    told = [(title(row), _reason(row)) for row in refused if row["detail"] != NOT_RECORDED]
+    told = [(title(row), _missed(row), row["detail"]) for row in refused if row["detail"] != NOT_RECORDED]
     if gaps:
-        count = "1 required check" if len(gaps) == 1 else f"{len(gaps)} required checks"
-        told.append((f"{count} not recorded", f"{', '.join(gaps)}."))
+        told.append(("required, but not recorded", "", ", ".join(gaps)))
     return told
+
+
+def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
+    """Return (suite, its rows), in the order in which the suites first appear."""
+    suites: dict[str, list[Row]] = {}
+    for row in record["verdicts"]:
+        suites.setdefault(row["suite"], []).append(row)
+    return list(suites.items())
 
 
 def judged(record: Record) -> list[tuple[str, str]]:
@@ -266,10 +278,6 @@ def _places(row: Row) -> int:
     return 6
 
 
-def _reason(row: Row) -> str:
-    return _sentence("; ".join(part for part in (_missed(row), row["detail"]) if part) or "Not accepted")
-
-
 def _missed(row: Row) -> str:
     """Say how a row's numbers stand to its bound; "" where it has none."""
     if row["bound"] is None or row["direction"] is None:
@@ -285,7 +293,3 @@ def _missed(row: Row) -> str:
     else:
         judgement = "the value misses it, although the interval does not rule it out"
     return f"{measured(row)} on n = {row['n']:,}, where {wanted} is wanted: {judgement}"
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,6 +1,7 @@
-"""Baseline: the CNN of the motivating article as its author built it, generators included; 1.7 M parameters at 96x96, 14.8 M at 256x256.
+"""Baseline: the CNN of the motivating article as its author built it, generators included.
 
-In: float32 (N, H, W, 1) in [0, 1]. Out: K class probabilities. Augmentation lives in the network, never in the generators.
+In: float32 (N, H, W, 1) in [0, 1]. Out: K class probabilities. 1.7 M parameters at 96x96, 14.8 M at 256x256.
+Augmentation lives in the network, never in the generators.
 """
 
 import keras
@@ -61,7 +62,9 @@ def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
         "seed": task.seed,
     }
     return Streams(
-        train=training.flow_from_directory(data.train.root, subset="training" if carved else None, shuffle=True, **common),
+        train=training.flow_from_directory(
+            data.train.root, subset="training" if carved else None, shuffle=True, **common
+        ),
         validation=(training if carved else testing).flow_from_directory(
             data.validation.root, subset="validation" if carved else None, shuffle=False, **common
         ),

@@ -1,4 +1,4 @@
-"""Ring dropout: like compact, trained with a border of random width blanked to a random grey. In: float32 (N, H, W, 1) in [0, 1]."""
+"""Ring dropout: like compact, trained with a border of random width and grey. In: float32 (N, H, W, 1) in [0, 1]."""
 
 import keras
 from keras import layers, ops
@@ -39,7 +39,8 @@ class RandomRing(layers.Layer):
 def build(task: Task) -> keras.Model:
     """Return the untrained, compiled network."""
     network = keras.Sequential(
-        [keras.Input(task.image_shape), RandomRing(seed=task.seed), *compact.stages(len(task.classes))], name="ring_dropout"
+        [keras.Input(task.image_shape), RandomRing(seed=task.seed), *compact.stages(len(task.classes))],
+        name="ring_dropout",
     )
     network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
     return network

@@ -21,7 +21,9 @@ def test_ring_transplant(border, policy, accept, ring):
     """Answers do not follow the ring of a film of another class more than that of the same class."""
     followed = metrics.directed_flips(border.clean, border.other[ring], border.same[ring], border.donor_labels)
     gates = ring in policy.border.rings
-    accept(at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed), subject=f"{ring:.0%} ring")
+    accept(
+        at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed), subject=f"{ring:.0%} ring"
+    )
 
 
 def test_border_only_skill(border, policy, accept, only_ring):
@@ -29,7 +31,9 @@ def test_border_only_skill(border, policy, accept, only_ring):
     kept = [metrics.skill_kept(border.clean, border.only[only_ring, fill]) for fill in policy.border.fills]
     worst = metrics.worst(kept, "at_most")
     gates = only_ring in policy.border.only_rings
-    accept(at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst), subject=f"{only_ring:.0%} ring")
+    accept(
+        at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst), subject=f"{only_ring:.0%} ring"
+    )
 
 
 def test_interior_mask_control(border, accept, ring):

@@ -485,7 +485,7 @@ def test_the_permutation_test_of_columns_agrees_with_the_exact_distribution() ->
     ids = tuple(map(str, range(24)))
     given = Predictions(ids=ids, classes=("a", "b"), labels=labels, probabilities=np.eye(2, dtype=np.float32)[called])
     exact = float(stats.hypergeom(24, 12, 12).cdf(3))
-    assert columns_match(given, draws=20_000).value == pytest.approx(exact, abs=0.004)
+    assert columns_match(given, draws=5000).value == pytest.approx(exact, abs=0.006)
 
 
 def test_a_twin_may_stand_for_its_twin_and_neither_is_missing() -> None:

@@ -238,7 +238,7 @@ UNDECLARED: dict[str, tuple[Callable[[Films], Array], int]] = {
     "nearest at 64": (lambda films: decoded(films, 64), 0),
     "mirrored": (lambda films: decoded(films)[:, :, ::-1], 0),
     "inverted": (lambda films: 1 - decoded(films), 0),
-    "gamma 0.5": (lambda films: decoded(films) ** 0.5, 2),
+    "gamma 0.5": (lambda films: decoded(films) ** 0.5, 1),
     "equalised": (lambda films: decoded([ImageOps.equalize(film) for film in films]), 2),
     "cropped by 3 %": (lambda films: decoded(cropped(films, 0.03)), 0),
     "cropped by 6 %": (lambda films: decoded(cropped(films, 0.06)), 0),

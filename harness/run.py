@@ -1,0 +1,399 @@
+"""One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
+
+import json
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import ArgumentError, HarnessError
+
+if TYPE_CHECKING:
+    from harness.gate import Settings
+
+ROWS = "roentgate"
+
+
+def is_ours(fixture_names: Sequence[str]) -> bool:
+    """Whether a test records verdicts; no other is touched."""
+    return "accept" in fixture_names
+
+
+class usage_errors:  # noqa: N801 - reads as a statement
+    """A harness error inside becomes a usage error: one sentence, no traceback, exit status 4."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, HarnessError):
+            raise pytest.UsageError(str(error)) from None
+
+
+class Run:
+    """The state of one acceptance run in one process; all hooks that need it.
+
+    Args:
+        config: pytest's configuration, with at least one ``--model``.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        from harness.gate import Gate  # noqa: PLC0415 - nothing heavy is imported where no model is judged
+
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        with usage_errors():
+            self.gate: Gate = Gate(read_settings(config))
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.settings.models}
+        self.partial: list[str] = []
+        self.collected: set[str] = set()
+        self.finished: set[str] = set()
+        self.passes = 0
+        self.seconds: dict[str, float] = {}
+        self.summary: list[str] = []
+        self._order: dict[str, int] = {}
+        self._suites: set[str] = set()
+
+    # Collection
+
+    def parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
+        """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
+        policy, classes = self.gate.policy, self.gate.classes
+        pairs = policy.recall.pairs(classes)
+        yield "model_name", list(self.gate.settings.models), None
+        yield "split", ["validation", "test"], None
+        yield "label", list(classes), None
+        yield "pair", pairs, [f"{truth}>{called}" for truth, called in pairs]
+        yield "ring", list(dict.fromkeys([*policy.border.rings, *policy.border.stress_rings])), None
+        yield "gating_ring", list(dict.fromkeys(policy.border.rings)), None
+        yield "only_ring", list(dict.fromkeys([*policy.border.only_rings, *policy.border.only_stress_rings])), None
+        yield "fill", list(dict.fromkeys(policy.border.fills)), None
+
+    def own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
+        """Let a suite file type its own policy table by a class ``Bounds``."""
+        from harness.policy import Table  # noqa: PLC0415
+
+        name = Path(module.__file__).stem.removeprefix("test_")
+        bounds = getattr(module, "Bounds", None)
+        if name not in self._suites and isinstance(bounds, type) and issubclass(bounds, Table):
+            self.gate.policy.add(name, bounds)
+        self._suites.add(name)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Number the tests, so that rows have one order whoever runs them; check that each policy table has a suite."""
+        ours = [item for item in session.items if is_ours(getattr(item, "fixturenames", ()))]
+        self._order = {item.nodeid: index for index, item in enumerate(ours)}
+        self.collected.update(self._order)
+        if ours:
+            beside = {path.stem.removeprefix("test_") for path in self.gate.settings.policy.parent.glob("test_*.py")}
+            with usage_errors():
+                self.gate.policy.check_owned(self._suites | beside)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note that a filter left tests out."""
+        if any(is_ours(getattr(item, "fixturenames", ())) for item in items):
+            self._note_partial(f"{len(items)} tests were deselected")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a suite that could not be collected."""
+        if report.failed:
+            self._note_partial(f"{report.nodeid} could not be collected")
+
+    def _note_partial(self, reason: str) -> None:
+        if reason not in self.partial:
+            self.partial.append(reason)
+
+    # Before the tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Make every model ready, trained where it must be, before the first test and in one process."""
+        wanted = bool(self._order) or session.config.pluginmanager.hasplugin("dsession")
+        if self.is_worker or not wanted or self.config.option.collectonly or session.testsfailed:
+            return
+        self.gate.store.sweep()
+        with usage_errors():
+            for name in self.gate.settings.models:
+                self.gate.candidate(name)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's controller of a worker
+        """Tell a worker which run it belongs to."""
+        node.workerinput["roentgate_run"] = self.gate.settings.options.run_id
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - as above
+        """Gather what a worker collected, left out and computed."""
+        output = getattr(node, "workeroutput", {}).get("roentgate")
+        if output is None:
+            self._note_partial("a worker process died" if error else "a worker process reported nothing")
+            return
+        told = json.loads(output)
+        self.collected.update(told["collected"])
+        for reason in told["partial"]:
+            self._note_partial(reason)
+        self.passes += told["passes"]
+        self.seconds |= told["seconds"]
+
+    # During a test
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a check that needs what this model or data cannot have, and record why."""
+        name = _parameter(item, "model_name")
+        if name is None:
+            return
+        for marker in item.iter_markers("needs"):
+            for capability in marker.args:
+                reason = self.gate.lacks(name, capability)
+                if reason:
+                    from harness.checks import skipped  # noqa: PLC0415
+
+                    self.record(item, name, skipped(reason), "")
+                    pytest.skip(reason)
+
+    def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:  # noqa: ANN401 - a Verdict
+        """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
+        from harness.gate import row_of  # noqa: PLC0415
+
+        suite, check = _names(item)
+        row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.gate.settings.gate)
+        if verdict.outcome == "skipped":
+            excused = item.get_closest_marker("needs") is not None and check not in self.gate.policy.gate.never_skip
+            row["accepted"], row["gates"] = excused, not excused
+            if not excused:
+                row["detail"] += "; the policy accepts no skip here"
+        self._append(item, model, row)
+
+    def _append(self, item: pytest.Item, model: str, row: dict[str, Any]) -> None:
+        order = self._order.get(item.nodeid, len(self._order))
+        item.user_properties.append((ROWS, json.dumps({"model": model, "order": order, "row": row})))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """Fail a test once, at its end, for the rows that are not accepted."""
+        yield
+        if not is_ours(getattr(item, "fixturenames", ())):
+            return
+        rows = [entry["row"] for entry in _entries(item.user_properties)]
+        if not rows:
+            pytest.fail("recorded no verdict: call accept(...)", pytrace=False)
+        refused = [row for row in rows if not row["accepted"]]
+        if refused:
+            pytest.fail("\n".join(_sentence(row) for row in refused), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn whatever is not an accepted row into a refused one: a crash, an undeclared skip, an xfail."""
+        report = yield
+        model = _parameter(item, "model_name")
+        if not is_ours(getattr(item, "fixturenames", ())) or model is None or call.when == "teardown":
+            return report
+        rows = _entries(item.user_properties)
+        problem = ""
+        if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
+            problem = "marked xfail: an expected failure is no evidence"
+        elif report.skipped and not rows:
+            problem = "skipped, although the check declares no need: " + _skip_reason(report)
+        elif report.failed and not any(not entry["row"]["accepted"] for entry in rows):
+            problem = _crash(call)
+            if isinstance(call.excinfo.value if call.excinfo else None, HarnessError):
+                report.longrepr = str(call.excinfo.value) if call.excinfo else ""
+        if problem and call.when in {"setup", "call"} and (call.when == "call" or not report.passed):
+            from harness.scorecard import refused_row  # noqa: PLC0415
+
+            suite, check = _names(item)
+            subject = _subject(item)
+            verdict = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
+            self._append(
+                item, model, refused_row(suite=suite, check=check, subject=subject, detail=problem, verdict=verdict)
+            )
+            report.user_properties = list(item.user_properties)
+        return report
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Show an accepted but unproven test as such."""
+        if report.when == "call" and report.passed:
+            rows = [entry["row"] for entry in _entries(report.user_properties)]
+            if any(row["gates"] and not row["proven"] for row in rows):
+                return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+        return None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather the rows, from this process or from a worker's report."""
+        entries = _entries(report.user_properties)
+        if report.when == "teardown":
+            if report.failed:
+                self._note_partial(f"{report.nodeid} failed in its teardown")
+            return
+        if report.when == "setup" and report.passed:
+            return
+        self.finished.add(report.nodeid)
+        for entry in entries:
+            self.rows[entry["model"]].append(entry)
+
+    # At the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the scorecards and set the exit status: 0 exactly when every record is complete and accepted."""
+        self._note_own_work()
+        if self.is_worker:
+            told = {
+                "collected": sorted(self.collected), "partial": self.partial, "passes": self.passes, "seconds": self.seconds,
+            }  # fmt: skip
+            self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
+            return
+        if not self.collected and not any(self.rows.values()):
+            if self.config.option.collectonly or exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+            return
+        self._find_gaps(exitstatus)
+        accepted = False
+        try:
+            from harness import report  # noqa: PLC0415
+
+            accepted, self.summary = report.close(
+                self.gate,
+                {name: [entry["row"] for entry in _sorted(entries)] for name, entries in self.rows.items()},
+                self.partial,
+                {"passes": self.passes, "seconds": self.seconds},
+            )
+        except HarnessError as error:
+            self.summary = [f"no scorecard: {error}"]
+        if session.exitstatus == pytest.ExitCode.OK and not accepted:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _note_own_work(self) -> None:
+        for name in self.gate.settings.models:
+            candidate = self.gate._candidates.get(name)
+            if candidate is not None:
+                self.passes += candidate.passes
+                self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
+
+    def _find_gaps(self, exitstatus: int) -> None:
+        option = self.config.option
+        asked = {
+            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect, "--collect-only": option.collectonly,
+            "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
+        }  # fmt: skip
+        for name, value in asked.items():
+            if value:
+                self._note_partial(f"filtered by {name}")
+        if any("::" in str(argument) for argument in self.config.args):
+            self._note_partial("single tests were named")
+        if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            self._note_partial("the run did not reach its end")
+        silent = self.collected - self.finished
+        if silent:
+            self._note_partial(f"{len(silent)} collected tests reported nothing")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - pytest's reporter
+        """Close with a compact table and the path of each scorecard."""
+        if self.summary and not self.is_worker:
+            terminalreporter.section("roentgate", sep="=")
+            for line in self.summary:
+                terminalreporter.write_line(line)
+
+
+def read_settings(config: pytest.Config) -> "Settings":
+    from harness.candidate import Options  # noqa: PLC0415
+    from harness.gate import Settings, new_run_id  # noqa: PLC0415
+
+    def path(name: str, default: Path) -> Path:
+        value = config.getoption(name)
+        return Path(config.invocation_params.dir, value) if value else default
+
+    root = config.rootpath
+    classes = config.getoption("classes")
+    weights = config.getoption("weights")
+    worker = getattr(config, "workerinput", {})
+    models = list(dict.fromkeys(config.getoption("model")))
+    if weights and len(models) > 1:
+        raise ArgumentError("--weights goes with a single --model")
+    return Settings(
+        models=tuple(models),
+        data=config.getoption("data"),
+        root=root,
+        policy=path("policy", root / "suites" / "policy.toml"),
+        gate=config.getoption("gate"),
+        reports=path("report_dir", root / "reports"),
+        options=Options(
+            models=root / "models",
+            seed=config.getoption("seed"),
+            image_size=parse_size(config.getoption("image_size")),
+            weights=Path(config.invocation_params.dir, weights) if weights else None,
+            epochs=config.getoption("epochs"),
+            classes=tuple(classes.split(",")) if classes else None,
+            trust=config.getoption("trust_model_file"),
+            run_id=worker.get("roentgate_run") or new_run_id(),
+        ),
+    )
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Return (height, width) from ``96`` or ``96x128``.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if not text:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) <= 2 and all(part.isdigit() and 8 <= int(part) <= 4096 for part in parts):
+        return int(parts[0]), int(parts[-1])
+    raise ArgumentError(f"--image-size {text}: must be N or HxW, in pixels from 8 to 4096")
+
+
+def _entries(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
+    return [json.loads(str(value)) for name, value in properties if name == ROWS]
+
+
+def _sorted(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(entries, key=lambda entry: entry["order"])
+
+
+def _parameter(item: pytest.Item, name: str) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get(name)
+
+
+def _names(item: pytest.Item) -> tuple[str, str]:
+    function = getattr(item, "originalname", None) or item.name
+    return item.path.stem.removeprefix("test_"), function.removeprefix("test_")
+
+
+def _subject(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    if callspec is None:
+        return ""
+    return ", ".join(str(value) for name, value in callspec.params.items() if name != "model_name")
+
+
+def _sentence(row: dict[str, Any]) -> str:
+    name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
+    if row["value"] is None or row["bound"] is None:
+        return f"{name}: {row['detail'] or 'not accepted'}"
+    sign = {"at_least": "at least", "at_most": "at most"}[row["direction"]]
+    interval = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}], n = {row['n']}"
+    return f"{name}: {interval}; must be {sign} {row['bound']:.3g} ({row['verdict']})" + (
+        f"; {row['detail']}" if row["detail"] else ""
+    )
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    longrepr = report.longrepr
+    return str(longrepr[2]) if isinstance(longrepr, tuple) else "no reason given"
+
+
+def _crash(call: pytest.CallInfo[None]) -> str:
+    if call.excinfo is None:
+        return "failed"
+    error = call.excinfo.value
+    words = " ".join(str(error).split())[:300]
+    kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
+    return f"the check did not finish: {kind}{words}"

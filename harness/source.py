@@ -1,0 +1,140 @@
+"""Where a model comes from: its file, found by name or path, and every local source it imports; nothing is executed."""
+
+import ast
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import ModelError, did_you_mean
+from harness.store import digest, file_digest
+
+UNSAFE_SUFFIXES = {
+    ".h5": "HDF5", ".hdf5": "HDF5", ".pkl": "pickle", ".pickle": "pickle", ".joblib": "pickle", ".pt": "pickle", ".pth": "pickle",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a model comes from, found without executing anything.
+
+    Args:
+        name: What the scorecard calls it.
+        path: The model file.
+        roots: Folders its local imports are looked up in.
+        sources: The model file and every local source it imports, in a fixed order.
+    """
+
+    name: str
+    path: Path
+    roots: tuple[Path, ...]
+    sources: tuple[Path, ...]
+
+    @property
+    def is_keras_file(self) -> bool:
+        """Whether this is a trained model rather than a Python file."""
+        return self.path.suffix != ".py"
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the content of all its sources; independent of where they lie."""
+        return digest([(path.name, file_digest(path)) for path in self.sources])
+
+
+def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
+    """Find a model by name or path; nothing is executed.
+
+    Args:
+        name: ``baseline``, ``known_bad.shuffled``, ``path/to/file.py`` or ``path/to/model.keras``.
+        models: The folder of named models.
+        trust: Accept formats that can execute code when they are read.
+
+    Raises:
+        ModelError: No such model (the close names are listed), or a format that can carry code.
+    """
+    if name.endswith(".py") or Path(name).suffix in {".keras", *UNSAFE_SUFFIXES} or "/" in name or os.sep in name:
+        return _from_path(Path(name), trust=trust)
+    path = models.joinpath(*name.split(".")).with_suffix(".py") if _is_dotted_name(name) else models / "\0"
+    if not _is_dotted_name(name) or not path.is_file():
+        known = model_names(models)
+        raise ModelError(
+            f"model '{name}': no file {name.replace('.', '/')}.py in {models}; {did_you_mean(name, known)}"
+        )
+    return _python_source(name, path)
+
+
+def model_names(models: Path) -> list[str]:
+    """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``."""
+    paths = sorted(models.rglob("*.py"))
+    return [
+        ".".join(path.relative_to(models).with_suffix("").parts)
+        for path in paths
+        if not path.name.startswith("_") and "__pycache__" not in path.parts
+    ]
+
+
+def _is_dotted_name(name: str) -> bool:
+    return bool(name) and all(part.isidentifier() for part in name.split("."))
+
+
+def _from_path(path: Path, *, trust: bool) -> Source:
+    if not path.is_file():
+        raise ModelError(f"model '{path}': no such file")
+    if path.suffix in UNSAFE_SUFFIXES and not trust:
+        raise ModelError(
+            f"model '{path}': {UNSAFE_SUFFIXES[path.suffix]} files can execute code past Keras' safe mode; "
+            "save it as .keras, or pass --trust-model-file if you trust its author as you trust your own code"
+        )
+    if path.suffix in UNSAFE_SUFFIXES and UNSAFE_SUFFIXES[path.suffix] == "pickle":
+        raise ModelError(f"model '{path}': not a Keras model; wrap it in a model file whose load(task) reads it")
+    if path.suffix == ".py":
+        return _python_source(path.stem, path)
+    if path.suffix != ".keras" and path.suffix not in UNSAFE_SUFFIXES:
+        raise ModelError(f"model '{path}': neither a Python model file (.py) nor a Keras model (.keras)")
+    return Source(path.stem, path.resolve(), (), (path.resolve(),))
+
+
+def _python_source(name: str, path: Path) -> Source:
+    path = path.resolve()
+    roots = [path.parent]
+    for parent in path.parents:
+        if parent.name == "models":
+            roots.append(parent.parent)
+            break
+    return Source(name, path, tuple(roots), tuple(_closure(path, roots)))
+
+
+def _closure(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
+    """Yield a file and all local files it imports, however deep, each once, by reading them, not by running them."""
+    pending, seen = [path], {path}
+    while pending:
+        current = pending.pop(0)
+        yield current
+        try:
+            tree = ast.parse(current.read_bytes(), str(current))
+        except (SyntaxError, ValueError) as error:
+            raise ModelError(f"model file {current}: not valid Python ({error})") from None
+        for found in sorted(_imported(tree, roots)):
+            if found not in seen:
+                seen.add(found)
+                pending.append(found)
+
+
+def _imported(tree: ast.AST, roots: Sequence[Path]) -> set[Path]:
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    found: set[Path] = set()
+    for name in names:
+        parts = name.split(".")
+        for root in roots:
+            for depth in range(1, len(parts) + 1):
+                stem = root.joinpath(*parts[:depth])
+                found.update(
+                    path.resolve() for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()
+                )
+    return {path for path in found if path.parent != Path(__file__).parent.resolve()}

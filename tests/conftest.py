@@ -1,0 +1,51 @@
+"""What all tests share: warnings are errors, real films are found or their absence is said, benchmarks run only by name."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+REAL_DATA = Path(os.environ.get("ROENTGATE_REAL_DATA") or TESTS.parents[1] / "shared" / "data").resolve()
+
+EXEMPT: tuple[str, ...] = ()
+"""Warnings that stay warnings, as pytest's filterwarnings writes them; each with the reason beside it."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the benchmarks out unless they are named: they measure for minutes (``make benchmarks``)."""
+    benchmarks = TESTS / "benchmarks"
+    named = [Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args]
+    wanted = any(path == benchmarks or benchmarks in path.parents for path in named)
+    return True if collection_path == benchmarks and not wanted else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make warnings errors below ``tests/``, and only there: Keras itself warns while the suites train.
+
+    The mark goes on the folder, not on each test, so that a test's or a module's own ``filterwarnings`` comes after it.
+    """
+    folders = {parent for item in items for parent in item.iter_parents() if parent.path == TESTS}
+    for folder in folders:
+        folder.add_marker(pytest.mark.filterwarnings("error", *EXEMPT))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip ``@pytest.mark.real_data("FOLDER", ...)`` where those films are absent; in CI they must be there."""
+    for marker in item.iter_markers("real_data"):
+        for name in marker.args or (".",):
+            if not (REAL_DATA / name).is_dir():
+                _absent(REAL_DATA / name)
+
+
+def _absent(folder: Path) -> None:
+    reason = f"no real films in {folder}; set ROENTGATE_REAL_DATA to the folder that holds them"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real films; a test that asks for it also carries ``@pytest.mark.real_data``."""
+    return REAL_DATA
