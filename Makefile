@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help scorecard test end-to-end lint types format benchmarks clean
+.PHONY: help scorecard test end-to-end lint types format coverage benchmarks clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(DEV) ## put the sources into the project's style
 	$(BIN)/python -m ruff check --fix
 	$(BIN)/python -m ruff format
 
+coverage: $(DEV) ## run the tests and show what they do not reach
+	$(BIN)/python -m pytest tests/ -n 2 --cov --cov-report=term-missing:skip-covered $(ARGS)
+
 benchmarks: $(DEV) ## measure speed and memory
 	$(BIN)/python -m pytest tests/benchmarks -s $(ARGS)
 
@@ -63,5 +66,5 @@ define install
 	"Name another one: make PYTHON=python3.11" >&2; exit 1; }
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 @echo "Installing into $(VENV) (once; TensorFlow alone is some 270 MB) ..."
-@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '$(1)'
 endef

@@ -174,7 +174,7 @@ class _Watch:
 
 
 def class_indices(labels: NDArray[Any] | None, rows: int, classes: int) -> NDArray[np.int64]:
-    """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 where a label is none of these."""
+    """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 for a label of no class."""
     unknown = np.full(rows, -1, dtype=np.int64)
     if labels is None or len(labels) != rows:
         return unknown
@@ -202,7 +202,7 @@ def _split_thumbnails(candidate: Candidate, data: Dataset, most: int) -> NDArray
 
 
 def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size: int) -> Probabilities:
-    """Return raw answers (m, K) through the stream as the model's own ``predict`` gives them; an endless one is cut off."""
+    """Return raw answers (m, K) through the stream, by the model's own ``predict``; an endless one is cut off."""
     if not candidate.has_layers:
         answers = [
             candidate.answer(candidate.model.predict, images) for images, _ in limited(stream, len(seen) - batch_size)

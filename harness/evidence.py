@@ -168,8 +168,8 @@ class Evidence:
         right = float((self.validation.answers == self.validation.labels).mean()) if len(self.validation) else 1.0
         if self.candidate.history is not None and right <= majority:
             notes.append(
-                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, and the "
-                f"commonest class alone is {majority:.0%} of them (dead units or a learning rate too high are the usual causes)"
+                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, "
+                f"and the commonest class alone is {majority:.0%} of them (the usual causes: dead units, too high a rate)"
             )
         if self.candidate.facts.undeclared:
             names = ", ".join(self.candidate.facts.undeclared[:5])

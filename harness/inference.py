@@ -60,16 +60,11 @@ def reload_preserves_predictions(record: InferenceRecord, *, tolerance: float) -
 def augmentation_identity(record: InferenceRecord) -> Estimate:
     """Share of layers that leave the image alone at inference and answer alike from call to call.
 
-    Judged: every layer before the first with trainable weights (bit for bit, fixed geometry and scaling aside), all layers for
-    wavering, and operations outside layers as one part.
+    Judged: every layer before the first with trainable weights (bit for bit, fixed geometry and scaling aside), all
+    layers for wavering, and operations outside layers as one part.
     """
     layers = record.layers or ()
-    faults = [
-        f"{report['name']} ({report['type']}) {'changes the image' if report['moves'] else 'answers differently each time'}"
-        f" under {' and '.join(report['moves'] or report['wavers'])}"
-        for report in layers
-        if report["moves"] or report["wavers"]
-    ]
+    faults = [_fault(report) for report in layers if report["moves"] or report["wavers"]]
     sound = len(layers) - len(faults)
     if record.displacement:
         faults.append(f"an operation outside the layers {record.displacement}")
@@ -77,6 +72,12 @@ def augmentation_identity(record: InferenceRecord) -> Estimate:
     if not total:
         return undefined(0, low=0.0, high=1.0, method="census", detail="no layer was seen")
     return census(sound, total, detail="; ".join(faults))
+
+
+def _fault(report: LayerReport) -> str:
+    deeds = {"changes the image": report["moves"], "answers differently each time": report["wavers"]}
+    words = [f"{what} under {' and '.join(ways)}" for what, ways in deeds.items() if ways]
+    return f"{report['name']} ({report['type']}) {', and '.join(words)}"
 
 
 def augmentation_active(record: InferenceRecord) -> Estimate:

@@ -43,7 +43,7 @@ class KerasModel:
         self.label = label
 
     def predict(self, images: Images) -> Probabilities:
-        """Return the raw outputs (n, columns) as ``keras.Model.predict`` computes them, in batches of `PREDICT_BATCH`."""
+        """Return the raw outputs (n, columns) as ``predict`` computes them, in batches of `PREDICT_BATCH`."""
         parts = [self.predict_batch(images[i : i + PREDICT_BATCH]) for i in range(0, len(images), PREDICT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
 

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +26,8 @@ ALIKE = 0.995
 Way = Literal["predict", "call"]
 """``network.predict(images)``, or ``network(images)``, which leaves a ``block(x, training=True)`` of a graph in force.
 
-Keras' own image layers train where nothing is said, so that ``network(images)`` augments, whatever its author wrote: that
-is not held against the author, whose own ``training=True`` is what is looked for.
+Keras' own image layers train where nothing is said, so that ``network(images)`` augments whatever its author wrote.
+That is not held against the author, whose own ``training=True`` is what is looked for.
 """
 
 
@@ -60,6 +60,9 @@ class _Call:
     inner: list["_Call"] = field(default_factory=list)
 
 
+_Runs = tuple[list[_Call], list[_Call]]
+
+
 def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # noqa: ANN401 - a keras.Model
     """Watch every layer of a network work on probe images, nested and custom ones included.
 
@@ -71,10 +74,10 @@ def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # n
         One report a layer that works at inference or declares an augmentation (the network is one of them), and a
         sentence on operations outside layers that move the image ("" where none does).
     """
-    ways: tuple[Way, ...] = get_args(Way)
+    state = [(variable, variable.numpy()) for variable in network.variables]
+    plain = _watch_twice(network, images, set())
     told = _told_to_train(network)
-    state = [np.array(variable) for variable in network.variables]
-    runs = {way: _watch_twice(network, images, told if way == "call" else set()) for way in ways}
+    runs: dict[Way, _Runs] = {"predict": plain, "call": _watch_twice(network, images, told) if told else plain}
     moving = {way: {id(call.layer) for call in first if _moves(call)} for way, (first, _) in runs.items()}
     wavering = {way: _wavering(first, second) for way, (first, second) in runs.items()}
     called = {id(call.layer): call for call in reversed(runs["predict"][0])}
@@ -82,17 +85,18 @@ def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # n
         LayerReport(
             name=name,
             type=type(layer).__name__,
-            moves=[way for way in ways if id(layer) in moving[way]],
-            wavers=[way for way in ways if id(layer) in wavering[way]],
+            moves=[way for way in runs if id(layer) in moving[way]],
+            wavers=[way for way in runs if id(layer) in wavering[way]],
             augments=_augments(layer, called.get(id(layer)), images),
         )
         for layer, name in _named(network).items()
         if id(layer) in called or _declares(layer)
     ]
-    for variable, value in zip(network.variables, state, strict=True):
+    for variable, value in state:
         variable.assign(value)
-    stories = [f"{story} under {way}" for way, (first, _) in runs.items() if (story := _loose(first, images))]
-    return reports, " and ".join(stories)
+    stories = {way: _loose(first, images) for way, (first, _) in runs.items()}
+    story = stories["predict"] or stories["call"]
+    return reports, f"{story} under {' and '.join(way for way in runs if stories[way])}" if story else ""
 
 
 def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
@@ -133,7 +137,7 @@ def _training_default(layer: Any) -> object:  # noqa: ANN401 - a Keras layer
     return inspect.Parameter.empty if parameter is None else parameter.default
 
 
-def _watch_twice(network: Any, images: Images, told: set[Any]) -> tuple[list[_Call], list[_Call]]:  # noqa: ANN401
+def _watch_twice(network: Any, images: Images, told: set[Any]) -> _Runs:  # noqa: ANN401 - a keras.Model
     return _watch(network, images, told), _watch(network, images, told)
 
 

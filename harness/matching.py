@@ -166,8 +166,8 @@ class Matcher:
         own[inside] = np.diagonal(_agreement(seen[inside], self.canonical[position[inside]]))
         best, correlation = position.copy(), own.copy()
         foreign = np.full(len(seen), -1, dtype=np.int64)
-        unsure = np.flatnonzero(~(own >= SURE))
-        for block in np.split(unsure, range(_BLOCK, len(unsure), _BLOCK)):
+        unsure = np.flatnonzero(~(own >= SURE) & (len(self) > 0))
+        for block in (unsure[first : first + _BLOCK] for first in range(0, len(unsure), _BLOCK)):
             plain = np.abs(seen[block] @ self.canonical.T)
             best[block], correlation[block] = plain.argmax(axis=1), plain.max(axis=1)
             altered = block[~(correlation[block] >= SURE)]

@@ -24,7 +24,7 @@ class Facts:
     """What a model file declares; stored, so that an unchanged file need not be imported again.
 
     Args:
-        kind: ``build`` (a network to train here), ``load`` (a ready model of any framework) or ``keras`` (a ``.keras`` file).
+        kind: ``build`` (a network to train here), ``load`` (a ready model of any framework), ``keras`` (a trained file).
         recipe: Fields of its `Recipe`.
         image_shape: Shape (H, W, C) it asks for, or None.
         input_range: Range its streams deliver.

@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise a suite's test by model, class, split, ring and fill; from the card and the policy, never from evidence."""
+    """Parametrise a suite's test by model, class, split, ring and fill; from card and policy, never from evidence."""
     if not is_ours(metafunc.fixturenames):
         return
     run = metafunc.config.stash.get(_KEY, None)

@@ -3,32 +3,15 @@
 import base64
 import re
 from collections.abc import Container, Iterable, Sequence
-from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
-from harness import figures, wording
-from harness.scorecard import (
-    EVIDENCE_FILE,
-    SCORECARD_FILE,
-    EvidenceRecord,
-    FigureNote,
-    Record,
-    Row,
-    compare,
-    headline,
-    read_evidence,
-    write,
-    write_evidence,
-)
-from harness.store import atomic, code_digest, digest, file_digest
+from harness import wording
+from harness.scorecard import EvidenceRecord, FigureNote, Record, Row, compare, headline
 from harness.wording import DISCLAIMER, GLOSSARY, OFFENDERS_SHOWN, QUESTIONS, escape, shorten, visible
-
-MARKDOWN_FILE = "scorecard.md"
-HTML_FILE = "scorecard.html"
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TEMPLATE = "scorecard.html"
@@ -36,34 +19,6 @@ _NUMBERS = range(2, 6)  # the columns of a row that hold no name
 _ROW_HEADER = ("check", "subject", "verdict", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60
 """Characters of a name that a bounded summary quotes."""
-
-
-def publish(record: Record, evidence: EvidenceRecord, folder: Path) -> Path:
-    """Write a scorecard whole: both JSON files, the figures, markdown and HTML.
-
-    Where all of it is there already, made from the same content by the same code, nothing is done. Figures that the
-    JSON cannot draw again (contact sheets) are kept as ``evidence`` lists them. Each file is replaced in one step.
-
-    Args:
-        record: What was decided.
-        evidence: What lies beside it; its list of figures is brought up to date.
-        folder: Where everything goes.
-
-    Returns:
-        The path of the markdown file.
-    """
-    stamp = _stamp(record, evidence)
-    if _is_current(stamp, evidence, folder):
-        return folder / MARKDOWN_FILE
-    drawn = figures.draw(record, evidence, folder)
-    names = {note["file"] for note in drawn}
-    kept = [note for note in evidence["figures"] if note["file"] not in names and (folder / note["file"]).is_file()]
-    evidence = {**evidence, "figures": [*drawn, *kept]}
-    write_evidence(evidence, folder)
-    _write(folder / HTML_FILE, html(record, evidence, folder, stamp=stamp))
-    _write(folder / MARKDOWN_FILE, markdown(record, evidence))
-    write(record, folder)
-    return folder / MARKDOWN_FILE
 
 
 def markdown(record: Record, evidence: EvidenceRecord) -> str:
@@ -95,14 +50,13 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def html(record: Record, evidence: EvidenceRecord, folder: Path, *, stamp: str = "") -> str:
+def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
     """Return the scorecard as one HTML page that needs no other file.
 
     Args:
         record: What was decided.
         evidence: What lies beside it.
         folder: Where the figures lie; they are embedded, and a missing one is named instead.
-        stamp: What the page says of the content and the code that it was made from.
 
     Returns:
         The page.
@@ -120,7 +74,6 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path, *, stamp: str =
         record=record,
         evidence=evidence,
         wording=wording,
-        stamp=stamp,
         headline=wording.headline_words(record).split(" · "),
         standing=wording.overall(record),
         suites=wording.by_suite(record),
@@ -168,7 +121,7 @@ def comparison_markdown(records: Sequence[Record]) -> str:
     parts = [
         "# Scorecards side by side",
         _table(("scorecard", "outcome"), overview, raw={1}),
-        _table(("", "suite", "check", "subject", *names), lines),
+        _table(("", "suite", "check", "subject", *map(escape, names)), lines, raw=range(4, 4 + len(names))),
         f"*{DISCLAIMER}*",
     ]
     return "\n\n".join(parts) + "\n"
@@ -183,26 +136,6 @@ def terminal_table(records: Sequence[Record]) -> str:
             places = [wording.standing(row) for row in rows]
             lines.append([visible(_on(record)), visible(suite), *(places.count(place) or "" for place in standings)])
     return str(tabulate(lines, headers=["scorecard", "suite", *standings], tablefmt="simple", disable_numparse=True))
-
-
-def _stamp(record: Record, evidence: EvidenceRecord) -> str:
-    """Return a digest of all that a rendering is made from, except the pictures that come with the evidence."""
-    return digest(
-        record,
-        {**evidence, "figures": []},
-        code_digest("blocks", "canvas", "figures", "forest", "render", "wording"),
-        file_digest(_TEMPLATES / _TEMPLATE),
-        metadata.version("matplotlib"),
-    )
-
-
-def _is_current(stamp: str, evidence: EvidenceRecord, folder: Path) -> bool:
-    needed = [folder / name for name in (HTML_FILE, MARKDOWN_FILE, SCORECARD_FILE, EVIDENCE_FILE)]
-    if not all(path.is_file() for path in needed) or stamp not in needed[0].read_text(encoding="utf-8"):
-        return False
-    listed = read_evidence(folder / EVIDENCE_FILE)["figures"]
-    pictures = [folder / note["file"] for note in listed]
-    return all(note in listed for note in evidence["figures"]) and all(picture.is_file() for picture in pictures)
 
 
 def _head(record: Record, limit: int = 10_000) -> list[str]:
@@ -275,10 +208,12 @@ def _compared(row: Row | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: Container[int] = ()) -> str:
-    """Return a markdown table with every cell escaped, except in the ``raw`` columns, which hold no name."""
+    """Return a markdown table with every cell escaped but those of the ``raw`` columns, which hold no name.
+
+    The header is markdown already.
+    """
     cells = [[cell if index in raw else escape(cell) for index, cell in enumerate(row)] for row in rows]
-    titles = [name if index in raw else escape(name) for index, name in enumerate(header)]
-    return str(tabulate(cells, headers=titles, tablefmt="pipe", disable_numparse=True))
+    return str(tabulate(cells, headers=header, tablefmt="pipe", disable_numparse=True))
 
 
 def _bullets(lines: Iterable[str]) -> str:
@@ -311,8 +246,3 @@ def _data_uri(path: Path) -> str:
     if not path.is_file():
         return ""
     return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic(path) as draft:
-        draft.write_text(text, encoding="utf-8", newline="\n")

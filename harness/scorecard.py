@@ -212,22 +212,10 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
 def refused_row(*, suite: str, check: str, subject: str, detail: str, verdict: Outcome = "fail") -> Row:
     """Return a gating row without a value that nothing accepts: a gap, a crash, a skip that nobody declared."""
     return {
-        "suite": suite,
-        "check": check,
-        "subject": subject,
-        "verdict": verdict,
-        "gates": True,
-        "accepted": False,
-        "proven": False,
-        "value": None,
-        "low": None,
-        "high": None,
-        "n": 0,
-        "bound": None,
-        "direction": None,
-        "detail": detail,
-        "offenders": [],
-    }
+        "suite": suite, "check": check, "subject": subject, "verdict": verdict, "gates": True, "accepted": False,
+        "proven": False, "value": None, "low": None, "high": None, "n": 0, "bound": None, "direction": None,
+        "detail": detail, "offenders": [],
+    }  # fmt: skip
 
 
 def validate(record: object) -> Record:
@@ -259,7 +247,8 @@ def headline(record: Record) -> str:
     if refusing:
         outcome.append(f"{refusing} of {len(gating)} gating rows not accepted")
     counts = ", ".join(f"{count} {verdict}" for verdict, count in record["counts"].items() if count)
-    return " · ".join([*outcome, f"{len(record['verdicts'])} verdicts: {counts}" if counts else "no verdict recorded"])
+    verdicts = "1 verdict" if len(record["verdicts"]) == 1 else f"{len(record['verdicts'])} verdicts"
+    return " · ".join([*outcome, f"{verdicts}: {counts}" if counts else "no verdict recorded"])
 
 
 def key(row: Row) -> Key:
@@ -371,19 +360,39 @@ def _consistent(record: Record, label: str) -> Record:
     """Return ``record`` unless its parts disagree, as after an edit by hand."""
     rows = record["verdicts"]
     gating = [row for row in rows if row["gates"]]
-    twice = next((name for name, count in Counter(map(key, rows)).items() if count > 1), None)
-    excused = next((row for row in gating if row["verdict"] == "fail" and row["accepted"]), None)
-    unsettled = next((row for row in gating if row["verdict"] == "inconclusive" and row["proven"]), None)
     accepted = record["complete"] and bool(gating) and all(row["accepted"] for row in gating)
     proven = accepted and all(row["proven"] for row in gating)
-    for contradicted, statement in (
-        (record["counts"] != _tally(rows), "'counts' are not those of its verdicts"),
-        (twice, f"{twice} is there twice"),
-        (excused, f"{excused and key(excused)} fails and is accepted all the same"),
-        (unsettled, f"{unsettled and key(unsettled)} is inconclusive and proven all the same"),
-        (record["accepted"] != accepted, f"'accepted' is {record['accepted']}, but its verdicts make it {accepted}"),
-        (record["proven"] != proven, f"'proven' is {record['proven']}, but its verdicts make it {proven}"),
-    ):
-        if contradicted:
-            raise ArgumentError(f"{label} contradicts itself: {statement}; restore it, or run the suites again")
+    faults = [
+        *(f"{name} is there {count} times" for name, count in Counter(map(key, rows)).items() if count > 1),
+        *(f"{key(row)} {fault}" for row in gating if (fault := _fault(row, record["gate"]))),
+    ]
+    if record["counts"] != _tally(rows):
+        faults.append("'counts' are not those of its verdicts")
+    if record["accepted"] != accepted:
+        faults.append(f"'accepted' is {record['accepted']}, but its verdicts make it {accepted}")
+    if record["proven"] != proven:
+        faults.append(f"'proven' is {record['proven']}, but its verdicts make it {proven}")
+    if faults:
+        raise ArgumentError(f"{label} contradicts itself: {faults[0]}; restore it, or run the suites again")
     return record
+
+
+def _fault(row: Row, gate: Gate) -> str:
+    """Say why a gating row cannot be what it claims to be; "" where its own numbers bear it out."""
+    inconclusive = row["verdict"] == "inconclusive"
+    if inconclusive and row["proven"]:
+        return "is inconclusive and proven all the same"
+    if not row["accepted"] or row["verdict"] == "skipped":
+        return ""
+    if row["verdict"] == "fail":
+        return "fails and is accepted all the same"
+    if inconclusive and gate == "proven":
+        return "is accepted without proof, but the gate is 'proven'"
+    decisive = row["value"] if inconclusive else row["low"] if row["direction"] == "at_least" else row["high"]
+    if row["bound"] is None or (decisive is not None and _meets(decisive, row["bound"], row["direction"])):
+        return ""
+    return "is accepted, but its numbers miss the bound"
+
+
+def _meets(number: float, bound: float, direction: Direction | None) -> bool:
+    return number >= bound if direction == "at_least" else number <= bound

@@ -133,12 +133,12 @@ def overall(record: Record) -> Standing:
 
 def standing(row: Row) -> Standing:
     """Return where a row stands: what is refused is refused, whatever its verdict is called."""
+    if not row["gates"]:
+        return "skipped" if row["verdict"] == "skipped" else "informs"
     if not row["accepted"]:
         return "refused"
     if row["verdict"] == "skipped":
         return "skipped"
-    if not row["gates"]:
-        return "informs"
     return "proven" if row["proven"] else "unproven"
 
 
@@ -268,12 +268,12 @@ def _number(value: float | None, places: int) -> str:
 
 
 def _places(row: Row) -> int:
-    numbers = [number for name in ("value", "low", "high") if (number := row[name]) is not None]
-    marks = [mark for mark in (0.0, 1.0, row["bound"]) if mark is not None]
+    """Return how many decimal places keep small numbers from vanishing, and others off the bound and off 1."""
+    numbers = [number for name in ("value", "low", "high") if (number := row[name])]
+    marks = [mark for mark in (1.0, row["bound"]) if mark is not None]
     for places in range(3, 6):
-        if all(
-            (round(number, places) == round(mark, places)) == (number == mark) for number in numbers for mark in marks
-        ):
+        seen = all(abs(number) >= 10**-places for number in numbers)
+        if seen and all((round(x, places) == round(mark, places)) == (x == mark) for x in numbers for mark in marks):
             return places
     return 6
 

@@ -1,7 +1,6 @@
 """Layers: each fault at inference is named by its layer, and every sound construction is left in peace."""
 
 from collections.abc import Callable
-from typing import Any
 
 import keras
 import numpy as np
@@ -33,7 +32,9 @@ def after(*first: keras.Layer, shape: tuple[int, int, int] = SHAPE) -> keras.Mod
     return keras.Sequential([keras.Input(shape), *first, *head()])
 
 
-def functional(first: Callable[[Any], Any], shape: tuple[int, int, int] = SHAPE) -> keras.Model:
+def functional(
+    first: Callable[[keras.KerasTensor], keras.KerasTensor], shape: tuple[int, int, int] = SHAPE
+) -> keras.Model:
     inputs = keras.Input(shape)
     tensor = first(inputs)
     for layer in head():
@@ -41,58 +42,68 @@ def functional(first: Callable[[Any], Any], shape: tuple[int, int, int] = SHAPE)
     return keras.Model(inputs, tensor)
 
 
-class Noise(layers.Layer):
+class Noise(layers.Layer):  # type: ignore[misc]
     """Adds noise, training or not."""
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Make the generator."""
         self.generator = keras.random.SeedGenerator(1)
 
-    def call(self, values: Any) -> Any:
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return noisy values."""
         return values + keras.random.normal(ops.shape(values), stddev=0.1, seed=self.generator)
 
 
-class Mirror(layers.Layer):
+class Mirror(layers.Layer):  # type: ignore[misc]
     """Flips every image left to right, training or not."""
 
-    def call(self, values: Any) -> Any:
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return flipped images."""
         return ops.flip(values, axis=2)
 
 
-class Wrapped(layers.Layer):
+class Wrapped(layers.Layer):  # type: ignore[misc]
     """Holds another layer and does nothing else."""
 
-    def __init__(self, inner: keras.Layer, **options: Any) -> None:
+    def __init__(self, inner: keras.Layer, **options: object) -> None:
         super().__init__(**options)
         self.inner = inner
 
-    def call(self, values: Any) -> Any:
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return what the inner layer returns."""
         return self.inner(values)
 
 
-class Counter(layers.Layer):
+class Counter(layers.Layer):  # type: ignore[misc]
     """Adds to the features how often it was called."""
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Make the counter."""
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
-    def call(self, values: Any) -> Any:
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Count, and return the values plus the count."""
         self.calls.assign_add(1.0)
         return values + self.calls
 
 
-class Subclassed(keras.Model):
+class Subclassed(keras.Model):  # type: ignore[misc]
     """A network without a graph: ``first`` on the image, ``later`` on the features, augmentation in training only."""
 
-    def __init__(self, first: Callable[[Any], Any] | None = None, later: keras.Layer | None = None) -> None:
+    def __init__(
+        self, first: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None, later: keras.Layer | None = None
+    ) -> None:
         super().__init__()
         self.augment = keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.1)])
         self.first, self.later = first, later
         self.features, self.pool, self.scores = head()
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Build what training alone uses."""
         self.augment.build(shape)
 
-    def call(self, images: Any, training: bool = False) -> Any:  # noqa: FBT001, FBT002 - Keras' own signature
+    def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
+        """Return scores."""
         if training:
             images = self.augment(images, training=True)
         if self.first is not None:
@@ -101,7 +112,7 @@ class Subclassed(keras.Model):
         return self.scores(features if self.later is None else self.later(features))
 
 
-class Untold(keras.Model):
+class Untold(keras.Model):  # type: ignore[misc]
     """A network whose ``call`` does not take ``training``, so that Keras' image layers augment under predict too."""
 
     def __init__(self) -> None:
@@ -110,9 +121,11 @@ class Untold(keras.Model):
         self.block = keras.Sequential(head())
 
     def build(self, shape: tuple[int, ...]) -> None:
+        """Build the head."""
         self.block.build(shape)
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return scores."""
         return self.block(self.flip(images))
 
 
@@ -135,7 +148,10 @@ def report_of(network: keras.Model, images: Images, kind: str) -> LayerReport:
 SOUND: dict[str, Callable[[], keras.Model]] = {
     "no preprocessing": after,
     "article's augmentation": lambda: after(
-        layers.RandomFlip("horizontal"), layers.RandomRotation(15 / 360), layers.RandomTranslation(0.1, 0.1), layers.RandomZoom(0.1)
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(15 / 360),
+        layers.RandomTranslation(0.1, 0.1),
+        layers.RandomZoom(0.1),
     ),
     "resized down": lambda: after(layers.Resizing(24, 20)),
     "resized up": lambda: after(layers.Resizing(48, 48, interpolation="nearest")),
@@ -155,11 +171,15 @@ SOUND: dict[str, Callable[[], keras.Model]] = {
     "padded by an operation": lambda: functional(lambda x: ops.pad(x, [[0, 0], [4, 0], [1, 3], [0, 0]])),
     "noise in training": lambda: after(layers.GaussianNoise(0.1), layers.Dropout(0.5)),
     "augmentation nested": lambda: after(keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.2)])),
-    "augmentation nested, told nothing": lambda: functional(keras.Sequential([layers.RandomFlip(), layers.RandomZoom(0.2)])),
+    "augmentation nested, told nothing": lambda: functional(
+        keras.Sequential([layers.RandomFlip(), layers.RandomZoom(0.2)])
+    ),
     "pooling in a nested block": lambda: after(
         layers.Conv2D(4, 3), keras.Sequential([layers.MaxPooling2D(2), layers.ReLU(), layers.Conv2D(4, 3)])
     ),
-    "dropout between weights": lambda: after(layers.Conv2D(4, 3), layers.SpatialDropout2D(0.5), layers.BatchNormalization()),
+    "dropout between weights": lambda: after(
+        layers.Conv2D(4, 3), layers.SpatialDropout2D(0.5), layers.BatchNormalization()
+    ),
     "custom layer around a sound one": lambda: after(Wrapped(layers.RandomFlip())),
     "subclassed": Subclassed,
     "subclassed, rescaled and cropped": lambda: Subclassed(lambda x: 2.0 * x[:, 2:-2, 2:-2] - 1.0),
@@ -235,7 +255,9 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
     ),
     "a nested augmentation told to train": (
         lambda: functional(
-            lambda x: keras.Sequential([layers.RandomRotation(0.2, name="turn"), layers.RandomFlip(name="flip")], name="augment")(x, training=True)
+            lambda x: keras.Sequential(
+                [layers.RandomRotation(0.2, name="turn"), layers.RandomFlip(name="flip")], name="augment"
+            )(x, training=True)
         ),
         {"augment/turn": ["moves call", "wavers call"], "augment/flip": ["moves call"]},
     ),
@@ -273,14 +295,16 @@ def test_a_faulty_layer_is_named_with_the_way_of_calling(
     }
 
 
-BETWEEN: dict[str, tuple[Callable[[Any], Any], str]] = {
+BETWEEN: dict[str, tuple[Callable[[keras.KerasTensor], keras.KerasTensor], str]] = {
     "flip": (lambda x: ops.flip(x, axis=2), "flips the image left to right"),
     "flip upside down": (lambda x: x[:, ::-1], "flips the image upside down"),
     "half turn": (lambda x: ops.flip(ops.flip(x, axis=1), axis=2), "turns the image by 180 degrees"),
     "quarter turn": (lambda x: ops.rot90(x, axes=(1, 2)), "turns the image by"),
     "shift": (lambda x: ops.roll(x, 5, axis=1), "shifts the image"),
     "blur": (lambda x: ops.average_pool(x, 5, strides=1, padding="same"), "blurs the image"),
-    "flip of a resized image": (lambda x: ops.flip(layers.Resizing(24, 24)(x), axis=2), "flips the image left to right"),
+    "flip of a resized image": (
+        lambda x: ops.flip(layers.Resizing(24, 24)(x), axis=2), "flips the image left to right",
+    ),
     "flip before a layer that does nothing": (
         lambda x: layers.RandomZoom(0.1)(ops.flip(x, axis=2)), "flips the image left to right",
     ),
@@ -292,7 +316,7 @@ BETWEEN: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 @pytest.mark.parametrize(("operation", "story"), BETWEEN.values(), ids=BETWEEN)
 def test_an_operation_that_is_no_layer_is_told_by_what_it_does(
-    operation: Callable[[Any], Any], story: str, images: Images
+    operation: Callable[[keras.KerasTensor], keras.KerasTensor], story: str, images: Images
 ) -> None:
     network = functional(operation)
     reports, told = examine(network, images)
@@ -318,7 +342,8 @@ def test_looking_changes_neither_the_answers_nor_the_layers(images: Images) -> N
     "layer",
     [
         layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomTranslation(0.1, 0.1),
-        layers.RandomZoom(0.2), layers.RandomContrast(0.3, value_range=(0, 1)), layers.RandomBrightness(0.2, value_range=(0, 1)),
+        layers.RandomZoom(0.2), layers.RandomContrast(0.3, value_range=(0, 1)),
+        layers.RandomBrightness(0.2, value_range=(0, 1)),
         layers.RandomCrop(28, 28), layers.RandomErasing(), layers.GaussianNoise(0.1), layers.MixUp(), layers.CutMix(),
     ],
     ids=lambda layer: type(layer).__name__,
@@ -330,8 +355,8 @@ def test_an_augmentation_that_works_is_active(layer: keras.Layer, images: Images
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.RandomRotation(0.0), layers.RandomTranslation(0.0, 0.0), layers.RandomZoom(0.0), layers.RandomContrast(0.0),
-        layers.RandomBrightness(0.0), layers.GaussianNoise(0.0),
+        layers.RandomRotation(0.0), layers.RandomTranslation(0.0, 0.0), layers.RandomZoom(0.0),
+        layers.RandomContrast(0.0), layers.RandomBrightness(0.0), layers.GaussianNoise(0.0),
     ],
     ids=lambda layer: type(layer).__name__,
 )  # fmt: skip

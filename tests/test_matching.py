@@ -148,6 +148,12 @@ def test_the_twin_of_a_match_is_measured_between_rows_and_unknown_past_the_end()
     assert matched.own[2] == pytest.approx(1)
 
 
+def test_nothing_is_recognised_in_a_split_without_rows() -> None:
+    seen = observe_pass(Matcher(np.zeros((0, 1024), np.float32), {"train": thumbnails(random(3))}), [random(3)])
+    assert seen.best.tolist() == [-1, -1, -1]
+    assert not seen.placed.any()
+
+
 def test_a_film_of_another_split_is_told_with_its_name_even_where_it_resembles_a_row() -> None:
     films, train = random(10), random(10, seed=1)
     blend = 0.8 * films + 0.6 * train

@@ -1,0 +1,199 @@
+"""The project's own rules: one direction of imports, one door to Keras, a light plugin, pinned dependencies."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+HARNESS = ROOT / "harness"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
+
+# Low to high: a module imports only from those above it.
+LAYERS = {
+    "numbers": ["errors", "limits", "estimate", "store"],
+    "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
+    "models": ["model", "source", "modelfile", "keras_model", "candidate", "training"],
+    "evidence": ["predictions", "layers", "inference", "matching", "diagnosis", "alignment", "collect", "evidence"],
+    "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
+    "pages": ["canvas", "blocks", "forest", "figures", "render", "report"],
+    "doors": ["run", "plugin", "__main__"],
+}
+ORDER = [module for layer in LAYERS.values() for module in layer]
+
+FRAMEWORKS = {"keras", "tensorflow"}
+HEAVY = ("keras", "tensorflow", "matplotlib", "scipy", "sklearn", "pandas")
+MODEL_FILES = sorted(path for path in (ROOT / "models").rglob("*.py") if path.name != "__init__.py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the dotted name of everything a file imports anywhere in it, ``from a import b`` as ``a.b``."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def harness_modules(path: Path) -> set[str]:
+    """Return the modules of ``harness`` that a file imports; of ``from harness import x``, x."""
+    return {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+
+
+def packages(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)}
+
+
+def python(*arguments: str) -> str:
+    """Return what this Python prints, run in the project's folder."""
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def tracked_files() -> list[Path]:
+    """Return the files git keeps, or would with ``git add``."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        pytest.skip("not a git repository, so there is no list of its files")
+    return [path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def pins() -> dict[NormalizedName, str]:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+
+
+# Layers
+
+
+def test_the_order_names_every_module_once() -> None:
+    modules = {path.stem for path in HARNESS.glob("*.py")} - {"__init__"}
+    assert sorted(ORDER) == sorted(modules)
+
+
+@pytest.mark.parametrize("module", ORDER)
+def test_a_module_imports_only_from_those_above_it(module: str) -> None:
+    above = set(ORDER[: ORDER.index(module)])
+    assert harness_modules(HARNESS / f"{module}.py") <= above
+
+
+def test_only_the_keras_module_and_the_models_know_the_framework() -> None:
+    sources = [*HARNESS.rglob("*.py"), *(ROOT / "suites").rglob("*.py")]
+    knowing = {path.relative_to(ROOT).as_posix() for path in sources if packages(path) & FRAMEWORKS}
+    assert knowing == {"harness/keras_model.py"}
+
+
+def test_suites_import_from_the_harness_and_nothing_below_it() -> None:
+    offered = set(python("-c", "import harness; print(*harness.__all__)").split())
+    for suite in (ROOT / "suites").glob("*.py"):
+        assert packages(suite) <= {"harness", "pytest"} | set(sys.stdlib_module_names), suite.name
+        assert harness_modules(suite) <= offered, suite.name
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(HARNESS.glob("*.py"))])
+def test_a_module_is_read_in_one_sitting(path: Path) -> None:
+    lines = len(path.read_text("utf-8").splitlines())
+    assert lines <= 400
+
+
+@pytest.mark.parametrize("module", ["harness", "harness.plugin", "harness.__main__"])
+def test_importing_costs_nothing_heavy(module: str) -> None:
+    loaded = python("-c", f"import sys, {module}; print(*sys.modules)").split()
+    assert not set(HEAVY) & set(loaded)
+
+
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in MODEL_FILES])
+def test_a_model_file_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path.name} has no docstring"
+
+
+# What users meet
+
+
+def test_pytests_help_lists_the_options() -> None:
+    told = python("-m", "pytest", "--help")
+    for option in ("model", "data", "policy", "gate", "report-dir", "seed", "image-size", "weights"):
+        assert f"--{option}=" in told
+
+
+def test_the_console_script_answers() -> None:
+    (script,) = metadata.entry_points(group="console_scripts", name="roentgate")
+    assert script.load()([]) == 2  # no command: help, and a usage error's status
+
+
+def test_the_workflow_is_valid() -> None:
+    python("-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/gate.yml")
+
+
+def test_the_workflow_may_only_read() -> None:
+    workflow = (ROOT / ".github" / "workflows" / "gate.yml").read_text("utf-8")
+    assert re.findall(r"permissions:\s+(.*)\n\n", workflow) == ["contents: read"]
+
+
+def test_relative_links_of_the_documents_lead_somewhere() -> None:
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md"):
+        document = ROOT / name
+        targets = re.findall(r"\]\(([^)#\s]+)", document.read_text("utf-8"))
+        missing = [link for link in targets if "://" not in link and not (document.parent / link).exists()]
+        assert not missing, f"{name}: {missing}"
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    private = re.compile(rb"/(work|root|home/\w+|Users/\w+)/")
+    found = [path.relative_to(ROOT).as_posix() for path in tracked_files() if private.search(path.read_bytes())]
+    assert not found
+
+
+# Dependencies
+
+
+def test_constraints_are_pins_and_nothing_else() -> None:
+    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
+    assert lines == sorted(set(lines), key=lambda line: line.split("=="))
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9-]+==[0-9][A-Za-z0-9.]*", line)] == []
+
+
+def test_constraints_fit_what_is_asked_for() -> None:
+    pinned = pins()
+    unfit = [
+        str(requirement)
+        for requirement in REQUIREMENTS
+        if not requirement.specifier.contains(pinned.get(canonicalize_name(requirement.name), "0"))
+    ]
+    assert not unfit
+
+
+def test_constraints_pin_everything_that_is_installed_for_it() -> None:
+    """What the requirements draw in here, with all they draw in themselves; the message holds the lines to add."""
+    found: dict[NormalizedName, str] = {}
+    pending = list(REQUIREMENTS)
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or not (requirement.marker is None or requirement.marker.evaluate({"extra": ""})):
+            continue
+        found[name] = metadata.version(requirement.name)
+        pending += [Requirement(line) for line in metadata.requires(requirement.name) or ()]
+    pinned = pins()
+    assert [f"{name}=={version}" for name, version in sorted(found.items()) if name not in pinned] == []
+
+
+def test_what_is_imported_is_declared() -> None:
+    homes = metadata.packages_distributions()
+    declared = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
+    ours = {"harness", "models", *sys.stdlib_module_names}
+    for path in [*HARNESS.rglob("*.py"), *MODEL_FILES]:
+        for package in packages(path) - ours:
+            owners = {canonicalize_name(name) for name in homes.get(package, [package])}
+            assert owners & declared, f"{path.name} imports {package}, which pyproject.toml does not name"
