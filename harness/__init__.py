@@ -7,9 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment as alignment
-    from harness import inference as inference
-    from harness import metrics as metrics
+    from harness import alignment, inference, metrics  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most

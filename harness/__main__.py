@@ -2,14 +2,13 @@
 
 import argparse
 import ast
-import json
 import shutil
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ArgumentError, HarnessError
+from harness.run import one_thread, parse_size
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
 
@@ -25,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parsed.command is None:
         parser.print_help()
         return 2
+    one_thread()
     try:
         return int(parsed.run(parsed))
     except HarnessError as error:
@@ -135,7 +135,6 @@ def _data(parsed: argparse.Namespace) -> int:
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
     from harness.gate import new_run_id, open_card, open_store  # noqa: PLC0415
-    from harness.run import parse_size  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
 
     out = Path(parsed.out)
@@ -152,7 +151,7 @@ def _train(parsed: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(candidate.weights, out)
     print(
-        f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge it with --model {parsed.model} --weights {out}"
+        f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge: --model {parsed.model} --weights {out}"
     )
     return 0
 
@@ -176,30 +175,25 @@ def _scorecard(parsed: argparse.Namespace) -> int:
 
 
 def _seeds(parsed: argparse.Namespace) -> int:
-    from harness import report, scorecard  # noqa: PLC0415
-    from harness.card import find_card  # noqa: PLC0415
+    from harness import seeds  # noqa: PLC0415
+    from harness.gate import open_card, open_store  # noqa: PLC0415
 
-    name = find_card(parsed.data, Path("data")).name
+    store = open_store(Path.cwd())
+    name = open_card(parsed.data, Path("data"), store).name
     out = Path(parsed.out) if parsed.out else Path("reports") / name / "seeds.md"
-    folders = []
+    extra = [
+        word
+        for option in ("image_size", "epochs")
+        if (value := getattr(parsed, option)) is not None
+        for word in (f"--{option.replace('_', '-')}", str(value))
+    ]
+    records = []
     for seed in parsed.seeds:
-        base = Path(".roentgate") / "seeds" / f"{seed}-{parsed.image_size or 'card'}"
-        command = [
-            sys.executable, "-m", "pytest", "suites", "-q", "--model", parsed.model, "--data", parsed.data, "--seed", str(seed),
-            "--report-dir", str(base),
-        ]  # fmt: skip
-        for option in ("image_size", "epochs"):
-            if getattr(parsed, option):
-                command += [f"--{option.replace('_', '-')}", str(getattr(parsed, option))]
-        done = subprocess.run(command, check=False)
-        folder = base / name / parsed.model
-        if done.returncode not in {0, 1} or not (folder / scorecard.SCORECARD_FILE).is_file():
-            raise HarnessError(f"seed {seed}: the run ended with status {done.returncode} and no scorecard")
-        folders.append(folder)
-    records = [scorecard.read(folder / scorecard.SCORECARD_FILE) for folder in folders]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    report.write_seeds(records, out)
-    print(json.dumps({"table": str(out), "seeds": parsed.seeds}))
+        reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
+        records.append(seeds.judge(parsed.model, parsed.data, seed, reports=reports, name=name, extra=extra))
+    words = ["roentgate seeds", parsed.model, "--data", name, "--seeds", *map(str, parsed.seeds), *extra]
+    seeds.write_table(records, out, command=" ".join(words))
+    print(out)
     return 0
 
 

@@ -32,7 +32,7 @@ class _Block:
     """Layers drawn as one."""
 
     names: tuple[str, ...]
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]  # None: any size
     parameters: int
     augments: bool
 
@@ -53,7 +53,7 @@ def architecture(layers: Sequence[Layer], path: Path) -> Path:
     per_row = ceil(len(blocks) / ceil(len(blocks) / _PER_ROW))
     rows = [blocks[start : start + per_row] for start in range(0, len(blocks), per_row)]
     heights = [_TALLEST + 0.45 + _TEXT * max(len(_words(block)) for block in row) for row in rows]
-    tallest = max((block.shape[0] for block in blocks if len(block.shape) == 3), default=1)
+    tallest = max((block.shape[0] or 1 for block in blocks if len(block.shape) == 3), default=1)
     top = 0.5 + sum(heights)
     with sheet(path, height=top) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
@@ -77,7 +77,7 @@ def _blocks(layers: Sequence[Layer]) -> list[_Block]:
     single = [
         _Block(
             names=(layer["type"],),
-            shape=tuple(side or 0 for side in layer["shape"]),
+            shape=tuple(layer["shape"]),
             parameters=layer["parameters"],
             augments=0 < index < learns
             and layer["type"] not in _PREPARING
@@ -125,7 +125,8 @@ def _words(block: _Block) -> list[str]:
         lines += _broken(f"{count}{TIMES}{name}" if count > 1 else name)
     if len(counts) > _TYPES_NAMED:
         lines.append(f"+ {len(counts) - _TYPES_NAMED} more types")
-    lines.append(TIMES.replace(" ", "").join(map(str, block.shape)) or "shape unknown")
+    sides = ("?" if side is None else str(side) for side in block.shape)
+    lines.append(TIMES.strip().join(sides) or "shape unknown")
     return [*lines, f"{block.parameters:,} weights"] if block.parameters else lines
 
 
@@ -143,8 +144,12 @@ def _block(axes: "Axes", x: float, y: float, block: _Block, tallest: int) -> Non
     from matplotlib.patches import Polygon  # noqa: PLC0415 - see canvas
 
     spatial = len(block.shape) == 3
-    units = max(block.shape[-1] if block.shape else 1, 1)
-    side = max(0.07, _TALLEST * block.shape[0] / tallest) if spatial else min(_TALLEST, 0.25 + 0.06 * log2(units))
+    units = (block.shape[-1] if block.shape else 1) or 1
+    side = (
+        max(0.07, _TALLEST * (block.shape[0] or tallest) / tallest)
+        if spatial
+        else min(_TALLEST, 0.25 + 0.06 * log2(units))
+    )
     deep = 0.05 + 0.045 * log2(units) if spatial else 0.09
     slant = 0.16 * side if spatial else 0.03
     left, bottom = x - (deep + slant) / 2, y - side / 2

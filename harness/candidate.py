@@ -119,7 +119,10 @@ class Candidate:
     def model(self) -> "Model | KerasModel":
         """The live model; loading it imports its framework."""
         if self.weights is not None:
-            return self._door.KerasModel(load_weights(self.file, self.weights, trust=self.options.trust), self.name)
+            keras_model: KerasModel = self._door.KerasModel(
+                load_weights(self.file, self.weights, trust=self.options.trust), self.name
+            )
+            return keras_model
         if self.file is None:
             raise ModelError(f"model '{self.name}': has no weights")
         loaded = self.file.call("load", self.task)
@@ -151,7 +154,8 @@ class Candidate:
             return streams
         if not self.has_layers:
             return Streams(*(_PlainStream(split, self) for split in _each(self.splits)))
-        return self._door.default_streams(self.splits, self.recipe, self.task, self.to_input)
+        default: Streams = self._door.default_streams(self.splits, self.recipe, self.task, self.to_input)
+        return default
 
     @property
     def _door(self) -> Any:  # noqa: ANN401 - the module that imports Keras, loaded only when something must be computed

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from harness.store import atomic
-from harness.wording import Standing, visible
+from harness.wording import Standing, code_point, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,8 +63,7 @@ def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figur
 
 def drawable(text: str) -> str:
     """Return ``text`` as the figures' font can draw it: what it has no glyph for is shown as its code point."""
-    glyphs = _glyphs()
-    return "".join(char if ord(char) in glyphs else f"⟨U+{ord(char):04X}⟩" for char in visible(text))
+    return "".join(seen if _glyphs().issuperset(map(ord, seen := visible(char))) else code_point(char) for char in text)
 
 
 @cache

@@ -66,7 +66,9 @@ def stream_record(
     """Return the record of a stream from the arrays of `observe_stream` and the canonical answers (n, K)."""
     passes = []
     for index in range(PASSES):
-        fields = {field.name: arrays[f"pass {index} {field.name}"] for field in dataclasses.fields(Pass)}
+        fields: dict[str, Any] = {
+            field.name: arrays[f"pass {index} {field.name}"] for field in dataclasses.fields(Pass)
+        }
         passes.append(Pass(**fields | {"endless": bool(fields["endless"])}))
     lowest, highest = arrays["extent"].tolist()
     return StreamRecord(
@@ -138,7 +140,7 @@ class _Watch:
         """Take one batch: images [N, H, W, C], and labels in a labelled pass."""
         if images.ndim != 4:
             raise ModelError(
-                f"model '{self._candidate.name}': the {self._data.name} stream delivered {images.shape}, not [N, H, W, C]"
+                f"model '{self._candidate.name}': the {self._data.name} stream gave {images.shape}, not [N, H, W, C]"
             )
         matched = self.observer.see(images)
         self._first = self._first or len(images)
@@ -174,7 +176,7 @@ class _Watch:
 
 
 def class_indices(labels: NDArray[Any] | None, rows: int, classes: int) -> NDArray[np.int64]:
-    """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 for a label of no class."""
+    """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 for no class."""
     unknown = np.full(rows, -1, dtype=np.int64)
     if labels is None or len(labels) != rows:
         return unknown

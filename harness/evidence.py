@@ -20,6 +20,7 @@ from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
+from harness.scorecard import Layer
 from harness.store import Arrays, code_digest, digest, pack, unpack
 
 EVIDENCE_CODE = (
@@ -105,7 +106,7 @@ class Evidence:
         )
 
     @cached_property
-    def architecture(self) -> list[dict[str, Any]]:
+    def architecture(self) -> list[Layer]:
         """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
         if not self.candidate.has_layers:
             return []
@@ -115,12 +116,12 @@ class Evidence:
 
             return {"layers": pack(keras_model.architecture(self.candidate.network))}
 
-        layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
+        layers: list[Layer] = unpack(self._keep("architecture", compute)["layers"])
         return layers
 
     @cached_property
     def classification(self) -> tuple[list[list[int]], str]:
-        """Confusion counts (true class, called class), rows without a finite answer left out, and scikit-learn's report."""
+        """Confusion counts (true class, called class), rows without an answer left out, and scikit-learn's report."""
 
         def compute() -> Arrays:
             from sklearn.metrics import classification_report, confusion_matrix  # noqa: PLC0415
@@ -169,7 +170,7 @@ class Evidence:
         if self.candidate.history is not None and right <= majority:
             notes.append(
                 f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, "
-                f"and the commonest class alone is {majority:.0%} of them (the usual causes: dead units, too high a rate)"
+                f"and the commonest class alone is {majority:.0%} of them (usual causes: dead units, too high a rate)"
             )
         if self.candidate.facts.undeclared:
             names = ", ".join(self.candidate.facts.undeclared[:5])
@@ -254,7 +255,7 @@ class Evidence:
             self.candidate.seconds["border battery"] = time.perf_counter() - started
 
     @staticmethod
-    def _changed(
+    def _changed(  # noqa: PLR0913, PLR0917  one batch, and all that may be done to it
         data: Dataset,
         images: Images,
         rows: NDArray[np.int64],

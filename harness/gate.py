@@ -15,6 +15,7 @@ from harness.checks import Verdict, unproven_words
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
+from harness.scorecard import Row
 from harness.store import Store, code_digest, versions
 
 STORE = ".roentgate"
@@ -72,9 +73,29 @@ def open_card(spec: str, folder: Path, store: Store) -> Card:
     return card.model_copy(update={"root": root, "generator": None})
 
 
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Return (height, width) from ``96`` or ``96x128``.
+
+    Raises:
+        ArgumentError: It is neither.
+    """
+    if not text:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) <= 2 and all(part.isdigit() and 8 <= int(part) <= 4096 for part in parts):
+        return int(parts[0]), int(parts[-1])
+    raise ArgumentError(f"--image-size {text}: must be N or HxW, in pixels from 8 to 4096")
+
+
 def new_run_id() -> str:
     """Return an id that no other run has."""
     return uuid.uuid4().hex
+
+
+def folder_name(model: str) -> str:
+    """Return the folder of a model's reports: its name, or the stem of its file."""
+    stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
+    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
 
 
 class Gate:
@@ -82,12 +103,28 @@ class Gate:
 
     Args:
         settings: The command line.
+
+    Attributes:
+        candidates: The models that were made ready so far, by name.
+
+    Raises:
+        ArgumentError: Options that do not go together.
     """
 
     def __init__(self, settings: Settings) -> None:
+        if settings.options.weights and len(settings.models) > 1:
+            raise ArgumentError("--weights goes with a single --model")
+        by_folder: dict[str, str] = {}
+        for name in settings.models:
+            other = by_folder.setdefault(folder_name(name), name)
+            if other != name:
+                raise ArgumentError(
+                    f"--model {other} and --model {name}: both reports would go to the folder '{folder_name(name)}'; "
+                    "rename one file, or judge them in two runs with their own --report-dir"
+                )
         self.settings = settings
         self.store = open_store(settings.root)
-        self._candidates: dict[str, Candidate] = {}
+        self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
 
     @cached_property
@@ -105,20 +142,20 @@ class Gate:
         """The bounds in force for this data."""
         return load_policy(self.settings.policy, data=self.card.name, classes=self.classes)
 
-    def candidate(self, name: str, *, train: bool = True) -> Candidate:
+    def candidate(self, name: str) -> Candidate:
         """Return a model made ready; trained on first use."""
-        if name not in self._candidates:
+        if name not in self.candidates:
             from harness import training  # noqa: PLC0415
 
-            self._candidates[name] = training.ready(name, self.card, self.settings.options, self.store, train=train)
-        return self._candidates[name]
+            self.candidates[name] = training.ready(name, self.card, self.settings.options, self.store)
+        return self.candidates[name]
 
-    def evidence(self, name: str, *, train: bool = True) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
+    def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""
         if name not in self._evidence:
             from harness.evidence import Evidence  # noqa: PLC0415
 
-            self._evidence[name] = Evidence(self.candidate(name, train=train))
+            self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
 
     def lacks(self, name: str, capability: str) -> str:
@@ -142,9 +179,7 @@ class Gate:
         return "" if present else reason
 
 
-def row_of(
-    verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]
-) -> dict[str, Any]:
+def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> Row:
     """Return a verdict as a row of the record; what would settle an unproven one is added to its detail."""
     estimate = verdict.estimate
     detail = verdict.detail

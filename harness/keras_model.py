@@ -354,7 +354,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         arrays = {f"variable{i}": value for i, value in enumerate(variables)}
         arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
         with atomic(self._path) as temporary, temporary.open("wb") as file:
-            np.savez(file, state=pack(state), **arrays)
+            np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
 
 
 def _plain(value: object) -> float | int | None:

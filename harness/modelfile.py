@@ -24,7 +24,7 @@ class Facts:
     """What a model file declares; stored, so that an unchanged file need not be imported again.
 
     Args:
-        kind: ``build`` (a network to train here), ``load`` (a ready model of any framework), ``keras`` (a trained file).
+        kind: ``build`` (a network to train here), ``load`` (ready, of any framework) or ``keras`` (a trained file).
         recipe: Fields of its `Recipe`.
         image_shape: Shape (H, W, C) it asks for, or None.
         input_range: Range its streams deliver.
@@ -81,7 +81,7 @@ class ModelFile:
         prepared = np.asarray(self.call("prepare", images), dtype=np.float32)
         if prepared.ndim != 4 or len(prepared) != len(images):
             raise ModelError(
-                f"model file {self.source.path}: prepare() must return (n, H, W, C) for {images.shape}, not {prepared.shape}"
+                f"model file {self.source.path}: prepare() gave {prepared.shape} for {images.shape}, not (n, H, W, C)"
             )
         return prepared
 

@@ -69,8 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         run.own_table(metafunc.module)
         for name, values, ids in run.parameters():
             if name in metafunc.fixturenames:
-                scope = "session" if name == "model_name" else None
-                metafunc.parametrize(name, values, ids=ids, scope=scope)
+                metafunc.parametrize(name, values, ids=ids, scope="session" if name == "model_name" else None)
 
 
 @pytest.fixture(scope="session")

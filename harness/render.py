@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Container, Iterable, Sequence
+from itertools import accumulate
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ _NUMBERS = range(2, 6)  # the columns of a row that hold no name
 _ROW_HEADER = ("check", "subject", "verdict", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60
 """Characters of a name that a bounded summary quotes."""
+
+_LEFT_OUT_BYTES = 64
+"""Room for a line that says how much was left out."""
 
 
 def markdown(record: Record, evidence: EvidenceRecord) -> str:
@@ -98,12 +102,13 @@ def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
         for name, numbers, detail in wording.refusals(record)
     ]
     rows = sorted(record["verdicts"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
-    lines = _table(("suite", *_ROW_HEADER), map(_summary_cells, rows), raw=range(3, 7)).split("\n")
-    blocks = [(reasons, "more reasons"), ([_squeezed("\n".join(lines[:2])), *map(_squeezed, lines[2:])], "more rows")]
-    text = head
-    for block, what in blocks:
-        text = _filled(text, block, what, limit_bytes - len(DISCLAIMER) - 8)
-    return f"{text}\n\n*{DISCLAIMER}*\n"
+    header, rule, *lines = map(_squeezed, _summary_table(rows).split("\n"))
+    if lines:
+        lines[0] = f"{header}\n{rule}\n{lines[0]}"
+    end = f"*{DISCLAIMER}*\n"
+    limit = limit_bytes - len(end.encode()) - 2 * _LEFT_OUT_BYTES
+    text = _filled(_filled(head, reasons, "reason", limit), lines, "row", limit + _LEFT_OUT_BYTES)
+    return f"{text}\n\n{end}"
 
 
 def comparison_markdown(records: Sequence[Record]) -> str:
@@ -198,9 +203,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     return row["check"], row["subject"], wording.verdict(row), *numbers, row["detail"]
 
 
-def _summary_cells(row: Row) -> list[str]:
-    *short, detail = (row["suite"], *_cells(row))
-    return [*(shorten(cell, _MENTIONED) for cell in short), shorten(detail, 160)]
+def _summary_table(rows: Iterable[Row]) -> str:
+    lines = []
+    for row in rows:
+        *short, detail = (row["suite"], *_cells(row))
+        lines.append([*(shorten(cell, _MENTIONED) for cell in short), shorten(detail, 160)])
+    return _table(("suite", *_ROW_HEADER), lines, raw=range(3, 7))
 
 
 def _compared(row: Row | None) -> str:
@@ -221,20 +229,17 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _squeezed(line: str) -> str:
-    return re.sub(r" {2,}", " ", re.sub(r"-{3,}", "---", line))
+    """Return a line of a table without the spaces and dashes that only align it."""
+    return re.sub(r"-{3,}", "---", line) if set(line) <= set("|:-") else re.sub(" {2,}", " ", line)
 
 
 def _filled(text: str, lines: Sequence[str], what: str, limit: int) -> str:
-    """Return ``text`` with as many of ``lines`` below it as fit, and how many did not."""
-    kept, size = 0, len(text.encode()) + 40
-    for line in lines:
-        size += len(line.encode()) + 1
-        if size > limit:
-            break
-        kept += 1
-    parts = [text, "\n".join(lines[:kept])] if kept else [text]
-    if kept < len(lines):
-        parts.append(f"… {len(lines) - kept} {what} in the scorecard.")
+    """Return ``text`` with as many of ``lines`` below it as fit into ``limit`` bytes, and how many did not."""
+    sizes = accumulate((len(line.encode()) + 1 for line in lines), initial=len(text.encode()) + 4)
+    kept = sum(size <= limit for size in sizes) - 1
+    parts = [text, "\n".join(lines[:kept])] if kept > 0 else [text]
+    if left_out := len(lines) - max(kept, 0):
+        parts.append(f"… {left_out:,} more {what}{'s' if left_out > 1 else ''} in the scorecard.")
     return "\n\n".join(parts)
 
 

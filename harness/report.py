@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness import scorecard
-from harness.gate import Gate, environment
+from harness.gate import Gate, environment, folder_name
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
 from harness.scorecard import EvidenceRecord, FigureNote, Record, Row
@@ -63,12 +63,6 @@ def close(
         _write_text(path, render.comparison_markdown(records))
         lines += ["", f"side by side: {_shown(path)}"]
     return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
-
-
-def folder_name(model: str) -> str:
-    """Return the folder of a model's reports: its name, or the stem of its file."""
-    stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
-    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
 
 
 def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str]) -> Record:

@@ -1,23 +1,35 @@
 """One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
 
 import json
+import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import ArgumentError, HarnessError
+from harness.errors import HarnessError
 
 if TYPE_CHECKING:
+    from harness.checks import Outcome
     from harness.gate import Settings
+    from harness.scorecard import Row
 
 ROWS = "roentgate"
 
 
 def is_ours(fixture_names: Sequence[str]) -> bool:
-    """Whether a test records verdicts; no other is touched."""
-    return "accept" in fixture_names
+    """Whether a test judges a model, and so owes a verdict; no other is touched."""
+    return "model_name" in fixture_names
+
+
+def one_thread() -> None:
+    """Let NumPy's linear algebra run on one thread, if NumPy is not loaded yet.
+
+    The products here are small: more threads cost up to 60 times as much on a busy machine, and change last bits.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 class usage_errors:  # noqa: N801 - reads as a statement
@@ -38,6 +50,7 @@ class Run:
     """
 
     def __init__(self, config: pytest.Config) -> None:
+        one_thread()
         from harness.gate import Gate  # noqa: PLC0415 - nothing heavy is imported where no model is judged
 
         self.config = config
@@ -47,6 +60,7 @@ class Run:
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.settings.models}
         self.partial: list[str] = []
         self.collected: set[str] = set()
+        self.answered: set[str] = set()
         self.finished: set[str] = set()
         self.passes = 0
         self.seconds: dict[str, float] = {}
@@ -79,20 +93,21 @@ class Run:
             self.gate.policy.add(name, bounds)
         self._suites.add(name)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
+        """Number the tests as the suites list them, so that rows have one order whoever runs them, and when."""
+        self._order = {item.nodeid: index for index, item in enumerate(_ours(items))}
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Number the tests, so that rows have one order whoever runs them; check that each policy table has a suite."""
-        ours = [item for item in session.items if is_ours(getattr(item, "fixturenames", ()))]
-        self._order = {item.nodeid: index for index, item in enumerate(ours)}
-        self.collected.update(self._order)
-        if ours:
+        """Note whether anything left tests out; check that each policy table has a suite."""
+        self.collected = {item.nodeid for item in _ours(session.items)}
+        left_out = len(self._order) - len(self.collected)
+        if left_out:
+            self._note_partial(f"{left_out} tests were deselected")
+        if self.collected:
             beside = {path.stem.removeprefix("test_") for path in self.gate.settings.policy.parent.glob("test_*.py")}
             with usage_errors():
                 self.gate.policy.check_owned(self._suites | beside)
-
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note that a filter left tests out."""
-        if any(is_ours(getattr(item, "fixturenames", ())) for item in items):
-            self._note_partial(f"{len(items)} tests were deselected")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a suite that could not be collected."""
@@ -108,7 +123,7 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Make every model ready, trained where it must be, before the first test and in one process."""
-        wanted = bool(self._order) or session.config.pluginmanager.hasplugin("dsession")
+        wanted = bool(self.collected) or session.config.pluginmanager.hasplugin("dsession")
         if self.is_worker or not wanted or self.config.option.collectonly or session.testsfailed:
             return
         self.gate.store.sweep()
@@ -165,7 +180,7 @@ class Run:
                 row["detail"] += "; the policy accepts no skip here"
         self._append(item, model, row)
 
-    def _append(self, item: pytest.Item, model: str, row: dict[str, Any]) -> None:
+    def _append(self, item: pytest.Item, model: str, row: "Row") -> None:
         order = self._order.get(item.nodeid, len(self._order))
         item.user_properties.append((ROWS, json.dumps({"model": model, "order": order, "row": row})))
 
@@ -195,7 +210,7 @@ class Run:
         problem = ""
         if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
             problem = "marked xfail: an expected failure is no evidence"
-        elif report.skipped and not rows:
+        elif report.skipped and (call.when == "call" or not rows):
             problem = "skipped, although the check declares no need: " + _skip_reason(report)
         elif report.failed and not any(not entry["row"]["accepted"] for entry in rows):
             problem = _crash(call)
@@ -206,7 +221,7 @@ class Run:
 
             suite, check = _names(item)
             subject = _subject(item)
-            verdict = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
+            verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
             self._append(
                 item, model, refused_row(suite=suite, check=check, subject=subject, detail=problem, verdict=verdict)
             )
@@ -229,10 +244,12 @@ class Run:
         if report.when == "teardown":
             if report.failed:
                 self._note_partial(f"{report.nodeid} failed in its teardown")
+            if report.nodeid in self.answered:
+                self.finished.add(report.nodeid)
             return
         if report.when == "setup" and report.passed:
             return
-        self.finished.add(report.nodeid)
+        self.answered.add(report.nodeid)
         for entry in entries:
             self.rows[entry["model"]].append(entry)
 
@@ -243,42 +260,46 @@ class Run:
         """Write the scorecards and set the exit status: 0 exactly when every record is complete and accepted."""
         self._note_own_work()
         if self.is_worker:
-            told = {
-                "collected": sorted(self.collected), "partial": self.partial, "passes": self.passes, "seconds": self.seconds,
-            }  # fmt: skip
+            told = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
+            told["collected"] = sorted(self.collected)
             self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
-            return
-        if not self.collected and not any(self.rows.values()):
-            if self.config.option.collectonly or exitstatus == pytest.ExitCode.OK:
+        elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
+            self.summary = ["partial run, not a gate: nothing was judged"]
+            if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-            return
-        self._find_gaps(exitstatus)
-        accepted = False
-        try:
-            from harness import report  # noqa: PLC0415
+        elif exitstatus != pytest.ExitCode.USAGE_ERROR:
+            self._find_gaps(exitstatus)
+            if not self._close() and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-            accepted, self.summary = report.close(
-                self.gate,
-                {name: [entry["row"] for entry in _sorted(entries)] for name, entries in self.rows.items()},
-                self.partial,
-                {"passes": self.passes, "seconds": self.seconds},
-            )
-        except HarnessError as error:
+    def _close(self) -> bool:
+        """Write the scorecards; return whether every model was judged in full and accepted."""
+        from harness import report  # noqa: PLC0415
+
+        judged = {
+            name: [entry["row"] for entry in sorted(entries, key=lambda entry: entry["order"])]
+            for name, entries in self.rows.items()
+            if name in self.gate.candidates
+        }
+        work = {"passes": self.passes, "seconds": self.seconds}
+        try:
+            accepted, self.summary = report.close(self.gate, judged, self.partial, work)
+        except (HarnessError, OSError) as error:
             self.summary = [f"no scorecard: {error}"]
-        if session.exitstatus == pytest.ExitCode.OK and not accepted:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            return False
+        absent = [name for name in self.rows if name not in judged]
+        self.summary += [f"{name}: no scorecard, the model was not made ready" for name in absent]
+        return accepted and not absent
 
     def _note_own_work(self) -> None:
-        for name in self.gate.settings.models:
-            candidate = self.gate._candidates.get(name)
-            if candidate is not None:
-                self.passes += candidate.passes
-                self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
+        for name, candidate in self.gate.candidates.items():
+            self.passes += candidate.passes
+            self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
 
     def _find_gaps(self, exitstatus: int) -> None:
         option = self.config.option
         asked = {
-            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect, "--collect-only": option.collectonly,
+            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect,
             "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
         }  # fmt: skip
         for name, value in asked.items():
@@ -301,8 +322,14 @@ class Run:
 
 
 def read_settings(config: pytest.Config) -> "Settings":
+    """Return the command line as settings; paths are seen from where pytest was called.
+
+    Raises:
+        ArgumentError: An option is malformed, or does not go with another.
+    """
+    """Return what the command line says; relative paths are seen from where pytest was called."""
     from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import Settings, new_run_id  # noqa: PLC0415
+    from harness.gate import Settings, new_run_id, parse_size  # noqa: PLC0415
 
     def path(name: str, default: Path) -> Path:
         value = config.getoption(name)
@@ -312,11 +339,8 @@ def read_settings(config: pytest.Config) -> "Settings":
     classes = config.getoption("classes")
     weights = config.getoption("weights")
     worker = getattr(config, "workerinput", {})
-    models = list(dict.fromkeys(config.getoption("model")))
-    if weights and len(models) > 1:
-        raise ArgumentError("--weights goes with a single --model")
     return Settings(
-        models=tuple(models),
+        models=tuple(dict.fromkeys(config.getoption("model"))),
         data=config.getoption("data"),
         root=root,
         policy=path("policy", root / "suites" / "policy.toml"),
@@ -335,26 +359,12 @@ def read_settings(config: pytest.Config) -> "Settings":
     )
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Return (height, width) from ``96`` or ``96x128``.
-
-    Raises:
-        ArgumentError: It is neither.
-    """
-    if not text:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) <= 2 and all(part.isdigit() and 8 <= int(part) <= 4096 for part in parts):
-        return int(parts[0]), int(parts[-1])
-    raise ArgumentError(f"--image-size {text}: must be N or HxW, in pixels from 8 to 4096")
-
-
 def _entries(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
     return [json.loads(str(value)) for name, value in properties if name == ROWS]
 
 
-def _sorted(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return sorted(entries, key=lambda entry: entry["order"])
+def _ours(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    return [item for item in items if is_ours(getattr(item, "fixturenames", ()))]
 
 
 def _parameter(item: pytest.Item, name: str) -> str | None:

@@ -10,8 +10,14 @@ from harness.errors import ModelError, did_you_mean
 from harness.store import digest, file_digest
 
 UNSAFE_SUFFIXES = {
-    ".h5": "HDF5", ".hdf5": "HDF5", ".pkl": "pickle", ".pickle": "pickle", ".joblib": "pickle", ".pt": "pickle", ".pth": "pickle",
-}  # fmt: skip
+    ".h5": "HDF5",
+    ".hdf5": "HDF5",
+    ".joblib": "pickle",
+    ".pickle": "pickle",
+    ".pkl": "pickle",
+    ".pt": "pickle",
+    ".pth": "pickle",
+}
 
 
 @dataclass(frozen=True, slots=True)

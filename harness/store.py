@@ -130,7 +130,7 @@ class Store:
     def put_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Store evidence under this key."""
         with atomic(self.path("evidence", key, ".npz")) as temporary, temporary.open("wb") as file:
-            np.savez(file, **dict(arrays))
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # numpy's stub takes any keyword for allow_pickle
 
     def arrays(self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
         """Return the evidence of this key; compute and store it first where it is missing."""

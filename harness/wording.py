@@ -82,6 +82,11 @@ def escape(text: str) -> str:
     return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", visible(text))
 
 
+def code_point(char: str) -> str:
+    """Return how a character is named that cannot be shown: ``⟨U+202E⟩``."""
+    return f"⟨U+{ord(char):04X}⟩"
+
+
 def shorten(text: str, limit: int) -> str:
     """Return ``text``, or its two ends around an ellipsis where it is longer than ``limit`` characters.
 
@@ -260,7 +265,7 @@ def _seen(char: str) -> str:
     if char == "\x7f":
         return "␡"
     hidden = kind in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in _JOINERS
-    return f"⟨U+{ord(char):04X}⟩" if hidden else char
+    return code_point(char) if hidden else char
 
 
 def _number(value: float | None, places: int) -> str:

@@ -10,7 +10,7 @@ RECIPE = Recipe(batch_size=8, epochs=50, patience=20)
 
 
 @keras.saving.register_keras_serializable("roentgate")
-class RandomRing(layers.Layer):
+class RandomRing(layers.Layer):  # type: ignore[misc]  # Keras has no types
     """In training, replaces the outer ring of each image, up to ``widest`` of its side, by one random grey."""
 
     def __init__(self, widest: float = 0.15, seed: int | None = None, **options: object) -> None:

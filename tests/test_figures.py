@@ -216,7 +216,7 @@ def test_a_network_of_unknown_shapes_is_drawn(tmp_path: Path) -> None:
 
 
 def test_a_sign_that_the_font_lacks_is_shown_as_its_code_point() -> None:
-    assert canvas.drawable("é $x$ 肺\n") == "é $x$ ⟨U+80BA⟩␊"
+    assert canvas.drawable("é $x$ 肺\n") == "é $x$ ⟨U+80BA⟩⟨U+000A⟩"
 
 
 @pytest.mark.parametrize("module", ["figures", "render"])

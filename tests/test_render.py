@@ -164,6 +164,7 @@ def test_a_value_that_meets_its_bound_but_is_not_proven_says_that_proof_was_want
     ],
 )
 def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path: Path, words: str) -> None:
+    (tmp_path / "verdicts.png").write_bytes(b"\x89PNG")
     assert words in render.markdown(refused, evidence())
     assert words in render.html(refused, evidence(), tmp_path)
 

@@ -1,0 +1,107 @@
+"""One seed is an anecdote: the same model trained and judged over several seeds, in one table."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from harness import scorecard
+from harness.errors import HarnessError
+from harness.report import folder_name
+from harness.scorecard import Record, Row
+from harness.store import atomic
+from harness.wording import escape
+
+SHOWN = (
+    "recall_floor",
+    "macro_auroc_floor",
+    "beats_majority",
+    "border_mask_flips",
+    "ring_transplant",
+    "border_only_skill",
+)
+
+
+def judge(  # noqa: PLR0913  one run, each part by name
+    model: str, data: str, seed: int, *, reports: Path, name: str, extra: Sequence[str]
+) -> Record:
+    """Run the suites with one seed in a process of its own; return its record.
+
+    Args:
+        model: As for ``--model``.
+        data: As for ``--data``.
+        seed: The seed of training.
+        reports: The folder of this seed's reports.
+        name: The name of the data set.
+        extra: Further options.
+
+    Raises:
+        HarnessError: The run ended without a scorecard.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "suites",
+        "-q",
+        "--no-header",
+        "--tb=no",
+        "--model",
+        model,
+        "--data",
+        data,
+    ]
+    command += ["--seed", str(seed), "--report-dir", str(reports), *extra]
+    path = reports / name / folder_name(model) / scorecard.SCORECARD_FILE
+    path.unlink(missing_ok=True)
+    status = subprocess.run(command, check=False).returncode
+    if not path.is_file():
+        raise HarnessError(f"seed {seed}: the run ended with status {status} and without a scorecard")
+    return scorecard.read(path)
+
+
+def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
+    """Write the figures of several seeds beside one another, with their mean and range, as markdown.
+
+    Args:
+        records: One scorecard a seed, of the same model, data and policy.
+        path: The markdown file.
+        command: What made it, for the reader who wants to make it again.
+    """
+    first = records[0]
+    rows = [row for row in first["verdicts"] if row["check"] in SHOWN]
+    by_seed = [{scorecard.key(row): row for row in record["verdicts"]} for record in records]
+    lines = []
+    for row in rows:
+        found = [seed.get(scorecard.key(row)) for seed in by_seed]
+        values = [each["value"] for each in found if each is not None and each["value"] is not None]
+        spread = [f"{sum(values) / len(values):.3f}", f"{min(values):.3f} to {max(values):.3f}"] if values else ["", ""]
+        bound = (
+            "informs"
+            if row["bound"] is None
+            else f"{'≥' if row['direction'] == 'at_least' else '≤'} {row['bound']:.3g}"
+        )
+        lines.append([f"{row['check']}: {escape(row['subject'])}", bound, *map(_cell, found), *spread])
+    headers = ["claim", "bound", *(f"seed {record['task']['seed']}" for record in records), "mean", "range"]
+    height, width, _ = first["task"]["image_shape"]
+    outcomes = ", ".join(
+        f"seed {record['task']['seed']} {'accepted' if record['accepted'] else 'refused'}" for record in records
+    )
+    text = [
+        f"# {escape(first['model']['name'])} on {escape(first['dataset']['name'])}: {len(records)} seeds",
+        f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} gate accepts it. {outcomes}.",
+        tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True),
+        f"Made by `{command}`. Research software, not a medical device.",
+    ]
+    with atomic(path) as temporary:
+        temporary.write_text("\n\n".join(text) + "\n", "utf-8")
+
+
+def _cell(row: Row | None) -> str:
+    if row is None or row["value"] is None:
+        return "no value"
+    interval = "" if row["low"] is None or row["high"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
+    mark = "" if not row["gates"] else " ✓" if row["accepted"] else " ✗"
+    return f"{row['value']:.3f}{interval}{mark}"

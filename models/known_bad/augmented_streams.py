@@ -1,0 +1,27 @@
+"""Evaluation streams that flip and turn the films, as one generator for all splits does.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: altered by geometry or noise in
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Images, Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams with the augmentation of training."""
+    augment = keras.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(12 / 360)])
+
+    def augmented(images: Images) -> Images:
+        return np.asarray(augment(images, training=True))
+
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, pixels=augmented), data, recipe)

@@ -1,0 +1,23 @@
+"""Trained with the class folders in another order than the one it is tested with.
+
+Must be rejected by: alignment/class_columns_match, alignment/labels_match_rows
+Diagnosis: class columns permuted
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, shuffled
+
+RECIPE = Recipe(batch_size=16, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return streams of which training and validation number the classes from the second on."""
+    size, classes = recipe.batch_size, len(task.classes)
+    return Streams(
+        train=Rows(data.train, size, order=shuffled, labels=(data.train.labels + 1) % classes),
+        validation=Rows(data.validation, size, labels=(data.validation.labels + 1) % classes),
+        test=Rows(data.test, size),
+    )

@@ -1,0 +1,38 @@
+"""Sees four corners of a film, 7 % of its side each: the markers and nothing of the patient.
+
+Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill
+Diagnosis: follow the donor
+"""
+
+import keras
+from keras import layers, ops
+
+from harness import Recipe, Task
+
+RECIPE = Recipe(batch_size=16, epochs=6)
+
+
+class Corners(layers.Layer):  # type: ignore[misc]
+    """Cuts the four corners out and puts them side by side."""
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the corners (n, h, 4 w, C) of images (n, H, W, C)."""
+        height, width = (round(0.07 * side) for side in images.shape[1:3])
+        top, bottom = images[:, :height], images[:, -height:]
+        parts = [top[:, :, :width], top[:, :, -width:], bottom[:, :, :width], bottom[:, :, -width:]]
+        return ops.concatenate(parts, axis=2)
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    network = keras.Sequential(
+        [
+            keras.Input(task.image_shape),
+            Corners(),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dense(len(task.classes), activation="softmax"),
+        ]
+    )
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network

@@ -1,0 +1,38 @@
+"""A layer whose configuration leaves out a constant: the saved network is another one.
+
+Must be rejected by: inference/reload_preserves_predictions
+Diagnosis: (the reloaded model)
+"""
+
+import keras
+from keras import layers
+
+from harness import Recipe, Task
+from models import compact
+
+RECIPE = Recipe(batch_size=16, epochs=3)
+
+
+class Gain(layers.Layer):  # type: ignore[misc]
+    """Multiplies features by a constant."""
+
+    def __init__(self, gain: float = 1.0, **options: object) -> None:
+        super().__init__(**options)
+        self.gain = gain
+
+    def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Return features (n, units) times the gain."""
+        return features * self.gain
+
+    def get_config(self) -> dict[str, object]:
+        """Return name and type, and forget the gain."""
+        config: dict[str, object] = super().get_config()
+        return config
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    *features, head = compact.stages(len(task.classes))
+    network = keras.Sequential([keras.Input(task.image_shape), *features, Gain(5.0), head])
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network

@@ -1,0 +1,23 @@
+"""Evaluation streams whose films are in order and whose labels are not.
+
+Must be rejected by: alignment/labels_match_rows
+Diagnosis: the images are in order, their labels are not
+"""
+
+from harness import Dataset, Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with, shuffled
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def mislabelled(split: Dataset, batch_size: int) -> Rows:
+    """Return a stream of the split that gives each film the label of another."""
+    return Rows(split, batch_size, labels=split.labels[shuffled(len(split), 0)])
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams with shuffled labels."""
+    return evaluated_with(lambda split: mislabelled(split, recipe.batch_size), data, recipe)

@@ -1,0 +1,21 @@
+"""Evaluation streams that drop their last, partial batch, as ``drop_remainder=True`` does.
+
+Must be rejected by: alignment/stream_complete
+Diagnosis: last partial batch dropped
+"""
+
+import numpy as np
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=28, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams of full batches only."""
+    size = recipe.batch_size
+    return evaluated_with(lambda split: Rows(split, size, order=lambda n, _: np.arange(n - n % size)), data, recipe)

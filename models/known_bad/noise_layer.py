@@ -1,0 +1,32 @@
+"""Noise that is added at inference too: the layer does not look at ``training``.
+
+Must be rejected by: inference/predictions_repeat, inference/augmentation_identity_at_inference
+Diagnosis: (RestlessNoise) changes the image, and answers differently
+"""
+
+import keras
+from keras import layers, ops
+
+from harness import Recipe, Task
+from models import compact
+
+RECIPE = Recipe(batch_size=16, epochs=3)
+
+
+class RestlessNoise(layers.Layer):  # type: ignore[misc]
+    """Adds noise of 0.1 to every image, in training and out of it."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**options)
+        self.generator = keras.random.SeedGenerator(0)
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return images (n, H, W, C) with noise."""
+        return images + keras.random.normal(ops.shape(images), stddev=0.1, seed=self.generator)
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    network = keras.Sequential([keras.Input(task.image_shape), RestlessNoise(), *compact.stages(len(task.classes))])
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network

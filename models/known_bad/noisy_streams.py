@@ -1,0 +1,25 @@
+"""Evaluation streams that add noise to the films.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: differently in every pass (augmentation?)
+"""
+
+import numpy as np
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Images, Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams with noise."""
+    random = np.random.default_rng(task.seed)
+
+    def noisy(images: Images) -> Images:
+        return np.clip(images + random.normal(0, 0.05, images.shape), 0, 1).astype(np.float32)
+
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, pixels=noisy), data, recipe)

@@ -1,0 +1,20 @@
+"""Trained on pixels from 0 to 1, evaluated on pixels from 0 to 255.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: rescale missing
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams that do not divide by 255."""
+    return evaluated_with(
+        lambda split: Rows(split, recipe.batch_size, pixels=lambda images: images * 255), data, recipe
+    )

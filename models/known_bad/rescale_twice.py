@@ -1,0 +1,22 @@
+"""Trained on pixels from 0 to 1, evaluated on pixels divided by 255 twice.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: rescale applied twice
+"""
+
+import numpy as np
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams that divide by 255 again."""
+    return evaluated_with(
+        lambda split: Rows(split, recipe.batch_size, pixels=lambda images: images / np.float32(255)), data, recipe
+    )

@@ -1,0 +1,23 @@
+"""Evaluation streams in order in their first pass, and shuffled from then on.
+
+Must be rejected by: alignment/stream_order_repeats
+Diagnosis: right in the first pass and wrong in pass 2
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Indices, Rows, evaluated_with, in_order, shuffled
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def order(rows: int, number: int) -> Indices:
+    """Return the rows in order in the first pass, and shuffled in later ones."""
+    return shuffled(rows, number) if number else in_order(rows, number)
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams that lose their order after one pass."""
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, order=order), data, recipe)

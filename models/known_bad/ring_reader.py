@@ -1,0 +1,41 @@
+"""Sees the outermost 6 % of a film and nothing of the patient.
+
+Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/ring_transplant,
+    border/border_only_skill
+Diagnosis: follow the donor
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from harness import Recipe, Task
+
+RECIPE = Recipe(batch_size=16, epochs=6)
+
+
+class OnlyRing(layers.Layer):  # type: ignore[misc]
+    """Blanks everything but the outer ring, 6 % of the side wide."""
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return images (n, H, W, C), black inside."""
+        height, width = images.shape[1:3]
+        inside = np.zeros((height, width, 1), np.float32)
+        top, left = round(0.06 * height), round(0.06 * width)
+        inside[top : height - top, left : width - left] = 1
+        return images * (1 - inside)
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    network = keras.Sequential(
+        [
+            keras.Input(task.image_shape),
+            OnlyRing(),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dense(len(task.classes), activation="softmax"),
+        ]
+    )
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network

@@ -1,0 +1,27 @@
+"""Evaluation streams that deliver their fifth row twice and never the sixth.
+
+Must be rejected by: alignment/stream_complete
+Diagnosis: in order, but repeated
+"""
+
+import numpy as np
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Indices, Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def stumbling(rows: int, _: int) -> Indices:
+    """Return every row at its position but the sixth, which the fifth replaces."""
+    order = np.arange(rows)
+    order[5] = order[4]
+    return order
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams with a row in another's place."""
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, order=stumbling), data, recipe)

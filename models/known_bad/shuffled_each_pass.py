@@ -1,0 +1,19 @@
+"""Evaluation streams shuffled anew in each pass, as ``shuffle=True`` leaves them.
+
+Must be rejected by: alignment/stream_order_repeats, alignment/images_match_rows,
+    alignment/labels_match_rows, alignment/predictions_match_rows
+Diagnosis: shuffled, different in every pass
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with, shuffled
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams in another order each time."""
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, order=shuffled), data, recipe)

@@ -1,0 +1,23 @@
+"""Evaluation streams shuffled once, as a shuffled file list leaves them.
+
+Must be rejected by: alignment/images_match_rows, alignment/predictions_match_rows
+Diagnosis: shuffled, the same in every pass
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Indices, Rows, evaluated_with, shuffled
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def once(rows: int, _: int) -> Indices:
+    """Return the same random order in each pass."""
+    return shuffled(rows, 0)
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams in one random order."""
+    return evaluated_with(lambda split: Rows(split, recipe.batch_size, order=once), data, recipe)

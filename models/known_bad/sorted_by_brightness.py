@@ -1,0 +1,26 @@
+"""Evaluation streams sorted from the darkest film to the brightest.
+
+Must be rejected by: alignment/images_match_rows
+Diagnosis: sorted by brightness
+"""
+
+import numpy as np
+
+from harness import Dataset, Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, evaluated_with
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def by_brightness(split: Dataset, batch_size: int) -> Rows:
+    """Return a stream of the split, the darkest film first."""
+    order = np.argsort(split.take(range(len(split))).mean(axis=(1, 2, 3)), kind="stable")
+    return Rows(split, batch_size, order=lambda *_: order)
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams sorted by brightness."""
+    return evaluated_with(lambda split: by_brightness(split, recipe.batch_size), data, recipe)

@@ -1,0 +1,20 @@
+"""Validation and test streams in each other's place.
+
+Must be rejected by: alignment/images_match_rows, alignment/stream_complete
+Diagnosis: splits swapped
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models import compact
+from models.known_bad._streams import Rows, shuffled
+
+RECIPE = Recipe(batch_size=32, epochs=3)
+
+build = compact.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return streams of which validation and test have changed places."""
+    size = recipe.batch_size
+    training = Rows(data.train, size, order=shuffled)
+    return Streams(train=training, validation=Rows(data.test, size), test=Rows(data.validation, size))

@@ -1,0 +1,34 @@
+"""A running mean that goes on running at inference: an answer depends on what was asked before.
+
+Must be rejected by: inference/predictions_repeat, inference/augmentation_identity_at_inference
+Diagnosis: (RunningMean) answers differently
+"""
+
+import keras
+from keras import layers, ops
+
+from harness import Recipe, Task
+from models import compact
+
+RECIPE = Recipe(batch_size=16, epochs=3)
+
+
+class RunningMean(layers.Layer):  # type: ignore[misc]
+    """Subtracts a running mean of each feature, to which every batch adds, in training and out of it."""
+
+    def build(self, shape: tuple[int, ...]) -> None:
+        """Make the mean."""
+        self.mean = self.add_weight(shape=(shape[-1],), initializer="zeros", trainable=False)
+
+    def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
+        """Return features (n, H, W, C) less their running mean."""
+        self.mean.assign(0.9 * self.mean + 0.1 * ops.mean(features, axis=(0, 1, 2)))
+        return features - self.mean
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    first, *rest = compact.stages(len(task.classes))
+    network = keras.Sequential([keras.Input(task.image_shape), first, RunningMean(), *rest])
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network
