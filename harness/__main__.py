@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ArgumentError, HarnessError
-from harness.run import one_thread, parse_size
+from harness.run import one_thread
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
 
@@ -134,7 +134,7 @@ def _data(parsed: argparse.Namespace) -> int:
 
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import new_run_id, open_card, open_store  # noqa: PLC0415
+    from harness.gate import new_run_id, open_card, open_store, parse_size  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
 
     out = Path(parsed.out)

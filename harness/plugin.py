@@ -6,6 +6,7 @@ import pytest
 
 from harness.run import Run, is_ours, usage_errors
 
+NO_MODEL = "the acceptance suites judge a model: pass --model NAME (see 'python -m harness models')"
 _KEY = pytest.StashKey[Run]()
 
 
@@ -62,9 +63,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     run = metafunc.config.stash.get(_KEY, None)
     if run is None:
-        raise pytest.UsageError(
-            "the acceptance suites judge a model: pass --model NAME (see 'python -m harness models')"
-        )
+        raise pytest.UsageError(NO_MODEL)
     with usage_errors():
         run.own_table(metafunc.module)
         for name, values, ids in run.parameters():
@@ -75,7 +74,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> "Run":
     """The run these tests belong to."""
-    return request.config.stash[_KEY]
+    found = request.config.stash.get(_KEY, None)
+    if found is None:
+        pytest.fail(f"there is no run to ask for its bounds or classes: {NO_MODEL}", pytrace=False)
+    return found
 
 
 @pytest.fixture(scope="session")

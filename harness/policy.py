@@ -52,6 +52,13 @@ class RecallBounds(Table):
     costly: Literal["all"] | list[str] = "all"
     macro_auroc_floor: Share = 0.90
 
+    @pydantic.field_validator("costly")
+    @classmethod
+    def _some_pair(cls, costly: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+        if not costly:
+            raise ValueError("is empty, so nothing would be tested; name a pair, or write \"all\"")
+        return costly
+
     def floor(self, label: str) -> float:
         """Return the recall floor of a class."""
         return self.floors.get(label, self.recall_floor)
@@ -100,10 +107,18 @@ class BorderBounds(Table):
 
 
 class GateBounds(Table):
-    """``[gate]``: which rows must be there, and which may never be skipped."""
+    """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
     required: dict[str, list[str]] = {}
     never_skip: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _skips_exist(self) -> "GateBounds":
+        known = {check for _, check in self.pairs}
+        for check in self.never_skip:
+            if check not in known:
+                raise ValueError(f"'never_skip' names '{check}', which is not required; {did_you_mean(check, known)}")
+        return self
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

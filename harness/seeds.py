@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness import scorecard
 from harness.errors import HarnessError
-from harness.report import folder_name
+from harness.gate import folder_name
 from harness.scorecard import Record, Row
 from harness.store import atomic
 from harness.wording import escape
@@ -91,7 +91,8 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
     )
     text = [
         f"# {escape(first['model']['name'])} on {escape(first['dataset']['name'])}: {len(records)} seeds",
-        f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} gate accepts it. {outcomes}.",
+        f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} gate "
+        f"accepts it. {outcomes}.",
         tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True),
         f"Made by `{command}`. Research software, not a medical device.",
     ]
