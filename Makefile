@@ -66,5 +66,5 @@ define install
 	"Name another one: make PYTHON=python3.11" >&2; exit 1; }
 @$(BIN)/python -m pip --version >/dev/null 2>&1 || { rm -rf $(VENV); $(PYTHON) -m venv $(VENV); }
 @echo "Installing into $(VENV) (once; TensorFlow alone is some 270 MB) ..."
-@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt --editable '$(1)'
+@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
 endef

@@ -170,7 +170,8 @@ def _scorecard(parsed: argparse.Namespace) -> int:
     if parsed.picture:
         from harness import figures  # noqa: PLC0415
 
-        print(figures.side_by_side(records, Path(parsed.picture)))
+        evidence = [scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE) for folder in folders]
+        print(figures.side_by_side(records, Path(parsed.picture), evidence))
     return 0
 
 

@@ -20,7 +20,6 @@ from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
-from harness.scorecard import Layer
 from harness.store import Arrays, code_digest, digest, pack, unpack
 
 EVIDENCE_CODE = (
@@ -106,7 +105,7 @@ class Evidence:
         )
 
     @cached_property
-    def architecture(self) -> list[Layer]:
+    def architecture(self) -> list[dict[str, Any]]:
         """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
         if not self.candidate.has_layers:
             return []
@@ -116,7 +115,7 @@ class Evidence:
 
             return {"layers": pack(keras_model.architecture(self.candidate.network))}
 
-        layers: list[Layer] = unpack(self._keep("architecture", compute)["layers"])
+        layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
         return layers
 
     @cached_property

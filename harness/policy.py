@@ -56,7 +56,7 @@ class RecallBounds(Table):
     @classmethod
     def _some_pair(cls, costly: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
         if not costly:
-            raise ValueError("is empty, so nothing would be tested; name a pair, or write \"all\"")
+            raise ValueError('is empty, so nothing would be tested; name a pair, or write "all"')
         return costly
 
     def floor(self, label: str) -> float:

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from harness import scorecard
 from harness.gate import Gate, environment, folder_name
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
-from harness.scorecard import EvidenceRecord, FigureNote, Record, Row
+from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _render(record: Record, evidence: EvidenceRecord, folder: Path) -> None:
 
 
 def _evidence(kept: "Evidence") -> EvidenceRecord:
-    layers = kept.architecture
+    layers = cast("list[Layer]", kept.architecture)
     confusion, report = kept.classification
     return {
         "confusion": {"classes": list(kept.candidate.task.classes), "counts": confusion},

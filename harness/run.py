@@ -204,27 +204,18 @@ class Run:
         """Turn whatever is not an accepted row into a refused one: a crash, an undeclared skip, an xfail."""
         report = yield
         model = _parameter(item, "model_name")
-        if not is_ours(getattr(item, "fixturenames", ())) or model is None or call.when == "teardown":
+        if model is None or call.when == "teardown":
             return report
-        rows = _entries(item.user_properties)
-        problem = ""
-        if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
-            problem = "marked xfail: an expected failure is no evidence"
-        elif report.skipped and (call.when == "call" or not rows):
-            problem = "skipped, although the check declares no need: " + _skip_reason(report)
-        elif report.failed and not any(not entry["row"]["accepted"] for entry in rows):
-            problem = _crash(call)
-            if isinstance(call.excinfo.value if call.excinfo else None, HarnessError):
-                report.longrepr = str(call.excinfo.value) if call.excinfo else ""
-        if problem and call.when in {"setup", "call"} and (call.when == "call" or not report.passed):
+        if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+            report.longrepr = str(call.excinfo.value)
+        problem = _problem(item, call, report)
+        if problem:
             from harness.scorecard import refused_row  # noqa: PLC0415
 
             suite, check = _names(item)
-            subject = _subject(item)
             verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
-            self._append(
-                item, model, refused_row(suite=suite, check=check, subject=subject, detail=problem, verdict=verdict)
-            )
+            row = refused_row(suite=suite, check=check, subject=_subject(item), detail=problem, verdict=verdict)
+            self._append(item, model, row)
             report.user_properties = list(item.user_properties)
         return report
 
@@ -327,7 +318,6 @@ def read_settings(config: pytest.Config) -> "Settings":
     Raises:
         ArgumentError: An option is malformed, or does not go with another.
     """
-    """Return what the command line says; relative paths are seen from where pytest was called."""
     from harness.candidate import Options  # noqa: PLC0415
     from harness.gate import Settings, new_run_id, parse_size  # noqa: PLC0415
 
@@ -378,10 +368,25 @@ def _names(item: pytest.Item) -> tuple[str, str]:
 
 
 def _subject(item: pytest.Item) -> str:
-    callspec = getattr(item, "callspec", None)
-    if callspec is None:
+    parameters: dict[str, object] = getattr(item, "callspec").params  # noqa: B009 - only a parametrised item has it
+    return ", ".join(str(value) for name, value in parameters.items() if name != "model_name")
+
+
+def _problem(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """Say why a report is no evidence; "" where its rows speak for themselves."""
+    rows = _entries(item.user_properties)
+    if call.when == "setup" and report.passed:
         return ""
-    return ", ".join(str(value) for name, value in callspec.params.items() if name != "model_name")
+    if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
+        return "marked xfail: an expected failure is no evidence"
+    if report.skipped and (call.when == "call" or not rows):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
+        return f"skipped, although the check declares no need: {reason}"
+    if report.failed and all(entry["row"]["accepted"] for entry in rows):
+        error = call.excinfo.value if call.excinfo else None
+        kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
+        return f"the check did not finish: {kind}{' '.join(str(error).split())[:300]}"
+    return ""
 
 
 def _sentence(row: dict[str, Any]) -> str:
@@ -393,17 +398,3 @@ def _sentence(row: dict[str, Any]) -> str:
     return f"{name}: {interval}; must be {sign} {row['bound']:.3g} ({row['verdict']})" + (
         f"; {row['detail']}" if row["detail"] else ""
     )
-
-
-def _skip_reason(report: pytest.TestReport) -> str:
-    longrepr = report.longrepr
-    return str(longrepr[2]) if isinstance(longrepr, tuple) else "no reason given"
-
-
-def _crash(call: pytest.CallInfo[None]) -> str:
-    if call.excinfo is None:
-        return "failed"
-    error = call.excinfo.value
-    words = " ".join(str(error).split())[:300]
-    kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
-    return f"the check did not finish: {kind}{words}"

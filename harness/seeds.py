@@ -91,8 +91,8 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
     )
     text = [
         f"# {escape(first['model']['name'])} on {escape(first['dataset']['name'])}: {len(records)} seeds",
-        f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} gate "
-        f"accepts it. {outcomes}.",
+        f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} "
+        f"gate accepts it. {outcomes}.",
         tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True),
         f"Made by `{command}`. Research software, not a medical device.",
     ]

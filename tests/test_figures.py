@@ -223,3 +223,17 @@ def test_a_sign_that_the_font_lacks_is_shown_as_its_code_point() -> None:
 def test_reading_a_scorecard_needs_no_matplotlib(module: str) -> None:
     command = f"import sys, harness.{module}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
+
+
+def test_a_montage_shows_each_class_however_few_films_it_has(tmp_path: Path) -> None:
+    class Films:
+        classes = ("Covid", HOSTILE, "Empty")
+        labels = np.array([0] * 20 + [1, 1])
+
+        def take(self, rows: np.ndarray) -> np.ndarray:
+            taken.append(rows.tolist())
+            return np.zeros((len(rows), 16, 16, 3 if len(taken) == 1 else 1), np.float32)
+
+    taken: list[list[int]] = []
+    figures.montage(Films(), tmp_path / "a.png")  # type: ignore[arg-type]
+    assert taken == [[0, 3, 7, 11, 15, 19], [20, 21], []]
