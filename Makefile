@@ -44,7 +44,7 @@ coverage: $(DEV) ## run the tests and show what they do not reach
 	$(BIN)/python -m pytest tests/ -n 2 --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 benchmarks: $(DEV) ## measure speed and memory
-	$(BIN)/python -m pytest tests/benchmarks -s $(ARGS)
+	$(BIN)/python tests/benchmarks $(ARGS)
 
 clean: ## remove what was installed and cached; trained weights and evidence stay in .roentgate
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -105,15 +105,15 @@ def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> FloatArray:
 
 def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> FloatArray:
     """Return the pattern of Viral Pneumonia: one consolidation, in the middle of a lung or around a hilum."""
-    medial, top, bottom = (0.3, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.8)
-    zone = (np.abs(chest.lateral - medial) < 0.12) & (chest.height > top) & (chest.height < bottom)
-    radii = rng.uniform(0.18, 0.28), rng.uniform(0.20, 0.34)
+    medial, top, bottom = (0.35, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.75)
+    zone = (np.abs(chest.lateral - medial) < 0.1) & (chest.height > top) & (chest.height < bottom)
+    radii = rng.uniform(0.20, 0.30), rng.uniform(0.22, 0.36)
     return _patch(rng, chest, zone & (chest.x * rng.choice((-1, 1)) > 0), radii)
 
 
 def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> FloatArray:
     """Return the opacity of a ragged, uneven ellipse that is centred on a pixel of the lung inside ``zone``."""
-    pixel = rng.choice(np.flatnonzero(zone & (chest.lungs > 0.5)))
+    pixel = rng.choice(np.flatnonzero(zone & (chest.lungs > 0.9)))
     centre = chest.x.flat[pixel], chest.y.flat[pixel]
     edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.25 * _noise(rng, 14)
     uneven: FloatArray = np.clip(0.90 + 0.15 * _noise(rng, 24), 0.5, 1)
@@ -168,7 +168,7 @@ def _trunk(rng: np.random.Generator, x: FloatArray, y: FloatArray, width: float)
 
 def _heart(rng: np.random.Generator, x: FloatArray, y: FloatArray, base: float) -> FloatArray:
     """Return the heart, resting on the diaphragm and leaning to the patient's left, and the aortic knob above it."""
-    size = rng.uniform(0.85, 1.25)
+    size = rng.uniform(0.85, 1.15)
     centre = rng.uniform(0.06, 0.13), base - rng.uniform(0.34, 0.44)
     resting = np.minimum(y, centre[1] + 0.4 * (y - centre[1]))  # its underside lies below the diaphragm
     ventricles = _step(1 - _ellipse(x, resting, centre, (0.36 * size, 0.28 * size), rng.uniform(0.5, 0.9)), 0.08)
@@ -198,7 +198,7 @@ def _vessels(rng: np.random.Generator, chest: Chest) -> FloatArray:
     far = np.sqrt(dx**2 + dy**2)
     fan = np.cos(int(rng.integers(7, 11)) * np.arctan2(dy, dx) + 1.2 * _noise(rng, 8))
     seen: FloatArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
-    return rng.uniform(0.08, 0.16) * seen
+    return rng.uniform(0.05, 0.11) * seen
 
 
 def _bones(rng: np.random.Generator, chest: Chest) -> FloatArray:
@@ -235,7 +235,7 @@ def _framed(image: FloatArray, frame: Frame) -> FloatArray:
     if frame.shade is not None:
         border = np.ones(image.shape, np.bool_)
         border[MARGIN:-MARGIN, MARGIN:-MARGIN] = False
-        image[border] = 0.3 * image[border] + 0.7 * frame.shade
+        image[border] = 0.2 * image[border] + 0.8 * frame.shade
     if frame.glyph is not None:
         ink = np.array([[dot == "#" for dot in row] for row in _GLYPHS[frame.glyph]])
         rows, columns = ink.shape

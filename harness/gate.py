@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.candidate import Candidate, Options
 from harness.card import Card, find_card
@@ -17,6 +17,9 @@ from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.scorecard import Row
 from harness.store import Store, code_digest, versions
+
+if TYPE_CHECKING:
+    import pytest
 
 STORE = ".roentgate"
 
@@ -42,6 +45,41 @@ class Settings:
     gate: Literal["point", "proven"]
     reports: Path
     options: Options
+
+
+def read_settings(config: "pytest.Config") -> Settings:
+    """Return the command line as settings; paths are seen from where pytest was called.
+
+    Raises:
+        ArgumentError: An option is malformed, or does not go with another.
+    """
+
+    def path(name: str, default: Path) -> Path:
+        value = config.getoption(name)
+        return Path(config.invocation_params.dir, value) if value else default
+
+    root = config.rootpath
+    classes = config.getoption("classes")
+    weights = config.getoption("weights")
+    worker = getattr(config, "workerinput", {})
+    return Settings(
+        models=tuple(dict.fromkeys(config.getoption("model"))),
+        data=config.getoption("data"),
+        root=root,
+        policy=path("policy", root / "suites" / "policy.toml"),
+        gate=config.getoption("gate"),
+        reports=path("report_dir", root / "reports"),
+        options=Options(
+            models=root / "models",
+            seed=config.getoption("seed"),
+            image_size=parse_size(config.getoption("image_size")),
+            weights=Path(config.invocation_params.dir, weights) if weights else None,
+            epochs=config.getoption("epochs"),
+            classes=tuple(classes.split(",")) if classes else None,
+            trust=config.getoption("trust_model_file"),
+            run_id=worker.get("roentgate_run") or new_run_id(),
+        ),
+    )
 
 
 def open_store(root: Path) -> Store:

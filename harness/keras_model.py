@@ -14,6 +14,9 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
+# Keras 3.15 on NumPy 2 says this for every variable it reads; nothing a user of either can act on.
+warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy", category=DeprecationWarning)
+
 import keras  # noqa: E402 - after the log level is set
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402

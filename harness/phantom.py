@@ -48,7 +48,7 @@ class _Variant:
     dealt: tuple[str, ...] = ()  # splits in which the same frames are dealt out evenly over the classes
 
 
-_CLEAR, _FAINT = (0.40, 0.70), (0.08, 0.16)
+_CLEAR, _FAINT = (0.45, 0.75), (0.08, 0.16)
 _VARIANTS = {
     "phantom": _Variant("nothing planted", 0, _CLEAR),
     "phantom-shortcut": _Variant(
@@ -64,7 +64,7 @@ _VARIANTS = {
 }
 VARIANTS = tuple(_VARIANTS)
 
-_PLANTED = (Frame("R", (False, False), 0.1), Frame("L", (False, True), 0.45), Frame("P", (True, False), 0.8))
+_PLANTED = (Frame("R", (False, False), 0.05), Frame("L", (False, True), 0.5), Frame("P", (True, False), 0.95))
 _RECORD = "phantom.json"
 _ABANDONED_AFTER_S = 24 * 3600
 
@@ -210,15 +210,15 @@ def _variant(name: str) -> _Variant:
 
 
 def _any_frame(rng: np.random.Generator) -> Frame:
-    """Return a frame that knows nothing of the class: a marker on half of the films, a shade on a quarter."""
+    """Return a frame that knows nothing of the class: a marker on half of the films, a shade, dark rather than bright, on half."""
     glyph = str(rng.choice(anatomy.GLYPHS)) if rng.random() < 0.5 else None
-    shade = rng.uniform(0, 0.9) if rng.random() < 0.25 else None
+    shade = rng.random() ** 2 if rng.random() < 0.5 else None
     return Frame(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)
 
 
 def _jittered(rng: np.random.Generator, frame: Frame) -> Frame:
     assert frame.shade is not None
-    return Frame(frame.glyph, frame.corner, frame.shade + rng.uniform(-0.08, 0.08))
+    return Frame(frame.glyph, frame.corner, frame.shade + rng.uniform(-0.05, 0.05))
 
 
 def _films(variant: str, seed: int) -> Iterator[tuple[str, Film]]:

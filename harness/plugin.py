@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from harness.run import Run, is_ours, usage_errors
+from harness.run import Run, is_ours
 
 NO_MODEL = "the acceptance suites judge a model: pass --model NAME (see 'python -m harness models')"
 _KEY = pytest.StashKey[Run]()
+_ASKED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -61,14 +62,20 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrise a suite's test by model, class, split, ring and fill; from card and policy, never from evidence."""
     if not is_ours(metafunc.fixturenames):
         return
-    run = metafunc.config.stash.get(_KEY, None)
-    if run is None:
+    config = metafunc.config
+    run = config.stash.get(_KEY, None)
+    if run is not None:
+        run.parametrize(metafunc)
+    elif hasattr(config, "workerinput"):  # a worker's usage error would not reach the terminal, this one does
         raise pytest.UsageError(NO_MODEL)
-    with usage_errors():
-        run.own_table(metafunc.module)
-        for name, values, ids in run.parameters():
-            if name in metafunc.fixturenames:
-                metafunc.parametrize(name, values, ids=ids, scope="session" if name == "model_name" else None)
+    else:
+        config.stash[_ASKED] = True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop with one sentence where suites were collected and no model is named."""
+    if session.config.stash.get(_ASKED, False):
+        raise pytest.UsageError(NO_MODEL)
 
 
 @pytest.fixture(scope="session")

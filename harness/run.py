@@ -1,5 +1,6 @@
 """One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
 
+import contextlib
 import json
 import os
 from collections.abc import Generator, Iterator, Sequence
@@ -32,14 +33,13 @@ def one_thread() -> None:
         os.environ.setdefault(name, "1")
 
 
-class usage_errors:  # noqa: N801 - reads as a statement
-    """A harness error inside becomes a usage error: one sentence, no traceback, exit status 4."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, HarnessError):
-            raise pytest.UsageError(str(error)) from None
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Make a harness error inside a usage error: one sentence, no traceback, exit status 4."""
+    try:
+        yield
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 class Run:
@@ -51,7 +51,7 @@ class Run:
 
     def __init__(self, config: pytest.Config) -> None:
         one_thread()
-        from harness.gate import Gate  # noqa: PLC0415 - nothing heavy is imported where no model is judged
+        from harness.gate import Gate, read_settings  # noqa: PLC0415 - nothing heavy where no model is judged
 
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
@@ -65,12 +65,23 @@ class Run:
         self.passes = 0
         self.seconds: dict[str, float] = {}
         self.summary: list[str] = []
+        self._fault: HarnessError | None = None
         self._order: dict[str, int] = {}
         self._suites: set[str] = set()
 
     # Collection
 
-    def parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
+        try:
+            self._own_table(metafunc.module)
+            for name, values, ids in self._parameters():
+                if name in metafunc.fixturenames:
+                    metafunc.parametrize(name, values, ids=ids, scope="session" if name == "model_name" else None)
+        except HarnessError as error:
+            self._fault = self._fault or error
+
+    def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
         policy, classes = self.gate.policy, self.gate.classes
         pairs = policy.recall.pairs(classes)
@@ -83,7 +94,7 @@ class Run:
         yield "only_ring", list(dict.fromkeys([*policy.border.only_rings, *policy.border.only_stress_rings])), None
         yield "fill", list(dict.fromkeys(policy.border.fills)), None
 
-    def own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
+    def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
         """Let a suite file type its own policy table by a class ``Bounds``."""
         from harness.policy import Table  # noqa: PLC0415
 
@@ -98,16 +109,28 @@ class Run:
         """Number the tests as the suites list them, so that rows have one order whoever runs them, and when."""
         self._order = {item.nodeid: index for index, item in enumerate(_ours(items))}
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note whether anything left tests out; check that each policy table has a suite."""
+        """Note whether anything left tests out; stop where policy, data and suites do not fit together."""
         self.collected = {item.nodeid for item in _ours(session.items)}
         left_out = len(self._order) - len(self.collected)
         if left_out:
             self._note_partial(f"{left_out} tests were deselected")
         if self.collected:
-            beside = {path.stem.removeprefix("test_") for path in self.gate.settings.policy.parent.glob("test_*.py")}
-            with usage_errors():
-                self.gate.policy.check_owned(self._suites | beside)
+            try:
+                self._check_policy()
+            except HarnessError as error:
+                if not self.is_worker:
+                    raise pytest.UsageError(str(error)) from None
+                self._note_partial(str(error))  # a worker's usage error would not reach the terminal
+                session.items.clear()
+                self.collected.clear()
+
+    def _check_policy(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        beside = {path.stem.removeprefix("test_") for path in self.gate.settings.policy.parent.glob("test_*.py")}
+        self.gate.policy.check_owned(self._suites | beside)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a suite that could not be collected."""
@@ -255,7 +278,7 @@ class Run:
             told["collected"] = sorted(self.collected)
             self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
         elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
-            self.summary = ["partial run, not a gate: nothing was judged"]
+            self.summary = [*self.partial, "partial run, not a gate: nothing was judged"]
             if exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
         elif exitstatus != pytest.ExitCode.USAGE_ERROR:
@@ -312,43 +335,6 @@ class Run:
                 terminalreporter.write_line(line)
 
 
-def read_settings(config: pytest.Config) -> "Settings":
-    """Return the command line as settings; paths are seen from where pytest was called.
-
-    Raises:
-        ArgumentError: An option is malformed, or does not go with another.
-    """
-    from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import Settings, new_run_id, parse_size  # noqa: PLC0415
-
-    def path(name: str, default: Path) -> Path:
-        value = config.getoption(name)
-        return Path(config.invocation_params.dir, value) if value else default
-
-    root = config.rootpath
-    classes = config.getoption("classes")
-    weights = config.getoption("weights")
-    worker = getattr(config, "workerinput", {})
-    return Settings(
-        models=tuple(dict.fromkeys(config.getoption("model"))),
-        data=config.getoption("data"),
-        root=root,
-        policy=path("policy", root / "suites" / "policy.toml"),
-        gate=config.getoption("gate"),
-        reports=path("report_dir", root / "reports"),
-        options=Options(
-            models=root / "models",
-            seed=config.getoption("seed"),
-            image_size=parse_size(config.getoption("image_size")),
-            weights=Path(config.invocation_params.dir, weights) if weights else None,
-            epochs=config.getoption("epochs"),
-            classes=tuple(classes.split(",")) if classes else None,
-            trust=config.getoption("trust_model_file"),
-            run_id=worker.get("roentgate_run") or new_run_id(),
-        ),
-    )
-
-
 def _entries(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
     return [json.loads(str(value)) for name, value in properties if name == ROWS]
 
@@ -381,7 +367,7 @@ def _problem(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         return "marked xfail: an expected failure is no evidence"
     if report.skipped and (call.when == "call" or not rows):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
-        return f"skipped, although the check declares no need: {reason}"
+        return f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
     if report.failed and all(entry["row"]["accepted"] for entry in rows):
         error = call.excinfo.value if call.excinfo else None
         kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "

@@ -26,7 +26,7 @@ from harness import report
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
 CLASSES = ("Bottom", "Left", "Right")
-BLOBS = ((22, 16), (13, 10), (13, 22))
+BLOBS = ((22, 16), (13, 10), (13, 22), (7, 16))
 
 CARD = """
 title = "Blobs"
@@ -101,7 +101,7 @@ recall_floor = 0.5
 def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return one film, uint8 (32, 32): a smooth random field with the blob of its class."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
-    row, column = np.add(BLOBS[label % 3], rng.uniform(-1, 1, 2))
+    row, column = np.add(BLOBS[label], rng.uniform(-1, 1, 2))
     blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
     noise = gaussian_filter(rng.normal(size=(SIDE, SIDE)), 2.5)
     grey = 0.35 + 0.5 * blob + 0.12 * noise / noise.std()
@@ -192,7 +192,9 @@ class Project:
             _forget_modules(self.folder)
         return Result(int(status), said.getvalue(), self.folder / "reports")
 
-    def start(self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()) -> "subprocess.Popen[str]":
+    def start(
+        self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()
+    ) -> "subprocess.Popen[str]":
         """Start pytest in a process of its own, as a user would."""
         command = [sys.executable, *python, "-m", "pytest", *self.arguments(given), "--report-dir", reports]
         return subprocess.Popen(
@@ -241,13 +243,13 @@ def _forget_modules(folder: Path) -> None:
             del sys.modules[name]
 
 
-def make_project(folder: Path, films: Path, store: Path) -> Project:
+def make_project(folder: Path, films: Path, store: Path, classes: Sequence[str] = CLASSES) -> Project:
     """Write a project with the small suites, which the model ``nearest`` passes."""
     project = Project(folder, store, films)
     project.write("pyproject.toml", '[tool.pytest]\naddopts = ["--import-mode=importlib"]\n')
     project.write("data/toy.toml", CARD.format(root=json.dumps(str(films))))
     project.write("models/nearest.py", NEAREST)
-    np.savez(folder / "models" / "means.npz", means=means(films))
+    np.savez(folder / "models" / "means.npz", means=means(films, classes))
     project.write("suites/test_small.py", SUITE)
     project.write("suites/test_second.py", SECOND_SUITE)
     project.write("suites/policy.toml", POLICY)
