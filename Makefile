@@ -18,7 +18,7 @@ INPUTS := pyproject.toml constraints.txt
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo "  MODEL=NAME and DATA=NAME choose what 'make scorecard' judges; ARGS='...' goes to pytest; PYTHON=... makes .venv"
+	@echo "  MODEL=NAME and DATA=NAME choose what 'make scorecard' judges; ARGS='...' is passed on; PYTHON=... makes .venv"
 
 scorecard: $(RUN) ## judge a model (MODEL=baseline DATA=phantom); exits 0 only when it is accepted
 	$(BIN)/python -m pytest suites/ --model "$(MODEL)" --data "$(DATA)" $(ARGS)

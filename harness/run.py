@@ -13,7 +13,6 @@ from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     from harness.checks import Outcome
-    from harness.gate import Settings
     from harness.scorecard import Row
 
 ROWS = "roentgate"

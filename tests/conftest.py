@@ -1,4 +1,4 @@
-"""What all tests share: warnings are errors, absent real films are named, benchmarks run only by name."""
+"""What all tests share: warnings are errors, and where real films are absent, that is said."""
 
 import os
 from pathlib import Path
@@ -10,14 +10,6 @@ REAL_DATA = Path(os.environ.get("ROENTGATE_REAL_DATA") or TESTS.parents[1] / "sh
 
 EXEMPT: tuple[str, ...] = ()
 """Warnings that stay warnings, as pytest's filterwarnings writes them; each with the reason beside it."""
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the benchmarks out unless they are named: they measure for minutes (``make benchmarks``)."""
-    benchmarks = TESTS / "benchmarks"
-    named = [Path(config.invocation_params.dir, argument.split("::")[0]).resolve() for argument in config.args]
-    wanted = any(path == benchmarks or benchmarks in path.parents for path in named)
-    return True if collection_path == benchmarks and not wanted else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -273,7 +273,6 @@ def test_the_order_in_which_tests_run_does_not_change_the_record(project: Projec
         ("pytest.fail('by hand')", "", "the check did not finish: by hand"),
         ("from harness import skipped\naccept(skipped('no'))", "", "no; the policy accepts no skip here"),
         (f"{ACCEPT}\n{ACCEPT}", "", "recorded 2 times, once is wanted: pass (36 of 36 right) / pass"),
-        (ACCEPT, "@pytest.mark.parametrize('value', [])", "got empty parameter set"),
     ],
 )
 def test_a_check_that_is_no_evidence_refuses_the_run(project: Project, body: str, decorator: str, detail: str) -> None:
@@ -283,6 +282,17 @@ def test_a_check_that_is_no_evidence_refuses_the_run(project: Project, body: str
     assert detail in row["detail"]
     assert row["gates"]
     assert row["value"] is None
+
+
+def test_an_empty_parametrisation_refuses_the_run(project: Project) -> None:
+    suite = project.folder / "suites" / "test_small.py"
+    empty = "\n\n@pytest.mark.parametrize('film', [])\ndef test_extra(predictions, accept, film):\n    pass\n"
+    suite.write_text(suite.read_text("utf-8") + empty, "utf-8")
+    result = project.run()
+    refused(result)
+    (row,) = result.rows("extra")
+    assert row["verdict"] == "skipped"
+    assert "empty parameter set" in row["detail"]
 
 
 def test_an_xfail_mark_refuses_a_check_that_passes(project: Project) -> None:
@@ -438,15 +448,18 @@ def test_a_policy_that_does_not_exist_is_named(project: Project) -> None:
         ('[gate]\nnever_skip = ["accurcy"]\n', "'never_skip' names 'accurcy', which is not required"),
     ],
 )
-@pytest.mark.parametrize("workers", [[], ["-n", "1"]], ids=["serial", "worker"])
-def test_a_fault_in_the_policy_is_a_usage_error(project: Project, policy: str, words: str, workers: list[str]) -> None:
+def test_a_fault_in_the_policy_is_a_usage_error(project: Project, policy: str, words: str) -> None:
     project.write("suites/policy.toml", policy)
-    if workers:
-        result = project.run_apart(*workers)
-        assert result.status not in {0, 1}, result.out
-        assert words in result.out
-    else:
-        usage_error(project.run(), words)
+    usage_error(project.run(), words)
+
+
+def test_a_fault_in_the_policy_reaches_the_terminal_from_a_worker(project: Project) -> None:
+    project.write("suites/policy.toml", "[recal]\nrecall_floor = 0.8\n")
+    result = project.run_apart("-n", "1")
+    assert result.status == 5, result.out
+    assert "no suite owns the table [recal]; did you mean 'recall'" in result.out
+    assert "Traceback" not in result.out
+    assert not result.reports.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """Sees four corners of a film, 7 % of its side each: the markers and nothing of the patient.
 
-Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill
+Must be rejected by: border/border_mask_flips, border/ring_transplant,
+    border/border_only_skill
 Diagnosis: follow the donor
 """
 
 import keras
 from keras import layers, ops
 
-from harness import Recipe, Task
+from harness import Task
+from models.known_bad import _small
 
-RECIPE = Recipe(batch_size=16, epochs=6)
+RECIPE = _small.RECIPE
 
 
 class Corners(layers.Layer):  # type: ignore[misc]
@@ -25,14 +27,14 @@ class Corners(layers.Layer):  # type: ignore[misc]
 
 def build(task: Task) -> keras.Model:
     """Return the untrained, compiled network."""
-    network = keras.Sequential(
-        [
-            keras.Input(task.image_shape),
-            Corners(),
-            layers.Flatten(),
-            layers.Dense(32, activation="relu"),
-            layers.Dense(len(task.classes), activation="softmax"),
-        ]
+    return _small.compiled(
+        keras.Sequential(
+            [
+                keras.Input(task.image_shape),
+                Corners(),
+                layers.Flatten(),
+                layers.Dense(32, activation="relu"),
+                layers.Dense(len(task.classes), activation="softmax"),
+            ]
+        )
     )
-    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
-    return network

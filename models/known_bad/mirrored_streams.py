@@ -1,0 +1,20 @@
+"""Evaluation streams of films flipped left to right, the same in each pass.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: alike in every pass
+"""
+
+from harness import Recipe, Splits, Streams, Task
+from models.known_bad import _small
+from models.known_bad._streams import Rows, evaluated_with
+
+RECIPE = _small.RECIPE
+
+build = _small.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams of mirror images."""
+    return evaluated_with(
+        lambda split: Rows(split, recipe.batch_size, pixels=lambda images: images[:, :, ::-1]), data, recipe
+    )

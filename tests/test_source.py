@@ -1,0 +1,133 @@
+"""Where a model comes from: names, paths, formats that can carry code, and the local files it imports."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ModelError
+from harness.source import UNSAFE_SUFFIXES, Source, find_model, model_names
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    for name in ("baseline", "compact", "known_bad/shuffled", "known_bad/_streams", "__pycache__/odd", "_hidden"):
+        path = folder / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'"""{name}."""\n', "utf-8")
+    return folder
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+def names(source: Source, folder: Path) -> list[str]:
+    """Return the sources, relative to a folder."""
+    return [path.relative_to(folder).as_posix() for path in source.sources]
+
+
+def test_a_name_is_a_file_of_the_folder(models: Path) -> None:
+    source = find_model("baseline", models)
+    assert (source.name, source.path) == ("baseline", (models / "baseline.py").resolve())
+    assert not source.is_keras_file
+    assert find_model("known_bad.shuffled", models).name == "known_bad.shuffled"
+
+
+def test_the_names_are_all_files_but_private_ones(models: Path) -> None:
+    assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("basline", "model 'basline': no file basline.py in .*; did you mean 'baseline'?"),
+        ("known_bad.shufled", "no file known_bad/shufled.py .*; did you mean 'known_bad.shuffled'?"),
+        ("xyz", "known: baseline, compact, known_bad.shuffled"),
+        ("", "no file .py"),
+        ("..baseline", "no file"),
+        ("absent.py", "model 'absent.py': no such file"),
+        ("some/where", "model 'some/where': no such file"),
+        ("absent.keras", "model 'absent.keras': no such file"),
+    ],
+)
+def test_an_unknown_model_is_a_sentence(models: Path, name: str, sentence: str) -> None:
+    with pytest.raises(ModelError, match=sentence):
+        find_model(name, models)
+
+
+def test_a_folder_without_models_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="none is known"):
+        find_model("baseline", tmp_path / "models")
+
+
+@pytest.mark.parametrize("suffix", sorted(UNSAFE_SUFFIXES))
+def test_formats_that_can_carry_code_are_refused_unread(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"model{suffix}", "not even looked at")
+    with pytest.raises(ModelError, match="can execute code past Keras' safe mode; save it as .keras, or pass --trust"):
+        find_model(str(path), tmp_path)
+
+
+def test_trust_lets_hdf5_through_and_a_pickle_still_needs_a_model_file(tmp_path: Path) -> None:
+    assert find_model(str(write(tmp_path / "model.h5", "")), tmp_path, trust=True).is_keras_file
+    with pytest.raises(ModelError, match="not a Keras model; wrap it in a model file"):
+        find_model(str(write(tmp_path / "model.pkl", "")), tmp_path, trust=True)
+
+
+def test_a_keras_file_is_its_own_source(tmp_path: Path) -> None:
+    path = write(tmp_path / "kept.keras", "")
+    source = find_model(str(path), tmp_path)
+    assert source.is_keras_file
+    assert (source.name, source.sources, source.roots) == ("kept", (path.resolve(),), ())
+
+
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"neither a Python model file \(.py\) nor a Keras model"):
+        find_model(str(write(tmp_path / "model.onnx", "")), tmp_path)
+
+
+def test_local_imports_are_sources_however_deep_and_others_are_not(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    write(models / "net.py", "import json\nimport blocks\nfrom parts.heads import dense\nfrom harness import Task\n")
+    write(models / "blocks.py", "import blocks, deeper\n")
+    write(models / "deeper.py", "def f():\n    from models.shared import x\n")
+    write(models / "shared.py", "")
+    write(models / "parts/__init__.py", "")
+    write(models / "parts/heads.py", "")
+    write(models / "unused.py", "")
+    source = find_model("net", models)
+    assert names(source, models)[0] == "net.py"
+    assert sorted(names(source, models)) == [
+        "blocks.py", "deeper.py", "net.py", "parts/__init__.py", "parts/heads.py", "shared.py",
+    ]  # fmt: skip
+
+
+def test_relative_imports_are_sources_of_none(tmp_path: Path) -> None:
+    """A model file is no package: Python itself refuses such an import when the file is run."""
+    write(tmp_path / "net.py", "from . import blocks\nfrom .blocks import x\n")
+    write(tmp_path / "blocks.py", "x = 1\n")
+    assert names(find_model(str(tmp_path / "net.py"), tmp_path), tmp_path) == ["net.py"]
+
+
+def test_the_fingerprint_is_of_contents_and_not_of_places(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write(tmp_path / folder / "net.py", "import blocks\n")
+        write(tmp_path / folder / "blocks.py", "x = 1\n")
+    first, second = (find_model(str(tmp_path / folder / "net.py"), tmp_path) for folder in ("a", "b"))
+    assert first.fingerprint == second.fingerprint
+    write(tmp_path / "b" / "blocks.py", "x = 2\n")
+    assert first.fingerprint != find_model(str(tmp_path / "b" / "net.py"), tmp_path).fingerprint
+
+
+@pytest.mark.parametrize("text", ["def build(:\n", "x = '\0'\n"])
+def test_a_file_that_is_no_python_is_named(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "net.py", text)
+    with pytest.raises(ModelError, match=rf"model file {path}: not valid Python"):
+        find_model(str(path), tmp_path)
+
+
+def test_nothing_is_executed(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.py", "raise SystemExit(3)\n")
+    assert find_model(str(path), tmp_path).fingerprint
