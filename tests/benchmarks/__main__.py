@@ -26,8 +26,8 @@ COVID = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "dat
 
 def border() -> list[str]:
     """Return the cost of the battery as a multiple of its forward passes."""
-    from harness.card import Card
     from harness.candidate import Options
+    from harness.card import Card
     from harness.evidence import Evidence
     from harness.keras_model import PREDICT_BATCH
     from harness.policy import load_policy
@@ -63,7 +63,7 @@ def border() -> list[str]:
         again = (time.perf_counter() - started) / (3 * len(films))
         per_pass = min(bare[best], again)
         return [
-            f"border battery at 256x256: {passes} forward passes in {spent:.1f} s = {spent / passes / per_pass:.2f} x bare passes",
+            f"border battery at 256x256: {passes} passes, {spent:.1f} s = {spent / passes / per_pass:.2f} x bare passes",
             "bare passes, ms a film, by batch size: " + ", ".join(f"{size}: {1e3 * t:.1f}" for size, t in bare.items()),
             f"best batch size {best}; the harness uses {PREDICT_BATCH}",
         ]
@@ -123,10 +123,14 @@ def training() -> list[str]:
             "the harness's decode-once streams": _best(harness(ours)),
         }
         base = times["the article's code, plainly"]
-        lines = [f"training at {size}x{size}, {name}: {t / epochs:.2f} s an epoch ({t / base:.2f} x)" for name, t in times.items()]
+        lines = [
+            f"training at {size}x{size}, {name}: {t / epochs:.2f} s an epoch ({t / base:.2f} x)"
+            for name, t in times.items()
+        ]
         splits.train.take([0])
         generator, once = _best(drain(streams.train)), _best(drain(ours.train))
-        return [*lines, f"one pass over the train films alone: generators {generator:.2f} s, decode-once {once:.3f} s ({generator / once:.0f} x)"]
+        alone = f"generators {generator:.2f} s, decode-once {once:.3f} s ({generator / once:.0f} x)"
+        return [*lines, f"one pass over the train films alone: {alone}"]
 
 
 def memory() -> list[str]:
@@ -140,7 +144,9 @@ def memory() -> list[str]:
             done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
             peaks[count] = float(done.stdout.strip().splitlines()[-1])
     rise = peaks[20_000] - peaks[500]
-    return [f"peak memory: 500 films {peaks[500]:.0f} MiB, 20,000 films {peaks[20_000]:.0f} MiB (+{rise:.0f} MiB; limit +300)"]
+    return [
+        f"peak memory: 500 films {peaks[500]:.0f} MiB, 20,000 {peaks[20_000]:.0f} MiB (+{rise:.0f} MiB; limit +300)"
+    ]
 
 
 def evaluate(folder: str) -> None:
