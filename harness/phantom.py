@@ -210,7 +210,7 @@ def _variant(name: str) -> _Variant:
 
 
 def _any_frame(rng: np.random.Generator) -> Frame:
-    """Return a frame that knows nothing of the class: a marker on half of the films, a shade, dark rather than bright, on half."""
+    """Return a frame that knows nothing of the class: half of the films have a marker, half a mostly dark shade."""
     glyph = str(rng.choice(anatomy.GLYPHS)) if rng.random() < 0.5 else None
     shade = rng.random() ** 2 if rng.random() < 0.5 else None
     return Frame(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)

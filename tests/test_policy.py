@@ -110,7 +110,7 @@ def test_a_fault_is_a_sentence_that_names_it(tmp_path: Path, text: str, sentence
 
 
 def test_a_missing_policy_says_what_to_start_from(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="no such file; pass --policy FILE, or start from suites/policy.toml"):
+    with pytest.raises(PolicyError, match="no such file; pass --policy FILE, or start from suites/policy"):
         load_policy(tmp_path / "policy.toml", data="phantom", classes=CLASSES)
 
 

@@ -83,9 +83,14 @@ def test_an_atomic_file_replaces_the_old_one_whole(tmp_path: Path) -> None:
 def test_an_atomic_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old", "utf-8")
-    with pytest.raises(OSError, match="full"), atomic(path) as temporary:
-        temporary.write_text("half", "utf-8")
-        raise OSError("disk full")
+
+    def write_half() -> None:
+        with atomic(path) as temporary:
+            temporary.write_text("half", "utf-8")
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
     assert path.read_text("utf-8") == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["file.txt"]
 

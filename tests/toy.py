@@ -105,7 +105,8 @@ def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
     noise = gaussian_filter(rng.normal(size=(SIDE, SIDE)), 2.5)
     grey = 0.35 + 0.5 * blob + 0.12 * noise / noise.std()
-    return (np.clip(grey, 0, 1) * 255).round().astype(np.uint8)
+    pixels: NDArray[np.uint8] = (np.clip(grey, 0, 1) * 255).round().astype(np.uint8)
+    return pixels
 
 
 def write_films(root: Path, classes: Sequence[str] = CLASSES, *, films: int = 12) -> Path:
@@ -124,7 +125,8 @@ def means(root: Path, classes: Sequence[str] = CLASSES) -> NDArray[np.float32]:
     """Return the mean training film of each class, float32 (K, 32, 32) in [0, 1]."""
 
     def read(label: str) -> list[NDArray[np.float32]]:
-        return [np.asarray(Image.open(path), np.float32) / 255 for path in (root / "train" / label).iterdir()]
+        paths = (root / "train" / label).iterdir()
+        return [np.asarray(Image.open(path), np.float32) / np.float32(255) for path in paths]
 
     return np.stack([np.mean(read(label), axis=0) for label in classes]).astype(np.float32)
 

@@ -63,7 +63,7 @@ def border() -> list[str]:
         again = (time.perf_counter() - started) / (3 * len(films))
         per_pass = min(bare[best], again)
         return [
-            f"border battery at 256x256: {passes} passes, {spent:.1f} s = {spent / passes / per_pass:.2f} x bare passes",
+            f"border battery at 256x256: {passes} passes, {spent:.0f} s = {spent / passes / per_pass:.2f} x bare ones",
             "bare passes, ms a film, by batch size: " + ", ".join(f"{size}: {1e3 * t:.1f}" for size, t in bare.items()),
             f"best batch size {best}; the harness uses {PREDICT_BATCH}",
         ]
