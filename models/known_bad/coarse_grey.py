@@ -1,4 +1,4 @@
-"""Evaluation streams of 128 grey levels: the films look the same, the answers are not.
+"""Evaluation streams of 100 grey levels: the films look the same, the answers are not.
 
 Must be rejected by: alignment/predictions_match_rows
 Diagnosis: answers agree within 0.0001
@@ -16,9 +16,9 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return evaluation streams with seven bits a pixel."""
+    """Return evaluation streams with fewer grey levels than the films."""
 
     def coarse(images: Images) -> Images:
-        return np.round(images * 127) / np.float32(127)
+        return np.round(images * 99) / np.float32(99)
 
     return evaluated_with(lambda split: Rows(split, recipe.batch_size, pixels=coarse), data, recipe)

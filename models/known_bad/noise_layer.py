@@ -1,7 +1,7 @@
 """Noise that is added at inference too: the layer does not look at ``training``.
 
 Must be rejected by: inference/predictions_repeat, inference/augmentation_identity_at_inference
-Diagnosis: (RestlessNoise) changes the image, and answers differently
+Diagnosis: (RestlessNoise) changes the image under predict and call, and answers differently
 """
 
 import keras
