@@ -25,7 +25,7 @@ LAYERS = {
     "models": ["model", "source", "modelfile", "keras_model", "candidate", "training"],
     "evidence": ["predictions", "layers", "inference", "matching", "diagnosis", "alignment", "collect", "evidence"],
     "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
-    "pages": ["canvas", "blocks", "forest", "figures", "render", "report"],
+    "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
     "doors": ["run", "plugin", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]
