@@ -641,7 +641,7 @@ DIE = """
 def test_hostile_class_names_run_through_to_every_rendering(tmp_path: Path, toy_store: Path) -> None:
     from tests.toy import make_project, write_films  # noqa: PLC0415
 
-    names = ("<b>Links</b>", "Größe $x^2$", "a|b", "line\nbreak")
+    names = ("<b>Links", "Größe $x^2$", "a|b", "line\nbreak")
     films = write_films(tmp_path / "films", names)
     project = make_project(tmp_path / "project", films, toy_store, names)
     result = project.run_apart()
