@@ -108,7 +108,8 @@ def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> FloatArray:
     medial, top, bottom = (0.35, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.75)
     zone = (np.abs(chest.lateral - medial) < 0.1) & (chest.height > top) & (chest.height < bottom)
     radii = rng.uniform(0.20, 0.30), rng.uniform(0.22, 0.36)
-    return _patch(rng, chest, zone & (chest.x * rng.choice((-1, 1)) > 0), radii)
+    side = chest.x * rng.choice((-1, 1)) > 0
+    return _patch(rng, chest, zone & side, radii) * side
 
 
 def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> FloatArray:

@@ -30,9 +30,9 @@ def with_extra(project: Project, body: str, decorator: str = "", above: str = ""
     suite.write_text(text, "utf-8")
 
 
-def refused(result: Result, *, complete: bool = True) -> dict[str, Any]:
+def refused(result: Result, *, complete: bool = True, model: str = "nearest") -> dict[str, Any]:
     """Assert that a run that wrote a scorecard was refused; return the scorecard."""
-    record = result.record()
+    record = result.record(model)
     assert result.status == 1, result.out
     assert not record["accepted"]
     assert record["complete"] is complete, result.out
@@ -543,7 +543,7 @@ def test_nan_and_logits_are_judged_as_they_are_and_refused(project: Project, bod
     shutil.copy(ROOT / "suites" / "test_inference.py", project.folder / "suites")
     project.write("models/faulty.py", ANSWERS.format(body=body))
     result = project.run("--model", "faulty")
-    record = refused(result)
+    record = refused(result, model="faulty")
     rows = {row["subject"]: row for row in record["verdicts"] if row["check"] == "outputs_are_probabilities"}
     assert all(row["verdict"] == "fail" for row in rows.values())
     assert len(rows["test"]["offenders"]) == 36
