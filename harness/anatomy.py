@@ -109,7 +109,8 @@ def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> FloatArray:
     zone = (np.abs(chest.lateral - medial) < 0.1) & (chest.height > top) & (chest.height < bottom)
     radii = rng.uniform(0.20, 0.30), rng.uniform(0.22, 0.36)
     side = chest.x * rng.choice((-1, 1)) > 0
-    return _patch(rng, chest, zone & side, radii) * side
+    patch: FloatArray = _patch(rng, chest, zone & side, radii) * side
+    return patch
 
 
 def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> FloatArray:
