@@ -269,7 +269,9 @@ def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
 
 
 def _repeats_channels(before: NDArray[Any], after: NDArray[Any]) -> bool:
-    """Whether every output channel is, bit for bit, one of the input channels."""
+    """Whether every output channel is, bit for bit, one of the input channels, or the image was only flattened."""
+    if after.ndim == 2 and len(before) == len(after):
+        return _same(before.reshape(len(before), -1), after)
     if before.ndim != 4 or after.ndim != 4 or before.shape[:3] != after.shape[:3]:
         return _same(before, after)
     channels = range(before.shape[3])

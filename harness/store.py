@@ -120,7 +120,7 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
         except _DAMAGE as error:
             warnings.warn(f"{path}: damaged evidence is discarded and computed again ({error})", stacklevel=2)
