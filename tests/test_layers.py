@@ -411,3 +411,15 @@ def test_probe_images_show_every_flip_and_turn() -> None:
     image = probes[0, :, :, 0]
     for moved in (image[:, ::-1], image[::-1], image[::-1, ::-1], image.T, np.rot90(image), np.roll(image, 1, 0)):
         assert not np.allclose(moved, image)
+
+
+def test_flattening_the_film_is_no_fault_and_reversing_it_is(images: Images) -> None:
+    class Reverse(layers.Layer):  # type: ignore[misc]
+        def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+            return ops.flip(ops.reshape(values, (-1, SIDE * SIDE)), axis=1)
+
+    def linear(first: keras.Layer) -> keras.Model:
+        return keras.Sequential([keras.Input(SHAPE), first, layers.Dense(3, activation="softmax")])
+
+    assert not any(report["moves"] for report in examine(linear(layers.Flatten()), images)[0])
+    assert any(report["moves"] for report in examine(linear(Reverse()), images)[0])
