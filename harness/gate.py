@@ -120,7 +120,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     if not text:
         return None
     parts = text.lower().split("x")
-    if len(parts) <= 2 and all(part.isdigit() and 8 <= int(part) <= 4096 for part in parts):
+    if len(parts) <= 2 and all(part.isdecimal() and 8 <= int(part) <= 4096 for part in parts):
         return int(parts[0]), int(parts[-1])
     raise ArgumentError(f"--image-size {text}: must be N or HxW, in pixels from 8 to 4096")
 

@@ -21,7 +21,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from harness import report
+from harness import report, training
+from harness.candidate import Candidate, Options
+from harness.card import find_card
+from harness.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
@@ -214,6 +217,11 @@ class Project:
         with self.start(*given, reports=reports, python=python) as process:
             out, _ = process.communicate(timeout=600)
         return Result(process.returncode, out, self.folder / reports)
+
+    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Any) -> Candidate:  # noqa: ANN401
+        """Return a model made ready, as a run would before its first test."""
+        given = Options(models=self.folder / "models", run_id="this run", **options)
+        return training.ready(model, find_card(data, self.folder / "data"), given, Store(self.store))
 
     def stored(self) -> dict[str, int]:
         """Return every file of the store but its locks, with the time it was last written."""
