@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     one_thread()
     try:
         return int(parsed.run(parsed))
-    except HarnessError as error:
+    except (HarnessError, OSError) as error:
         print(f"roentgate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -135,6 +135,7 @@ def _data(parsed: argparse.Namespace) -> int:
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
     from harness.gate import new_run_id, open_card, open_store, parse_size  # noqa: PLC0415
+    from harness.store import atomic  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
 
     out = Path(parsed.out)
@@ -148,8 +149,8 @@ def _train(parsed: argparse.Namespace) -> int:
     candidate = ready(parsed.model, open_card(parsed.data, Path("data"), store), options, store)
     if candidate.weights is None:
         raise ArgumentError(f"model '{parsed.model}' loads itself (load(task)); there are no weights to write")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(candidate.weights, out)
+    with atomic(out) as temporary:
+        shutil.copyfile(candidate.weights, temporary)
     print(
         f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge: --model {parsed.model} --weights {out}"
     )

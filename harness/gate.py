@@ -16,6 +16,7 @@ from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.scorecard import Row
+from harness.source import find_model
 from harness.store import Store, code_digest, versions
 
 if TYPE_CHECKING:
@@ -185,8 +186,21 @@ class Gate:
         if name not in self.candidates:
             from harness import training  # noqa: PLC0415
 
+            self._check_imports(name)
             self.candidates[name] = training.ready(name, self.card, self.settings.options, self.store)
         return self.candidates[name]
+
+    def _check_imports(self, name: str) -> None:
+        """Refuse a model whose local imports an earlier model found elsewhere: Python keeps one module a name."""
+        source = find_model(name, self.settings.options.models, trust=self.settings.options.trust)
+        for other, candidate in self.candidates.items():
+            taken = candidate.source.modules
+            for module, path in source.modules.items():
+                if taken.get(module, path) != path:
+                    raise ArgumentError(
+                        f"--model {other} and --model {name}: each imports a '{module}' of its own ({taken[module]}, "
+                        f"{path}); rename one, or judge them in two runs"
+                    )
 
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""

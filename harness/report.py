@@ -16,7 +16,7 @@ from harness.gate import Gate, environment, folder_name
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
-from harness.store import atomic, code_digest, digest
+from harness.store import atomic, code_digest, digest, file_digest
 
 if TYPE_CHECKING:
     from harness.evidence import Evidence
@@ -162,22 +162,35 @@ def _draw(
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
     store = kept.candidate.store
     drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE))
-    if not (drawn / NOTES).is_file():
+    found = _whole(drawn)
+    if found is None:
         from harness import figures  # noqa: PLC0415
 
+        shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
             fresh = Path(name) / "figures"
             fresh.mkdir()
-            notes = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
-            (fresh / NOTES).write_text(json.dumps(notes), "utf-8")
+            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
+            (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    found: list[FigureNote] = json.loads((drawn / NOTES).read_text("utf-8"))
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
     return found
+
+
+def _whole(drawn: Path) -> list[FigureNote] | None:
+    """Return the notes on pictures that were drawn before; None unless all of them are there and whole."""
+    try:
+        kept = json.loads((drawn / NOTES).read_text("utf-8"))
+        found: list[FigureNote] = kept["figures"]
+        whole = all(file_digest(drawn / note["file"]) == kept["sha256"][note["file"]] for note in found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if whole else None
 
 
 def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:

@@ -46,6 +46,16 @@ class Source:
         """Digest of the content of all its sources; independent of where they lie."""
         return digest([(path.name, file_digest(path)) for path in self.sources])
 
+    @property
+    def modules(self) -> dict[str, Path]:
+        """The local sources it imports, by the name they are imported under."""
+        return {
+            ".".join(path.relative_to(root).with_suffix("").parts): path
+            for path in self.sources[1:]
+            for root in self.roots
+            if path.is_relative_to(root)
+        }
+
 
 def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
     """Find a model by name or path; nothing is executed.

@@ -127,6 +127,22 @@ def test_a_model_is_made_ready_once_and_noted(gate: Gate) -> None:
     assert gate.evidence("nearest").candidate is candidate
 
 
+def test_models_that_import_different_files_under_one_name_are_refused(project: Project) -> None:
+    """Python would hand the second model the first one's module, and its evidence would be stored as its own."""
+    load = "import sizes_of_net\n\ndef load(task):\n    import types\n    return types.SimpleNamespace(predict=len)\n"
+    for folder in ("a", "b"):
+        project.write(f"{folder}/net_{folder}.py", load)
+        project.write(f"{folder}/sizes_of_net.py", f"SIZE = '{folder}'\n")
+    names = [str(project.folder / folder / f"net_{folder}.py") for folder in ("a", "b")]
+    gate = Gate(settings(project.folder, *names))
+    gate.candidate(names[0])
+    with pytest.raises(ArgumentError, match=r"each imports a 'sizes_of_net' of its own .* judge them in two runs"):
+        gate.candidate(names[1])
+    (project.folder / "b" / "sizes_of_net.py").unlink()
+    (project.folder / "b" / "sizes_of_net.py").symlink_to(project.folder / "a" / "sizes_of_net.py")
+    assert gate.candidate(names[1]).name == "net_b"
+
+
 def test_card_classes_and_policy_are_read_for_the_data(gate: Gate) -> None:
     assert gate.card.name == "toy"
     assert gate.classes == ("Bottom", "Left", "Right")
@@ -200,7 +216,7 @@ def test_a_skip_and_a_row_that_informs_have_no_bound() -> None:
 
 
 def test_the_environment_holds_all_that_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_module.os, "cpu_count", lambda: 7)
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
     found = environment(12, {"b": 1.23456, "a": 2})
     assert (found["forward_passes"], found["cores"]) == (12, 7)
     assert list(found["seconds"].items()) == [("a", 2), ("b", 1.235)]

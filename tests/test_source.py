@@ -128,6 +128,17 @@ def test_a_file_that_is_no_python_is_named(tmp_path: Path, text: str) -> None:
         find_model(str(path), tmp_path)
 
 
+def test_modules_are_named_as_they_are_imported(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    net = write(models / "bad" / "net.py", "import blocks\nfrom models.shared import x\n")
+    blocks, shared = write(models / "bad" / "blocks.py", ""), write(models / "shared.py", "x = 1\n")
+    assert find_model(str(net), models).modules == {
+        "blocks": blocks.resolve(),
+        "models.bad.blocks": blocks.resolve(),
+        "models.shared": shared.resolve(),
+    }
+
+
 def test_nothing_is_executed(tmp_path: Path) -> None:
     path = write(tmp_path / "net.py", "raise SystemExit(3)\n")
     assert find_model(str(path), tmp_path).fingerprint

@@ -24,8 +24,10 @@ from scipy.ndimage import gaussian_filter
 from harness import report, training
 from harness.candidate import Candidate, Options
 from harness.card import find_card
+from harness.gate import Settings
 from harness.store import Store
 
+DRAW = report._draw
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
 CLASSES = ("Bottom", "Left", "Right")
@@ -223,6 +225,19 @@ class Project:
         given = Options(models=self.folder / "models", run_id="this run", **options)
         return training.ready(model, find_card(data, self.folder / "data"), given, Store(self.store))
 
+    def settings(self, *models: str) -> Settings:
+        """Return the command line that judges these models."""
+        folder = self.folder
+        return Settings(
+            models=models,
+            data="toy",
+            root=folder,
+            policy=folder / "suites" / "policy.toml",
+            gate="point",
+            reports=folder / "reports",
+            options=Options(models=folder / "models", run_id="this run"),
+        )
+
     def stored(self) -> dict[str, int]:
         """Return every file of the store but its locks, with the time it was last written."""
         return {
@@ -276,6 +291,12 @@ def toy_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that tests share: what it holds is addressed by content, so that it can only save time."""
     return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def real_draw() -> Any:  # noqa: ANN401 - a function of harness.report
+    """What draws the pictures, for a test that wants them although `project` leaves them out."""
+    return DRAW
 
 
 @pytest.fixture
