@@ -117,8 +117,9 @@ class Candidate:
 
     @cached_property
     def model(self) -> "Model | KerasModel":
-        """The live model; loading it imports its framework."""
+        """The live model; loading it imports its framework, and seeds Keras: what wrongly draws, draws alike."""
         if self.weights is not None:
+            self._door.set_seed(self.task.seed)
             keras_model: KerasModel = self._door.KerasModel(
                 load_weights(self.file, self.weights, trust=self.options.trust), self.name
             )

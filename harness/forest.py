@@ -284,9 +284,12 @@ def _card_head(figure: "Figure", middle: float, share: float, record: Record, ev
 def _card_row(axes: "Axes", at: int, record: Record, pair: tuple[str, str]) -> None:
     row = _worst(record, pair)
     style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8.8, "color": INK}
+    room = 37
     if row is not None and standing(row) == "refused":
         style |= {"color": COLOURS["refused"], "fontweight": "bold"}
-    axes.text(0, at + 0.27, drawable(shorten(pair[1] if row is None else label(row), 32)), **style)
+        room = 32
+    subject = "" if row is None or not row["subject"] else f", {shorten(row['subject'], max(8, room - len(pair[1])))}"
+    axes.text(0, at + 0.27, drawable(shorten(pair[1], room) + subject), **style)
     if row is None:
         axes.text(1, at + 0.27, "not recorded", ha="right", **style)
         return

@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from harness import archive  # noqa: E402
 from harness.dataset import Dataset, Splits  # noqa: E402
 from harness.errors import ModelError  # noqa: E402
 from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns  # noqa: E402
@@ -109,6 +110,12 @@ def set_seed(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
+def start_anew(seed: int) -> None:
+    """Seed, and let Keras name layers from the first again: a network does not depend on those built before it."""
+    keras.utils.clear_session()
+    set_seed(seed)
+
+
 def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = False) -> keras.Model:
     """Load a ``.keras`` file in safe mode, uncompiled; custom layers are looked up in the model file's ``module``.
 
@@ -133,9 +140,14 @@ def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = 
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Save a network, atomically, so that `load_network` gives it back."""
+    """Save a network, atomically, so that `load_network` gives it back: equal networks, equal bytes."""
     with atomic(path) as temporary:
-        network.save(temporary)
+        raw = temporary.with_name(f"{temporary.stem}-raw.keras")
+        try:
+            network.save(raw)
+            archive.copy_timeless(raw, temporary)
+        finally:
+            raw.unlink(missing_ok=True)
 
 
 def check_network(network: object, label: str, task: Task, positive: str | None) -> None:

@@ -1,13 +1,12 @@
 """Weights are trained once: find what a model declares, its data and its weights, or train and keep them."""
 
 import dataclasses
-import json
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness import archive
 from harness.candidate import Candidate, Options, open_file
 from harness.card import Card
 from harness.dataset import read_splits
@@ -17,7 +16,7 @@ from harness.modelfile import Facts, declared_files
 from harness.source import Source, find_model
 from harness.store import Store, code_digest, digest, file_digest
 
-TRAINING_CODE = ("candidate", "dataset", "films", "folders", "keras_model", "model", "modelfile", "training")
+TRAINING_CODE = ("archive", "candidate", "dataset", "films", "folders", "keras_model", "model", "modelfile", "training")
 
 
 def find_facts(source: Source, store: Store) -> Facts:
@@ -67,7 +66,7 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
     facts = find_facts(source, store)
     shape = image_shape(facts, card, options)
     if source.is_keras_file and options.image_size is None:
-        shape = _saved_shape(source.path) or shape
+        shape = archive.saved_shape(source.path) or shape
     splits = read_splits(card, image_shape=shape, cache=store.root / "pixels")
     if options.classes is not None and sorted(options.classes) != sorted(splits.classes):
         raise ArgumentError(
@@ -105,29 +104,6 @@ def _recipe(facts: Facts, card: Card, options: Options) -> Recipe:
     recipe = declared.replace(**card.recipe)
     epochs = options.epochs if options.epochs is not None else min(recipe.epochs, declared.epochs)
     return recipe.replace(epochs=epochs)
-
-
-def _saved_shape(path: Path) -> tuple[int, int, int] | None:
-    """Return the (H, W, C) that a ``.keras`` file says it takes, read without Keras; None where it does not say."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-    found = _find_shape(config)
-    return None if found is None else (found[0], found[1], found[2])
-
-
-def _find_shape(node: object) -> list[int] | None:
-    if isinstance(node, dict):
-        for key in ("batch_shape", "batch_input_shape", "input_shape"):
-            shape = node.get(key)
-            if isinstance(shape, list) and len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
-                return shape[1:]
-        children: list[object] = list(node.values())
-    else:
-        children = node if isinstance(node, list) else []
-    return next((found for child in children if (found := _find_shape(child)) is not None), None)
 
 
 def _check_declared(candidate: Candidate, run: Callable[[], object]) -> None:
@@ -208,7 +184,7 @@ def _train(candidate: Candidate, backup: Path) -> tuple[dict[str, list[float]], 
     file = candidate.file
     if file is None:
         raise ModelError(f"model '{candidate.name}': nothing to train")
-    keras_model.set_seed(candidate.task.seed)
+    keras_model.start_anew(candidate.task.seed)
     network = file.call("build", candidate.task)
     keras_model.check_network(network, candidate.name, candidate.task, candidate.facts.positive)
     history = keras_model.train(network, candidate.streams, candidate.recipe, backup=backup, title=candidate.name)

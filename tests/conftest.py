@@ -8,7 +8,9 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 REAL_DATA = Path(os.environ.get("ROENTGATE_REAL_DATA") or TESTS.parents[1] / "shared" / "data").resolve()
 
-EXEMPT: tuple[str, ...] = ()
+EXEMPT = (
+    "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",  # Keras 3.15 on NumPy 2, when it saves
+)
 """Warnings that stay warnings, as pytest's filterwarnings writes them; each with the reason beside it."""
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.toy"]
 
 # Keras 3.15 on NumPy 2 says this of every variable it reads; harness.keras_model silences it outside pytest.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 LAYERS = {
     "numbers": ["errors", "limits", "estimate", "store"],
     "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
-    "models": ["model", "source", "modelfile", "keras_model", "candidate", "training"],
+    "models": ["model", "source", "modelfile", "archive", "keras_model", "candidate", "training"],
     "evidence": ["predictions", "layers", "inference", "matching", "diagnosis", "alignment", "collect", "evidence"],
     "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],

@@ -38,8 +38,6 @@ def build(task):
     return network
 '''
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras reads variables as NumPy 1 did
-
 
 class KilledError(Exception):
     """Stands for a kill between two epochs."""
@@ -151,15 +149,6 @@ def test_an_uncompiled_network_is_refused(model: Path, films: Path, tmp_path: Pa
     model.write_text(NETWORK.replace(compiling, ""), "utf-8")
     with pytest.raises(ModelError, match="must return a compiled network"):
         ready(model, films, tmp_path / "store")
-
-
-def test_the_shape_of_a_keras_file_is_read_without_keras(model: Path, films: Path, tmp_path: Path) -> None:
-    weights = ready(model, films, tmp_path / "store").weights
-    assert weights is not None
-    assert training._saved_shape(weights) == (32, 32, 1)
-    broken = tmp_path / "broken.keras"
-    broken.write_bytes(b"no archive")
-    assert training._saved_shape(broken) is None
 
 
 def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, films: Path, tmp_path: Path) -> None:

@@ -1,0 +1,55 @@
+"""The ``.keras`` archive, without Keras: read the image shape it asks for, write equal networks as equal bytes."""
+
+import json
+import re
+import shutil
+import zipfile
+from pathlib import Path
+
+_CONFIG = "config.json"
+_METADATA = "metadata.json"
+_NO_TIME = "1980-01-01@00:00:00"  # also what a zip entry says of itself where nothing is said
+
+
+def saved_shape(path: Path) -> tuple[int, int, int] | None:
+    """Return the (H, W, C) that a ``.keras`` file says it takes; None where it does not say, or is no such file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read(_CONFIG))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+    found = _find_shape(config)
+    return None if found is None else (found[0], found[1], found[2])
+
+
+def copy_timeless(raw: Path, path: Path) -> None:
+    """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts."""
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            with source.open(name) as member, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
+                if name == _METADATA:
+                    copy.write(json.dumps(json.load(member) | {"date_saved": _NO_TIME}).encode())
+                elif name == _CONFIG:
+                    copy.write(_renumbered(member.read().decode()).encode())
+                else:
+                    shutil.copyfileobj(member, copy)
+
+
+def _find_shape(node: object) -> list[int] | None:
+    if isinstance(node, dict):
+        for key in ("batch_shape", "batch_input_shape", "input_shape"):
+            shape = node.get(key)
+            if isinstance(shape, list) and len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
+                return shape[1:]
+        children: list[object] = list(node.values())
+    else:
+        children = node if isinstance(node, list) else []
+    return next((found for child in children if (found := _find_shape(child)) is not None), None)
+
+
+def _renumbered(config: str) -> str:
+    """Return a network's JSON with its shared objects, which Keras names by address, numbered as they appear."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'("shared_object_id": )(\d+)', lambda found: found[1] + str(numbers.setdefault(found[2], len(numbers))), config
+    )

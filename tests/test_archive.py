@@ -1,0 +1,85 @@
+"""The ``.keras`` archive: its shape read without Keras, and equal networks written as equal bytes."""
+
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from harness import archive
+from harness.keras_model import load_network, save_network, start_anew
+
+
+def network() -> keras.Model:
+    """Return a small network whose weights depend on the seed alone."""
+    start_anew(0)
+    return keras.Sequential(
+        [
+            keras.Input((16, 12, 1)),
+            layers.Conv2D(2, 3, name="features"),
+            layers.GlobalAveragePooling2D(name="pool"),
+            layers.Dense(3, activation="softmax", name="scores"),
+        ],
+        name="small",
+    )
+
+
+def test_equal_networks_saved_at_other_times_are_equal_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_network(network(), tmp_path / "one.keras")
+    later = time.time() + 86_400
+    monkeypatch.setattr(time, "time", lambda: later)
+    save_network(network(), tmp_path / "other.keras")
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "other.keras").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.keras", "other.keras"]
+
+
+def test_other_weights_are_other_bytes(tmp_path: Path) -> None:
+    first, second = network(), network()
+    second.get_layer("scores").bias.assign([0.0, 0.0, 1e-6])
+    save_network(first, tmp_path / "one.keras")
+    save_network(second, tmp_path / "other.keras")
+    assert (tmp_path / "one.keras").read_bytes() != (tmp_path / "other.keras").read_bytes()
+
+
+def test_a_timeless_archive_loads_as_the_network_it_was(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).random((4, 16, 12, 1), dtype=np.float32)
+    saved = network()
+    save_network(saved, tmp_path / "small.keras")
+    assert np.array_equal(
+        load_network(tmp_path / "small.keras").predict_on_batch(images), saved.predict_on_batch(images)
+    )
+
+
+def test_shared_objects_stay_shared_and_others_apart(tmp_path: Path) -> None:
+    config = {"parts": [{"shared_object_id": 987}, {"shared_object_id": 123}, {"shared_object_id": 987}]}
+    with zipfile.ZipFile(tmp_path / "raw.keras", "w") as raw:
+        raw.writestr("config.json", json.dumps(config))
+        raw.writestr("metadata.json", json.dumps({"keras_version": "3", "date_saved": "today"}))
+        raw.writestr("model.weights.h5", b"weights")
+    archive.copy_timeless(tmp_path / "raw.keras", tmp_path / "copy.keras")
+    with zipfile.ZipFile(tmp_path / "copy.keras") as copy:
+        parts = json.loads(copy.read("config.json"))["parts"]
+        assert [part["shared_object_id"] for part in parts] == [0, 1, 0]
+        assert json.loads(copy.read("metadata.json"))["keras_version"] == "3"
+        assert copy.read("model.weights.h5") == b"weights"
+
+
+@pytest.mark.parametrize(
+    ("write", "shape"),
+    [
+        (lambda path: save_network(network(), path), (16, 12, 1)),
+        (lambda path: path.write_bytes(b"no archive"), None),
+        (lambda path: zipfile.ZipFile(path, "w").close(), None),
+    ],
+    ids=["a network", "no archive", "an empty archive"],
+)
+def test_the_shape_of_an_archive_is_read_without_keras(
+    write: Callable[[Path], object], shape: tuple[int, int, int] | None, tmp_path: Path
+) -> None:
+    write(tmp_path / "model.keras")
+    assert archive.saved_shape(tmp_path / "model.keras") == shape
