@@ -2,13 +2,14 @@
 
 import argparse
 import ast
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.errors import ArgumentError, HarnessError
-from harness.run import one_thread
+from harness.process import one_thread
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
 
@@ -168,6 +169,8 @@ def _scorecard(parsed: argparse.Namespace) -> int:
         else:
             report.render_again(folder)
             print(f"{folder / 'scorecard.md'}: {scorecard.headline(record)}")
+    if len(records) > 1 and not parsed.summary:
+        print(render.comparison_markdown(records))
     if parsed.picture:
         from harness import figures  # noqa: PLC0415
 
@@ -193,8 +196,8 @@ def _seeds(parsed: argparse.Namespace) -> int:
     for seed in parsed.seeds:
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
         records.append(seeds.judge(parsed.model, parsed.data, seed, reports=reports, name=name, extra=extra))
-    words = ["roentgate seeds", parsed.model, "--data", name, "--seeds", *map(str, parsed.seeds), *extra]
-    seeds.write_table(records, out, command=" ".join(words))
+    words = ["roentgate", "seeds", parsed.model, "--data", parsed.data, "--seeds", *map(str, parsed.seeds), *extra]
+    seeds.write_table(records, out, command=shlex.join(words))
     print(out)
     return 0
 

@@ -6,20 +6,28 @@ import shutil
 import zipfile
 from pathlib import Path
 
+from harness.store import DAMAGE
+
 _CONFIG = "config.json"
+_LARGEST_CONFIG = 100_000_000
 _METADATA = "metadata.json"
 _NO_TIME = "1980-01-01@00:00:00"  # also what a zip entry says of itself where nothing is said
 
 
-def saved_shape(path: Path) -> tuple[int, int, int] | None:
-    """Return the (H, W, C) that a ``.keras`` file says it takes; None where it does not say, or is no such file."""
+Side = int | None
+
+
+def saved_shape(path: Path) -> tuple[Side, Side, Side]:
+    """Return the (H, W, C) that a ``.keras`` file says it takes, None for what it leaves open or does not say."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
+                return None, None, None
             config = json.loads(archive.read(_CONFIG))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
-        return None
-    found = _find_shape(config)
-    return None if found is None else (found[0], found[1], found[2])
+            found = _find_shape(config)
+    except (*DAMAGE, NotImplementedError, RecursionError):  # zipfile raises the second for an unknown compression
+        return None, None, None
+    return (None, None, None) if found is None else (found[0], found[1], found[2])
 
 
 def copy_timeless(raw: Path, path: Path) -> None:
@@ -35,11 +43,15 @@ def copy_timeless(raw: Path, path: Path) -> None:
                     shutil.copyfileobj(member, copy)
 
 
-def _find_shape(node: object) -> list[int] | None:
+def _find_shape(node: object) -> list[Side] | None:
     if isinstance(node, dict):
         for key in ("batch_shape", "batch_input_shape", "input_shape"):
             shape = node.get(key)
-            if isinstance(shape, list) and len(shape) == 4 and all(isinstance(side, int) for side in shape[1:]):
+            if (
+                isinstance(shape, list)
+                and len(shape) == 4
+                and all(side is None or isinstance(side, int) for side in shape[1:])
+            ):
                 return shape[1:]
         children: list[object] = list(node.values())
     else:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.dataset import Dataset, Splits
-from harness.errors import ModelError
+from harness.errors import ArgumentError, ModelError
 from harness.model import Images, Model, Probabilities, Recipe, Streams, Task, check_columns
 from harness.modelfile import Facts, ModelFile, declared_files
 from harness.source import Source
@@ -51,6 +51,12 @@ class Options:
     trust: bool = False
     run_id: str = ""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise ArgumentError(f"--seed {self.seed}: must lie between 0 and 2**32 - 1")
+        if self.epochs is not None and self.epochs < 1:
+            raise ArgumentError(f"--epochs {self.epochs}: must be at least 1")
+
 
 @dataclass
 class Candidate:
@@ -69,6 +75,7 @@ class Candidate:
         origin: ``trained here`` or ``loaded``.
         history: Training curves, one list a metric; None where it was not trained here.
         passes: Images sent through the model so far.
+        probe: Answers on the `probe_rows` before the weights were saved; None where it was not trained here.
     """
 
     source: Source
@@ -84,6 +91,7 @@ class Candidate:
     history: dict[str, list[float]] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     passes: int = 0
+    probe: Probabilities | None = None
     _file: ModelFile | None = None
 
     @property
@@ -97,18 +105,34 @@ class Candidate:
         weights = file_digest(self.weights) if self.weights else ""
         return digest(self._declared, dataclasses.asdict(self.task), weights, self.salt)
 
+    @property
+    def pixels_fingerprint(self) -> str:
+        """Digest of what reaches the model: the films; with streams of its own, also whatever lies beside them."""
+        beside = self.splits.surroundings if self.facts.has_streams else ""
+        return digest(self.splits.fingerprint, beside)
+
     @cached_property
     def _declared(self) -> str:
         files = [file_digest(path) for path in declared_files(self.source, self.facts.files)]
         parts = [] if self.source.is_keras_file else [self.source.fingerprint, files]
-        return digest(self.facts.kind, parts, self.facts.positive, self.facts.input_range)
+        return digest(self.facts.kind, parts, self.facts.positive, self.facts.input_range, self.options.classes)
 
     @property
     def file(self) -> ModelFile | None:
         """The imported model file; None for a bare ``.keras`` file."""
         if self._file is None and not self.source.is_keras_file:
-            self._file = open_file(self.source, self.splits, self.store)
+            self._file = open_file(self.source, self.splits.root, self.store)
         return self._file
+
+    def watched(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which what the model file reads is noted."""
+        return contextlib.nullcontext() if self._file is None else self._file.watched()
+
+    @property
+    def undeclared(self) -> tuple[str, ...]:
+        """Files that the model file has read without declaring them, now or when it was last looked at."""
+        seen = () if self._file is None else self._file.undeclared
+        return tuple(sorted({*self.facts.undeclared, *seen}))
 
     @property
     def has_layers(self) -> bool:
@@ -185,7 +209,8 @@ class Candidate:
             ModelError: It raised, or did not return one row an image and one column a class.
         """
         try:
-            outputs = np.asarray(predict(inputs))
+            with self.watched():
+                outputs = np.asarray(predict(inputs))
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
         except (Exception, SystemExit) as error:
@@ -237,12 +262,16 @@ def _each(splits: Splits) -> tuple[Dataset, Dataset, Dataset]:
     return splits.train, splits.validation, splits.test
 
 
-def open_file(source: Source, splits: Splits | None, store: Store) -> ModelFile:
-    """Import a model file; it may read the data and the store without declaring them."""
-    allowed = [store.root]
-    if splits is not None:
-        allowed += [splits.root, *(split.root for split in _each(splits))]
-    return ModelFile(source, allowed)
+def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
+    """Import a model file; it may read films and decoded pixels without declaring them.
+
+    Args:
+        source: From `find_model`.
+        root: The data root: what lies in its ``train``, ``validation`` and ``test`` is part of the key already.
+        store: Its pixels and weights are addressed by content.
+    """
+    films = [] if root is None else [root / name for name in ("train", "validation", "test")]
+    return ModelFile(source, [store.root / "pixels", store.root / "weights", *films])
 
 
 def load_weights(file: ModelFile | None, path: Path, *, trust: bool = False) -> Any:  # noqa: ANN401 - a keras.Model

@@ -23,7 +23,6 @@ from harness.model import Images, Probabilities, Task
 from harness.modelfile import ModelFile
 from harness.source import find_model
 from harness.store import Arrays, pack
-from harness.training import weights_key
 
 PASSES = 3
 REPEATS = 5
@@ -108,13 +107,8 @@ class _Watch:
         """Drive the pass: through Keras for a Keras model, by plain iteration for any other."""
         name = f"model '{self._candidate.name}': the {self._data.name} stream"
         try:
-            if self._candidate.has_layers:
-                from harness import keras_model  # noqa: PLC0415
-
-                keras_model.observe(stream, self._see_or_stop, labelled=self._labelled)
-            else:
-                for images, labels in limited(stream, len(self._data)):
-                    self.see(images, labels if self._labelled else None)
+            with self._candidate.watched():
+                self._drive(stream)
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
         except Exception as error:
@@ -124,6 +118,15 @@ class _Watch:
             raise self._own_error
         if not self._seen:
             raise ModelError(f"{name} delivered nothing; streams() must yield (images, labels)")
+
+    def _drive(self, stream: object) -> None:
+        if self._candidate.has_layers:
+            from harness import keras_model  # noqa: PLC0415
+
+            keras_model.observe(stream, self._see_or_stop, labelled=self._labelled)
+        else:
+            for images, labels in limited(stream, len(self._data)):
+                self.see(images, labels if self._labelled else None)
 
     def _see_or_stop(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
         from harness import keras_model  # noqa: PLC0415
@@ -243,31 +246,27 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
         rows: Test rows to ask.
     """
     films = candidate.splits.test.take(rows)
-    inputs = candidate.to_input(films)
     whole = _whole_batch(candidate)
-    arrays: Arrays = {"repeats": np.stack([candidate.answer(whole, inputs) for _ in range(REPEATS)])}
+
+    def answer(batch: Images) -> Probabilities:
+        return candidate.answer(whole, candidate.to_input(batch))  # prepared anew: it may depend on its company
+
+    arrays: Arrays = {"repeats": np.stack([answer(films) for _ in range(REPEATS)])}
     for name, size in zip(BATCHINGS, (1, 2, 32, 32), strict=True):
-        given = inputs[::-1] if name == "reversed" else inputs
-        answers = np.concatenate([candidate.answer(whole, given[i : i + size]) for i in range(0, len(given), size)])
+        given = films[::-1] if name == "reversed" else films
+        answers = np.concatenate([answer(given[i : i + size]) for i in range(0, len(given), size)])
         arrays[f"batching {name}"] = answers[::-1] if name == "reversed" else answers
-    arrays["before saving"] = _before_saving(candidate, arrays["repeats"][0])
+    arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
     words: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
     if candidate.has_layers:
         from harness.layers import examine, probe_images  # noqa: PLC0415
 
         words["layers"], words["displacement"] = examine(candidate.network, candidate.to_input(probe_images(films[:4])))
     try:
-        arrays["reloaded"] = _reload(candidate, inputs)
+        arrays["reloaded"] = _reload(candidate, candidate.to_input(films))
     except ModelError as error:
         words["reload_error"] = str(error)
     return arrays | {"words": pack(words)}
-
-
-def _before_saving(candidate: Candidate, answers: Probabilities) -> Probabilities:
-    if candidate.origin != "trained here":
-        return answers
-    kept = candidate.store.find_arrays(f"trained-{weights_key(candidate)}")
-    return answers if kept is None else kept["probabilities"]
 
 
 def _reload(candidate: Candidate, inputs: Images) -> Probabilities:

@@ -136,6 +136,22 @@ class Splits:
         parts = [*self.classes, *(split.fingerprint for split in (self.train, self.validation, self.test))]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
+    @cached_property
+    def surroundings(self) -> str:
+        """SHA-256 over all files of the splits that are no rows, hidden ones included: another pipeline may read them.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        splits = (self.train, self.validation, self.test)
+        known = {path for split in splits for path in split.paths}
+        summary = hashlib.sha256()
+        for root in sorted({split.root for split in splits}):
+            for path in sorted(root.rglob("*")):
+                if path.is_file() and path not in known:
+                    summary.update(json.dumps([str(path.relative_to(root)), films.digest(path)]).encode())
+        return summary.hexdigest()
+
 
 def read_classes(card: Card, *, root: Path | None = None) -> tuple[str, ...]:
     """Return the class names: those of the card, else the sorted folder names of train; no film is touched.

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,17 @@ from harness import collect, perturbations
 from harness.candidate import Candidate
 from harness.dataset import Dataset
 from harness.diagnosis import StreamRecord
-from harness.errors import ModelError
 from harness.inference import BATCHINGS, InferenceRecord
 from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, code_digest, digest, pack, unpack
+from harness.training import note_undeclared
 
 EVIDENCE_CODE = (
-    "candidate", "collect", "dataset", "evidence", "films", "folders", "keras_model", "layers", "matching", "model",
-    "modelfile", "perturbations",
+    "candidate", "collect", "dataset", "evidence", "films", "folders", "inference", "keras_model", "layers", "matching",
+    "model", "modelfile", "perturbations", "predictions",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
@@ -66,10 +67,15 @@ class Evidence:
         self._store = candidate.store
         self._base = digest(
             candidate.fingerprint,
-            candidate.splits.fingerprint,
+            candidate.pixels_fingerprint,
+            candidate.source.libraries,
             code_digest(*EVIDENCE_CODE),
+            version("scikit-learn"),
             candidate.recipe.batch_size,
         )
+        self._memory: dict[str, Arrays] = {}
+        self._borders: dict[str, BorderRecord] = {}
+        self._streams: dict[str, StreamRecord] = {}
 
     @cached_property
     def test(self) -> Predictions:
@@ -83,9 +89,12 @@ class Evidence:
 
     def stream(self, split: str) -> StreamRecord:
         """Return what the evaluation stream of ``split`` delivered, pass by pass."""
-        data = self._split(split)
-        kept = self._keep(f"stream-{split}", lambda: collect.observe_stream(self.candidate, data))
-        return collect.stream_record(self.candidate, data, kept, getattr(self, split).probabilities)
+        if split not in self._streams:
+            data = self._split(split)
+            kept = self._keep(f"stream-{split}", lambda: collect.observe_stream(self.candidate, data))
+            answers = getattr(self, split).probabilities
+            self._streams[split] = collect.stream_record(self.candidate, data, kept, answers)
+        return self._streams[split]
 
     @cached_property
     def inference(self) -> InferenceRecord:
@@ -142,6 +151,12 @@ class Evidence:
 
     def border(self, bounds: BorderBounds) -> BorderRecord:
         """Return the answers under every mask and transplant that the policy names."""
+        key = bounds.model_dump_json()
+        if key not in self._borders:
+            self._borders[key] = self._border(bounds)
+        return self._borders[key]
+
+    def _border(self, bounds: BorderBounds) -> BorderRecord:
         test = self.candidate.splits.test
         rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
         only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
@@ -149,14 +164,14 @@ class Evidence:
         masks: list[Perturbation] = [Ring(width, fill) for width in rings for fill in bounds.fills]
         masks += [KeepRing(width, fill) for width in only for fill in bounds.fills]
         masks += [Interior(width, INTERIOR_FILL) for width in rings]
-        self._battery(test, masks, {"other": other, "same": same}, rings)
+        answers = self._battery(test, masks, {"other": other, "same": same}, rings)
         return BorderRecord(
             clean=self.test,
-            masked={(width, fill): self._masked(Ring(width, fill).name) for width in rings for fill in bounds.fills},
-            only={(width, fill): self._masked(KeepRing(width, fill).name) for width in only for fill in bounds.fills},
-            interior={width: self._masked(Interior(width, INTERIOR_FILL).name) for width in rings},
-            other={width: self._masked(_transplant_name(width, "other")) for width in rings},
-            same={width: self._masked(_transplant_name(width, "same")) for width in rings},
+            masked={(width, fill): answers[Ring(width, fill).name] for width in rings for fill in bounds.fills},
+            only={(width, fill): answers[KeepRing(width, fill).name] for width in only for fill in bounds.fills},
+            interior={width: answers[Interior(width, INTERIOR_FILL).name] for width in rings},
+            other={width: answers[_transplant_name(width, "other")] for width in rings},
+            same={width: answers[_transplant_name(width, "same")] for width in rings},
             donor_labels=np.where(other >= 0, test.labels[other], -1),
         )
 
@@ -171,8 +186,8 @@ class Evidence:
                 f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, "
                 f"and the commonest class alone is {majority:.0%} of them (usual causes: dead units, too high a rate)"
             )
-        if self.candidate.facts.undeclared:
-            names = ", ".join(self.candidate.facts.undeclared[:5])
+        if self.candidate.undeclared:
+            names = ", ".join(self.candidate.undeclared[:5])
             notes.append(f"not cached: the model file reads what it does not declare ({names}); add it to FILES")
         return notes
 
@@ -184,13 +199,25 @@ class Evidence:
         return digest(self._base, name)
 
     def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+        """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
+
         def timed() -> Mapping[str, NDArray[Any]]:
             started = time.perf_counter()
             result = compute()
             self.candidate.seconds[name] = time.perf_counter() - started
             return result
 
-        return self._store.arrays(self._key(name), timed)
+        if name not in self._memory:
+            if self._reusable():
+                self._memory[name] = self._store.arrays(self._key(name), timed, keep=self._reusable)
+            else:
+                self._memory[name] = dict(timed())
+        return self._memory[name]
+
+    def _reusable(self) -> bool:
+        """Whether what was computed may be stored: the model file has read nothing that it does not declare."""
+        note_undeclared(self.candidate)
+        return not self.candidate.undeclared
 
     def _predictions(self, data: Dataset) -> Predictions:
         kept = self._keep(f"clean-{data.name}", lambda: {"probabilities": self._predict_all(data)})
@@ -214,44 +241,55 @@ class Evidence:
         bar.close()
         return np.concatenate(parts)
 
-    def _masked(self, name: str) -> Predictions:
-        test = self.candidate.splits.test
-        found = self._store.find_arrays(self._key(name))
-        if found is None:
-            raise ModelError(f"evidence '{name}' disappeared from the store {self._store.root}; run again")
-        return self._answers(test, found["probabilities"])
-
     def _battery(
         self,
         data: Dataset,
         masks: Sequence[Perturbation],
         donors: Mapping[str, NDArray[np.int64]],
         widths: Sequence[float],
-    ) -> None:
-        """Predict on every perturbation that is not stored yet, in one pass over the films."""
+    ) -> dict[str, Predictions]:
+        """Return the answers under every perturbation; what is not stored is predicted in one pass over the films."""
+        names = [
+            *(mask.name for mask in masks),
+            *(_transplant_name(width, kind) for width in widths for kind in donors),
+        ]
         with self._store.lock("evidence", self._key("battery")):
-            missing = [mask for mask in masks if self._store.find_arrays(self._key(mask.name)) is None]
+            found = {name: self._find(name) for name in names}
+            missing = [mask for mask in masks if found[mask.name] is None]
             exchanges = [
-                (width, kind)
-                for width in widths
-                for kind in donors
-                if self._store.find_arrays(self._key(_transplant_name(width, kind))) is None
+                (width, kind) for width in widths for kind in donors if found[_transplant_name(width, kind)] is None
             ]
-            if not missing and not exchanges:
-                return
-            started = time.perf_counter()
-            parts: dict[str, list[Probabilities]] = {}
-            bar = _bar(len(data) * (len(missing) + len(exchanges)), f"border battery, {self.candidate.name}")
-            for start in range(0, len(data), _BATCH):
-                rows = np.arange(start, min(start + _BATCH, len(data)))
-                images = data.take(rows)
-                for name, changed in self._changed(data, images, rows, missing, donors, exchanges):
-                    parts.setdefault(name, []).append(self.candidate.predict(changed))
-                    bar.update(len(rows))
-            bar.close()
-            for name, pieces in parts.items():
-                self._store.put_arrays(self._key(name), {"probabilities": np.concatenate(pieces)})
-            self.candidate.seconds["border battery"] = time.perf_counter() - started
+            if missing or exchanges:
+                fresh = self._predict_changed(data, missing, donors, exchanges)
+                if self._reusable():
+                    for name, probabilities in fresh.items():
+                        self._store.put_arrays(self._key(name), {"probabilities": probabilities})
+                found |= fresh
+        return {name: self._answers(data, answers) for name, answers in found.items() if answers is not None}
+
+    def _find(self, name: str) -> Probabilities | None:
+        kept = self._store.find_arrays(self._key(name)) if self._reusable() else None
+        return None if kept is None else kept["probabilities"]
+
+    def _predict_changed(
+        self,
+        data: Dataset,
+        masks: Sequence[Perturbation],
+        donors: Mapping[str, NDArray[np.int64]],
+        exchanges: Sequence[tuple[float, str]],
+    ) -> dict[str, Probabilities]:
+        started = time.perf_counter()
+        parts: dict[str, list[Probabilities]] = {}
+        bar = _bar(len(data) * (len(masks) + len(exchanges)), f"border battery, {self.candidate.name}")
+        for start in range(0, len(data), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(data)))
+            images = data.take(rows)
+            for name, changed in self._changed(data, images, rows, masks, donors, exchanges):
+                parts.setdefault(name, []).append(self.candidate.predict(changed))
+                bar.update(len(rows))
+        bar.close()
+        self.candidate.seconds["border battery"] = time.perf_counter() - started
+        return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
     @staticmethod
     def _changed(  # noqa: PLR0913, PLR0917  one batch, and all that may be done to it

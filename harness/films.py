@@ -35,6 +35,8 @@ Depth = type[np.uint8] | type[np.float32]
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 LARGEST = 100_000_000
 """Pixels of a film; what declares more is not decoded (a decompression bomb)."""
+LARGEST_DEEP = 50_000_000
+"""The same for a film of more than 8 bits, whose pixels take four bytes each on the way."""
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
     | {".webp", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".avif", ".dcm", ".dicom"}
@@ -52,8 +54,10 @@ _OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"MM\0+", TiffImageFile),
 )
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone begins many a text
-_FAULTS = (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, Image.DecompressionBombError)
-"""What Pillow's decoders raise on damaged bytes; 600,000 readings of randomly damaged films raised nothing else."""
+_FAULTS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged bytes; of TIFF, a tag of the wrong type is a TypeError."""
 _UNREADABLE = (errno.EACCES, errno.EPERM)
 _WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such films at 8 bits, not at 16
 _THREADS = 4
@@ -114,7 +118,7 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
                 raise _refusal(path, _what_it_is(file), "export it as PNG or JPEG, or remove it")
             image = opener(file)
             _refuse_unfit(path, image)
-            if image.mode == "F" or image.mode.startswith("I"):
+            if _is_deep(image):
                 return _deep(path, image, shape, interpolation)
             return _shallow(image, shape, interpolation)
     except _FAULTS as error:
@@ -260,13 +264,18 @@ def _what_it_is(file: BinaryIO) -> str:
 
 def _refuse_unfit(path: Path, image: ImageFile) -> None:
     width, height = image.size
-    if width * height > LARGEST:
-        found = f"declares {width} x {height} pixels, more than {LARGEST // 1_000_000} million"
+    largest = LARGEST_DEEP if _is_deep(image) else LARGEST
+    if width * height > largest:
+        found = f"declares {width} x {height} pixels, more than {largest // 1_000_000} million"
         raise _refusal(path, found, "scale it down, or remove it")
     if min(width, height) < 2:
         raise _refusal(path, f"holds no image ({width} x {height} pixels)", "restore it from its source, or remove it")
     if getattr(image, "is_animated", False):
         raise _refusal(path, "is animated, or has several pages", "keep the one picture that is the film")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith("I")
 
 
 def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> NDArray[np.uint8]:
@@ -285,8 +294,9 @@ def _deep(path: Path, image: ImageFile, shape: Shape, interpolation: Interpolati
         raise _refusal(path, found, "export it with 8 or 16 bits, or as float in [0, 1]")
     tag, white_is_zero = _WHITE_IS_ZERO
     if isinstance(image, TiffImageFile) and image.tag_v2.get(tag) == white_is_zero:
-        values = top - values
-    scaled = _resized(Image.fromarray(values / np.float32(top)), shape, interpolation)
+        np.subtract(top, values, out=values)
+    values /= np.float32(top)
+    scaled = _resized(Image.fromarray(values), shape, interpolation)
     grey = np.clip(np.asarray(scaled), 0, 1)[:, :, None]  # bicubic and lanczos overshoot; 8 bits clip them too
     return np.ascontiguousarray(np.broadcast_to(grey, shape))
 

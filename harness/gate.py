@@ -15,7 +15,7 @@ from harness.checks import Verdict, unproven_words
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
-from harness.scorecard import Row
+from harness.scorecard import SCORECARD_FILE, Row
 from harness.source import find_model
 from harness.store import Store, code_digest, versions
 
@@ -202,6 +202,14 @@ class Gate:
                         f"{path}); rename one, or judge them in two runs"
                     )
 
+    def folder(self, name: str) -> Path:
+        """Return the folder of a model's report."""
+        return self.settings.reports / self.card.name / folder_name(name)
+
+    def scorecard(self, name: str) -> Path:
+        """Return where a model's record goes."""
+        return self.folder(name) / SCORECARD_FILE
+
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""
         if name not in self._evidence:
@@ -209,6 +217,13 @@ class Gate:
 
             self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
+
+    def forget(self) -> None:
+        """Remove what no other run may use."""
+        from harness import training  # noqa: PLC0415
+
+        for candidate in self.candidates.values():
+            training.forget(candidate)
 
     def lacks(self, name: str, capability: str) -> str:
         """Return why a model or the data cannot have ``capability``; "" where it can.
@@ -221,7 +236,10 @@ class Gate:
         known = {
             "layers": (layers, "the model has no layers to look at"),
             "gradients": (layers, "the model gives no gradients"),
-            "augmentation": (True, ""),
+            "augmentation": (
+                not layers or capability != "augmentation" or self._declares_augmentation(name),
+                "the network declares no augmentation layer",
+            ),
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
         }
@@ -229,6 +247,11 @@ class Gate:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
         present, reason = known[capability]
         return "" if present else reason
+
+    def _declares_augmentation(self, name: str) -> bool:
+        from harness.inference import declares_augmentation  # noqa: PLC0415
+
+        return declares_augmentation(self.evidence(name).inference)
 
 
 def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> Row:

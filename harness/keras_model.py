@@ -1,8 +1,5 @@
 """The one door to Keras: load and wrap networks, stream films to them, train them, see what a stream delivers."""
 
-import contextlib
-import ctypes
-import json
 import logging
 import math
 import os
@@ -26,9 +23,10 @@ from tqdm import tqdm  # noqa: E402
 
 from harness import archive  # noqa: E402
 from harness.dataset import Dataset, Splits  # noqa: E402
-from harness.errors import ModelError  # noqa: E402
+from harness.errors import ArgumentError, HarnessError, ModelError  # noqa: E402
 from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns  # noqa: E402
-from harness.store import atomic, pack, unpack  # noqa: E402
+from harness.process import keep_freed_memory  # noqa: E402
+from harness.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 
 PREDICT_BATCH = 16
 """Films a forward pass: the fastest of 8, 16, 32 and 64 on two cores for the baseline at 96 and 256 pixels."""
@@ -76,8 +74,7 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self._data, self._batch_size, self._transform, self._seed = data, batch_size, transform, seed
-        self._epoch = -1
-        self.on_epoch_end()
+        self.start_at(0)
 
     def __len__(self) -> int:
         return math.ceil(len(self._data) / self._batch_size)
@@ -88,8 +85,12 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
         return self._transform(self._data.take(rows)), one_hot
 
     def on_epoch_end(self) -> None:
-        """Shuffle anew; epoch 0 has the order that Keras' iterators give for the same seed."""
-        self._epoch += 1
+        """Shuffle anew."""
+        self.start_at(self._epoch + 1)
+
+    def start_at(self, epoch: int) -> None:
+        """Take the order of this epoch; that of epoch 0 is the one Keras' iterators give for the same seed."""
+        self._epoch = epoch
         self._order = np.arange(len(self._data))
         if self._seed is not None:
             shuffler = np.random.RandomState(self._seed + self._epoch * len(self))
@@ -117,26 +118,30 @@ def start_anew(seed: int) -> None:
 
 
 def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = False) -> keras.Model:
-    """Load a ``.keras`` file in safe mode, uncompiled; custom layers are looked up in the model file's ``module``.
+    """Load a ``.keras`` file in safe mode, uncompiled; what is custom in it comes from the model file's ``module``.
 
     Raises:
         ModelError: The file is damaged, needs a class nobody registered, or hides code.
     """
-    custom = {
-        name: value
-        for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model))
-    } if module else {}  # fmt: skip
+    custom = {} if module is None else {name: value for name, value in vars(module).items() if _is_own(value, module)}
     try:
         return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
-    except (ValueError, TypeError, OSError, KeyError, AttributeError, ImportError, EOFError) as error:
-        first = " ".join(str(error).split())[:300]
+    except (*DAMAGE, TypeError, AttributeError, ImportError, RecursionError, NotImplementedError) as error:
+        words = " ".join(str(error).split())
+        first = words if len(words) <= 400 else f"{words[:200]} ... {words[-200:]}"
         if "lambda" in str(error).lower() or "safe_mode" in str(error):
             raise ModelError(
                 f"model '{path}': it holds code (a Lambda layer) that Keras' safe mode refuses; "
                 f"replace the layer, or pass --trust-model-file if you trust its author ({first})"
             ) from None
         raise ModelError(f"model '{path}': not loadable as a Keras model ({first})") from None
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Whether a saved network may ask for this: a layer, or anything that the model file itself defines."""
+    if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model)):
+        return True
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
 def save_network(network: keras.Model, path: Path) -> None:
@@ -237,19 +242,6 @@ def predict_stream(network: keras.Model, stream: object, steps: int | None) -> N
     return outputs
 
 
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed memory instead of handing it back to the system after every batch.
-
-    TensorFlow lowers the trim threshold to 128 KiB wherever a generator feeds it; undoing that made an epoch of the
-    baseline a third faster on two cores. Elsewhere than on glibc this does nothing.
-    """
-    trim_threshold, mmap_threshold = -1, -3
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(trim_threshold, 1 << 29)
-        libc.mallopt(mmap_threshold, 1 << 25)
-
-
 History = dict[str, list[float]]
 
 
@@ -277,6 +269,8 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
     )
     keeper = _Backup(backup, stopper, plateau)
     start = keeper.restore(network)
+    if isinstance(streams.train, FilmSequence):
+        streams.train.start_at(start)
     bar = _Progress(recipe.epochs, start, title)
     finished = start >= recipe.epochs or keeper.stopped
     if not finished:
@@ -289,8 +283,11 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
                 callbacks=[stopper, plateau, keeper, bar],
                 verbose=0,
             )
-        except (ValueError, TypeError) as error:
-            raise ModelError(f"model '{title}': training failed: {' '.join(str(error).split())[:400]}") from error
+        except (KeyboardInterrupt, MemoryError, HarnessError):
+            raise
+        except (Exception, SystemExit) as error:
+            words = " ".join(str(error).split())[:400]
+            raise ModelError(f"model '{title}': training failed with {type(error).__name__}: {words}") from error
         finally:
             bar.close()
     elif stopper.best_weights is not None:
@@ -335,7 +332,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         if not self._path.exists():
             return 0
         try:
-            with np.load(self._path, allow_pickle=False) as archive:
+            with self._path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 state = unpack(archive["state"])
                 variables = [archive[f"variable{i}"] for i in range(state["variables"])]
                 best = [archive[f"best{i}"] for i in range(state["best"])]
@@ -343,7 +340,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
             targets = [*network.variables, *network.optimizer.variables]
             if [tuple(v.shape) for v in targets] != [v.shape for v in variables]:
                 raise ValueError("it belongs to another network")
-        except (OSError, ValueError, KeyError, EOFError, json.JSONDecodeError) as error:
+        except DAMAGE as error:
             warnings.warn(f"{self._path}: the backup is discarded, training starts anew ({error})", stacklevel=2)
             self._path.unlink(missing_ok=True)
             return 0
@@ -356,7 +353,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if batch == 0:
-            _keep_freed_memory()
+            keep_freed_memory()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         if self._state:
@@ -387,8 +384,11 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         }
         arrays = {f"variable{i}": value for i, value in enumerate(variables)}
         arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
-        with atomic(self._path) as temporary, temporary.open("wb") as file:
-            np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
+        try:
+            with atomic(self._path) as temporary, temporary.open("wb") as file:
+                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
+        except (OSError, ArgumentError) as error:
+            warnings.warn(f"{self._path}: no backup of epoch {epoch}, training goes on ({error})", stacklevel=2)
 
 
 def _plain(value: object) -> float | int | None:

@@ -163,7 +163,7 @@ class Matcher:
         position = np.arange(start, start + len(seen))
         inside = position < len(self)
         own = np.full(len(seen), np.nan, dtype=np.float32)
-        own[inside] = np.diagonal(_agreement(seen[inside], self.canonical[position[inside]]))
+        own[inside] = _agreement_by_row(seen[inside], self.canonical[position[inside]])
         best, correlation = position.copy(), own.copy()
         foreign = np.full(len(seen), -1, dtype=np.int64)
         unsure = np.flatnonzero(~(own >= SURE) & (len(self) > 0))
@@ -341,16 +341,29 @@ def _unit(vectors: FloatArray) -> FloatArray:
     return unit
 
 
+def _orientations(seen: FloatArray) -> tuple[FloatArray, ...]:
+    """Return thumbnails [N, 1024] mirrored, upside down, and both."""
+    square = seen.reshape(len(seen), SIDE, SIDE)
+    return tuple(each.reshape(seen.shape) for each in (square[:, :, ::-1], square[:, ::-1], square[:, ::-1, ::-1]))
+
+
+def _agreement_by_row(seen: FloatArray, rows: FloatArray) -> FloatArray:
+    """Return `_agreement` of each thumbnail [N, 1024] with the row [N, 1024] beside it: [N]."""
+    best: FloatArray = np.abs(np.einsum("ij,ij->i", seen, rows))
+    for other in _orientations(seen):
+        np.maximum(best, np.einsum("ij,ij->i", other, rows), out=best)
+    best[~seen.any(axis=1) & ~rows.any(axis=1)] = 1
+    return best
+
+
 def _agreement(seen: FloatArray, rows: FloatArray) -> FloatArray:
     """Return the correlation of thumbnails [N, 1024] with rows [n, 1024], the best over mirrored and inverted: [N, n].
 
     A blank image agrees with blank rows, and with nothing else.
     """
-    square = seen.reshape(len(seen), SIDE, SIDE)
-    turned = (square[:, :, ::-1], square[:, ::-1], square[:, ::-1, ::-1])
     best: FloatArray = np.abs(seen @ rows.T)
-    for other in turned:
-        np.maximum(best, other.reshape(seen.shape) @ rows.T, out=best)
+    for other in _orientations(seen):
+        np.maximum(best, other @ rows.T, out=best)
     best[np.ix_(~seen.any(axis=1), ~rows.any(axis=1))] = 1
     return best
 

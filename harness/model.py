@@ -51,10 +51,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "epochs", "patience", "plateau_patience"):
-            if getattr(self, name) < 1:
-                raise ArgumentError(f"recipe: {name} must be at least 1, not {getattr(self, name)}")
-        if not 0 < self.plateau_factor < 1:
-            raise ArgumentError(f"recipe: plateau_factor must lie between 0 and 1, not {self.plateau_factor}")
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise ArgumentError(f"recipe: {name} must be a whole number of at least 1, not {value!r}")
+        if not isinstance(self.plateau_factor, float) or not 0 < self.plateau_factor < 1:
+            raise ArgumentError(f"recipe: plateau_factor must lie between 0 and 1, not {self.plateau_factor!r}")
 
     def replace(self, **changes: Any) -> "Recipe":  # noqa: ANN401 - each field has its own type
         """Return a copy with some fields changed; an unknown field is an `ArgumentError`."""

@@ -1,11 +1,13 @@
 """A model file, imported: what it declares, its functions, and which files it reads without saying so."""
 
+import contextlib
 import dataclasses
 import importlib.util
 import os
+import site
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -49,7 +51,7 @@ class ModelFile:
 
     Args:
         source: From `find_model`.
-        allowed: Folders it may read from without declaring a file (the data, the store).
+        allowed: Folders and files it may read from without declaring a file (the films, the store).
 
     Raises:
         ModelError: It cannot be imported, or offers neither ``build`` nor ``load``.
@@ -58,6 +60,7 @@ class ModelFile:
     def __init__(self, source: Source, allowed: Sequence[Path] = ()) -> None:
         self.source = source
         self._watch = _Watch(source, allowed)
+        self._named = set(source.named_files)
         with self._watch:
             self.module = _import(source)
         self.facts = self._read_facts()
@@ -85,11 +88,18 @@ class ModelFile:
             )
         return prepared
 
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Note what local files are read inside: by the model, its ``prepare`` or its streams."""
+        with self._watch:
+            yield
+
     @property
     def undeclared(self) -> tuple[str, ...]:
-        """Local files read so far that are neither imported sources nor in ``FILES``."""
-        declared = {Path(name) for name in declared_files(self.source, self.facts.files)}
-        return tuple(sorted(str(path) for path in self._watch.seen if path not in declared))
+        """Local files read or imported so far, or named in a source, that are neither its sources nor in ``FILES``."""
+        declared = {*self.source.sources, *declared_files(self.source, self.facts.files)}
+        seen = self._watch.seen | {path for path in self._named if not self._watch.allows(path)}
+        return tuple(sorted(map(str, seen - declared)))
 
     def _read_facts(self) -> Facts:
         module, path = self.module, self.source.path
@@ -174,17 +184,27 @@ def _files(path: Path, value: object) -> tuple[str, ...]:
     raise ModelError(f"model file {path}: FILES must be a tuple of paths, not {value!r}")
 
 
+_SETTINGS = (".keras/keras.json", ".cache/matplotlib", ".config/matplotlib")
+"""What libraries read of a user's home when they are imported."""
+
 _SYSTEM = tuple(
     Path(folder).resolve()
     for folder in {
         sys.prefix,
         sys.base_prefix,
+        site.getusersitepackages(),
+        *(str(Path.home() / name) for name in _SETTINGS),
+        os.environ.get("MPLCONFIGDIR", sys.prefix),
         *sysconfig.get_paths().values(),
         "/proc",
         "/sys",
         "/dev",
         "/etc",
-        "/usr",
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/share/fonts",
+        "/usr/share/locale",
+        "/usr/share/zoneinfo",
     }
 )
 
@@ -192,7 +212,8 @@ _SYSTEM = tuple(
 class _Watch:
     """Notes which local files are opened while a model file runs; an audit hook sees Python's own ``open``.
 
-    Files opened by compiled code alone (TensorFlow's readers) are not seen: such inputs must be declared.
+    A module that is imported in whatever way counts as well. Files opened by compiled code alone (HDF5, TensorFlow's
+    readers) are not seen: `ModelFile.undeclared` finds those that a source names, the rest must be declared.
     """
 
     _active: "list[_Watch]" = []  # noqa: RUF012 - one hook for the whole process: audit hooks cannot be removed
@@ -200,6 +221,7 @@ class _Watch:
 
     def __init__(self, source: Source, allowed: Sequence[Path]) -> None:
         self.seen: set[Path] = set()
+        self._modules: list[set[str]] = []
         self._known = {path.resolve() for path in source.sources}
         self._allowed = (*_SYSTEM, Path(__file__).parent.resolve(), *(folder.resolve() for folder in allowed))
 
@@ -208,9 +230,14 @@ class _Watch:
             sys.addaudithook(_Watch._hook)
             _Watch._installed = True
         _Watch._active.append(self)
+        self._modules.append(set(sys.modules))
 
     def __exit__(self, *_: object) -> None:
         _Watch._active.remove(self)
+        for name in sys.modules.keys() - self._modules.pop():
+            file = getattr(sys.modules[name], "__file__", None)
+            if file:
+                self._note(Path(file))
 
     @staticmethod
     def _hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -223,8 +250,11 @@ class _Watch:
             for watch in _Watch._active:
                 watch._note(Path(os.fsdecode(arguments[0])))
 
+    def allows(self, path: Path) -> bool:
+        """Whether a file may be read without being declared."""
+        return any(folder == path or folder in path.parents for folder in self._allowed)
+
     def _note(self, path: Path) -> None:
         path = Path(os.path.realpath(path))
-        inside = any(folder == path or folder in path.parents for folder in self._allowed)
-        if not inside and path not in self._known and path.suffix != ".pyc" and path.is_file():
+        if not self.allows(path) and path not in self._known and path.suffix != ".pyc" and path.is_file():
             self.seen.add(path)

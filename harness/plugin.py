@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from harness.run import Run, is_ours
+from harness.items import is_ours
+from harness.run import Run
 
 NO_MODEL = "the acceptance suites judge a model: pass --model NAME (see 'python -m harness models')"
 _KEY = pytest.StashKey[Run]()
@@ -55,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if config.getoption("model", default=None):
         config.stash[_KEY] = Run(config)
-        config.pluginmanager.register(config.stash[_KEY], "roentgate-run")
+        config.pluginmanager.register(config.stash[_KEY])  # without a name, so that no option can block it
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -128,6 +129,8 @@ def accept(request: pytest.FixtureRequest, run: "Run", model_name: str) -> Any: 
     """Record a verdict as a row of the scorecard; the test fails at its end if a row is not accepted."""
 
     def record(verdict: Any, *, subject: str = "") -> None:  # noqa: ANN401 - a Verdict
+        if run.is_over(request.node):
+            raise RuntimeError("accept(...) came after the test's end, where nobody reads it; call it in the test")
         run.record(request.node, model_name, verdict, subject)
 
     return record

@@ -106,11 +106,37 @@ class BorderBounds(Table):
         return self
 
 
+CORE_CHECKS = {
+    "alignment": [
+        "stream_order_repeats", "stream_complete", "images_match_rows", "labels_match_rows", "class_columns_match",
+        "predictions_match_rows",
+    ],
+    "inference": [
+        "predictions_repeat", "predictions_batch_invariant", "augmentation_identity_at_inference",
+        "augmentation_active_in_training", "evaluation_streams_clean", "outputs_are_probabilities",
+        "reload_preserves_predictions",
+    ],
+    "recall": ["recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"],
+    "border": [
+        "border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill", "interior_mask_control",
+    ],
+}  # fmt: skip
+"""What is required where the policy does not say otherwise."""
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
-    required: dict[str, list[str]] = {}
+    required: dict[str, list[str]] = CORE_CHECKS
     never_skip: list[str] = []
+
+    @pydantic.model_validator(mode="after")
+    def _something_required(self) -> "GateBounds":
+        if not self.pairs:
+            raise ValueError(
+                "'required' names no check, so nothing would be required; leave it out for the core checks"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _skips_exist(self) -> "GateBounds":

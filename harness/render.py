@@ -173,7 +173,7 @@ def _offenders(rows: Sequence[Row]) -> str:
         lines.append(f"{wording.label(row)}: {wording.offending(row)}")
         lines += [f"    {visible(offender)}" for offender in row["offenders"][:OFFENDERS_SHOWN]]
     films = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-    return f"<details><summary>Offenders of {films}</summary>\n\n{_fenced(lines)}\n\n</details>"
+    return f"<details><summary>Offenders of {films}</summary>\n\n{fenced(lines)}\n\n</details>"
 
 
 def _answers(evidence: EvidenceRecord) -> list[str]:
@@ -182,11 +182,11 @@ def _answers(evidence: EvidenceRecord) -> list[str]:
         lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
         parts.append(_table(("test films", "answers"), lines))
     if evidence["report"]:
-        parts.append(_fenced(evidence["report"].strip("\n").split("\n")))
+        parts.append(fenced(evidence["report"].strip("\n").split("\n")))
     return ["## Answers, class by class", *parts] if parts else []
 
 
-def _fenced(lines: Sequence[str]) -> str:
+def fenced(lines: Sequence[str]) -> str:
     """Return the lines as they are, in a fence that none of them can close."""
     body = "\n".join(map(visible, lines))
     longest = max((len(run) for run in re.findall("`+", body)), default=0)

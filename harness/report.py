@@ -6,13 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from harness import scorecard
-from harness.gate import Gate, environment, folder_name
+from harness.errors import HarnessError
+from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
@@ -26,7 +28,7 @@ HTML = "scorecard.html"
 RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
-FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "report", "wording")
+FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "perturbations", "report", "scorecard", "wording")
 SHOWN_FILMS = 6
 
 
@@ -35,6 +37,7 @@ def close(
     rows: Mapping[str, Sequence[Row]],
     partial: Sequence[str],
     work: Mapping[str, Any],
+    policy: str,
 ) -> tuple[bool, list[str]]:
     """Write the scorecard of every model, and a table of them side by side where there are several.
 
@@ -43,6 +46,7 @@ def close(
         rows: The verdicts of each model, in order.
         partial: Why this run is no gate; empty for a whole run.
         work: ``passes`` (images sent through models) and ``seconds`` (by what took them).
+        policy: The fingerprint of the bounds that were in force where the tests ran.
 
     Returns:
         Whether every record is complete and accepted, and the lines that close the run in the terminal.
@@ -51,8 +55,8 @@ def close(
 
     records, lines = [], []
     for name, verdicts in rows.items():
-        record = _record(gate, name, verdicts, partial)
-        folder = gate.settings.reports / gate.card.name / folder_name(name)
+        record = _record(gate, name, verdicts, partial, policy)
+        folder = gate.folder(name)
         _write(gate, name, record, folder, partial, work)
         records.append(record)
         lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
@@ -65,7 +69,7 @@ def close(
     return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
 
 
-def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str]) -> Record:
+def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], policy: str) -> Record:
     candidate = gate.candidate(name)
     splits = candidate.splits
     source = candidate.source.path
@@ -86,10 +90,9 @@ def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str]) 
         },
         task={"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed},
         gate=gate.settings.gate,
-        policy={"fingerprint": gate.policy.fingerprint},
+        policy={"fingerprint": policy},
         required=gate.policy.gate.pairs,
         complete=not partial,
-        problems=[],
     )
 
 
@@ -100,9 +103,12 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     if partial:
         evidence = _no_evidence(partial)
     else:
-        kept = gate.evidence(name)
-        evidence = _evidence(kept)
-        evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
+        try:
+            kept = gate.evidence(name)
+            evidence = _evidence(kept)
+            evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
+        except HarnessError as error:  # the rows it would have fed are refused already
+            evidence = _no_evidence([f"no evidence to show: {error}"])
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)
@@ -111,13 +117,18 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
 
 
 def render_again(folder: Path) -> Record:
-    """Render a scorecard again from its JSON alone; return the record.
+    """Render a scorecard again from its JSON alone, its pictures included but for films; return the record.
 
     Raises:
         ArgumentError: ``scorecard.json`` is missing or damaged.
     """
+    from harness import figures  # noqa: PLC0415
+
     record = scorecard.read(folder / scorecard.SCORECARD_FILE)
-    _render(record, scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE), folder)
+    evidence = scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE)
+    if evidence["figures"]:
+        figures.draw(record, evidence, folder)
+    _render(record, evidence, folder)
     return record
 
 
@@ -161,7 +172,7 @@ def _draw(
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
     store = kept.candidate.store
-    drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE))
+    drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
         from harness import figures  # noqa: PLC0415
@@ -207,6 +218,6 @@ def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> Figure
     names = [*border.clean.classes, "no answer"]
     after = border.masked[width, fill].answers
     captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
-    title = f"{width:.0%} ring hidden ({fill}): {int(changed[fill].sum())} of {len(order)} answers change"
+    title = f"{100 * width:g}% ring hidden ({fill}): {int(changed[fill].sum())} of {len(order)} answers change"
     figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
     return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,26 +9,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness.errors import HarnessError
+from harness.items import (
+    ROWS,
+    is_ours,
+    names_of,
+    parameter_of,
+    problem_with,
+    recorded,
+    sentence_on,
+    subject_of,
+    suite_tests,
+)
+from harness.process import one_thread
 
 if TYPE_CHECKING:
     from harness.checks import Outcome
     from harness.scorecard import Row
-
-ROWS = "roentgate"
-
-
-def is_ours(fixture_names: Sequence[str]) -> bool:
-    """Whether a test judges a model, and so owes a verdict; no other is touched."""
-    return "model_name" in fixture_names
-
-
-def one_thread() -> None:
-    """Let NumPy's linear algebra run on one thread, if NumPy is not loaded yet.
-
-    The products here are small: more threads cost up to 60 times as much on a busy machine, and change last bits.
-    """
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
 
 
 @contextlib.contextmanager
@@ -67,6 +62,10 @@ class Run:
         self._fault: HarnessError | None = None
         self._order: dict[str, int] = {}
         self._suites: set[str] = set()
+        self._made: set[str] = set()
+        self._over: set[str] = set()
+        self._gathered: set[str] = set()
+        self._policies: set[str] = set()
 
     # Collection
 
@@ -103,19 +102,26 @@ class Run:
             self.gate.policy.add(name, bounds)
         self._suites.add(name)
 
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember every test that was made, whoever takes it away again."""
+        if is_ours(getattr(item, "fixturenames", ())):
+            self._made.add(item.nodeid)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
         """Number the tests as the suites list them, so that rows have one order whoever runs them, and when."""
-        self._order = {item.nodeid: index for index, item in enumerate(_ours(items))}
+        by_file = sorted(suite_tests(items), key=lambda item: item.path.as_posix())
+        self._order = {item.nodeid: index for index, item in enumerate(by_file)}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note whether anything left tests out; stop where policy, data and suites do not fit together."""
-        self.collected = {item.nodeid for item in _ours(session.items)}
-        left_out = len(self._order) - len(self.collected)
+        self.collected = {item.nodeid for item in suite_tests(session.items)}
+        left_out = len(self._made - self.collected)
         if left_out:
             self._note_partial(f"{left_out} tests were deselected")
         if self.collected:
+            self._note_silent_suites(session.items)
             try:
                 self._check_policy()
             except HarnessError as error:
@@ -128,8 +134,18 @@ class Run:
     def _check_policy(self) -> None:
         if self._fault is not None:
             raise self._fault
-        beside = {path.stem.removeprefix("test_") for path in self.gate.settings.policy.parent.glob("test_*.py")}
-        self.gate.policy.check_owned(self._suites | beside)
+        self.gate.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
+
+    def _beside(self) -> list[Path]:
+        """Return the suite files that lie beside the policy."""
+        return sorted(self.gate.settings.policy.parent.glob("test_*.py"))
+
+    def _note_silent_suites(self, items: Sequence[pytest.Item]) -> None:
+        """Note a suite beside the policy that has no test in this run: not named, ignored, or skipped as a whole."""
+        heard = {item.path.resolve() for item in items}
+        for path in self._beside():
+            if path.resolve() not in heard:
+                self._note_partial(f"no test of {path.name} is part of this run")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note a suite that could not be collected."""
@@ -151,6 +167,8 @@ class Run:
         self.gate.store.sweep()
         with usage_errors():
             for name in self.gate.settings.models:
+                self.gate.scorecard(name).unlink(missing_ok=True)  # an older outcome must not pass for this run's
+            for name in self.gate.settings.models:
                 self.gate.candidate(name)
 
     @pytest.hookimpl(optionalhook=True)
@@ -169,6 +187,9 @@ class Run:
         self.collected.update(told["collected"])
         for reason in told["partial"]:
             self._note_partial(reason)
+        if told["policy"] not in (None, *self._policies) and self._policies:
+            self._note_partial("worker processes judged under different policies")
+        self._policies |= {told["policy"]} - {None}
         self.passes += told["passes"]
         self.seconds |= told["seconds"]
 
@@ -177,47 +198,56 @@ class Run:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a check that needs what this model or data cannot have, and record why."""
-        name = _parameter(item, "model_name")
-        if name is None:
-            return
-        for marker in item.iter_markers("needs"):
-            for capability in marker.args:
-                reason = self.gate.lacks(name, capability)
-                if reason:
-                    from harness.checks import skipped  # noqa: PLC0415
+        name = parameter_of(item, "model_name")
+        reason = "" if name is None else self._lacking(item, name)
+        if name is not None and reason:
+            from harness.checks import skipped  # noqa: PLC0415
 
-                    self.record(item, name, skipped(reason), "")
-                    pytest.skip(reason)
+            self.record(item, name, skipped(reason), "")
+            pytest.skip(reason)
+
+    def _lacking(self, item: pytest.Item, model: str) -> str:
+        """Return why this model or data cannot have what a test declares to need; "" where it can."""
+        needs = [capability for marker in item.iter_markers("needs") for capability in marker.args]
+        return next((reason for capability in needs if (reason := self.gate.lacks(model, capability))), "")
 
     def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:  # noqa: ANN401 - a Verdict
         """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
         from harness.gate import row_of  # noqa: PLC0415
 
-        suite, check = _names(item)
+        suite, check = names_of(item)
         row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.gate.settings.gate)
         if verdict.outcome == "skipped":
-            excused = item.get_closest_marker("needs") is not None and check not in self.gate.policy.gate.never_skip
+            excused = bool(self._lacking(item, model)) and check not in self.gate.policy.gate.never_skip
             row["accepted"], row["gates"] = excused, not excused
             if not excused:
                 row["detail"] += "; the policy accepts no skip here"
         self._append(item, model, row)
 
+    def is_over(self, item: pytest.Item) -> bool:
+        """Whether a test has ended, so that a verdict would come too late."""
+        return item.nodeid in self._over
+
     def _append(self, item: pytest.Item, model: str, row: "Row") -> None:
         order = self._order.get(item.nodeid, len(self._order))
-        item.user_properties.append((ROWS, json.dumps({"model": model, "order": order, "row": row})))
+        entry = {"id": f"{item.nodeid} {len(item.user_properties)}", "model": model, "order": order, "row": row}
+        item.user_properties.append((ROWS, json.dumps(entry)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
         """Fail a test once, at its end, for the rows that are not accepted."""
-        yield
+        try:
+            yield
+        finally:
+            self._over.add(item.nodeid)
         if not is_ours(getattr(item, "fixturenames", ())):
             return
-        rows = [entry["row"] for entry in _entries(item.user_properties)]
+        rows = [entry["row"] for entry in recorded(item.user_properties)]
         if not rows:
             pytest.fail("recorded no verdict: call accept(...)", pytrace=False)
         refused = [row for row in rows if not row["accepted"]]
         if refused:
-            pytest.fail("\n".join(_sentence(row) for row in refused), pytrace=False)
+            pytest.fail("\n".join(sentence_on(row) for row in refused), pytrace=False)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -225,18 +255,18 @@ class Run:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn whatever is not an accepted row into a refused one: a crash, an undeclared skip, an xfail."""
         report = yield
-        model = _parameter(item, "model_name")
+        model = parameter_of(item, "model_name")
         if model is None or call.when == "teardown":
             return report
         if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
             report.longrepr = str(call.excinfo.value)
-        problem = _problem(item, call, report)
+        problem = problem_with(item, call, report)
         if problem:
             from harness.scorecard import refused_row  # noqa: PLC0415
 
-            suite, check = _names(item)
+            suite, check = names_of(item)
             verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
-            row = refused_row(suite=suite, check=check, subject=_subject(item), detail=problem, verdict=verdict)
+            row = refused_row(suite=suite, check=check, subject=subject_of(item), detail=problem, verdict=verdict)
             self._append(item, model, row)
             report.user_properties = list(item.user_properties)
         return report
@@ -246,14 +276,14 @@ class Run:
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show an accepted but unproven test as such."""
         if report.when == "call" and report.passed:
-            rows = [entry["row"] for entry in _entries(report.user_properties)]
+            rows = [entry["row"] for entry in recorded(report.user_properties)]
             if any(row["gates"] and not row["proven"] for row in rows):
                 return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Gather the rows, from this process or from a worker's report."""
-        entries = _entries(report.user_properties)
+        entries = recorded(report.user_properties)
         if report.when == "teardown":
             if report.failed:
                 self._note_partial(f"{report.nodeid} failed in its teardown")
@@ -263,8 +293,10 @@ class Run:
         if report.when == "setup" and report.passed:
             return
         self.answered.add(report.nodeid)
-        for entry in entries:
-            self.rows[entry["model"]].append(entry)
+        for entry in entries:  # a report of a subtest repeats those that came before it
+            if (name := f"{getattr(report, 'node', '')} {entry['id']}") not in self._gathered:
+                self._gathered.add(name)
+                self.rows[entry["model"]].append(entry)
 
     # At the end
 
@@ -275,6 +307,7 @@ class Run:
         if self.is_worker:
             told = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
             told["collected"] = sorted(self.collected)
+            told["policy"] = self.gate.policy.fingerprint if self.collected else None
             self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
         elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
             self.summary = [*self.partial, "partial run, not a gate: nothing was judged"]
@@ -295,13 +328,15 @@ class Run:
             if name in self.gate.candidates
         }
         work = {"passes": self.passes, "seconds": self.seconds}
+        policy = next(iter(self._policies), None) or self.gate.policy.fingerprint
         try:
-            accepted, self.summary = report.close(self.gate, judged, self.partial, work)
+            accepted, self.summary = report.close(self.gate, judged, self.partial, work, policy)
         except (HarnessError, OSError) as error:
             self.summary = [f"no scorecard: {error}"]
             return False
         absent = [name for name in self.rows if name not in judged]
         self.summary += [f"{name}: no scorecard, the model was not made ready" for name in absent]
+        self.gate.forget()
         return accepted and not absent
 
     def _note_own_work(self) -> None:
@@ -314,6 +349,7 @@ class Run:
         asked = {
             "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect,
             "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
+            "--runxfail": getattr(option, "runxfail", False),
         }  # fmt: skip
         for name, value in asked.items():
             if value:
@@ -332,54 +368,3 @@ class Run:
             terminalreporter.section("roentgate", sep="=")
             for line in self.summary:
                 terminalreporter.write_line(line)
-
-
-def _entries(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
-    return [json.loads(str(value)) for name, value in properties if name == ROWS]
-
-
-def _ours(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    return [item for item in items if is_ours(getattr(item, "fixturenames", ()))]
-
-
-def _parameter(item: pytest.Item, name: str) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    return None if callspec is None else callspec.params.get(name)
-
-
-def _names(item: pytest.Item) -> tuple[str, str]:
-    function = getattr(item, "originalname", None) or item.name
-    return item.path.stem.removeprefix("test_"), function.removeprefix("test_")
-
-
-def _subject(item: pytest.Item) -> str:
-    parameters: dict[str, object] = getattr(item, "callspec").params  # noqa: B009 - only a parametrised item has it
-    return ", ".join(str(value) for name, value in parameters.items() if name != "model_name")
-
-
-def _problem(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
-    """Say why a report is no evidence; "" where its rows speak for themselves."""
-    rows = _entries(item.user_properties)
-    if call.when == "setup" and report.passed:
-        return ""
-    if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
-        return "marked xfail: an expected failure is no evidence"
-    if report.skipped and (call.when == "call" or not rows):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
-        return f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
-    if report.failed and all(entry["row"]["accepted"] for entry in rows):
-        error = call.excinfo.value if call.excinfo else None
-        kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
-        return f"the check did not finish: {kind}{' '.join(str(error).split())[:300]}"
-    return ""
-
-
-def _sentence(row: dict[str, Any]) -> str:
-    name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
-    if row["value"] is None or row["bound"] is None:
-        return f"{name}: {row['detail'] or 'not accepted'}"
-    sign = {"at_least": "at least", "at_most": "at most"}[row["direction"]]
-    interval = f"{row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}], n = {row['n']}"
-    return f"{name}: {interval}; must be {sign} {row['bound']:.3g} ({row['verdict']})" + (
-        f"; {row['detail']}" if row["detail"] else ""
-    )

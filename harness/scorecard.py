@@ -159,7 +159,6 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     policy: Mapping[str, object],
     required: Sequence[tuple[str, str]],
     complete: bool,
-    problems: Sequence[str],
 ) -> Record:
     """Return the record of a run, refusing for whatever is missing, doubled or broken.
 
@@ -172,7 +171,6 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
         policy: ``fingerprint``.
         required: The (suite, check) pairs without which nothing is accepted.
         complete: Whether the whole gate was run; False for a filtered run.
-        problems: Sentences on what went wrong outside any verdict; each becomes a failing row of suite ``run``.
 
     Returns:
         A valid record. A required pair that no row has, and a row recorded twice, become failing rows without a value.
@@ -187,10 +185,6 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     verdicts = [
         *_each_once(rows),
         *(refused_row(suite=suite, check=check, subject="", detail=NOT_RECORDED) for suite, check in missing),
-        *(
-            refused_row(suite="run", check="problem", subject=str(number), detail=text)
-            for number, text in enumerate(problems, start=1)
-        ),
     ]
     whole = complete and not missing and any(row["gates"] for row in rows)
     parts = {

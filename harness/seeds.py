@@ -10,9 +10,10 @@ from tabulate import tabulate
 from harness import scorecard
 from harness.errors import HarnessError
 from harness.gate import folder_name
+from harness.render import fenced
 from harness.scorecard import Record, Row
 from harness.store import atomic
-from harness.wording import escape
+from harness.wording import bound, escape, measured
 
 SHOWN = (
     "recall_floor",
@@ -38,7 +39,7 @@ def judge(  # noqa: PLR0913  one run, each part by name
         extra: Further options.
 
     Raises:
-        HarnessError: The run ended without a scorecard.
+        HarnessError: The run ended without a scorecard, or was partial.
     """
     command = [
         sys.executable,
@@ -59,7 +60,10 @@ def judge(  # noqa: PLR0913  one run, each part by name
     status = subprocess.run(command, check=False).returncode
     if not path.is_file():
         raise HarnessError(f"seed {seed}: the run ended with status {status} and without a scorecard")
-    return scorecard.read(path)
+    record = scorecard.read(path)
+    if not record["complete"]:
+        raise HarnessError(f"seed {seed}: the run was partial, so its figures are not shown; see {path.parent}")
+    return record
 
 
 def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
@@ -71,19 +75,15 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
         command: What made it, for the reader who wants to make it again.
     """
     first = records[0]
-    rows = [row for row in first["verdicts"] if row["check"] in SHOWN]
-    by_seed = [{scorecard.key(row): row for row in record["verdicts"]} for record in records]
     lines = []
-    for row in rows:
-        found = [seed.get(scorecard.key(row)) for seed in by_seed]
+    for _, found in scorecard.compare(records):
+        row = next(each for each in found if each is not None)
+        if row["check"] not in SHOWN:
+            continue
         values = [each["value"] for each in found if each is not None and each["value"] is not None]
         spread = [f"{sum(values) / len(values):.3f}", f"{min(values):.3f} to {max(values):.3f}"] if values else ["", ""]
-        bound = (
-            "informs"
-            if row["bound"] is None
-            else f"{'≥' if row['direction'] == 'at_least' else '≤'} {row['bound']:.3g}"
-        )
-        lines.append([f"{row['check']}: {escape(row['subject'])}", bound, *map(_cell, found), *spread])
+        limit = "informs" if row["bound"] is None else bound(row)
+        lines.append([f"{row['check']}: {escape(row['subject'])}", limit, *map(_cell, found), *spread])
     headers = ["claim", "bound", *(f"seed {record['task']['seed']}" for record in records), "mean", "range"]
     height, width, _ = first["task"]["image_shape"]
     outcomes = ", ".join(
@@ -94,7 +94,9 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
         f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} "
         f"gate accepts it. {outcomes}.",
         tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True),
-        f"Made by `{command}`. Research software, not a medical device.",
+        "Made by:",
+        fenced([command]),
+        "Research software, not a medical device.",
     ]
     with atomic(path) as temporary:
         temporary.write_text("\n\n".join(text) + "\n", "utf-8")
@@ -103,6 +105,5 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
 def _cell(row: Row | None) -> str:
     if row is None or row["value"] is None:
         return "no value"
-    interval = "" if row["low"] is None or row["high"] is None else f" ({row['low']:.2f} to {row['high']:.2f})"
     mark = "" if not row["gates"] else " ✓" if row["accepted"] else " ✗"
-    return f"{row['value']:.3f}{interval}{mark}"
+    return f"{measured(row)}{mark}"

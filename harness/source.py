@@ -2,12 +2,14 @@
 
 import ast
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from harness.errors import ModelError, did_you_mean
-from harness.store import digest, file_digest
+from harness.store import LIBRARIES, digest, file_digest
 
 UNSAFE_SUFFIXES = {
     ".h5": "HDF5",
@@ -47,6 +49,32 @@ class Source:
         return digest([(path.name, file_digest(path)) for path in self.sources])
 
     @property
+    def libraries(self) -> dict[str, str]:
+        """The installed versions of what its sources import from elsewhere than here and the standard library."""
+        if self.is_keras_file:
+            return {}
+        trees = [ast.parse(path.read_bytes(), str(path)) for path in self.sources]
+        names = {name.partition(".")[0] for tree in trees for level, name in _names(tree) if not level}
+        local = {
+            name for name in names for root in self.roots if (root / name).is_dir() or (root / f"{name}.py").is_file()
+        }
+        foreign = sorted(names - local - set(sys.stdlib_module_names) - {"harness", *LIBRARIES})
+        owners = metadata.packages_distributions() if foreign else {}
+        return {owner: metadata.version(owner) for name in foreign for owner in owners.get(name, ())}
+
+    @property
+    def named_files(self) -> tuple[Path, ...]:
+        """Files beside the model, or below the working folder, that a text in its sources names: it may read them."""
+        if self.is_keras_file:
+            return ()
+        found: set[Path] = set()
+        for source in self.sources:
+            for node in ast.walk(ast.parse(source.read_bytes(), str(source))):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str) and _may_be_a_path(node.value):
+                    found.update(path for root in (source.parent, Path.cwd()) if (path := root / node.value).is_file())
+        return tuple(sorted({path.resolve() for path in found} - set(self.sources)))
+
+    @property
     def modules(self) -> dict[str, Path]:
         """The local sources it imports, by the name they are imported under."""
         return {
@@ -55,6 +83,10 @@ class Source:
             for root in self.roots
             if path.is_relative_to(root)
         }
+
+
+def _may_be_a_path(text: str) -> bool:
+    return 0 < len(text) < 256 and "\n" not in text and "\0" not in text
 
 
 def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
@@ -130,27 +162,35 @@ def _closure(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
             tree = ast.parse(current.read_bytes(), str(current))
         except (SyntaxError, ValueError) as error:
             raise ModelError(f"model file {current}: not valid Python ({error})") from None
-        for found in sorted(_imported(tree, roots)):
+        for found in sorted(_imported(tree, current, roots)):
             if found not in seen:
                 seen.add(found)
                 pending.append(found)
 
 
-def _imported(tree: ast.AST, roots: Sequence[Path]) -> set[Path]:
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module)
-            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+def _imported(tree: ast.AST, file: Path, roots: Sequence[Path]) -> set[Path]:
+    """Return the local files that a file's imports, relative ones included, may mean."""
     found: set[Path] = set()
-    for name in names:
-        parts = name.split(".")
-        for root in roots:
+    for level, name in _names(tree):
+        parts = name.split(".") if name else []
+        for root in roots if not level else file.parents[level - 1 : level]:
             for depth in range(1, len(parts) + 1):
                 stem = root.joinpath(*parts[:depth])
                 found.update(
                     path.resolve() for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()
                 )
     return {path for path in found if path.parent != Path(__file__).parent.resolve()}
+
+
+def _names(tree: ast.AST) -> set[tuple[int, str]]:
+    """Return what is imported: dots in front (0: absolute), and the dotted name."""
+    names: set[tuple[int, str]] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            stem = f"{node.module}." if node.module else ""
+            names.update(
+                (node.level, name) for name in (node.module, *(stem + alias.name for alias in node.names)) if name
+            )
+    return names

@@ -15,6 +15,7 @@ import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -24,13 +25,16 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from harness.errors import ArgumentError
+
 Arrays = dict[str, NDArray[Any]]
 
 LIBRARIES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
 """Libraries whose version can change a pixel, a weight or a probability."""
 
 _ABANDONED_AFTER_S = 24 * 3600
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged archive raises."""
 
 
 def digest(*parts: object) -> str:
@@ -53,7 +57,7 @@ def code_digest(*modules: str) -> str:
     """
     folder = Path(__file__).parent
     sources = {name: _meaning((folder / f"{name}.py").read_text("utf-8")) for name in modules}
-    return digest(sources, versions())
+    return digest(sources, versions(), os.environ.get("KERAS_BACKEND", ""))
 
 
 def _meaning(source: str) -> str:
@@ -79,17 +83,45 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``path``; it replaces ``path`` at the end, and is removed on an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    """Yield a temporary path in the folder of ``path``; it replaces ``path`` at the end, and is removed on an error.
+
+    Raises:
+        ArgumentError: The folder cannot be written to.
+    """
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o644)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut may leave the new name on empty content
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        ArgumentError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ArgumentError:
+    return ArgumentError(
+        f"folder '{folder}': cannot be written to ({error.strerror}); change its permissions or free some space, or "
+        "choose another (ROENTGATE_STORE for the store, --report-dir for reports)"
+    )
 
 
 class Store:
@@ -110,7 +142,7 @@ class Store:
     def lock(self, kind: str, key: str) -> Iterator[None]:
         """Hold the lock of one key; another process that wants it waits."""
         path = self.root / "locks" / f"{kind}-{key[:32]}.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with FileLock(path):
             yield
 
@@ -122,7 +154,7 @@ class Store:
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
-        except _DAMAGE as error:
+        except DAMAGE as error:
             warnings.warn(f"{path}: damaged evidence is discarded and computed again ({error})", stacklevel=2)
             path.unlink(missing_ok=True)
             return None
@@ -132,8 +164,10 @@ class Store:
         with atomic(self.path("evidence", key, ".npz")) as temporary, temporary.open("wb") as file:
             np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # numpy's stub takes any keyword for allow_pickle
 
-    def arrays(self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
-        """Return the evidence of this key; compute and store it first where it is missing."""
+    def arrays(
+        self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, keep: Callable[[], bool] = lambda: True
+    ) -> Arrays:
+        """Return the evidence of this key; compute it where it is missing, and store it if ``keep()`` says so then."""
         found = self.find_arrays(key)
         if found is not None:
             return found
@@ -141,7 +175,8 @@ class Store:
             found = self.find_arrays(key)
             if found is None:
                 found = dict(compute())
-                self.put_arrays(key, found)
+                if keep():
+                    self.put_arrays(key, found)
         return found
 
     def find_json(self, kind: str, key: str) -> Any | None:  # noqa: ANN401 - whatever was stored

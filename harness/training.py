@@ -2,45 +2,67 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from harness import archive
 from harness.candidate import Candidate, Options, open_file
 from harness.card import Card
 from harness.dataset import read_splits
-from harness.errors import ArgumentError, ModelError
+from harness.errors import ArgumentError, DataError, ModelError
 from harness.model import Recipe, Task
-from harness.modelfile import Facts, declared_files
+from harness.modelfile import Facts, ModelFile, declared_files
 from harness.source import Source, find_model
 from harness.store import Store, code_digest, digest, file_digest
 
 TRAINING_CODE = ("archive", "candidate", "dataset", "films", "folders", "keras_model", "model", "modelfile", "training")
 
 
-def find_facts(source: Source, store: Store) -> Facts:
-    """Return what a model declares, from the store where its sources are unchanged."""
+def find_facts(source: Source, root: Path | None, store: Store) -> tuple[Facts, ModelFile | None]:
+    """Return what a model declares, from the store where its sources and declared files are unchanged.
+
+    Args:
+        source: From `find_model`.
+        root: The data root.
+        store: Where the facts are kept.
+
+    Returns:
+        The facts, and the model file where it had to be imported.
+    """
     if source.is_keras_file:
-        return Facts(kind="keras", recipe=dataclasses.asdict(Recipe()))
-    key = digest("facts", source.fingerprint)
-    stored = store.find_json("facts", key)
+        return Facts(kind="keras", recipe=dataclasses.asdict(Recipe())), None
+    stored = store.find_json("facts", _facts_key(source))
     if stored is not None:
-        shape = stored["image_shape"]
-        low, high = stored["input_range"]
-        return Facts(**stored | {
+        shape = stored["facts"]["image_shape"]
+        low, high = stored["facts"]["input_range"]
+        facts = Facts(**stored["facts"] | {
             "image_shape": tuple(shape) if shape else None,
             "input_range": (low, high),
-            "files": tuple(stored["files"]),
-            "undeclared": tuple(stored["undeclared"]),
+            "files": tuple(stored["facts"]["files"]),
+            "undeclared": tuple(stored["facts"]["undeclared"]),
         })  # fmt: skip
-    return keep_facts(source, store, open_file(source, None, store).facts)
+        if _digests(source, facts) == stored["digests"]:
+            return facts, None
+    file = open_file(source, root, store)
+    facts = dataclasses.replace(file.facts, undeclared=file.undeclared)
+    _keep_facts(source, store, facts)
+    return facts, file
 
 
-def keep_facts(source: Source, store: Store, facts: Facts) -> Facts:
-    """Store what a model declares; return it."""
-    store.put_json("facts", digest("facts", source.fingerprint), dataclasses.asdict(facts))
-    return facts
+def _keep_facts(source: Source, store: Store, facts: Facts) -> None:
+    store.put_json(
+        "facts", _facts_key(source), {"facts": dataclasses.asdict(facts), "digests": _digests(source, facts)}
+    )
+
+
+def _facts_key(source: Source) -> str:
+    return digest("facts", source.fingerprint, code_digest("model", "modelfile"))
+
+
+def _digests(source: Source, facts: Facts) -> list[str]:
+    return [file_digest(path) for path in declared_files(source, facts.files)]
 
 
 def image_shape(facts: Facts, card: Card, options: Options) -> tuple[int, int, int]:
@@ -63,15 +85,15 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         ModelError, DataError, ArgumentError: With one sentence on what to do.
     """
     source = find_model(name, options.models, trust=options.trust)
-    facts = find_facts(source, store)
+    facts, file = find_facts(source, card.root, store)
     shape = image_shape(facts, card, options)
-    if source.is_keras_file and options.image_size is None:
-        shape = archive.saved_shape(source.path) or shape
+    if source.is_keras_file:
+        height, width, channels = archive.saved_shape(source.path)
+        shape = (shape[0], shape[1], channels or shape[2])
+        if options.image_size is None:
+            shape = (height or shape[0], width or shape[1], shape[2])
     splits = read_splits(card, image_shape=shape, cache=store.root / "pixels")
-    if options.classes is not None and sorted(options.classes) != sorted(splits.classes):
-        raise ArgumentError(
-            f"--classes {', '.join(options.classes)}: must name each class once ({', '.join(splits.classes)})"
-        )
+    _check_options(name, source, options, splits.classes)
     recipe = _recipe(facts, card, options)
     if facts.positive is not None and facts.positive not in splits.classes:
         raise ModelError(
@@ -79,15 +101,16 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         )
     salt = options.run_id if facts.undeclared else ""
     candidate = Candidate(
-        source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt
+        source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt, _file=file
     )
     if facts.kind == "load":
         if options.weights is not None:
             raise ArgumentError(
                 f"--weights: model '{name}' loads itself (load(task)), so there is nothing to put weights in"
             )
-        _check_declared(candidate, lambda: candidate.model)
-    elif options.weights is not None or source.is_keras_file:
+        _load_once(candidate)
+        return candidate
+    if options.weights is not None or source.is_keras_file:
         path = options.weights or source.path
         artefact = find_model(str(path), options.models, trust=options.trust)
         if not artefact.is_keras_file:
@@ -98,40 +121,64 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
     return candidate
 
 
+def _check_options(name: str, source: Source, options: Options, classes: tuple[str, ...]) -> None:
+    """Refuse options that this kind of model cannot follow."""
+    if options.classes is not None and not source.is_keras_file:
+        raise ArgumentError(
+            f"--classes: goes with a bare .keras file; model '{name}' has the classes of the data, in their order"
+        )
+    if options.classes is not None and sorted(options.classes) != sorted(classes):
+        raise ArgumentError(f"--classes {', '.join(options.classes)}: must name each class once ({', '.join(classes)})")
+    if options.weights is not None and source.is_keras_file:
+        raise ArgumentError(
+            f"--weights {options.weights}: model '{name}' is itself a trained file; judge one or the other"
+        )
+
+
 def _recipe(facts: Facts, card: Card, options: Options) -> Recipe:
     """Return the model's recipe, as the data card changes it (its epochs are a limit), as the command line says."""
     declared = Recipe(**facts.recipe)
-    recipe = declared.replace(**card.recipe)
+    try:
+        recipe = declared.replace(**card.recipe)
+    except ArgumentError as error:
+        raise DataError(f"data card '{card.name}': {error}") from None
     epochs = options.epochs if options.epochs is not None else min(recipe.epochs, declared.epochs)
     return recipe.replace(epochs=epochs)
 
 
-def _check_declared(candidate: Candidate, run: Callable[[], object]) -> None:
-    """Run a part of a model file once, and stop trusting the cache if it reads what it does not declare."""
-    stored = candidate.store.find_json("declared", digest(candidate.source.fingerprint))
-    if stored is None:
-        run()
-        _note_undeclared(candidate)
-        candidate.store.put_json("declared", digest(candidate.source.fingerprint), {"checked": True})
+def _load_once(candidate: Candidate) -> None:
+    """Load a ready model the first time it is seen, so that what is wrong with it is said before any test."""
+    key = digest(candidate.source.fingerprint, _digests(candidate.source, candidate.facts))
+    if candidate.store.find_json("loaded", key) is None:
+        _ = candidate.model
+        note_undeclared(candidate)
+        candidate.store.put_json("loaded", key, {})
 
 
-def _note_undeclared(candidate: Candidate) -> None:
-    undeclared = candidate.file.undeclared if candidate.file is not None else ()
-    if undeclared and not candidate.facts.undeclared:
-        candidate.facts = dataclasses.replace(candidate.facts, undeclared=undeclared)
+def note_undeclared(candidate: Candidate) -> None:
+    """Remember what a model file has read without declaring it: from now on nothing of this model is reused."""
+    if set(candidate.undeclared) != set(candidate.facts.undeclared):
+        candidate.facts = dataclasses.replace(candidate.facts, undeclared=candidate.undeclared)
         candidate.salt = candidate.options.run_id
-        keep_facts(candidate.source, candidate.store, candidate.facts)
+        _keep_facts(candidate.source, candidate.store, candidate.facts)
+
+
+def forget(candidate: Candidate) -> None:
+    """Remove weights that no other run may use."""
+    if candidate.salt and candidate.origin == "trained here" and candidate.weights is not None:
+        for suffix in (".keras", ".json"):
+            candidate.weights.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def weights_key(candidate: Candidate) -> str:
     """Return the key of the weights: everything that training depends on."""
-    files = [file_digest(path) for path in declared_files(candidate.source, candidate.facts.files)]
     return digest(
         candidate.source.fingerprint,
-        files,
+        candidate.source.libraries,
+        _digests(candidate.source, candidate.facts),
         dataclasses.asdict(candidate.recipe),
         dataclasses.asdict(candidate.task),
-        candidate.splits.fingerprint,
+        candidate.pixels_fingerprint,
         code_digest(*TRAINING_CODE),
         candidate.salt,
     )
@@ -149,14 +196,16 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
         if _take(candidate, key):
             return
         started = time.perf_counter()
-        history, trained = _train(candidate, store.path("weights", key, ".backup.npz"))
-        _note_undeclared(candidate)
+        backup = store.path("weights", key, ".backup.npz")
+        history, trained = _train(candidate, backup)
+        note_undeclared(candidate)
         key = weights_key(candidate)
         network, probe = trained
         path = store.path("weights", key, ".keras")
         save_weights(network, path)
-        store.put_arrays(f"trained-{key}", {"probabilities": probe})
-        store.put_json("weights", key, {"history": history, "sha256": file_digest(path)})
+        record = {"history": history, "probe": probe.tolist(), "sha256": file_digest(path)}
+        store.put_json("weights", key, record)
+        backup.unlink(missing_ok=True)
         candidate.seconds["training"] = time.perf_counter() - started
         _take(candidate, key)
 
@@ -175,6 +224,7 @@ def _take(candidate: Candidate, key: str) -> bool:
     if record is None or not path.is_file() or file_digest(path) != record["sha256"]:
         return False
     candidate.weights, candidate.origin, candidate.history = path, "trained here", record["history"]
+    candidate.probe = np.array(record["probe"], dtype=np.float32)
     return True
 
 
@@ -187,10 +237,10 @@ def _train(candidate: Candidate, backup: Path) -> tuple[dict[str, list[float]], 
     keras_model.start_anew(candidate.task.seed)
     network = file.call("build", candidate.task)
     keras_model.check_network(network, candidate.name, candidate.task, candidate.facts.positive)
-    history = keras_model.train(network, candidate.streams, candidate.recipe, backup=backup, title=candidate.name)
+    with candidate.watched():
+        history = keras_model.train(network, candidate.streams, candidate.recipe, backup=backup, title=candidate.name)
     candidate.model = keras_model.KerasModel(network, candidate.name)
     films = candidate.splits.test.take(candidate.probe_rows())
     probe = candidate.predict(films)
     del candidate.model
-    backup.unlink(missing_ok=True)
     return history, (network, probe)

@@ -23,7 +23,6 @@ QUESTIONS: Final = {
     "inference": "Is augmentation off when it should be, and on when it should be?",
     "recall": "Does one class hide behind the average?",
     "border": "Does the frame decide?",
-    "run": "Did the run itself go wrong?",
 }
 
 GLOSSARY: Final = (

@@ -3,18 +3,26 @@
 from harness import at_least, at_most, informs, metrics
 
 
+def named(ring):
+    """Return what the scorecard calls a ring of this width, a share of the side."""
+    return f"{100 * ring:g}% ring"
+
+
 def test_border_mask_flips(border, policy, accept, ring, fill):
     """Few answers change when the outer ring is hidden; every fill must hold."""
     flips = metrics.flips(border.clean, border.masked[ring, fill], family=len(policy.border.fills))
     gates = ring in policy.border.rings
-    accept(at_most(flips, policy.border.flips_ceiling) if gates else informs(flips), subject=f"{ring:.0%} ring, {fill}")
+    accept(
+        at_most(flips, policy.border.flips_ceiling) if gates else informs(flips),
+        subject=f"{named(ring)}, {fill}",
+    )
 
 
 def test_border_masked_recall(border, policy, accept, gating_ring, label):
     """Recall floors hold under the mask as well: a constant answer never flips."""
     recalls = [metrics.recall(border.masked[gating_ring, fill], label) for fill in policy.border.fills]
     worst = metrics.worst(recalls, "at_least")
-    accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {gating_ring:.0%} ring")
+    accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {named(gating_ring)}")
 
 
 def test_ring_transplant(border, policy, accept, ring):
@@ -22,7 +30,8 @@ def test_ring_transplant(border, policy, accept, ring):
     followed = metrics.directed_flips(border.clean, border.other[ring], border.same[ring], border.donor_labels)
     gates = ring in policy.border.rings
     accept(
-        at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed), subject=f"{ring:.0%} ring"
+        at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed),
+        subject=named(ring),
     )
 
 
@@ -32,10 +41,11 @@ def test_border_only_skill(border, policy, accept, only_ring):
     worst = metrics.worst(kept, "at_most")
     gates = only_ring in policy.border.only_rings
     accept(
-        at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst), subject=f"{only_ring:.0%} ring"
+        at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst),
+        subject=named(only_ring),
     )
 
 
 def test_interior_mask_control(border, accept, ring):
     """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
-    accept(informs(metrics.flips(border.clean, border.interior[ring])), subject=f"as large as the {ring:.0%} ring")
+    accept(informs(metrics.flips(border.clean, border.interior[ring])), subject=f"as large as the {named(ring)}")

@@ -15,12 +15,18 @@ from harness import archive
 from harness.keras_model import load_network, save_network, start_anew
 
 
-def network() -> keras.Model:
+def write_config(path: Path, text: str) -> None:
+    """Write an archive with this configuration."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", text)
+
+
+def network(shape: tuple[int | None, ...] = (16, 12, 1)) -> keras.Model:
     """Return a small network whose weights depend on the seed alone."""
     start_anew(0)
     return keras.Sequential(
         [
-            keras.Input((16, 12, 1)),
+            keras.Input(shape),
             layers.Conv2D(2, 3, name="features"),
             layers.GlobalAveragePooling2D(name="pool"),
             layers.Dense(3, activation="softmax", name="scores"),
@@ -73,13 +79,15 @@ def test_shared_objects_stay_shared_and_others_apart(tmp_path: Path) -> None:
     ("write", "shape"),
     [
         (lambda path: save_network(network(), path), (16, 12, 1)),
-        (lambda path: path.write_bytes(b"no archive"), None),
-        (lambda path: zipfile.ZipFile(path, "w").close(), None),
+        (lambda path: save_network(network((None, None, 3)), path), (None, None, 3)),
+        (lambda path: path.write_bytes(b"no archive"), (None, None, None)),
+        (lambda path: zipfile.ZipFile(path, "w").close(), (None, None, None)),
+        (lambda path: write_config(path, "[" * 100_000), (None, None, None)),
     ],
-    ids=["a network", "no archive", "an empty archive"],
+    ids=["a network", "a network of any size", "no archive", "an empty archive", "a deep configuration"],
 )
 def test_the_shape_of_an_archive_is_read_without_keras(
-    write: Callable[[Path], object], shape: tuple[int, int, int] | None, tmp_path: Path
+    write: Callable[[Path], object], shape: tuple[int | None, ...], tmp_path: Path
 ) -> None:
     write(tmp_path / "model.keras")
     assert archive.saved_shape(tmp_path / "model.keras") == shape

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.errors import ModelError
 from harness.evidence import BorderRecord, Evidence
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
@@ -95,11 +94,6 @@ def test_a_film_without_a_donor_of_its_class_keeps_its_ring(alone: Project) -> N
     candidate.splits = dataclasses.replace(candidate.splits, test=fewer)
     border = Evidence(candidate).border(BOUNDS)
     np.testing.assert_allclose(border.same[0.1].probabilities[12], border.clean.probabilities[12], atol=1e-6)
-
-
-def test_evidence_that_disappears_is_an_error_and_not_a_guess(alone: Project) -> None:
-    with pytest.raises(ModelError, match=r"evidence 'ring-0.5-grey' disappeared from the store"):
-        evidence(alone)._masked("ring-0.5-grey")
 
 
 ANSWERS = """

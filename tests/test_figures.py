@@ -45,7 +45,6 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
         policy={"fingerprint": "ef" * 32},
         required=[("border", "ring_transplant")],
         complete=True,
-        problems=[],
     )
 
 

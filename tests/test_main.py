@@ -141,7 +141,7 @@ def build(task):
         (["nearest", "--out", "w.keras"], "model 'nearest' loads itself (load(task)); there are no weights to write"),
         (["nearst", "--out", "w.keras"], "did you mean 'nearest'?"),
         (["nearest", "--out", "w.keras", "--image-size", "4"], "--image-size 4: must be N or HxW"),
-        (["nearest", "--out", "w.keras", "--epochs", "0"], "recipe: epochs must be at least 1, not 0"),
+        (["nearest", "--out", "w.keras", "--epochs", "0"], "--epochs 0: must be at least 1"),
     ],
 )
 def test_what_cannot_be_trained_is_a_sentence(

@@ -146,9 +146,39 @@ def test_a_file_that_is_read_and_not_declared_is_noted(tmp_path: Path) -> None:
     (tmp_path / "b.bin").write_bytes(b"b")
     text = READS + "(HERE / 'a.bin').read_bytes()\ndef load(task):\n    return open(HERE / 'b.bin', 'rb').close()\n"
     file = opened(tmp_path, text)
-    assert undeclared(file, tmp_path) == ["a.bin"]
+    assert undeclared(file, tmp_path) == ["a.bin", "b.bin"]  # the second is named in the source, and not read yet
+
+
+def test_a_file_whose_name_is_made_up_while_running_is_noted_when_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "b.bin").write_bytes(b"b")
+    text = READS + "def load(task):\n    return open(HERE / ('b' + '.bin'), 'rb').close()\n"
+    file = opened(tmp_path, text)
+    assert undeclared(file, tmp_path) == []
     file.call("load", None)
-    assert undeclared(file, tmp_path) == ["a.bin", "b.bin"]
+    assert undeclared(file, tmp_path) == ["b.bin"]
+
+
+def test_a_file_that_compiled_code_opens_is_noted_by_its_name_in_the_source(tmp_path: Path) -> None:
+    (tmp_path / "w.weights.h5").write_bytes(b"h5py opens without Python's open")
+    text = READS + "def load(task):\n    return str(HERE / 'w.weights.h5')\n"
+    assert undeclared(opened(tmp_path, text), tmp_path) == ["w.weights.h5"]
+    assert undeclared(opened(tmp_path, "FILES = ('w.weights.h5',)\n" + text), tmp_path) == []
+
+
+def test_a_local_module_imported_by_name_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "hidden_part.py").write_text("K = 1\n", "utf-8")
+    text = "import importlib\npart = importlib.import_module('hidden' + '_part')\n" + LOAD
+    assert undeclared(opened(tmp_path, text), tmp_path) == ["hidden_part.py"]
+    sys.modules.pop("hidden_part")
+
+
+def test_what_a_model_reads_while_it_answers_is_noted(tmp_path: Path) -> None:
+    (tmp_path / "late.txt").write_text("late", "utf-8")
+    text = READS + "def read():\n    return (HERE / ('late' + '.txt')).read_text()\n" + LOAD
+    file = opened(tmp_path, text)
+    with file.watched():
+        file.module.read()
+    assert undeclared(file, tmp_path) == ["late.txt"]
 
 
 def test_a_declared_file_a_local_import_and_an_allowed_folder_are_not_noted(tmp_path: Path) -> None:

@@ -33,7 +33,14 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
     assert bounds.recall.ceiling("Covid", "Normal") == 0.20
     assert bounds.recall.macro_auroc_floor == 0.90
     assert bounds.border.rings == [0.05]
-    assert bounds.gate.pairs == ()
+    assert len(bounds.gate.pairs) == 22  # all checks of the four core suites
+    assert ("border", "ring_transplant") in bounds.gate.pairs
+
+
+@pytest.mark.parametrize("text", ["[gate]\nrequired = {}\n", "[gate.required]\nrecall = []\n"])
+def test_a_policy_that_requires_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(PolicyError, match="'required' names no check, so nothing would be"):
+        policy(tmp_path, text)
 
 
 def test_single_classes_and_pairs_have_bounds_of_their_own(tmp_path: Path) -> None:

@@ -20,13 +20,13 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 
 # Low to high: a module imports only from those above it.
 LAYERS = {
-    "numbers": ["errors", "limits", "estimate", "store"],
+    "numbers": ["errors", "process", "limits", "estimate", "store"],
     "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
     "models": ["model", "source", "modelfile", "archive", "keras_model", "candidate", "training"],
     "evidence": ["predictions", "layers", "inference", "matching", "diagnosis", "alignment", "collect", "evidence"],
     "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
-    "doors": ["run", "plugin", "__main__"],
+    "doors": ["items", "run", "plugin", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]
 

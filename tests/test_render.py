@@ -45,7 +45,6 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
         "policy": {"fingerprint": "ef" * 32},
         "required": [],
         "complete": True,
-        "problems": [],
     }
     return scorecard.build(rows=rows, **(parts | changes))
 

@@ -40,7 +40,7 @@ def rows(gate: Gate, name: str = "nearest", bound: float = 0.5) -> list[Row]:
 
 
 def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, project: Project) -> None:
-    accepted, lines = report.close(gate, {"nearest": rows(gate)}, [], WORK)
+    accepted, lines = report.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
     assert accepted
     folder = project.folder / "reports" / "toy" / "nearest"
     names = {path.name for path in folder.iterdir()}
@@ -71,14 +71,14 @@ def test_a_model_from_elsewhere_is_named_and_not_located(project: Project, tmp_p
     (project.folder / "models" / "nearest.py").rename(elsewhere)
     (project.folder / "models" / "means.npz").rename(elsewhere.parent / "means.npz")
     far = Gate(project.settings(str(elsewhere)))
-    report.close(far, {str(elsewhere): rows(far, str(elsewhere))}, [], WORK)
+    report.close(far, {str(elsewhere): rows(far, str(elsewhere))}, [], WORK, gate.policy.fingerprint)
     text = (gate.settings.reports / "toy" / "far" / "scorecard.json").read_text("utf-8")
     assert json.loads(text)["model"]["source"] == "far.py"
     assert str(tmp_path) not in text
 
 
 def test_a_partial_run_writes_a_record_without_evidence(gate: Gate, project: Project) -> None:
-    accepted, lines = report.close(gate, {"nearest": rows(gate)}, ["filtered by -k"], WORK)
+    accepted, lines = report.close(gate, {"nearest": rows(gate)}, ["filtered by -k"], WORK, gate.policy.fingerprint)
     assert not accepted
     assert "  filtered by -k" in lines
     folder = project.folder / "reports" / "toy" / "nearest"
@@ -92,7 +92,9 @@ def test_a_partial_run_writes_a_record_without_evidence(gate: Gate, project: Pro
 def test_one_refused_model_refuses_the_run(gate: Gate, project: Project) -> None:
     text = (project.folder / "models" / "nearest.py").read_text("utf-8")
     project.write("models/other.py", text)
-    accepted, lines = report.close(gate, {"nearest": rows(gate), "other": rows(gate, "other", bound=1.0)[:0]}, [], WORK)
+    accepted, lines = report.close(
+        gate, {"nearest": rows(gate), "other": rows(gate, "other", bound=1.0)[:0]}, [], WORK, gate.policy.fingerprint
+    )
     assert not accepted
     assert "side by side: reports/toy/side-by-side.md" in lines
     table = (project.folder / "reports" / "toy" / "side-by-side.md").read_text("utf-8")
@@ -101,12 +103,12 @@ def test_one_refused_model_refuses_the_run(gate: Gate, project: Project) -> None
 
 
 def test_nothing_to_close_is_nothing_written(gate: Gate, project: Project) -> None:
-    report.close(gate, {}, [], WORK)
+    report.close(gate, {}, [], WORK, gate.policy.fingerprint)
     assert not (project.folder / "reports").exists()
 
 
 def test_a_scorecard_is_rendered_again_from_its_json_alone(gate: Gate, project: Project) -> None:
-    report.close(gate, {"nearest": rows(gate)}, [], WORK)
+    report.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
     folder = project.folder / "reports" / "toy" / "nearest"
     before = {name: (folder / name).read_bytes() for name in ("scorecard.md", "scorecard.html")}
     for name in before:
@@ -118,7 +120,7 @@ def test_a_scorecard_is_rendered_again_from_its_json_alone(gate: Gate, project: 
 
 @pytest.mark.parametrize("name", ["scorecard.json", "evidence.json"])
 def test_a_missing_or_damaged_record_is_a_sentence(gate: Gate, project: Project, name: str) -> None:
-    report.close(gate, {"nearest": rows(gate)}, [], WORK)
+    report.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
     folder = project.folder / "reports" / "toy" / "nearest"
     (folder / name).write_text("{", "utf-8")
     with pytest.raises(ArgumentError, match="is damaged"):
@@ -142,7 +144,7 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
 ) -> None:
     drawing.store.root = project.folder / "store"
     verdicts = rows(drawing)
-    report.close(drawing, {"nearest": verdicts}, [], WORK)
+    report.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
     folder = project.folder / "reports" / "toy" / "nearest"
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
     shown = [note["file"] for note in evidence["figures"]]
@@ -152,7 +154,7 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
     for name in shown:
         (folder / name).unlink()
     monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("drawn again"))
-    report.close(drawing, {"nearest": verdicts}, [], WORK)
+    report.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
     assert {name: (folder / name).read_bytes() for name in shown} == pictures
     assert [path.name for path in (drawing.store.root / "figures").iterdir() if path.name.startswith(".tmp")] == []
 
@@ -161,11 +163,11 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
 def test_damaged_pictures_are_drawn_again(drawing: Gate, project: Project, name: str) -> None:
     drawing.store.root = project.folder / "store"
     verdicts = rows(drawing)
-    report.close(drawing, {"nearest": verdicts}, [], WORK)
+    report.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
     (kept,) = (drawing.store.root / "figures").iterdir()
     whole = (kept / name).read_bytes()
     (kept / name).write_bytes(whole[: len(whole) // 2])
-    report.close(drawing, {"nearest": verdicts}, [], WORK)
+    report.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
     shown = project.folder / "reports" / "toy" / "nearest" / "confusion.png"
     assert shown.read_bytes() == (kept / "confusion.png").read_bytes()
     assert (kept / name).stat().st_size == len(whole)

@@ -32,7 +32,6 @@ PARTS: dict[str, Any] = {
     "policy": {"fingerprint": "ef" * 32},
     "required": [("recall", "recall_floor")],
     "complete": True,
-    "problems": [],
 }
 
 
@@ -133,13 +132,6 @@ def test_a_partial_run_is_refused_whatever_its_rows_say() -> None:
     record = build(complete=False)
     assert (record["accepted"], record["proven"]) == (False, False)
     assert scorecard.headline(record).startswith("**REFUSED** · partial run, not a gate")
-
-
-def test_a_problem_outside_any_verdict_is_a_failing_row() -> None:
-    record = build(problems=["a worker process died"])
-    assert not record["accepted"]
-    assert scorecard.key(record["verdicts"][-1]) == ("run", "problem", "1")
-    assert record["verdicts"][-1]["detail"] == "a worker process died"
 
 
 @given(st.lists(st.sampled_from(["proven", "unproven", "refused", "informs"]), max_size=8), st.booleans())
@@ -245,7 +237,7 @@ def test_a_record_edited_by_hand_contradicts_itself(change: Callable[[Any], obje
 @pytest.mark.parametrize("rows", [[], [row()], [row(**UNPROVEN)], [row(**REFUSED)], [row(**INFORMS), row("Normal")]])
 def test_whatever_is_built_has_the_published_shape(rows: list[Row]) -> None:
     SHAPE.validate(build(*rows))
-    SHAPE.validate(build(*rows, required=[("border", "gone")], problems=["broken"]))
+    SHAPE.validate(build(*rows, required=[("border", "gone")]))
 
 
 def test_the_published_schema_is_one() -> None:

@@ -1,5 +1,6 @@
 """Where a model comes from: names, paths, formats that can carry code, and the local files it imports."""
 
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -104,11 +105,21 @@ def test_local_imports_are_sources_however_deep_and_others_are_not(tmp_path: Pat
     ]  # fmt: skip
 
 
-def test_relative_imports_are_sources_of_none(tmp_path: Path) -> None:
-    """A model file is no package: Python itself refuses such an import when the file is run."""
-    write(tmp_path / "net.py", "from . import blocks\nfrom .blocks import x\n")
-    write(tmp_path / "blocks.py", "x = 1\n")
-    assert names(find_model(str(tmp_path / "net.py"), tmp_path), tmp_path) == ["net.py"]
+def test_relative_imports_inside_a_package_are_sources(tmp_path: Path) -> None:
+    write(tmp_path / "net.py", "from pack.outer import K\n")
+    write(tmp_path / "pack/__init__.py", "")
+    write(tmp_path / "pack/outer.py", "from .inner import K\nfrom . import beside\n")
+    write(tmp_path / "pack/inner.py", "K = 1\n")
+    write(tmp_path / "pack/beside.py", "")
+    found = names(find_model(str(tmp_path / "net.py"), tmp_path), tmp_path)
+    assert sorted(found) == ["net.py", "pack/__init__.py", "pack/beside.py", "pack/inner.py", "pack/outer.py"]
+
+
+def test_the_versions_of_foreign_libraries_count_and_local_modules_do_not(tmp_path: Path) -> None:
+    write(tmp_path / "net.py", "import json, numpy, sklearn.linear_model\nimport blocks\nimport harness\n")
+    write(tmp_path / "blocks.py", "import tabulate\n")
+    found = find_model(str(tmp_path / "net.py"), tmp_path).libraries
+    assert found == {"scikit-learn": version("scikit-learn"), "tabulate": version("tabulate")}
 
 
 def test_the_fingerprint_is_of_contents_and_not_of_places(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training: done once, kept by content, resumed after a kill, and honest about what it does not know."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from harness import keras_model, training
 from harness.candidate import Candidate, Options
 from harness.card import Card
-from harness.errors import ArgumentError, ModelError
+from harness.dataset import read_splits
+from harness.errors import ArgumentError, DataError, ModelError
 from harness.store import Store
 from tests.toy import write_films
 
@@ -39,7 +41,7 @@ def build(task):
 '''
 
 
-class KilledError(Exception):
+class KilledError(KeyboardInterrupt):
     """Stands for a kill between two epochs."""
 
 
@@ -86,7 +88,7 @@ def test_a_card_limits_the_epochs_and_does_not_add_any(model: Path, films: Path,
 
 
 def test_a_card_with_an_unknown_recipe_key_names_the_nearest(model: Path, films: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArgumentError, match="unknown field 'epoch'; did you mean 'epochs'"):
+    with pytest.raises(DataError, match="data card 'toy': recipe: unknown field 'epoch'; did you mean 'epochs'"):
         ready(model, films, tmp_path / "store", recipe={"epoch": 2})
 
 
@@ -144,6 +146,135 @@ def test_a_worker_that_finds_no_weights_says_so(model: Path, films: Path, tmp_pa
         training.ready("tiny", Card(name="toy", root=films), options, Store(tmp_path / "store"), train=False)
 
 
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_archive_of_a_killed_training_is_discarded(
+    model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    def killed(self: keras_model._Progress, epoch: int, logs: dict[str, float] | None = None) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_model, "BACKUP_EVERY_S", 0.0)
+        patch.setattr(keras_model._Progress, "on_epoch_end", killed)
+        with pytest.raises(KilledError):
+            ready(model, films, tmp_path / "store")
+    (backup,) = (tmp_path / "store" / "weights").glob("*.backup.npz")
+    content = bytearray(backup.read_bytes())
+    if damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    backup.write_bytes(content if damage == "flipped" else content[:-40])
+    with pytest.warns(UserWarning, match="the backup is discarded"):
+        candidate = ready(model, films, tmp_path / "store")
+    assert candidate.history is not None
+    assert len(candidate.history["val_loss"]) == 4
+
+
+def test_a_resumed_training_goes_on_with_the_order_of_its_epoch(films: Path) -> None:
+    splits = read_splits(Card(name="toy", root=films), image_shape=(32, 32, 1), cache=None)
+    whole = keras_model.FilmSequence(splits.train, 4, lambda images: images, seed=3)
+    whole.on_epoch_end()
+    whole.on_epoch_end()
+    resumed = keras_model.FilmSequence(splits.train, 4, lambda images: images, seed=3)
+    assert not np.array_equal(resumed._order, whole._order)
+    resumed.start_at(2)
+    assert np.array_equal(resumed._order, whole._order)
+
+
+def test_weights_are_kept_before_the_backup_goes(
+    model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras_model, "BACKUP_EVERY_S", 0.0)
+        patch.setattr(training, "save_weights", killed)
+        with pytest.raises(KilledError):
+            ready(model, films, tmp_path / "store")
+    assert list((tmp_path / "store" / "weights").glob("*.backup.npz"))
+    again = ready(model, films, tmp_path / "store")
+    assert again.history is not None
+    assert len(again.history["val_loss"]) == 4
+
+
+def test_a_function_of_the_model_file_in_the_network_is_found_when_it_is_loaded(
+    model: Path, films: Path, tmp_path: Path
+) -> None:
+    custom = NETWORK.replace('activation="relu"', "activation=squash").replace(
+        "def build", "def squash(x):\n    return x / (1 + keras.ops.abs(x))\n\n\ndef build"
+    )
+    model.write_text(custom, "utf-8")
+    candidate = ready(model, films, tmp_path / "store")
+    assert candidate.predict(candidate.splits.test.take(range(4))).shape == (4, 3)
+
+
+@pytest.mark.parametrize("error", ["KeyError('films')", "RuntimeError('no more')", "SystemExit(3)"])
+def test_what_a_stream_raises_in_training_is_a_sentence(model: Path, films: Path, tmp_path: Path, error: str) -> None:
+    broken = f"""
+class Broken(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        raise {error}
+
+
+def streams(data, recipe, task):
+    from harness import Streams
+    return Streams(Broken(), Broken(), Broken())
+"""
+    model.write_text(NETWORK + broken, "utf-8")
+    with pytest.raises(ModelError, match=r"training failed with \w+"):
+        ready(model, films, tmp_path / "store")
+
+
+def test_the_seed_and_the_epochs_of_a_run_are_checked(tmp_path: Path) -> None:
+    with pytest.raises(ArgumentError, match="--seed -1: must lie between"):
+        Options(models=tmp_path, seed=-1)
+    with pytest.raises(ArgumentError, match="--epochs 0: must be at least 1"):
+        Options(models=tmp_path, epochs=0)
+
+
+def test_a_trained_file_takes_no_other_weights_and_a_model_file_no_class_order(
+    model: Path, films: Path, tmp_path: Path
+) -> None:
+    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
+    weights = ready(model, films, tmp_path / "store").weights
+    with pytest.raises(ArgumentError, match="is itself a trained file"):
+        training.ready(str(weights), card, Options(models=model.parent, weights=weights), store)
+    with pytest.raises(ArgumentError, match="goes with a bare"):
+        training.ready("tiny", card, Options(models=model.parent, classes=("a", "b", "c")), store)
+
+
+def test_another_class_order_is_another_model(model: Path, films: Path, tmp_path: Path) -> None:
+    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
+    weights = str(ready(model, films, tmp_path / "store").weights)
+    plain = training.ready(weights, card, Options(models=model.parent), store)
+    order = (*plain.task.classes[1:], plain.task.classes[0])
+    turned = training.ready(weights, card, Options(models=model.parent, classes=order), store)
+    assert turned.fingerprint != plain.fingerprint
+    rows = plain.splits.test.take(range(4))
+    assert not np.array_equal(turned.predict(rows), plain.predict(rows))
+
+
+def test_files_beside_the_films_count_for_a_model_with_streams_of_its_own(
+    model: Path, films: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "films"
+    shutil.copytree(films, root)
+
+    def seen() -> tuple[str, str]:
+        splits = read_splits(Card(name="toy", root=root), image_shape=(32, 32, 1), cache=None)
+        return splits.fingerprint, splits.surroundings
+
+    before = seen()
+    hidden = next((root / "test").iterdir()) / "._hidden.png"
+    hidden.write_bytes(b"Keras reads this one")
+    after = seen()
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
 def test_an_uncompiled_network_is_refused(model: Path, films: Path, tmp_path: Path) -> None:
     compiling = next(line for line in NETWORK.splitlines() if "compile(" in line)
     model.write_text(NETWORK.replace(compiling, ""), "utf-8")
@@ -160,4 +291,4 @@ def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, films: 
     assert loaded.origin == "loaded"
     assert np.array_equal(loaded.predict(rows), trained.predict(rows))
     record = json.loads((tmp_path / "store" / "weights" / f"{trained.weights.stem}.json").read_text("utf-8"))
-    assert set(record) == {"history", "sha256"}
+    assert set(record) == {"history", "probe", "sha256"}
