@@ -1,9 +1,11 @@
 """Is row i's answer really about row i? Each question to a `StreamRecord` answered as a census of its rows."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.diagnosis import Story, StreamRecord, chance, columns, diagnose, named
+from harness.diagnosis import LEAST_ROWS, Story, StreamRecord, chance, columns, diagnose, named
 from harness.estimate import Estimate, census, undefined
 from harness.matching import Matched, Matcher, Observer, Pass, fit_affine, observe_pass, thumbnails
 from harness.predictions import Predictions
@@ -51,6 +53,9 @@ def order_repeats(record: StreamRecord) -> Estimate:
     first, *later = record.passes
     lengths = [len(rows) for rows in record.sequences]
     shortest, longest = min(lengths), max(lengths)
+    if record.passes[-1].endless:  # of an endless stream the labelled pass is cut at n; `complete` tells its length
+        longest = min(longest, len(record))
+        shortest = min(shortest, longest)
     same = np.zeros(longest, dtype=bool)
     same[:shortest] = True
     for each in later:
@@ -137,7 +142,9 @@ def predictions_match(record: StreamRecord) -> Estimate:
     return _counted(record, same, f"{words}; {trapped}" if trapped else words)
 
 
-def columns_match(predictions: Predictions, draws: int = 2000, seed: int = 0) -> Estimate:
+def columns_match(
+    predictions: Predictions, beside: Predictions | None = None, *, draws: int = 2000, seed: int = 0
+) -> Estimate:
     """Chance that columns in their right places look as permuted as these (0 to 1, small: they are permuted).
 
     How many more rows the best assignment of columns to classes gets right than the columns as they stand, held
@@ -145,27 +152,36 @@ def columns_match(predictions: Predictions, draws: int = 2000, seed: int = 0) ->
 
     Args:
         predictions: Answers on the canonical rows.
+        beside: Answers of the same model on another split, which join in where a class has fewer than 10 rows.
         draws: Random orders of the labels.
         seed: Of these draws.
 
     Returns:
-        Permutation p-value over ``draws``; NaN in [0, 1] with fewer than 10 rows of a class, or where even the best
-        assignment is no better than chance.
+        Permutation p-value over ``draws``; NaN in [0, 1] with fewer than 10 rows of a class even so, or where even the
+        best assignment is no better than chance.
     """
-    return columns(predictions.labels, predictions.answers, predictions.classes, draws=draws, seed=seed)
+    labels, answers, classes = predictions.labels, predictions.answers, predictions.classes
+    if beside is None or np.bincount(labels, minlength=len(classes)).min() >= LEAST_ROWS:
+        return columns(labels, answers, classes, draws=draws, seed=seed)
+    labels, answers = np.concatenate([labels, beside.labels]), np.concatenate([answers, beside.answers])
+    found = columns(labels, answers, classes, draws=draws, seed=seed)
+    return replace(found, detail=f"with the rows of the other split, since this one is small: {found.detail}")
 
 
 def clean(record: StreamRecord) -> Estimate:
     """Share of recognised images that are their film on the declared scale (0 to 1, higher is better).
 
-    No geometry and no noise (`RESIDUAL`), and gain and offset as the declared input range has them (`SCALE`).
+    No geometry and no noise (`RESIDUAL`; none at all that differs from pass to pass), and gain and offset as the
+    declared input range has them (`SCALE`).
 
     Returns:
-        Census over the images of the labelled pass that are a film of the split; without one, NaN in [0, 1].
+        Census over the images of the labelled pass that are a film of the split, and not rather of another one;
+        without one, NaN in [0, 1].
     """
-    known = np.flatnonzero(record.passes[-1].best[: record.labelled] >= 0)
-    rows = record.passes[-1].best[known]
-    sound = _clean_rows(record)[known]
+    last = record.passes[-1]
+    known = np.flatnonzero((last.best[: record.labelled] >= 0) & (last.foreign[: record.labelled] < 0))
+    rows = last.best[known]
+    sound = (_clean_rows(record) & ~_wavering(record))[known]
     words = f"{int(sound.sum())} of {len(known)} images are their film on the declared scale"
     faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
     offenders = tuple(record.ids[row] for row in rows[~sound])
@@ -192,6 +208,16 @@ def _padded(values: IntArray, n: int) -> IntArray:
 def _clean_rows(record: StreamRecord) -> BoolArray:
     """Whether each image of the labelled pass is its best row on the declared scale: bool [m]."""
     return (record.residual <= RESIDUAL) & ~_off_scale(record)
+
+
+def _wavering(record: StreamRecord) -> BoolArray:
+    """Whether each image of the labelled pass is the film of its position in the first pass, with other pixels."""
+    first, last = record.passes[0], record.passes[-1]
+    wavers = np.zeros(len(last), dtype=bool)
+    shared = min(len(first), len(last))
+    same = (first.rows[:shared] == last.rows[:shared]) & (first.rows[:shared] >= 0)
+    wavers[:shared] = same & (first.digest[:shared] != last.digest[:shared])
+    return wavers
 
 
 def _off_scale(record: StreamRecord) -> BoolArray:
@@ -225,12 +251,11 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
 
 def _shape_fault(record: StreamRecord, known: IntArray) -> str:
     """Return in words how many images are no affine rescale of their film, and whether that varies; '' without any."""
-    off = known[~(record.residual[known] <= RESIDUAL)]
+    wavers = _wavering(record)
+    off = known[~(record.residual[known] <= RESIDUAL) | wavers[known]]
     if not len(off):
         return ""
-    first, last = record.passes[0], record.passes[-1]
-    shared = off[off < len(first)]
-    varies = bool((first.digest[shared] != last.digest[shared])[first.rows[shared] == last.rows[shared]].any())
+    varies = bool(wavers[off].any())
     how = "differently in every pass (augmentation?)" if varies else "alike in every pass (resizing? preprocessing?)"
     worst = float(np.nanmedian(record.residual[off])) if np.isfinite(record.residual[off]).any() else np.nan
     return f"altered by geometry or noise in {len(off)}, {how}; usual residual {worst:.2g}"

@@ -4,13 +4,16 @@ import json
 import re
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harness.store import DAMAGE
 
 _CONFIG = "config.json"
 _LARGEST_CONFIG = 100_000_000
 _METADATA = "metadata.json"
+_NOTES = "roentgate"
 _NO_TIME = "1980-01-01@00:00:00"  # also what a zip entry says of itself where nothing is said
 
 
@@ -30,13 +33,30 @@ def saved_shape(path: Path) -> tuple[Side, Side, Side]:
     return (None, None, None) if found is None else (found[0], found[1], found[2])
 
 
-def copy_timeless(raw: Path, path: Path) -> None:
-    """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts."""
+def notes(path: Path) -> dict[str, Any]:
+    """Return what `copy_timeless` noted in an archive; empty where nothing was, or it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = json.loads(archive.read(_METADATA)).get(_NOTES, {})
+    except (*DAMAGE, AttributeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def copy_timeless(raw: Path, path: Path, noted: Mapping[str, Any]) -> None:
+    """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts.
+
+    Args:
+        raw: What Keras has saved.
+        path: The copy.
+        noted: What `notes` is to find in it: which model it is, and what for.
+    """
     with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             with source.open(name) as member, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
                 if name == _METADATA:
-                    copy.write(json.dumps(json.load(member) | {"date_saved": _NO_TIME}).encode())
+                    told = json.load(member) | {"date_saved": _NO_TIME, _NOTES: dict(noted)}
+                    copy.write(json.dumps(told).encode())
                 elif name == _CONFIG:
                     copy.write(_renumbered(member.read().decode()).encode())
                 else:

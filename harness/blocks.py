@@ -79,9 +79,9 @@ def _blocks(layers: Sequence[Layer]) -> list[_Block]:
             names=(layer["type"],),
             shape=tuple(layer["shape"]),
             parameters=layer["parameters"],
-            augments=0 < index < learns
+            augments=index < learns
             and layer["type"] not in _PREPARING
-            and layer["shape"] == layers[index - 1]["shape"],
+            and (layer["shape"] == layers[index - 1]["shape"] if index else layer["type"].startswith("Random")),
         )
         for index, layer in enumerate(layers)
     ]

@@ -144,9 +144,9 @@ class Candidate:
         """The live model; loading it imports its framework, and seeds Keras: what wrongly draws, draws alike."""
         if self.weights is not None:
             self._door.set_seed(self.task.seed)
-            keras_model: KerasModel = self._door.KerasModel(
-                load_weights(self.file, self.weights, trust=self.options.trust), self.name
-            )
+            network = load_weights(self.file, self.weights, trust=self.options.trust)
+            self._door.check_network(network, self.name, self.task, self._positive(network.output_shape))
+            keras_model: KerasModel = self._door.KerasModel(network, self.name)
             return keras_model
         if self.file is None:
             raise ModelError(f"model '{self.name}': has no weights")
@@ -179,7 +179,9 @@ class Candidate:
             return streams
         if not self.has_layers:
             return Streams(*(_PlainStream(split, self) for split in _each(self.splits)))
-        default: Streams = self._door.default_streams(self.splits, self.recipe, self.task, self.to_input)
+        default: Streams = self._door.default_streams(
+            self.splits, self.recipe, self.task, self.to_input, positive=self.facts.positive
+        )
         return default
 
     @property
@@ -227,14 +229,21 @@ class Candidate:
         """
         if outputs.ndim != 2 or len(outputs) != rows or not np.issubdtype(outputs.dtype, np.number):
             raise ModelError(f"model '{self.name}': predict gave {outputs.shape} {outputs.dtype} for {rows} images")
-        check_columns(outputs.shape, self.name, self.task, self.facts.positive)
+        positive = self._positive(outputs.shape)
+        check_columns(outputs.shape, self.name, self.task, positive)
         outputs = outputs.astype(np.float32)
-        if self.facts.positive is None:
+        if positive is None:
             order = self.options.classes
             return outputs if order is None else outputs[:, [order.index(label) for label in self.task.classes]]
         sigmoid = outputs[:, 0]
-        pair = (1 - sigmoid, sigmoid) if self.task.classes.index(self.facts.positive) == 1 else (sigmoid, 1 - sigmoid)
+        pair = (1 - sigmoid, sigmoid) if self.task.classes.index(positive) == 1 else (sigmoid, 1 - sigmoid)
         return np.stack(pair, axis=1)
+
+    def _positive(self, shape: object) -> str | None:
+        """Return the class of a single sigmoid: declared, or of a bare file the second of two classes, as in Keras."""
+        order = self.options.classes or self.task.classes
+        one_column = isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 1
+        return order[1] if self.source.is_keras_file and one_column and len(order) == 2 else self.facts.positive
 
     def probe_rows(self) -> NDArray[np.int64]:
         """Return the test rows on which inference is probed: up to `PROBE_ROWS`, the classes in turn."""

@@ -51,9 +51,11 @@ class Verdict:
     def _value_meets(self) -> bool:
         if self.estimate is None or self.bound is None:
             return False
-        if self.direction == "at_least":
-            return self.estimate.value >= self.bound
-        return self.estimate.value <= self.bound
+        return _meets(self.estimate.value, self.bound, self.direction or "at_least")
+
+
+def _meets(value: float, bound: float, direction: Direction) -> bool:
+    return value >= bound if direction == "at_least" else value <= bound
 
 
 def at_least(estimate: Estimate, bound: float, *, must_prove: bool = False) -> Verdict:
@@ -108,7 +110,7 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction) -> st
     Examples:
         >>> from harness.estimate import proportion
         >>> unproven_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
-        'about 54 further films would settle it; a model 0.05 worse than the bound would have been accepted in 30% ...'
+        'about 54 further films of this kind would settle it, if the rate stays; this row ... 30% ...'
     """
     if estimate.hits is None or settled(estimate, bound, direction):
         return ""
@@ -116,9 +118,11 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction) -> st
     chance = chance_accepted(estimate.n, bound, direction)
     parts = []
     if further is not None:
-        parts.append(f"about {further:,} further film{'s' if further > 1 else ''} would settle it")
+        films = f"about {further:,} further film{'s' if further > 1 else ''} of this kind"
+        against = "" if _meets(estimate.value, bound, direction) else ", against the model"
+        parts.append(f"{films} would settle it{against}, if the rate stays")
     if chance is not None:
-        parts.append(f"a model 0.05 worse than the bound would have been accepted in {chance:.0%} of such tests")
+        parts.append(f"this row would have accepted a model 0.05 worse than the bound in {chance:.0%} of such tests")
     return "; ".join(parts)
 
 

@@ -149,9 +149,17 @@ class _Watch:
         self._first = self._first or len(images)
         if self._labelled:
             self._fits.append(self._fit(images, matched))
-            self._labels.append(class_indices(labels, len(images), len(self._data.classes)))
+            self._labels.append(self._class_indices(labels, len(images)))
             self._extent = (min(self._extent[0], float(images.min())), max(self._extent[1], float(images.max())))
         self._seen += len(images)
+
+    def _class_indices(self, labels: NDArray[Any] | None, rows: int) -> NDArray[np.int64]:
+        """Return class indices (n,); in the harness's streams of a single sigmoid, 1 means its positive class."""
+        found = class_indices(labels, rows, len(self._data.classes))
+        facts = self._candidate.facts
+        if facts.positive is None or facts.has_streams or self._data.classes.index(facts.positive) == 1:
+            return found
+        return np.where(found < 0, found, 1 - found)
 
     def _fit(self, images: NDArray[Any], matched: Matched) -> tuple[NDArray[np.float32], ...]:
         position = np.arange(self._seen, self._seen + len(images))
@@ -259,7 +267,8 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
     arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
     words: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
     if candidate.has_layers:
-        from harness.layers import examine, probe_images  # noqa: PLC0415
+        from harness.displacement import probe_images  # noqa: PLC0415
+        from harness.layers import examine  # noqa: PLC0415
 
         words["layers"], words["displacement"] = examine(candidate.network, candidate.to_input(probe_images(films[:4])))
     try:

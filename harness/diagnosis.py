@@ -130,8 +130,8 @@ def diagnose(record: StreamRecord, draws: int = 2000, seed: int = 0) -> Story:
     Returns:
         One of: in order · class columns permuted · labels shuffled · labels not one-hot · splits swapped · not
         recognised · right in the first pass and wrong in a later one · never ends · last partial batch dropped ·
-        a row missing · a row repeated · reversed · shifted · sorted by brightness · shuffled, the same in every
-        pass · shuffled, different in every pass.
+        a row missing · a row repeated · reversed · shifted · sorted by brightness · out of place · shuffled, the same
+        in every pass · shuffled, different in every pass.
     """
     case = _Case(record, draws, seed)
     for tell in (_in_order, _swapped, _unrecognised, _first_only, _in_pieces, _reversed, _shifted, _by_brightness):
@@ -178,7 +178,7 @@ def columns(labels: IntArray, answers: IntArray, classes: Sequence[str], *, draw
     if chance(best, labels, draws=draws, seed=seed).value > _SIGNIFICANT:
         return replace(unknown, detail="under no assignment of columns to classes are the answers better than chance")
     order, hits, plain = _assignment(labels, answers, len(classes))
-    words = f"{plain} of {len(labels)} right as the columns stand"
+    words = f"p-value over {draws:,} random orders; {plain} of {len(labels)} right as the columns stand"
     if hits > plain:
         words += f", {hits} if {_mapping(order, classes)}"
     return replace(chance(gained, labels, draws=draws, seed=seed), detail=words)
@@ -215,7 +215,8 @@ def _in_order(case: _Case) -> Story | None:
         return None
     unsure = max(int((rows != np.arange(case.n)).sum()) for rows in record.sequences)
     text = f"the images are in order, though {unsure} of them are altered beyond recognition" if unsure else "in order"
-    return _labels(case) or _columns(case) or case.story("in order", unsure or None, text, _in_place)
+    chance_of_order = chance(_in_place, case.rows, draws=case.draws, seed=case.seed)
+    return _labels(case) or _columns(case) or Story("in order", unsure or None, chance_of_order, text)
 
 
 def _labels(case: _Case) -> Story | None:
@@ -346,9 +347,14 @@ def _by_brightness(case: _Case) -> Story | None:
 def _shuffled(case: _Case) -> Story:
     first, *later = case.record.sequences
     repeats = all(np.array_equal(first, rows) for rows in later)
+    p_value = chance(_in_place, case.rows, draws=case.draws, seed=case.seed)
+    if repeats and _in_place(first) >= _MOSTLY:
+        astray = np.flatnonzero(first != case.positions)
+        text = f"{len(astray)} images out of place, the same in every pass: at {named(case.record.ids, astray)}"
+        return Story("out of place", len(astray), p_value, text)
     name = "shuffled, the same in every pass" if repeats else "shuffled, different in every pass"
     text = f"{name}: {_in_place(first):.0%} of the images of the first pass are in place"
-    return case.story(name, None, text, _in_place)
+    return Story(name, None, p_value, text)
 
 
 def _ascending(rows: IntArray) -> float:

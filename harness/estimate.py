@@ -115,10 +115,11 @@ def census(hits: int, n: int, *, detail: str = "", offenders: tuple[str, ...] = 
     )
 
 
-def grouped_proportion(
+def grouped_proportion(  # noqa: PLR0913  as `proportion`
     hits: BoolArray,
     groups: Sequence[str],
     *,
+    confidence: float = 0.95,
     low_confidence: float | None = None,
     detail: str = "",
     offenders: tuple[str, ...] = (),
@@ -132,7 +133,8 @@ def grouped_proportion(
     Args:
         hits: (n,) whether the row counts.
         groups: (n,) the group of each row.
-        low_confidence: As in `proportion`, and so the other two.
+        confidence: As in `proportion`, and so the other three.
+        low_confidence: As there.
         detail: Words.
         offenders: Ids.
 
@@ -150,10 +152,13 @@ def grouped_proportion(
         raise ArgumentError(f"{len(hits)} rows but {len(groups)} groups; give each row its group")
     n_groups, count = len(set(groups)), int(np.sum(hits))
     if n_groups == len(hits):
-        return proportion(count, len(hits), low_confidence=low_confidence, detail=detail, offenders=offenders)
+        return proportion(
+            count, n_groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+        )
     value = count / len(hits)
     rows = limits.effective_rows(hits.astype(np.float64), groups)
-    low, high = limits.clopper_pearson(value * rows, rows, limits.tail(low_confidence or 0.95))
+    tails = limits.tail(low_confidence or confidence), limits.tail(confidence)
+    low, high = limits.clopper_pearson(value * rows, rows, *tails)
     return Estimate(
         value=value, low=low, high=high, n=n_groups, method="Korn-Graubard", detail=detail, offenders=offenders
     )

@@ -24,8 +24,8 @@ from harness.store import Arrays, code_digest, digest, pack, unpack
 from harness.training import note_undeclared
 
 EVIDENCE_CODE = (
-    "candidate", "collect", "dataset", "evidence", "films", "folders", "inference", "keras_model", "layers", "matching",
-    "model", "modelfile", "perturbations", "predictions",
+    "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
+    "layers", "matching", "model", "modelfile", "perturbations", "predictions",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"

@@ -197,7 +197,9 @@ def border_contact_sheet(
             _film(upper, before[index])
             _film(lower, after[index])
             upper.set_title(
-                f"{drawable(shorten(film, 24))}\n{drawable(shorten(first, 24))}", fontsize=8.4, fontweight="normal"
+                f"{shorten(drawable(film), 24)}\nanswer: {shorten(drawable(first), 18)}",
+                fontsize=8.4,
+                fontweight="normal",
             )
             lower.set_title(drawable(f"{'→ ' if changed else 'still '}{shorten(second, 22)}"), fontsize=8.8,
                             fontweight="bold" if changed else "normal",

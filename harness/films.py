@@ -251,15 +251,20 @@ def _discard_stale(folder: Path) -> None:
 
 def _opener(file: BinaryIO) -> type[ImageFile] | None:
     """Return the decoder that fits a file's first bytes, None where they are no image's; the file is at its start."""
-    head = file.read(18)
+    head = file.read(132)
     file.seek(0)
+    if head[128:] == b"DICM":  # its preamble may look like a TIFF's
+        return None
     if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
         return BmpImageFile
     return next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
 
 
 def _what_it_is(file: BinaryIO) -> str:
-    return "is not a JPEG, PNG, BMP, GIF or TIFF image" if file.read(1) else "is empty"
+    head = file.read(132)
+    if head[128:] == b"DICM":
+        return "is DICOM, which is not read"
+    return "is not a JPEG, PNG, BMP, GIF or TIFF image" if head else "is empty"
 
 
 def _refuse_unfit(path: Path, image: ImageFile) -> None:

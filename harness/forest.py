@@ -176,9 +176,9 @@ def _words(axes: "Axes", y: float, line: _Line) -> None:
     style: dict[str, Any] = {"transform": anchor, "va": "center", "fontsize": 8.2, "color": INK}
     if standing(row) == "refused":
         style |= {"color": COLOURS["refused"], "fontweight": "bold"}
-    axes.text(-0.02, y, drawable(shorten(line.label, 42 if standing(row) == "refused" else 47)), ha="right", **style)
+    axes.text(-0.02, y, shorten(drawable(line.label), 42 if standing(row) == "refused" else 47), ha="right", **style)
     if row["value"] is None and row["low"] is None and row["high"] is None:
-        axes.text(1.03, y, drawable(shorten(row["detail"], 44)), **style)
+        axes.text(1.03, y, shorten(drawable(row["detail"]), 38), **style)
         return
     axes.text(1.03, y, measured(row), **style)
     axes.text((0.99 - _LEFT) / _SHARE, y, bound(row), ha="right", **{**style, "color": FAINT, "fontweight": "normal"})
@@ -288,8 +288,9 @@ def _card_row(axes: "Axes", at: int, record: Record, pair: tuple[str, str]) -> N
     if row is not None and standing(row) == "refused":
         style |= {"color": COLOURS["refused"], "fontweight": "bold"}
         room = 32
-    subject = "" if row is None or not row["subject"] else f", {shorten(row['subject'], max(8, room - len(pair[1])))}"
-    axes.text(0, at + 0.27, drawable(shorten(pair[1], room) + subject), **style)
+    subject = "" if row is None else shorten(drawable(row["subject"]), max(8, room - len(pair[1])))
+    subject = f", {subject}" if subject else ""
+    axes.text(0, at + 0.27, shorten(drawable(pair[1]), room) + subject, **style)
     if row is None:
         axes.text(1, at + 0.27, "not recorded", ha="right", **style)
         return

@@ -15,9 +15,9 @@ from harness.checks import Verdict, unproven_words
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
-from harness.scorecard import SCORECARD_FILE, Row
+from harness.scorecard import Row
 from harness.source import find_model
-from harness.store import Store, code_digest, versions
+from harness.store import Store, code_digest, make_folder, versions
 
 if TYPE_CHECKING:
     import pytest
@@ -179,7 +179,8 @@ class Gate:
     @cached_property
     def policy(self) -> Policy:
         """The bounds in force for this data."""
-        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes)
+        cards = [path.stem for path in (self.settings.root / "data").glob("*.toml")]
+        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes, known=cards)
 
     def candidate(self, name: str) -> Candidate:
         """Return a model made ready; trained on first use."""
@@ -206,9 +207,15 @@ class Gate:
         """Return the folder of a model's report."""
         return self.settings.reports / self.card.name / folder_name(name)
 
-    def scorecard(self, name: str) -> Path:
-        """Return where a model's record goes."""
-        return self.folder(name) / SCORECARD_FILE
+    def clear(self, name: str) -> None:
+        """Make the folder of a model's report, and remove the outcome of an earlier run from it.
+
+        Raises:
+            ArgumentError: It cannot be written to.
+        """
+        make_folder(self.folder(name))
+        for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
+            self.folder(name).joinpath(file).unlink(missing_ok=True)
 
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""

@@ -5,7 +5,8 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ from tqdm import tqdm  # noqa: E402
 from harness import archive  # noqa: E402
 from harness.dataset import Dataset, Splits  # noqa: E402
 from harness.errors import ArgumentError, HarnessError, ModelError  # noqa: E402
-from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns  # noqa: E402
+from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns, check_images  # noqa: E402
 from harness.process import keep_freed_memory  # noqa: E402
 from harness.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 
@@ -67,13 +68,22 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
         batch_size: Films a batch; the last one may be smaller.
         transform: What happens to float32 images in [0, 1] before the network.
         seed: Shuffles the rows anew each epoch, for training; None keeps their order.
+        positive: The class of a single sigmoid, whose labels are then 1 or 0 (n, 1); None for one-hot labels (n, K).
     """
 
     def __init__(
-        self, data: Dataset, batch_size: int, transform: Callable[[Images], Images], *, seed: int | None = None
+        self,
+        data: Dataset,
+        batch_size: int,
+        transform: Callable[[Images], Images],
+        *,
+        seed: int | None = None,
+        positive: str | None = None,
     ) -> None:
         super().__init__()
         self._data, self._batch_size, self._transform, self._seed = data, batch_size, transform, seed
+        codes = np.eye(len(data.classes), dtype=np.float32)
+        self._codes = codes if positive is None else codes[:, [data.classes.index(positive)]]
         self.start_at(0)
 
     def __len__(self) -> int:
@@ -81,8 +91,7 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, index: int) -> tuple[Images, NDArray[np.float32]]:
         rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
-        one_hot = np.eye(len(self._data.classes), dtype=np.float32)[self._data.labels[rows]]
-        return self._transform(self._data.take(rows)), one_hot
+        return self._transform(self._data.take(rows)), self._codes[self._data.labels[rows]]
 
     def on_epoch_end(self) -> None:
         """Shuffle anew."""
@@ -97,13 +106,15 @@ class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
             self._order = shuffler.permutation(len(self._data))
 
 
-def default_streams(data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images]) -> Streams:
+def default_streams(
+    data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images], *, positive: str | None = None
+) -> Streams:
     """Return the harness's own streams: shuffled for training, in row order for evaluation."""
-    return Streams(
-        train=FilmSequence(data.train, recipe.batch_size, transform, seed=task.seed),
-        validation=FilmSequence(data.validation, recipe.batch_size, transform),
-        test=FilmSequence(data.test, recipe.batch_size, transform),
-    )
+
+    def stream(split: Dataset, seed: int | None = None) -> FilmSequence:
+        return FilmSequence(split, recipe.batch_size, transform, seed=seed, positive=positive)
+
+    return Streams(train=stream(data.train, task.seed), validation=stream(data.validation), test=stream(data.test))
 
 
 def set_seed(seed: int) -> None:
@@ -123,6 +134,8 @@ def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = 
     Raises:
         ModelError: The file is damaged, needs a class nobody registered, or hides code.
     """
+    if not zipfile.is_zipfile(path) and path.suffix == ".keras":
+        raise ModelError(f"model '{path}': not a Keras archive (damaged, cut short, or another format); save it again")
     custom = {} if module is None else {name: value for name, value in vars(module).items() if _is_own(value, module)}
     try:
         return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
@@ -144,13 +157,13 @@ def _is_own(value: object, module: ModuleType) -> bool:
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
-def save_network(network: keras.Model, path: Path) -> None:
-    """Save a network, atomically, so that `load_network` gives it back: equal networks, equal bytes."""
+def save_network(network: keras.Model, path: Path, noted: Mapping[str, Any]) -> None:
+    """Save a network, atomically, so that `load_network` gives it back: equal networks and notes, equal bytes."""
     with atomic(path) as temporary:
         raw = temporary.with_name(f"{temporary.stem}-raw.keras")
         try:
             network.save(raw)
-            archive.copy_timeless(raw, temporary)
+            archive.copy_timeless(raw, temporary, noted)
         finally:
             raw.unlink(missing_ok=True)
 
@@ -163,15 +176,11 @@ def check_network(network: object, label: str, task: Task, positive: str | None)
     """
     if not isinstance(network, keras.Model):
         raise ModelError(f"model '{label}': build(task) must return a keras.Model, not {type(network).__name__}")
-    shape = getattr(network, "input_shape", None) if network.built else None
-    if isinstance(shape, tuple) and len(shape) == 4:
-        wrong = [side for side, wanted in zip(shape[1:], task.image_shape, strict=True) if side not in {None, wanted}]
-        if wrong:
-            raise ModelError(
-                f"model '{label}': takes images {shape[1:]}, but is given {task.image_shape}; "
-                "set IMAGE_SHAPE in the model file or pass --image-size"
-            )
-    columns = getattr(network, "output_shape", None) if network.built else None
+    images, columns = (
+        getattr(network, name, None) if network.built else None for name in ("input_shape", "output_shape")
+    )
+    if isinstance(images, tuple):
+        check_images(images, label, task)
     if isinstance(columns, tuple):
         check_columns(columns, label, task, positive)
 
@@ -287,7 +296,10 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
             raise
         except (Exception, SystemExit) as error:
             words = " ".join(str(error).split())[:400]
-            raise ModelError(f"model '{title}': training failed with {type(error).__name__}: {words}") from error
+            raise ModelError(
+                f"model '{title}': training failed with {type(error).__name__}: {words} (labels come one-hot, or 0 "
+                "and 1 where POSITIVE is named, unless streams() brings others)"
+            ) from error
         finally:
             bar.close()
     elif stopper.best_weights is not None:

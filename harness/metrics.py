@@ -4,7 +4,7 @@ A row whose entries are not all finite has no answer: it counts as wrong, and as
 (patients), intervals are over groups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,12 +30,14 @@ __all__ = [
 UNINFORMATIVE = "uninformative"
 
 
-def recall(predictions: Predictions, label: str) -> Estimate:
+def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate:
     """Share of the rows of ``label`` that are called ``label`` (0 to 1, higher is better).
 
     Args:
         predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
         label: A class name of ``predictions.classes``.
+        family: How many such estimates are judged together by their worst (see `flips`); a proven failure needs one
+            upper limit.
 
     Returns:
         Value and exact 95 % Clopper-Pearson interval over the rows of that class (Korn-Graubard over groups); with no
@@ -47,9 +49,7 @@ def recall(predictions: Predictions, label: str) -> Estimate:
     References:
         Clopper and Pearson, Biometrika 26 (1934) 404-413; Korn and Graubard, Survey Methodology 24 (1998) 193-201.
     """
-    index = _index(predictions, label)
-    right = predictions.answers == index
-    return _share(predictions, right, predictions.labels == index, offends=~right, detail=_reading(predictions, index))
+    return _recall(predictions, label, confidence=_stricter(family), low_confidence=0.95)
 
 
 def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
@@ -87,10 +87,7 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
     References:
         Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
     """
-    recalls = [recall(predictions, label) for label in predictions.classes]
-    words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
-    offenders = tuple(sorted(row for part in recalls for row in part.offenders))
-    return replace(estimates.mean(recalls), detail=f"recall: {words}", offenders=offenders)
+    return _balanced(predictions, confidence=0.95)
 
 
 def macro_auroc(predictions: Predictions) -> Estimate:
@@ -119,20 +116,20 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
     """
     _same_rows(before, after)
-    if family < 1:
-        raise ArgumentError(f"flips: a family of {family}; give the number of perturbations judged together, 1 or more")
+    low_confidence = _stricter(family)
     changed = (before.answers != after.answers) | (before.answers < 0)
     everything = np.ones(len(before), np.bool_)
     detail = f"{changed.sum()} of {len(before)} answers change"
-    return _share(before, changed, everything, offends=changed, detail=detail, low_confidence=1 - 0.05 / family)
+    return _share(before, changed, everything, offends=changed, detail=detail, low_confidence=low_confidence)
 
 
-def skill_kept(clean: Predictions, cut: Predictions) -> Estimate:
+def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
     """Skill on a cut-down input over skill on the whole one; skill is balanced accuracy above chance (0: none is left).
 
     Args:
         clean: Answers on the films as they are.
         cut: Answers on the same rows, cut down.
+        family: As in `flips`.
 
     Returns:
         Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
@@ -147,13 +144,16 @@ def skill_kept(clean: Predictions, cut: Predictions) -> Estimate:
         Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
     """
     _same_rows(clean, cut)
-    whole, left = _skill(clean), _skill(cut)
+    whole, left = _skill(clean, 0.95), _skill(cut, 0.95)
     words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
     if not whole.defined:
         words = "a class has no rows"
     elif whole.value < 0.15:
         whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
     kept = replace(estimates.ratio(left, whole), detail=words)
+    if family > 1 and kept.defined:
+        stricter = estimates.ratio(*(_skill(each, _stricter(family)) for each in (cut, clean)))
+        kept = replace(kept, low=min(kept.low, stricter.low))
     commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
     if kept.defined and commonest >= 0.9 * len(cut):
         detail = f"{UNINFORMATIVE}: one answer takes {commonest} of {len(cut)} rows; {words}"
@@ -161,18 +161,19 @@ def skill_kept(clean: Predictions, cut: Predictions) -> Estimate:
     return kept
 
 
-def worst(parts: Sequence[Estimate], direction: Direction) -> Estimate:
+def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """The least favourable of several estimates that must all meet one bound.
 
     Uninformative ones (`skill_kept`) are left out while another remains. The interval reaches from the least favourable
     lower to the least favourable upper limit, so that it meets the bound only if every part does.
 
     Args:
-        parts: At least one estimate.
+        parts: At least one estimate, by what it was taken under (the fill of a mask).
         direction: ``at_least``: the smallest is worst; ``at_most``: the largest.
 
     Returns:
-        The worst part with that interval; the first undefined part where there is one.
+        The worst part with that interval and its name in the detail; the first undefined part where there is one. No
+        ``hits``: what one part alone would need to be settled does not settle them all.
 
     Raises:
         ArgumentError: No parts.
@@ -182,15 +183,18 @@ def worst(parts: Sequence[Estimate], direction: Direction) -> Estimate:
     """
     if not parts:
         raise ArgumentError("the worst of no estimates is none; give at least one")
-    heard = [part for part in parts if not part.detail.startswith(UNINFORMATIVE)] or parts
-    for part in heard:
+    heard = {name: part for name, part in parts.items() if not part.detail.startswith(UNINFORMATIVE)} or dict(parts)
+    for part in heard.values():
         if not part.defined:
             return part
     pick = min if direction == "at_least" else max
+    name = pick(heard, key=lambda name: heard[name].value)
     return replace(
-        pick(heard, key=lambda part: part.value),
-        low=pick(part.low for part in heard),
-        high=pick(part.high for part in heard),
+        heard[name],
+        low=pick(part.low for part in heard.values()),
+        high=pick(part.high for part in heard.values()),
+        hits=heard[name].hits if len(heard) == 1 else None,
+        detail=f"{heard[name].detail} ({name})",
     )
 
 
@@ -238,6 +242,36 @@ def directed_flips(
     return replace(estimates.paired_difference(ups, downs, int(rows.sum())), detail=detail, offenders=offenders)
 
 
+def _stricter(family: int) -> float:
+    """Return the level of the limit that proves a failure of one of ``family`` estimates (Bonferroni)."""
+    if family < 1:
+        raise ArgumentError(f"a family of {family}; give the number of perturbations judged together, 1 or more")
+    return 1 - 0.05 / family
+
+
+def _recall(
+    predictions: Predictions, label: str, *, confidence: float, low_confidence: float | None = None
+) -> Estimate:
+    index = _index(predictions, label)
+    right = predictions.answers == index
+    return _share(
+        predictions,
+        right,
+        predictions.labels == index,
+        offends=~right,
+        detail=_reading(predictions, index),
+        confidence=confidence,
+        low_confidence=low_confidence,
+    )
+
+
+def _balanced(predictions: Predictions, *, confidence: float) -> Estimate:
+    recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
+    words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
+    offenders = tuple(sorted(row for part in recalls for row in part.offenders))
+    return replace(estimates.mean(recalls), detail=f"recall: {words}", offenders=offenders)
+
+
 def _share(  # noqa: PLR0913
     predictions: Predictions,
     hits: BoolArray,
@@ -245,21 +279,24 @@ def _share(  # noqa: PLR0913
     *,
     offends: BoolArray,
     detail: str,
+    confidence: float = 0.95,
     low_confidence: float | None = None,
 ) -> Estimate:
     """Share of ``rows`` that are ``hits``, over groups where they are known; all masks are (n,)."""
     offenders = _ids(predictions, rows & offends)
     if predictions.groups is None:
         counts = int((hits & rows).sum()), int(rows.sum())
-        return estimates.proportion(*counts, low_confidence=low_confidence, detail=detail, offenders=offenders)
+        return estimates.proportion(
+            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+        )
     groups = _of(predictions.groups, rows)
     return estimates.grouped_proportion(
-        hits[rows], groups, low_confidence=low_confidence, detail=detail, offenders=offenders
+        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
     )
 
 
-def _skill(predictions: Predictions) -> Estimate:
-    balanced, chance = balanced_accuracy(predictions), 1 / len(predictions.classes)
+def _skill(predictions: Predictions, confidence: float) -> Estimate:
+    balanced, chance = _balanced(predictions, confidence=confidence), 1 / len(predictions.classes)
     return replace(
         balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, offenders=()
     )

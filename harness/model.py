@@ -78,6 +78,21 @@ class Streams:
     test: Any
 
 
+def check_images(shape: Sequence[int | None], label: str, task: Task) -> None:
+    """Refuse a network whose input (n, H, W, C) is not that of the task; None fits any size.
+
+    Raises:
+        ModelError: The sentence names both shapes.
+    """
+    if len(shape) == 4 and any(
+        side not in {None, wanted} for side, wanted in zip(shape[1:], task.image_shape, strict=True)
+    ):
+        raise ModelError(
+            f"model '{label}': takes images {tuple(shape[1:])}, but is given {task.image_shape}; "
+            "set IMAGE_SHAPE in the model file or pass --image-size"
+        )
+
+
 def check_columns(shape: Sequence[int | None], label: str, task: Task, positive: str | None) -> None:
     """Refuse outputs that are not one column a class (or one, with a positive class).
 

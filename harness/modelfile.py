@@ -107,7 +107,7 @@ class ModelFile:
             offered = [name for name in vars(module) if not name.startswith("_")]
             hint = did_you_mean("build", [name for name in offered if name in {"built", "make", "model", "get_model"}])
             raise ModelError(
-                f"model file {path}: offers neither build(task) nor load(task) ({hint}); see README, Plugging in"
+                f"model file {path}: offers neither build(task) nor load(task) ({hint}); see the README on models"
             )
         recipe = getattr(module, "RECIPE", Recipe())
         if not isinstance(recipe, Recipe):

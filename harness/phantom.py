@@ -236,7 +236,7 @@ def _fill(folder: Path, variant: str, seed: int) -> None:
     total = len(CLASSES) * sum(COUNTS.values())
     for row_id, drawn in tqdm(_films(variant, seed), f"drawing {variant}", total, unit="film", disable=None):
         for kind, pixels in (("", drawn.image), ("masks", drawn.lungs), ("lesions", drawn.lesions)):
-            Image.fromarray(pixels).save(folder / kind / row_id)
+            Image.fromarray(pixels).save(folder / kind / row_id, compress_level=0)  # how zlib packs varies by machine
 
 
 def _publish(whole: Path, folder: Path, record: str) -> None:

@@ -213,13 +213,14 @@ class Policy:
         return digest({name: table.model_dump(mode="json") for name, table in sorted(self._tables.items())})
 
 
-def load_policy(path: Path, *, data: str, classes: tuple[str, ...]) -> Policy:
+def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Iterable[str] = ()) -> Policy:
     """Read a policy file and resolve it for one data set.
 
     Args:
         path: The TOML file.
         data: Name of the data set; its ``[data.NAME.SUITE]`` tables override the general ones, key by key.
         classes: The classes of the data set, against which class names are checked.
+        known: Names of other data sets; a table of a name that is none of these, but close to one, is a slip.
 
     Raises:
         PolicyError: The file is missing or not TOML, has an unknown key, or names an unknown class.
@@ -236,6 +237,9 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...]) -> Policy:
     if not isinstance(overrides, dict) or not all(isinstance(table, dict) for table in overrides.values()):
         raise PolicyError(f"policy {path}: [data] holds one table a data set, as in [data.covid19.recall]")
     for name, table in overrides.items():
+        names = {data, *known}
+        if name not in names and difflib.get_close_matches(name, names, n=1, cutoff=0.8):
+            raise PolicyError(f"policy {path}: [data.{name}]: no such data set; {did_you_mean(name, names)}")
         for suite in table:
             if suite not in raw and suite not in CORE:
                 known = {*raw, *CORE}
@@ -274,7 +278,8 @@ def _sentence(kind: type[Table], where: str, item: Any) -> str:  # noqa: ANN401 
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown key '{key}'; {did_you_mean(key, kind.model_fields)}"
-    return f"{where}: {key or 'table'}: {item['msg']}"
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 
 
 def _check_known(name: str, known: Iterable[str], where: str) -> None:

@@ -60,13 +60,18 @@ def close(
         _write(gate, name, record, folder, partial, work)
         records.append(record)
         lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
-        lines += [f"  {reason}" for reason in partial]
+        lines += [f"  {reason}" for reason in [*partial, *_missing(record)]]
         lines.append(f"  {_shown(folder / MARKDOWN)}")
     if len(records) > 1:
         path = gate.settings.reports / gate.card.name / SIDE_BY_SIDE
         _write_text(path, render.comparison_markdown(records))
         lines += ["", f"side by side: {_shown(path)}"]
     return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
+
+
+def _missing(record: Record) -> list[str]:
+    names = [f"{row['suite']}/{row['check']}" for row in record["verdicts"] if row["detail"] == scorecard.NOT_RECORDED]
+    return [f"{scorecard.NOT_RECORDED}: {', '.join(names)}"] if names else []
 
 
 def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], policy: str) -> Record:
@@ -219,5 +224,6 @@ def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> Figure
     after = border.masked[width, fill].answers
     captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
     title = f"{100 * width:g}% ring hidden ({fill}): {int(changed[fill].sum())} of {len(order)} answers change"
+    title += f" ({len(rows)} films shown)"
     figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
     return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}

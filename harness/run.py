@@ -167,7 +167,7 @@ class Run:
         self.gate.store.sweep()
         with usage_errors():
             for name in self.gate.settings.models:
-                self.gate.scorecard(name).unlink(missing_ok=True)  # an older outcome must not pass for this run's
+                self.gate.clear(name)  # an older outcome must not pass for this run's
             for name in self.gate.settings.models:
                 self.gate.candidate(name)
 

@@ -240,9 +240,12 @@ def headline(record: Record) -> str:
         outcome.append("partial run, not a gate")
     if refusing:
         outcome.append(f"{refusing} of {len(gating)} gating rows not accepted")
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in record["counts"].items() if count)
+    told = [f"{count} {verdict}" for verdict, count in _tally(gating).items() if count]
+    rest = [row for row in record["verdicts"] if not row["gates"]]
+    skips = sum(row["verdict"] == "skipped" for row in rest)
+    told += [f"{skips} skipped"] * bool(skips) + [f"{len(rest) - skips} inform"] * (len(rest) > skips)
     verdicts = "1 verdict" if len(record["verdicts"]) == 1 else f"{len(record['verdicts'])} verdicts"
-    return " · ".join([*outcome, f"{verdicts}: {counts}" if counts else "no verdict recorded"])
+    return " · ".join([*outcome, f"{verdicts}: {', '.join(told)}" if told else "no verdict recorded"])
 
 
 def key(row: Row) -> Key:

@@ -115,6 +115,8 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         artefact = find_model(str(path), options.models, trust=options.trust)
         if not artefact.is_keras_file:
             raise ArgumentError(f"--weights {path}: must be a .keras file, as 'python -m harness train' writes it")
+        if options.weights is not None:
+            _check_notes(candidate, artefact.path)
         candidate.weights = artefact.path
     else:
         _find_or_train(candidate, train=train)
@@ -202,7 +204,7 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
         key = weights_key(candidate)
         network, probe = trained
         path = store.path("weights", key, ".keras")
-        save_weights(network, path)
+        save_weights(network, path, _notes(candidate))
         record = {"history": history, "probe": probe.tolist(), "sha256": file_digest(path)}
         store.put_json("weights", key, record)
         backup.unlink(missing_ok=True)
@@ -210,11 +212,31 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
         _take(candidate, key)
 
 
-def save_weights(network: Any, path: Path) -> None:  # noqa: ANN401 - a keras.Model
+def _notes(candidate: Candidate) -> dict[str, Any]:
+    """Return what a weights artefact says of itself."""
+    task = candidate.task
+    return {"model": candidate.name, "classes": list(task.classes), "image_shape": list(task.image_shape)}
+
+
+def _check_notes(candidate: Candidate, path: Path) -> None:
+    """Refuse an artefact that says it is another model, or for another task."""
+    found = archive.notes(path)
+    remedies = {
+        "model": f"pass --model {found.get('model')}",
+        "classes": "judge it on data of those classes",
+        "image_shape": "pass --image-size {}x{}".format(*found.get("image_shape", [0, 0])[:2]),
+    }
+    for name, wanted in _notes(candidate).items():
+        if name in found and found[name] != wanted:
+            told = name.replace("_", " ")
+            raise ArgumentError(f"--weights {path}: its {told} is {found[name]}, not {wanted}; {remedies[name]}")
+
+
+def save_weights(network: Any, path: Path, noted: dict[str, Any]) -> None:  # noqa: ANN401 - a keras.Model
     """Write a network as a ``.keras`` artefact, atomically."""
     from harness import keras_model  # noqa: PLC0415
 
-    keras_model.save_network(network, path)
+    keras_model.save_network(network, path, noted)
 
 
 def _take(candidate: Candidate, key: str) -> bool:

@@ -28,7 +28,11 @@ QUESTIONS: Final = {
 GLOSSARY: Final = (
     ("pass", "the whole interval meets the bound: proven."),
     ("fail", "the whole interval misses the bound: proven the other way; or a required verdict is not there."),
-    ("inconclusive", "the bound lies inside the interval: these films cannot settle it, and the row says what would."),
+    (
+        "inconclusive",
+        "the bound lies inside the interval: these films cannot settle it; where films are counted, the row says how "
+        "many more would.",
+    ),
     ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
     (
         "gate",
@@ -36,7 +40,8 @@ GLOSSARY: Final = (
     ),
     (
         "value [low, high]",
-        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this.",
+        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where fills "
+        "are judged together, the limit that proves a failure is wider, for the number of them.",
     ),
     ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
     ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a row that only informs has none and refuses nothing."),

@@ -10,8 +10,9 @@ def named(ring):
 
 def test_border_mask_flips(border, policy, accept, ring, fill):
     """Few answers change when the outer ring is hidden; every fill must hold."""
-    flips = metrics.flips(border.clean, border.masked[ring, fill], family=len(policy.border.fills))
     gates = ring in policy.border.rings
+    family = len(policy.border.fills) if gates else 1
+    flips = metrics.flips(border.clean, border.masked[ring, fill], family=family)
     accept(
         at_most(flips, policy.border.flips_ceiling) if gates else informs(flips),
         subject=f"{named(ring)}, {fill}",
@@ -20,7 +21,8 @@ def test_border_mask_flips(border, policy, accept, ring, fill):
 
 def test_border_masked_recall(border, policy, accept, gating_ring, label):
     """Recall floors hold under the mask as well: a constant answer never flips."""
-    recalls = [metrics.recall(border.masked[gating_ring, fill], label) for fill in policy.border.fills]
+    masked = {fill: border.masked[gating_ring, fill] for fill in policy.border.fills}
+    recalls = {fill: metrics.recall(answers, label, family=len(masked)) for fill, answers in masked.items()}
     worst = metrics.worst(recalls, "at_least")
     accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {named(gating_ring)}")
 
@@ -37,7 +39,8 @@ def test_ring_transplant(border, policy, accept, ring):
 
 def test_border_only_skill(border, policy, accept, only_ring):
     """Little skill survives when nothing but the ring is shown; the worst informative fill counts."""
-    kept = [metrics.skill_kept(border.clean, border.only[only_ring, fill]) for fill in policy.border.fills]
+    only = {fill: border.only[only_ring, fill] for fill in policy.border.fills}
+    kept = {fill: metrics.skill_kept(border.clean, answers, family=len(only)) for fill, answers in only.items()}
     worst = metrics.worst(kept, "at_most")
     gates = only_ring in policy.border.only_rings
     accept(

@@ -104,15 +104,18 @@ def test_a_bound_must_be_a_number(bound: float) -> None:
 
 def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_passed() -> None:
     assert unproven_words(proportion(10, 10), 0.80, "at_least") == (
-        "about 7 further films would settle it; "
-        "a model 0.05 worse than the bound would have been accepted in 53% of such tests"
+        "about 7 further films of this kind would settle it, if the rate stays; "
+        "this row would have accepted a model 0.05 worse than the bound in 53% of such tests"
     )
-    assert unproven_words(proportion(16, 16), 0.80, "at_least").startswith("about 1 further film would settle it; ")
+    alone = unproven_words(proportion(16, 16), 0.80, "at_least")
+    assert alone.startswith("about 1 further film of this kind would settle it, if the rate stays; ")
+    missing = unproven_words(proportion(15, 20), 0.80, "at_least")
+    assert missing.startswith("about 520 further films of this kind would settle it, against the model, if the rate")
 
 
 def test_on_the_bound_only_the_chance_is_told() -> None:
     assert unproven_words(proportion(36, 40), 0.90, "at_least") == (
-        "a model 0.05 worse than the bound would have been accepted in 26% of such tests"
+        "this row would have accepted a model 0.05 worse than the bound in 26% of such tests"
     )
 
 

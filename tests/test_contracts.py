@@ -28,7 +28,7 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
     "recall": lambda first, _second, _third: metrics.recall(first, "Covid"),
     "skill_kept": lambda first, second, _third: metrics.skill_kept(first, second),
     "worst": lambda first, _second, _third: metrics.worst(
-        [metrics.recall(first, name) for name in CLASSES], "at_least"
+        {name: metrics.recall(first, name) for name in CLASSES}, "at_least"
     ),
 }
 

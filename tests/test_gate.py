@@ -195,7 +195,7 @@ def test_an_unproven_verdict_says_what_would_settle_it() -> None:
     row = row_of(verdict, **NAMES, gate="point")
     assert (row["verdict"], row["accepted"], row["proven"]) == ("inconclusive", True, False)
     assert row["detail"].startswith("36 of 40; about ")
-    assert "further films would settle it" in row["detail"]
+    assert "further films of this kind would settle it" in row["detail"]
     assert not row_of(verdict, **NAMES, gate="proven")["accepted"]
 
 

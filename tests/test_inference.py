@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 from numpy.typing import NDArray
 
+from harness.displacement import probe_images
 from harness.inference import (
     BATCHINGS,
     InferenceRecord,
@@ -19,7 +20,7 @@ from harness.inference import (
     predictions_repeat,
     reload_preserves_predictions,
 )
-from harness.layers import LayerReport, examine, probe_images
+from harness.layers import LayerReport, examine
 
 IDS = tuple(f"test/{name}.png" for name in "abcd")
 SOUND = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.4, 0.3, 0.3]], np.float32)

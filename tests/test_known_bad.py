@@ -75,6 +75,7 @@ GROUPS = {
             "suites/test_inference.py::test_reload_preserves_predictions",
         ),
         epochs=1,
+        controls=(SOUND,),
     ),
     "recall and border": Group(("suites/test_recall.py", "suites/test_border.py"), data="phantom-shortcut"),
 }

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from harness.layers import LayerReport, declared, displaced, examine, probe_images
+from harness.displacement import displaced, probe_images
+from harness.layers import LayerReport, declared, examine
 from harness.model import Images
 
 SIDE = 32
@@ -68,6 +69,53 @@ class Coin(layers.Layer):  # type: ignore[misc]
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
         """Return flipped images every other time."""
         return ops.where(keras.random.uniform(()) < 0.5, ops.flip(values, axis=2), values)
+
+
+class Rescaled(layers.Layer):  # type: ignore[misc]
+    """From [0, 1] to [-1, 1]."""
+
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return rescaled images."""
+        return values * 2.0 - 1.0
+
+
+class Standardised(layers.Layer):  # type: ignore[misc]
+    """Each film to mean 0 and deviation 1."""
+
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return standardised images."""
+        axes = (1, 2, 3)
+        middle, spread = ops.mean(values, axis=axes, keepdims=True), ops.std(values, axis=axes, keepdims=True)
+        return (values - middle) / (spread + 1e-6)
+
+
+class Patches(layers.Layer):  # type: ignore[misc]
+    """Cuts images into patches of 8 x 8, as the Keras example of a vision transformer does."""
+
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return (n, patches, pixels of a patch)."""
+        patches = ops.image.extract_patches(values, size=8)
+        return ops.reshape(patches, (ops.shape(patches)[0], -1, patches.shape[-1]))
+
+
+class Gamma(layers.Layer):  # type: ignore[misc]
+    """Darkens."""
+
+    def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
+        """Return images to the power of 1.5."""
+        return values**1.5
+
+
+def patched() -> keras.Model:
+    """Return a network on patches."""
+    parts = [keras.Input(SHAPE), Patches(), layers.Dense(4), layers.GlobalAveragePooling1D(), layers.Dense(3)]
+    return keras.Sequential(parts)
+
+
+def sequence() -> keras.Model:
+    """Return a network on the rows of a film, one after the other."""
+    parts = [keras.Input(SHAPE), layers.Reshape((SIDE, SIDE)), layers.Conv1D(4, 3), layers.GlobalAveragePooling1D()]
+    return keras.Sequential([*parts, layers.Dense(3)])
 
 
 class Wrapped(layers.Layer):  # type: ignore[misc]
@@ -165,6 +213,14 @@ SOUND: dict[str, Callable[[], keras.Model]] = {
     "resized up": lambda: after(layers.Resizing(48, 48, interpolation="nearest")),
     "rescaled": lambda: after(layers.Rescaling(2.0, offset=-1.0)),
     "centre crop": lambda: after(layers.CenterCrop(28, 24)),
+    "patches, as a vision transformer cuts them": patched,
+    "a film as a sequence of its rows": sequence,
+    "averaged to half the size": lambda: after(layers.AveragePooling2D(2)),
+    "standardised by running statistics that are not learned": lambda: after(
+        layers.BatchNormalization(center=False, scale=False)
+    ),
+    "a custom layer that rescales": lambda: after(Rescaled()),
+    "a custom layer that standardises each film": lambda: after(Standardised()),
     "ring cropped away": lambda: after(layers.Cropping2D(2)),
     "cropped at one side": lambda: after(layers.Cropping2D(((0, 3), (5, 0)))),
     "padded": lambda: after(layers.ZeroPadding2D(2)),
@@ -273,6 +329,10 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         ),
         {"augment/turn": ["moves call", "wavers call"], "augment/flip": ["moves call"]},
     ),
+    "pixels bent before the first weight": (
+        lambda: after(Gamma(name="gamma")),
+        {"gamma": ["moves predict", "moves call"]},
+    ),
     "pixels blurred before the first weight": (
         lambda: after(layers.AveragePooling2D(3, strides=1, padding="same", name="pool")),
         {"pool": ["moves predict", "moves call"]},
@@ -337,6 +397,25 @@ def test_an_operation_that_is_no_layer_is_told_by_what_it_does(
     assert not any(report["moves"] or report["wavers"] for report in reports)
 
 
+def test_a_flip_of_some_films_only_is_told(images: Images) -> None:
+    level = float(np.sort(images.mean(axis=(1, 2, 3)))[1])
+
+    def some(x: keras.KerasTensor) -> keras.KerasTensor:
+        return ops.where(ops.mean(x, axis=(1, 2, 3), keepdims=True) > level, ops.flip(x, axis=2), x)
+
+    brightest_last = images[np.argsort(images.mean(axis=(1, 2, 3)))]
+    _, told = examine(functional(some), brightest_last)
+    assert told.startswith("flips the image left to right")
+
+
+@pytest.mark.parametrize("operation", [lambda x: x**2.5, lambda x: ops.where(x > 0.5, 1.0, x)], ids=["gamma", "clip"])
+def test_what_is_no_shift_is_not_called_one(
+    operation: Callable[[keras.KerasTensor], keras.KerasTensor], images: Images
+) -> None:
+    _, told = examine(functional(operation), images)
+    assert "shifts" not in told
+
+
 def test_an_operation_in_a_subclassed_network_is_told(images: Images) -> None:
     _, told = examine(Subclassed(lambda x: ops.flip(x, axis=2)), images)
     assert "flips the image left to right" in told
@@ -391,6 +470,35 @@ def test_an_augmentation_in_a_nested_network_is_declared_by_its_path(images: Ima
 def test_an_augmentation_that_is_called_in_training_only_is_declared(images: Images) -> None:
     reports, _ = examine(Subclassed(), images)
     assert [report["augments"] for report in declared(reports)] == [True, True]
+
+
+class NeverCalled(Subclassed):
+    """Has an augmentation and does not use it."""
+
+    def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
+        """Return scores, of the film as it is."""
+        return self.scores(self.pool(self.features(images)))
+
+
+class NeverTraining(Subclassed):
+    """Calls its augmentation as if it never trained."""
+
+    def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
+        """Return scores."""
+        return self.scores(self.pool(self.features(self.augment(images, training=False))))
+
+
+@pytest.mark.parametrize("kind", [NeverCalled, NeverTraining])
+def test_an_augmentation_that_training_never_uses_is_idle(kind: type[Subclassed], images: Images) -> None:
+    reports, _ = examine(kind(), images)
+    assert [report["augments"] for report in declared(reports)] == [False, False]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_augmentation_is_active(seed: int, images: Images) -> None:
+    keras.utils.set_random_seed(seed)
+    network = after(layers.RandomErasing(0.02), layers.RandomInvert(0.05, value_range=(0, 1)))
+    assert [report["augments"] for report in declared(examine(network, images)[0])] == [True, True]
 
 
 def test_a_layer_without_augmentation_declares_none(images: Images) -> None:

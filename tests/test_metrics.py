@@ -1,6 +1,7 @@
 """Metrics against scikit-learn and counts by hand, and what they answer when there is nothing to count."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 
 from harness import metrics
 from harness.errors import ArgumentError, ModelError, UnknownClassError
-from harness.estimate import Direction, paired_difference, proportion
+from harness.estimate import Direction, Estimate, paired_difference, proportion
 from harness.predictions import Predictions
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
@@ -185,29 +186,50 @@ def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() 
 
 
 def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() -> None:
-    parts = [proportion(9, 10), proportion(80, 100), proportion(7, 8)]
-    floor, ceiling = metrics.worst(parts, "at_least"), metrics.worst(parts, "at_most")
+    named = {"black": proportion(9, 10), "mean": proportion(80, 100, detail="80 right"), "blur": proportion(7, 8)}
+    floor, ceiling, parts = metrics.worst(named, "at_least"), metrics.worst(named, "at_most"), named.values()
     assert (floor.value, floor.low, floor.high) == (0.8, min(p.low for p in parts), min(p.high for p in parts))
     assert (ceiling.value, ceiling.low, ceiling.high) == (0.9, max(p.low for p in parts), max(p.high for p in parts))
-    assert floor.n == 100
+    assert (floor.n, floor.detail, floor.hits) == (100, "80 right (mean)", None)
+
+
+@pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (metrics.skill_kept, "low")])
+def test_the_limit_that_proves_a_failure_is_wider_in_a_family(worth: Callable[..., Estimate], side: str) -> None:
+    """The limit that proves a pass needs no care: every member must meet it."""
+    arguments = (right_except(8), "Covid") if worth is metrics.recall else (right_except(2), right_except(8))
+    alone, four = worth(*arguments), worth(*arguments, family=4)
+    other = "low" if side == "high" else "high"
+    assert getattr(four, other) == getattr(alone, other)
+    assert abs(getattr(four, side) - four.value) > abs(getattr(alone, side) - alone.value)
+    assert four.value == alone.value
+
+
+def test_a_proven_failure_at_the_bound_is_rare_in_a_family() -> None:
+    """Four independent looks at a true recall of the bound: proven worse in at most 2.5 % of draws, up to chance."""
+    hits = np.random.default_rng(0).binomial(80, 0.8, (4000, 4))
+    failing = {k: proportion(k, 80, confidence=1 - 0.05 / 4).high < 0.8 for k in range(81)}
+    plain = {k: proportion(k, 80).high < 0.8 for k in range(81)}
+    assert np.mean([any(failing[k] for k in row) for row in hits]) < 0.025
+    assert np.mean([any(plain[k] for k in row) for row in hits]) > 0.05
 
 
 def test_an_undefined_part_is_the_worst() -> None:
     directions: tuple[Direction, ...] = ("at_least", "at_most")
     for direction in directions:
-        assert not metrics.worst([proportion(9, 10), proportion(0, 0)], direction).defined
+        assert not metrics.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
 
 
 def test_the_worst_informative_fill_counts() -> None:
     clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
     uninformative, informative = metrics.skill_kept(clean, stuck), metrics.skill_kept(clean, loud)
-    assert metrics.worst([uninformative, informative], "at_most") == informative
-    assert metrics.worst([uninformative], "at_most") == uninformative
+    worst = metrics.worst({"black": uninformative, "blur": informative}, "at_most")
+    assert (worst.value, worst.low, worst.high) == (informative.value, informative.low, informative.high)
+    assert metrics.worst({"black": uninformative}, "at_most").detail == f"{uninformative.detail} (black)"
 
 
 def test_the_worst_of_nothing_is_refused() -> None:
     with pytest.raises(ArgumentError, match="the worst of no estimates"):
-        metrics.worst([], "at_most")
+        metrics.worst({}, "at_most")
 
 
 def test_directed_flips_are_counted_by_hand() -> None:

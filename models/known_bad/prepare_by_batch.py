@@ -1,0 +1,19 @@
+"""Preprocessing that standardises each film by the mean and deviation of its batch, not by its own.
+
+Must be rejected by: inference/predictions_batch_invariant
+Diagnosis: (alone)
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.known_bad import _small
+
+RECIPE = _small.RECIPE  # of 16 films a batch, as the harness predicts: only another batch size shows it
+
+build = _small.build
+
+
+def prepare(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return films standardised by what they come with."""
+    return (images - images.mean()) / (images.std() + np.float32(1e-6))
