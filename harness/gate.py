@@ -17,7 +17,7 @@ from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.scorecard import Row
 from harness.source import find_model
-from harness.store import Store, code_digest, make_folder, versions
+from harness.store import Store, code_digest, versions
 
 if TYPE_CHECKING:
     import pytest
@@ -208,12 +208,14 @@ class Gate:
         return self.settings.reports / self.card.name / folder_name(name)
 
     def clear(self, name: str) -> None:
-        """Make the folder of a model's report, and remove the outcome of an earlier run from it.
+        """Remove the outcome of an earlier run from the folder of a model's report.
 
         Raises:
-            ArgumentError: It cannot be written to.
+            ArgumentError: The folder for reports cannot be written to.
         """
-        make_folder(self.folder(name))
+        above = next(path for path in (self.folder(name), *self.folder(name).parents) if path.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
         for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
             self.folder(name).joinpath(file).unlink(missing_ok=True)
 

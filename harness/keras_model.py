@@ -117,9 +117,7 @@ def default_streams(
     return Streams(train=stream(data.train, task.seed), validation=stream(data.validation), test=stream(data.test))
 
 
-def set_seed(seed: int) -> None:
-    """Seed Python, NumPy and TensorFlow."""
-    keras.utils.set_random_seed(seed)
+set_seed = keras.utils.set_random_seed
 
 
 def start_anew(seed: int) -> None:
@@ -200,10 +198,6 @@ def architecture(network: keras.Model) -> list[dict[str, Any]]:
     return rows
 
 
-def _images(data: object) -> object:
-    return data[0] if isinstance(data, (tuple, list)) else data
-
-
 class _Observer(keras.Model):  # type: ignore[misc]
     """Hands each batch that Keras would predict on, or evaluate on, to a function, and keeps nothing."""
 
@@ -234,8 +228,8 @@ def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], N
     """
 
     def receive(data: object) -> None:
-        labels = data[1] if labelled and isinstance(data, (tuple, list)) and len(data) > 1 else None
-        see(np.asarray(_images(data)), None if labels is None else np.asarray(labels))
+        parts = data if isinstance(data, (tuple, list)) else (data,)
+        see(np.asarray(parts[0]), np.asarray(parts[1]) if labelled and len(parts) > 1 else None)
 
     observer = _Observer(receive)
     observer.compile(run_eagerly=True)
@@ -247,8 +241,7 @@ def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], N
 
 def predict_stream(network: keras.Model, stream: object, steps: int | None) -> NDArray[Any]:
     """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
-    outputs: NDArray[Any] = network.predict(stream, steps=steps, verbose=0)
-    return outputs
+    return np.asarray(network.predict(stream, steps=steps, verbose=0))
 
 
 History = dict[str, list[float]]
@@ -404,6 +397,4 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def _plain(value: object) -> float | int | None:
-    if value is None or isinstance(value, int):
-        return value
-    return float(np.asarray(value))
+    return value if value is None or isinstance(value, int) else float(np.asarray(value))

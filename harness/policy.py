@@ -278,7 +278,7 @@ def _sentence(kind: type[Table], where: str, item: Any) -> str:  # noqa: ANN401 
     key = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return f"{where}: unknown key '{key}'; {did_you_mean(key, kind.model_fields)}"
-    message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"
 
 

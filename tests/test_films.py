@@ -177,7 +177,16 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "text": ("film.jpeg", lambda path: path.write_text("<html>not found"), "is not a JPEG, PNG.*; export it"),
     "header only": ("film.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "cannot be decoded"),
     "WebP": ("film.webp", COLOUR.save, "is not a JPEG, PNG.*; export it as PNG or JPEG"),
-    "DICOM": ("film.dcm", lambda path: path.write_bytes(bytes(128) + b"DICM"), "is not a JPEG, PNG.*; export it"),
+    "DICOM that begins like a TIFF": (
+        "a.tif",
+        lambda path: path.write_bytes(b"II*\0" + bytes(124) + b"DICM"),
+        "is DICOM, which is not read",
+    ),
+    "DICOM": (
+        "film.dcm",
+        lambda path: path.write_bytes(bytes(128) + b"DICM"),
+        "is DICOM, which is not read; export it",
+    ),
     "animated GIF": ("film.gif", animated("GIF"), "is animated, or has several pages; keep the one picture"),
     "animated PNG": ("film.png", animated("PNG"), "is animated, or has several pages; keep the one picture"),
     "TIFF of two pages": ("film.tif", animated("TIFF"), "is animated, or has several pages; keep the one picture"),

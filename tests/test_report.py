@@ -191,7 +191,7 @@ def test_films_whose_answer_changed_are_shown_first(
     monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, words, *_c, **_d: captions.extend(words))
     note = report._draw_border(kept, bounds, tmp_path)
     assert note["title"] == "Films with the ring hidden"
-    assert note["alt"] == "5% ring hidden (edge): 3 of 36 answers change"
+    assert note["alt"] == "5% ring hidden (edge): 3 of 36 answers change (6 films shown)"
     ids = border.clean.ids
     assert [caption[0] for caption in captions[:3]] == [ids[7], ids[20], ids[30]]
     assert captions[1][2] == "no answer"
