@@ -380,3 +380,13 @@ def test_another_pillow_is_another_decoding_code(monkeypatch: pytest.MonkeyPatch
     assert before == films.code_fingerprint()
     monkeypatch.setattr(PIL, "__version__", "0")
     assert films.code_fingerprint() != before
+
+
+def test_a_tag_of_the_wrong_type_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("'float' object cannot be interpreted as an integer")
+
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "a.tif")
+    monkeypatch.setattr("PIL.TiffImagePlugin.TiffImageFile.load", broken)
+    with pytest.raises(DataError, match="cannot be decoded"):
+        films.read(tmp_path / "a.tif", (4, 4, 1), "nearest")

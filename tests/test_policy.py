@@ -157,3 +157,12 @@ def test_a_bound_in_force_cannot_be_changed(tmp_path: Path) -> None:
     recall: Any = policy(tmp_path, "").recall
     with pytest.raises(ValueError, match="frozen"):
         recall.recall_floor = 0.1
+
+
+def test_bounds_of_a_mistyped_data_set_are_refused_and_those_of_an_unknown_one_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[data.phantm.recall]\nrecall_floor = 0.9\n", "utf-8")
+    with pytest.raises(PolicyError, match=r"\[data.phantm\]: no such data set; did you mean 'phantom'"):
+        load_policy(path, data="own", classes=("A", "B"), known=["phantom", "covid19"])
+    path.write_text("[data.elsewhere.recall]\nrecall_floor = 0.9\n", "utf-8")
+    assert load_policy(path, data="own", classes=("A", "B"), known=["phantom"]).recall.recall_floor == 0.80

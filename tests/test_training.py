@@ -292,3 +292,32 @@ def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, films: 
     assert np.array_equal(loaded.predict(rows), trained.predict(rows))
     record = json.loads((tmp_path / "store" / "weights" / f"{trained.weights.stem}.json").read_text("utf-8"))
     assert set(record) == {"history", "probe", "sha256"}
+
+
+def test_an_artefact_of_another_model_or_size_is_refused(model: Path, films: Path, tmp_path: Path) -> None:
+    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
+    weights = ready(model, films, tmp_path / "store").weights
+    (model.parent / "other.py").write_text(NETWORK, "utf-8")
+    with pytest.raises(ArgumentError, match="its model is tiny, not other; pass --model tiny"):
+        training.ready("other", card, Options(models=model.parent, image_size=(32, 32), weights=weights), store)
+    with pytest.raises(ArgumentError, match=r"its image shape is \[32, 32, 1\], .*; pass --image-size 32x32"):
+        training.ready("tiny", card, Options(models=model.parent, image_size=(16, 16), weights=weights), store)
+
+
+def test_what_is_no_keras_archive_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "net.keras").write_bytes(b"half")
+    with pytest.raises(ModelError, match="not a Keras archive"):
+        keras_model.load_network(tmp_path / "net.keras")
+
+
+def test_a_single_sigmoid_is_trained_on_the_default_streams(model: Path, tmp_path: Path) -> None:
+    root = write_films(tmp_path / "two", ("Bottom", "Left"))
+    sigmoid = NETWORK.replace(
+        'layers.Dense(len(task.classes), activation="softmax")', 'layers.Dense(1, activation="sigmoid")'
+    )
+    sigmoid = sigmoid.replace("categorical_crossentropy", "binary_crossentropy")
+    model.write_text(sigmoid + '\n\nPOSITIVE = "Bottom"\n', "utf-8")
+    options = Options(models=model.parent, image_size=(32, 32))
+    candidate = training.ready("tiny", Card(name="two", root=root), options, Store(tmp_path / "store"))
+    assert np.allclose(candidate.predict(candidate.splits.test.take(range(4))).sum(axis=1), 1)
+    assert candidate.streams.test[0][1].tolist() == [[1.0]] * 4
