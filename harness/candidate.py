@@ -145,7 +145,9 @@ class Candidate:
         if self.weights is not None:
             self._door.set_seed(self.task.seed)
             network = load_weights(self.file, self.weights, trust=self.options.trust)
-            self._door.check_network(network, self.name, self.task, self._positive(network.output_shape))
+            self._door.check_network(
+                network, self.name, self.task, self._positive(getattr(network, "output_shape", None))
+            )
             keras_model: KerasModel = self._door.KerasModel(network, self.name)
             return keras_model
         if self.file is None:

@@ -51,10 +51,11 @@ class Verdict:
     def _value_meets(self) -> bool:
         if self.estimate is None or self.bound is None:
             return False
-        return _meets(self.estimate.value, self.bound, self.direction or "at_least")
+        return meets(self.estimate.value, self.bound, self.direction or "at_least")
 
 
-def _meets(value: float, bound: float, direction: Direction) -> bool:
+def meets(value: float, bound: float, direction: Direction) -> bool:
+    """Whether a number lies on the wanted side of a bound."""
     return value >= bound if direction == "at_least" else value <= bound
 
 
@@ -119,7 +120,7 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction) -> st
     parts = []
     if further is not None:
         films = f"about {further:,} further film{'s' if further > 1 else ''} of this kind"
-        against = "" if _meets(estimate.value, bound, direction) else ", against the model"
+        against = "" if meets(estimate.value, bound, direction) else ", against the model"
         parts.append(f"{films} would settle it{against}, if the rate stays")
     if chance is not None:
         parts.append(f"this row would have accepted a model 0.05 worse than the bound in {chance:.0%} of such tests")

@@ -85,7 +85,8 @@ def displaced(images: Images, outputs: NDArray[Any]) -> str:
     target = np.asarray(outputs[0].mean(axis=-1), np.float64)
     inside, corner = _trim(target)
     place = corner if target.shape == source.shape else None
-    if _fit(source, inside, place) >= ALIKE:
+    plain = _fit(source, inside, place)
+    if plain >= ALIKE:
         return ""
     stories = {
         "flips the image left to right": source[:, ::-1],
@@ -98,7 +99,6 @@ def displaced(images: Images, outputs: NDArray[Any]) -> str:
     }
     fits = {story: _fit(image, inside, place) for story, image in stories.items()}
     best = max(fits, key=lambda story: fits[story])
-    plain = _fit(source, inside, place)
     telling = fits[best] >= max(0.9, plain + (1 - plain) / 2)  # explains at least half of what the image itself leaves
     return best if telling else "changes the image by more than crop, pad, resize and rescale"
 

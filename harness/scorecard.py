@@ -13,7 +13,7 @@ from typing import Annotated, Final, Literal, TypeVar, get_args
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
 
-from harness.checks import Outcome
+from harness.checks import Outcome, meets
 from harness.errors import ArgumentError
 from harness.estimate import Direction
 from harness.store import atomic
@@ -386,10 +386,6 @@ def _fault(row: Row, gate: Gate) -> str:
     if inconclusive and gate == "proven":
         return "is accepted without proof, but the gate is 'proven'"
     decisive = row["value"] if inconclusive else row["low"] if row["direction"] == "at_least" else row["high"]
-    if row["bound"] is None or (decisive is not None and _meets(decisive, row["bound"], row["direction"])):
+    if row["bound"] is None or (decisive is not None and meets(decisive, row["bound"], row["direction"] or "at_most")):
         return ""
     return "is accepted, but its numbers miss the bound"
-
-
-def _meets(number: float, bound: float, direction: Direction | None) -> bool:
-    return number >= bound if direction == "at_least" else number <= bound
