@@ -321,3 +321,40 @@ def test_a_single_sigmoid_is_trained_on_the_default_streams(model: Path, tmp_pat
     candidate = training.ready("tiny", Card(name="two", root=root), options, Store(tmp_path / "store"))
     assert np.allclose(candidate.predict(candidate.splits.test.take(range(4))).sum(axis=1), 1)
     assert candidate.streams.test[0][1].tolist() == [[1.0]] * 4
+
+
+SUBCLASSED = '''
+"""A network without a graph."""
+
+import keras
+from keras import layers
+
+from harness import Recipe
+
+RECIPE = Recipe(batch_size=4, epochs=1)
+
+
+class Net(keras.Model):
+    def __init__(self, outputs, **options):
+        super().__init__(**options)
+        self.units = outputs
+        self.pool, self.head = layers.GlobalAveragePooling2D(), layers.Dense(outputs, activation="softmax")
+
+    def call(self, images):
+        return self.head(self.pool(images))
+
+    def get_config(self):
+        return {"outputs": self.units}
+
+
+def build(task):
+    network = Net(len(task.classes))
+    network.compile("adam", "categorical_crossentropy")
+    return network
+'''
+
+
+def test_a_subclassed_network_that_tells_no_shapes_answers(model: Path, films: Path, tmp_path: Path) -> None:
+    model.write_text(SUBCLASSED, "utf-8")
+    candidate = ready(model, films, tmp_path / "store")
+    assert candidate.predict(candidate.splits.test.take(range(4))).shape == (4, 3)
