@@ -29,7 +29,7 @@ EVIDENCE_CODE = (
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
-_BATCH = 16
+_BATCH = 32
 
 
 @dataclass(frozen=True)
