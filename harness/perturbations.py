@@ -239,7 +239,8 @@ def _nearest_kept(shape: Shape, packed: bytes) -> IntArray:
     """Return for every pixel the flat index of the kept pixel nearest to it, itself if kept: int64 [H * W]."""
     hidden = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
     row, column = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
-    return (row.astype(np.int64) * shape[1] + column).ravel()
+    nearest: IntArray = row.astype(np.int64) * shape[1] + column
+    return nearest.ravel()
 
 
 def _edge_filled(images: FloatArray, hidden: BoolArray) -> FloatArray:
