@@ -80,6 +80,17 @@ def _parser() -> argparse.ArgumentParser:
     seeds.add_argument("--epochs", type=int, metavar="N")
     seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
     seeds.set_defaults(run=_seeds)
+
+    matrix = commands.add_parser(
+        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
+    )
+    matrix.add_argument(
+        "twins", nargs="*", metavar="TWIN", help="only these (known_bad.NAME, sound.NAME); default: all"
+    )
+    matrix.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N")
+    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
+    matrix.add_argument("--out", default="reports", metavar="DIR", help="where it goes (default: reports)")
+    matrix.set_defaults(run=_matrix)
     return parser
 
 
@@ -180,7 +191,7 @@ def _scorecard(parsed: argparse.Namespace) -> int:
 
 
 def _seeds(parsed: argparse.Namespace) -> int:
-    from harness import seeds  # noqa: PLC0415
+    from harness import seeds, trial  # noqa: PLC0415
     from harness.gate import open_card, open_store  # noqa: PLC0415
 
     store = open_store(Path.cwd())
@@ -195,11 +206,36 @@ def _seeds(parsed: argparse.Namespace) -> int:
     records = []
     for seed in parsed.seeds:
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
-        records.append(seeds.judge(parsed.model, parsed.data, seed, reports=reports, name=name, extra=extra))
+        records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)
     words = ["roentgate", "seeds", parsed.model, "--data", parsed.data, "--seeds", *map(str, parsed.seeds), *extra]
     seeds.write_table(records, out, command=shlex.join(words))
     print(out)
     return 0
+
+
+def _matrix(parsed: argparse.Namespace) -> int:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from harness import matrix, matrix_page  # noqa: PLC0415
+    from harness.gate import open_store  # noqa: PLC0415
+
+    root, seeds, with_doses = Path.cwd(), list(dict.fromkeys(parsed.seeds)), not parsed.no_doses
+    twins = matrix.plan(root / "models", parsed.twins)
+    work = matrix.work(twins, seeds, with_doses=with_doses)
+    with tqdm(total=work, unit="training", desc="detection matrix") as bar:
+
+        def step(words: str, done: int) -> None:
+            bar.set_postfix_str(words)
+            bar.update(done)
+
+        reports = open_store(root).root / "matrix"
+        record = matrix.run(root, twins, seeds, reports=reports, step=step, with_doses=with_doses)
+    words = ["roentgate", "matrix", *parsed.twins, "--seeds", *map(str, seeds), *(["--no-doses"] * parsed.no_doses)]
+    print(matrix_page.publish(record, Path(parsed.out), shlex.join(words)))
+    missed = matrix.shortcomings(record)
+    for line in missed:
+        print(f"  {line}")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class Settings:
         gate: Which rows are accepted.
         reports: Where scorecards go.
         options: What concerns the models.
+        figures: Whether to draw pictures.
     """
 
     models: tuple[str, ...]
@@ -46,6 +47,7 @@ class Settings:
     gate: Literal["point", "proven"]
     reports: Path
     options: Options
+    figures: bool = True
 
 
 def read_settings(config: "pytest.Config") -> Settings:
@@ -70,6 +72,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         policy=path("policy", root / "suites" / "policy.toml"),
         gate=config.getoption("gate"),
         reports=path("report_dir", root / "reports"),
+        figures=not config.getoption("no_figures"),
         options=Options(
             models=root / "models",
             seed=config.getoption("seed"),

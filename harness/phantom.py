@@ -3,6 +3,8 @@
 ``phantom`` has nothing planted: a corner marker and a shaded border come and go, whatever the class. In
 ``phantom-shortcut`` both agree with the class on 95 % of the films, and lesions are faint. ``phantom-shortcut-broken``
 has the same patients and the same train films; in test as many frames of each kind are dealt evenly over the classes.
+``phantom-shortcut-N`` has them with another dose, N % of the films (0: the frames are dealt evenly),
+and ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, in the frames of the shortcut.
 """
 
 import json
@@ -38,6 +40,10 @@ COUNTS = {"train": 150, "test": 80}
 AGREEMENT = 0.95
 """Share of the films whose frame agrees with the class, where the shortcut is planted."""
 
+DOSES = {0: "phantom-shortcut-0", 50: "phantom-shortcut-50", 75: "phantom-shortcut-75", 95: "phantom-shortcut",
+         100: "phantom-shortcut-100"}  # fmt: skip
+"""The variant of each dose of the shortcut, in % of the films; at 0 the frames are dealt evenly over the classes."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
@@ -46,13 +52,15 @@ class _Variant:
     contrast: tuple[float, float]  # of the lesions, in shares of the full grey scale
     planted: tuple[str, ...] = ()  # splits in which the frame agrees with the class
     dealt: tuple[str, ...] = ()  # splits in which the same frames are dealt out evenly over the classes
+    agreement: float = AGREEMENT
 
 
 _CLEAR, _FAINT = (0.45, 0.75), (0.08, 0.16)
+_BOTH = ("train", "test")
 _VARIANTS = {
     "phantom": _Variant("nothing planted", 0, _CLEAR),
     "phantom-shortcut": _Variant(
-        "a corner marker and the border's brightness give the class away", 1, _FAINT, planted=("train", "test")
+        "a corner marker and the border's brightness give the class away", 1, _FAINT, planted=_BOTH
     ),
     "phantom-shortcut-broken": _Variant(
         "the shortcut of phantom-shortcut, without its agreement in test",
@@ -61,6 +69,11 @@ _VARIANTS = {
         planted=("train",),
         dealt=("test",),
     ),
+    "phantom-shortcut-clear": _Variant("the shortcut's frames around clear lesions", 0, _CLEAR, planted=_BOTH),
+    DOSES[0]: _Variant("the frames of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, dealt=_BOTH),
+} | {
+    DOSES[dose]: _Variant(f"the shortcut on {dose} % of the films", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
+    for dose in (50, 75, 100)
 }
 VARIANTS = tuple(_VARIANTS)
 
@@ -122,7 +135,7 @@ def frames(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64]
     chosen, own, n = _variant(variant), CLASSES.index(label), COUNTS[split]
     others = (own + 1 + np.arange(n)) % len(CLASSES)
     if split in chosen.planted:
-        others = others[others != own][: n - round(AGREEMENT * n)]
+        others = others[others != own][: n - round(chosen.agreement * n)]
         others = np.concatenate([np.full(n - len(others), own), others])
     elif split not in chosen.dealt:
         return None

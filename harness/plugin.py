@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--gate", choices=("point", "proven"), default="point",
         help="accept a row whose point estimate meets its bound, or only a proven one (default: point)")  # fmt: skip
     add("--report-dir", metavar="DIR", help="where scorecards go, as DIR/<data>/<model>/ (default: reports)")
+    add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
     add("--seed", type=int, default=0, help="seed of training (default: 0)")
     add(
         "--image-size",

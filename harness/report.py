@@ -111,7 +111,8 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
         try:
             kept = gate.evidence(name)
             evidence = _evidence(kept)
-            evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
+            if gate.settings.figures:
+                evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
     scorecard.write_evidence(evidence, folder)

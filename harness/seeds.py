@@ -1,15 +1,11 @@
 """One seed is an anecdote: the same model trained and judged over several seeds, in one table."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from harness import scorecard
-from harness.errors import HarnessError
-from harness.gate import folder_name
 from harness.render import fenced
 from harness.scorecard import Record, Row
 from harness.store import atomic
@@ -23,47 +19,6 @@ SHOWN = (
     "ring_transplant",
     "border_only_skill",
 )
-
-
-def judge(  # noqa: PLR0913  one run, each part by name
-    model: str, data: str, seed: int, *, reports: Path, name: str, extra: Sequence[str]
-) -> Record:
-    """Run the suites with one seed in a process of its own; return its record.
-
-    Args:
-        model: As for ``--model``.
-        data: As for ``--data``.
-        seed: The seed of training.
-        reports: The folder of this seed's reports.
-        name: The name of the data set.
-        extra: Further options.
-
-    Raises:
-        HarnessError: The run ended without a scorecard, or was partial.
-    """
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "suites",
-        "-q",
-        "--no-header",
-        "--tb=no",
-        "--model",
-        model,
-        "--data",
-        data,
-    ]
-    command += ["--seed", str(seed), "--report-dir", str(reports), *extra]
-    path = reports / name / folder_name(model) / scorecard.SCORECARD_FILE
-    path.unlink(missing_ok=True)
-    status = subprocess.run(command, check=False).returncode
-    if not path.is_file():
-        raise HarnessError(f"seed {seed}: the run ended with status {status} and without a scorecard")
-    record = scorecard.read(path)
-    if not record["complete"]:
-        raise HarnessError(f"seed {seed}: the run was partial, so its figures are not shown; see {path.parent}")
-    return record
 
 
 def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:

@@ -1,11 +1,11 @@
-"""A network that learns the phantom in four epochs of a second each, for faults that any network shows alike."""
+"""A network that learns the phantom in twenty epochs of a quarter second, for faults that any network shows alike."""
 
 import keras
 from keras import layers
 
 from harness import Recipe, Task
 
-RECIPE = Recipe(batch_size=16, epochs=4)
+RECIPE = Recipe(batch_size=16, epochs=20)
 
 
 def build(task: Task) -> keras.Model:
@@ -14,12 +14,10 @@ def build(task: Task) -> keras.Model:
 
 
 def stages(outputs: int) -> list[keras.Layer]:
-    """Return features, flat features and head."""
-    return [
-        layers.Conv2D(8, 5, strides=4, activation="relu"),
-        layers.Flatten(),
-        layers.Dense(outputs, activation="softmax"),
-    ]
+    """Return features, flat features, and as the last layer the head."""
+    features = [layers.Conv2D(16, 5, strides=2, activation="relu")]
+    features += [layers.Conv2D(filters, 3, strides=2, activation="relu") for filters in (32, 48, 64)]
+    return [*features, layers.Flatten(), layers.Dropout(0.3), layers.Dense(outputs, activation="softmax")]
 
 
 def compiled(network: keras.Model, loss: object = "categorical_crossentropy") -> keras.Model:

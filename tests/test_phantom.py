@@ -103,7 +103,7 @@ def test_a_film_drawn_alone_is_the_film_of_the_set(tmp_path: Path) -> None:
             assert np.array_equal(np.asarray(image), pixels)
 
 
-@pytest.mark.parametrize("variant", phantom.VARIANTS)
+@pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken", phantom.DOSES[100]])
 def test_no_two_films_are_near_twins_nor_mirror_twins(variant: str) -> None:
     images = drawn(variant).images.astype(np.float64)
     pairs = np.triu_indices(WHOLE, k=1)
@@ -192,6 +192,22 @@ def test_the_broken_shortcut_has_the_same_marginals_and_no_agreement() -> None:
     planted, broken = worn("phantom-shortcut", "test"), worn("phantom-shortcut-broken", "test")
     assert planted.sum(axis=0).tolist() == broken.sum(axis=0).tolist() == [80, 80, 80]
     assert set(broken.ravel()) == {26, 27}
+
+
+@pytest.mark.parametrize(("dose", "agreement"), [(0, 1 / 3), (50, 0.5), (75, 0.75), (95, 0.95), (100, 1.0)])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_dose_of_the_shortcut_is_its_agreement_with_the_class_and_0_is_chance(
+    dose: int, agreement: float, split: str
+) -> None:
+    counts = worn(phantom.DOSES[dose], split)
+    assert np.trace(counts) / counts.sum() == pytest.approx(agreement, abs=0.01)
+    assert counts.sum(axis=0).tolist() == counts.sum(axis=1).tolist()
+
+
+def test_doses_show_the_same_patients() -> None:
+    few = {dose: phantom.film(name, 0, "test", "Covid", 3) for dose, name in phantom.DOSES.items()}
+    for film in few.values():
+        np.testing.assert_array_equal(film.lesions, few[0].lesions)
 
 
 def test_phantom_has_no_planted_frames() -> None:
@@ -301,6 +317,6 @@ def test_a_montage_shows_every_class_and_outlines(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), picture)
 
 
-@pytest.mark.parametrize("variant", phantom.VARIANTS)
+@pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken"])
 def test_the_card_of_a_variant_is_the_published_one(variant: str) -> None:
     assert phantom.card(variant) == find_card(variant, CARDS)

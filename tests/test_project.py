@@ -34,8 +34,9 @@ LAYERS = {
         "collect",
         "evidence",
     ],
-    "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
+    "verdicts": ["metrics", "checks", "scorecard", "replicates", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
+    "proofs": ["twins", "trial", "doses", "matrix", "matrix_page"],
     "doors": ["items", "run", "plugin", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]

@@ -7,8 +7,8 @@ Diagnosis: of 80
 import numpy as np
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Rows, shuffled
+from models import _small
+from models._streams import Rows, shuffled
 
 RECIPE = _small.RECIPE
 

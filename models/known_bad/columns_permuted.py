@@ -5,8 +5,8 @@ Diagnosis: class columns permuted
 """
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Rows, shuffled
+from models import _small
+from models._streams import Rows, shuffled
 
 RECIPE = _small.RECIPE
 

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from harness import Task
-from models.known_bad import _small
+from models import _small
 
 RECIPE = _small.RECIPE
 

@@ -2,6 +2,7 @@
 
 Must be rejected by: border/border_mask_flips, border/ring_transplant,
     border/border_only_skill
+On: phantom-shortcut
 Diagnosis: follow the donor
 """
 
@@ -9,7 +10,7 @@ import keras
 from keras import layers, ops
 
 from harness import Task
-from models.known_bad import _small
+from models import _small
 
 RECIPE = _small.RECIPE
 

@@ -5,8 +5,8 @@ Diagnosis: the images are in order, their labels are not
 """
 
 from harness import Dataset, Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Rows, evaluated_with, shuffled
+from models import _small
+from models._streams import Rows, evaluated_with, shuffled
 
 RECIPE = _small.RECIPE
 

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from harness import Task
-from models.known_bad import _small
+from models import _small
 
 RECIPE = _small.RECIPE
 

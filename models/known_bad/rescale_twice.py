@@ -7,8 +7,8 @@ Diagnosis: rescale applied twice
 import numpy as np
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Rows, evaluated_with
+from models import _small
+from models._streams import Rows, evaluated_with
 
 RECIPE = _small.RECIPE
 

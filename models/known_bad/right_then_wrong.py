@@ -5,8 +5,8 @@ Diagnosis: right in the first pass and wrong in pass 2
 """
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Indices, Rows, evaluated_with, in_order, shuffled
+from models import _small
+from models._streams import Indices, Rows, evaluated_with, in_order, shuffled
 
 RECIPE = _small.RECIPE
 

@@ -2,6 +2,7 @@
 
 Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/ring_transplant,
     border/border_only_skill
+On: phantom-shortcut
 Diagnosis: follow the donor
 """
 
@@ -10,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from harness import Task
-from models.known_bad import _small
+from models import _small
 
 RECIPE = _small.RECIPE
 

@@ -6,8 +6,8 @@ Diagnosis: shuffled, different in every pass
 """
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Rows, evaluated_with, shuffled
+from models import _small
+from models._streams import Rows, evaluated_with, shuffled
 
 RECIPE = _small.RECIPE
 

@@ -5,8 +5,8 @@ Diagnosis: shuffled, the same in every pass
 """
 
 from harness import Recipe, Splits, Streams, Task
-from models.known_bad import _small
-from models.known_bad._streams import Indices, Rows, evaluated_with, shuffled
+from models import _small
+from models._streams import Indices, Rows, evaluated_with, shuffled
 
 RECIPE = _small.RECIPE
 

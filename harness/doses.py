@@ -1,0 +1,171 @@
+"""Dose and response: how much of a shortcut, or of a border reader in a blend, the border suite needs to refuse."""
+
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from typing_extensions import TypedDict
+
+from harness.candidate import Options
+from harness.checks import Verdict
+from harness.errors import ArgumentError
+from harness.evidence import BorderRecord
+from harness.gate import Gate, Settings, new_run_id
+from harness.policy import Policy
+from harness.predictions import Predictions
+from harness.twins import Twin
+
+CLEAR = "phantom-shortcut-clear"
+"""Clear lesions in frames that give the class away: both parts of a blend can do well."""
+
+PARTS = ("sound.cropping", "known_bad.ring_reader")
+"""A model that cannot see the ring, and one that sees nothing else."""
+
+READERS = (
+    "known_bad.shortcut_learner",
+    "known_bad.exposure_reader",
+    "known_bad.corner_reader",
+    "known_bad.ring_reader",
+)
+SHARES = tuple(round(0.05 * step, 2) for step in range(21))
+
+
+class Reliance(TypedDict):
+    """A blend of a sound model and a reader of the border: the share of the reader, and what refused each seed."""
+
+    share: float
+    refused: list[list[str]]
+
+
+def readers(twins: Sequence[Twin], doses: Mapping[int, str]) -> list[Twin]:
+    """Return the readers of the shortcut once for each dose: the data set of that dose."""
+    chosen = [twin for name in READERS for twin in twins if twin.name == name]
+    return [replace(twin, data=data) for twin in chosen for data in doses.values()]
+
+
+def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]) -> list[Reliance]:
+    """Return what refuses a blend of a sound model and a reader of the ring, at each share of the reader.
+
+    The answer of a blend is the weighted mean of the probabilities of its parts, so its evidence is computed from
+    theirs; no film is predicted again.
+
+    Args:
+        root: The project folder.
+        seeds: One pair of parts each.
+        step: Called with (what is made ready now, how many were finished since the last call).
+
+    Raises:
+        HarnessError: A part cannot be made ready.
+    """
+    suite = _module(root / "suites" / "test_border.py")
+    refused: dict[float, list[list[str]]] = {share: [] for share in SHARES}
+    for seed in seeds:
+        step(f"blends, seed {seed}", 0)
+        gate = _gate(root, seed)
+        sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
+        for share in SHARES:
+            verdicts = border_verdicts(suite, blend(sound, reader, share), gate.policy, gate.classes)
+            against = {check for check, verdict in verdicts if not verdict.accepted("point")}
+            refused[share].append(sorted(f"border/{check}" for check in against))
+        step(f"blends, seed {seed}", len(PARTS))
+    return [{"share": share, "refused": found} for share, found in refused.items()]
+
+
+def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderRecord:
+    """Return the evidence on a model that answers with the mean of two, weighted 1 - ``share`` and ``share``.
+
+    Raises:
+        ArgumentError: ``share`` is not in [0, 1], or the two are not of the same rows and donors.
+    """
+    if not 0 <= share <= 1:
+        raise ArgumentError(f"a share of {share}; give a number between 0 and 1")
+    if first.clean.ids != second.clean.ids or not np.array_equal(first.donor_labels, second.donor_labels):
+        raise ArgumentError("the two parts of a blend were asked about other rows or donors; use one data set and seed")
+
+    def mean(one: Predictions, other: Predictions) -> Predictions:
+        return replace(one, probabilities=(1 - share) * one.probabilities + share * other.probabilities)
+
+    def means(name: str) -> dict[Any, Predictions]:
+        ones, others = getattr(first, name), getattr(second, name)
+        return {key: mean(ones[key], others[key]) for key in ones}
+
+    mixed = {name: means(name) for name in ("masked", "only", "interior", "other", "same")}
+    return BorderRecord(clean=mean(first.clean, second.clean), donor_labels=first.donor_labels, **mixed)
+
+
+def border_verdicts(
+    suite: Any,  # noqa: ANN401 - a module
+    border: BorderRecord,
+    policy: Policy,
+    classes: Sequence[str],
+) -> list[tuple[str, Verdict]]:
+    """Return (check, verdict) of every test of the border suite on this evidence, as pytest would collect them."""
+    bounds, found = policy.border, []
+    axes = {
+        "label": classes,
+        "ring": [*bounds.rings, *bounds.stress_rings],
+        "gating_ring": bounds.rings,
+        "only_ring": [*bounds.only_rings, *bounds.only_stress_rings],
+        "fill": bounds.fills,
+    }
+    for name, test in vars(suite).items():
+        if name.startswith("test_"):
+            wanted = inspect.signature(test).parameters
+            given = {"border": border, "policy": policy} if "policy" in wanted else {"border": border}
+            varied = [axis for axis in axes if axis in wanted]
+            for values in product(*(axes[axis] for axis in varied)):
+                verdicts: list[Verdict] = []
+                chosen = dict(zip(varied, values, strict=True))
+                test(accept=lambda verdict, subject, kept=verdicts: kept.append(verdict), **given, **chosen)
+                found += [(name.removeprefix("test_"), verdict) for verdict in verdicts]
+    return found
+
+
+def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> float | None:
+    """Return the dose at which a response first reaches ``level``, read off between doses; None where it never does.
+
+    The responses are made to rise with the dose first (isotonic least squares).
+
+    Examples:
+        >>> dose_at([0, 50, 100], [0.0, 0.4, 1.0], 0.7)
+        75.0
+    """
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - few need it
+
+    rising = isotonic_regression(np.asarray(shares, np.float64))
+    reached = np.flatnonzero(rising >= level - 1e-9)
+    if not reached.size:
+        return None
+    at = int(reached[0])
+    if at == 0:
+        return float(doses[0])
+    part = (level - rising[at - 1]) / (rising[at] - rising[at - 1])
+    return float(doses[at - 1] + part * (doses[at] - doses[at - 1]))
+
+
+def _gate(root: Path, seed: int) -> Gate:
+    return Gate(
+        Settings(
+            models=PARTS,
+            data=CLEAR,
+            root=root,
+            policy=root / "suites" / "policy.toml",
+            gate="point",
+            reports=root / "reports",
+            options=Options(models=root / "models", seed=seed, run_id=new_run_id()),
+        )
+    )
+
+
+def _module(path: Path) -> Any:  # noqa: ANN401 - a module
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ArgumentError(f"'{path}': no such suite; run this in the project's folder")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

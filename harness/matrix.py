@@ -1,0 +1,263 @@
+"""Which faults the checks catch, and how often: every faulty and every sound twin, against every check, over seeds."""
+
+import ast
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
+from harness import doses, scorecard, trial
+from harness.doses import Reliance
+from harness.errors import ArgumentError
+from harness.estimate import Estimate, proportion
+from harness.gate import folder_name
+from harness.phantom import CLASSES, DOSES
+from harness.policy import load_policy
+from harness.scorecard import Record
+from harness.store import atomic
+from harness.twins import Check, Twin, read_twins
+from harness.wording import accuracy
+
+SCHEMA = "roentgate.matrix/1"
+ARTICLE = ("baseline", "compact", "ring_dropout")
+"""Models of the project itself, judged as sound ones."""
+
+FLOOR = "recall/recall_floor"
+_TOGETHER = 8  # models a process: TensorFlow is imported once for them, and what it keeps is let go after them
+
+
+class Outcome(TypedDict):
+    """One training of one twin.
+
+    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted. ``diagnosed``: whether such a
+    row of a promised check holds the promised words. ``accuracy``: on the test films, None where undefined.
+    """
+
+    seed: int
+    refused: list[str]
+    diagnosed: bool
+    accuracy: float | None
+
+
+class Entry(TypedDict):
+    """A twin, what it promises, and how each training of it went."""
+
+    name: str
+    says: str
+    sound: bool
+    data: str
+    promised: list[str]
+    diagnosis: str
+    outcomes: list[Outcome]
+
+
+class Matrix(TypedDict):
+    """The record: ``checks`` in the policy's order, the twins, readers at each dose of the shortcut, and blends."""
+
+    schema: str
+    seeds: list[int]
+    checks: list[str]
+    twins: list[Entry]
+    doses: list[Entry]
+    reliance: list[Reliance]
+
+
+def plan(models: Path, only: Sequence[str] = ()) -> list[Twin]:
+    """Return the twins to judge: all, with the article's models as sound ones, or those named.
+
+    Raises:
+        ArgumentError: A name that is no twin.
+        ModelError: A faulty twin without its promise.
+    """
+    twins = read_twins(models)
+    twins += [
+        Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
+        for name in ARTICLE
+        if (models / f"{name}.py").is_file()
+    ]
+    known = {twin.name: twin for twin in twins}
+    if unknown := [name for name in only if name not in known]:
+        raise ArgumentError(f"no twin is called {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(only)] if only else twins
+
+
+def run(  # noqa: PLR0913  one run, each part by name
+    root: Path,
+    twins: Sequence[Twin],
+    seeds: Sequence[int],
+    *,
+    reports: Path,
+    step: Callable[[str, int], None],
+    with_doses: bool = True,
+) -> Matrix:
+    """Judge twins, readers at each dose, and blends; see `work` for how much that is.
+
+    Args:
+        root: The project folder.
+        twins: From `plan`.
+        seeds: Seeds of training.
+        reports: Where the single scorecards go.
+        step: Called with (what is judged now, how many trainings were finished since the last call).
+        with_doses: Whether to judge the readers and the blends as well.
+
+    Raises:
+        HarnessError: A run ended without its scorecards.
+    """
+    policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+    readers = doses.readers(plan(root / "models"), DOSES) if with_doses else []
+    return {
+        "schema": SCHEMA,
+        "seeds": list(seeds),
+        "checks": slashed(policy.gate.pairs),
+        "twins": judge(twins, seeds, reports=reports, step=step),
+        "doses": judge(readers, seeds, reports=reports, step=step),
+        "reliance": doses.blends(root, seeds, step=step) if with_doses else [],
+    }
+
+
+def work(twins: Sequence[Twin], seeds: Sequence[int], *, with_doses: bool = True) -> int:
+    """Return how many trainings `run` reports."""
+    extra = len(doses.READERS) * len(DOSES) + len(doses.PARTS) if with_doses else 0
+    return len(seeds) * (len(twins) + extra)
+
+
+def judge(
+    twins: Iterable[Twin], seeds: Sequence[int], *, reports: Path, step: Callable[[str, int], None]
+) -> list[Entry]:
+    """Judge twins in processes of their own; what an earlier call has trained and predicted comes from the store.
+
+    Args:
+        twins: What to judge; a name may come again with other data.
+        seeds: Seeds of training.
+        reports: Where the single scorecards go.
+        step: Called with (what is judged now, how many trainings were finished since the last call).
+
+    Raises:
+        HarnessError: A run ended without its scorecards.
+    """
+    entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
+    for data, seed, names in _portions(entries, seeds):
+        step(f"{data}, seed {seed}", 0)
+        folder = reports / str(seed)
+        records = trial.run(names, data, seed, reports=folder, name=data, extra=["--no-figures"], quiet=True)
+        for name, record in zip(names, records, strict=True):
+            evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
+            entry = entries[name, data]
+            entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
+        step(f"{data}, seed {seed}", len(names))
+    return list(entries.values())
+
+
+def caught(entry: Entry, check: str) -> Estimate:
+    """Share of the trainings of a twin that a check refused, with its exact interval; without any, NaN in [0, 1]."""
+    return proportion(sum(check in outcome["refused"] for outcome in entry["outcomes"]), len(entry["outcomes"]))
+
+
+def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
+    """Share of the trainings of sound twins that a suite refused, and which; of ``border``, see `able`."""
+    trained = [(entry, outcome) for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"]]
+    if suite == "border":
+        trained = [(entry, outcome) for entry, outcome in trained if able(outcome)]
+    alarms = [
+        f"{entry['name']}, seed {outcome['seed']}: {', '.join(found)}"
+        for entry, outcome in trained
+        if (found := [check for check in outcome["refused"] if check.startswith(f"{suite}/")])
+    ]
+    return proportion(len(alarms), len(trained)), alarms
+
+
+def able(outcome: Outcome) -> bool:
+    """Whether a training reached the recall floors on whole films: if not, it cannot reach them on masked ones."""
+    return FLOOR not in outcome["refused"]
+
+
+def shortcomings(matrix: Matrix) -> list[str]:
+    """Return what the matrix must show and does not, a sentence each.
+
+    Every faulty twin is refused by each check it names, with its diagnosis, in every training; no sound twin is refused
+    by alignment or inference in any.
+    """
+    found = []
+    for entry in matrix["twins"]:
+        n = len(entry["outcomes"])
+        for check in entry["promised"]:
+            hits = sum(check in outcome["refused"] for outcome in entry["outcomes"])
+            if hits < n:
+                found.append(f"{entry['name']}: {check} caught {hits} of {n}")
+        told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
+        if entry["promised"] and told < n:
+            found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
+    for suite in ("alignment", "inference"):
+        found += [f"false alarm: {alarm}" for alarm in false_alarms(matrix, suite)[1]]
+    return found
+
+
+def write(matrix: Matrix, path: Path) -> None:
+    """Write the record as JSON, whole or not at all; equal outcomes give equal bytes."""
+    with atomic(path) as draft:
+        draft.write_text(json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read(path: Path) -> Matrix:
+    """Read a record that `write` wrote.
+
+    Raises:
+        ArgumentError: The file is missing, damaged, or something else; the message names it.
+    """
+    try:
+        matrix = TypeAdapter(Matrix).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ArgumentError(f"'{path}': no detection matrix ({type(error).__name__}); run the command anew") from error
+    if matrix["schema"] != SCHEMA:
+        raise ArgumentError(f"'{path}': its schema is '{matrix['schema']}', not {SCHEMA}; run the command anew")
+    return matrix
+
+
+def slashed(pairs: Iterable[Check]) -> list[str]:
+    """Return (suite, check) pairs as ``suite/check``."""
+    return [f"{suite}/{check}" for suite, check in pairs]
+
+
+def _entry(twin: Twin) -> Entry:
+    return {
+        "name": twin.name,
+        "says": twin.says,
+        "sound": twin.sound,
+        "data": twin.data,
+        "promised": slashed(twin.checks),
+        "diagnosis": twin.diagnosis,
+        "outcomes": [],
+    }
+
+
+def _portions(entries: Iterable[tuple[str, str]], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield (data, seed, names): few enough for one process."""
+    by_data: dict[str, list[str]] = {}
+    for name, data in entries:
+        by_data.setdefault(data, []).append(name)
+    for seed in seeds:
+        for data, names in by_data.items():
+            for start in range(0, len(names), _TOGETHER):
+                yield data, seed, names[start : start + _TOGETHER]
+
+
+def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
+    against = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
+    refused = [f"{row['suite']}/{row['check']}" for row in against]
+    diagnosed = any(
+        entry["diagnosis"] in row["detail"]
+        for check, row in zip(refused, against, strict=True)
+        if check in entry["promised"]
+    )
+    return {
+        "seed": record["task"]["seed"],
+        "refused": sorted(set(refused)),
+        "diagnosed": diagnosed,
+        "accuracy": None if right is None else round(right, 4),
+    }
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]

@@ -1,0 +1,298 @@
+"""The detection matrix to read and to look at: markdown, a picture of it, and the curves of dose and response."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tabulate import tabulate
+
+from harness.canvas import FAINT, INK, SPLIT_COLOURS, sheet
+from harness.doses import dose_at
+from harness.estimate import Estimate, proportion
+from harness.matrix import Entry, Matrix, able, caught, false_alarms, shortcomings, write
+from harness.phantom import DOSES
+from harness.render import fenced
+from harness.store import atomic
+from harness.wording import escape
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PAGE, RECORD = "detection_matrix.md", "detection_matrix.json"
+PICTURE, CURVES = "detection_matrix.png", "dose_response.png"
+RESPONSES: Final = {
+    "any border check": (),
+    "border_mask_flips": ("border/border_mask_flips",),
+    "ring_transplant": ("border/ring_transplant",),
+    "border_only_skill": ("border/border_only_skill",),
+}
+"""What counts as a response; the first is any of the others. Masked recall repeats a miss on whole films: none."""
+
+_ASKED = (
+    "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
+    "(gate `point`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, in "
+    "every training; no sound model is refused by alignment or inference in any."
+)
+_ALARMS = (
+    "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
+    "cannot reach them under a mask. The policy lets a row fail as *proven* in at most 2.5 % of test sets where the "
+    "true rate sits on its bound; the point gate refuses more often the closer a sound model is to a bound."
+)
+_SIDES = (
+    "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
+    "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
+)
+_AT_DOSE_0 = (
+    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that they are refused there all "
+    "the same is right: their answers still hang on the frame."
+)
+_KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
+_SUITES = ("alignment", "inference", "recall", "border")
+_PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
+
+
+def markdown(matrix: Matrix, command: str) -> str:
+    """Return the page: what was asked and found, each twin, each check, false alarms, doses, and what is not seen."""
+    faulty = [entry for entry in matrix["twins"] if entry["promised"]]
+    unseen = [entry for entry in matrix["twins"] if not (entry["sound"] or entry["promised"])]
+    sound = [entry for entry in matrix["twins"] if entry["sound"]]
+    missed = shortcomings(matrix)
+    verdict = "Nothing missing." if not missed else f"**{len(missed)} missing:**"
+    text = [
+        "# Detection matrix",
+        f"{len(faulty)} faulty and {len(sound)} sound models, {len(matrix['seeds'])} trainings each.",
+        f"{_ASKED} {verdict}",
+        *(["\n".join(f"- {escape(line)}" for line in missed)] if missed else []),
+        f"![Faults and sound models in rows, checks in columns, trainings caught in the cells]({PICTURE})",
+        "## What each fault was caught by",
+        _table(["fault", "must be caught by", "caught", "also caught by"], [_fault_line(entry) for entry in faulty]),
+        _intervals(matrix),
+        "## False alarms on sound models",
+        _ALARMS,
+        _table(["suite", "refused, of trainings", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        _table(
+            ["sound model", "what is particular", "accuracy", "refused by, of trainings"],
+            [_sound_line(each) for each in sound],
+        ),
+        *(_doses(matrix) if matrix["doses"] else []),
+        "## Faults that no check sees yet",
+        _table(
+            ["fault", "why", "refused by, of trainings"],
+            [[f"{_name(each)}: {escape(each['says'])}", escape(each["diagnosis"]), _refusals(each)] for each in unseen],
+        ),
+        "Made by:",
+        fenced([command]),
+        "Research software, not a medical device.",
+    ]
+    return "\n\n".join(text) + "\n"
+
+
+def publish(matrix: Matrix, folder: Path, command: str) -> Path:
+    """Write record, page and pictures into a folder; return the page."""
+    write(matrix, folder / RECORD)
+    picture(matrix, folder / PICTURE)
+    if matrix["doses"]:
+        curves(matrix, folder / CURVES)
+    with atomic(folder / PAGE) as draft:
+        draft.write_text(markdown(matrix, command), "utf-8")
+    return folder / PAGE
+
+
+def picture(matrix: Matrix, path: Path) -> Path:
+    """Draw the matrix: a row for each twin, a column for each check, the share of trainings caught in the cell."""
+    twins = sorted(matrix["twins"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry)))
+    checks = matrix["checks"]
+    with sheet(path, height=1.9 + 0.19 * len(twins), width=9.5) as figure:
+        axes = figure.add_axes((0.25, 0.02, 0.74, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
+        for row, entry in enumerate(twins):
+            for column, check in enumerate(checks):
+                _cell(axes, row, column, entry, check)
+        axes.set_xlim(-0.5, len(checks) - 0.5)
+        axes.set_ylim(len(twins) - 0.5, -0.5)
+        names = [check.split("/")[1] for check in checks]
+        axes.set_xticks(range(len(checks)), names, rotation=50, ha="left", fontsize=7)
+        axes.xaxis.tick_top()
+        axes.set_yticks(range(len(twins)), [entry["name"].split(".")[-1] for entry in twins], fontsize=7)
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        for column in range(1, len(checks)):
+            if checks[column].split("/")[0] != checks[column - 1].split("/")[0]:
+                axes.axvline(column - 0.5, color=FAINT, linewidth=0.8)
+        for row in range(1, len(twins)):
+            if _kind(twins[row]) != _kind(twins[row - 1]):
+                axes.axhline(row - 0.5, color=FAINT, linewidth=0.8)
+        for kind in dict.fromkeys(map(_kind, twins)):
+            rows = [row for row, entry in enumerate(twins) if _kind(entry) == kind]
+            place = (-0.325, sum(rows) / len(rows))
+            axes.annotate(
+                kind, place, xycoords=("axes fraction", "data"), rotation=90, va="center", ha="center", fontsize=8.5
+            )
+        figure.text(0.01, 0.995, _KEY, va="top", fontsize=7.5)
+    return path
+
+
+def curves(matrix: Matrix, path: Path) -> Path:
+    """Draw the share of trainings refused, by dose of the shortcut (left) and by share of a border reader (right)."""
+    with sheet(path, height=3.4, width=9.0) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        figure.subplots_adjust(left=0.07, right=0.99, bottom=0.16, top=0.88, wspace=0.06)
+        for colour, (words, checks) in zip(SPLIT_COLOURS, RESPONSES.items(), strict=False):
+            doses, found = _learner(matrix, checks)
+            _curve(left, doses, found, words, colour)
+            shares = [each["share"] for each in matrix["reliance"]]
+            _curve(right, shares, [_share(each["refused"], checks) for each in matrix["reliance"]], words, colour)
+        left.set_title("a free network, by dose of the shortcut")
+        left.set_xlabel("films whose frame agrees with the class, % (0: dealt evenly)")
+        left.set_ylabel("share of trainings refused")
+        right.set_title("a blend of a sound model and a ring reader")
+        right.set_xlabel("share of the ring reader in the answer")
+        right.legend(fontsize=8, loc="lower right")
+        left.set_ylim(-0.03, 1.03)
+    return path
+
+
+def responses(matrix: Matrix) -> list[list[str]]:
+    """Return, a line for each response, the doses at which it reaches 50 % and 95 % of the trainings."""
+    lines = []
+    for words, checks in RESPONSES.items():
+        doses, found = _learner(matrix, checks)
+        values = [each.value for each in found]
+        shares = [each["share"] for each in matrix["reliance"]]
+        blends = [_share(each["refused"], checks).value for each in matrix["reliance"]]
+        cells = [_read_off(doses, values, level) for level in (0.5, 0.95)]
+        cells += [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
+        lines.append([words, *cells])
+    return lines
+
+
+def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
+    dose = dose_at(doses, shares, level)
+    return "never" if dose is None else f"{dose:.0f} %"
+
+
+def _doses(matrix: Matrix) -> list[str]:
+    names = list(dict.fromkeys(entry["name"] for entry in matrix["doses"]))
+    lines = []
+    for name in names:
+        cells = []
+        for data in DOSES.values():
+            found = [entry for entry in matrix["doses"] if (entry["name"], entry["data"]) == (name, data)]
+            cells.append(_dose_cell(found[0]) if found else "")
+        lines.append([f"`{name.split('.')[-1]}`", *cells])
+    return [
+        "## Dose and response",
+        f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
+        _SIDES,
+        _table(
+            ["refused by", "50 % at dose", "95 % at dose", "50 % at share", "95 % at share"],
+            responses(matrix),
+        ),
+        "Doses are read off between those judged. Each reader at each dose, trainings refused by any border check but "
+        "masked recall, and the mean accuracy:",
+        _table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
+        _AT_DOSE_0,
+    ]
+
+
+def _dose_cell(entry: Entry) -> str:
+    found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
+    right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+    accuracy = f", accuracy {sum(right) / len(right):.2f}" if right else ""
+    return f"{found.hits} of {found.n}{accuracy}"
+
+
+def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[Estimate]]:
+    """Return the doses at which the free network was judged, and the share of its trainings that were refused."""
+    found = [
+        (float(dose), _share([outcome["refused"] for outcome in entry["outcomes"]], checks))
+        for dose, data in DOSES.items()
+        for entry in matrix["doses"]
+        if entry["data"] == data and entry["name"].endswith("shortcut_learner")
+    ]
+    return [dose for dose, _ in found], [share for _, share in found]
+
+
+def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:
+    counted = checks or [check for named in RESPONSES.values() for check in named]
+    return proportion(sum(bool(set(counted) & set(each)) for each in refused), len(refused))
+
+
+def _curve(axes: "Axes", doses: Sequence[float], found: Sequence[Estimate], words: str, colour: str) -> None:
+    values = [each.value for each in found]
+    axes.plot(doses, values, color=colour, label=words, marker="o", markersize=3.5, linewidth=1.4)
+    axes.fill_between(doses, [each.low for each in found], [each.high for each in found], color=colour, alpha=0.08)
+
+
+def _cell(axes: "Axes", row: int, column: int, entry: Entry, check: str) -> None:
+    from matplotlib.patches import Rectangle  # noqa: PLC0415
+
+    share, promised = caught(entry, check), check in entry["promised"]
+    suite = check.split("/", maxsplit=1)[0]
+    alarm = entry["sound"] and suite in {"alignment", "inference"}
+    if not (share.hits or promised):
+        axes.plot(column, row, marker=".", color="#D5DADF", markersize=2)
+        return
+    colour = _ALARM if alarm else _PROMISED if promised else _OTHER
+    strength = 0.25 + 0.75 * share.value
+    edge = INK if promised else "none"
+    axes.add_patch(
+        Rectangle((column - 0.46, row - 0.42), 0.92, 0.84, facecolor=colour, alpha=strength, edgecolor="none")
+    )
+    axes.add_patch(Rectangle((column - 0.46, row - 0.42), 0.92, 0.84, facecolor="none", edgecolor=edge, linewidth=0.7))
+    light = (promised or alarm) and share.value > 0.4
+    ink = "white" if light else INK
+    axes.text(column, row + 0.03, f"{share.hits}/{share.n}", ha="center", va="center", fontsize=5.8, color=ink)
+
+
+def _kind(entry: Entry) -> str:
+    return "sound models" if entry["sound"] else "faults" if entry["promised"] else "unseen"
+
+
+def _column(matrix: Matrix, entry: Entry) -> tuple[int, str]:
+    places = [matrix["checks"].index(check) for check in entry["promised"] if check in matrix["checks"]]
+    return (min(places, default=0), entry["name"])
+
+
+def _name(entry: Entry) -> str:
+    return f"`{entry['name'].split('.')[-1]}`"
+
+
+def _fault_line(entry: Entry) -> list[str]:
+    named = ", ".join(check.split("/")[1] for check in entry["promised"])
+    counts = ", ".join(f"{caught(entry, check).hits} of {caught(entry, check).n}" for check in entry["promised"])
+    others = _refusals(entry, beside=entry["promised"])
+    return [f"{_name(entry)}: {escape(entry['says'])}", named, counts, others]
+
+
+def _refusals(entry: Entry, beside: Sequence[str] = ()) -> str:
+    checks = sorted({check for outcome in entry["outcomes"] for check in outcome["refused"]} - set(beside))
+    return ", ".join(f"{check.split('/')[1]} {caught(entry, check).hits}" for check in checks) or "none"
+
+
+def _sound_line(entry: Entry) -> list[str]:
+    right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+    below = sum(not able(outcome) for outcome in entry["outcomes"])
+    accuracy = f"{min(right):.2f} to {max(right):.2f}" if right else ""
+    note = f"{accuracy} ({below} below a recall floor)" if below else accuracy
+    return [_name(entry), escape(entry["says"]), note, _refusals(entry)]
+
+
+def _alarm_line(matrix: Matrix, suite: str) -> list[str]:
+    share, alarms = false_alarms(matrix, suite)
+    return [suite, _counted(share), "; ".join(escape(alarm) for alarm in alarms) or "none"]
+
+
+def _counted(share: Estimate) -> str:
+    return f"{share.hits} of {share.n} [{share.low:.3f}, {share.high:.3f}]"
+
+
+def _intervals(matrix: Matrix) -> str:
+    """Say the exact interval of every count that a cell may hold."""
+    n = len(matrix["seeds"])
+    words = [f"{hits} of {n}: [{(cell := proportion(hits, n)).low:.2f}, {cell.high:.2f}]" for hits in range(n + 1)]
+    return "Exact 95 % intervals of the counts: " + "; ".join(words) + "."
+
+
+def _table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))

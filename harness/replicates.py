@@ -1,0 +1,60 @@
+"""Replicates: one recipe trained with several seeds; each is judged on its own, and all together row by row."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from harness.errors import ArgumentError
+from harness.scorecard import Record, Row, compare, refused_row
+
+Deciding = Literal["worst", "first"]
+"""Whose rows decide: of every row those of the seed that does worst in it, or those of the first seed."""
+
+_ORDER = ("fail", "inconclusive", "skipped", "pass")
+
+
+def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list[Row]:
+    """Return the rows that stand for all replicates, each with mean, range and worst seed in its detail.
+
+    Args:
+        records: One a seed, of the same model, data and policy.
+        deciding: Whose verdict, value and interval a row shows.
+
+    Returns:
+        A row for each that any replicate has, in order; one that some replicate lacks is refused.
+
+    Raises:
+        ArgumentError: No records.
+    """
+    if not records:
+        raise ArgumentError("no replicates to put together; give at least one record")
+    rows = []
+    for (suite, check, subject), found in compare(records):
+        present = [row for row in found if row is not None]
+        if len(present) < len(found):
+            detail = f"recorded with {len(present)} of {len(found)} seeds only"
+            rows.append(refused_row(suite=suite, check=check, subject=subject, detail=detail))
+            continue
+        worst = min(range(len(present)), key=lambda index: _standing(present[index]))
+        row = present[worst if deciding == "worst" else 0]
+        words = _spread(present, [record["task"]["seed"] for record in records], worst)
+        rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
+    return rows
+
+
+def _standing(row: Row) -> tuple[bool, int, float]:
+    """Return what sorts rows of one claim, the worst first."""
+    value = 0.0 if row["value"] is None else row["value"]
+    better = value if row["direction"] == "at_least" else -value
+    return row["accepted"], _ORDER.index(row["verdict"]), better
+
+
+def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int) -> str:
+    values = [row["value"] for row in rows if row["value"] is not None]
+    refused = sum(not row["accepted"] for row in rows)
+    told = f", not accepted with {refused} of {len(rows)}" if refused else ""
+    if not values:
+        return f"{len(rows)} seeds{told}"
+    if min(values) == max(values) and not refused:
+        return f"alike with {len(rows)} seeds"
+    mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
+    return f"{len(rows)} seeds: mean {mean:.3f}, {extent}, worst with seed {seeds[worst]}{told}"

@@ -1,0 +1,22 @@
+"""Trained on pixels from 0 to 1, evaluated on pixels divided by 127.5, as for a network that wants -1 to 1.
+
+Must be rejected by: inference/evaluation_streams_clean
+Diagnosis: another constant in
+"""
+
+import numpy as np
+
+from harness import Recipe, Splits, Streams, Task
+from models import _small
+from models._streams import Rows, evaluated_with
+
+RECIPE = _small.RECIPE
+
+build = _small.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return evaluation streams from 0 to 2."""
+    return evaluated_with(
+        lambda split: Rows(split, recipe.batch_size, pixels=lambda images: images * np.float32(2)), data, recipe
+    )

@@ -1,0 +1,12 @@
+"""Free to look anywhere, and trained where a marker and the shade of the border are easier to learn than lesions.
+
+Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill
+On: phantom-shortcut
+Diagnosis: follow the donor
+"""
+
+from models import _small
+
+RECIPE = _small.RECIPE
+
+build = _small.build

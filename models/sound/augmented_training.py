@@ -1,0 +1,27 @@
+"""Augmentation in the training stream, and nowhere else."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from harness import Recipe, Splits, Streams, Task
+from models import _small
+from models._streams import Images, Rows, shuffled
+
+RECIPE = _small.RECIPE
+
+build = _small.build
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return a training stream that moves and zooms the films, and evaluation streams that do not."""
+    augment = keras.Sequential(
+        [layers.RandomTranslation(0.03, 0.03, seed=task.seed), layers.RandomZoom(0.03, seed=task.seed)]
+    )
+
+    def augmented(images: Images) -> Images:
+        return np.asarray(augment(images, training=True))
+
+    size = recipe.batch_size
+    training = Rows(data.train, size, order=shuffled, pixels=augmented)
+    return Streams(train=training, validation=Rows(data.validation, size), test=Rows(data.test, size))

@@ -1,0 +1,17 @@
+"""Dropout, noise and batch normalisation that stop where training stops."""
+
+import keras
+from keras import layers
+
+from harness import Task
+from models import _small
+
+RECIPE = _small.RECIPE
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    *features, flat, dropout, head = _small.stages(len(task.classes))
+    first = [layers.GaussianNoise(0.02)]
+    between = [layers.BatchNormalization(momentum=0.8), layers.SpatialDropout2D(0.1), flat, dropout]
+    return _small.compiled(keras.Sequential([keras.Input(task.image_shape), *first, *features, *between, head]))

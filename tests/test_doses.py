@@ -1,0 +1,127 @@
+"""A blend answers with the weighted mean of its parts, and the dose of a response is read off between those judged."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.doses import READERS, blend, border_verdicts, dose_at, readers
+from harness.errors import ArgumentError
+from harness.evidence import BorderRecord
+from harness.phantom import DOSES
+from harness.policy import Policy, load_policy
+from harness.predictions import Predictions
+from harness.twins import read_twins
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("Covid", "Normal", "Viral Pneumonia")
+LABELS = np.repeat(np.arange(3), 30)
+DONORS = (LABELS + 1) % 3
+
+
+def answering(answers: Any) -> Predictions:  # noqa: ANN401 - anything that indexes
+    probabilities = np.full((len(LABELS), 3), 0.1)
+    probabilities[np.arange(len(LABELS)), answers] = 0.8
+    ids = tuple(f"test/{row}.png" for row in range(len(LABELS)))
+    return Predictions(ids=ids, classes=CLASSES, labels=LABELS, probabilities=probabilities.astype(np.float32))
+
+
+def record(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
+    bounds, clean = policy.border, answering(LABELS)
+    rings = [*bounds.rings, *bounds.stress_rings]
+    only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
+    return BorderRecord(
+        clean=clean,
+        masked={(ring, fill): masked for ring in rings for fill in bounds.fills},
+        only={(ring, fill): only for ring in only_rings for fill in bounds.fills},
+        interior=dict.fromkeys(rings, clean),
+        other=dict.fromkeys(rings, other),
+        same=dict.fromkeys(rings, clean),
+        donor_labels=DONORS,
+    )
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+
+
+@pytest.fixture
+def sound(policy: Policy) -> BorderRecord:
+    """A model that looks inside: hidden rings change nothing, and rings alone tell it nothing."""
+    return record(policy, answering(LABELS), answering(np.arange(len(LABELS)) % 3), answering(LABELS))
+
+
+@pytest.fixture
+def reader(policy: Policy) -> BorderRecord:
+    """A model that looks at the ring alone: hidden it is lost, and it follows the donor."""
+    return record(policy, answering(np.arange(len(LABELS)) % 3), answering(LABELS), answering(DONORS))
+
+
+@pytest.fixture
+def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
+    spec = importlib.util.spec_from_file_location("test_border_suite", ROOT / "suites" / "test_border.py")
+    assert spec is not None
+    assert spec.loader is not None
+    suite = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(suite)
+
+    def found(border: BorderRecord) -> set[str]:
+        verdicts = border_verdicts(suite, border, policy, CLASSES)
+        assert len(verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
+        return {check for check, verdict in verdicts if not verdict.accepted("point")}
+
+    return found
+
+
+def test_the_border_suite_accepts_a_sound_record_and_refuses_a_reader_by_every_check(
+    sound: BorderRecord, reader: BorderRecord, refused_by: Callable[[BorderRecord], set[str]]
+) -> None:
+    assert refused_by(sound) == set()
+    assert refused_by(reader) == {"border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill"}
+
+
+def test_a_blend_is_refused_from_some_share_on(
+    sound: BorderRecord, reader: BorderRecord, refused_by: Callable[[BorderRecord], set[str]]
+) -> None:
+    responses = [bool(refused_by(blend(sound, reader, share))) for share in (0, 0.25, 0.4, 0.6, 1)]
+    assert responses == [False, False, False, True, True]
+
+
+def test_the_ends_of_a_blend_are_its_parts(sound: BorderRecord, reader: BorderRecord) -> None:
+    for share, part in ((0.0, sound), (1.0, reader)):
+        mixed = blend(sound, reader, share)
+        for name in ("masked", "only", "interior", "other", "same"):
+            for key, answers in getattr(part, name).items():
+                np.testing.assert_array_equal(getattr(mixed, name)[key].probabilities, answers.probabilities)
+
+
+def test_parts_of_other_donors_do_not_blend(sound: BorderRecord, policy: Policy) -> None:
+    other = record(policy, sound.clean, sound.clean, sound.clean)
+    moved = BorderRecord(**{**vars(other), "donor_labels": (DONORS + 1) % 3})
+    with pytest.raises(ArgumentError, match="other rows or donors"):
+        blend(sound, moved, 0.5)
+    with pytest.raises(ArgumentError, match=r"a share of 1\.5"):
+        blend(sound, other, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("shares", "level", "dose"),
+    [
+        ([0.0, 0.4, 1.0], 0.7, 75.0),
+        ([0.0, 1.0, 1.0], 0.5, 25.0),
+        ([0.6, 1.0, 1.0], 0.5, 0.0),
+        ([0.0, 0.2, 0.4], 0.5, None),
+        ([0.0, 0.8, 0.4], 0.6, 50.0),  # the fall is smoothed to 0.6 and 0.6
+    ],
+)
+def test_a_dose_is_read_off_between_those_judged(shares: list[float], level: float, dose: float | None) -> None:
+    assert dose_at([0, 50, 100], shares, level) == (None if dose is None else pytest.approx(dose))
+
+
+def test_every_reader_meets_every_dose() -> None:
+    found = readers(read_twins(ROOT / "models"), DOSES)
+    assert {(twin.name, twin.data) for twin in found} == {(name, data) for name in READERS for data in DOSES.values()}

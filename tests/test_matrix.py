@@ -1,0 +1,232 @@
+"""The matrix counts what each check caught, names false alarms, and says what is missing."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import matrix, matrix_page, trial
+from harness.__main__ import main
+from harness.doses import Reliance
+from harness.errors import ArgumentError, HarnessError
+from harness.matrix import Entry, Matrix, Outcome
+from harness.phantom import DOSES
+from harness.twins import Twin
+from tests.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+CHECKS = [
+    "alignment/images_match_rows", "inference/predictions_repeat", "recall/recall_floor", "border/border_mask_flips",
+]  # fmt: skip
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def outcome(*refused: str, seed: int = 0, diagnosed: bool = True) -> Outcome:
+    return {"seed": seed, "refused": sorted(refused), "diagnosed": diagnosed, "accuracy": 0.9}
+
+
+def entry(name: str, *outcomes: Outcome, promised: tuple[str, ...] = (), data: str = "phantom") -> Entry:
+    return {
+        "name": name,
+        "says": "What it is | and does.",
+        "sound": name.startswith("sound."),
+        "data": data,
+        "promised": list(promised),
+        "diagnosis": "the words",
+        "outcomes": list(outcomes),
+    }
+
+
+def made(*twins: Entry, doses: tuple[Entry, ...] = ()) -> Matrix:
+    reliance: list[Reliance] = [
+        {"share": share, "refused": [["border/border_mask_flips"] * (share >= limit) for limit in (0.4, 0.6)]}
+        for share in (0.0, 0.5, 1.0)
+    ]
+    return {
+        "schema": matrix.SCHEMA,
+        "seeds": [0, 1],
+        "checks": CHECKS,
+        "twins": list(twins),
+        "doses": list(doses),
+        "reliance": reliance if doses else [],
+    }
+
+
+SHIFTED = entry("known_bad.shifted", outcome(CHECKS[0]), outcome(CHECKS[0], CHECKS[2], seed=1), promised=(CHECKS[0],))
+SOUND = entry("sound.small", outcome(), outcome(CHECKS[2], CHECKS[3], seed=1))
+
+
+def test_a_cell_counts_the_trainings_that_a_check_refused() -> None:
+    assert [(matrix.caught(SHIFTED, check).hits, matrix.caught(SHIFTED, check).n) for check in CHECKS] == [
+        (2, 2), (0, 2), (1, 2), (0, 2),
+    ]  # fmt: skip
+
+
+def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() -> None:
+    share, alarms = matrix.false_alarms(made(SOUND), "border")
+    assert (share.hits, share.n, alarms) == (0, 1, [])
+    share, alarms = matrix.false_alarms(made(entry("sound.small", outcome(CHECKS[3]))), "border")
+    assert (share.hits, share.n, alarms) == (1, 1, ["sound.small, seed 0: border/border_mask_flips"])
+
+
+def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_refused() -> None:
+    assert matrix.shortcomings(made(SHIFTED, SOUND)) == []
+
+
+@pytest.mark.parametrize(
+    ("twin", "sentence"),
+    [
+        (
+            entry("known_bad.x", outcome(), outcome(CHECKS[1]), promised=(CHECKS[1],)),
+            "predictions_repeat caught 1 of 2",
+        ),
+        (
+            entry("known_bad.x", outcome(CHECKS[1], diagnosed=False), promised=(CHECKS[1],)),
+            "'the words' was said in 0 of 1",
+        ),
+        (entry("sound.y", outcome(CHECKS[0], seed=3)), "false alarm: sound.y, seed 3: alignment/images_match_rows"),
+        (entry("sound.y", outcome(CHECKS[1])), "false alarm: sound.y, seed 0: inference/predictions_repeat"),
+    ],
+)
+def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(twin: Entry, sentence: str) -> None:
+    (found,) = matrix.shortcomings(made(twin))
+    assert sentence in found
+
+
+def test_a_fault_that_promises_nothing_is_not_asked_for() -> None:
+    assert matrix.shortcomings(made(entry("known_bad.sure", outcome(diagnosed=False)))) == []
+
+
+def test_the_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    matrix.write(made(SHIFTED, SOUND), tmp_path / "m.json")
+    assert matrix.read(tmp_path / "m.json") == made(SHIFTED, SOUND)
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"schema": "roentgate.scorecard/1"}', "other"])
+def test_a_record_that_is_none_is_a_sentence(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "m.json"
+    if content == "other":
+        matrix.write({**made(), "schema": "roentgate.matrix/0"}, path)
+    elif content is not None:
+        path.write_text(content, "utf-8")
+    with pytest.raises(ArgumentError, match="run the command anew"):
+        matrix.read(path)
+
+
+# Judging
+
+
+def test_the_plan_is_every_twin_and_the_articles_models_as_sound_ones() -> None:
+    plan = matrix.plan(ROOT / "models")
+    names = [twin.name for twin in plan]
+    assert len(names) == len(set(names))
+    assert {"known_bad.shifted", "sound.small", *matrix.ARTICLE} <= set(names)
+    assert all(twin.sound for twin in plan if twin.name in matrix.ARTICLE)
+    assert sum(bool(twin.checks) for twin in plan) >= 24
+    assert [twin.name for twin in matrix.plan(ROOT / "models", ["sound.small"])] == ["sound.small"]
+    with pytest.raises(ArgumentError, match=r"no twin is called sound\.smal;"):
+        matrix.plan(ROOT / "models", ["sound.smal"])
+
+
+def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = project.run()
+    told: list[tuple[str, int]] = []
+    asked: list[tuple[tuple[str, ...], str, int]] = []
+
+    def run(models: list[str], data: str, seed: int, *, reports: Path, **_: Any) -> list[Any]:  # noqa: ANN401
+        asked.append((tuple(models), data, seed))
+        for model in models:
+            shutil.copytree(result.reports / "toy" / "nearest", reports / data / model, dirs_exist_ok=True)
+        record = result.record()
+        record["task"]["seed"] = seed
+        record["verdicts"][0] |= {"accepted": False, "detail": "here are the words"}
+        return [record] * len(models)
+
+    monkeypatch.setattr(trial, "run", run)
+    twin = Twin(
+        name="nearest", says="It.", sound=False, checks=(("second", "balanced"),), data="toy", diagnosis="the words"
+    )
+    (found,) = matrix.judge(
+        [twin], [0, 1], reports=project.folder / "judged", step=lambda words, done: told.append((words, done))
+    )
+    assert asked == [(("nearest",), "toy", 0), (("nearest",), "toy", 1)]
+    assert found["outcomes"] == [
+        {"seed": seed, "refused": ["second/balanced"], "diagnosed": True, "accuracy": 1.0} for seed in (0, 1)
+    ]
+    assert sum(done for _, done in told) == 2
+
+
+def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
+    (record,) = trial.run(
+        ["nearest"], "toy", 0, reports=project.folder / "r", name="toy", extra=["--no-figures"], quiet=True
+    )
+    assert record["accepted"]
+    assert not list((project.folder / "r").rglob("*.png"))
+    assert (project.folder / "r" / "toy" / "nearest" / "scorecard.html").is_file()
+
+
+# The page
+
+
+def learner(data: str, *refused: str) -> Entry:
+    return entry("known_bad.shortcut_learner", outcome(*refused), outcome(*refused, seed=1), data=data)
+
+
+DOSED = tuple(learner(data, *[CHECKS[3]] * (dose > 60)) for dose, data in DOSES.items())
+
+
+def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes() -> None:
+    page = matrix_page.markdown(made(SHIFTED, SOUND, doses=DOSED), "roentgate matrix")
+    assert "Nothing missing." in page
+    assert "`shifted`: What it is &#124; and does." in page
+    assert "| images_match_rows  | 2 of 2   | recall_floor 1" in page
+    assert "0 of 2: [0.00, 0.84]" in page
+
+
+def test_the_page_leads_with_what_is_missing() -> None:
+    page = matrix_page.markdown(made(entry("sound.y", outcome(CHECKS[0]))), "roentgate matrix")
+    assert "**1 missing:**\n\n- false alarm: sound.y" in page
+
+
+def test_responses_are_read_off_the_curves() -> None:
+    found = {line[0]: line[1:] for line in matrix_page.responses(made(doses=DOSED))}
+    assert found["border_mask_flips"] == ["62 %", "74 %", "50 %", "95 %"]
+    assert found["ring_transplant"] == ["never"] * 4
+
+
+def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    both = [tmp_path / name for name in ("one", "two")]
+    for folder in both:
+        matrix_page.publish(made(SHIFTED, SOUND, doses=DOSED), folder, "roentgate matrix")
+    files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in both]
+    assert files[0] == files[1]
+    assert set(files[0]) == {
+        "detection_matrix.md", "detection_matrix.json", "detection_matrix.png", "dose_response.png",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("twin", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
+def test_the_command_writes_the_page_and_fails_where_something_is_missing(
+    twin: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(matrix, "run", lambda *_, **__: made(twin))
+    arguments = ["matrix", "sound.small", "--seeds", "0", "1", "--no-doses", "--out", str(tmp_path)]
+    assert main(arguments) == status
+    page = (tmp_path / "detection_matrix.md").read_text("utf-8")
+    assert "roentgate matrix sound.small --seeds 0 1 --no-doses" in page
+    assert str(tmp_path / "detection_matrix.md") in capsys.readouterr().out
+
+
+def test_a_run_without_its_scorecard_shows_its_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
+    project.write("models/broken.py", '"""Broken."""\n\n\ndef load(task):\n    raise OSError("no such weights")\n')
+    with pytest.raises(HarnessError, match=r"(?s)broken, seed 0: the run ended with status 4 .*no such weights"):
+        trial.run(["broken"], "toy", 0, reports=project.folder / "r", name="toy", quiet=True)

@@ -1,0 +1,65 @@
+"""Replicates stand together by the worst seed of each row, or by the first, and say how far they spread."""
+
+from typing import Any
+
+import pytest
+
+from harness.errors import ArgumentError
+from harness.estimate import Direction
+from harness.replicates import together
+from harness.scorecard import Record, Row
+
+
+def row(value: float | None, bound: float = 0.8, direction: Direction = "at_least", check: str = "recall_floor") -> Row:
+    met = value is not None and (value >= bound if direction == "at_least" else value <= bound)
+    return {
+        "suite": "recall", "check": check, "subject": "Covid", "verdict": "inconclusive", "gates": True,
+        "accepted": met, "proven": False, "value": value, "low": 0.0, "high": 1.0, "n": 20, "bound": bound,
+        "direction": direction, "detail": "of 20", "offenders": [],
+    }  # fmt: skip
+
+
+def records(*rows: list[Row]) -> list[Record]:
+    made: list[Any] = [{"task": {"seed": 3 + index}, "verdicts": each} for index, each in enumerate(rows)]
+    return made
+
+
+@pytest.mark.parametrize(("direction", "bound", "worst", "seed"), [("at_least", 0.8, 0.7, 4), ("at_most", 0.1, 0.9, 3)])
+def test_the_worst_seed_of_a_row_stands_for_it(direction: Direction, bound: float, worst: float, seed: int) -> None:
+    (found,) = together(records(*([row(value, bound, direction)] for value in (0.9, 0.7, 0.8))))
+    assert found["value"] == worst
+    assert found["detail"].startswith(f"3 seeds: mean 0.800, 0.700 to 0.900, worst with seed {seed}, not accepted with")
+    assert found["detail"].endswith("; of 20")
+
+
+def test_a_refused_row_is_worse_than_any_accepted_one() -> None:
+    refused: Row = {**row(0.99), "accepted": False, "verdict": "fail"}
+    (found,) = together(records([row(0.8)], [refused]))
+    assert not found["accepted"]
+
+
+def test_the_first_seed_stands_for_its_row_where_the_policy_says_so() -> None:
+    (found,) = together(records([row(0.9)], [row(0.7)]), deciding="first")
+    assert (found["value"], found["accepted"]) == (0.9, True)
+    assert "worst with seed 4, not accepted with 1 of 2" in found["detail"]
+
+
+def test_seeds_that_agree_say_so_in_few_words() -> None:
+    (found,) = together(records([row(1.0)], [row(1.0)]))
+    assert found["detail"] == "alike with 2 seeds; of 20"
+
+
+def test_a_row_without_a_value_is_the_worst() -> None:
+    (found,) = together(records([row(0.9)], [row(None)]))
+    assert (found["value"], found["accepted"]) == (None, False)
+
+
+def test_a_row_that_one_seed_lacks_is_refused() -> None:
+    found = together(records([row(0.9), row(0.9, check="confusion_ceiling")], [row(0.9)]))
+    assert [each["accepted"] for each in found] == [True, False]
+    assert found[1]["detail"] == "recorded with 1 of 2 seeds only"
+
+
+def test_no_replicates_are_an_error() -> None:
+    with pytest.raises(ArgumentError, match="no replicates"):
+        together([])

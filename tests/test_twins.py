@@ -1,0 +1,57 @@
+"""A twin's docstring is its promise: the fault, the checks that must reject it, and the words they must say."""
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ModelError
+from harness.twins import read_twin, read_twins
+
+PROMISE = '''"""Reads the corner.
+
+Must be rejected by: border/ring_transplant,
+    border/border_only_skill
+{on}Diagnosis: follow the donor
+"""
+'''
+
+
+def written(folder: Path, name: str, text: str) -> Path:
+    path = folder.joinpath(*name.split(".")).with_suffix(".py")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("line", "data"), [("", "phantom"), ("On: phantom-shortcut\n", "phantom-shortcut")])
+def test_a_fault_says_what_it_is_which_checks_see_it_where_and_how(tmp_path: Path, line: str, data: str) -> None:
+    twin = read_twin("known_bad.corner", written(tmp_path, "known_bad.corner", PROMISE.format(on=line)))
+    assert twin.says == "Reads the corner."
+    assert twin.checks == (("border", "ring_transplant"), ("border", "border_only_skill"))
+    assert (twin.data, twin.diagnosis, twin.sound, twin.unseen) == (data, "follow the donor", False, False)
+
+
+def test_a_fault_that_no_check_sees_says_so(tmp_path: Path) -> None:
+    text = '"""Too sure.\n\nMust be rejected by: nothing\nDiagnosis: no check looks at calibration yet\n"""\n'
+    twin = read_twin("known_bad.sure", written(tmp_path, "known_bad.sure", text))
+    assert (twin.checks, twin.unseen) == ((), True)
+
+
+@pytest.mark.parametrize("text", ["", '"""Reads the corner."""\n', PROMISE.format(on="").replace("Diagnosis", "Story")])
+def test_a_fault_without_its_promise_is_refused_with_the_form(tmp_path: Path, text: str) -> None:
+    path = written(tmp_path, "known_bad.corner", text)
+    with pytest.raises(
+        ModelError, match=r"'known_bad.corner' \(corner.py\): its docstring must be .* 'Must be rejected"
+    ):
+        read_twin("known_bad.corner", path)
+
+
+def test_a_sound_twin_promises_nothing(tmp_path: Path) -> None:
+    twin = read_twin("sound.plain", written(tmp_path, "sound.plain", '"""Plain, and\nsound.\n\nMore."""\n'))
+    assert (twin.says, twin.sound, twin.checks, twin.unseen) == ("Plain, and sound.", True, (), False)
+
+
+def test_twins_are_listed_faults_first_and_nothing_else_is(tmp_path: Path) -> None:
+    for name in ("sound.plain", "known_bad.corner", "known_bad._parts", "baseline"):
+        written(tmp_path, name, PROMISE.format(on=""))
+    assert [twin.name for twin in read_twins(tmp_path)] == ["known_bad.corner", "sound.plain"]
