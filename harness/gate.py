@@ -3,7 +3,8 @@
 import os
 import platform
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -38,6 +39,7 @@ class Settings:
         reports: Where scorecards go.
         options: What concerns the models.
         figures: Whether to draw pictures.
+        seeds: How many replicates of each model are trained, with seeds that follow the first.
     """
 
     models: tuple[str, ...]
@@ -48,6 +50,7 @@ class Settings:
     reports: Path
     options: Options
     figures: bool = True
+    seeds: int = 1
 
 
 def read_settings(config: "pytest.Config") -> Settings:
@@ -73,6 +76,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         gate=config.getoption("gate"),
         reports=path("report_dir", root / "reports"),
         figures=not config.getoption("no_figures"),
+        seeds=config.getoption("seeds"),
         options=Options(
             models=root / "models",
             seed=config.getoption("seed"),
@@ -147,7 +151,8 @@ class Gate:
         settings: The command line.
 
     Attributes:
-        candidates: The models that were made ready so far, by name.
+        members: What is judged, by name: a model and its seed; several where a model has replicates.
+        candidates: The members that were made ready so far, by name.
 
     Raises:
         ArgumentError: Options that do not go together.
@@ -156,6 +161,8 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         if settings.options.weights and len(settings.models) > 1:
             raise ArgumentError("--weights goes with a single --model")
+        if settings.seeds < 1 or (settings.options.weights and settings.seeds > 1):
+            raise ArgumentError(f"--seeds {settings.seeds}: give 1 or more, and 1 with --weights, which trains nothing")
         by_folder: dict[str, str] = {}
         for name in settings.models:
             other = by_folder.setdefault(folder_name(name), name)
@@ -165,6 +172,12 @@ class Gate:
                     "rename one file, or judge them in two runs with their own --report-dir"
                 )
         self.settings = settings
+        first, count = settings.options.seed, settings.seeds
+        self.members: Mapping[str, tuple[str, int]] = {
+            model if count == 1 else f"{model}, seed {seed}": (model, seed)
+            for model in settings.models
+            for seed in range(first, first + count)
+        }
         self.store = open_store(settings.root)
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
@@ -190,14 +203,25 @@ class Gate:
         if name not in self.candidates:
             from harness import training  # noqa: PLC0415
 
-            self._check_imports(name)
-            self.candidates[name] = training.ready(name, self.card, self.settings.options, self.store)
+            model, seed = self.members[name]
+            self._check_imports(model)
+            options = replace(self.settings.options, seed=seed)
+            self.candidates[name] = training.ready(model, self.card, options, self.store)
         return self.candidates[name]
+
+    def replicates(self, model: str) -> list[str]:
+        """Return the members that are this model, by seed."""
+        return [name for name, (own, _) in self.members.items() if own == model]
+
+    def decides(self, name: str) -> bool:
+        """Whether a refused row of this member refuses its model."""
+        return self.policy.gate.seeds == "worst" or self.replicates(self.members[name][0])[0] == name
 
     def _check_imports(self, name: str) -> None:
         """Refuse a model whose local imports an earlier model found elsewhere: Python keeps one module a name."""
         source = find_model(name, self.settings.options.models, trust=self.settings.options.trust)
-        for other, candidate in self.candidates.items():
+        for member, candidate in self.candidates.items():
+            other = self.members[member][0]
             taken = candidate.source.modules
             for module, path in source.modules.items():
                 if taken.get(module, path) != path:
@@ -207,8 +231,10 @@ class Gate:
                     )
 
     def folder(self, name: str) -> Path:
-        """Return the folder of a model's report."""
-        return self.settings.reports / self.card.name / folder_name(name)
+        """Return the folder of the report on a member, or on a model with replicates."""
+        model, seed = self.members.get(name, (name, None))
+        folder = self.settings.reports / self.card.name / folder_name(model)
+        return folder / f"seed-{seed}" if seed is not None and self.settings.seeds > 1 else folder
 
     def clear(self, name: str) -> None:
         """Remove the outcome of an earlier run from the folder of a model's report.

@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--report-dir", metavar="DIR", help="where scorecards go, as DIR/<data>/<model>/ (default: reports)")
     add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
     add("--seed", type=int, default=0, help="seed of training (default: 0)")
+    add("--seeds", type=int, default=1, metavar="N",
+        help="train N replicates, from --seed on; a row shows the worst, mean and range (default: 1)")  # fmt: skip
     add(
         "--image-size",
         metavar="N or HxW",

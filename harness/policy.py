@@ -129,6 +129,7 @@ class GateBounds(Table):
 
     required: dict[str, list[str]] = CORE_CHECKS
     never_skip: list[str] = []
+    seeds: Literal["worst", "first"] = "worst"
 
     @pydantic.model_validator(mode="after")
     def _something_required(self) -> "GateBounds":

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
+from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
 
@@ -54,10 +55,11 @@ def close(
     from harness import render  # noqa: PLC0415
 
     records, lines = [], []
-    for name, verdicts in rows.items():
-        record = _record(gate, name, verdicts, partial, policy)
+    for name, record in _records(gate, rows, partial, policy):
         folder = gate.folder(name)
         _write(gate, name, record, folder, partial, work)
+        if name not in gate.settings.models:
+            continue  # a replicate: its model has a scorecard for all of them
         records.append(record)
         lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
         lines += [f"  {reason}" for reason in [*partial, *_missing(record)]]
@@ -74,7 +76,24 @@ def _missing(record: Record) -> list[str]:
     return [f"{scorecard.NOT_RECORDED}: {', '.join(names)}"] if names else []
 
 
-def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], policy: str) -> Record:
+def _records(
+    gate: Gate, rows: Mapping[str, Sequence[Row]], partial: Sequence[str], policy: str
+) -> Iterator[tuple[str, Record]]:
+    """Yield the record of every member by its name, and of a model with replicates by the model's after theirs."""
+    for model in gate.settings.models:
+        found = {
+            name: _record(gate, name, rows[name], partial, policy) for name in gate.replicates(model) if name in rows
+        }
+        yield from found.items()
+        if model not in found and found:
+            verdicts = together(list(found.values()), deciding=gate.policy.gate.seeds)
+            yield model, _record(gate, next(iter(found)), verdicts, partial, policy, of=list(found))
+
+
+def _record(  # noqa: PLR0913, PLR0917  the parts of a record
+    gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], policy: str, of: Sequence[str] = ()
+) -> Record:
+    """Return the record of one member, or, in the name of the first, of all replicates ``of`` a model."""
     candidate = gate.candidate(name)
     splits = candidate.splits
     source = candidate.source.path
@@ -84,7 +103,7 @@ def _record(gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], 
         model={
             "name": candidate.name,
             "source": source.relative_to(root).as_posix() if source.is_relative_to(root) else source.name,
-            "fingerprint": candidate.fingerprint,
+            "fingerprint": digest(*(gate.candidate(each).fingerprint for each in of)) if of else candidate.fingerprint,
             "weights": candidate.origin,
         },
         dataset={
@@ -109,8 +128,13 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
         evidence = _no_evidence(partial)
     else:
         try:
-            kept = gate.evidence(name)
+            shown = name if name in gate.members else gate.replicates(name)[0]
+            kept = gate.evidence(shown)
             evidence = _evidence(kept)
+            if shown != name:
+                evidence["notes"].append(
+                    f"pictures and counts of answers are those of {shown}; each seed has a scorecard"
+                )
             if gate.settings.figures:
                 evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already

@@ -51,7 +51,7 @@ class Run:
         self.is_worker = hasattr(config, "workerinput")
         with usage_errors():
             self.gate: Gate = Gate(read_settings(config))
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.settings.models}
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.members}
         self.partial: list[str] = []
         self.collected: set[str] = set()
         self.answered: set[str] = set()
@@ -83,7 +83,7 @@ class Run:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
         policy, classes = self.gate.policy, self.gate.classes
         pairs = policy.recall.pairs(classes)
-        yield "model_name", list(self.gate.settings.models), None
+        yield "model_name", list(self.gate.members), None
         yield "split", ["validation", "test"], None
         yield "label", list(classes), None
         yield "pair", pairs, [f"{truth}>{called}" for truth, called in pairs]
@@ -166,9 +166,9 @@ class Run:
             return
         self.gate.store.sweep()
         with usage_errors():
-            for name in self.gate.settings.models:
+            for name in dict.fromkeys([*self.gate.settings.models, *self.gate.members]):
                 self.gate.clear(name)  # an older outcome must not pass for this run's
-            for name in self.gate.settings.models:
+            for name in self.gate.members:
                 self.gate.candidate(name)
 
     @pytest.hookimpl(optionalhook=True)
@@ -242,10 +242,12 @@ class Run:
             self._over.add(item.nodeid)
         if not is_ours(getattr(item, "fixturenames", ())):
             return
-        rows = [entry["row"] for entry in recorded(item.user_properties)]
-        if not rows:
+        entries = recorded(item.user_properties)
+        if not entries:
             pytest.fail("recorded no verdict: call accept(...)", pytrace=False)
-        refused = [row for row in rows if not row["accepted"]]
+        refused = [
+            entry["row"] for entry in entries if not entry["row"]["accepted"] and self.gate.decides(entry["model"])
+        ]
         if refused:
             pytest.fail("\n".join(sentence_on(row) for row in refused), pytrace=False)
 

@@ -525,8 +525,8 @@ def load(task):
     [
         ("raise OSError('gone')", "model 'faulty': predict raised OSError: gone"),
         ("raise SystemExit(0)", "model 'faulty': predict raised SystemExit: 0"),
-        ("return np.ones((n, 2))", "gives outputs of shape (16, 2), but there are 3 classes (Bottom, Left, Right)"),
-        ("return np.ones((n + 1, 3))", "predict gave (17, 3) float64 for 16 images"),
+        ("return np.ones((n, 2))", "gives outputs of shape (32, 2), but there are 3 classes (Bottom, Left, Right)"),
+        ("return np.ones((n + 1, 3))", "predict gave (33, 3) float64 for 32 images"),
         ("return 'Covid'", "predict gave ()"),
     ],
 )

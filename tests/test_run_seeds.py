@@ -1,0 +1,70 @@
+"""With --seeds N every replicate has its scorecard, and the model one for all, which the worst seed decides."""
+
+import pytest
+
+from tests.toy import NEAREST, Project
+
+pytest_plugins = ["tests.toy"]
+
+LUCKY = NEAREST.replace("def load(task):", "def load(task):\n    shift = -1.0 if task.seed == 5 else 0.0").replace(
+    'return Nearest(archive["means"])', 'return Nearest(archive["means"] + shift * (np.arange(3) == 1)[:, None, None])'
+)
+"""A model that never says Left where its seed is 5."""
+
+
+@pytest.fixture
+def lucky(project: Project) -> Project:
+    """A project with `LUCKY` beside the sound model."""
+    project.write("models/lucky.py", LUCKY)
+    return project
+
+
+def test_a_model_that_holds_with_every_seed_is_accepted(lucky: Project) -> None:
+    result = lucky.run("--model", "lucky", "--seed", "1", "--seeds", "3")
+    assert result.status == 0, result.out
+    record = result.record("lucky")
+    assert (record["accepted"], record["complete"], record["model"]["name"]) == (True, True, "lucky")
+    assert all("alike with 3 seeds" in row["detail"] for row in record["verdicts"])
+    for seed in (1, 2, 3):
+        assert result.record(f"lucky/seed-{seed}")["task"]["seed"] == seed
+
+
+def test_one_bad_seed_refuses_a_model_and_is_named(lucky: Project) -> None:
+    result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2")
+    assert result.status == 1
+    assert not result.record("lucky")["accepted"]
+    (left,) = [row for row in result.rows("recall_floor", "lucky") if row["subject"] == "Left"]
+    assert left["value"] == 0.0
+    assert left["detail"].startswith(
+        "2 seeds: mean 0.500, 0.000 to 1.000, worst with seed 5, not accepted with 1 of 2;"
+    )
+    assert result.record("lucky/seed-4")["accepted"]
+    assert not result.record("lucky/seed-5")["accepted"]
+
+
+def test_the_policy_can_let_the_first_seed_decide_and_still_shows_the_worst(lucky: Project) -> None:
+    policy = (lucky.folder / "suites" / "policy.toml").read_text("utf-8")
+    lucky.write("suites/policy.toml", f'[gate]\nseeds = "first"\n{policy}')
+    result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2")
+    assert result.status == 0, result.out
+    (left,) = [row for row in result.rows("recall_floor", "lucky") if row["subject"] == "Left"]
+    assert (left["value"], left["accepted"]) == (1.0, True)
+    assert "worst with seed 5" in left["detail"]
+
+
+def test_a_single_seed_changes_nothing(lucky: Project) -> None:
+    one = lucky.run("--model", "lucky", "--seed", "4").bytes("lucky")
+    assert lucky.run("--model", "lucky", "--seed", "4", "--seeds", "1").bytes("lucky") == one
+
+
+def test_workers_give_the_same_record_of_replicates(lucky: Project) -> None:
+    given = ("--model", "lucky", "--seed", "4", "--seeds", "2", "--no-figures")
+    alone = lucky.run_apart(*given, reports="alone").bytes("lucky")
+    assert lucky.run_apart(*given, "-n", "2", reports="shared").bytes("lucky") == alone
+
+
+@pytest.mark.parametrize("given", [("--seeds", "0"), ("--seeds", "2", "--weights", "x.keras")])
+def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, ...]) -> None:
+    result = lucky.run("--model", "lucky", *given)
+    assert result.status == 4
+    assert f"--seeds {given[1]}: give 1 or more" in result.out
