@@ -31,7 +31,7 @@ def gate(project: Project, monkeypatch: pytest.MonkeyPatch) -> Gate:
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
     monkeypatch.chdir(project.folder)
     project.write("suites/policy.toml", '[gate.required]\nsmall = ["accuracy"]\n')
-    return Gate(project.settings("nearest"))
+    return Gate(project.settings("nearest", "other"))
 
 
 def rows(gate: Gate, name: str = "nearest", bound: float = 0.5) -> list[Row]:
