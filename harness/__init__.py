@@ -35,6 +35,7 @@ _HOMES = {
     "alignment": "alignment",
     "at_least": "checks",
     "at_most": "checks",
+    "comparison": "comparison",
     "inference": "inference",
     "informs": "checks",
     "metrics": "metrics",

@@ -91,6 +91,16 @@ def _parser() -> argparse.ArgumentParser:
     matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
     matrix.add_argument("--out", default="reports", metavar="DIR", help="where it goes (default: reports)")
     matrix.set_defaults(run=_matrix)
+
+    null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
+    null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
+    null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
+    null.add_argument("--policy", default="suites/policy.toml", metavar="FILE", help="default: suites/policy.toml")
+    null.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
+    null.add_argument("--seed", type=int, default=0, help="of training and of the draws")
+    null.add_argument("--image-size", metavar="N or HxW")
+    null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
+    null.set_defaults(run=_null)
     return parser
 
 
@@ -236,6 +246,35 @@ def _matrix(parsed: argparse.Namespace) -> int:
     for line in missed:
         print(f"  {line}")
     return 1 if missed else 0
+
+
+def _null(parsed: argparse.Namespace) -> int:
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from harness import null  # noqa: PLC0415
+    from harness.candidate import Options  # noqa: PLC0415
+    from harness.gate import Gate, Settings, new_run_id, parse_size  # noqa: PLC0415
+
+    root = Path.cwd()
+    options = Options(
+        models=root / "models", seed=parsed.seed, image_size=parse_size(parsed.image_size), run_id=new_run_id()
+    )
+    gate = Gate(
+        Settings(
+            models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="point",
+            reports=root / "reports", options=options,
+        )
+    )  # fmt: skip
+    gate.candidate(parsed.model)
+    with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
+        counts = null.false_alarms(gate, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
+    words = ["roentgate", "null", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
+    words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
+    path = Path(parsed.out) if parsed.out else gate.folder(parsed.model) / null.PAGE
+    null.write_page(path, null.page(gate.candidate(parsed.model).name, gate.card.name, counts, shlex.join(words)))
+    last = counts[-1]
+    print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
+    return 0
 
 
 if __name__ == "__main__":

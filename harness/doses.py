@@ -1,10 +1,7 @@
 """Dose and response: how much of a shortcut, or of a border reader in a blend, the border suite needs to refuse."""
 
-import importlib.util
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +9,10 @@ import numpy as np
 from typing_extensions import TypedDict
 
 from harness.candidate import Options
-from harness.checks import Verdict
 from harness.errors import ArgumentError
 from harness.evidence import BorderRecord
 from harness.gate import Gate, Settings, new_run_id
-from harness.policy import Policy
+from harness.offline import load_suite, verdicts
 from harness.predictions import Predictions
 from harness.twins import Twin
 
@@ -62,15 +58,15 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
     Raises:
         HarnessError: A part cannot be made ready.
     """
-    suite = _module(root / "suites" / "test_border.py")
+    suite = load_suite(root / "suites" / "test_border.py")
     refused: dict[float, list[list[str]]] = {share: [] for share in SHARES}
     for seed in seeds:
         step(f"blends, seed {seed}", 0)
         gate = _gate(root, seed)
         sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
         for share in SHARES:
-            verdicts = border_verdicts(suite, blend(sound, reader, share), gate.policy, gate.classes)
-            against = {check for check, verdict in verdicts if not verdict.accepted("point")}
+            found = verdicts(suite, {"border": blend(sound, reader, share)}, gate.policy, gate.classes)
+            against = {check for check, verdict in found if not verdict.accepted("point")}
             refused[share].append(sorted(f"border/{check}" for check in against))
         step(f"blends, seed {seed}", len(PARTS))
     return [{"share": share, "refused": found} for share, found in refused.items()]
@@ -96,34 +92,6 @@ def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderReco
 
     mixed = {name: means(name) for name in ("masked", "only", "interior", "other", "same")}
     return BorderRecord(clean=mean(first.clean, second.clean), donor_labels=first.donor_labels, **mixed)
-
-
-def border_verdicts(
-    suite: Any,  # noqa: ANN401 - a module
-    border: BorderRecord,
-    policy: Policy,
-    classes: Sequence[str],
-) -> list[tuple[str, Verdict]]:
-    """Return (check, verdict) of every test of the border suite on this evidence, as pytest would collect them."""
-    bounds, found = policy.border, []
-    axes = {
-        "label": classes,
-        "ring": [*bounds.rings, *bounds.stress_rings],
-        "gating_ring": bounds.rings,
-        "only_ring": [*bounds.only_rings, *bounds.only_stress_rings],
-        "fill": bounds.fills,
-    }
-    for name, test in vars(suite).items():
-        if name.startswith("test_"):
-            wanted = inspect.signature(test).parameters
-            given = {"border": border, "policy": policy} if "policy" in wanted else {"border": border}
-            varied = [axis for axis in axes if axis in wanted]
-            for values in product(*(axes[axis] for axis in varied)):
-                verdicts: list[Verdict] = []
-                chosen = dict(zip(varied, values, strict=True))
-                test(accept=lambda verdict, subject, kept=verdicts: kept.append(verdict), **given, **chosen)
-                found += [(name.removeprefix("test_"), verdict) for verdict in verdicts]
-    return found
 
 
 def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> float | None:
@@ -160,12 +128,3 @@ def _gate(root: Path, seed: int) -> Gate:
             options=Options(models=root / "models", seed=seed, run_id=new_run_id()),
         )
     )
-
-
-def _module(path: Path) -> Any:  # noqa: ANN401 - a module
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise ArgumentError(f"'{path}': no such suite; run this in the project's folder")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module

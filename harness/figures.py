@@ -207,6 +207,33 @@ def border_contact_sheet(
     return path
 
 
+def film_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, *, title: str) -> Path:
+    """Draw films in rows, each with its id and one line of words.
+
+    Args:
+        images: float32 (n, H, W, C) in [0, 1].
+        captions: For each film (id, words).
+        path: Where the PNG goes.
+        title: What they have in common.
+
+    Returns:
+        ``path``.
+    """
+    rows = max(math.ceil(len(captions) / _SHEET_COLUMNS), 1)
+    with sheet(path, height=0.4 + 2.5 * rows) as figure:
+        figure.set_layout_engine("constrained")
+        figure.suptitle(drawable(shorten(title, 90)), x=0.01, ha="left", fontsize=11, fontweight="bold")
+        grid = figure.subplots(rows, _SHEET_COLUMNS, squeeze=False)
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes, image, (film, words) in zip(grid.flat, images, captions, strict=False):
+            _film(axes, image)
+            axes.set_title(
+                f"{shorten(drawable(film), 24)}\n{shorten(drawable(words), 26)}", fontsize=8, fontweight="normal"
+            )
+    return path
+
+
 def montage(dataset: "Dataset", path: Path) -> Path:
     """Draw one row of films for each class of a split, evenly taken from it.
 

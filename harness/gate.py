@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pytest
 
 STORE = ".roentgate"
+COMPARISON = "comparison"
+"""The suite that is part of a run only where there is a reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Settings:
         options: What concerns the models.
         figures: Whether to draw pictures.
         seeds: How many replicates of each model are trained, with seeds that follow the first.
+        reference: What to compare with; None for nothing.
     """
 
     models: tuple[str, ...]
@@ -51,6 +54,7 @@ class Settings:
     options: Options
     figures: bool = True
     seeds: int = 1
+    reference: str | None = None
 
 
 def read_settings(config: "pytest.Config") -> Settings:
@@ -77,6 +81,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         reports=path("report_dir", root / "reports"),
         figures=not config.getoption("no_figures"),
         seeds=config.getoption("seeds"),
+        reference=config.getoption("reference"),
         options=Options(
             models=root / "models",
             seed=config.getoption("seed"),
@@ -255,6 +260,37 @@ class Gate:
 
             self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
+
+    @cached_property
+    def reference(self) -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+        """What to compare with: the evidence on a model, trained where it must be, or what a stored one answered.
+
+        Raises:
+            ArgumentError: There is no ``--reference``, or its predictions cannot be read.
+            DataError: A stored reference answered other films.
+        """
+        name = self.settings.reference
+        if name is None:
+            raise ArgumentError("a comparison needs a reference: pass --reference NAME, or the folder of a scorecard")
+        if name in self.members:
+            return self.evidence(name)
+        from harness import reference, training  # noqa: PLC0415
+
+        path = reference.find_stored(name)
+        if path is not None:
+            stored = reference.read_predictions(path)
+            reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test.fingerprint, path)
+            return stored
+        from harness.evidence import Evidence  # noqa: PLC0415
+
+        options = replace(self.settings.options, weights=None)
+        return Evidence(training.ready(name, self.card, options, self.store))
+
+    @property
+    def required(self) -> tuple[tuple[str, str], ...]:
+        """The (suite, check) pairs without which nothing is accepted; those of a comparison only where there is one."""
+        pairs = self.policy.gate.pairs
+        return tuple(pair for pair in pairs if self.settings.reference or pair[0] != COMPARISON)
 
     def forget(self) -> None:
         """Remove what no other run may use."""

@@ -42,6 +42,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="height and width of the films, instead of the model's or the data card's",
     )
     add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
+    add("--reference", metavar="NAME",
+        help="compare with this model: as for --model, or the folder of a stored scorecard")  # fmt: skip
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
         "--classes",
@@ -113,6 +115,12 @@ def inference_record(predictions: Any) -> Any:  # noqa: ANN401 - an InferenceRec
 def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
     """Answers with the ring hidden, exchanged, or shown alone."""
     return predictions.border(policy.border)
+
+
+@pytest.fixture(scope="session")
+def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+    """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
+    return run.gate.reference
 
 
 @pytest.fixture(scope="session")

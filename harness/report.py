@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
+from harness.reference import names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
@@ -31,6 +32,7 @@ SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "perturbations", "report", "scorecard", "wording")
 SHOWN_FILMS = 6
+NEWLY_WRONG = 18
 
 
 def close(
@@ -115,7 +117,7 @@ def _record(  # noqa: PLR0913, PLR0917  the parts of a record
         task={"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed},
         gate=gate.settings.gate,
         policy={"fingerprint": policy},
-        required=gate.policy.gate.pairs,
+        required=gate.required,
         complete=not partial,
     )
 
@@ -135,8 +137,12 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 evidence["notes"].append(
                     f"pictures and counts of answers are those of {shown}; each seed has a scorecard"
                 )
+            other = gate.reference if gate.settings.reference is not None else None
+            if other is not None:
+                evidence["notes"].append("compared with {} (fingerprint {:.12})".format(*names_of(other)))
             if gate.settings.figures:
-                evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border)
+                evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border, other)
+            _keep_predictions(kept, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
     scorecard.write_evidence(evidence, folder)
@@ -144,6 +150,21 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     scorecard.write(record, folder)
     run = environment(work["passes"], work["seconds"]) | {"partial": list(partial)}
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
+
+
+def _keep_predictions(kept: "Evidence", record: Record, folder: Path, bounds: BorderBounds) -> None:
+    """Write what the model answered, for a later comparison; border answers where a suite has asked for them."""
+    asked = any(row["suite"] == "border" for row in record["verdicts"])
+    candidate = kept.candidate
+    write_predictions(
+        folder,
+        model=candidate.name,
+        fingerprint=candidate.fingerprint,
+        films=candidate.splits.test.fingerprint,
+        test=kept.test,
+        border=kept.border(bounds) if asked else None,
+        bounds=bounds,
+    )
 
 
 def render_again(folder: Path) -> Record:
@@ -197,8 +218,13 @@ def _shown(path: Path) -> str:
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def _draw(
-    kept: "Evidence", record: Record, evidence: EvidenceRecord, folder: Path, bounds: BorderBounds
+def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
+    kept: "Evidence",
+    record: Record,
+    evidence: EvidenceRecord,
+    folder: Path,
+    bounds: BorderBounds,
+    reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
     store = kept.candidate.store
@@ -213,6 +239,8 @@ def _draw(
             fresh = Path(name) / "figures"
             fresh.mkdir()
             found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            if reference is not None:
+                found += _draw_newly_wrong(kept, reference, fresh)
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
@@ -221,6 +249,22 @@ def _draw(
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
     return found
+
+
+def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `_draw`
+    """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
+    from harness import figures  # noqa: PLC0415
+
+    before, now = reference.test, kept.test
+    wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
+    if not wrong.size:
+        return []
+    rows = wrong[:NEWLY_WRONG]
+    names = [*now.classes, "no answer"]
+    captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
+    title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"
+    figures.film_sheet(kept.candidate.splits.test.take(rows), captions, folder / "newly_wrong.png", title=title)
+    return [{"file": "newly_wrong.png", "title": "Newly wrong films", "alt": title}]
 
 
 def _whole(drawn: Path) -> list[FigureNote] | None:

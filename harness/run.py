@@ -69,6 +69,16 @@ class Run:
 
     # Collection
 
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave the comparison out of a run that has no reference."""
+        return True if self._is_idle(collection_path) else None
+
+    def _is_idle(self, path: Path) -> bool:
+        from harness.gate import COMPARISON  # noqa: PLC0415
+
+        settings = self.gate.settings
+        return settings.reference is None and path == settings.policy.parent / f"test_{COMPARISON}.py"
+
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
         try:
@@ -81,16 +91,11 @@ class Run:
 
     def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
-        policy, classes = self.gate.policy, self.gate.classes
-        pairs = policy.recall.pairs(classes)
+        from harness.offline import axes  # noqa: PLC0415
+
         yield "model_name", list(self.gate.members), None
-        yield "split", ["validation", "test"], None
-        yield "label", list(classes), None
-        yield "pair", pairs, [f"{truth}>{called}" for truth, called in pairs]
-        yield "ring", list(dict.fromkeys([*policy.border.rings, *policy.border.stress_rings])), None
-        yield "gating_ring", list(dict.fromkeys(policy.border.rings)), None
-        yield "only_ring", list(dict.fromkeys([*policy.border.only_rings, *policy.border.only_stress_rings])), None
-        yield "fill", list(dict.fromkeys(policy.border.fills)), None
+        for name, values in axes(self.gate.policy, self.gate.classes).items():
+            yield name, values, [f"{truth}>{called}" for truth, called in values] if name == "pair" else None
 
     def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
         """Let a suite file type its own policy table by a class ``Bounds``."""
@@ -138,7 +143,8 @@ class Run:
 
     def _beside(self) -> list[Path]:
         """Return the suite files that lie beside the policy."""
-        return sorted(self.gate.settings.policy.parent.glob("test_*.py"))
+        found = sorted(self.gate.settings.policy.parent.glob("test_*.py"))
+        return [path for path in found if not self._is_idle(path)]
 
     def _note_silent_suites(self, items: Sequence[pytest.Item]) -> None:
         """Note a suite beside the policy that has no test in this run: not named, ignored, or skipped as a whole."""
@@ -166,6 +172,8 @@ class Run:
             return
         self.gate.store.sweep()
         with usage_errors():
+            if self.gate.settings.reference is not None:
+                self.gate.reference  # noqa: B018 - before this run writes over its folder
             for name in dict.fromkeys([*self.gate.settings.models, *self.gate.members]):
                 self.gate.clear(name)  # an older outcome must not pass for this run's
             for name in self.gate.members:

@@ -23,6 +23,7 @@ QUESTIONS: Final = {
     "inference": "Is augmentation off when it should be, and on when it should be?",
     "recall": "Does one class hide behind the average?",
     "border": "Does the frame decide?",
+    "comparison": "Is the candidate worse than the reference?",
 }
 
 GLOSSARY: Final = (

@@ -1,6 +1,5 @@
 """A blend answers with the weighted mean of its parts, and the dose of a response is read off between those judged."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.doses import READERS, blend, border_verdicts, dose_at, readers
+from harness.doses import READERS, blend, dose_at, readers
 from harness.errors import ArgumentError
 from harness.evidence import BorderRecord
+from harness.offline import load_suite, verdicts
 from harness.phantom import DOSES
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
@@ -63,16 +63,12 @@ def reader(policy: Policy) -> BorderRecord:
 
 @pytest.fixture
 def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
-    spec = importlib.util.spec_from_file_location("test_border_suite", ROOT / "suites" / "test_border.py")
-    assert spec is not None
-    assert spec.loader is not None
-    suite = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(suite)
+    suite = load_suite(ROOT / "suites" / "test_border.py")
 
     def found(border: BorderRecord) -> set[str]:
-        verdicts = border_verdicts(suite, border, policy, CLASSES)
-        assert len(verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
-        return {check for check, verdict in verdicts if not verdict.accepted("point")}
+        all_verdicts = verdicts(suite, {"border": border}, policy, CLASSES)
+        assert len(all_verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
+        return {check for check, verdict in all_verdicts if not verdict.accepted("point")}
 
     return found
 

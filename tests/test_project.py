@@ -33,10 +33,11 @@ LAYERS = {
         "alignment",
         "collect",
         "evidence",
+        "reference",
     ],
-    "verdicts": ["metrics", "checks", "scorecard", "replicates", "wording", "gate"],
+    "verdicts": ["metrics", "comparison", "checks", "offline", "scorecard", "replicates", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
-    "proofs": ["twins", "trial", "doses", "matrix", "matrix_page"],
+    "proofs": ["null", "twins", "trial", "doses", "matrix", "matrix_page"],
     "doors": ["items", "run", "plugin", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]

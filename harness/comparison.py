@@ -1,0 +1,248 @@
+"""Is a candidate worse than a reference on the same rows? Paired differences, candidate minus reference."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from harness import estimate as estimates
+from harness import limits, metrics
+from harness.errors import ArgumentError
+from harness.estimate import BoolArray, Estimate
+from harness.evidence import BorderRecord
+from harness.policy import Policy
+from harness.predictions import Predictions
+
+IDENTICAL = "identical answers"
+
+
+def recall_change(reference: Predictions, candidate: Predictions, label: str, *, margin: float = 0.0) -> Estimate:
+    """Recall of the candidate minus that of the reference on the rows of ``label`` (-1 to 1, higher is better).
+
+    Args:
+        reference: Answers of the reference.
+        candidate: Answers of the candidate on the same rows.
+        label: A class name.
+        margin: How much worse it may be; words in the detail say where there are too few rows to prove that.
+
+    Returns:
+        Paired difference with Tango's score interval (over groups, at the effective size) and the exact McNemar p-value
+        in the detail; exactly 0 where all probabilities are equal; without rows, NaN in [-1, 1]. Offenders: rows lost.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class.
+        ArgumentError: The two are not of the same rows in the same order.
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908; McNemar, Psychometrika 12 (1947) 153-157.
+    """
+    _same_rows(reference, candidate)
+    metrics.recall(candidate, label)  # an unknown class is refused with the close names
+    rows = candidate.labels == candidate.classes.index(label)
+    change = _right_change(reference, candidate, rows)
+    fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
+    if change.method != IDENTICAL and change.n < fewest:
+        words = f"fewer than {fewest} rows of a class cannot prove a margin of {margin:g}"
+        change = replace(change, detail=f"{change.detail}; {words}")
+    return change
+
+
+def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Accuracy of the candidate minus that of the reference (-1 to 1, higher is better); else as `recall_change`."""
+    _same_rows(reference, candidate)
+    return _right_change(reference, candidate, np.ones(len(candidate), np.bool_))
+
+
+def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Macro AUROC of the candidate minus that of the reference (-1 to 1, higher is better).
+
+    The limits are recovered from those of the two areas (`harness.metrics.macro_auroc`, defined at perfect separation
+    too), with the correlation that DeLong's covariance of the two gives (MOVER); 0 where either has no spread.
+
+    Returns:
+        Value and interval; exactly 0 where all probabilities are equal; NaN in [-1, 1] where either is undefined.
+
+    References:
+        Zou, Psychological Methods 12 (2007) 399-413; DeLong et al., Biometrics 44 (1988) 837-845.
+    """
+    _same_rows(reference, candidate)
+    before, now = metrics.macro_auroc(reference), metrics.macro_auroc(candidate)
+    if not (before.defined and now.defined):
+        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", detail=before.detail or now.detail)
+    if _identical(reference, candidate):
+        return _no_change(now.n, IDENTICAL)
+    change = difference(now, before, correlation=_correlation(reference, candidate))
+    return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
+
+
+def newly_wrong(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows."""
+    _same_rows(reference, candidate)
+    before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
+    lost, gained = before & ~now, now & ~before
+    detail = f"{lost.sum()} of {before.sum()} rows right before are wrong now, {gained.sum()} wrong ones are right"
+    return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
+
+
+def border_changes(
+    reference: BorderRecord, candidate: BorderRecord, policy: Policy
+) -> Iterator[tuple[str, Estimate, bool]]:
+    """Yield what became of every border verdict: subject, change for the worse, and whether the ring gates.
+
+    A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
+    keeps without the patient (positive is worse). Shares of the same rows are paired; kept skill is not: its two
+    intervals are taken as independent, which is too wide rather than too narrow. The detail begins with ``got worse``,
+    ``got better`` or ``cannot tell``.
+    """
+    bounds = policy.border
+    for ring in _each(bounds.rings, bounds.stress_rings):
+        gates = ring in bounds.rings
+        for fill in bounds.fills:
+            change = _flips_change(reference, candidate, (ring, fill))
+            yield f"flips, {_ring(ring)}, {fill}", _worded(change), gates
+        yield f"transplant, {_ring(ring)}", _worded(_follows_change(reference, candidate, ring)), gates
+    for ring in _each(bounds.rings):
+        for label in candidate.clean.classes:
+            losses: dict[str, Estimate] = {}
+            for fill in bounds.fills:
+                gain = recall_change(reference.masked[ring, fill], candidate.masked[ring, fill], label)
+                losses[fill] = _negated(gain)
+            yield f"masked recall, {label}, {_ring(ring)}", _worded(metrics.worst(losses, "at_most")), True
+    for ring in _each(bounds.only_rings, bounds.only_stress_rings):
+        kept = [_kept(record, ring, bounds.fills) for record in (candidate, reference)]
+        yield f"skill of the ring alone, {_ring(ring)}", _worded(difference(*kept)), ring in bounds.only_rings
+
+
+def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
+    """First minus second, the limits recovered from theirs and from the correlation of the two (MOVER).
+
+    Returns:
+        Value and interval, n = the smaller of theirs; NaN between the extremes where either is undefined.
+
+    References:
+        Zou, Psychological Methods 12 (2007) 399-413.
+    """
+    n = min(first.n, second.n)
+    if not (first.defined and second.defined):
+        words = next(part.detail for part in (first, second) if not part.defined)
+        return estimates.undefined(
+            n, low=first.low - second.high, high=first.high - second.low, method="MOVER", detail=words
+        )
+    value = first.value - second.value
+    below = _reach(first.value - first.low, second.high - second.value, correlation)
+    above = _reach(first.high - first.value, second.value - second.low, correlation)
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER")
+
+
+def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArray) -> Estimate:
+    before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
+    words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
+    if _identical(reference, candidate):
+        return (
+            _no_change(int(rows.sum()), f"{words}: {IDENTICAL}")
+            if rows.any()
+            else _paired(now, before, rows, candidate)
+        )
+    change = _paired(now, before, rows, candidate)
+    gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
+    detail = f"{words}: {gained} gained, {lost} lost (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
+    return replace(change, detail=detail, offenders=_ids(candidate, before & ~now & rows))
+
+
+def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[float, str]) -> Estimate:
+    before, now = (
+        (record.masked[key].answers != record.clean.answers) | (record.clean.answers < 0)
+        for record in (reference, candidate)
+    )
+    change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean)
+    detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
+    return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+
+
+def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
+    """How many more rows follow the donor of another class, and not one of their own (see `metrics.directed_flips`)."""
+    followed = []
+    for record in (reference, candidate):
+        ids = set(
+            metrics.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels).offenders
+        )
+        followed.append(np.array([name in ids for name in record.clean.ids], np.bool_))
+    before, now = followed
+    change = _paired(now, before, candidate.donor_labels >= 0, candidate.clean)
+    detail = f"{before.sum()} of {len(now)} rows followed the donor before, {now.sum()} now"
+    return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+
+
+def _kept(record: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
+    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill]) for fill in fills}
+    return metrics.worst(parts, "at_most")
+
+
+def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Predictions) -> Estimate:
+    gained, lost = (now & ~before)[rows], (before & ~now)[rows]
+    if predictions.groups is None:
+        return estimates.paired_difference(int(gained.sum()), int(lost.sum()), int(rows.sum()))
+    groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
+    return estimates.grouped_difference(gained, lost, groups)
+
+
+def _correlation(reference: Predictions, candidate: Predictions) -> float:
+    units = np.arange(len(candidate))
+    if candidate.groups is not None:
+        units = np.unique(np.asarray(candidate.groups), return_inverse=True)[1]
+    labels = candidate.labels
+    if min(len(np.unique(units[labels == label])) for label in range(len(candidate.classes))) < 2:
+        return 0.0
+    first, second = (limits.auroc_influence(labels, each.probabilities)[1] for each in (reference, candidate))
+    spread = [limits.stratified_variance(each, labels, units) for each in (first, second, second - first)]
+    if min(spread[:2]) == 0:
+        return 0.0
+    return (spread[0] + spread[1] - spread[2]) / (2 * math.sqrt(spread[0] * spread[1]))
+
+
+def _reach(own: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(own**2 + other**2 - 2 * correlation * own * other, 0.0))
+
+
+def _identical(reference: Predictions, candidate: Predictions) -> bool:
+    return np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
+
+
+def _no_change(n: int, detail: str) -> Estimate:
+    return Estimate(value=0.0, low=0.0, high=0.0, n=n, method=IDENTICAL, detail=detail)
+
+
+def _negated(estimate: Estimate) -> Estimate:
+    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+
+
+def _worded(change: Estimate) -> Estimate:
+    if change.low > 0:
+        words = "got worse"
+    elif change.high < 0:
+        words = "got better"
+    else:
+        words = "the same" if change.low == change.high == 0 else "cannot tell"
+    return replace(change, detail=f"{words}: {change.detail}" if change.detail else words, hits=None)
+
+
+def _ring(width: float) -> str:
+    return f"{100 * width:g}% ring"
+
+
+def _each(*widths: Sequence[float]) -> list[float]:
+    return list(dict.fromkeys(width for some in widths for width in some))
+
+
+def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(sorted(name for name, chosen in zip(predictions.ids, rows, strict=True) if chosen))
+
+
+def _same_rows(reference: Predictions, candidate: Predictions) -> None:
+    same = reference.ids == candidate.ids and reference.classes == candidate.classes
+    if not (same and np.array_equal(reference.labels, candidate.labels)):
+        raise ArgumentError(
+            "the reference answered other rows, labels or classes than the candidate, so nothing can be paired; "
+            "judge both on the same data"
+        )

@@ -1,0 +1,154 @@
+"""The gate against itself (A/A): how often chance refuses a candidate that is exactly as good as the reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import tabulate
+
+from harness.checks import Verdict
+from harness.errors import ArgumentError
+from harness.estimate import proportion
+from harness.evidence import BorderRecord
+from harness.gate import Gate
+from harness.offline import load_suite, verdicts
+from harness.predictions import Predictions
+from harness.render import fenced
+from harness.store import atomic
+from harness.wording import escape
+
+SUITES = ("recall", "border", "comparison")
+PAGE = "null.md"
+EXPLAINED = (
+    "A candidate that is exactly as good as the reference, but errs on other films, was drawn many times: on each film "
+    "it answers as the reference does on a film of the same class drawn at random (with all films of a patient, where "
+    "patients are known), whole and under every mask alike. It was judged as any candidate. What refuses it does so by "
+    "chance, or because the reference itself misses the bound. Models that err on the same films differ less: for them "
+    "the comparison refuses less often than this."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of the draws a check refused, at either gate; ``check`` is ``suite/id``, or empty for any of them."""
+
+    check: str
+    point: int
+    proven: int
+    draws: int
+
+
+def draw(labels: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return for every row another of its class at random, with replacement: int64 (n,).
+
+    Where groups are known, each group answers as another one with the class does, film by film in turn.
+    """
+    taken = np.arange(len(labels))
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if groups is None:
+            taken[rows] = rng.choice(rows, len(rows))
+            continue
+        members: dict[str, list[int]] = {}
+        for row in rows:
+            members.setdefault(groups[int(row)], []).append(int(row))
+        names = list(members)
+        for own, other in zip(names, rng.choice(len(names), len(names)), strict=True):
+            there = members[names[other]]
+            taken[members[own]] = np.resize(there, len(members[own]))
+    return taken
+
+
+def selves(
+    predictions: Predictions, border: BorderRecord, taken: NDArray[np.int64]
+) -> tuple[Predictions, BorderRecord]:
+    """Return the evidence on a candidate that answers every row as the given ones answer row ``taken``."""
+
+    def moved(answers: Predictions) -> Predictions:
+        return replace(answers, probabilities=answers.probabilities[taken])
+
+    parts = {
+        part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
+        for part in fields(border)
+        if part.name not in {"clean", "donor_labels"}
+    }
+    return moved(predictions), replace(
+        border, clean=moved(border.clean), donor_labels=border.donor_labels[taken], **parts
+    )
+
+
+def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Count]:
+    """Judge as many equally good candidates as asked, and count what refuses them.
+
+    Args:
+        gate: A run that names the model.
+        model: Its name.
+        draws: How many candidates.
+        seed: The same seed, the same counts.
+        step: Called after each.
+
+    Returns:
+        One count a check, and at the end one for any of them.
+
+    Raises:
+        ArgumentError: No draws.
+        HarnessError: The model cannot be made ready.
+    """
+    if draws < 1:
+        raise ArgumentError(f"{draws} draws; give 1 or more")
+    policy, classes, folder = gate.policy, gate.classes, gate.settings.policy.parent
+    suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
+    policy.add("comparison", suites["comparison"].Bounds)
+    evidence = gate.evidence(model)
+    test, border = evidence.test, evidence.border(policy.border)
+    rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}
+    for _ in range(draws):
+        answers, masked = selves(test, border, draw(test.labels, test.groups, rng))
+        given = {"predictions": SimpleNamespace(test=answers), "border": masked, "reference": evidence}
+        found: list[tuple[str, Verdict]] = []
+        for name, suite in suites.items():
+            found += [(f"{name}/{check}", verdict) for check, verdict in verdicts(suite, given, policy, classes)]
+        for mode, counts in refused.items():
+            against = {check for check, verdict in found if not verdict.accepted(mode)}  # type: ignore[arg-type]
+            for check in {*against, *([""] if against else [])}:
+                counts[check] = counts.get(check, 0) + 1
+        names = list(dict.fromkeys(check for check, verdict in found if verdict.gates))
+        step()
+    return [
+        Count(check, refused["point"].get(check, 0), refused["proven"].get(check, 0), draws) for check in [*names, ""]
+    ]
+
+
+def page(model: str, data: str, counts: Sequence[Count], command: str) -> str:
+    """Return the counts as markdown."""
+    lines = [
+        [escape(count.check) or "any check", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
+        for count in counts
+    ]
+    table = tabulate(
+        lines, headers=["refused by", "gate point", "gate proven"], tablefmt="github", disable_numparse=True
+    )
+    text = [
+        f"# {escape(model)} on {escape(data)} against itself",
+        f"{EXPLAINED} {counts[-1].draws} candidates; shares with their exact 95 % interval.",
+        table,
+        "Made by:",
+        fenced([command]),
+        "Research software, not a medical device.",
+    ]
+    return "\n\n".join(text) + "\n"
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write the page, whole or not at all."""
+    with atomic(path) as draft:
+        draft.write_text(text, "utf-8")
+
+
+def _share(hits: int, draws: int) -> str:
+    found: Any = proportion(hits, draws)
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -1,0 +1,42 @@
+"""A candidate is no worse than the reference it is to replace, on the same films (only with ``--reference``)."""
+
+from harness import Table, at_least, at_most, comparison, informs
+
+
+class Bounds(Table):
+    """``[comparison]``: how much worse a candidate may be."""
+
+    margin: float = 0.05
+    auroc_margin: float = 0.05
+    border_margin: float = 0.05
+
+
+def test_recall_noninferiority(predictions, reference, policy, accept, label):
+    """Recall of each class falls by less than the margin."""
+    margin = policy.comparison.margin
+    change = comparison.recall_change(reference.test, predictions.test, label, margin=margin)
+    accept(at_least(change, -margin), subject=label)
+
+
+def test_accuracy_noninferiority(predictions, reference, policy, accept):
+    """Of all films, fewer are newly wrong than newly right, or too few to matter (exact McNemar in the detail)."""
+    change = comparison.accuracy_change(reference.test, predictions.test)
+    accept(at_least(change, -policy.comparison.margin), subject="test")
+
+
+def test_auroc_noninferiority(predictions, reference, policy, accept):
+    """The macro AUROC falls by less than its margin."""
+    change = comparison.auroc_change(reference.test, predictions.test)
+    accept(at_least(change, -policy.comparison.auroc_margin), subject="test")
+
+
+def test_newly_wrong(predictions, reference, accept):
+    """For reading: the films that the reference answered rightly and the candidate does not."""
+    accept(informs(comparison.newly_wrong(reference.test, predictions.test)), subject="test")
+
+
+def test_border_change(border, reference, policy, accept):
+    """No border verdict gets worse by more than its margin."""
+    before = reference.border(policy.border)
+    for subject, change, gates in comparison.border_changes(before, border, policy):
+        accept(at_most(change, policy.comparison.border_margin) if gates else informs(change), subject=subject)

@@ -1,0 +1,217 @@
+"""A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from harness import comparison, limits, metrics
+from harness.errors import ArgumentError, UnknownClassError
+from harness.estimate import Estimate
+from harness.evidence import BorderRecord
+from harness.policy import Policy, load_policy
+from harness.predictions import Predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("A", "B", "C")
+N = 100
+LABELS = np.repeat(np.arange(3), N)
+
+
+def answering(answers: NDArray[np.int64], *, sure: float = 0.8, groups: tuple[str, ...] | None = None) -> Predictions:
+    probabilities = np.full((len(answers), 3), (1 - sure) / 2)
+    probabilities[np.arange(len(answers)), answers] = sure
+    ids = tuple(f"{row:03}" for row in range(len(answers)))
+    labels = np.repeat(np.arange(3), len(answers) // 3)
+    return Predictions(ids, CLASSES, labels, probabilities.astype(np.float32), groups)
+
+
+def with_errors(*rows: int, labels: NDArray[np.int64] = LABELS) -> NDArray[np.int64]:
+    """Return the right answers, but for these rows."""
+    answers = labels.copy()
+    answers[list(rows)] = (answers[list(rows)] + 1) % 3
+    return answers
+
+
+RIGHT = answering(with_errors())
+
+
+def test_a_recall_that_falls_is_a_negative_change_with_tangos_interval() -> None:
+    change = comparison.recall_change(answering(with_errors(0, 1)), answering(with_errors(1, 2, 3, 4, 150)), "A")
+    assert change.value == pytest.approx(-0.02)
+    assert (change.low, change.high) == limits.tango(1, 3, N)
+    assert change.offenders == ("002", "003", "004")
+    assert "98 of 100 right before, 96 now: 1 gained, 3 lost (McNemar p = 0.625)" in change.detail
+
+
+def test_other_classes_are_no_part_of_a_recall() -> None:
+    assert comparison.recall_change(RIGHT, answering(with_errors(150, 151), sure=0.7), "A").value == 0
+
+
+@pytest.mark.parametrize(("n", "said"), [(72, True), (73, False)])
+def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: bool) -> None:  # noqa: FBT001
+    labels = np.repeat(np.arange(3), n)
+    before, now = answering(labels), answering(labels, sure=0.7)
+    change = comparison.recall_change(before, now, "B", margin=0.05)
+    assert (change.low < -0.05) is said
+    assert ("fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail) is said
+
+
+def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
+    for change in (
+        comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
+        comparison.accuracy_change(RIGHT, RIGHT),
+        comparison.auroc_change(RIGHT, RIGHT),
+    ):
+        assert (change.value, change.low, change.high) == (0, 0, 0)
+        assert "identical answers" in change.detail
+
+
+def test_equal_answers_with_other_probabilities_are_not_identical() -> None:
+    change = comparison.accuracy_change(RIGHT, answering(with_errors(), sure=0.7))
+    assert change.value == 0
+    assert change.low < 0 < change.high
+
+
+def test_patients_widen_the_interval() -> None:
+    groups = tuple(f"patient {row // 4}" for row in range(3 * N))
+    before, now = with_errors(), with_errors(*range(8))
+    alone = comparison.recall_change(answering(before), answering(now), "A")
+    grouped = comparison.recall_change(answering(before, groups=groups), answering(now, groups=groups), "A")
+    assert grouped.n == 25
+    assert grouped.low < alone.low
+
+
+def test_newly_wrong_rows_are_counted_and_named() -> None:
+    found = comparison.newly_wrong(answering(with_errors(0)), answering(with_errors(1, 2)))
+    assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))
+    assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
+
+
+OTHERS = [
+    answering(np.repeat(np.arange(3), 50)),
+    Predictions(RIGHT.ids, ("A", "B", "D"), LABELS, RIGHT.probabilities),
+    Predictions(RIGHT.ids, CLASSES, LABELS[::-1], RIGHT.probabilities),
+]
+
+
+@pytest.mark.parametrize("now", OTHERS)
+def test_other_rows_labels_or_classes_cannot_be_paired(now: Predictions) -> None:
+    with pytest.raises(ArgumentError, match="judge both on the same data"):
+        comparison.accuracy_change(RIGHT, now)
+
+
+def test_an_unknown_class_is_refused() -> None:
+    with pytest.raises(UnknownClassError):
+        comparison.recall_change(RIGHT, RIGHT, "Z")
+
+
+# The area under the curve
+
+
+def drawn(rng: np.random.Generator, distance: float, shared: float) -> tuple[Predictions, Predictions]:
+    """Return two models of equal true AUROC that see the same noise in part."""
+    labels = np.repeat(np.arange(3), 40)
+    own, common = rng.normal(size=(2, 120, 3)), rng.normal(size=(120, 3))
+    ids = tuple(map(str, range(120)))
+    made = []
+    for noise in own:
+        scores = shared * common + np.sqrt(1 - shared**2) * noise
+        scores[np.arange(120), labels] += distance
+        powers = np.exp(scores)
+        made.append(Predictions(ids, CLASSES, labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)))
+    return made[0], made[1]
+
+
+@pytest.mark.parametrize(("distance", "shared"), [(1.0, 0.7), (3.5, 0.5)])
+def test_an_interval_of_equal_areas_misses_zero_about_as_often_as_it_says(distance: float, shared: float) -> None:
+    rng = np.random.default_rng(5)
+    changes = [comparison.auroc_change(*drawn(rng, distance, shared)) for _ in range(400)]
+    misses = sum(not change.low <= 0 <= change.high for change in changes)
+    assert misses <= 31  # 5 % of 400 and two and a half standard errors
+
+
+def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
+    rng = np.random.default_rng(6)
+    before, now = drawn(rng, 1.0, 0.95)
+    paired = comparison.auroc_change(before, now)
+    alone = comparison.difference(*(metrics.macro_auroc(each) for each in (now, before)))
+    assert paired.high - paired.low < 0.7 * (alone.high - alone.low)
+
+
+def test_perfect_separation_twice_still_has_an_interval() -> None:
+    change = comparison.auroc_change(RIGHT, answering(with_errors(), sure=0.7))
+    assert change.value == 0
+    assert change.low < 0 < change.high
+
+
+def test_a_difference_of_undefined_estimates_is_undefined() -> None:
+    nothing = Estimate(value=np.nan, low=0.0, high=1.0, n=0, method="none", detail="no rows")
+    something = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
+    found = comparison.difference(something, nothing)
+    assert np.isnan(found.value)
+    assert (found.low, found.high, found.detail) == (-0.6, 0.6, "no rows")
+
+
+# The border
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+
+
+def border(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
+    bounds = policy.border
+    rings = [*bounds.rings, *bounds.stress_rings]
+    only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
+    return BorderRecord(
+        clean=RIGHT,
+        masked=dict.fromkeys(itertools.product(rings, bounds.fills), masked),
+        only=dict.fromkeys(itertools.product(only_rings, bounds.fills), only),
+        interior=dict.fromkeys(rings, RIGHT),
+        other=dict.fromkeys(rings, other),
+        same=dict.fromkeys(rings, RIGHT),
+        donor_labels=(LABELS + 1) % 3,
+    )
+
+
+@pytest.fixture
+def inside(policy: Policy) -> BorderRecord:
+    """A model that looks inside."""
+    return border(policy, RIGHT, answering(np.arange(3 * N) % 3), RIGHT)
+
+
+@pytest.fixture
+def frame(policy: Policy) -> BorderRecord:
+    """A model that looks at the frame."""
+    return border(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
+
+
+def words(changes: list[tuple[str, Estimate, bool]]) -> set[str]:
+    return {change.detail.split(":")[0] for _, change, _ in changes}
+
+
+def test_every_border_verdict_got_worse_better_or_stayed(
+    policy: Policy, inside: BorderRecord, frame: BorderRecord
+) -> None:
+    worse = list(comparison.border_changes(inside, frame, policy))
+    assert len(worse) == 17  # flips 8, transplants 2, masked recall 3, rings alone 4
+    assert words(worse) == {"got worse"}
+    assert all(change.low > 0.05 for _, change, _ in worse)
+    assert words(list(comparison.border_changes(frame, inside, policy))) == {"got better"}
+
+
+def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
+    changes = list(comparison.border_changes(inside, inside, policy))
+    assert words(changes) <= {"cannot tell", "the same"}
+    assert all(change.value == 0 for _, change, _ in changes)
+
+
+def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
+    gating = {subject for subject, _, gates in comparison.border_changes(inside, inside, policy) if gates}
+    assert "flips, 5% ring, black" in gating
+    assert "flips, 10% ring, black" not in gating
+    assert "skill of the ring alone, 25% ring" not in gating

@@ -1,0 +1,82 @@
+"""Equally good candidates are drawn film by film, judged as any candidate, and what refuses them is counted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import null
+from harness.__main__ import main
+from harness.errors import ArgumentError
+from harness.gate import Gate
+from tests.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+ROOT = Path(__file__).resolve().parents[1]
+LABELS = np.repeat(np.arange(3), 12)
+
+
+@pytest.fixture
+def real(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with the real suites, whose folder is the working folder."""
+    project.use_real_suites()
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
+    return project
+
+
+def test_a_drawn_candidate_answers_as_on_a_film_of_the_same_class() -> None:
+    taken = null.draw(LABELS, None, np.random.default_rng(0))
+    assert (LABELS[taken] == LABELS).all()
+    assert len(set(taken)) < len(taken)
+    np.testing.assert_array_equal(null.draw(LABELS, None, np.random.default_rng(0)), taken)
+
+
+def test_films_of_a_patient_are_drawn_together() -> None:
+    groups = [f"patient {row // 4}" for row in range(36)]
+    taken = null.draw(LABELS, groups, np.random.default_rng(0))
+    for first in range(0, 36, 4):
+        assert len({groups[row] for row in taken[first : first + 4]}) == 1
+
+
+def test_a_drawn_candidate_is_as_good_on_average() -> None:
+    right, rng = np.arange(36) % 4 > 0, np.random.default_rng(1)
+    shares = [right[null.draw(LABELS, None, rng)].mean() for _ in range(300)]
+    assert np.mean(shares) == pytest.approx(0.75, abs=0.015)
+
+
+def test_a_perfect_model_is_refused_by_nothing_at_point_and_proves_little(real: Project) -> None:
+    steps: list[int] = []
+    counts = null.false_alarms(Gate(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1))
+    found = {count.check: (count.point, count.proven) for count in counts}
+    assert found["recall/recall_floor"] == (0, 3)  # 12 films cannot prove 0.80
+    assert found["comparison/recall_noninferiority"] == (0, 3)
+    assert found[""][1] == 3
+    assert len(steps) == 3
+    assert counts[-1].check == ""
+
+
+def test_a_weak_reference_is_refused_by_its_own_bounds(real: Project) -> None:
+    text = (real.folder / "models" / "nearest.py").read_text("utf-8")
+    real.write(
+        "models/nearest.py", text.replace('archive["means"])', 'archive["means"] - (np.arange(3) == 1)[:, None, None])')
+    )
+    counts = null.false_alarms(Gate(real.settings("nearest")), "nearest", draws=2, seed=0, step=lambda: None)
+    found = {count.check: count.point for count in counts}
+    assert found["recall/recall_floor"] == found[""] == 2
+
+
+def test_no_draws_are_an_error(real: Project) -> None:
+    with pytest.raises(ArgumentError, match="0 draws; give 1 or more"):
+        null.false_alarms(Gate(real.settings("nearest")), "nearest", draws=0, seed=0, step=lambda: None)
+
+
+def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    pages = []
+    for _ in range(2):
+        assert main(["null", "--model", "nearest", "--data", "toy", "--draws", "2"]) == 0
+        pages.append((real.folder / "reports" / "toy" / "nearest" / "null.md").read_text("utf-8"))
+    assert pages[0] == pages[1]
+    assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
+    assert "is refused in 0 of 2 draws at gate point" in capsys.readouterr().out

@@ -1,0 +1,194 @@
+"""What a model answered is kept beside its scorecard, read back as it was, and refused where it does not fit."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.errors import ArgumentError
+from harness.policy import BorderBounds
+from harness.reference import PREDICTIONS_FILE, find_stored, read_predictions
+from tests.toy import NEAREST, Project, Result
+
+pytest_plugins = ["tests.toy"]
+
+WORSE = NEAREST.replace(
+    'return Nearest(archive["means"])', 'return Nearest(archive["means"] - (np.arange(3) == 1)[:, None, None])'
+)
+"""Never says Left."""
+
+
+@pytest.fixture
+def compared(project: Project) -> Project:
+    """A project with the comparison beside the small suites, and a worse model."""
+    root = Path(__file__).resolve().parents[1]
+    shutil.copy(root / "suites" / "test_comparison.py", project.folder / "suites")
+    shutil.copy(root / "suites" / "test_border.py", project.folder / "suites")
+    checks = [
+        "recall_noninferiority",
+        "accuracy_noninferiority",
+        "auroc_noninferiority",
+        "newly_wrong",
+        "border_change",
+    ]
+    policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
+    lines = f"comparison = {json.dumps(checks)}\nsmall ="
+    project.write("suites/policy.toml", policy.replace("small =", lines, 1) + "\n[border]\nrings = [0.05]\n")
+    project.write("models/worse.py", WORSE)
+    return project
+
+
+def comparison_rows(result: Result, model: str = "nearest") -> list[dict[str, Any]]:
+    return [row for row in result.record(model)["verdicts"] if row["suite"] == "comparison"]
+
+
+def test_without_a_reference_the_comparison_is_no_part_of_a_run(compared: Project) -> None:
+    result = compared.run()
+    assert result.status == 0, result.out
+    assert comparison_rows(result) == []
+    assert result.record()["complete"]
+
+
+def test_the_comparison_alone_needs_a_reference(compared: Project) -> None:
+    assert compared.run("suites/test_comparison.py").status != 0
+
+
+def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Project) -> None:
+    result = compared.run("--reference", "nearest", "--gate", "point")
+    assert result.status == 0, result.out
+    rows = comparison_rows(result)
+    assert {row["check"] for row in rows} == {
+        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
+    }  # fmt: skip
+    assert all("identical answers" in row["detail"] for row in rows if row["check"].endswith("noninferiority"))
+    assert "compared with nearest" in (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
+
+
+def test_a_worse_candidate_is_refused_class_by_class_and_the_films_are_named(compared: Project) -> None:
+    result = compared.run("--model", "worse", "--reference", "nearest")
+    assert result.status == 1
+    refused = {(row["check"], row["subject"]) for row in comparison_rows(result, "worse") if not row["accepted"]}
+    assert {("recall_noninferiority", "Left"), ("accuracy_noninferiority", "test")} <= refused
+    assert ("recall_noninferiority", "Right") not in refused
+    (newly,) = result.rows("newly_wrong", "worse")
+    assert len(newly["offenders"]) == 12
+    assert all(name.startswith("test/Left/") for name in newly["offenders"])
+
+
+def test_a_better_candidate_is_accepted(compared: Project) -> None:
+    result = compared.run("--reference", "worse")
+    assert result.status == 0, result.out
+
+
+def test_a_stored_scorecard_serves_as_well_as_the_model(compared: Project) -> None:
+    compared.run("--model", "worse")
+    folder = compared.folder / "kept"
+    shutil.copytree(compared.folder / "reports" / "toy" / "worse", folder)
+    live = comparison_rows(compared.run("--reference", "worse"))
+    (compared.folder / "models" / "worse.py").unlink()
+    for spec in (folder, folder / "scorecard.json"):
+        assert comparison_rows(compared.run("--reference", str(spec))) == live
+
+
+def test_the_folder_of_the_same_model_can_be_the_reference(compared: Project) -> None:
+    compared.run()
+    folder = compared.folder / "reports" / "toy" / "nearest"
+    result = compared.run("--reference", str(folder))
+    assert result.status == 0, result.out
+    assert any("identical answers" in row["detail"] for row in comparison_rows(result))
+
+
+def test_workers_give_the_same_record(compared: Project) -> None:
+    given = ("--model", "worse", "--reference", "nearest", "--no-figures")
+    alone = compared.run_apart(*given, reports="alone").bytes("worse")
+    assert compared.run_apart(*given, "-n", "2", reports="shared").bytes("worse") == alone
+
+
+def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
+    (compared.folder / "suites" / "test_comparison.py").unlink()
+    result = compared.run("--reference", "nearest")
+    assert result.status == 1
+    assert "required, but not recorded: comparison/" in result.out
+
+
+def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    monkeypatch.setattr("harness.report._draw", real_draw)
+    result = compared.run("--model", "worse", "--reference", "nearest")
+    folder = result.reports / "toy" / "worse"
+    assert (folder / "newly_wrong.png").stat().st_size > 5000
+    assert "12 films right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
+
+
+# The file
+
+
+@pytest.fixture
+def stored(compared: Project) -> Path:
+    compared.run()
+    return compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
+
+
+def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path) -> None:
+    from harness.evidence import Evidence  # noqa: PLC0415
+
+    bounds = BorderBounds(rings=[0.05])
+    evidence, found = Evidence(compared.ready()), read_predictions(stored)
+    assert (found.name, found.test.ids, found.test.classes) == ("nearest", evidence.test.ids, evidence.test.classes)
+    np.testing.assert_array_equal(found.test.probabilities, evidence.test.probabilities)
+    again, first = found.border(bounds), evidence.border(bounds)
+    np.testing.assert_array_equal(again.donor_labels, first.donor_labels)
+    for part in ("masked", "only", "interior", "other", "same"):
+        for key, answers in getattr(first, part).items():
+            np.testing.assert_array_equal(getattr(again, part)[key].answers, answers.answers)
+
+
+def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
+    with pytest.raises(ArgumentError, match=r"stored without 'masked 0\.2 black', which this policy names"):
+        read_predictions(stored).border(BorderBounds(rings=[0.2]))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"schema": "roentgate.predictions/2"},
+        {"labels": [0]},
+        {"labels": [9] * 36},
+        {"probabilities": [[1.0]] * 36},
+        {"probabilities": [["x"] * 3] * 36},
+        {"more": 1},
+        {"ids": None},
+    ],
+)
+def test_a_file_that_does_not_fit_together_is_a_sentence(stored: Path, change: dict[str, Any]) -> None:
+    stored.write_text(json.dumps(json.loads(stored.read_text("utf-8")) | change), "utf-8")
+    with pytest.raises(ArgumentError, match=r"predictions\.json': cannot be read .*; judge the reference again"):
+        read_predictions(stored)
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "\udcff"])
+def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / PREDICTIONS_FILE
+    if content is not None:
+        path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        read_predictions(path)
+
+
+def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Path) -> None:
+    content = json.loads(stored.read_text("utf-8")) | {"films": "0" * 64}
+    folder = compared.folder / "other"
+    folder.mkdir()
+    (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
+    result = compared.run("--reference", str(folder))
+    assert result.status == 4
+    assert "answered other test films (000000000000)" in result.out
+
+
+def test_a_name_is_a_model_and_a_folder_with_predictions_is_stored(stored: Path, tmp_path: Path) -> None:
+    assert find_stored("nearest") is None
+    assert find_stored(str(tmp_path)) is None
+    assert find_stored(str(stored.parent)) == stored
+    assert find_stored(str(stored.parent / "scorecard.json")) == stored
