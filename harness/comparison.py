@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +16,19 @@ from harness.policy import Policy
 from harness.predictions import Predictions
 
 IDENTICAL = "identical answers"
+
+
+@dataclass(frozen=True, slots=True)
+class BorderChange:
+    """What became of one border verdict: on what, the change for the worse, whether it gates, and of what kind it is.
+
+    ``share`` is a difference of shares of films, ``skill`` one of the shares of skill that the ring alone keeps.
+    """
+
+    subject: str
+    change: Estimate
+    gates: bool
+    kind: Literal["share", "skill"] = "share"
 
 
 def recall_change(reference: Predictions, candidate: Predictions, label: str, *, margin: float = 0.0) -> Estimate:
@@ -85,10 +99,8 @@ def newly_wrong(reference: Predictions, candidate: Predictions) -> Estimate:
     return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
 
 
-def border_changes(
-    reference: BorderRecord, candidate: BorderRecord, policy: Policy
-) -> Iterator[tuple[str, Estimate, bool]]:
-    """Yield what became of every border verdict: subject, change for the worse, and whether the ring gates.
+def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Policy) -> Iterator[BorderChange]:
+    """Yield what became of every border verdict; rings that only inform there only inform here.
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
     keeps without the patient (positive is worse). Shares of the same rows are paired; kept skill is not: its two
@@ -100,18 +112,22 @@ def border_changes(
         gates = ring in bounds.rings
         for fill in bounds.fills:
             change = _flips_change(reference, candidate, (ring, fill))
-            yield f"flips, {_ring(ring)}, {fill}", _worded(change), gates
-        yield f"transplant, {_ring(ring)}", _worded(_follows_change(reference, candidate, ring)), gates
+            yield BorderChange(f"flips, {_ring(ring)}, {fill}", _worded(change), gates=gates)
+        followed = _worded(_follows_change(reference, candidate, ring))
+        yield BorderChange(f"transplant, {_ring(ring)}", followed, gates=gates)
     for ring in _each(bounds.rings):
         for label in candidate.clean.classes:
             losses: dict[str, Estimate] = {}
             for fill in bounds.fills:
                 gain = recall_change(reference.masked[ring, fill], candidate.masked[ring, fill], label)
                 losses[fill] = _negated(gain)
-            yield f"masked recall, {label}, {_ring(ring)}", _worded(metrics.worst(losses, "at_most")), True
+            worst = _worded(metrics.worst(losses, "at_most"))
+            yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
         kept = [_kept(record, ring, bounds.fills) for record in (candidate, reference)]
-        yield f"skill of the ring alone, {_ring(ring)}", _worded(difference(*kept)), ring in bounds.only_rings
+        change = replace(difference(*kept), detail=f"{kept[1].value:.2f} kept before, {kept[0].value:.2f} now")
+        gates = ring in bounds.only_rings
+        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:

@@ -9,6 +9,7 @@ class Bounds(Table):
     margin: float = 0.05
     auroc_margin: float = 0.05
     border_margin: float = 0.05
+    skill_margin: float = 0.20
 
 
 def test_recall_noninferiority(predictions, reference, policy, accept, label):
@@ -37,6 +38,7 @@ def test_newly_wrong(predictions, reference, accept):
 
 def test_border_change(border, reference, policy, accept):
     """No border verdict gets worse by more than its margin."""
-    before = reference.border(policy.border)
-    for subject, change, gates in comparison.border_changes(before, border, policy):
-        accept(at_most(change, policy.comparison.border_margin) if gates else informs(change), subject=subject)
+    margins = {"share": policy.comparison.border_margin, "skill": policy.comparison.skill_margin}
+    for found in comparison.border_changes(reference.border(policy.border), border, policy):
+        verdict = at_most(found.change, margins[found.kind]) if found.gates else informs(found.change)
+        accept(verdict, subject=found.subject)

@@ -190,8 +190,8 @@ def frame(policy: Policy) -> BorderRecord:
     return border(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
 
 
-def words(changes: list[tuple[str, Estimate, bool]]) -> set[str]:
-    return {change.detail.split(":")[0] for _, change, _ in changes}
+def words(changes: list[comparison.BorderChange]) -> set[str]:
+    return {found.change.detail.split(":")[0] for found in changes}
 
 
 def test_every_border_verdict_got_worse_better_or_stayed(
@@ -200,18 +200,19 @@ def test_every_border_verdict_got_worse_better_or_stayed(
     worse = list(comparison.border_changes(inside, frame, policy))
     assert len(worse) == 17  # flips 8, transplants 2, masked recall 3, rings alone 4
     assert words(worse) == {"got worse"}
-    assert all(change.low > 0.05 for _, change, _ in worse)
+    assert all(found.change.low > 0.05 for found in worse)
+    assert [found.kind for found in worse].count("skill") == 4
     assert words(list(comparison.border_changes(frame, inside, policy))) == {"got better"}
 
 
 def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
     changes = list(comparison.border_changes(inside, inside, policy))
     assert words(changes) <= {"cannot tell", "the same"}
-    assert all(change.value == 0 for _, change, _ in changes)
+    assert all(found.change.value == 0 for found in changes)
 
 
 def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
-    gating = {subject for subject, _, gates in comparison.border_changes(inside, inside, policy) if gates}
+    gating = {found.subject for found in comparison.border_changes(inside, inside, policy) if found.gates}
     assert "flips, 5% ring, black" in gating
     assert "flips, 10% ring, black" not in gating
     assert "skill of the ring alone, 25% ring" not in gating
