@@ -34,7 +34,7 @@ LAYERS = {
         "collect",
         "evidence",
     ],
-    "verdicts": ["metrics", "checks", "scorecard", "wording", "gate"],
+    "verdicts": ["metrics", "checks", "scorecard", "family", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
     "doors": ["items", "run", "plugin", "__main__"],
 }
