@@ -80,6 +80,16 @@ def _parser() -> argparse.ArgumentParser:
     seeds.add_argument("--epochs", type=int, metavar="N")
     seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
     seeds.set_defaults(run=_seeds)
+
+    simulate = commands.add_parser(
+        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
+    )
+    simulate.add_argument(
+        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
+    )
+    simulate.add_argument("--seed", type=int, default=0, metavar="N")
+    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
+    simulate.set_defaults(run=_simulate)
     return parser
 
 
@@ -199,6 +209,17 @@ def _seeds(parsed: argparse.Namespace) -> int:
     words = ["roentgate", "seeds", parsed.model, "--data", parsed.data, "--seeds", *map(str, parsed.seeds), *extra]
     seeds.write_table(records, out, command=shlex.join(words))
     print(out)
+    return 0
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from harness import study, study_report  # noqa: PLC0415
+
+    draws = study.DRAWS if parsed.draws is None else parsed.draws
+    tables = study.run(draws=draws, seed=parsed.seed, policy_path=Path("suites") / "policy.toml")
+    command = f"python -m harness simulate --draws {draws} --seed {parsed.seed}"
+    for path in study_report.write(tables, Path(parsed.out), draws=draws, seed=parsed.seed, command=command):
+        print(path)
     return 0
 
 

@@ -36,6 +36,7 @@ LAYERS = {
     ],
     "verdicts": ["metrics", "checks", "scorecard", "family", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
+    "proofs": ["enumeration", "simulation", "study", "study_figures", "study_sections", "study_report"],
     "doors": ["items", "run", "plugin", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]
