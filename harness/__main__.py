@@ -101,6 +101,16 @@ def _parser() -> argparse.ArgumentParser:
     null.add_argument("--image-size", metavar="N or HxW")
     null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
     null.set_defaults(run=_null)
+
+    simulate = commands.add_parser(
+        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
+    )
+    simulate.add_argument(
+        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
+    )
+    simulate.add_argument("--seed", type=int, default=0, metavar="N")
+    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
+    simulate.set_defaults(run=_simulate)
     return parser
 
 
@@ -274,6 +284,17 @@ def _null(parsed: argparse.Namespace) -> int:
     null.write_page(path, null.page(gate.candidate(parsed.model).name, gate.card.name, counts, shlex.join(words)))
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
+    return 0
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from harness import study, study_report  # noqa: PLC0415
+
+    draws = study.DRAWS if parsed.draws is None else parsed.draws
+    tables = study.run(draws=draws, seed=parsed.seed, policy_path=Path("suites") / "policy.toml")
+    command = f"python -m harness simulate --draws {draws} --seed {parsed.seed}"
+    for path in study_report.write(tables, Path(parsed.out), draws=draws, seed=parsed.seed, command=command):
+        print(path)
     return 0
 
 

@@ -128,7 +128,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
 
     The Clopper-Pearson interval at the effective number of rows: what the spread between groups leaves of n, reduced
     for the few groups that spread was estimated from. Where all rows agree the spread says nothing, and each group
-    counts as one row.
+    counts as one row; no limit is nearer to 0 or 1 than it is then, or one miss would seem better proven than none.
 
     Args:
         hits: (n,) whether the row counts.
@@ -158,7 +158,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     value = count / len(hits)
     rows = limits.effective_rows(hits.astype(np.float64), groups)
     tails = limits.tail(low_confidence or confidence), limits.tail(confidence)
-    low, high = limits.clopper_pearson(value * rows, rows, *tails)
+    low, high = limits.korn_graubard(value, rows, n_groups, *tails)
     return Estimate(
         value=value, low=low, high=high, n=n_groups, method="Korn-Graubard", detail=detail, offenders=offenders
     )

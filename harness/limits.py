@@ -62,6 +62,15 @@ def effective_rows(values: FloatArray, groups: Sequence[str]) -> float:
     return rows / between if rows < between * n else float(n)
 
 
+def korn_graubard(
+    share: float, rows: float, groups: int, low_tail: float = TAIL, high_tail: float = TAIL
+) -> tuple[float, float]:
+    """Exact limits at `effective_rows`, neither nearer to 0 or 1 than where all groups agree, each as one row."""
+    low, high = clopper_pearson(share * rows, rows, low_tail, high_tail)
+    flawless = clopper_pearson(groups, groups, low_tail)[0], clopper_pearson(0, groups, high_tail=high_tail)[1]
+    return min(low, flawless[0]), max(high, flawless[1])
+
+
 def tango(gained: float, lost: float, n: float) -> tuple[float, float]:
     """Score limits of a paired difference (gained - lost) / n, Tango 1998; n = 0 gives (-1, 1)."""
     if n == 0:

@@ -47,6 +47,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *(["## Pictures"] if evidence["figures"][1:] else []),
         *(part for note in evidence["figures"][1:] for part in (f"### {escape(note['title'])}", _figure(note))),
         *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
+        *_many_bounds(record),
         "## How to read this",
         _bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY),
         f"*{DISCLAIMER}*",
@@ -184,6 +185,11 @@ def _answers(evidence: EvidenceRecord) -> list[str]:
     if evidence["report"]:
         parts.append(fenced(evidence["report"].strip("\n").split("\n")))
     return ["## Answers, class by class", *parts] if parts else []
+
+
+def _many_bounds(record: Record) -> list[str]:
+    told = wording.many_bounds(record)
+    return ["## Many bounds at once", _bullets(map(escape, told))] if told else []
 
 
 def fenced(lines: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from harness import family
+from harness.limits import TAIL
 from harness.scorecard import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
 
 Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
@@ -214,6 +216,33 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
     return told
 
 
+def many_bounds(record: Record) -> list[str]:
+    """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
+
+    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films.
+    """
+    rows, gate = family.sampled(record["verdicts"]), record["gate"]
+    claims = family.claims(record["verdicts"])
+    if not claims:
+        return []
+    total = sum(claim.times for claim in claims)
+    fills = f" ({total} bounds: where the worst of several fills counts, each fill is one)" * (total > len(claims))
+    near, far = (family.refused_by_chance(claims, gate=gate, better_by=margin) for margin in (0.05, 0.10))
+    needed = family.margin_for(claims, gate=gate)
+    enough = "" if needed is None else f" They accept one {needed:.2f} better in four of five or more."
+    return [
+        f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of films or "
+        f"p-values, whose chances are exact{fills}; what follows is about these.",
+        f"Refused by chance: the {gate} gate refuses a model that is truly 0.05 better than every bound in "
+        f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
+        f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
+        f"{_percent(near.apart)} and {_percent(far.together)} to {_percent(far.apart)}." + enough,
+        "Proven by chance: a model that misses any of these floors or ceilings is proven in at most 2.5 % of such test "
+        "sets, however many there are, because every one must hold. So nothing is corrected for their number there.",
+        *_beyond_chance(claims),
+    ]
+
+
 def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
     """Return (suite, its rows), in the order in which the suites first appear."""
     suites: dict[str, list[Row]] = {}
@@ -261,6 +290,28 @@ def accuracy(evidence: EvidenceRecord) -> float | None:
     if confusion is None or not (total := sum(map(sum, confusion["counts"]))):
         return None
     return sum(row[index] for index, row in enumerate(confusion["counts"])) / total
+
+
+def _beyond_chance(claims: Sequence[family.Claim]) -> list[str]:
+    missing = sum(claim.misses for claim in claims)
+    if not missing:
+        return []
+    found = family.beyond_chance(claims)
+    names = [f"{title(row)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}" for row, p in found[:OFFENDERS_SHOWN]]
+    more = [f"{len(found) - OFFENDERS_SHOWN} more"] * (len(found) > OFFENDERS_SHOWN)
+    return [
+        f"Missed beyond chance: {len(found) or 'none'} of the {missing} rows whose value misses its bound, with "
+        f"allowance for all {len(claims)} that were tested (Holm's procedure, {100 * TAIL:g} %)"
+        + (f": {'; '.join(names + more)}." if found else ".")
+        + " A verdict is about its row alone and does not change by this."
+    ]
+
+
+def _percent(share: float) -> str:
+    """Return a share in whole per cent that is 0 or 100 only if it is exactly so."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
 
 
 def _seen(char: str) -> str:

@@ -118,6 +118,20 @@ def test_rows_that_repeat_their_patient_add_no_certainty() -> None:
     assert unanimous.low == proportion(10, 10).low
 
 
+@pytest.mark.parametrize("low_confidence", [None, 1 - 0.05 / 4])
+def test_one_miss_of_a_patient_never_seems_better_proven_than_none(low_confidence: float | None) -> None:
+    """One film of one patient among 40 with 5 each: its spread alone would count 155 rows, agreement counts 40."""
+    patients = [f"p{i // 5}" for i in range(200)]
+    flawless, flawed = np.ones(200, bool), np.arange(200) > 0
+    none, one = (grouped_proportion(hits, patients, low_confidence=low_confidence) for hits in (flawless, flawed))
+    assert one.low == none.low
+    some, all_missed = (
+        grouped_proportion(~hits, patients, low_confidence=low_confidence) for hits in (flawed, flawless)
+    )
+    assert some.high == all_missed.high
+    assert (all_missed.high, none.value) == (proportion(0, 40).high, 1.0)
+
+
 def test_one_patient_alone_says_nothing_about_others() -> None:
     estimate = grouped_proportion(np.array([True, False, True]), ["p"] * 3)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (2 / 3, 0.0, 1.0, 1)
