@@ -70,10 +70,12 @@ def test_a_family_level_widens_the_lower_limit_only() -> None:
 
 
 @pytest.mark.parametrize("make", [proportion, census])
-def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[[int, int], Estimate]) -> None:
+def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[..., Estimate]) -> None:
     estimate = make(0, 0)
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high, estimate.n, estimate.defined) == (0.0, 1.0, 0, False)
+    assert make(0, 0).method == make(1, 2).method
+    assert make(0, 0, detail="none of this class").detail == "none of this class"
 
 
 def test_more_hits_than_rows_are_refused() -> None:
@@ -85,8 +87,11 @@ def test_more_hits_than_rows_are_refused() -> None:
 
 
 def test_a_census_has_no_sampling_error() -> None:
-    estimate = census(3, 4, offenders=("a",))
-    assert (estimate.value, estimate.low, estimate.high, estimate.offenders) == (0.75, 0.75, 0.75, ("a",))
+    estimate = census(3, 4, detail="3 of 4", offenders=("a",))
+    assert estimate == Estimate(
+        value=0.75, low=0.75, high=0.75, n=4, method="census", hits=3, detail="3 of 4", offenders=("a",)
+    )
+    assert (census(3, 4).detail, census(3, 4).offenders) == ("", ())
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
@@ -207,7 +212,8 @@ def test_recall_non_inferiority_at_005_cannot_be_shown_from_identical_answers_be
 def test_paired_difference_of_nothing_is_undefined_and_bad_counts_are_refused() -> None:
     estimate = paired_difference(0, 0, 0)
     assert math.isnan(estimate.value)
-    assert (estimate.low, estimate.high) == (-1.0, 1.0)
+    assert (estimate.low, estimate.high, estimate.n) == (-1.0, 1.0, 0)
+    assert estimate.method == paired_difference(1, 0, 5).method == "Tango"
     for gained, lost, n in ((3, 3, 5), (-1, 0, 5)):
         with pytest.raises(ArgumentError, match="gained and"):
             paired_difference(gained, lost, n)
@@ -223,6 +229,14 @@ def test_grouped_difference_is_tangos_for_single_rows_and_wider_for_repeated_one
     assert repeated.low == pytest.approx(single.low, abs=0.03)
     assert repeated.high == pytest.approx(single.high, abs=0.03)
     assert paired_difference(30, 10, 100).high < repeated.high
+    assert repeated.method == "Tango at the effective size"
+
+
+def test_rows_gained_and_lost_by_one_patient_cancel() -> None:
+    """Each of 20 patients gains one row and loses another: no difference between patients, so all rows count."""
+    gained, lost = np.array([True, False, False] * 20), np.array([False, True, False] * 20)
+    estimate = grouped_difference(gained, lost, [str(row // 3) for row in range(60)])
+    assert (estimate.low, estimate.high) == pytest.approx(limits.tango(20, 20, 60))
 
 
 def test_mcnemar_equals_the_binomial_test_and_the_published_value() -> None:
@@ -238,7 +252,10 @@ def test_a_permutation_p_is_never_zero_and_its_draws_leave_an_interval() -> None
     assert estimate.value == 1 / 2001
     assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 2000))
     assert estimate.method == "permutation test, 2000 draws"
-    assert not permutation_p(0, 0).defined
+    assert estimate.n == 2000
+    nothing = permutation_p(0, 0)
+    assert (nothing.defined, nothing.low, nothing.high, nothing.n) == (False, 0.0, 1.0, 0)
+    assert nothing.method == "permutation test, 0 draws"
     for draws in (1, 2, 50):
         for exceeding in range(draws + 1):
             p = permutation_p(exceeding, draws)
@@ -396,3 +413,4 @@ def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None
     assert chance_accepted(10, 0.03, "at_least") is None
     assert chance_accepted(10, 0.97, "at_most") is None
     assert chance_accepted(10, 0.05, "at_least") == 0.0
+    assert chance_accepted(10, 0.95, "at_most") == 0.0  # a true rate of 1, which shows as 1

@@ -113,12 +113,19 @@ def test_patients_not_films_are_counted_where_they_are_known() -> None:
     assert estimate.low < metrics.recall(replace(predictions, groups=None), "Covid").low
 
 
+def test_the_auroc_is_over_patients_where_they_are_known() -> None:
+    predictions = replace(drawn(), groups=tuple(str(row // 2) for row in range(66)))
+    assert metrics.macro_auroc(predictions).n == 33
+    assert metrics.macro_auroc(drawn()).n == 66
+
+
 def test_flips_are_counted_by_hand_and_name_the_rows() -> None:
     before, after = answered([0] * 5, [0, 0, 1, 2, 0]), answered([0] * 5, [0, 1, 1, 0, 0])
     estimate = metrics.flips(before, after)
     assert (estimate.hits, estimate.n, estimate.offenders) == (2, 5, ("r01", "r03"))
     assert estimate.detail == "2 of 5 answers change"
     assert metrics.flips(before, before).value == 0.0
+    assert estimate == metrics.flips(before, after, family=1)
 
 
 def test_a_model_that_answers_nothing_is_not_steady() -> None:
@@ -257,7 +264,21 @@ def test_directed_flips_over_patients_are_no_narrower() -> None:
     grouped = metrics.directed_flips(replace(before, groups=patients), other, same, donors)
     assert (grouped.value, grouped.n) == (films.value, 10)
     assert grouped.low < films.low < films.high < grouped.high
-    assert "McNemar" not in grouped.detail
+    assert grouped.detail == "12 of 40 follow the donor, 0 go there with a donor of their own class"
+    assert grouped.offenders == films.offenders == before.ids[:12]
+
+
+def test_directed_flips_over_patients_subtract_the_control() -> None:
+    patients = tuple(str(row // 4) for row in range(40))
+    before = answered([0] * 40, [0] * 40, groups=patients)
+    other, same = answered([0] * 40, [1] * 12 + [0] * 28), answered([0] * 40, [0] * 34 + [1] * 6)
+    assert metrics.directed_flips(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
+
+
+def test_a_donor_of_the_first_class_is_a_donor() -> None:
+    before, other = answered([1] * 4, [1] * 4), answered([1] * 4, [0, 0, 1, 1])
+    estimate = metrics.directed_flips(before, other, before, np.zeros(4, np.int64))
+    assert (estimate.value, estimate.n) == (0.5, 4)
 
 
 def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:
