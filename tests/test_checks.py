@@ -143,5 +143,5 @@ def test_a_limit_on_the_bound_settles_it_from_one_side_only() -> None:
     assert (
         unproven_words(estimate, estimate.low, "at_least") == unproven_words(estimate, estimate.high, "at_most") == ""
     )
-    for bound, direction in ((estimate.high, "at_least"), (estimate.low, "at_most")):
-        assert re.match(r"about [1-9]\d* further films", unproven_words(estimate, bound, direction))
+    unsettled = unproven_words(estimate, estimate.high, "at_least"), unproven_words(estimate, estimate.low, "at_most")
+    assert all(re.match(r"about [1-9]\d* further films", words) for words in unsettled)
