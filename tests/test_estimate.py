@@ -74,7 +74,7 @@ def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[...
     estimate = make(0, 0)
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high, estimate.n, estimate.defined) == (0.0, 1.0, 0, False)
-    assert make(0, 0).method == make(1, 2).method
+    assert make(0, 0).method == make(1, 2).method == {proportion: "Clopper-Pearson", census: "census"}[make]
     assert make(0, 0, detail="none of this class").detail == "none of this class"
 
 
@@ -97,6 +97,24 @@ def test_a_census_has_no_sampling_error() -> None:
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
     assert grouped_proportion(np.array(hits), [f"p{i}" for i in range(len(hits))]) == proportion(sum(hits), len(hits))
+
+
+@pytest.mark.parametrize("films", [1, 3])
+def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -> None:
+    hits, patients = np.repeat([True] * 7 + [False] * 3, films), [str(row // films) for row in range(10 * films)]
+    hits[0] = False
+    estimate = grouped_proportion(
+        hits, patients, confidence=0.99, low_confidence=0.9, detail="words", offenders=("a", "b")
+    )
+    rows = limits.effective_rows(hits.astype(float), patients)
+    expected = (
+        limits.clopper_pearson(hits.mean() * rows, rows, 0.05, 0.005)
+        if films > 1
+        else (proportion(6, 10, confidence=0.9).low, proportion(6, 10, confidence=0.99).high)
+    )
+    assert (estimate.low, estimate.high) == pytest.approx(expected)
+    assert (estimate.detail, estimate.offenders) == ("words", ("a", "b"))
+    assert (grouped_proportion(hits, patients).detail, undefined(0, low=0.0, high=1.0, method="x").detail) == ("", "")
 
 
 def test_grouped_interval_follows_korn_and_graubard_by_hand() -> None:
@@ -160,7 +178,7 @@ def test_mean_with_an_undefined_part_is_undefined() -> None:
 
 
 def test_mean_of_nothing_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="the mean of no estimates"):
+    with pytest.raises(ArgumentError, match=r"^the mean of no estimates"):
         mean([])
 
 
@@ -191,6 +209,9 @@ def test_a_ratio_to_something_that_may_be_nothing_is_undefined() -> None:
         estimate = ratio(known(0.5, 0.4, 0.6), denominator)
         assert math.isnan(estimate.value)
         assert (estimate.low, estimate.high) == (-math.inf, math.inf)
+        assert estimate.method == ratio(known(0.5, 0.4, 0.6), known(0.5, 0.4, 0.6)).method == "MOVER-R"
+    few, many = proportion(5, 10), proportion(50, 100)
+    assert ratio(few, many).n == ratio(many, few).n == 10
 
 
 def test_paired_difference_reproduces_a_published_tango_interval() -> None:
@@ -384,12 +405,27 @@ def test_thousands_of_further_rows_are_found_to_the_row() -> None:
     assert all(settling_probability(88, 100, further - fewer, 0.90) < 0.8 for fewer in range(1, 200))
 
 
+@pytest.mark.parametrize(
+    ("hits", "n", "bound", "further"), [(51, 60, 0.818, 1000), (42, 60, 0.66, 1001), (50, 60, 0.8035, 1250)]
+)
+def test_no_number_of_further_rows_is_passed_over_where_the_search_widens(
+    hits: int, n: int, bound: float, further: int
+) -> None:
+    assert further_rows(proportion(hits, n), bound, "at_least") == further
+    assert settling_probability(hits, n, further, bound) >= 0.8
+    assert settling_probability(hits, n, further - 1, bound) < 0.8
+
+
 def test_further_rows_keep_the_level_of_the_family() -> None:
     plain = further_rows(proportion(8, 40), 0.10, "at_most")
     family = further_rows(proportion(8, 40, low_confidence=1 - 0.05 / 4), 0.10, "at_most")
     assert plain is not None
     assert family is not None
     assert plain < family
+    floor = further_rows(proportion(32, 40), 0.90, "at_least")
+    upper = further_rows(proportion(32, 40, confidence=1 - 0.05 / 4, low_confidence=0.95), 0.90, "at_least")
+    assert (floor, upper) == (plain, family)
+    assert further_rows(proportion(32, 40, confidence=1 - 0.05 / 4), 0.90, "at_least") == upper
 
 
 def test_further_rows_has_no_answer_on_the_bound_or_beside_it_or_without_counts() -> None:

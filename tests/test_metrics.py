@@ -111,6 +111,25 @@ def test_patients_not_films_are_counted_where_they_are_known() -> None:
     estimate = metrics.recall(predictions, "Covid")
     assert (estimate.value, estimate.n, estimate.method) == (0.75, 4, "Korn-Graubard")
     assert estimate.low < metrics.recall(replace(predictions, groups=None), "Covid").low
+    assert estimate.detail == "of 8 Covid: 6 Covid, 2 Normal"
+    assert estimate.offenders == ("r06", "r07")
+
+
+def test_a_family_widens_the_limit_that_proves_a_failure_over_patients_too() -> None:
+    patients = tuple("aaaabbbbccccddddeeee")
+    before, after = answered([0] * 20, [0] * 20, patients), answered([0] * 20, ([0] * 3 + [1]) * 4 + [1] * 4, patients)
+    flips, flips_of_four = (metrics.flips(before, after, family=family) for family in (1, 4))
+    assert flips_of_four.low < flips.low
+    assert flips_of_four.high == flips.high
+    recall, recall_of_four = (metrics.recall(after, "Covid", family=family) for family in (1, 4))
+    assert recall_of_four.high > recall.high
+    assert recall_of_four.low == recall.low
+
+
+def test_balanced_accuracy_reads_the_recall_of_each_class_and_names_the_wrong_rows() -> None:
+    estimate = metrics.balanced_accuracy(answered([2, 0, 0, 1], [1, 1, 0, 1]))
+    assert estimate.detail == "recall: Covid 0.50, Normal 1.00, Viral Pneumonia 0.00"
+    assert estimate.offenders == ("r00", "r01")
 
 
 def test_the_auroc_is_over_patients_where_they_are_known() -> None:
@@ -148,9 +167,9 @@ def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
 def test_pairs_must_be_of_the_same_rows_in_the_same_order(other: Predictions) -> None:
     first = answered([0, 0], [0, 0])
     for pair in (metrics.flips, metrics.skill_kept):
-        with pytest.raises(ArgumentError, match="predict the same rows"):
+        with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
             pair(first, other)
-    with pytest.raises(ArgumentError, match="predict the same rows"):
+    with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
         metrics.directed_flips(first, first, other, np.array([1, 1]))
 
 
@@ -180,6 +199,29 @@ def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-math.inf, math.inf)
     assert estimate.detail.startswith("too little skill to lose: 0.12")
+
+
+def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
+    labels = [0, 1, 2] * 300
+    faint = answered(labels, [label if row % 20 < 9 else (label + 1) % 3 for row, label in enumerate(labels)])
+    assert metrics.balanced_accuracy(faint).low > 1 / 3
+    estimate = metrics.skill_kept(faint, faint)
+    assert not estimate.defined
+    assert estimate.detail == "too little skill to lose: 0.12 above chance"
+
+
+def test_without_rows_of_a_class_there_is_no_skill_and_no_family_of_it() -> None:
+    missing = answered([0, 0, 1, 1], [0, 0, 1, 1])
+    for family in (1, 4):
+        estimate = metrics.skill_kept(missing, missing, family=family)
+        assert (estimate.defined, estimate.detail) == (False, "a class has no rows")
+
+
+def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
+    alone, two, four = (metrics.skill_kept(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
+    assert alone == metrics.skill_kept(right_except(2), right_except(8))
+    assert four.low < two.low < alone.low
+    assert alone.high == two.high == four.high
 
 
 def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() -> None:
@@ -230,6 +272,12 @@ def test_an_undefined_part_is_the_worst() -> None:
         assert not metrics.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
 
 
+def test_the_worst_of_one_is_that_one_with_its_counts() -> None:
+    one = proportion(8, 10)
+    assert metrics.worst({"black": one}, "at_least") == replace(one, detail=" (black)")
+    assert metrics.worst({"black": one, "mean": one}, "at_least").hits is None
+
+
 def test_the_worst_informative_fill_counts() -> None:
     clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
     uninformative, informative = metrics.skill_kept(clean, stuck), metrics.skill_kept(clean, loud)
@@ -239,7 +287,7 @@ def test_the_worst_informative_fill_counts() -> None:
 
 
 def test_the_worst_of_nothing_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="the worst of no estimates"):
+    with pytest.raises(ArgumentError, match=r"^the worst of no estimates"):
         metrics.worst({}, "at_most")
 
 
