@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("roentgate", settings(), deadline=None)  # a busy machine that pauses has found no fault
+settings.load_profile("roentgate")
 
 TESTS = Path(__file__).resolve().parent
 REAL_DATA = Path(os.environ.get("ROENTGATE_REAL_DATA") or TESTS.parents[1] / "shared" / "data").resolve()

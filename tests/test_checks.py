@@ -1,6 +1,7 @@
 """Verdicts: what is proven, what a gate lets through, and what would settle the rest."""
 
 import math
+import re
 from typing import Literal
 
 import pytest
@@ -41,6 +42,7 @@ def test_a_ceiling_is_a_floor_in_the_mirror(limits: tuple[float, float, float], 
     low, value, high = sorted(limits)
     ceiling, floor = at_most(spanning(low, value, high), bound), at_least(spanning(-high, -value, -low), -bound)
     assert ceiling.outcome == floor.outcome
+    assert (ceiling.bound, ceiling.direction) == (bound, "at_most")
     assert [ceiling.accepted(gate) for gate in GATES] == [floor.accepted(gate) for gate in GATES]
 
 
@@ -86,13 +88,20 @@ def test_a_skip_gives_its_reason_and_gates_nothing() -> None:
     verdict = skipped("the model has no layers to look at")
     assert (verdict.outcome, verdict.estimate, verdict.gates) == ("skipped", None, False)
     assert verdict.detail == "the model has no layers to look at"
-    with pytest.raises(ArgumentError, match="no reason"):
+    with pytest.raises(ArgumentError, match=r"^skipped: no reason; say what this kind of model or data cannot have$"):
         skipped(" ")
 
 
 def test_a_gating_verdict_without_an_estimate_or_a_bound_is_not_accepted() -> None:
     assert not any(Verdict(outcome="inconclusive").accepted(gate) for gate in GATES)
     assert not any(Verdict(outcome="skipped").accepted(gate) for gate in GATES)
+    assert not Verdict(outcome="inconclusive", estimate=proportion(9, 10)).accepted("point")
+    assert not Verdict(outcome="inconclusive", bound=0.5).accepted("point")
+
+
+def test_a_verdict_without_a_direction_is_held_to_a_floor() -> None:
+    assert Verdict(outcome="inconclusive", estimate=proportion(9, 10), bound=0.8).accepted("point")
+    assert not Verdict(outcome="inconclusive", estimate=proportion(7, 10), bound=0.8).accepted("point")
 
 
 @pytest.mark.parametrize("bound", [math.nan, math.inf])
@@ -109,6 +118,7 @@ def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_pas
     )
     alone = unproven_words(proportion(16, 16), 0.80, "at_least")
     assert alone.startswith("about 1 further film of this kind would settle it, if the rate stays; ")
+    assert unproven_words(proportion(15, 15), 0.80, "at_least").startswith("about 2 further films of")
     missing = unproven_words(proportion(15, 20), 0.80, "at_least")
     assert missing.startswith("about 520 further films of this kind would settle it, against the model, if the rate")
 
@@ -123,3 +133,15 @@ def test_nothing_is_added_to_what_is_settled_or_no_plain_share() -> None:
     assert unproven_words(proportion(40, 40), 0.80, "at_least") == ""
     assert unproven_words(proportion(0, 0), 0.80, "at_least") == ""
     assert unproven_words(mean([proportion(9, 10)]), 0.80, "at_least") == ""
+
+
+def test_a_limit_on_the_bound_settles_it_from_one_side_only() -> None:
+    estimate = proportion(30, 40)
+    assert at_least(estimate, estimate.low).outcome == "pass"
+    assert at_most(estimate, estimate.high).outcome == "pass"
+    assert at_least(estimate, estimate.high).outcome == at_most(estimate, estimate.low).outcome == "inconclusive"
+    assert (
+        unproven_words(estimate, estimate.low, "at_least") == unproven_words(estimate, estimate.high, "at_most") == ""
+    )
+    unsettled = unproven_words(estimate, estimate.high, "at_least"), unproven_words(estimate, estimate.low, "at_most")
+    assert all(re.match(r"about [1-9]\d* further films", words) for words in unsettled)

@@ -70,10 +70,12 @@ def test_a_family_level_widens_the_lower_limit_only() -> None:
 
 
 @pytest.mark.parametrize("make", [proportion, census])
-def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[[int, int], Estimate]) -> None:
+def test_a_share_of_nothing_is_undefined_and_excludes_nothing(make: Callable[..., Estimate]) -> None:
     estimate = make(0, 0)
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high, estimate.n, estimate.defined) == (0.0, 1.0, 0, False)
+    assert make(0, 0).method == make(1, 2).method == {proportion: "Clopper-Pearson", census: "census"}[make]
+    assert make(0, 0, detail="none of this class").detail == "none of this class"
 
 
 def test_more_hits_than_rows_are_refused() -> None:
@@ -85,13 +87,34 @@ def test_more_hits_than_rows_are_refused() -> None:
 
 
 def test_a_census_has_no_sampling_error() -> None:
-    estimate = census(3, 4, offenders=("a",))
-    assert (estimate.value, estimate.low, estimate.high, estimate.offenders) == (0.75, 0.75, 0.75, ("a",))
+    estimate = census(3, 4, detail="3 of 4", offenders=("a",))
+    assert estimate == Estimate(
+        value=0.75, low=0.75, high=0.75, n=4, method="census", hits=3, detail="3 of 4", offenders=("a",)
+    )
+    assert (census(3, 4).detail, census(3, 4).offenders) == ("", ())
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
     assert grouped_proportion(np.array(hits), [f"p{i}" for i in range(len(hits))]) == proportion(sum(hits), len(hits))
+
+
+@pytest.mark.parametrize("films", [1, 3])
+def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -> None:
+    hits, patients = np.repeat([True] * 7 + [False] * 3, films), [str(row // films) for row in range(10 * films)]
+    hits[0] = False
+    estimate = grouped_proportion(
+        hits, patients, confidence=0.99, low_confidence=0.9, detail="words", offenders=("a", "b")
+    )
+    rows = limits.effective_rows(hits.astype(float), patients)
+    expected = (
+        limits.clopper_pearson(hits.mean() * rows, rows, 0.05, 0.005)
+        if films > 1
+        else (proportion(6, 10, confidence=0.9).low, proportion(6, 10, confidence=0.99).high)
+    )
+    assert (estimate.low, estimate.high) == pytest.approx(expected)
+    assert (estimate.detail, estimate.offenders) == ("words", ("a", "b"))
+    assert (grouped_proportion(hits, patients).detail, undefined(0, low=0.0, high=1.0, method="x").detail) == ("", "")
 
 
 def test_grouped_interval_follows_korn_and_graubard_by_hand() -> None:
@@ -169,7 +192,7 @@ def test_mean_with_an_undefined_part_is_undefined() -> None:
 
 
 def test_mean_of_nothing_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="the mean of no estimates"):
+    with pytest.raises(ArgumentError, match=r"^the mean of no estimates"):
         mean([])
 
 
@@ -200,6 +223,9 @@ def test_a_ratio_to_something_that_may_be_nothing_is_undefined() -> None:
         estimate = ratio(known(0.5, 0.4, 0.6), denominator)
         assert math.isnan(estimate.value)
         assert (estimate.low, estimate.high) == (-math.inf, math.inf)
+        assert estimate.method == ratio(known(0.5, 0.4, 0.6), known(0.5, 0.4, 0.6)).method == "MOVER-R"
+    few, many = proportion(5, 10), proportion(50, 100)
+    assert ratio(few, many).n == ratio(many, few).n == 10
 
 
 def test_paired_difference_reproduces_a_published_tango_interval() -> None:
@@ -221,7 +247,8 @@ def test_recall_non_inferiority_at_005_cannot_be_shown_from_identical_answers_be
 def test_paired_difference_of_nothing_is_undefined_and_bad_counts_are_refused() -> None:
     estimate = paired_difference(0, 0, 0)
     assert math.isnan(estimate.value)
-    assert (estimate.low, estimate.high) == (-1.0, 1.0)
+    assert (estimate.low, estimate.high, estimate.n) == (-1.0, 1.0, 0)
+    assert estimate.method == paired_difference(1, 0, 5).method == "Tango"
     for gained, lost, n in ((3, 3, 5), (-1, 0, 5)):
         with pytest.raises(ArgumentError, match="gained and"):
             paired_difference(gained, lost, n)
@@ -237,6 +264,14 @@ def test_grouped_difference_is_tangos_for_single_rows_and_wider_for_repeated_one
     assert repeated.low == pytest.approx(single.low, abs=0.03)
     assert repeated.high == pytest.approx(single.high, abs=0.03)
     assert paired_difference(30, 10, 100).high < repeated.high
+    assert repeated.method == "Tango at the effective size"
+
+
+def test_rows_gained_and_lost_by_one_patient_cancel() -> None:
+    """Each of 20 patients gains one row and loses another: no difference between patients, so all rows count."""
+    gained, lost = np.array([True, False, False] * 20), np.array([False, True, False] * 20)
+    estimate = grouped_difference(gained, lost, [str(row // 3) for row in range(60)])
+    assert (estimate.low, estimate.high) == pytest.approx(limits.tango(20, 20, 60))
 
 
 def test_mcnemar_equals_the_binomial_test_and_the_published_value() -> None:
@@ -252,7 +287,10 @@ def test_a_permutation_p_is_never_zero_and_its_draws_leave_an_interval() -> None
     assert estimate.value == 1 / 2001
     assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 2000))
     assert estimate.method == "permutation test, 2000 draws"
-    assert not permutation_p(0, 0).defined
+    assert estimate.n == 2000
+    nothing = permutation_p(0, 0)
+    assert (nothing.defined, nothing.low, nothing.high, nothing.n) == (False, 0.0, 1.0, 0)
+    assert nothing.method == "permutation test, 0 draws"
     for draws in (1, 2, 50):
         for exceeding in range(draws + 1):
             p = permutation_p(exceeding, draws)
@@ -381,12 +419,27 @@ def test_thousands_of_further_rows_are_found_to_the_row() -> None:
     assert all(settling_probability(88, 100, further - fewer, 0.90) < 0.8 for fewer in range(1, 200))
 
 
+@pytest.mark.parametrize(
+    ("hits", "n", "bound", "further"), [(51, 60, 0.818, 1000), (42, 60, 0.66, 1001), (50, 60, 0.8035, 1250)]
+)
+def test_no_number_of_further_rows_is_passed_over_where_the_search_widens(
+    hits: int, n: int, bound: float, further: int
+) -> None:
+    assert further_rows(proportion(hits, n), bound, "at_least") == further
+    assert settling_probability(hits, n, further, bound) >= 0.8
+    assert settling_probability(hits, n, further - 1, bound) < 0.8
+
+
 def test_further_rows_keep_the_level_of_the_family() -> None:
     plain = further_rows(proportion(8, 40), 0.10, "at_most")
     family = further_rows(proportion(8, 40, low_confidence=1 - 0.05 / 4), 0.10, "at_most")
     assert plain is not None
     assert family is not None
     assert plain < family
+    floor = further_rows(proportion(32, 40), 0.90, "at_least")
+    upper = further_rows(proportion(32, 40, confidence=1 - 0.05 / 4, low_confidence=0.95), 0.90, "at_least")
+    assert (floor, upper) == (plain, family)
+    assert further_rows(proportion(32, 40, confidence=1 - 0.05 / 4), 0.90, "at_least") == upper
 
 
 def test_further_rows_has_no_answer_on_the_bound_or_beside_it_or_without_counts() -> None:
@@ -410,3 +463,4 @@ def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None
     assert chance_accepted(10, 0.03, "at_least") is None
     assert chance_accepted(10, 0.97, "at_most") is None
     assert chance_accepted(10, 0.05, "at_least") == 0.0
+    assert chance_accepted(10, 0.95, "at_most") == 0.0  # a true rate of 1, which shows as 1

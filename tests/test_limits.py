@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from harness import limits
 from harness.estimate import macro_auroc
@@ -62,3 +62,46 @@ def test_tango_limits_are_where_the_maximised_score_is_196(gained: int, lost: in
     low, high = limits.tango(gained, lost, n)
     assert tango_statistic(low, gained, lost, n) == pytest.approx(limits.NORMAL, abs=1e-4)
     assert tango_statistic(high, gained, lost, n) == pytest.approx(-limits.NORMAL, abs=1e-4)
+
+
+@pytest.mark.parametrize("n", [0.5, 1, 20])
+def test_without_discordant_rows_tango_has_its_closed_form_also_for_effective_sizes(n: float) -> None:
+    reach = limits.NORMAL**2 / (n + limits.NORMAL**2)
+    assert limits.tango(0, 0, n) == pytest.approx((-reach, reach))
+
+
+def test_tango_stays_within_minus_one_and_one() -> None:
+    assert limits.tango(0, 0, 0) == (-1.0, 1.0)
+    assert limits.tango(5, 0, 5)[1] == 1.0
+    assert limits.tango(0, 5, 5)[0] == -1.0
+
+
+def test_groups_as_mixed_as_the_whole_count_with_all_their_rows() -> None:
+    values = np.array([1.0, 0.0, 1.0, 0.0])
+    assert limits.effective_rows(values, ["a", "a", "b", "b"]) == 4.0
+    assert limits.effective_rows(np.tile(values, 3), [name for name in "abcdef" for _ in range(2)]) == 12.0
+    closer = np.array([1.0, 0.0] * 28 + [1.0, 1.0, 0.0, 0.0])  # than pairs drawn at random would be
+    assert limits.effective_rows(closer, [str(row // 2) for row in range(60)]) == 60.0
+
+
+def test_where_the_classes_separate_every_row_carries_the_whole_area() -> None:
+    areas, influence = limits.auroc_influence(np.array([0, 0, 1, 1, 1]), np.array([[1.0, 0.0]] * 2 + [[0.0, 1.0]] * 3))
+    assert areas.tolist() == [1.0, 1.0]
+    assert influence == pytest.approx([1 / 2 + 1 / 2] * 5)
+
+
+def test_two_rows_of_a_class_are_enough_for_delongs_variance() -> None:
+    truth, score = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.6, 0.5, 0.7, 0.8])
+    scores = np.stack([1 - score, score], axis=1)
+    assert macro_auroc(truth, scores).method == "DeLong, logit"
+    assert macro_auroc(truth[1:], scores[1:]).method == "Newcombe, method 5"
+
+
+def test_few_patients_take_students_quantile() -> None:
+    truth = np.repeat([0, 1], 8)
+    score = np.random.default_rng(1).normal(size=16) + truth
+    scores = np.stack([-score, score], axis=1)
+    rows = macro_auroc(truth, scores)
+    patients = macro_auroc(truth, scores, groups=[str(row) for row in range(16)])
+    reach = [special.logit(each.high) - special.logit(each.value) for each in (patients, rows)]
+    assert reach[0] / reach[1] == pytest.approx(stats.t.ppf(0.975, 15) / stats.norm.ppf(0.975))

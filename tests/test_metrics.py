@@ -111,6 +111,31 @@ def test_patients_not_films_are_counted_where_they_are_known() -> None:
     estimate = metrics.recall(predictions, "Covid")
     assert (estimate.value, estimate.n, estimate.method) == (0.75, 4, "Korn-Graubard")
     assert estimate.low < metrics.recall(replace(predictions, groups=None), "Covid").low
+    assert estimate.detail == "of 8 Covid: 6 Covid, 2 Normal"
+    assert estimate.offenders == ("r06", "r07")
+
+
+def test_a_family_widens_the_limit_that_proves_a_failure_over_patients_too() -> None:
+    patients = tuple("aaaabbbbccccddddeeee")
+    before, after = answered([0] * 20, [0] * 20, patients), answered([0] * 20, ([0] * 3 + [1]) * 4 + [1] * 4, patients)
+    flips, flips_of_four = (metrics.flips(before, after, family=family) for family in (1, 4))
+    assert flips_of_four.low < flips.low
+    assert flips_of_four.high == flips.high
+    recall, recall_of_four = (metrics.recall(after, "Covid", family=family) for family in (1, 4))
+    assert recall_of_four.high > recall.high
+    assert recall_of_four.low == recall.low
+
+
+def test_balanced_accuracy_reads_the_recall_of_each_class_and_names_the_wrong_rows() -> None:
+    estimate = metrics.balanced_accuracy(answered([2, 0, 0, 1], [1, 1, 0, 1]))
+    assert estimate.detail == "recall: Covid 0.50, Normal 1.00, Viral Pneumonia 0.00"
+    assert estimate.offenders == ("r00", "r01")
+
+
+def test_the_auroc_is_over_patients_where_they_are_known() -> None:
+    predictions = replace(drawn(), groups=tuple(str(row // 2) for row in range(66)))
+    assert metrics.macro_auroc(predictions).n == 33
+    assert metrics.macro_auroc(drawn()).n == 66
 
 
 def test_flips_are_counted_by_hand_and_name_the_rows() -> None:
@@ -119,6 +144,7 @@ def test_flips_are_counted_by_hand_and_name_the_rows() -> None:
     assert (estimate.hits, estimate.n, estimate.offenders) == (2, 5, ("r01", "r03"))
     assert estimate.detail == "2 of 5 answers change"
     assert metrics.flips(before, before).value == 0.0
+    assert estimate == metrics.flips(before, after, family=1)
 
 
 def test_a_model_that_answers_nothing_is_not_steady() -> None:
@@ -141,9 +167,9 @@ def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
 def test_pairs_must_be_of_the_same_rows_in_the_same_order(other: Predictions) -> None:
     first = answered([0, 0], [0, 0])
     for pair in (metrics.flips, metrics.skill_kept):
-        with pytest.raises(ArgumentError, match="predict the same rows"):
+        with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
             pair(first, other)
-    with pytest.raises(ArgumentError, match="predict the same rows"):
+    with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
         metrics.directed_flips(first, first, other, np.array([1, 1]))
 
 
@@ -173,6 +199,29 @@ def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-math.inf, math.inf)
     assert estimate.detail.startswith("too little skill to lose: 0.12")
+
+
+def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
+    labels = [0, 1, 2] * 300
+    faint = answered(labels, [label if row % 20 < 9 else (label + 1) % 3 for row, label in enumerate(labels)])
+    assert metrics.balanced_accuracy(faint).low > 1 / 3
+    estimate = metrics.skill_kept(faint, faint)
+    assert not estimate.defined
+    assert estimate.detail == "too little skill to lose: 0.12 above chance"
+
+
+def test_without_rows_of_a_class_there_is_no_skill_and_no_family_of_it() -> None:
+    missing = answered([0, 0, 1, 1], [0, 0, 1, 1])
+    for family in (1, 4):
+        estimate = metrics.skill_kept(missing, missing, family=family)
+        assert (estimate.defined, estimate.detail) == (False, "a class has no rows")
+
+
+def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
+    alone, two, four = (metrics.skill_kept(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
+    assert alone == metrics.skill_kept(right_except(2), right_except(8))
+    assert four.low < two.low < alone.low
+    assert alone.high == two.high == four.high
 
 
 def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() -> None:
@@ -223,6 +272,12 @@ def test_an_undefined_part_is_the_worst() -> None:
         assert not metrics.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
 
 
+def test_the_worst_of_one_is_that_one_with_its_counts() -> None:
+    one = proportion(8, 10)
+    assert metrics.worst({"black": one}, "at_least") == replace(one, detail=" (black)")
+    assert metrics.worst({"black": one, "mean": one}, "at_least").hits is None
+
+
 def test_the_worst_informative_fill_counts() -> None:
     clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
     uninformative, informative = metrics.skill_kept(clean, stuck), metrics.skill_kept(clean, loud)
@@ -232,7 +287,7 @@ def test_the_worst_informative_fill_counts() -> None:
 
 
 def test_the_worst_of_nothing_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="the worst of no estimates"):
+    with pytest.raises(ArgumentError, match=r"^the worst of no estimates"):
         metrics.worst({}, "at_most")
 
 
@@ -257,7 +312,21 @@ def test_directed_flips_over_patients_are_no_narrower() -> None:
     grouped = metrics.directed_flips(replace(before, groups=patients), other, same, donors)
     assert (grouped.value, grouped.n) == (films.value, 10)
     assert grouped.low < films.low < films.high < grouped.high
-    assert "McNemar" not in grouped.detail
+    assert grouped.detail == "12 of 40 follow the donor, 0 go there with a donor of their own class"
+    assert grouped.offenders == films.offenders == before.ids[:12]
+
+
+def test_directed_flips_over_patients_subtract_the_control() -> None:
+    patients = tuple(str(row // 4) for row in range(40))
+    before = answered([0] * 40, [0] * 40, groups=patients)
+    other, same = answered([0] * 40, [1] * 12 + [0] * 28), answered([0] * 40, [0] * 34 + [1] * 6)
+    assert metrics.directed_flips(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
+
+
+def test_a_donor_of_the_first_class_is_a_donor() -> None:
+    before, other = answered([1] * 4, [1] * 4), answered([1] * 4, [0, 0, 1, 1])
+    estimate = metrics.directed_flips(before, other, before, np.zeros(4, np.int64))
+    assert (estimate.value, estimate.n) == (0.5, 4)
 
 
 def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:

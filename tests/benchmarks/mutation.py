@@ -1,0 +1,135 @@
+"""Mutation testing of what decides: ``python tests/benchmarks/mutation.py [MODULE ...]``, some 40 minutes for all.
+
+Changes one operator, number or word of a module at a time and runs the tests that reach it. A change that no test
+notices has survived: it needs a test, or it stands in ``survivors.toml`` with the reason why it changes nothing that
+anyone could see. Exits with 1 where a survivor is not in that list.
+
+mutmut runs in an environment of its own below ``.roentgate/mutation``, on a copy of the project.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import venv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+WORK = ROOT / ".roentgate" / "mutation"
+REVIEWED = HERE / "survivors.toml"
+NEEDS = "mutmut==3.8.1"
+COPIED = ("harness", "tests", "models", "suites", "data", "README.md")
+
+NUMBERS = ("estimate", "limits", "metrics", "checks", "contracts")
+TESTS: dict[str, tuple[str, ...]] = {
+    "limits": NUMBERS,
+    "estimate": NUMBERS,
+    "metrics": NUMBERS,
+    "checks": NUMBERS,
+    "diagnosis": ("alignment",),
+    "alignment": ("alignment",),
+}
+"""Test files of each module; of these mutmut runs the tests that reach the changed function."""
+
+SLOW = "not augmented_and_shuffled and not are_no_films"
+"""Tests of ten seconds each, of which quicker ones say the same."""
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A change that no test noticed.
+
+    Attributes:
+        function: Module and function, ``limits.tango``.
+        before: The line as it is, stripped.
+        after: The line as changed.
+    """
+
+    function: str
+    before: str
+    after: str
+
+
+def main(modules: list[str]) -> int:
+    """Run the named modules, or all; print the score and the survivors that nobody has reviewed."""
+    unknown = [name for name in modules if name not in TESTS]
+    if unknown:
+        print(f"unknown: {', '.join(unknown)}; known: {', '.join(TESTS)}", file=sys.stderr)
+        return 2
+    mutmut, failed = install(), False
+    reviewed = {
+        Survivor(entry["function"], entry["before"], after)
+        for entry in tomllib.loads(REVIEWED.read_text("utf-8"))["survivor"]
+        for after in entry["after"]
+    }
+    for module in modules or TESTS:
+        results = run(mutmut, module)
+        counts = Counter(status for status, _ in results)
+        survivors = [survivor(mutmut, module, name) for status, name in results if status != "killed"]
+        fresh = [each for each in survivors if each not in reviewed]
+        total = sum(counts.values())
+        print(f"{module}: {counts['killed']} of {total} killed, {len(survivors) - len(fresh)} reviewed", flush=True)
+        for each in fresh:
+            print(f"  survived in {each.function}:\n    - {each.before}\n    + {each.after}", flush=True)
+        failed = failed or bool(fresh)
+    return int(failed)
+
+
+def install() -> Path:
+    """Return mutmut, installed beside what this interpreter has."""
+    python, program = WORK / "env" / "bin" / "python", WORK / "env" / "bin" / "mutmut"
+    if not program.is_file():
+        venv.create(WORK / "env", clear=True, with_pip=True)
+        subprocess.run([str(python), "-m", "pip", "install", "--quiet", NEEDS], check=True)
+        site = next((WORK / "env" / "lib").glob("python*/site-packages"))
+        ours = [path for path in sys.path if path.endswith("site-packages")]
+        (site / "zz_roentgate.pth").write_text("\n".join(ours), "utf-8")
+    return program
+
+
+def run(mutmut: Path, module: str) -> list[tuple[str, str]]:
+    """Return (status, name) of every mutant of a module."""
+    copy = WORK / module
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "benchmarks"))
+        else:
+            shutil.copy(source, copy / name)
+    table = {
+        "source_paths": ["harness"],
+        "only_mutate": [f"harness/{module}.py"],
+        "also_copy": ["models", "suites", "data"],
+        "pytest_add_cli_args_test_selection": [f"tests/test_{name}.py" for name in TESTS[module]],
+        "pytest_add_cli_args": ["-p", "no:cacheprovider", "-k", SLOW],
+    }
+    lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
+    settings = (ROOT / "pyproject.toml").read_text("utf-8")
+    (copy / "pyproject.toml").write_text(f"{settings}\n[tool.mutmut]\n{lines}\n", "utf-8")
+    with (copy / "log.txt").open("w", encoding="utf-8") as log:
+        subprocess.run([str(mutmut), "run", "--max-children", "1"], cwd=copy, check=True, stdout=log, stderr=log)
+    shown = subprocess.run(
+        [str(mutmut), "results", "--all", "true"], cwd=copy, check=True, capture_output=True, text=True
+    )
+    found = re.findall(r"^\s*(harness\.\S+): (.+)$", shown.stdout, re.MULTILINE)
+    return [(status, name) for name, status in found]
+
+
+def survivor(mutmut: Path, module: str, name: str) -> Survivor:
+    """Return what a mutant changes: the lines of its difference, whether of one line or of several."""
+    shown = subprocess.run([str(mutmut), "show", name], cwd=WORK / module, check=True, capture_output=True, text=True)
+    lines = [line for line in shown.stdout.splitlines() if not line.startswith(("---", "+++"))]
+    before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))
+    function = re.sub(r"__mutmut_\d+$", "", name).removeprefix("harness.").replace("xǁ", "").replace("ǁ", ".")
+    return Survivor(re.sub(r"\.x_", ".", function), before, after)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,92 @@
+"""The inputs that every peer is given: ``python inputs.py FOLDER`` writes them, by training three models.
+
+``recall.csv``: 20 films of a class of which 17 are called so, and 20 others, all called right.
+``phantom.csv``: answers of the baseline trained on films with nothing planted: the sound control.
+``phantom-shortcut.csv``: of the baseline trained on films whose marker and border shade give the class away.
+``marker.csv``: of a network that sees the four corners of a film and nothing of the patient, trained on films where a
+corner marker alone gives the class away (on 95 % of them).
+
+Each row is a film: split, path of the file, true class, called class, and a probability for each class.
+"""
+
+import csv
+import sys
+from pathlib import Path
+
+from harness.process import one_thread
+
+one_thread()  # as every run of the harness does, before NumPy is loaded
+
+import numpy as np  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from harness import anatomy, gate, phantom  # noqa: E402
+from harness.anatomy import Frame  # noqa: E402
+from harness.candidate import Candidate, Options  # noqa: E402
+from harness.card import Card  # noqa: E402
+from harness.store import Store  # noqa: E402
+from harness.training import ready  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[3]
+EPOCHS = 20
+MODELS = {"phantom": "baseline", "phantom-shortcut": "baseline", "marker": "known_bad.corner_reader"}
+MARKERS = (Frame("R", (False, False), None), Frame("L", (False, True), None), Frame("P", (True, False), None))
+FAINT = (0.08, 0.16)  # the lesions' contrast in phantom-shortcut
+PATIENTS = 1000  # of no variant of the phantom
+
+
+def draw_marker(folder: Path) -> None:
+    """Draw class folders in which a corner marker agrees with the class on 95 % of the films, and nothing else does."""
+    for split, count in phantom.COUNTS.items():
+        for number, label in enumerate(phantom.CLASSES):
+            place = folder / split / label
+            place.mkdir(parents=True, exist_ok=True)
+            worn = phantom.frames("phantom-shortcut", 0, split, label)
+            assert worn is not None
+            for index in range(count):
+                key = (PATIENTS, list(phantom.COUNTS).index(split), number, index)
+                rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=key))
+                drawn = anatomy.draw(rng, phantom.FINDINGS[label], FAINT, MARKERS[worn[index]])
+                Image.fromarray(drawn.image).save(place / f"{index + 1:04d}.png")
+
+
+def write_recall(path: Path) -> None:
+    """Write the table of the small recall: 17 of 20."""
+    answers = [("Covid", "Covid")] * 17 + [("Covid", "Normal")] * 3 + [("Normal", "Normal")] * 20
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["split", "file", "label", "answer"])
+        table.writerows(["test", "", label, answer] for label, answer in answers)
+
+
+def write_answers(path: Path, candidate: Candidate) -> None:
+    """Write what a model answers on its train and test films."""
+    classes = candidate.task.classes
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["split", "file", "label", "answer", *(f"p {name}" for name in classes)])
+        for split in (candidate.splits.train, candidate.splits.test):
+            answers = np.concatenate([candidate.predict(images) for images in split.batches(32)])
+            for film, label, row in zip(split.paths, split.labels, answers, strict=True):
+                table.writerow([split.name, film, classes[label], classes[int(np.argmax(row))], *map(float, row)])
+
+
+def main(folder: Path) -> None:
+    """Write all inputs."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    store: Store = gate.open_store(ROOT)
+    write_recall(folder / "recall.csv")
+    draw_marker(folder / "marker")
+    cards = {
+        "phantom": gate.open_card("phantom", ROOT / "data", store),
+        "phantom-shortcut": gate.open_card("phantom-shortcut", ROOT / "data", store),
+        "marker": Card(name="marker", root=folder / "marker", image_size=(anatomy.SIDE, anatomy.SIDE)),
+    }
+    for name, card in cards.items():
+        options = Options(models=ROOT / "models", epochs=EPOCHS, run_id="peers")
+        write_answers(folder / f"{name}.csv", ready(MODELS[name], card, options, store))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,41 @@
+"""Evidently on the inputs of `inputs.py`: ``python with_evidently.py FOLDER`` prints one JSON line.
+
+Per class a test of recall, 0.80 or more, as Evidently runs it in a report.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import evidently
+import pandas as pd
+from evidently import DataDefinition, Dataset, MulticlassClassification, Report
+from evidently.metrics import RecallByLabel
+from evidently.tests import gte
+
+FLOOR = 0.80
+
+
+def judge(table: pd.DataFrame, labels: list[str]) -> dict[str, object]:
+    """Return whether the recalls of these classes are accepted."""
+    roles = MulticlassClassification(target="label", prediction_labels="answer")
+    data = Dataset.from_pandas(table[["label", "answer"]], DataDefinition(classification=[roles]))
+    report = Report([RecallByLabel(tests={label: [gte(FLOOR)] for label in labels})])
+    done = report.run(data, None).dict()
+    tests = [(test["metric_config"]["params"], test["status"]) for test in done["tests"]]
+    values = done["metrics"][0]["value"]
+    words = ", ".join(f"{label} {values[label]:.2f}" for label in labels)
+    return {"accepted": all(str(getattr(s, "value", s)) == "SUCCESS" for _, s in tests), "words": f"recall {words}"}
+
+
+def main(folder: Path) -> None:
+    """Judge all inputs."""
+    outcome: dict[str, object] = {"version": evidently.__version__}
+    for name in ("recall", "phantom", "phantom-shortcut", "marker"):
+        table = pd.read_csv(folder / f"{name}.csv").query("split == 'test'").reset_index(drop=True)
+        outcome[name] = judge(table, ["Covid"] if name == "recall" else sorted(table["label"].unique()))
+    print(json.dumps(outcome))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,206 @@
+"""Every bound of the policy decides: evidence on one side of it is accepted, a row beyond it is refused."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.checks import Verdict
+from harness.evidence import BorderRecord
+from harness.inference import BATCHINGS, InferenceRecord
+from harness.policy import AlignmentBounds, BorderBounds, load_policy
+from harness.predictions import Predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = ("Covid", "Normal")
+RING, FILLS = 0.05, BorderBounds().fills
+EACH = 100  # films of each class, so that one film is one per cent
+
+
+def suite(name: str) -> ModuleType:
+    """Return a suite as a module, to call its tests with evidence of one's own."""
+    spec = importlib.util.spec_from_file_location(f"suite_{name}", ROOT / "suites" / f"test_{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+ALIGNMENT, INFERENCE, RECALL, BORDER = (suite(name) for name in ("alignment", "inference", "recall", "border"))
+
+
+def judged(check: Callable[..., None], *arguments: Any, policy: object = POLICY, **named: Any) -> Verdict:  # noqa: ANN401
+    """Return the verdict that a test of a suite hands to ``accept``."""
+    verdicts: list[Verdict] = []
+
+    def accept(verdict: Verdict, *, subject: str) -> None:
+        assert subject
+        verdicts.append(verdict)
+
+    if policy is not None:
+        named["policy"] = policy
+    check(*arguments, accept=accept, **named)
+    return verdicts[0]
+
+
+def answered(*right: int) -> Predictions:
+    """Return answers with this many of `EACH` films of each class right."""
+    answers = np.concatenate([np.where(np.arange(EACH) < count, index, 1 - index) for index, count in enumerate(right)])
+    return Predictions(
+        ids=tuple(f"r{row:03d}" for row in range(2 * EACH)),
+        classes=CLASSES,
+        labels=np.repeat([0, 1], EACH),
+        probabilities=np.eye(2, dtype=np.float32)[answers] * 0.8 + 0.1,
+    )
+
+
+def split(test: Predictions) -> SimpleNamespace:
+    return SimpleNamespace(test=test, validation=test)
+
+
+def border(**changes: Any) -> BorderRecord:  # noqa: ANN401
+    """Return what a model did that is always right, whatever is hidden; with these changes."""
+    sound = answered(EACH, EACH)
+    record = BorderRecord(
+        clean=sound,
+        masked={(RING, fill): sound for fill in FILLS},
+        only={(RING, fill): answered(EACH // 2, EACH // 2) for fill in FILLS},
+        interior={RING: sound},
+        other={RING: sound},
+        same={RING: sound},
+        donor_labels=1 - sound.labels,
+    )
+    return replace(record, **changes)
+
+
+def masked(answers: Predictions) -> BorderRecord:
+    """Return a record in which one fill, the last, gives these answers."""
+    sound = answered(EACH, EACH)
+    return border(masked={(RING, fill): answers if fill == FILLS[-1] else sound for fill in FILLS})
+
+
+def only(answers: Predictions) -> BorderRecord:
+    """Return a record in which the ring alone, under the last fill, gives these answers."""
+    half = answered(EACH // 2, EACH // 2)
+    return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
+
+
+SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
+    "recall_floor": (
+        lambda right: judged(RECALL.test_recall_floor, split(answered(right, EACH)), label="Covid"), 80, 79,
+    ),
+    "confusion_ceiling": (
+        lambda wrong: judged(
+            RECALL.test_confusion_ceiling, split(answered(EACH - wrong, EACH)), pair=("Covid", "Normal")
+        ), 20, 21,
+    ),
+    "macro_auroc_floor": (  # of two answers only the area is the balanced accuracy
+        lambda right: judged(RECALL.test_macro_auroc_floor, split(answered(right, right))), 91, 89,
+    ),
+    "flips_ceiling": (
+        lambda flips: judged(
+            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), ring=RING, fill=FILLS[-1]
+        ), 20, 21,
+    ),
+    "recall_floor under the mask": (
+        lambda right: judged(
+            BORDER.test_border_masked_recall, masked(answered(EACH, right)), gating_ring=RING, label="Normal"
+        ), 80, 79,
+    ),
+    "transplant_ceiling": (
+        lambda followed: judged(
+            BORDER.test_ring_transplant, border(other={RING: answered(EACH - followed, EACH)}), ring=RING
+        ), 20, 21,
+    ),
+    "only_skill_ceiling": (
+        lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_ring=RING), 75, 76,
+    ),
+}  # fmt: skip
+"""A verdict from a count, the last count that is accepted, and the first that is refused."""
+
+
+@pytest.mark.parametrize(("verdict", "last", "first"), SIDES.values(), ids=SIDES)
+def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
+    verdict: Callable[[int], Verdict], last: int, first: int
+) -> None:
+    assert verdict(last).gates
+    assert verdict(last).accepted("point")
+    assert not verdict(first).accepted("point")
+    assert not verdict(last).accepted("proven")
+
+
+def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
+    tables = (POLICY.alignment, POLICY.inference, POLICY.recall, POLICY.border)
+    bounds = {name for table in tables for name, value in table if isinstance(value, float)}
+    assert bounds == {name for name in SIDES if " " not in name} | {"columns_p", "tolerance"}
+
+
+def test_a_balanced_accuracy_must_prove_that_it_beats_a_constant_answer() -> None:
+    def verdict(right: int) -> Verdict:
+        return judged(RECALL.test_beats_majority, split(answered(right, right)), policy=None, classes=CLASSES)
+
+    proven = next(right for right in range(50, EACH) if verdict(right).outcome == "pass")
+    assert 55 < proven < 65
+    assert not verdict(proven - 1).accepted("point")
+    assert not verdict(EACH // 2).accepted("point")
+
+
+def test_columns_are_refused_only_below_their_chance() -> None:
+    predictions = split(answered(42, 42))
+
+    def verdict(columns_p: float) -> Verdict:
+        policy = SimpleNamespace(alignment=AlignmentBounds(columns_p=columns_p))
+        return judged(ALIGNMENT.test_class_columns_match, predictions, policy=policy, split="test")
+
+    estimate = verdict(0.5).estimate
+    assert estimate is not None
+    assert 0.005 < estimate.value < 0.025
+    assert verdict(estimate.value - 1e-9).accepted("point")
+    assert not verdict(estimate.value + 1e-9).accepted("point")
+
+
+@pytest.mark.parametrize("check", ["predictions_repeat", "predictions_batch_invariant", "reload_preserves_predictions"])
+def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
+    answers = np.full((1, 4, 2), 0.5, np.float32)
+    answers[..., 0] += np.float32(0.2)
+
+    def verdict(apart: float) -> Verdict:
+        moved = answers + np.float32(apart)
+        record = InferenceRecord(
+            ids=("a", "b", "c", "d"),
+            repeats=np.concatenate([answers, moved if check == "predictions_repeat" else answers]),
+            batchings=dict.fromkeys(BATCHINGS, moved[0]),
+            before_saving=answers[0],
+            reloaded=moved[0],
+            reload_error="",
+            layers=(),
+            displacement="",
+        )
+        return judged(getattr(INFERENCE, f"test_{check}"), record)
+
+    assert verdict(0.9 * POLICY.inference.tolerance).outcome == "pass"
+    assert verdict(1.1 * POLICY.inference.tolerance).outcome == "fail"
+
+
+@pytest.mark.parametrize(
+    ("check", "record", "named"),
+    [
+        ("border_mask_flips", masked(answered(0, 0)), {"ring": 0.05, "fill": FILLS[-1]}),
+        ("ring_transplant", border(other={0.05: answered(0, 0)}), {"ring": 0.05}),
+        ("border_only_skill", only(answered(EACH, EACH)), {"only_ring": 0.05}),
+    ],
+)
+def test_a_stress_ring_informs_where_a_gating_one_refuses(
+    check: str, record: BorderRecord, named: dict[str, Any]
+) -> None:
+    other = SimpleNamespace(border=BorderBounds(rings=[0.08], only_rings=[0.08]))
+    for policy, gates in ((POLICY, True), (other, False)):
+        verdict = judged(getattr(BORDER, f"test_{check}"), record, policy=policy, **named)
+        assert (verdict.gates, verdict.accepted("point")) == (gates, not gates)
