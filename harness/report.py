@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
-from harness.reference import names_of, write_predictions
+from harness.reference import PREDICTIONS_FILE, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
@@ -128,6 +128,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show."""
     if partial:
         evidence = _no_evidence(partial)
+        folder.joinpath(PREDICTIONS_FILE).unlink(missing_ok=True)  # of an older run, which this record is not about
     else:
         try:
             shown = name if name in gate.members else gate.replicates(name)[0]

@@ -76,8 +76,7 @@ class Run:
     def _is_idle(self, path: Path) -> bool:
         from harness.gate import COMPARISON  # noqa: PLC0415
 
-        settings = self.gate.settings
-        return settings.reference is None and path == settings.policy.parent / f"test_{COMPARISON}.py"
+        return self.gate.settings.reference is None and path.name == f"test_{COMPARISON}.py"
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""

@@ -52,6 +52,20 @@ def test_without_a_reference_the_comparison_is_no_part_of_a_run(compared: Projec
     assert result.record()["complete"]
 
 
+def test_a_policy_elsewhere_does_not_bring_the_comparison_in(compared: Project) -> None:
+    policy = compared.write("mine.toml", (compared.folder / "suites" / "policy.toml").read_text("utf-8"))
+    result = compared.run("--policy", str(policy))
+    assert result.status == 0, result.out
+
+
+def test_a_partial_run_leaves_no_predictions_of_an_older_one(compared: Project) -> None:
+    kept = compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
+    compared.run()
+    assert kept.is_file()
+    compared.run("suites/test_small.py")
+    assert not kept.exists()
+
+
 def test_the_comparison_alone_needs_a_reference(compared: Project) -> None:
     assert compared.run("suites/test_comparison.py").status != 0
 
