@@ -151,11 +151,12 @@ def gates(lines: Sequence[Entry]) -> list[str]:
             accepted = [cell(by_place[n, truth], gate) for truth in truths]
             wrong = [share if truth < FLOOR else 1 - share for truth, share in zip(truths, accepted, strict=True)]
             rows.append([gate, str(n), *map(percent, wrong)])
-    below = max(cell(line, "proven") for line in lines if cell(line, "truth") < FLOOR)
+    worse = [line for line in lines if cell(line, "truth") < FLOOR]
+    below, last = max(cell(line, "proven") for line in worse), max(cell(line, "truth") for line in worse)
     return [
         f"One class, recall floor {FLOOR:.2f}, exact. Below the floor the table gives false passes, from it on false "
-        f"fails. `proven` passes a model below the floor in {percent(below)} at most, whatever the number of films, "
-        "and pays with false fails. `point` errs either way, and near the floor it is a coin: such a row reads "
+        f"fails. `proven` passes a model of recall {last:.2f} or less in {percent(below)} at most, at any of these "
+        "sizes, and pays with false fails. `point` errs either way, and near the floor it is a coin: such a row reads "
         "ACCEPTED, NOT PROVEN.",
         f"![What each gate accepts, by true recall from {GATE_TRUTHS[0]:.2f} to {GATE_TRUTHS[-1]:.2f}.]"
         f"({FOLDER}/decisions.png)",
