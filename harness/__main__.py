@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from harness.errors import ArgumentError, HarnessError
 from harness.process import one_thread
@@ -16,6 +17,9 @@ DESCRIPTION = """Acceptance tests for medical image classifiers.
 The main job is pytest's:  pytest suites/ --model NAME [--data NAME]
 It writes reports/<data>/<model>/scorecard.md and exits 0 only when the evidence is complete and accepted.
 """
+
+
+DEFAULT_POLICY = "suites/policy.toml"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,27 +79,34 @@ def _parser() -> argparse.ArgumentParser:
     seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
     seeds.add_argument("model", metavar="MODEL")
     seeds.add_argument("--data", default="phantom", metavar="NAME")
-    seeds.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N")
+    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
+    seeds.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from the first on (default: 3)")
     seeds.add_argument("--image-size", metavar="N or HxW")
     seeds.add_argument("--epochs", type=int, metavar="N")
     seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
     seeds.set_defaults(run=_seeds)
 
+    _add_proofs(commands)
+    return parser
+
+
+def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+    """Add the commands that judge the checks and the gate, and no model."""
     matrix = commands.add_parser(
         "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
     )
     matrix.add_argument(
         "twins", nargs="*", metavar="TWIN", help="only these (known_bad.NAME, sound.NAME); default: all"
     )
-    matrix.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N")
+    matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
-    matrix.add_argument("--out", default="reports", metavar="DIR", help="where it goes (default: reports)")
+    matrix.add_argument("--out", metavar="DIR", help="where it goes (default: reports, unless twins are named)")
     matrix.set_defaults(run=_matrix)
 
     null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
     null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
     null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
-    null.add_argument("--policy", default="suites/policy.toml", metavar="FILE", help="default: suites/policy.toml")
+    null.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
     null.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
     null.add_argument("--seed", type=int, default=0, help="of training and of the draws")
     null.add_argument("--image-size", metavar="N or HxW")
@@ -111,7 +122,6 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--seed", type=int, default=0, metavar="N")
     simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
     simulate.set_defaults(run=_simulate)
-    return parser
 
 
 def _models(_: argparse.Namespace) -> int:
@@ -224,10 +234,20 @@ def _seeds(parsed: argparse.Namespace) -> int:
         for word in (f"--{option.replace('_', '-')}", str(value))
     ]
     records = []
-    for seed in parsed.seeds:
+    if parsed.seeds < 1:
+        raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
+    for seed in range(parsed.seed, parsed.seed + parsed.seeds):
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
         records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)
-    words = ["roentgate", "seeds", parsed.model, "--data", parsed.data, "--seeds", *map(str, parsed.seeds), *extra]
+    words = [
+        "roentgate",
+        "seeds",
+        parsed.model,
+        "--data",
+        parsed.data,
+        *(["--seed", str(parsed.seed)] * bool(parsed.seed)),
+    ]
+    words += ["--seeds", str(parsed.seeds), *extra]
     seeds.write_table(records, out, command=shlex.join(words))
     print(out)
     return 0
@@ -239,7 +259,11 @@ def _matrix(parsed: argparse.Namespace) -> int:
     from harness import matrix, matrix_page  # noqa: PLC0415
     from harness.gate import open_store  # noqa: PLC0415
 
-    root, seeds, with_doses = Path.cwd(), list(dict.fromkeys(parsed.seeds)), not parsed.no_doses
+    if parsed.seeds < 1:
+        raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
+    if parsed.twins and not parsed.out:
+        raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
+    root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
     twins = matrix.plan(root / "models", parsed.twins)
     work = matrix.work(twins, seeds, with_doses=with_doses)
     with tqdm(total=work, unit="training", desc="detection matrix") as bar:
@@ -250,8 +274,8 @@ def _matrix(parsed: argparse.Namespace) -> int:
 
         reports = open_store(root).root / "matrix"
         record = matrix.run(root, twins, seeds, reports=reports, step=step, with_doses=with_doses)
-    words = ["roentgate", "matrix", *parsed.twins, "--seeds", *map(str, seeds), *(["--no-doses"] * parsed.no_doses)]
-    print(matrix_page.publish(record, Path(parsed.out), shlex.join(words)))
+    words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
+    print(matrix_page.publish(record, Path(parsed.out or "reports"), shlex.join(words)))
     missed = matrix.shortcomings(record)
     for line in missed:
         print(f"  {line}")
@@ -280,6 +304,7 @@ def _null(parsed: argparse.Namespace) -> int:
         counts = null.false_alarms(gate, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
     words = ["roentgate", "null", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
     words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
+    words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     path = Path(parsed.out) if parsed.out else gate.folder(parsed.model) / null.PAGE
     null.write_page(path, null.page(gate.candidate(parsed.model).name, gate.card.name, counts, shlex.join(words)))
     last = counts[-1]

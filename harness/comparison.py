@@ -54,7 +54,7 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
     _same_rows(reference, candidate)
     metrics.recall(candidate, label)  # an unknown class is refused with the close names
     rows = candidate.labels == candidate.classes.index(label)
-    change = _right_change(reference, candidate, rows)
+    change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
     fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
     if change.method != IDENTICAL and change.n < fewest:
         words = f"fewer than {fewest} rows of a class cannot prove a margin of {margin:g}"
@@ -65,7 +65,8 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
 def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
     """Accuracy of the candidate minus that of the reference (-1 to 1, higher is better); else as `recall_change`."""
     _same_rows(reference, candidate)
-    return _right_change(reference, candidate, np.ones(len(candidate), np.bool_))
+    rows = np.ones(len(candidate), np.bool_)
+    return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
 
 
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
@@ -103,9 +104,10 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
     """Yield what became of every border verdict; rings that only inform there only inform here.
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
-    keeps without the patient (positive is worse). Shares of the same rows are paired; kept skill is not: its two
-    intervals are taken as independent, which is too wide rather than too narrow. The detail begins with ``got worse``,
-    ``got better`` or ``cannot tell``.
+    keeps without the patient (positive is worse); where all answers that a verdict rests on are equal, exactly 0.
+    Shares of the same rows are paired (donors of transplants are not: models of different seeds have different ones).
+    Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins with
+    ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
     """
     bounds = policy.border
     for ring in _each(bounds.rings, bounds.stress_rings):
@@ -119,15 +121,14 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
         for label in candidate.clean.classes:
             losses: dict[str, Estimate] = {}
             for fill in bounds.fills:
-                gain = recall_change(reference.masked[ring, fill], candidate.masked[ring, fill], label)
-                losses[fill] = _negated(gain)
+                before, now = (record.masked[ring, fill] for record in (reference, candidate))
+                rows = now.labels == now.classes.index(label)
+                losses[fill] = _negated(_right_change(before, now, rows, alike=_alike(before, now)))
             worst = _worded(metrics.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
-        kept = [_kept(record, ring, bounds.fills) for record in (candidate, reference)]
-        change = replace(difference(*kept), detail=f"{kept[1].value:.2f} kept before, {kept[0].value:.2f} now")
-        gates = ring in bounds.only_rings
-        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
+        change, gates = _worded(_skill_change(reference, candidate, ring, bounds.fills)), ring in bounds.only_rings
+        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", change, gates=gates, kind="skill")
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
@@ -151,15 +152,11 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -
     return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER")
 
 
-def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArray) -> Estimate:
+def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool) -> Estimate:
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
     words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
-    if _identical(reference, candidate):
-        return (
-            _no_change(int(rows.sum()), f"{words}: {IDENTICAL}")
-            if rows.any()
-            else _paired(now, before, rows, candidate)
-        )
+    if alike and rows.any():
+        return _no_change(int(rows.sum()), f"{words}: {IDENTICAL}")
     change = _paired(now, before, rows, candidate)
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
     detail = f"{words}: {gained} gained, {lost} lost (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
@@ -173,6 +170,8 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
     )
     change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean)
     detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
+    if _alike(reference.clean, candidate.clean) and _alike(reference.masked[key], candidate.masked[key]):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
 
 
@@ -187,7 +186,23 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
     before, now = followed
     change = _paired(now, before, candidate.donor_labels >= 0, candidate.clean)
     detail = f"{before.sum()} of {len(now)} rows followed the donor before, {now.sum()} now"
+    pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
+    donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
+    if donors and all(_alike(*pair) for pair in (*pairs, (reference.clean, candidate.clean))):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+
+
+def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
+    before, now = (_kept(record, ring, fills) for record in (reference, candidate))
+    change = difference(now, before)
+    if not change.defined:
+        return change
+    detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
+    pairs = [(reference.clean, candidate.clean), *((reference.only[ring, f], candidate.only[ring, f]) for f in fills)]
+    if all(_alike(*pair) for pair in pairs):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}")
+    return replace(change, detail=detail)
 
 
 def _kept(record: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
@@ -225,12 +240,17 @@ def _identical(reference: Predictions, candidate: Predictions) -> bool:
     return np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
 
 
+def _alike(reference: Predictions, candidate: Predictions) -> bool:
+    """Whether all answers are equal; of a stored reference there is no more than that under a mask."""
+    return np.array_equal(reference.answers, candidate.answers)
+
+
 def _no_change(n: int, detail: str) -> Estimate:
     return Estimate(value=0.0, low=0.0, high=0.0, n=n, method=IDENTICAL, detail=detail)
 
 
 def _negated(estimate: Estimate) -> Estimate:
-    return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
+    return replace(estimate, value=0.0 - estimate.value, low=0.0 - estimate.high, high=0.0 - estimate.low)
 
 
 def _worded(change: Estimate) -> Estimate:

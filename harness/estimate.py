@@ -292,7 +292,7 @@ def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str]
         return paired_difference(ups, downs, len(groups))
     value = (ups - downs) / len(groups)
     rows = limits.effective_rows(gained.astype(np.float64) - lost, groups)
-    low, high = limits.tango(ups * rows / len(groups), downs * rows / len(groups), rows)
+    low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups)
     return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size")
 
 

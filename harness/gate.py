@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 STORE = ".roentgate"
 COMPARISON = "comparison"
 """The suite that is part of a run only where there is a reference."""
+COMPARISON_CHECKS = (
+    "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
+)  # fmt: skip
+"""What it must record where the policy does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +172,8 @@ class Gate:
             raise ArgumentError("--weights goes with a single --model")
         if settings.seeds < 1 or (settings.options.weights and settings.seeds > 1):
             raise ArgumentError(f"--seeds {settings.seeds}: give 1 or more, and 1 with --weights, which trains nothing")
+        if settings.seeds > 1 and (ready := [name for name in settings.models if name.endswith((".keras", ".h5"))]):
+            raise ArgumentError(f"--seeds {settings.seeds}: {ready[0]} is trained already; name a model that is built")
         by_folder: dict[str, str] = {}
         for name in settings.models:
             other = by_folder.setdefault(folder_name(name), name)
@@ -186,6 +192,7 @@ class Gate:
         self.store = open_store(settings.root)
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
+        self._beside: dict[str, Candidate] = {}
 
     @cached_property
     def card(self) -> Card:
@@ -225,8 +232,8 @@ class Gate:
     def _check_imports(self, name: str) -> None:
         """Refuse a model whose local imports an earlier model found elsewhere: Python keeps one module a name."""
         source = find_model(name, self.settings.options.models, trust=self.settings.options.trust)
-        for member, candidate in self.candidates.items():
-            other = self.members[member][0]
+        made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._beside
+        for other, candidate in made.items():
             taken = candidate.source.modules
             for module, path in source.modules.items():
                 if taken.get(module, path) != path:
@@ -250,8 +257,9 @@ class Gate:
         above = next(path for path in (self.folder(name), *self.folder(name).parents) if path.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
             raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
-        for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
-            self.folder(name).joinpath(file).unlink(missing_ok=True)
+        for folder in (self.folder(name), *self.folder(name).glob("seed-*")):
+            for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
+                folder.joinpath(file).unlink(missing_ok=True)
 
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""
@@ -272,31 +280,37 @@ class Gate:
         name = self.settings.reference
         if name is None:
             raise ArgumentError("a comparison needs a reference: pass --reference NAME, or the folder of a scorecard")
-        if name in self.members:
+        if name in self.members and self.settings.options.weights is None:
             return self.evidence(name)
         from harness import reference, training  # noqa: PLC0415
 
         path = reference.find_stored(name)
         if path is not None:
             stored = reference.read_predictions(path)
-            reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test.fingerprint, path)
+            films = reference.films_digest(self.candidate(next(iter(self.members))).splits.test)
+            reference.check_same_films(stored, films, path)
             return stored
         from harness.evidence import Evidence  # noqa: PLC0415
 
+        self._check_imports(name)
         options = replace(self.settings.options, weights=None)
-        return Evidence(training.ready(name, self.card, options, self.store))
+        self._beside[name] = training.ready(name, self.card, options, self.store)
+        return Evidence(self._beside[name])
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
         """The (suite, check) pairs without which nothing is accepted; those of a comparison only where there is one."""
-        pairs = self.policy.gate.pairs
-        return tuple(pair for pair in pairs if self.settings.reference or pair[0] != COMPARISON)
+        pairs = tuple(pair for pair in self.policy.gate.pairs if pair[0] != COMPARISON)
+        if self.settings.reference is None:
+            return pairs
+        named = self.policy.gate.required.get(COMPARISON, COMPARISON_CHECKS)
+        return (*pairs, *((COMPARISON, check) for check in named))
 
     def forget(self) -> None:
         """Remove what no other run may use."""
         from harness import training  # noqa: PLC0415
 
-        for candidate in self.candidates.values():
+        for candidate in (*self.candidates.values(), *self._beside.values()):
             training.forget(candidate)
 
     def lacks(self, name: str, capability: str) -> str:

@@ -78,6 +78,13 @@ def tango(gained: float, lost: float, n: float) -> tuple[float, float]:
     return -_tango_high(lost, gained, n), _tango_high(gained, lost, n)
 
 
+def grouped_tango(gained: float, lost: float, rows: float, groups: int) -> tuple[float, float]:
+    """Score limits of shares at `effective_rows`, neither nearer to 0 than where no group changes, each as one row."""
+    low, high = tango(gained * rows, lost * rows, rows)
+    unchanged = tango(0, 0, groups)
+    return min(low, unchanged[0]), max(high, unchanged[1])
+
+
 def _tango_high(gained: float, lost: float, n: float) -> float:
     """Upper score limit: where the observed difference lies ``NORMAL`` deviations below the assumed one."""
 

@@ -25,18 +25,22 @@ ARTICLE = ("baseline", "compact", "ring_dropout")
 """Models of the project itself, judged as sound ones."""
 
 FLOOR = "recall/recall_floor"
+LEVEL = 0.05
+"""What the border's intervals claim: a sound model fails one by its whole interval in so many test sets at most."""
 _TOGETHER = 8  # models a process: TensorFlow is imported once for them, and what it keeps is let go after them
 
 
 class Outcome(TypedDict):
     """One training of one twin.
 
-    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted. ``diagnosed``: whether such a
-    row of a promised check holds the promised words. ``accuracy``: on the test films, None where undefined.
+    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, although there was something to
+    judge. ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised
+    check holds the promised words. ``accuracy``: on the test films, None where undefined.
     """
 
     seed: int
     refused: list[str]
+    proven: list[str]
     diagnosed: bool
     accuracy: float | None
 
@@ -168,6 +172,13 @@ def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
     return proportion(len(alarms), len(trained)), alarms
 
 
+def proven_alarms(matrix: Matrix) -> Estimate:
+    """Share of the trainings of sound twins that are `able`, of which a border row failed by its whole interval."""
+    trained = [outcome for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"] if able(outcome)]
+    hits = sum(any(check.startswith("border/") for check in outcome["proven"]) for outcome in trained)
+    return proportion(hits, len(trained))
+
+
 def able(outcome: Outcome) -> bool:
     """Whether a training reached the recall floors on whole films: if not, it cannot reach them on masked ones."""
     return FLOOR not in outcome["refused"]
@@ -177,7 +188,8 @@ def shortcomings(matrix: Matrix) -> list[str]:
     """Return what the matrix must show and does not, a sentence each.
 
     Every faulty twin is refused by each check it names, with its diagnosis, in every training; no sound twin is refused
-    by alignment or inference in any.
+    by alignment or inference in any; and sound twins that are `able` do not fail the border, by whole intervals, more
+    often than in `LEVEL` of trainings (by the exact lower limit).
     """
     found = []
     for entry in matrix["twins"]:
@@ -189,6 +201,9 @@ def shortcomings(matrix: Matrix) -> list[str]:
         told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
         if entry["promised"] and told < n:
             found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
+    border = proven_alarms(matrix)
+    if border.low > LEVEL:
+        found.append(f"border: {border.hits} of {border.n} sound trainings failed by their whole interval")
     for suite in ("alignment", "inference"):
         found += [f"false alarm: {alarm}" for alarm in false_alarms(matrix, suite)[1]]
     return found
@@ -244,7 +259,11 @@ def _portions(entries: Iterable[tuple[str, str]], seeds: Sequence[int]) -> Itera
 
 
 def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
-    against = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
+    against = [
+        row
+        for row in record["verdicts"]
+        if row["gates"] and not row["accepted"] and not (row["verdict"] == "inconclusive" and row["value"] is None)
+    ]
     refused = [f"{row['suite']}/{row['check']}" for row in against]
     diagnosed = any(
         entry["diagnosis"] in row["detail"]
@@ -254,6 +273,7 @@ def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
     return {
         "seed": record["task"]["seed"],
         "refused": sorted(set(refused)),
+        "proven": sorted({check for check, row in zip(refused, against, strict=True) if row["verdict"] == "fail"}),
         "diagnosed": diagnosed,
         "accuracy": None if right is None else round(right, 4),
     }

@@ -9,7 +9,7 @@ from tabulate import tabulate
 from harness.canvas import FAINT, INK, SPLIT_COLOURS, sheet
 from harness.doses import dose_at
 from harness.estimate import Estimate, proportion
-from harness.matrix import Entry, Matrix, able, caught, false_alarms, shortcomings, write
+from harness.matrix import Entry, Matrix, able, caught, false_alarms, proven_alarms, shortcomings, write
 from harness.phantom import DOSES
 from harness.render import fenced
 from harness.store import atomic
@@ -35,16 +35,16 @@ _ASKED = (
 )
 _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
-    "cannot reach them under a mask. The policy lets a row fail as *proven* in at most 2.5 % of test sets where the "
-    "true rate sits on its bound; the point gate refuses more often the closer a sound model is to a bound."
+    "cannot reach them under a mask. What the policy claims of a row is that a sound model fails it *by its whole "
+    "interval* in 2.5 % of test sets at most; the point gate refuses more often the closer a model is to a bound."
 )
 _SIDES = (
     "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
     "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
 )
 _AT_DOSE_0 = (
-    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that they are refused there all "
-    "the same is right: their answers still hang on the frame."
+    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
+    "their answers there is right: they hang on the frame. Skill kept counts only where there is skill to keep."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
 _SUITES = ("alignment", "inference", "recall", "border")
@@ -70,6 +70,7 @@ def markdown(matrix: Matrix, command: str) -> str:
         "## False alarms on sound models",
         _ALARMS,
         _table(["suite", "refused, of trainings", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
         _table(
             ["sound model", "what is particular", "accuracy", "refused by, of trainings"],
             [_sound_line(each) for each in sound],

@@ -24,11 +24,11 @@ from harness.wording import escape
 SUITES = ("recall", "border", "comparison")
 PAGE = "null.md"
 EXPLAINED = (
-    "A candidate that is exactly as good as the reference, but errs on other films, was drawn many times: on each film "
-    "it answers as the reference does on a film of the same class drawn at random (with all films of a patient, where "
-    "patients are known), whole and under every mask alike. It was judged as any candidate. What refuses it does so by "
-    "chance, or because the reference itself misses the bound. Models that err on the same films differ less: for them "
-    "the comparison refuses less often than this."
+    "Two models that are exactly as good as this one, but err on other films than it and than each other, were drawn "
+    "many times: on each film they answer as it does on a film of the same class drawn at random (with all films of a "
+    "patient, where patients are known), whole and under every mask alike. One was judged with the other as its "
+    "reference. What refuses it does so by chance, or because the model itself misses the bound. Models that err on "
+    "the same films differ less: for them the comparison refuses less often than this."
 )
 
 
@@ -100,15 +100,18 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
     """
     if draws < 1:
         raise ArgumentError(f"{draws} draws; give 1 or more")
-    policy, classes, folder = gate.policy, gate.classes, gate.settings.policy.parent
+    policy, classes, folder = gate.policy, gate.classes, gate.settings.root / "suites"
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
     policy.add("comparison", suites["comparison"].Bounds)
     evidence = gate.evidence(model)
     test, border = evidence.test, evidence.border(policy.border)
     rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}
     for _ in range(draws):
-        answers, masked = selves(test, border, draw(test.labels, test.groups, rng))
-        given = {"predictions": SimpleNamespace(test=answers), "border": masked, "reference": evidence}
+        (before, other), (now, masked) = (
+            selves(test, border, draw(test.labels, test.groups, rng)) for _ in ("reference", "candidate")
+        )
+        earlier = SimpleNamespace(test=before, border=lambda _, record=other: record)
+        given = {"predictions": SimpleNamespace(test=now), "border": masked, "reference": earlier}
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
             found += [(f"{name}/{check}", verdict) for check, verdict in verdicts(suite, given, policy, classes)]
@@ -134,7 +137,7 @@ def page(model: str, data: str, counts: Sequence[Count], command: str) -> str:
     )
     text = [
         f"# {escape(model)} on {escape(data)} against itself",
-        f"{EXPLAINED} {counts[-1].draws} candidates; shares with their exact 95 % interval.",
+        f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval.",
         table,
         "Made by:",
         fenced([command]),

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.dataset import Dataset
 from harness.errors import ArgumentError, DataError
 from harness.evidence import BorderRecord
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
-from harness.store import atomic
+from harness.store import atomic, digest, file_digest
 
-PREDICTIONS_FILE = "predictions.json"
+PREDICTIONS_FILE, SCORECARD_FILE = "predictions.json", "scorecard.json"
 SCHEMA = "roentgate.predictions/1"
 
 _Index = Annotated[int, Field(ge=-1)]
@@ -63,7 +64,7 @@ class Reference:
     Attributes:
         name: Of the model.
         fingerprint: Of the model.
-        films: The fingerprint of the test films that it answered.
+        films: `films_digest` of the test films that it answered.
         test: Its answers on them.
     """
 
@@ -115,7 +116,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         folder: Of the scorecard.
         model: Name.
         fingerprint: Of the model.
-        films: The fingerprint of the test films.
+        films: `films_digest` of the test films.
         test: Answers on the test rows.
         border: Answers under the perturbations of ``bounds``; None where no suite asked for them.
         bounds: Which perturbations those are.
@@ -141,10 +142,20 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
+def films_digest(films: Dataset) -> str:
+    """Return the digest of the films of a split: ids, labels and file contents, whatever size they are read at.
+
+    Raises:
+        DataError: A film cannot be read.
+    """
+    rows = zip(films.ids, films.labels.tolist(), films.paths, strict=True)
+    return digest(*([name, label, file_digest(path)] for name, label, path in rows))
+
+
 def find_stored(spec: str) -> Path | None:
     """Return the predictions that ``--reference SPEC`` means, where it is a scorecard or its folder; else None."""
     path = Path(spec).expanduser()
-    folder = path.parent if path.name in {"scorecard.json", PREDICTIONS_FILE} else path
+    folder = path.parent if path.name in {SCORECARD_FILE, PREDICTIONS_FILE} else path
     if folder.is_dir() and (folder != path or (folder / PREDICTIONS_FILE).is_file()):
         return folder / PREDICTIONS_FILE
     return None
@@ -159,7 +170,10 @@ def read_predictions(path: Path) -> Reference:
     try:
         raw = json.loads(path.read_bytes())
         file = _File.model_validate({"schema_" if name == "schema" else name: value for name, value in raw.items()})
-    except (OSError, ValueError, AttributeError) as error:
+        beside = path.with_name(SCORECARD_FILE)
+        if beside.is_file() and json.loads(beside.read_bytes())["model"]["fingerprint"] != file.fingerprint:
+            raise ValueError("not of the model of the scorecard beside it")
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         why = _reason(error)
         raise ArgumentError(
             f"reference '{path}': cannot be read ({why}); judge the reference again to write it"
@@ -214,7 +228,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-    return error.strerror or "no file" if isinstance(error, OSError) else f"{type(error).__name__}: not such a record"
+    if isinstance(error, OSError):
+        return error.strerror or "no file"
+    words = str(error)
+    return words if words.startswith("not of") else f"{type(error).__name__}: not such a record"
 
 
 def names_of(reference: Any) -> Sequence[str]:  # noqa: ANN401 - a Reference, or an Evidence

@@ -1,10 +1,13 @@
 """Replicates: one recipe trained with several seeds; each is judged on its own, and all together row by row."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 from harness.errors import ArgumentError
 from harness.scorecard import Record, Row, compare, refused_row
+
+_SPREAD = re.compile(r"(alike with )?\d+ seeds\b")
 
 Deciding = Literal["worst", "first"]
 """Whose rows decide: of every row those of the seed that does worst in it, or those of the first seed."""
@@ -39,6 +42,11 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
         words = _spread(present, [record["task"]["seed"] for record in records], worst)
         rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
     return rows
+
+
+def stand_for_several(rows: Sequence[Row]) -> bool:
+    """Whether rows are those of `together`: each the worst of several trainings, or the first of them."""
+    return any(_SPREAD.match(row["detail"]) for row in rows)
 
 
 def _standing(row: Row) -> tuple[bool, int, float]:

@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
-from harness.reference import PREDICTIONS_FILE, names_of, write_predictions
+from harness.reference import PREDICTIONS_FILE, films_digest, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
@@ -33,6 +33,7 @@ NOTES = "notes.json"
 FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "perturbations", "report", "scorecard", "wording")
 SHOWN_FILMS = 6
 NEWLY_WRONG = 18
+NEWLY_WRONG_FILE = "newly_wrong.png"
 
 
 def close(
@@ -146,6 +147,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
             _keep_predictions(kept, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
+            folder.joinpath(PREDICTIONS_FILE).unlink(missing_ok=True)
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)
@@ -160,8 +162,8 @@ def _keep_predictions(kept: "Evidence", record: Record, folder: Path, bounds: Bo
     write_predictions(
         folder,
         model=candidate.name,
-        fingerprint=candidate.fingerprint,
-        films=candidate.splits.test.fingerprint,
+        fingerprint=record["model"]["fingerprint"],
+        films=films_digest(candidate.splits.test),
         test=kept.test,
         border=kept.border(bounds) if asked else None,
         bounds=bounds,
@@ -202,7 +204,7 @@ def _evidence(kept: "Evidence") -> EvidenceRecord:
         else None,
         "layers": layers or None,
         "figures": [],
-        "notes": kept.notes,
+        "notes": list(kept.notes),
     }
 
 
@@ -246,6 +248,8 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
+    if not any(note["file"] == NEWLY_WRONG_FILE for note in found):
+        folder.joinpath(NEWLY_WRONG_FILE).unlink(missing_ok=True)
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
@@ -264,8 +268,8 @@ def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[Fi
     names = [*now.classes, "no answer"]
     captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
     title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"
-    figures.film_sheet(kept.candidate.splits.test.take(rows), captions, folder / "newly_wrong.png", title=title)
-    return [{"file": "newly_wrong.png", "title": "Newly wrong films", "alt": title}]
+    figures.film_sheet(kept.candidate.splits.test.take(rows), captions, folder / NEWLY_WRONG_FILE, title=title)
+    return [{"file": NEWLY_WRONG_FILE, "title": "Newly wrong films", "alt": title}]
 
 
 def _whole(drawn: Path) -> list[FigureNote] | None:

@@ -76,7 +76,9 @@ class Run:
     def _is_idle(self, path: Path) -> bool:
         from harness.gate import COMPARISON  # noqa: PLC0415
 
-        return self.gate.settings.reference is None and path.name == f"test_{COMPARISON}.py"
+        settings = self.gate.settings
+        suites = {settings.policy.parent, settings.root / "suites"}
+        return settings.reference is None and path.name == f"test_{COMPARISON}.py" and path.parent in suites
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
@@ -171,10 +173,10 @@ class Run:
             return
         self.gate.store.sweep()
         with usage_errors():
-            if self.gate.settings.reference is not None:
-                self.gate.reference  # noqa: B018 - before this run writes over its folder
             for name in dict.fromkeys([*self.gate.settings.models, *self.gate.members]):
                 self.gate.clear(name)  # an older outcome must not pass for this run's
+            if self.gate.settings.reference is not None:
+                self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes
             for name in self.gate.members:
                 self.gate.candidate(name)
 

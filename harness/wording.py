@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from harness import family
 from harness.limits import TAIL
+from harness.replicates import stand_for_several
 from harness.scorecard import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
 
 Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
@@ -219,8 +220,11 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
 def many_bounds(record: Record) -> list[str]:
     """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
 
-    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films.
+    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films, or
+    where rows stand for several trainings, of which each has a scorecard that says it.
     """
+    if stand_for_several(record["verdicts"]):
+        return []
     rows, gate = family.sampled(record["verdicts"]), record["gate"]
     claims = family.claims(record["verdicts"])
     if not claims:

@@ -2,6 +2,8 @@
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from harness import comparison, limits, metrics
 from harness.errors import ArgumentError, UnknownClassError
 from harness.estimate import Estimate
 from harness.evidence import BorderRecord
+from harness.offline import load_suite, verdicts
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
 
@@ -207,8 +210,65 @@ def test_every_border_verdict_got_worse_better_or_stayed(
 
 def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
     changes = list(comparison.border_changes(inside, inside, policy))
-    assert words(changes) <= {"cannot tell", "the same"}
-    assert all(found.change.value == 0 for found in changes)
+    assert words(changes) == {"the same"}
+    assert all((found.change.low, found.change.high) == (0, 0) for found in changes)
+    assert all("identical answers" in found.change.detail for found in changes)
+
+
+def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: BorderRecord) -> None:
+    other = border(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
+    third = border(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
+    changes = {found.subject: found.change for found in comparison.border_changes(other, third, policy)}
+    flips = changes["flips, 5% ring, black"]
+    assert flips.value == 0
+    assert flips.low < 0 < flips.high
+    assert flips.detail.startswith("cannot tell: 2 of 300 answers changed before, 2 now")
+
+
+@pytest.mark.parametrize(("patients", "films"), [(40, 4), (60, 4), (20, 2)])
+def test_over_patients_losing_a_film_proves_no_more_than_losing_none(patients: int, films: int) -> None:
+    n = patients * films
+    groups = tuple(f"patient {row // films}" for row in range(3 * n))
+    labels = np.repeat(np.arange(3), n)
+    before = answering(labels, groups=groups)
+    lows = []
+    for lost in range(4):
+        now = answering(with_errors(*range(0, lost * films, films), labels=labels), sure=0.7, groups=groups)
+        lows.append(comparison.recall_change(before, now, "A").low)
+    assert max(lows[1:]) <= lows[0]
+
+
+def test_a_skill_that_is_undefined_says_why(policy: Policy, inside: BorderRecord) -> None:
+    lost = answering(np.arange(3 * N) % 3)
+    weak = border(policy, lost, lost, lost)
+    weak = BorderRecord(**{**vars(weak), "clean": lost})
+    found = [each for each in comparison.border_changes(inside, weak, policy) if each.kind == "skill"]
+    assert all("too little skill to lose" in each.change.detail for each in found)
+    assert all(np.isnan(each.change.value) for each in found)
+
+
+# The suite refuses a worse candidate, and no other
+
+
+def judged(policy: Policy, before: Any, now: Any) -> set[str]:  # noqa: ANN401 - evidence
+    suite = load_suite(ROOT / "suites" / "test_comparison.py")
+    policy.add("comparison", suite.Bounds)
+    given = {"predictions": now, "border": now.record, "reference": before}
+    return {check for check, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
+
+
+def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence
+    return SimpleNamespace(test=test, record=record, border=lambda _: record)
+
+
+def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
+    policy: Policy, inside: BorderRecord, frame: BorderRecord
+) -> None:
+    worse = evidence(answering(with_errors(*range(0, 300, 4))), frame)
+    assert judged(policy, evidence(RIGHT, inside), worse) == {
+        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "border_change",
+    }  # fmt: skip
+    assert judged(policy, worse, evidence(RIGHT, inside)) == set()
 
 
 def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:

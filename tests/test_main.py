@@ -240,13 +240,13 @@ def test_seeds_are_judged_one_by_one_and_set_in_a_table(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("subprocess.run", run)
-    assert main(["seeds", "nearest", "--data", "toy", "--seeds", "4", "7", "--image-size", "32"]) == 0
-    assert [command[command.index("--seed") + 1] for command in commands] == ["4", "7"]
+    assert main(["seeds", "nearest", "--data", "toy", "--seed", "4", "--seeds", "2", "--image-size", "32"]) == 0
+    assert [command[command.index("--seed") + 1] for command in commands] == ["4", "5"]
     assert all(command[command.index("--image-size") + 1] == "32" for command in commands)
     assert capsys.readouterr().out.strip() == "reports/toy/seeds.md"
     table = (project.folder / "reports" / "toy" / "seeds.md").read_text("utf-8")
     assert "2 seeds" in table
-    assert "roentgate seeds nearest --data toy --seeds 4 7 --image-size 32" in table
+    assert "roentgate seeds nearest --data toy --seed 4 --seeds 2 --image-size 32" in table
 
 
 def test_a_seed_without_a_scorecard_is_a_sentence(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from harness.errors import ArgumentError
+from harness.gate import Gate
 from harness.policy import BorderBounds
 from harness.reference import PREDICTIONS_FILE, find_stored, read_predictions
 from tests.toy import NEAREST, Project, Result
@@ -107,12 +109,84 @@ def test_a_stored_scorecard_serves_as_well_as_the_model(compared: Project) -> No
         assert comparison_rows(compared.run("--reference", str(spec))) == live
 
 
-def test_the_folder_of_the_same_model_can_be_the_reference(compared: Project) -> None:
-    compared.run()
-    folder = compared.folder / "reports" / "toy" / "nearest"
+def test_the_folder_of_the_same_model_can_be_the_reference_and_is_identical(compared: Project) -> None:
+    live = compared.run("--reference", "nearest")
+    folder = live.reports / "toy" / "nearest"
+    rows = comparison_rows(live)
     result = compared.run("--reference", str(folder))
     assert result.status == 0, result.out
-    assert any("identical answers" in row["detail"] for row in comparison_rows(result))
+    assert comparison_rows(result) == rows
+    assert all("identical answers" in row["detail"] for row in rows if row["value"] is not None and row["gates"])
+
+
+def test_a_reference_with_modules_of_its_own_does_not_lend_them_to_the_candidate(compared: Project) -> None:
+    for folder, shift in (("old", 0), ("new", 1)):
+        text = NEAREST.replace("import numpy as np", "import numpy as np\nfrom helper import SHIFT").replace(
+            'return Nearest(archive["means"])',
+            'return Nearest(archive["means"] - SHIFT * (np.arange(3) == 1)[:, None, None])',
+        )
+        compared.write(f"{folder}/same.py", text)
+        compared.write(f"{folder}/helper.py", f"SHIFT = {shift}\n")
+        shutil.copy(compared.folder / "models" / "means.npz", compared.folder / folder)
+    result = compared.run("--model", "new/same.py", "--reference", "old/same.py")
+    assert result.status == 4
+    assert "each imports a 'helper' of its own" in result.out
+
+
+def test_a_policy_without_the_comparison_still_requires_it_of_a_reference(compared: Project) -> None:
+    policy = compared.folder / "suites" / "policy.toml"
+    lines = [line for line in policy.read_text("utf-8").splitlines() if not line.startswith("comparison")]
+    policy.write_text("\n".join(lines), "utf-8")
+    (compared.folder / "suites" / "test_comparison.py").unlink()
+    result = compared.run("--reference", "nearest")
+    assert result.status == 1
+    assert "required, but not recorded: comparison/recall_noninferiority" in result.out
+
+
+def test_new_weights_are_not_compared_with_themselves(compared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    candidate = compared.ready()
+
+    def ready(*given: Any) -> Any:  # noqa: ANN401 - as harness.training.ready
+        asked.append(given)
+        return candidate
+
+    monkeypatch.setattr("harness.training.ready", ready)
+    settings = compared.settings("nearest")
+    options = replace(settings.options, weights=compared.folder / "new.keras")
+    gate = Gate(replace(settings, options=options, reference="nearest"))
+    assert gate.reference is not gate.evidence("nearest")
+    assert [given[2].weights for given in asked] == [None, compared.folder / "new.keras"]
+
+
+def test_an_older_outcome_does_not_outlive_a_reference_that_is_not_there(compared: Project) -> None:
+    kept = compared.folder / "reports" / "toy" / "nearest" / "scorecard.json"
+    compared.run()
+    assert kept.is_file()
+    assert compared.run("--reference", "nearst").status == 4
+    assert not kept.exists()
+
+
+def test_a_reference_of_another_image_size_is_compared_film_by_film(compared: Project) -> None:
+    compared.run("--model", "worse")
+    shutil.copytree(compared.folder / "reports" / "toy" / "worse", compared.folder / "kept")
+    text = (
+        (compared.folder / "models" / "nearest.py")
+        .read_text("utf-8")
+        .replace("images[:, None, :, :, 0]", "images[:, None, :, :, 1]")
+    )
+    compared.write("models/colour.py", f"{text}\n\nIMAGE_SHAPE = (32, 32, 3)\n")
+    result = compared.run("--model", "colour", "--reference", "kept")
+    assert result.status == 0, result.out
+
+
+def test_predictions_beside_a_scorecard_of_another_model_are_no_reference(compared: Project) -> None:
+    compared.run("--model", "worse")
+    compared.run()
+    folder = compared.folder / "reports" / "toy"
+    shutil.copy(folder / "worse" / PREDICTIONS_FILE, folder / "nearest")
+    with pytest.raises(ArgumentError, match="not of the model of the scorecard beside it"):
+        read_predictions(folder / "nearest" / PREDICTIONS_FILE)
 
 
 def test_workers_give_the_same_record(compared: Project) -> None:
