@@ -106,8 +106,8 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
     keeps without the patient (positive is worse); where all answers that a verdict rests on are equal, exactly 0.
     Shares of the same rows are paired (donors of transplants are not: models of different seeds have different ones).
-    Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins with
-    ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
+    Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins
+    with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
     """
     bounds = policy.border
     for ring in _each(bounds.rings, bounds.stress_rings):
