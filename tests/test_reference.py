@@ -38,7 +38,8 @@ def compared(project: Project) -> Project:
     ]
     policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
     lines = f"comparison = {json.dumps(checks)}\nsmall ="
-    project.write("suites/policy.toml", policy.replace("small =", lines, 1) + "\n[border]\nrings = [0.05]\n")
+    tables = "\n[border]\nrings = [0.05]\n\n[comparison]\nmargin = 0.05\n"
+    project.write("suites/policy.toml", policy.replace("small =", lines, 1) + tables)
     project.write("models/worse.py", WORSE)
     return project
 
