@@ -102,7 +102,6 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
         raise ArgumentError(f"{draws} draws; give 1 or more")
     policy, classes, folder = gate.policy, gate.classes, gate.settings.root / "suites"
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
-    policy.add("comparison", suites["comparison"].Bounds)
     evidence = gate.evidence(model)
     test, border = evidence.test, evidence.border(policy.border)
     rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}

@@ -124,6 +124,15 @@ CORE_CHECKS = {
 """What is required where the policy does not say otherwise."""
 
 
+class ComparisonBounds(Table):
+    """``[comparison]``: how much worse than a reference a candidate may be, on the same films."""
+
+    margin: Share = 0.05
+    auroc_margin: Share = 0.05
+    border_margin: Share = 0.05
+    skill_margin: Share = 0.20
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -159,6 +168,7 @@ CORE: Mapping[str, type[Table]] = {
     "inference": InferenceBounds,
     "recall": RecallBounds,
     "border": BorderBounds,
+    "comparison": ComparisonBounds,
 }
 
 
@@ -176,6 +186,7 @@ class Policy:
     inference: InferenceBounds
     recall: RecallBounds
     border: BorderBounds
+    comparison: ComparisonBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

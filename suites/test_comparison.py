@@ -1,15 +1,6 @@
 """A candidate is no worse than the reference it is to replace, on the same films (only with ``--reference``)."""
 
-from harness import Table, at_least, at_most, comparison, informs
-
-
-class Bounds(Table):
-    """``[comparison]``: how much worse a candidate may be."""
-
-    margin: float = 0.05
-    auroc_margin: float = 0.05
-    border_margin: float = 0.05
-    skill_margin: float = 0.20
+from harness import at_least, at_most, comparison, informs
 
 
 def test_recall_noninferiority(predictions, reference, policy, accept, label):

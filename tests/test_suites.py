@@ -13,7 +13,7 @@ import pytest
 from harness.checks import Verdict
 from harness.evidence import BorderRecord
 from harness.inference import BATCHINGS, InferenceRecord
-from harness.policy import AlignmentBounds, BorderBounds, load_policy
+from harness.policy import CORE, AlignmentBounds, BorderBounds, load_policy
 from harness.predictions import Predictions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,7 +33,9 @@ def suite(name: str) -> ModuleType:
 
 
 POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-ALIGNMENT, INFERENCE, RECALL, BORDER = (suite(name) for name in ("alignment", "inference", "recall", "border"))
+ALIGNMENT, INFERENCE, RECALL, BORDER, COMPARISON = (
+    suite(name) for name in ("alignment", "inference", "recall", "border", "comparison")
+)
 
 
 def judged(check: Callable[..., None], *arguments: Any, policy: object = POLICY, **named: Any) -> Verdict:  # noqa: ANN401
@@ -92,6 +94,27 @@ def only(answers: Predictions) -> BorderRecord:
     return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
 
 
+def compared(check: str, before: int, now: int, **named: Any) -> Verdict:  # noqa: ANN401
+    """Return the verdict on a candidate with ``now`` films of each class right, where the reference had ``before``."""
+    return judged(
+        getattr(COMPARISON, f"test_{check}"), split(answered(now, now)), split(answered(before, before)), **named
+    )
+
+
+def changed(record: BorderRecord, subject: str) -> Verdict:
+    """Return the verdict on one border change, from a model that is always right to this record."""
+    bounds = BorderBounds(stress_rings=[], only_rings=[RING], only_stress_rings=[])
+    policy = SimpleNamespace(border=bounds, comparison=POLICY.comparison)
+    found: dict[str, Verdict] = {}
+    COMPARISON.test_border_change(
+        record,
+        SimpleNamespace(border=lambda _: border()),
+        policy,
+        lambda verdict, subject: found.update({subject: verdict}),
+    )
+    return found[subject]
+
+
 SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "recall_floor": (
         lambda right: judged(RECALL.test_recall_floor, split(answered(right, EACH)), label="Covid"), 80, 79,
@@ -122,6 +145,16 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "only_skill_ceiling": (
         lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_ring=RING), 75, 76,
     ),
+    "margin": (lambda lost: compared("recall_noninferiority", 90, 90 - lost, label="Covid"), 5, 6),
+    "margin of the accuracy": (lambda lost: compared("accuracy_noninferiority", 90, 90 - lost), 5, 6),
+    "auroc_margin": (lambda lost: compared("auroc_noninferiority", 90, 90 - lost), 4, 6),
+    "border_margin": (
+        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% ring, {FILLS[-1]}"), 10, 11,
+    ),
+    "border_margin under the mask": (
+        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% ring"), 5, 6,
+    ),
+    "skill_margin": (lambda right: changed(only(answered(right, right)), "skill of the ring alone, 5% ring"), 59, 61),
 }  # fmt: skip
 """A verdict from a count, the last count that is accepted, and the first that is refused."""
 
@@ -137,7 +170,7 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
 
 
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
-    tables = (POLICY.alignment, POLICY.inference, POLICY.recall, POLICY.border)
+    tables = [getattr(POLICY, name) for name in CORE]
     bounds = {name for table in tables for name, value in table if isinstance(value, float)}
     assert bounds == {name for name in SIDES if " " not in name} | {"columns_p", "tolerance"}
 
