@@ -31,7 +31,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "estimate": NUMBERS,
     "metrics": NUMBERS,
     "checks": NUMBERS,
-    "diagnosis": ("alignment",),
+    "diagnosis": ("diagnosis", "alignment"),
     "alignment": ("alignment",),
 }
 """Test files of each module; of these mutmut runs the tests that reach the changed function."""
