@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.diagnosis import Story, StreamRecord, diagnose, named
+from harness.diagnosis import Story, StreamRecord, columns, diagnose, named
 from harness.matching import Pass
 
 N, BATCH = 24, 5
@@ -17,13 +17,18 @@ MIXED = [int(row) for row in np.random.default_rng(0).permutation(N)]
 OTHERWISE = [int(row) for row in np.random.default_rng(1).permutation(N)]
 
 
-def seen(rows: Sequence[int], brightness: Sequence[float] | None = None, other: int = 0) -> Pass:
-    """Return a pass whose images are surely these rows, -1 for none; the first ``other`` are another split's."""
+def seen(
+    rows: Sequence[int], brightness: Sequence[float] | None = None, other: int = 0, altered: Sequence[int] = ()
+) -> Pass:
+    """Return a pass whose images are these rows, -1 for none; the first ``other`` are another split's.
+
+    All are surely what they are, but for those ``altered`` beyond recognition.
+    """
     m = len(rows)
     shades = np.tile([0.4, 0.6, 0.5], m)[:m] if brightness is None else np.asarray(brightness)
     return Pass(
         best=np.array(rows, np.int64),
-        correlation=np.ones(m, np.float32),
+        correlation=np.where(np.isin(np.arange(m), altered), 0.5, 1.0).astype(np.float32),
         own=np.full(m, 0.1, np.float32),
         twin=np.full(m, 0.1, np.float32),
         foreign=np.where(np.arange(m) < other, 0, -1),
@@ -33,11 +38,11 @@ def seen(rows: Sequence[int], brightness: Sequence[float] | None = None, other: 
     )
 
 
-def told(*passes: Pass, labels: Sequence[int] | None = None) -> Story:
+def told(*passes: Pass, labels: Sequence[int] | None = None, answered: Sequence[int] | None = None) -> Story:
     """Return the story of three passes, or of one that is seen three times."""
     each = passes if len(passes) > 1 else passes * 3
     truth, m = np.arange(N) % 2, len(each[-1])
-    answers = np.eye(2, dtype=np.float32)[truth]
+    answers = np.eye(2, dtype=np.float32)[truth if answered is None else answered]
     record = StreamRecord(
         split="test",
         ids=tuple(f"r{row:02d}" for row in range(N)),
@@ -111,9 +116,72 @@ def test_the_chance_of_an_order_is_that_of_random_orders() -> None:
     assert told(seen(MIXED)).p_value.value > 0.3
 
 
-def test_a_story_is_told_alike_each_time() -> None:
-    for rows in (MIXED, [*ORDER[4:], *ORDER[:4]]):
-        assert told(seen(rows)).p_value == told(seen(rows)).p_value
+def test_equal_records_have_equal_chances() -> None:
+    """Where chance is neither nearly 0 nor 1, so that other draws would show."""
+    some = [row if row < 2 else MIXED[row] for row in ORDER]
+    truth = np.arange(N) % 2
+    doubtful = np.where(np.arange(N) < 10, 1 - truth, truth).tolist()
+    for rows, labels in ((some, None), (ORDER, doubtful)):
+        chances = [told(seen(rows), labels=labels).p_value for _ in range(2)]
+        assert chances[0] == chances[1]
+        assert 1 / 201 < chances[0].value < 1
+    truth, answers = np.repeat([0, 1], 20), np.repeat([0, 1, 0, 1], [6, 14, 14, 6])
+    first, second = (columns(truth, answers, CLASSES, draws=300, seed=5) for _ in range(2))
+    assert first == second
+    assert 1 / 301 < first.value < 0.2
+
+
+def test_columns_can_be_told_apart_from_ten_rows_a_class() -> None:
+    nine, ten = ((np.repeat([0, 1], [20, rows]), np.repeat([1, 0], [20, rows])) for rows in (9, 10))
+    few = columns(*nine, CLASSES, draws=200, seed=0)
+    assert (few.defined, few.low, few.high, few.n) == (False, 0.0, 1.0, 29)
+    assert few.detail == "a class has 9 rows; columns can be told apart from 10 rows a class"
+    found = columns(*ten, CLASSES, draws=200, seed=0)
+    assert found.value == 1 / 201
+    assert found.detail == (
+        "p-value over 200 random orders; 0 of 30 right as the columns stand, "
+        "30 if 'Normal' means 'Covid' and 'Covid' means 'Normal'"
+    )
+    none = columns(np.repeat([0, 1], [20, 0]), np.zeros(20, np.int64), CLASSES, draws=200, seed=0)
+    assert none.detail.startswith("a class has 0 rows")
+
+
+def test_columns_of_answers_at_chance_or_in_place_say_so() -> None:
+    labels = np.repeat([0, 1], 20)
+    lost = columns(labels, np.arange(40) % 2, CLASSES, draws=200, seed=0)
+    assert (lost.defined, lost.n) == (False, 40)
+    assert lost.detail == "under no assignment of columns to classes are the answers better than chance"
+    sound = columns(labels, labels, CLASSES, draws=200, seed=0)
+    assert sound.value == 1.0
+    assert sound.detail == "p-value over 200 random orders; 40 of 40 right as the columns stand"
+
+
+def test_answers_in_the_wrong_columns_are_told_where_all_else_is_in_order() -> None:
+    story = told(seen(ORDER), answered=(1 - np.arange(N) % 2).tolist())
+    assert (story.name, story.k) == ("class columns permuted", None)
+    assert story.p_value.value == 1 / 201
+    assert story.text == (f"class columns permuted in the model's answers: {story.p_value.detail} (p = {1 / 201:.2g})")
+
+
+def test_images_altered_beyond_recognition_are_no_disorder_while_four_of_five_are_in_place() -> None:
+    right = [row % 2 for row in ORDER]
+    story = told(seen([1, 2, 3, 0, *ORDER[4:]], altered=range(4)), labels=right)
+    assert (story.name, story.k) == ("in order", 4)
+    assert story.text == "the images are in order, though 4 of them are altered beyond recognition"
+    assert told(seen([1, 2, 3, 4, 0, *ORDER[5:]], altered=range(5)), labels=right).name.startswith("shuffled")
+    assert told(seen(SWAPPED, altered=(0,)), labels=right).name == "out of place"
+
+
+def test_the_first_pass_is_the_one_that_is_told() -> None:
+    assert told(seen(BACKWARDS), seen(MIXED), seen(MIXED)).name == "reversed"
+    assert told(seen(MIXED), seen(BACKWARDS), seen(BACKWARDS)).name == "shuffled, different in every pass"
+    rising = seen(MIXED, brightness=np.linspace(0, 1, N).tolist())
+    assert told(rising, seen(OTHERWISE), seen(OTHERWISE)).name == "sorted by brightness"
+    assert told(seen(OTHERWISE), rising, rising).name.startswith("shuffled")
+    assert told(seen([-1] * N, other=N), seen(MIXED), seen(MIXED)).name == "splits swapped"
+    assert told(seen(MIXED), seen([-1] * N, other=N), seen(MIXED)).name.startswith("shuffled")
+    story = told(seen(ORDER), seen(MIXED), seen(ORDER))
+    assert (story.name, story.k) == ("right in the first pass and wrong in a later one", 2)
 
 
 def test_half_of_the_images_must_be_none_of_the_split_to_be_called_so() -> None:
@@ -170,6 +238,8 @@ def test_wrong_labels_of_films_in_order_are_counted() -> None:
         given = np.where(np.arange(N) < invalid, -1, truth)
         story = told(seen(ORDER), labels=given.tolist())
         assert (story.name, story.k) == (name, invalid)
+        assert story.p_value.value < 0.3
+    assert told(seen(ORDER), labels=[-1] * N).text == "24 of 24 labels are not one-hot"
     story = told(seen(ORDER), labels=(1 - truth).tolist())
     assert (story.name, story.k) == ("class columns permuted", None)
     assert story.text == (
