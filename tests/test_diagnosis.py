@@ -201,6 +201,7 @@ def test_half_of_the_images_must_be_of_another_split_for_the_splits_to_be_swappe
     assert story.text == "splits swapped: 12 of 24 images are films of 'train', not of 'test'"
     assert math.isnan(story.p_value.value)
     assert (story.p_value.low, story.p_value.high, story.p_value.n) == (0.0, 1.0, 0)
+    assert story.p_value.method == "no order to permute"
     assert told(seen([-1] * 11 + ORDER[11:], other=11)).name != "splits swapped"
 
 
@@ -221,6 +222,7 @@ def test_films_in_the_order_of_their_brightness_are_sorted(way: int) -> None:
     story = told(seen(MIXED, brightness=[0.5 + way * 0.01 * (place // 2) for place in range(N)]))
     assert (story.name, story.k) == ("sorted by brightness", None)
     assert story.text == f"sorted by brightness {RARE}"
+    assert story.p_value.value == 1 / 201
     assert told(seen(MIXED, brightness=[*np.linspace(0.1, 0.9, N - 1), 0.2])).name.startswith("shuffled")
 
 
@@ -246,6 +248,30 @@ def test_wrong_labels_of_films_in_order_are_counted() -> None:
         "class columns permuted in the labels: 'Normal' means 'Covid' and 'Covid' means 'Normal' in 24 of 24 rows "
         f"(p = {story.p_value.value:.2g} against random labels)"
     )
+
+
+def test_labels_are_permuted_columns_where_four_of_five_follow_one_permutation() -> None:
+    truth = np.arange(N) % 2
+    for moved, name, k in (
+        (20, "class columns permuted", None),
+        (19, "labels shuffled", 19),
+        (4, "labels shuffled", 4),
+    ):
+        story = told(seen(ORDER), labels=np.where(np.arange(N) < moved, 1 - truth, truth).tolist())
+        assert (story.name, story.k) == (name, k)
+        assert (story.p_value.value == 1 / 201) == (moved != 19)
+
+
+def test_half_of_the_positions_must_fit_a_shift() -> None:
+    for fit, name in ((12, "shifted"), (10, "shuffled, the same in every pass")):
+        first, *others = sorted(set(ORDER) - set(range(3, 3 + fit)), reverse=True)
+        rows = [*range(3, 3 + fit), *others, first]
+        assert sum((row - place) % N == 3 for place, row in enumerate(rows)) == fit
+        assert told(seen(rows)).name == name
+
+
+def test_rows_that_go_back_are_not_merely_missing() -> None:
+    assert told(seen(BACKWARDS[:-1])).name == "reversed"
 
 
 def test_an_empty_stream_misses_every_row() -> None:
