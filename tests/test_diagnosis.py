@@ -38,14 +38,16 @@ def seen(
     )
 
 
-def told(*passes: Pass, labels: Sequence[int] | None = None, answered: Sequence[int] | None = None) -> Story:
+def told(
+    *passes: Pass, labels: Sequence[int] | None = None, answered: Sequence[int] | None = None, n: int = N
+) -> Story:
     """Return the story of three passes, or of one that is seen three times."""
     each = passes if len(passes) > 1 else passes * 3
-    truth, m = np.arange(N) % 2, len(each[-1])
+    truth, m = np.arange(n) % 2, len(each[-1])
     answers = np.eye(2, dtype=np.float32)[truth if answered is None else answered]
     record = StreamRecord(
         split="test",
-        ids=tuple(f"r{row:02d}" for row in range(N)),
+        ids=tuple(f"r{row:02d}" for row in range(n)),
         classes=CLASSES,
         labels=truth,
         batch_size=BATCH,
@@ -268,6 +270,11 @@ def test_half_of_the_positions_must_fit_a_shift() -> None:
         rows = [*range(3, 3 + fit), *others, first]
         assert sum((row - place) % N == 3 for place, row in enumerate(rows)) == fit
         assert told(seen(rows)).name == name
+
+
+def test_three_rows_are_too_few_to_be_told_as_reversed_or_shifted() -> None:
+    for rows in ([2, 1, 0], [1, 2, 0]):
+        assert told(seen(rows), n=3).name == "shuffled, the same in every pass"
 
 
 def test_rows_that_go_back_are_not_merely_missing() -> None:
