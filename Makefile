@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help scorecard test end-to-end lint types format coverage benchmarks clean
+.PHONY: help scorecard test end-to-end lint types format coverage benchmarks mutation peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ coverage: $(DEV) ## run the tests and show what they do not reach
 
 benchmarks: $(DEV) ## measure speed and memory
 	$(BIN)/python tests/benchmarks $(ARGS)
+
+mutation: $(DEV) ## change the deciding modules one operator at a time: do the tests notice?
+	$(BIN)/python tests/benchmarks/mutation.py $(ARGS)
+
+peers: $(DEV) ## write reports/peers.md: what other tools decide on the same inputs (12 GB of environments)
+	$(BIN)/python tests/benchmarks/peers $(ARGS)
 
 clean: ## remove what was installed and cached; trained weights and evidence stay in .roentgate
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

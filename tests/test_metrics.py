@@ -272,6 +272,15 @@ def test_an_undefined_part_is_the_worst() -> None:
         assert not metrics.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
 
 
+def test_the_limits_of_the_worst_need_not_be_its_own() -> None:
+    wide = Estimate(value=0.70, low=0.40, high=0.95, n=10, method="given")
+    narrow = Estimate(value=0.75, low=0.60, high=0.90, n=90, method="given")
+    worst = metrics.worst({"black": wide, "mean": narrow}, "at_least")
+    assert (worst.value, worst.low, worst.high) == (0.70, 0.40, 0.90)
+    worst = metrics.worst({"black": wide, "mean": narrow}, "at_most")
+    assert (worst.value, worst.low, worst.high) == (0.75, 0.60, 0.95)
+
+
 def test_the_worst_of_one_is_that_one_with_its_counts() -> None:
     one = proportion(8, 10)
     assert metrics.worst({"black": one}, "at_least") == replace(one, detail=" (black)")
