@@ -79,10 +79,9 @@ def tango(gained: float, lost: float, n: float) -> tuple[float, float]:
 
 
 def grouped_tango(gained: float, lost: float, rows: float, groups: int) -> tuple[float, float]:
-    """Score limits of shares at `effective_rows`, neither nearer to 0 than where no group changes, each as one row."""
+    """Score limits of shares at `effective_rows`, no tighter than without losses or gains and each group as one row."""
     low, high = tango(gained * rows, lost * rows, rows)
-    unchanged = tango(0, 0, groups)
-    return min(low, unchanged[0]), max(high, unchanged[1])
+    return min(low, tango(gained * groups, 0, groups)[0]), max(high, tango(0, lost * groups, groups)[1])
 
 
 def _tango_high(gained: float, lost: float, n: float) -> float:
