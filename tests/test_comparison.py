@@ -1,5 +1,6 @@
 """A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,14 @@ def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: boo
     change = comparison.recall_change(before, now, "B", margin=0.05)
     assert (change.low < -0.05) is said
     assert ("fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail) is said
+
+
+def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> None:
+    labels = np.repeat(np.arange(3), 50)
+    before = answering(with_errors(*range(10), labels=labels))
+    change = comparison.recall_change(before, answering(labels), "A", margin=0.05)
+    assert change.low > 0
+    assert "cannot prove" not in change.detail
 
 
 def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
@@ -215,6 +224,15 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
     assert all("identical answers" in found.change.detail for found in changes)
 
 
+def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    other = dataclasses.replace(inside, clean=answering(with_errors(), sure=0.7))
+    changes = list(comparison.border_changes(inside, other, policy))
+    assert words(changes) == {"cannot tell"}
+    assert all(found.change.low < found.change.value == 0 < found.change.high for found in changes)
+
+
 def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: BorderRecord) -> None:
     other = border(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
     third = border(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
@@ -257,7 +275,7 @@ def judged(policy: Policy, before: Any, now: Any) -> set[str]:  # noqa: ANN401 -
 
 
 def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence
-    return SimpleNamespace(test=test, record=record, border=lambda _: record)
+    return SimpleNamespace(test=test, record=record, border=lambda _: record, name="toy", fingerprint="0" * 64)
 
 
 def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
