@@ -284,12 +284,16 @@ class Gate:
             return self.evidence(name)
         from harness import reference, training  # noqa: PLC0415
 
-        path = reference.find_stored(name)
+        path = reference.find_stored(name) if name else None
         if path is not None:
             stored = reference.read_predictions(path)
-            films = reference.films_digest(self.candidate(next(iter(self.members))).splits.test)
-            reference.check_same_films(stored, films, path)
+            reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test, path)
             return stored
+        if Path(name).is_dir() and not (self.settings.options.models / f"{name}.py").is_file():
+            raise ArgumentError(
+                f"--reference '{name}': holds no {reference.PREDICTIONS_FILE}, which a judged model leaves beside its "
+                "scorecard; give a model, or the folder of a scorecard"
+            )
         from harness.evidence import Evidence  # noqa: PLC0415
 
         self._check_imports(name)

@@ -20,6 +20,8 @@ from harness.store import atomic, digest, file_digest
 PREDICTIONS_FILE, SCORECARD_FILE = "predictions.json", "scorecard.json"
 SCHEMA = "roentgate.predictions/1"
 
+_LARGEST = float(np.finfo(np.float32).max)
+_Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
 _Index = Annotated[int, Field(ge=-1)]
 
 
@@ -36,7 +38,7 @@ class _File(BaseModel):
     ids: list[str]
     labels: list[_Index]
     groups: list[str] | None
-    probabilities: list[list[float | None]]
+    probabilities: list[list[_Number | None]]
     border: dict[str, list[_Index]]
     donor_labels: list[_Index]
 
@@ -48,9 +50,12 @@ class _File(BaseModel):
             self.probabilities,
             *self.border.values(),
             self.groups or self.ids,
+            self.donor_labels if self.border else self.ids,
         ]
         if any(len(column) != n for column in columns) or any(len(row) != k for row in self.probabilities):
             raise ValueError(f"not every column has {n} rows, or not every row {k} classes")
+        if len(set(self.ids)) < n or len(set(self.classes)) < k:
+            raise ValueError("a row or a class is named twice")
         indices = [*self.labels, *self.donor_labels, *(index for answers in self.border.values() for index in answers)]
         if max(indices, default=0) >= k or min(self.labels, default=0) < 0:
             raise ValueError(f"an index is not that of one of {k} classes")
@@ -173,7 +178,7 @@ def read_predictions(path: Path) -> Reference:
         beside = path.with_name(SCORECARD_FILE)
         if beside.is_file() and json.loads(beside.read_bytes())["model"]["fingerprint"] != file.fingerprint:
             raise ValueError("not of the model of the scorecard beside it")
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         why = _reason(error)
         raise ArgumentError(
             f"reference '{path}': cannot be read ({why}); judge the reference again to write it"
@@ -196,17 +201,25 @@ def read_predictions(path: Path) -> Reference:
     )
 
 
-def check_same_films(reference: Reference, films: str, path: Path) -> None:
-    """Refuse a stored reference that answered other films.
+def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:
+    """Refuse a stored reference that answered other films, or what now counts as others.
 
     Raises:
-        DataError: The films differ.
+        DataError: Classes, rows, labels, patients or file contents differ; the message names the file.
     """
-    if reference.films != films:
-        raise DataError(
-            f"reference '{path}': answered other test films ({reference.films[:12]}) than these ({films[:12]}); "
-            "judge the reference on this data first"
-        )
+    stored = reference.test
+    told = {
+        "classes, or in another order,": stored.classes == films.classes,
+        "test rows": stored.ids == films.ids,
+        "labels": np.array_equal(stored.labels, films.labels),
+        "patients": stored.groups == films.groups,
+        "test films, file by file,": reference.films == films_digest(films),
+    }
+    for what, same in told.items():
+        if not same:
+            raise DataError(
+                f"reference '{path}': was judged on other {what} than these; judge the reference on this data first"
+            )
 
 
 def _names(bounds: BorderBounds) -> list[tuple[str, str, Any]]:

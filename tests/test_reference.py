@@ -261,6 +261,9 @@ def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
         {"labels": [9] * 36},
         {"probabilities": [[1.0]] * 36},
         {"probabilities": [["x"] * 3] * 36},
+        {"probabilities": [[1e300] * 3] * 36},
+        {"donor_labels": [0]},
+        {"ids": ["a"] * 36},
         {"more": 1},
         {"ids": None},
     ],
@@ -287,7 +290,32 @@ def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Pat
     (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
     result = compared.run("--reference", str(folder))
     assert result.status == 4
-    assert "answered other test films (000000000000)" in result.out
+    assert "was judged on other test films, file by file, than these" in result.out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": ["Bottom", "Left", "Top"]}, "classes, or in another order,"),
+        ({"ids": [f"{row}.png" for row in range(36)]}, "test rows"),
+        ({"labels": [0] * 36}, "labels"),
+        ({"groups": ["a"] * 36}, "patients"),
+    ],
+)
+def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, Any], words: str) -> None:
+    folder = compared.folder / "other"
+    folder.mkdir()
+    content = json.loads(stored.read_text("utf-8")) | change
+    (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
+    result = compared.run("--reference", str(folder))
+    assert result.status == 4
+    assert f"was judged on other {words} than these" in result.out
+
+
+def test_a_folder_without_predictions_is_a_sentence(compared: Project) -> None:
+    result = compared.run("--reference", "models")
+    assert result.status == 4
+    assert "--reference 'models': holds no predictions.json" in result.out
 
 
 def test_a_name_is_a_model_and_a_folder_with_predictions_is_stored(stored: Path, tmp_path: Path) -> None:
