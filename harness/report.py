@@ -276,7 +276,8 @@ def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[Fi
     wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
     if not wrong.size:
         return []
-    rows = wrong[:NEWLY_WRONG]
+    chosen = np.linspace(0, len(wrong) - 1, min(len(wrong), NEWLY_WRONG))  # evenly, or the last class would not be seen
+    rows = wrong[chosen.round().astype(np.int64)]
     names = [*now.classes, "no answer"]
     captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
     title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"

@@ -225,6 +225,27 @@ def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypa
     assert "12 films right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
 
 
+def test_more_newly_wrong_films_than_fit_are_shown_evenly(
+    compared: Project,
+    real_draw: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[tuple[str, str]] = []
+
+    def sheet(_films: object, captions: list[tuple[str, str]], path: Path, *, title: str) -> Path:
+        shown.extend(captions)
+        path.write_bytes(title.encode())
+        return path
+
+    monkeypatch.setattr("harness.report._draw", real_draw)
+    monkeypatch.setattr("harness.report.NEWLY_WRONG", 4)
+    monkeypatch.setattr("harness.figures.film_sheet", sheet)
+    compared.write("models/worst.py", NEAREST.replace('archive["means"])', 'archive["means"][[1, 2, 0]])'))
+    compared.run("--model", "worst", "--reference", "nearest")
+    assert [film.split("/")[1] for film, _ in shown] == ["Bottom", "Left", "Left", "Right"]
+    assert shown[0] == ("test/Bottom/00.png", "Bottom → Right")
+
+
 # The file
 
 
