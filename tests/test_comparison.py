@@ -123,15 +123,18 @@ def test_an_unknown_class_is_refused() -> None:
 # The area under the curve
 
 
-def drawn(rng: np.random.Generator, distance: float, shared: float) -> tuple[Predictions, Predictions]:
-    """Return two models of equal true AUROC that see the same noise in part."""
-    labels = np.repeat(np.arange(3), 40)
-    own, common = rng.normal(size=(2, 120, 3)), rng.normal(size=(120, 3))
-    ids = tuple(map(str, range(120)))
+def drawn(
+    rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, films: int = 40
+) -> tuple[Predictions, Predictions]:
+    """Return two models that see the same noise in part, the second with its classes nearer by ``loss``."""
+    n = 3 * films
+    labels = np.repeat(np.arange(3), films)
+    own, common = rng.normal(size=(2, n, 3)), rng.normal(size=(n, 3))
+    ids = tuple(map(str, range(n)))
     made = []
-    for noise in own:
+    for noise, apart in zip(own, (distance, distance - loss), strict=True):
         scores = shared * common + np.sqrt(1 - shared**2) * noise
-        scores[np.arange(120), labels] += distance
+        scores[np.arange(n), labels] += apart
         powers = np.exp(scores)
         made.append(Predictions(ids, CLASSES, labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)))
     return made[0], made[1]
@@ -143,6 +146,18 @@ def test_an_interval_of_equal_areas_misses_zero_about_as_often_as_it_says(distan
     changes = [comparison.auroc_change(*drawn(rng, distance, shared)) for _ in range(400)]
     misses = sum(not change.low <= 0 <= change.high for change in changes)
     assert misses <= 31  # 5 % of 400 and two and a half standard errors
+
+
+@pytest.mark.parametrize(("distance", "loss", "shared"), [(1.0, 0.2, 0.7), (2.0, 0.5, 0.97), (3.0, 1.25, 0.5)])
+def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
+    distance: float, loss: float, shared: float
+) -> None:
+    rng = np.random.default_rng(8)
+    truth = comparison.auroc_change(*drawn(rng, distance, shared, loss=loss, films=8000)).value
+    assert truth < -0.03
+    changes = [comparison.auroc_change(*drawn(rng, distance, shared, loss=loss)) for _ in range(400)]
+    assert sum(change.low > truth for change in changes) <= 18  # 2.5 % of 400 and two and a half standard errors
+    assert sum(not change.low <= truth <= change.high for change in changes) <= 31
 
 
 def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
