@@ -129,7 +129,7 @@ class ComparisonBounds(Table):
 
     margin: Share = 0.05
     auroc_margin: Share = 0.05
-    border_margin: Share = 0.05
+    border_margin: Share = 0.10
     skill_margin: Share = 0.20
 
 

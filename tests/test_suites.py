@@ -149,10 +149,10 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "margin of the accuracy": (lambda lost: compared("accuracy_noninferiority", 90, 90 - lost), 5, 6),
     "auroc_margin": (lambda lost: compared("auroc_noninferiority", 90, 90 - lost), 4, 6),
     "border_margin": (
-        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% ring, {FILLS[-1]}"), 10, 11,
+        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% ring, {FILLS[-1]}"), 20, 21,
     ),
     "border_margin under the mask": (
-        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% ring"), 5, 6,
+        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% ring"), 10, 11,
     ),
     "skill_margin": (lambda right: changed(only(answered(right, right)), "skill of the ring alone, 5% ring"), 59, 61),
 }  # fmt: skip
