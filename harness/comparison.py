@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from harness.estimate import BoolArray, Estimate
 from harness.evidence import BorderRecord
 from harness.policy import Policy
 from harness.predictions import Predictions
+from harness.reference import names_of
 
 IDENTICAL = "identical answers"
 
@@ -56,7 +57,7 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
     rows = candidate.labels == candidate.classes.index(label)
     change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
     fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
-    if change.method != IDENTICAL and change.n < fewest:
+    if change.method != IDENTICAL and change.n < fewest and change.low < -margin:
         words = f"fewer than {fewest} rows of a class cannot prove a margin of {margin:g}"
         change = replace(change, detail=f"{change.detail}; {words}")
     return change
@@ -91,12 +92,22 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
 
 
-def newly_wrong(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows."""
+def against(reference: Any) -> str:  # noqa: ANN401 - a Reference, or an Evidence
+    """Return what is compared with, in words for the record: its name, and how its fingerprint begins."""
+    return "{} (fingerprint {:.12})".format(*names_of(reference))
+
+
+def newly_wrong(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
+    """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows.
+
+    ``named`` (see `against`) goes into the detail, so that the record says what it was compared with.
+    """
     _same_rows(reference, candidate)
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
     lost, gained = before & ~now, now & ~before
     detail = f"{lost.sum()} of {before.sum()} rows right before are wrong now, {gained.sum()} wrong ones are right"
+    if named:
+        detail += f"; the reference is {named}"
     return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
 
 
@@ -104,7 +115,8 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
     """Yield what became of every border verdict; rings that only inform there only inform here.
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
-    keeps without the patient (positive is worse); where all answers that a verdict rests on are equal, exactly 0.
+    keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
+    answers under the masks that a verdict rests on) exactly 0: equal answers alone show no more than so many films can.
     Shares of the same rows are paired (donors of transplants are not: models of different seeds have different ones).
     Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins
     with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
@@ -123,7 +135,8 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
             for fill in bounds.fills:
                 before, now = (record.masked[ring, fill] for record in (reference, candidate))
                 rows = now.labels == now.classes.index(label)
-                losses[fill] = _negated(_right_change(before, now, rows, alike=_alike(before, now)))
+                alike = _alike(reference, candidate, (before, now))
+                losses[fill] = _negated(_right_change(before, now, rows, alike=alike))
             worst = _worded(metrics.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
@@ -170,7 +183,7 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
     )
     change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean)
     detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
-    if _alike(reference.clean, candidate.clean) and _alike(reference.masked[key], candidate.masked[key]):
+    if _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
 
@@ -188,7 +201,7 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
     detail = f"{before.sum()} of {len(now)} rows followed the donor before, {now.sum()} now"
     pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
     donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
-    if donors and all(_alike(*pair) for pair in (*pairs, (reference.clean, candidate.clean))):
+    if donors and _alike(reference, candidate, *pairs):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
 
@@ -199,8 +212,7 @@ def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float,
     if not change.defined:
         return change
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
-    pairs = [(reference.clean, candidate.clean), *((reference.only[ring, f], candidate.only[ring, f]) for f in fills)]
-    if all(_alike(*pair) for pair in pairs):
+    if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail)
 
@@ -240,9 +252,11 @@ def _identical(reference: Predictions, candidate: Predictions) -> bool:
     return np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
 
 
-def _alike(reference: Predictions, candidate: Predictions) -> bool:
-    """Whether all answers are equal; of a stored reference there is no more than that under a mask."""
-    return np.array_equal(reference.answers, candidate.answers)
+def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predictions, Predictions]) -> bool:
+    """Whether these are one model, as far as can be told: of a stored reference only the answers under a mask are."""
+    return _identical(reference.clean, candidate.clean) and all(
+        np.array_equal(before.answers, now.answers) for before, now in pairs
+    )
 
 
 def _no_change(n: int, detail: str) -> Estimate:

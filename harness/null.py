@@ -109,7 +109,7 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
         (before, other), (now, masked) = (
             selves(test, border, draw(test.labels, test.groups, rng)) for _ in ("reference", "candidate")
         )
-        earlier = SimpleNamespace(test=before, border=lambda _, record=other: record)
+        earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
         given = {"predictions": SimpleNamespace(test=now), "border": masked, "reference": earlier}
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():

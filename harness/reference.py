@@ -249,5 +249,5 @@ def _reason(error: Exception) -> str:
 
 def names_of(reference: Any) -> Sequence[str]:  # noqa: ANN401 - a Reference, or an Evidence
     """Return the name and the fingerprint of what is compared with."""
-    source = reference if isinstance(reference, Reference) else reference.candidate
+    source = getattr(reference, "candidate", reference)
     return source.name, source.fingerprint

@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
-from harness.reference import PREDICTIONS_FILE, films_digest, names_of, write_predictions
+from harness.reference import PREDICTIONS_FILE, Reference, films_digest, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
@@ -99,13 +99,11 @@ def _record(  # noqa: PLR0913, PLR0917  the parts of a record
     """Return the record of one member, or, in the name of the first, of all replicates ``of`` a model."""
     candidate = gate.candidate(name)
     splits = candidate.splits
-    source = candidate.source.path
-    root = gate.settings.root
     return scorecard.build(
         rows=rows,
         model={
             "name": candidate.name,
-            "source": source.relative_to(root).as_posix() if source.is_relative_to(root) else source.name,
+            "source": _source(gate, candidate.source.path),
             "fingerprint": digest(*(gate.candidate(each).fingerprint for each in of)) if of else candidate.fingerprint,
             "weights": candidate.origin,
         },
@@ -121,6 +119,20 @@ def _record(  # noqa: PLR0913, PLR0917  the parts of a record
         required=gate.required,
         complete=not partial,
     )
+
+
+def _source(gate: Gate, path: Path) -> str:
+    """Return a file as seen from the project's folder; of one elsewhere no more than its name."""
+    root = gate.settings.root
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence, or a Reference
+    """Return in words what the scorecard is compared with, and where that came from."""
+    stored = isinstance(reference, Reference)
+    source = "its stored predictions" if stored else _source(gate, reference.candidate.source.path)
+    name, fingerprint = names_of(reference)
+    return f"compared with {name} ({source}, fingerprint {fingerprint:.12})"
 
 
 def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
@@ -141,7 +153,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 )
             other = gate.reference if gate.settings.reference is not None else None
             if other is not None:
-                evidence["notes"].append("compared with {} (fingerprint {:.12})".format(*names_of(other)))
+                evidence["notes"].append(_compared(gate, other))
             if gate.settings.figures:
                 evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border, other)
             _keep_predictions(kept, record, folder, gate.policy.border)
@@ -264,7 +276,8 @@ def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[Fi
     wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
     if not wrong.size:
         return []
-    rows = wrong[:NEWLY_WRONG]
+    chosen = np.linspace(0, len(wrong) - 1, min(len(wrong), NEWLY_WRONG))  # evenly, or the last class would not be seen
+    rows = wrong[chosen.round().astype(np.int64)]
     names = [*now.classes, "no answer"]
     captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
     title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"

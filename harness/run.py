@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import ArgumentError, HarnessError
 from harness.items import (
     ROWS,
     is_ours,
@@ -51,6 +51,7 @@ class Run:
         self.is_worker = hasattr(config, "workerinput")
         with usage_errors():
             self.gate: Gate = Gate(read_settings(config))
+            self._refuse_idle()
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.members}
         self.partial: list[str] = []
         self.collected: set[str] = set()
@@ -79,6 +80,14 @@ class Run:
         settings = self.gate.settings
         suites = {settings.policy.parent, settings.root / "suites"}
         return settings.reference is None and path.name == f"test_{COMPARISON}.py" and path.parent in suites
+
+    def _refuse_idle(self) -> None:
+        """Refuse a command line that names the comparison and no reference."""
+        for argument in self.config.args:
+            if self._is_idle(Path(self.config.invocation_params.dir, str(argument).partition("::")[0])):
+                raise ArgumentError(
+                    f"'{argument}' compares with a reference: pass --reference NAME, or the folder of a scorecard"
+                )
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""

@@ -24,7 +24,8 @@ def test_auroc_noninferiority(predictions, reference, policy, accept):
 
 def test_newly_wrong(predictions, reference, accept):
     """For reading: the films that the reference answered rightly and the candidate does not."""
-    accept(informs(comparison.newly_wrong(reference.test, predictions.test)), subject="test")
+    found = comparison.newly_wrong(reference.test, predictions.test, named=comparison.against(reference))
+    accept(informs(found), subject="test")
 
 
 def test_border_change(border, reference, policy, accept):

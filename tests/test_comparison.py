@@ -1,5 +1,6 @@
 """A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,14 @@ def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: boo
     assert ("fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail) is said
 
 
+def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> None:
+    labels = np.repeat(np.arange(3), 50)
+    before = answering(with_errors(*range(10), labels=labels))
+    change = comparison.recall_change(before, answering(labels), "A", margin=0.05)
+    assert change.low > 0
+    assert "cannot prove" not in change.detail
+
+
 def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
     for change in (
         comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
@@ -114,15 +123,18 @@ def test_an_unknown_class_is_refused() -> None:
 # The area under the curve
 
 
-def drawn(rng: np.random.Generator, distance: float, shared: float) -> tuple[Predictions, Predictions]:
-    """Return two models of equal true AUROC that see the same noise in part."""
-    labels = np.repeat(np.arange(3), 40)
-    own, common = rng.normal(size=(2, 120, 3)), rng.normal(size=(120, 3))
-    ids = tuple(map(str, range(120)))
+def drawn(
+    rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, films: int = 40
+) -> tuple[Predictions, Predictions]:
+    """Return two models that see the same noise in part, the second with its classes nearer by ``loss``."""
+    n = 3 * films
+    labels = np.repeat(np.arange(3), films)
+    own, common = rng.normal(size=(2, n, 3)), rng.normal(size=(n, 3))
+    ids = tuple(map(str, range(n)))
     made = []
-    for noise in own:
+    for noise, apart in zip(own, (distance, distance - loss), strict=True):
         scores = shared * common + np.sqrt(1 - shared**2) * noise
-        scores[np.arange(120), labels] += distance
+        scores[np.arange(n), labels] += apart
         powers = np.exp(scores)
         made.append(Predictions(ids, CLASSES, labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)))
     return made[0], made[1]
@@ -134,6 +146,18 @@ def test_an_interval_of_equal_areas_misses_zero_about_as_often_as_it_says(distan
     changes = [comparison.auroc_change(*drawn(rng, distance, shared)) for _ in range(400)]
     misses = sum(not change.low <= 0 <= change.high for change in changes)
     assert misses <= 31  # 5 % of 400 and two and a half standard errors
+
+
+@pytest.mark.parametrize(("distance", "loss", "shared"), [(1.0, 0.2, 0.7), (2.0, 0.5, 0.97), (3.0, 1.25, 0.5)])
+def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
+    distance: float, loss: float, shared: float
+) -> None:
+    rng = np.random.default_rng(8)
+    truth = comparison.auroc_change(*drawn(rng, distance, shared, loss=loss, films=8000)).value
+    assert truth < -0.03
+    changes = [comparison.auroc_change(*drawn(rng, distance, shared, loss=loss)) for _ in range(400)]
+    assert sum(change.low > truth for change in changes) <= 18  # 2.5 % of 400 and two and a half standard errors
+    assert sum(not change.low <= truth <= change.high for change in changes) <= 31
 
 
 def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
@@ -215,6 +239,15 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
     assert all("identical answers" in found.change.detail for found in changes)
 
 
+def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    other = dataclasses.replace(inside, clean=answering(with_errors(), sure=0.7))
+    changes = list(comparison.border_changes(inside, other, policy))
+    assert words(changes) == {"cannot tell"}
+    assert all(found.change.low < found.change.value == 0 < found.change.high for found in changes)
+
+
 def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: BorderRecord) -> None:
     other = border(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
     third = border(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
@@ -257,7 +290,7 @@ def judged(policy: Policy, before: Any, now: Any) -> set[str]:  # noqa: ANN401 -
 
 
 def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence
-    return SimpleNamespace(test=test, record=record, border=lambda _: record)
+    return SimpleNamespace(test=test, record=record, border=lambda _: record, name="toy", fingerprint="0" * 64)
 
 
 def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(

@@ -69,8 +69,22 @@ def test_a_partial_run_leaves_no_predictions_of_an_older_one(compared: Project) 
     assert not kept.exists()
 
 
-def test_the_comparison_alone_needs_a_reference(compared: Project) -> None:
-    assert compared.run("suites/test_comparison.py").status != 0
+@pytest.mark.parametrize("named", ["suites/test_comparison.py", "suites/test_comparison.py::test_newly_wrong"])
+def test_naming_the_comparison_without_a_reference_is_a_usage_error(compared: Project, named: str) -> None:
+    result = compared.run(named)
+    assert result.status == 4
+    assert f"'{named}' compares with a reference: pass --reference NAME, or the folder of a scorecard" in result.out
+
+
+def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
+    reference = compared.run("--model", "worse").record("worse")["model"]
+    folder = compared.folder / "reports" / "toy" / "worse"
+    for spec, source in (("worse", "models/worse.py"), (str(folder), "its stored predictions")):
+        result = compared.run("--reference", spec)
+        (newly,) = result.rows("newly_wrong")
+        assert newly["detail"].endswith(f"; the reference is worse (fingerprint {reference['fingerprint'][:12]})")
+        notes = json.loads((result.reports / "toy" / "nearest" / "evidence.json").read_text("utf-8"))["notes"]
+        assert f"compared with worse ({source}, fingerprint {reference['fingerprint'][:12]})" in notes
 
 
 def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Project) -> None:
@@ -209,6 +223,27 @@ def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypa
     folder = result.reports / "toy" / "worse"
     assert (folder / "newly_wrong.png").stat().st_size > 5000
     assert "12 films right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
+
+
+def test_more_newly_wrong_films_than_fit_are_shown_evenly(
+    compared: Project,
+    real_draw: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[tuple[str, str]] = []
+
+    def sheet(_films: object, captions: list[tuple[str, str]], path: Path, *, title: str) -> Path:
+        shown.extend(captions)
+        path.write_bytes(title.encode())
+        return path
+
+    monkeypatch.setattr("harness.report._draw", real_draw)
+    monkeypatch.setattr("harness.report.NEWLY_WRONG", 4)
+    monkeypatch.setattr("harness.figures.film_sheet", sheet)
+    compared.write("models/worst.py", NEAREST.replace('archive["means"])', 'archive["means"][[1, 2, 0]])'))
+    compared.run("--model", "worst", "--reference", "nearest")
+    assert [film.split("/")[1] for film, _ in shown] == ["Bottom", "Left", "Left", "Right"]
+    assert shown[0] == ("test/Bottom/00.png", "Bottom → Right")
 
 
 # The file

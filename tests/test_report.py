@@ -44,7 +44,9 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, p
     assert accepted
     folder = project.folder / "reports" / "toy" / "nearest"
     names = {path.name for path in folder.iterdir()}
-    assert names == {"scorecard.json", "scorecard.md", "scorecard.html", "evidence.json", "run.json"}
+    assert names == {
+        "scorecard.json", "scorecard.md", "scorecard.html", "evidence.json", "predictions.json", "run.json",
+    }  # fmt: skip
     record = json.loads((folder / "scorecard.json").read_text("utf-8"))
     assert record["model"] == {
         "name": "nearest",
