@@ -9,7 +9,17 @@ from tabulate import tabulate
 from harness.canvas import FAINT, INK, SPLIT_COLOURS, sheet
 from harness.doses import dose_at
 from harness.estimate import Estimate, proportion
-from harness.matrix import Entry, Matrix, able, caught, false_alarms, proven_alarms, shortcomings, write
+from harness.matrix import (
+    MECHANISM_SEEDS,
+    Entry,
+    Matrix,
+    able,
+    caught,
+    false_alarms,
+    proven_alarms,
+    shortcomings,
+    write,
+)
 from harness.phantom import DOSES
 from harness.render import fenced
 from harness.store import atomic
@@ -60,7 +70,7 @@ def markdown(matrix: Matrix, command: str) -> str:
     verdict = "Nothing missing." if not missed else f"**{len(missed)} missing:**"
     text = [
         "# Detection matrix",
-        f"{len(faulty)} faulty and {len(sound)} sound models, {len(matrix['seeds'])} trainings each.",
+        f"{len(faulty)} faulty and {len(sound)} sound models. {_trainings(matrix)}",
         f"{_ASKED} {verdict}",
         *(["\n".join(f"- {escape(line)}" for line in missed)] if missed else []),
         f"![Faults and sound models in rows, checks in columns, trainings caught in the cells]({PICTURE})",
@@ -288,10 +298,18 @@ def _counted(share: Estimate) -> str:
     return f"{share.hits} of {share.n} [{share.low:.3f}, {share.high:.3f}]"
 
 
+def _trainings(matrix: Matrix) -> str:
+    n = len(matrix["seeds"])
+    if n <= MECHANISM_SEEDS:
+        return f"{n} trainings of each."
+    return f"{n} trainings of sound models and of those that learn a shortcut, {MECHANISM_SEEDS} of the other faults."
+
+
 def _intervals(matrix: Matrix) -> str:
     """Say the exact interval of every count that a cell may hold."""
-    n = len(matrix["seeds"])
-    words = [f"{hits} of {n}: [{(cell := proportion(hits, n)).low:.2f}, {cell.high:.2f}]" for hits in range(n + 1)]
+    numbers = sorted({len(entry["outcomes"]) for entry in matrix["twins"]} - {0})
+    cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
+    words = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
     return "Exact 95 % intervals of the counts: " + "; ".join(words) + "."
 
 

@@ -174,6 +174,18 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
     assert sum(done for _, done in told) == 2
 
 
+def test_a_fault_of_mechanism_is_trained_less_often_than_what_learns() -> None:
+    twins = [
+        Twin(name="known_bad.a", says="A.", sound=False),
+        Twin(name="known_bad.b", says="B.", sound=False, data="phantom-shortcut"),
+        Twin(name="sound.c", says="C.", sound=True),
+    ]
+    entries = [entry(twin.name, data=twin.data) for twin in twins]
+    judged = [name for _, _, names in matrix._portions(entries, range(5)) for name in names]
+    assert [judged.count(twin.name) for twin in twins] == [3, 5, 5]
+    assert matrix.work(twins, range(5), with_doses=False) == len(judged)
+
+
 def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
