@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, inference, metrics  # noqa: F401
+    from harness import alignment, audit, inference, metrics, probes  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -33,12 +33,14 @@ _HOMES = {
     "Task": "model",
     "Verdict": "checks",
     "alignment": "alignment",
+    "audit": "audit",
     "at_least": "checks",
     "at_most": "checks",
     "comparison": "comparison",
     "inference": "inference",
     "informs": "checks",
     "metrics": "metrics",
+    "probes": "probes",
     "skipped": "checks",
 }
 

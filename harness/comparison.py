@@ -70,6 +70,23 @@ def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
     return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
 
 
+def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Balanced accuracy of the candidate minus that of the reference (-1 to 1, higher is better).
+
+    Returns:
+        Mean of the changes of recall of the classes, its limits recovered from Tango's of each (MOVER), with exact
+        McNemar's p in the detail; exactly 0 where all probabilities are equal; NaN in [-1, 1] where a class has no
+        rows. Offenders: the rows right before and wrong now.
+    """
+    parts = [recall_change(reference, candidate, label) for label in candidate.classes]
+    whole = accuracy_change(reference, candidate)
+    if _identical(reference, candidate):
+        return whole
+    before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
+    words = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
+    return replace(estimates.mean(parts), detail=words, offenders=whole.offenders)
+
+
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     """Macro AUROC of the candidate minus that of the reference (-1 to 1, higher is better).
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from harness import registration
 from harness.store import Arrays, Store, code_digest, digest
-from harness.survey import SPLITS, Survey
+from harness.survey import Survey
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -37,6 +37,7 @@ _CODE = ("duplicates", "headers", "registration", "survey")
 _FREQUENCIES = 8
 _SIDE = 32
 _NEAR = 0.93
+_OPPOSITE = -0.3
 _STRETCHES = 64
 _LONGEST_STRETCH = 256
 _BLOCK = 256
@@ -56,6 +57,9 @@ class Duplicates:
         mirrored: bool (k,) whether one is the mirror image of the other.
         almost: int64 (m, 2) the most alike pairs that are not called the same, by similarity.
         almost_similarity: float32 (m,).
+        likeness: float32 (n,) correlation of each film's low frequencies with those of the film most like it; 1 of one
+            that is identical to another, or that has nothing to compare.
+        inverted: bool (n,) whether a film is the opposite of the average film.
         clusters: int64 (n,) a number for each set of films that are the same, directly or through others.
     """
 
@@ -66,6 +70,8 @@ class Duplicates:
     mirrored: NDArray[np.bool_]
     almost: IntArray
     almost_similarity: FloatArray
+    likeness: FloatArray
+    inverted: NDArray[np.bool_]
     clusters: IntArray
 
     def __len__(self) -> int:
@@ -91,7 +97,12 @@ def _search(seen: Survey) -> Arrays:
     rows = np.array(
         [row for row in range(len(seen)) if seen.readable[row] and row not in doubles and not flat[row]], np.int64
     )
-    pairs, similarity, mirrored = _near(seen, rows)
+    plain, views = _features(seen, rows)
+    candidates, closest = _candidates(plain, views)
+    pairs, similarity, mirrored = _compared(seen, rows, candidates)
+    likeness, inverted = np.ones(len(seen), np.float32), np.zeros(len(seen), np.bool_)
+    likeness[rows] = closest
+    inverted[rows] = plain @ _unit(plain.mean(axis=0, keepdims=True))[0] < _OPPOSITE if len(rows) else False
     copies = similarity >= COPY
     almost = np.flatnonzero(~copies & (similarity > 0))
     almost = almost[np.argsort(-similarity[almost], kind="stable")][:12]
@@ -107,6 +118,8 @@ def _search(seen: Survey) -> Arrays:
         "mirrored": np.concatenate([np.zeros(len(exact), np.bool_), mirrored[copies]])[order],
         "almost": pairs[almost],
         "almost_similarity": similarity[almost],
+        "likeness": likeness,
+        "inverted": inverted,
     }
 
 
@@ -125,10 +138,10 @@ def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
             yield same_pixels, row, "identical pixels"
 
 
-def _near(seen: Survey, rows: IntArray) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+def _compared(
+    seen: Survey, rows: IntArray, candidates: IntArray
+) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
     """Return candidate pairs (k, 2), first < second, the correlation of their detail (0: unlike) and if mirrored."""
-    plain, views = _features(seen, rows)
-    candidates = _candidates(plain, views)
     one, two, view = rows[candidates[:, 0]], rows[candidates[:, 1]], candidates[:, 2]
     similarity = np.zeros(len(one), np.float32)
     zooms = np.array([1 - 2 * crop for crop in CROPS for _ in (0, 1)], np.float32)
@@ -198,8 +211,8 @@ def _unit(rows: FloatArray) -> FloatArray:
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
-def _candidates(plain: FloatArray, views: list[FloatArray]) -> IntArray:
-    """Return (row, neighbour, view) of each row's nearest neighbours under its best view: int64 (k, 3).
+def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:
+    """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and its best score (n,).
 
     Of a stretch of consecutive films only the nearest competes, so of two neighbours in one stretch the second is
     found from its own side, or not.
@@ -207,7 +220,7 @@ def _candidates(plain: FloatArray, views: list[FloatArray]) -> IntArray:
     n = len(plain)
     stretch = min(max(n // _STRETCHES, 1), _LONGEST_STRETCH)
     width = -(-n // stretch) * stretch
-    found: list[IntArray] = []
+    closest = np.zeros(n, np.float32)
     with ThreadPoolExecutor(2) as pool, _bar(n, "looking for copies", "film") as bar:
 
         def nearest(start: int) -> IntArray:
@@ -216,6 +229,7 @@ def _candidates(plain: FloatArray, views: list[FloatArray]) -> IntArray:
             for features in views:
                 np.maximum(best[:, :n], features[block] @ plain.T, out=best[:, :n])
             best[np.arange(len(block)), block] = -1
+            closest[block] = best.max(axis=1)
             bar.update(len(block))
             rows, neighbours = _closest(best.reshape(len(block), -1, stretch))
             rows = block[rows]
@@ -223,7 +237,7 @@ def _candidates(plain: FloatArray, views: list[FloatArray]) -> IntArray:
             return np.stack([rows, neighbours, np.argmax(each, axis=0)], axis=1)
 
         found = list(pool.map(nearest, range(0, n, _BLOCK)))
-    return np.concatenate([np.zeros((0, 3), np.int64), *found])
+    return np.concatenate([np.zeros((0, 3), np.int64), *found]), closest
 
 
 def _closest(scores: FloatArray) -> tuple[IntArray, IntArray]:
@@ -237,9 +251,3 @@ def _closest(scores: FloatArray) -> tuple[IntArray, IntArray]:
 
 def _bar(total: int, title: str, unit: str) -> "tqdm[None]":
     return tqdm(total=total, desc=title, unit=unit, leave=False, mininterval=0.5, delay=1.0)
-
-
-def rows_with_twin(seen: Survey, found: Duplicates, of: str, elsewhere: str) -> IntArray:
-    """Return the rows of split ``of`` that are the same film as a row of split ``elsewhere``."""
-    there = np.isin(found.clusters, found.clusters[seen.split == SPLITS.index(elsewhere)])
-    return np.flatnonzero(there & (seen.split == SPLITS.index(of)))

@@ -16,6 +16,7 @@ from harness.checks import Verdict, unproven_words
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
+from harness.predictions import Predictions
 from harness.scorecard import Row
 from harness.source import find_model
 from harness.store import Store, code_digest, versions
@@ -270,6 +271,20 @@ class Gate:
         return self._evidence[name]
 
     @cached_property
+    def data_record(self) -> Any:  # noqa: ANN401 - a DataRecord, imported on first use
+        """What was found of the films themselves."""
+        from harness.audit import DataRecord  # noqa: PLC0415
+
+        return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
+
+    def unseen(self, predictions: Predictions) -> Predictions:
+        """Return the rows that have no twin in train; all of them where the policy counts twins too."""
+        if self.policy.audit.twins == "counted":
+            return predictions
+        kept: Predictions = self.data_record.unseen(predictions)
+        return kept
+
+    @cached_property
     def reference(self) -> Any:  # noqa: ANN401 - an Evidence, or a Reference
         """What to compare with: the evidence on a model, trained where it must be, or what a stored one answered.
 
@@ -334,6 +349,7 @@ class Gate:
             ),
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
+            "sources": (getattr(candidate.splits.test, "sources", None) is not None, "the data names no sources"),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")

@@ -17,6 +17,7 @@ from harness.predictions import Predictions
 
 __all__ = [
     "accuracy",
+    "adjusted_balanced_accuracy",
     "balanced_accuracy",
     "confusion",
     "directed_flips",
@@ -88,6 +89,18 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
         Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
     """
     return _balanced(predictions, confidence=0.95)
+
+
+def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
+    """Balanced accuracy above chance, as a share of what lies above chance (0: chance, 1: perfect; below 0 possible).
+
+    Returns:
+        (balanced accuracy - 1/K) / (1 - 1/K), its limits transformed alike; NaN over the whole range as
+        `balanced_accuracy`. For two classes it is Youden's index.
+    """
+    balanced, chance = _balanced(predictions, confidence=0.95), 1 / len(predictions.classes)
+    value, low, high = ((part - chance) / (1 - chance) for part in (balanced.value, balanced.low, balanced.high))
+    return replace(balanced, value=value, low=low, high=high)
 
 
 def macro_auroc(predictions: Predictions) -> Estimate:

@@ -15,6 +15,8 @@ from harness.policy import Policy
 
 def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
+    from harness import probes, survey  # noqa: PLC0415 - reads images, which few callers of this module do
+
     border = policy.border
     return {
         "split": ["validation", "test"],
@@ -24,7 +26,19 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "gating_ring": list(dict.fromkeys(border.rings)),
         "only_ring": list(dict.fromkeys([*border.only_rings, *border.only_stress_rings])),
         "fill": list(dict.fromkeys(border.fills)),
+        "any_split": list(survey.SPLITS),
+        "two_splits": list(survey.SPLIT_PAIRS),
+        "frame_probe": list(probes.FRAMES),
+        "pixel_probe": list(probes.PIXELS),
+        "anatomy_probe": list(probes.ANATOMY),
     }
+
+
+def name_of(value: Any) -> str:  # noqa: ANN401 - one value of `axes`
+    """Return what a test's parameter is called in its id."""
+    if isinstance(value, tuple):
+        return ">".join(value)
+    return str(getattr(value, "name", value))
 
 
 def load_suite(path: Path) -> ModuleType:

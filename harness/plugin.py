@@ -118,6 +118,18 @@ def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderReco
 
 
 @pytest.fixture(scope="session")
+def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401, ARG001 - a DataRecord; asked for by a check of a model
+    """What was found of the films themselves: copies, and what cheap probes read."""
+    return run.gate.data_record
+
+
+@pytest.fixture(scope="session")
+def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
+    """Leave out of predictions the rows that are the same film as a train row: ``unseen(predictions.test)``."""
+    return run.gate.unseen
+
+
+@pytest.fixture(scope="session")
 def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
     """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
     return run.gate.reference

@@ -133,6 +133,16 @@ class ComparisonBounds(Table):
     skill_margin: Share = 0.20
 
 
+class AuditBounds(Table):
+    """``[audit]``: what the data may give away (the suite ``data``, whose name ``[data.NAME]`` has taken)."""
+
+    leakage_ceiling: Share = 0.0
+    metadata_ceiling: Share = 0.25
+    frame_ceiling: Share = 0.50
+    association_ceiling: Share = 0.80
+    twins: Literal["left out", "counted"] = "left out"
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -169,6 +179,7 @@ CORE: Mapping[str, type[Table]] = {
     "recall": RecallBounds,
     "border": BorderBounds,
     "comparison": ComparisonBounds,
+    "audit": AuditBounds,
 }
 
 
@@ -187,6 +198,7 @@ class Policy:
     recall: RecallBounds
     border: BorderBounds
     comparison: ComparisonBounds
+    audit: AuditBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

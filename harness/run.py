@@ -36,6 +36,10 @@ def usage_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
+_NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe", "anatomy_probe")
+"""Parameters whose values pytest would number."""
+
+
 class Run:
     """The state of one acceptance run in one process; all hooks that need it.
 
@@ -101,11 +105,11 @@ class Run:
 
     def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
-        from harness.offline import axes  # noqa: PLC0415
+        from harness.offline import axes, name_of  # noqa: PLC0415
 
         yield "model_name", list(self.gate.members), None
         for name, values in axes(self.gate.policy, self.gate.classes).items():
-            yield name, values, [f"{truth}>{called}" for truth, called in values] if name == "pair" else None
+            yield name, values, [name_of(value) for value in values] if name in _NAMED else None
 
     def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
         """Let a suite file type its own policy table by a class ``Bounds``."""

@@ -34,6 +34,11 @@ BINS = 32
 """Of the histogram of grey values."""
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
+SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
+    ("test", "train"), ("validation", "train"), ("test", "validation"),
+)  # fmt: skip
+"""(of, elsewhere): whose rows are counted, and where their twins are looked for."""
+
 _CODE = ("films", "headers", "survey")
 _COMMIT_EVERY = 256
 _WAIT_S = 600

@@ -18,6 +18,7 @@ CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
 CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = {
     "accuracy": lambda first, _second, _third: metrics.accuracy(first),
+    "adjusted_balanced_accuracy": lambda first, _second, _third: metrics.adjusted_balanced_accuracy(first),
     "balanced_accuracy": lambda first, _second, _third: metrics.balanced_accuracy(first),
     "confusion": lambda first, _second, _third: metrics.confusion(first, "Viral Pneumonia", "Normal"),
     "directed_flips": lambda first, second, third: metrics.directed_flips(

@@ -22,6 +22,7 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 LAYERS = {
     "numbers": ["errors", "process", "limits", "estimate", "store"],
     "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
+    "survey": ["headers", "survey", "registration", "duplicates"],
     "models": ["model", "source", "modelfile", "archive", "keras_model", "candidate", "training"],
     "evidence": [
         "predictions",
@@ -35,7 +36,7 @@ LAYERS = {
         "evidence",
         "reference",
     ],
-    "verdicts": ["metrics", "comparison", "checks", "offline", "scorecard", "replicates", "family", "wording", "gate"],
+    "verdicts": ["metrics", "comparison", "checks", "probes", "audit", "offline", "scorecard", "replicates", "family", "wording", "gate"],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
     "proofs": [
         "null",

@@ -1,0 +1,363 @@
+"""What the data gives away before any model is believed: the same film twice, and what can be scored without the lungs.
+
+Each function takes a `DataRecord` and returns an estimate. What is counted over all films there are is a census: both
+limits are the value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import estimate as estimates
+from harness import metrics, probes
+from harness.dataset import Splits
+from harness.duplicates import Duplicates, find_duplicates
+from harness.estimate import Estimate, census, permutation_p
+from harness.folders import SplitName
+from harness.predictions import Predictions
+from harness.store import Store
+from harness.survey import SPLITS, Survey, survey
+
+BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
+
+DRAWS = 2000
+"""Permutations behind a probe's p-value."""
+_SHOWN = 3
+_DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
+_LIKE_NONE = 0.5
+_SURE = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class DataRecord:
+    """What was found of a data set's films, each part on first use, kept in the store.
+
+    Args:
+        splits: The data set.
+        store: Where what is found is kept.
+    """
+
+    splits: Splits
+    store: Store
+
+    @cached_property
+    def seen(self) -> Survey:
+        """Every film, looked at once."""
+        return survey(self.splits, self.store)
+
+    @cached_property
+    def duplicates(self) -> Duplicates:
+        """The films that are the same."""
+        return find_duplicates(self.seen, self.store)
+
+    @cached_property
+    def masks(self) -> tuple[Path, ...] | None:
+        """The lung mask of each film, or None."""
+        parts = [getattr(self.splits, name).masks for name in SPLITS]
+        return None if any(part is None for part in parts) else tuple(path for part in parts for path in part)
+
+    @cached_property
+    def probes(self) -> list[probes.Probe]:
+        """The probes that these films allow."""
+        return probes.applicable(self.seen, self.masks)
+
+    def answers(self, probe: probes.Probe) -> Predictions:
+        """Return what a probe answers on the test films."""
+        return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
+
+    def unseen(self, predictions: Predictions) -> Predictions:
+        """Return the given rows but for those that are the same film as a train row."""
+        twins = {self.seen.ids[row] for row in _with_twin(self, "test", "train")}
+        keep = np.array([name not in twins for name in predictions.ids], np.bool_)
+        return predictions if keep.all() else _taken(predictions, np.flatnonzero(keep))
+
+
+def films_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
+    """Share of the films of split ``of`` that are the same film as one of split ``elsewhere`` (0 to 1).
+
+    The same: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
+
+    Returns:
+        A census; without films, NaN in [0, 1]. Offenders: those films.
+    """
+    twins, everything = _with_twin(record, of, elsewhere), len(record.seen.of_split(of))
+    named = [f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}" for row in twins[:_SHOWN]]
+    return _counted(record, twins, everything, f"{len(twins)} of {everything} films of {of} are in {elsewhere}", named)
+
+
+def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
+    """Share of the patients of split ``of`` who have films in split ``elsewhere`` too (0 to 1).
+
+    Returns:
+        A census over patients; where they are unknown, NaN in [0, 1]. Offenders: their films of ``of``.
+    """
+    groups = record.seen.groups
+    if groups is None:
+        return estimates.undefined(0, low=0.0, high=1.0, method="census", detail="the data names no patients")
+    names = np.asarray(groups)
+    own, other = (set(names[record.seen.of_split(split)].tolist()) for split in (of, elsewhere))
+    both = own & other
+    rows = [int(row) for row in record.seen.of_split(of) if groups[row] in both]
+    words = f"{len(both)} of {len(own)} patients of {of} have films in {elsewhere}"
+    return census(len(both), len(own), detail=words, offenders=_ids(record, rows))
+
+
+def labels_in_conflict(record: DataRecord) -> Estimate:
+    """Share of all films that are the same film as one of another class (0 to 1).
+
+    Returns:
+        A census; without films, NaN in [0, 1]. Offenders: those films.
+    """
+    clusters, labels = record.duplicates.clusters, record.seen.labels
+    kinds = np.unique(np.stack([clusters, labels]), axis=1)[0]
+    mixed = np.flatnonzero(np.bincount(kinds) > 1)
+    rows = np.flatnonzero(np.isin(clusters, mixed))
+    named = [f"{record.seen.ids[row]} is also called otherwise" for row in rows[:_SHOWN]]
+    return _counted(record, rows, len(labels), f"{len(rows)} of {len(labels)} films have two classes", named)
+
+
+def films_repeated(record: DataRecord, split: SplitName) -> Estimate:
+    """Share of the films of a split that are another film of it once more (0 to 1): copies beyond the first.
+
+    Returns:
+        A census; without films, NaN in [0, 1]. Offenders: the copies.
+    """
+    rows = record.seen.of_split(split)
+    _, first = np.unique(record.duplicates.clusters[rows], return_index=True)
+    copies = np.delete(rows, first)
+    return _counted(record, copies, len(rows), f"{len(copies)} of {len(rows)} films are copies", [])
+
+
+def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
+    """Share of the films of split ``of`` whose file name also stands in the same class of ``elsewhere`` (0 to 1).
+
+    Returns:
+        A census; without films, NaN in [0, 1]. Offenders: those films. A name alone proves nothing.
+    """
+    seen = record.seen
+    there = {(int(seen.labels[row]), seen.paths[row].name) for row in seen.of_split(elsewhere)}
+    rows = [int(row) for row in seen.of_split(of) if (int(seen.labels[row]), seen.paths[row].name) in there]
+    everything = len(seen.of_split(of))
+    return _counted(record, rows, everything, f"{len(rows)} of {everything} file names of {of} are in {elsewhere}", [])
+
+
+def metadata_skill(record: DataRecord) -> Estimate:
+    """How well file and header alone tell the classes apart: adjusted balanced accuracy over five folds of all films.
+
+    Returns:
+        As `harness.metrics.adjusted_balanced_accuracy`, with AUROC, a permutation p and the single rules in the detail.
+    """
+    told = probe_skill(record, probes.cross_validated(record.seen, record.store))
+    rules = probes.rules(record.seen)
+    return replace(told, detail="; ".join([told.detail, *rules[:_SHOWN]]))
+
+
+def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
+    """How well a probe tells the classes apart: its adjusted balanced accuracy (0: chance, 1: perfect).
+
+    Returns:
+        As `harness.metrics.adjusted_balanced_accuracy`, on films without a twin in train; the detail gives balanced
+        accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
+    """
+    shown = record.unseen(answers)
+    skill = metrics.adjusted_balanced_accuracy(shown)
+    balanced, area = metrics.balanced_accuracy(shown), metrics.macro_auroc(shown)
+    whole = metrics.adjusted_balanced_accuracy(record.unseen(record.answers(probes.WHOLE)))
+    words = (
+        f"balanced accuracy {balanced.value:.2f} [{balanced.low:.2f}, {balanced.high:.2f}] where 1/K = "
+        f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f}, p = {chance_p(shown).value:.2g}"
+    )
+    if whole.value > 0:
+        words += f"; {skill.value / whole.value:.0%} of what the whole film gives"
+    return replace(skill, detail=words, offenders=())
+
+
+def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
+    """Chance of a balanced accuracy as high as this if answers and classes had nothing to do with each other.
+
+    Classes are permuted over rows; over patients where they are known and each has one class.
+    """
+    rng = np.random.default_rng(0)
+    units, labels = np.arange(len(answers)), answers.labels
+    if answers.groups is not None:
+        groups = np.unique(np.asarray(answers.groups), return_inverse=True)[1]
+        one_class = len(np.unique(np.stack([groups, labels]), axis=1)[0]) == len(np.unique(groups))
+        units = groups if one_class else units
+    first = np.unique(units, return_index=True)[1]
+
+    def balanced(truth: IntArray) -> float:
+        right = np.bincount(truth[answers.answers == truth], minlength=len(answers.classes))
+        counts = np.bincount(truth, minlength=len(answers.classes))
+        return float(np.mean(right[counts > 0] / counts[counts > 0])) if len(truth) else 0.0
+
+    observed = balanced(labels)
+    exceeding = sum(balanced(labels[first][rng.permutation(len(first))][units]) >= observed - 1e-12 for _ in range(draws))
+    return permutation_p(exceeding, draws)
+
+
+def best_probe(record: DataRecord) -> tuple[probes.Probe, Predictions]:
+    """Return the probe with the highest balanced accuracy on test films without a twin in train, and its answers."""
+    told = {probe: record.unseen(record.answers(probe)) for probe in record.probes}
+    best = max(told, key=lambda probe: metrics.balanced_accuracy(told[probe]).value)
+    return best, told[best]
+
+
+def against(probe: probes.Probe, change: Estimate) -> Estimate:
+    """Return a change of balanced accuracy with the probe that it is measured against in its detail."""
+    return replace(change, detail=f"against the probe of {probe.name}: {change.detail}")
+
+
+def source_skill(record: DataRecord) -> Estimate:
+    """How well the whole film tells the sources apart: adjusted balanced accuracy over five folds of all films.
+
+    Returns:
+        As `harness.metrics.adjusted_balanced_accuracy`; where no source is known, or one, NaN.
+    """
+    if len(set(record.seen.sources or ())) < 2:
+        return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="the data names no two sources")
+    return replace(
+        metrics.adjusted_balanced_accuracy(probes.of_source(record.seen, record.store)), offenders=()
+    )
+
+
+def association(record: DataRecord) -> Estimate:
+    """Cramér's V of source and class over all films (0: unrelated, 1: the source is the class).
+
+    Returns:
+        A census; with one source, or none known, NaN in [0, 1].
+
+    References:
+        Cramér, Mathematical Methods of Statistics (1946), chapter 21.
+    """
+    if record.seen.sources is None:
+        return estimates.undefined(0, low=0.0, high=1.0, method="census", detail="the data names no sources")
+    names, source = np.unique(np.asarray(record.seen.sources), return_inverse=True)
+    counts = np.zeros((len(names), len(record.seen.classes)))
+    np.add.at(counts, (source, record.seen.labels), 1)
+    counts = counts[:, counts.sum(axis=0) > 0]
+    least = min(counts.shape) - 1
+    if least < 1:
+        return estimates.undefined(len(source), low=0.0, high=1.0, method="census", detail="one source, or one class")
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    value = float(np.sqrt(((counts - expected) ** 2 / expected).sum() / counts.sum() / least))
+    shares = "; ".join(
+        f"{name}: " + ", ".join(f"{int(n)} {label}" for n, label in zip(row, record.seen.classes, strict=False))
+        for name, row in zip(names.tolist(), counts, strict=True)
+    )
+    return Estimate(value=value, low=value, high=value, n=len(source), method="census", detail=shares)
+
+
+def unreadable(record: DataRecord) -> Estimate:
+    """Share of all films that cannot be read (0 to 1). Returns a census; offenders: those films."""
+    rows = np.flatnonzero(~record.seen.readable)
+    named = [record.seen.films[row].fault for row in rows[:_SHOWN]]
+    return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} films cannot be read", named)
+
+
+def odd_films(record: DataRecord) -> Estimate:
+    """Share of all films that are not like the others: blank, all but black or white, very long, inverted, or unlike any.
+
+    Returns:
+        A census; offenders: those films, each with the reason in the detail where there is room.
+    """
+    reasons = odd_reasons(record)
+    named = [f"{record.seen.ids[row]}: {reason}" for row, reason in list(reasons.items())[:_SHOWN]]
+    return _counted(record, list(reasons), len(record.seen), f"{len(reasons)} of {len(record.seen)} films", named)
+
+
+def odd_reasons(record: DataRecord) -> dict[int, str]:
+    """Return what is odd about each odd film, by row."""
+    seen, reasons = record.seen, dict[int, str]()
+    likeness, inverted = record.duplicates.likeness, record.duplicates.inverted
+    for row, film in enumerate(seen.films):
+        if film.fault or film.header is None:
+            continue
+        longer, shorter = max(film.header.width, film.header.height), min(film.header.width, film.header.height)
+        if film.deviation < _FLAT:
+            reasons[row] = "blank"
+        elif not _DARK < film.mean < _LIGHT:
+            reasons[row] = "all but black" if film.mean <= _DARK else "all but white"
+        elif longer > _LONG * shorter:
+            reasons[row] = f"{film.header.width}×{film.header.height} pixels"
+        elif inverted[row]:
+            reasons[row] = "inverted: dark where the others are bright"
+        elif likeness[row] < _LIKE_NONE:
+            reasons[row] = f"unlike any other film (closest correlation {likeness[row]:.2f})"
+    return reasons
+
+
+def doubtful_labels(record: DataRecord) -> Estimate:
+    """Share of the test films whose class the probe of the whole film denies with 0.9 and more: labels to look at again.
+
+    Returns:
+        A census; offenders: those films. A candidate is not an error: hard films are among them.
+    """
+    answers = record.answers(probes.WHOLE)
+    sure = answers.probabilities.max(axis=1) >= _SURE
+    rows = np.flatnonzero(sure & (answers.answers != answers.labels))
+    names = tuple(answers.ids[row] for row in rows)
+    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", offenders=names)
+
+
+def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
+    """Number of test films of a class without a twin in train, and what recall they can prove at most.
+
+    Returns:
+        A count, both limits the value; the detail says how many misses a proof of the floor allows.
+    """
+    seen = record.seen
+    rows = np.setdiff1d(seen.of_split("test"), _with_twin(record, "test", "train"))
+    n = int((seen.labels[rows] == seen.classes.index(label)).sum())
+    proofs = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
+    most = estimates.proportion(n, n).low if n else 0.0
+    allowed = f"with at most {max(proofs)} misses" if proofs else "by no answers"
+    words = f"{n} films can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
+    return Estimate(value=n, low=n, high=n, n=n, method="count", detail=words)
+
+
+def _with_twin(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:
+    """Return the rows of split ``of`` that are the same film as a row of ``elsewhere``, directly or through others."""
+    clusters = record.duplicates.clusters
+    rows = record.seen.of_split(of)
+    return rows[np.isin(clusters[rows], clusters[record.seen.of_split(elsewhere)])]
+
+
+def _partner(record: DataRecord, row: int, elsewhere: SplitName) -> int:
+    """Return a row of ``elsewhere`` that is the same film: the most similar where they were compared."""
+    found, there = record.duplicates, record.seen.of_split(elsewhere)
+    pairs = [
+        (float(similarity), int(second if first == row else first))
+        for first, second, similarity in zip(found.first, found.second, found.similarity, strict=True)
+        if row in (first, second) and int(second if first == row else first) in there
+    ]
+    if pairs:
+        return max(pairs)[1]
+    return int(there[found.clusters[there] == found.clusters[row]][0])
+
+
+def _counted(
+    record: DataRecord, rows: Sequence[int] | IntArray, everything: int, words: str, named: Sequence[str]
+) -> Estimate:
+    more = f" and {len(rows) - len(named)} more" if named and len(rows) > len(named) else ""
+    detail = f"{words}: {'; '.join(named)}{more}" if named else words
+    return census(len(rows), everything, detail=detail, offenders=_ids(record, rows))
+
+
+def _ids(record: DataRecord, rows: Sequence[int] | IntArray) -> tuple[str, ...]:
+    return tuple(sorted(record.seen.ids[row] for row in rows))
+
+
+def _taken(predictions: Predictions, rows: IntArray) -> Predictions:
+    groups = predictions.groups
+    return replace(
+        predictions,
+        ids=tuple(predictions.ids[row] for row in rows),
+        labels=predictions.labels[rows],
+        probabilities=predictions.probabilities[rows],
+        groups=None if groups is None else tuple(groups[row] for row in rows),
+    )

@@ -1,0 +1,102 @@
+"""What the data gives away before any model is believed: the same film twice, and what is scored without the lungs."""
+
+import pytest
+
+from harness import at_least, at_most, audit, comparison, informs, metrics
+
+
+def test_films_in_two_splits(data_record, policy, accept, two_splits):
+    """No film of a split is also in another: the same bytes, the same pixels, or a copy of it."""
+    of, elsewhere = two_splits
+    shared = audit.films_shared(data_record, of, elsewhere)
+    accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
+
+
+@pytest.mark.needs("groups")
+def test_patients_in_two_splits(data_record, policy, accept, two_splits):
+    """No patient of a split has films in another."""
+    of, elsewhere = two_splits
+    shared = audit.patients_shared(data_record, of, elsewhere)
+    accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
+
+
+def test_films_of_two_classes(data_record, policy, accept):
+    """No film lies in two classes."""
+    accept(at_most(audit.labels_in_conflict(data_record), policy.audit.leakage_ceiling), subject="all films")
+
+
+def test_films_unreadable(data_record, accept):
+    """Every film can be read."""
+    accept(at_most(audit.unreadable(data_record), 0.0), subject="all films")
+
+
+def test_metadata_probe(data_record, policy, accept):
+    """File and header do not give the class away."""
+    accept(at_most(audit.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
+
+
+def test_frame_probe(data_record, policy, accept, frame_probe):
+    """Nor does the frame, shown to a linear model without the rest of the film."""
+    skill = audit.probe_skill(data_record, data_record.answers(frame_probe))
+    accept(at_most(skill, policy.audit.frame_ceiling), subject=frame_probe.name)
+
+
+@pytest.mark.needs("sources")
+def test_source_confounding(data_record, policy, accept):
+    """The class is not all but decided by where a film comes from."""
+    accept(at_most(audit.association(data_record), policy.audit.association_ceiling), subject="source × class")
+
+
+def test_beats_trivial_probes(data_record, predictions, unseen, accept):
+    """The model is better than the best of the cheap probes on the same films."""
+    probe, answers = audit.best_probe(data_record)
+    change = comparison.balanced_change(answers, unseen(predictions.test))
+    accept(at_least(audit.against(probe, change), 0.0), subject="test")
+
+
+def test_pixel_probe(data_record, accept, pixel_probe):
+    """For comparison: what other cut-down films give a linear model, and the whole film."""
+    accept(informs(audit.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
+
+
+@pytest.mark.needs("masks")
+def test_anatomy_probe(data_record, accept, anatomy_probe):
+    """For comparison: the lungs alone, the film without them, and no more than their outline."""
+    accept(informs(audit.probe_skill(data_record, data_record.answers(anatomy_probe))), subject=anatomy_probe.name)
+
+
+@pytest.mark.needs("sources")
+def test_source_probe(data_record, accept):
+    """For comparison: whether the whole film gives its source away."""
+    accept(informs(audit.source_skill(data_record)), subject="source")
+
+
+def test_recall_on_all_films(predictions, accept, label):
+    """For comparison: recall with the test films that are also in train."""
+    accept(informs(metrics.recall(predictions.test, label)), subject=label)
+
+
+def test_films_repeated(data_record, accept, any_split):
+    """For reading: copies within a split."""
+    accept(informs(audit.films_repeated(data_record, any_split)), subject=any_split)
+
+
+def test_names_in_two_splits(data_record, accept, two_splits):
+    """For reading: equal file names of one class in two splits, which may be the same films."""
+    of, elsewhere = two_splits
+    accept(informs(audit.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
+
+
+def test_odd_films(data_record, accept):
+    """For reading: films that are blank, all but black or white, very long, inverted, or unlike any other."""
+    accept(informs(audit.odd_films(data_record)), subject="all films")
+
+
+def test_doubtful_labels(data_record, accept):
+    """For reading: test films whose class the cheapest model denies, and is sure of it."""
+    accept(informs(audit.doubtful_labels(data_record)), subject="test")
+
+
+def test_films_of_a_class(data_record, policy, accept, label):
+    """For reading: how much the test films of a class can prove."""
+    accept(informs(audit.films_of(data_record, label, policy.recall.floor(label))), subject=label)
