@@ -47,6 +47,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
 
+    audit = commands.add_parser(
+        "audit", help="what a data set gives away before any model is believed: copies, patients, files, frames"
+    )
+    audit.add_argument("folder", nargs="?", metavar="DIR", help="a folder of class folders; or name a card with --data")
+    audit.add_argument("--data", metavar="NAME", help="as for pytest: a card, or NAME=PATH")
+    audit.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
+    audit.add_argument("--out", metavar="DIR", help="where the pages go (default: reports/<data>)")
+    audit.set_defaults(run=_audit)
+
     models = commands.add_parser("models", help="list the model files, with what they say of themselves")
     models.set_defaults(run=_models)
 
@@ -172,6 +181,32 @@ def _data(parsed: argparse.Namespace) -> int:
         montage(splits.test, Path(parsed.montage))
         print(f"  montage: {parsed.montage}")
     return 0
+
+
+def _audit(parsed: argparse.Namespace) -> int:
+    from harness import audit_report  # noqa: PLC0415
+    from harness.audit import DataRecord  # noqa: PLC0415
+    from harness.dataset import read_splits  # noqa: PLC0415
+    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.policy import load_policy  # noqa: PLC0415
+
+    if (parsed.folder is None) == (parsed.data is None):
+        raise ArgumentError("audit: name either a folder, or a card with --data NAME")
+    store, spec = open_store(Path.cwd()), parsed.data or parsed.folder
+    card = open_card(spec, Path("data"), store)
+    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None)
+    policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes)
+    record = DataRecord(splits, store)
+    told = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
+    words = ["roentgate", "audit", *(["--data", spec] if parsed.data else [spec])]
+    words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
+    page = audit_report.publish(
+        record, told, Path(parsed.out) if parsed.out else Path("reports") / card.name, shlex.join(words)
+    )
+    for line in audit_report.sentences(told):
+        print(f"  {line}")
+    print(f"{card.name}: {'nothing found' if told['accepted'] else 'gives itself away'}; {page}")
+    return 0 if told["accepted"] else 1
 
 
 def _train(parsed: argparse.Namespace) -> int:

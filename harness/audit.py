@@ -62,7 +62,7 @@ class DataRecord:
         return None if any(part is None for part in parts) else tuple(path for part in parts for path in part)
 
     @cached_property
-    def probes(self) -> list[probes.Probe]:
+    def allowed(self) -> list[probes.Probe]:
         """The probes that these films allow."""
         return probes.applicable(self.seen, self.masks)
 
@@ -196,13 +196,15 @@ def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
         return float(np.mean(right[counts > 0] / counts[counts > 0])) if len(truth) else 0.0
 
     observed = balanced(labels)
-    exceeding = sum(balanced(labels[first][rng.permutation(len(first))][units]) >= observed - 1e-12 for _ in range(draws))
+    exceeding = sum(
+        balanced(labels[first][rng.permutation(len(first))][units]) >= observed - 1e-12 for _ in range(draws)
+    )
     return permutation_p(exceeding, draws)
 
 
 def best_probe(record: DataRecord) -> tuple[probes.Probe, Predictions]:
     """Return the probe with the highest balanced accuracy on test films without a twin in train, and its answers."""
-    told = {probe: record.unseen(record.answers(probe)) for probe in record.probes}
+    told = {probe: record.unseen(record.answers(probe)) for probe in record.allowed}
     best = max(told, key=lambda probe: metrics.balanced_accuracy(told[probe]).value)
     return best, told[best]
 
@@ -220,9 +222,7 @@ def source_skill(record: DataRecord) -> Estimate:
     """
     if len(set(record.seen.sources or ())) < 2:
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="the data names no two sources")
-    return replace(
-        metrics.adjusted_balanced_accuracy(probes.of_source(record.seen, record.store)), offenders=()
-    )
+    return replace(metrics.adjusted_balanced_accuracy(probes.of_source(record.seen, record.store)), offenders=())
 
 
 def association(record: DataRecord) -> Estimate:
@@ -260,7 +260,7 @@ def unreadable(record: DataRecord) -> Estimate:
 
 
 def odd_films(record: DataRecord) -> Estimate:
-    """Share of all films that are not like the others: blank, all but black or white, very long, inverted, or unlike any.
+    """Share of all films that are not like the others: blank, black, white, very long, inverted, unlike any.
 
     Returns:
         A census; offenders: those films, each with the reason in the detail where there is room.
@@ -283,7 +283,7 @@ def odd_reasons(record: DataRecord) -> dict[int, str]:
         elif not _DARK < film.mean < _LIGHT:
             reasons[row] = "all but black" if film.mean <= _DARK else "all but white"
         elif longer > _LONG * shorter:
-            reasons[row] = f"{film.header.width}×{film.header.height} pixels"
+            reasons[row] = f"{film.header.width}x{film.header.height} pixels"
         elif inverted[row]:
             reasons[row] = "inverted: dark where the others are bright"
         elif likeness[row] < _LIKE_NONE:
@@ -292,7 +292,7 @@ def odd_reasons(record: DataRecord) -> dict[int, str]:
 
 
 def doubtful_labels(record: DataRecord) -> Estimate:
-    """Share of the test films whose class the probe of the whole film denies with 0.9 and more: labels to look at again.
+    """Share of the test films whose class the probe of the whole film denies by 0.9: labels to look at again.
 
     Returns:
         A census; offenders: those films. A candidate is not an error: hard films are among them.
@@ -305,10 +305,10 @@ def doubtful_labels(record: DataRecord) -> Estimate:
 
 
 def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
-    """Number of test films of a class without a twin in train, and what recall they can prove at most.
+    """Highest recall that the test films of a class without a twin in train can prove: its lower limit without a miss.
 
     Returns:
-        A count, both limits the value; the detail says how many misses a proof of the floor allows.
+        That limit, 0 without films, n = those films; the detail says how many misses a proof of the floor allows.
     """
     seen = record.seen
     rows = np.setdiff1d(seen.of_split("test"), _with_twin(record, "test", "train"))
@@ -317,7 +317,7 @@ def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
     most = estimates.proportion(n, n).low if n else 0.0
     allowed = f"with at most {max(proofs)} misses" if proofs else "by no answers"
     words = f"{n} films can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
-    return Estimate(value=n, low=n, high=n, n=n, method="count", detail=words)
+    return Estimate(value=most, low=most, high=most, n=n, method="census", detail=words)
 
 
 def _with_twin(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:

@@ -25,7 +25,7 @@ Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
 
 KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicate")
 COPY = 0.90
-"""Correlation of detail from which two films are the same: copies reach 0.94, other films 0.85 (reports/duplicates.md)."""
+"""Correlation of detail from which two films are the same: copies reach 0.94, others 0.85 (reports/duplicates.md)."""
 ALIKE = 0.96
 """Agreement from which detail is compared at all."""
 CROPS = (0.0, 0.025, 0.05)
@@ -138,9 +138,7 @@ def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
             yield same_pixels, row, "identical pixels"
 
 
-def _compared(
-    seen: Survey, rows: IntArray, candidates: IntArray
-) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+def _compared(seen: Survey, rows: IntArray, candidates: IntArray) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
     """Return candidate pairs (k, 2), first < second, the correlation of their detail (0: unlike) and if mirrored."""
     one, two, view = rows[candidates[:, 0]], rows[candidates[:, 1]], candidates[:, 2]
     similarity = np.zeros(len(one), np.float32)
@@ -212,7 +210,7 @@ def _unit(rows: FloatArray) -> FloatArray:
 
 
 def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:
-    """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and its best score (n,).
+    """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and best score (n,).
 
     Of a stretch of consecutive films only the nearest competes, so of two neighbours in one stretch the second is
     found from its own side, or not.

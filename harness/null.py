@@ -111,9 +111,11 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
         )
         earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
         given = {"predictions": SimpleNamespace(test=now), "border": masked, "reference": earlier}
+        given["unseen"] = gate.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
-            found += [(f"{name}/{check}", verdict) for check, verdict in verdicts(suite, given, policy, classes)]
+            told = verdicts(suite, given, policy, classes)
+            found += [(f"{name}/{check}", verdict) for check, _, verdict in told]
         for mode, counts in refused.items():
             against = {check for check, verdict in found if not verdict.accepted(mode)}  # type: ignore[arg-type]
             for check in {*against, *([""] if against else [])}:

@@ -2,13 +2,13 @@
 
 import importlib.util
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.checks import Verdict
+from harness.checks import Verdict, skipped
 from harness.errors import ArgumentError
 from harness.policy import Policy
 
@@ -56,30 +56,41 @@ def load_suite(path: Path) -> ModuleType:
 
 
 def verdicts(
-    suite: ModuleType, evidence: Mapping[str, Any], policy: Policy, classes: Sequence[str]
-) -> list[tuple[str, Verdict]]:
-    """Return (check, verdict) of every test of a suite, parametrised as pytest would.
+    suite: ModuleType,
+    evidence: Mapping[str, Any],
+    policy: Policy,
+    classes: Sequence[str],
+    *,
+    lacks: Callable[[str], str] = lambda _: "",
+) -> list[tuple[str, str, Verdict]]:
+    """Return (check, subject, verdict) of every test of a suite, parametrised as pytest would.
 
     Args:
         suite: From `load_suite`.
         evidence: The fixtures that its tests ask for (``predictions``, ``border``, ``reference``).
         policy: The bounds.
         classes: The class names.
+        lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
     """
-    values, found = axes(policy, classes), []
+    values = axes(policy, classes)
+    found: list[tuple[str, str, Verdict]] = []
     fixtures = {**evidence, "policy": policy, "classes": tuple(classes)}
     for name, test in vars(suite).items():
         if not name.startswith("test_"):
             continue
-        wanted = inspect.signature(test).parameters
+        check, wanted = name.removeprefix("test_"), inspect.signature(test).parameters
+        needs = [need for mark in getattr(test, "pytestmark", []) if mark.name == "needs" for need in mark.args]
+        if reason := next((words for need in needs if (words := lacks(need))), ""):
+            found.append((check, "", skipped(reason)))
+            continue
         varied = [axis for axis in values if axis in wanted]
         for chosen in product(*(values[axis] for axis in varied)):
-            kept: list[Verdict] = []
+            kept: list[tuple[str, Verdict]] = []
             given = {fixture: value for fixture, value in fixtures.items() if fixture in wanted}
             test(**given, **dict(zip(varied, chosen, strict=True)), accept=_keeping(kept))
-            found += [(name.removeprefix("test_"), verdict) for verdict in kept]
+            found += [(check, subject, verdict) for subject, verdict in kept]
     return found
 
 
-def _keeping(kept: list[Verdict]) -> Any:  # noqa: ANN401 - a function, as the fixture ``accept``
-    return lambda verdict, subject="": kept.append(verdict)
+def _keeping(kept: list[tuple[str, Verdict]]) -> Any:  # noqa: ANN401 - a function, as the fixture ``accept``
+    return lambda verdict, subject="": kept.append((subject, verdict))

@@ -118,7 +118,7 @@ def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderReco
 
 
 @pytest.fixture(scope="session")
-def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401, ARG001 - a DataRecord; asked for by a check of a model
+def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""
     return run.gate.data_record
 

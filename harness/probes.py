@@ -54,7 +54,7 @@ class Probe:
 
 
 METADATA: Final = Probe("file and header", "file")
-WHOLE: Final = Probe("whole film, 64×64", "whole")
+WHOLE: Final = Probe("whole film, 64x64", "whole")
 NEAREST: Final = Probe("nearest whole film", "whole")
 FRAMES: Final = tuple(Probe(f"{100 * width:g} % ring alone", "frame") for width in RINGS)
 MIDDLES: Final = tuple(Probe(f"middle {100 * share:g} % removed", "middle removed") for share in REMOVED)
@@ -160,7 +160,7 @@ def _facts(seen: Sequence[FilmFacts], paths: Sequence[Path]) -> Mapping[str, lis
         "mode": words(lambda header: header.mode),
         "format": words(lambda header: header.format),
         "extension": [path.suffix or "none" for path in paths],
-        "size": words(lambda header: f"{header.width}×{header.height}"),
+        "size": words(lambda header: f"{header.width}x{header.height}"),
         "bits": words(lambda header: str(header.bits)),
         "quantisation table": words(lambda header: header.quantisation or "none"),
         "EXIF": words(lambda header: "present" if header.exif else "absent"),

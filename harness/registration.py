@@ -16,7 +16,10 @@ COARSE, FINE = 32, 128
 _STEPS = 12
 _LARGEST_STEP = 0.1
 _LEAST_OVERLAP = 0.7
-_BAND = (1.0, 4.0)  # blurs in pixels of FINE: between them lie ribs, vessels and text; not noise, nor every chest's shape
+_BAND = (
+    1.0,
+    4.0,
+)  # blurs in pixels of FINE: between them lie ribs, vessels and text; not noise, nor every chest's shape
 _NEIGHBOURHOOD = 8.0
 _LEAST_CONTRAST = 0.1
 _RIM = FINE // 16
@@ -134,7 +137,7 @@ def _standard(images: FloatArray, inside: FloatArray) -> FloatArray:
     mean = (images * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
     centred = (images - mean) * inside
     length = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-6)  # noqa: PLR2004 - of float32
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-6)
 
 
 def _warped(images: FloatArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -205,7 +205,7 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
 
 
 def _facts(file: Path, ids: Sequence[str], paths: Sequence[Path]) -> tuple[FilmFacts, ...]:
-    """Return the facts of each film; those that are missing or out of date are looked at and written, some at a time."""
+    """Return the facts of each film; what is missing or out of date is looked at and written, some at a time."""
     try:
         with _opened(file) as database:
             return _filled(database, ids, paths)

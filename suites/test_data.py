@@ -44,7 +44,7 @@ def test_frame_probe(data_record, policy, accept, frame_probe):
 @pytest.mark.needs("sources")
 def test_source_confounding(data_record, policy, accept):
     """The class is not all but decided by where a film comes from."""
-    accept(at_most(audit.association(data_record), policy.audit.association_ceiling), subject="source × class")
+    accept(at_most(audit.association(data_record), policy.audit.association_ceiling), subject="source and class")
 
 
 def test_beats_trivial_probes(data_record, predictions, unseen, accept):

@@ -25,4 +25,6 @@ def test_macro_auroc_floor(predictions, unseen, policy, accept):
 
 def test_beats_majority(predictions, unseen, accept, classes):
     """Balanced accuracy is above 1/K, which any constant answer reaches, by its whole interval."""
-    accept(at_least(metrics.balanced_accuracy(unseen(predictions.test)), 1 / len(classes), must_prove=True), subject="test")
+    accept(
+        at_least(metrics.balanced_accuracy(unseen(predictions.test)), 1 / len(classes), must_prove=True), subject="test"
+    )

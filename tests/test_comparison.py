@@ -286,7 +286,7 @@ def test_a_skill_that_is_undefined_says_why(policy: Policy, inside: BorderRecord
 def judged(policy: Policy, before: Any, now: Any) -> set[str]:  # noqa: ANN401 - evidence
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
     given = {"predictions": now, "border": now.record, "reference": before}
-    return {check for check, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
+    return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
 
 
 def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence

@@ -68,7 +68,7 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
     def found(border: BorderRecord) -> set[str]:
         all_verdicts = verdicts(suite, {"border": border}, policy, CLASSES)
         assert len(all_verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
-        return {check for check, verdict in all_verdicts if not verdict.accepted("point")}
+        return {check for check, _, verdict in all_verdicts if not verdict.accepted("point")}
 
     return found
 
