@@ -290,7 +290,7 @@ def _line(row: Row, *, bounded: bool = True) -> list[str]:
 
 
 def _table(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True)
+    return str(tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -65,8 +65,9 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
         gate = _gate(root, seed)
         sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
         for share in SHARES:
-            found = verdicts(suite, {"border": blend(sound, reader, share)}, gate.policy, gate.classes)
-            against = {check for check, verdict in found if not verdict.accepted("point")}
+            given = {"border": blend(sound, reader, share), "unseen": gate.unseen}
+            found = verdicts(suite, given, gate.policy, gate.classes)
+            against = {check for check, _, verdict in found if not verdict.accepted("point")}
             refused[share].append(sorted(f"border/{check}" for check in against))
         step(f"blends, seed {seed}", len(PARTS))
     return [{"share": share, "refused": found} for share, found in refused.items()]

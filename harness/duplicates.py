@@ -206,7 +206,8 @@ _MIRROR: FloatArray = np.tile(np.where(np.arange(_FREQUENCIES) % 2, -1, 1), _FRE
 
 
 def _unit(rows: FloatArray) -> FloatArray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    unit: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return unit
 
 
 def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:

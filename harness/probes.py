@@ -268,7 +268,8 @@ def _by_lungs(probe: Probe, images: FloatArray, lungs: FloatArray) -> FloatArray
     shown = lungs if probe.name == "lungs alone" else 1 - lungs
     weight = np.maximum(shown.sum(axis=(1, 2), keepdims=True), 1e-6)
     mean = (images * shown).sum(axis=(1, 2), keepdims=True) / weight
-    return images * shown + mean * (1 - shown)
+    cut: FloatArray = images * shown + mean * (1 - shown)
+    return cut
 
 
 def _metadata(seen: Survey, rows: IntArray) -> FloatArray:

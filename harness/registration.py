@@ -22,6 +22,7 @@ _BAND = (
 )  # blurs in pixels of FINE: between them lie ribs, vessels and text; not noise, nor every chest's shape
 _NEIGHBOURHOOD = 8.0
 _LEAST_CONTRAST = 0.1
+_NOTHING = 1e-6
 _RIM = FINE // 16
 _BLOCK = 128
 
@@ -103,8 +104,9 @@ def _composed(maps: FloatArray, step: NDArray[np.floating]) -> FloatArray:
     moved[:, 0] = step[:, [1, 2, 0]]
     moved[:, 1] = step[:, [4, 5, 3]]
     moved += np.eye(3)
-    whole = np.concatenate([maps, np.broadcast_to(np.float32([[0, 0, 1]]), (len(maps), 1, 3))], axis=1)
-    return (whole @ np.linalg.inv(moved))[:, :2].astype(np.float32)
+    whole = np.concatenate([maps, np.broadcast_to([[0.0, 0.0, 1.0]], (len(maps), 1, 3))], axis=1)
+    composed: FloatArray = (whole @ np.linalg.inv(moved))[:, :2].astype(np.float32)
+    return composed
 
 
 def _detail(first: FloatArray, second: FloatArray, maps: FloatArray) -> FloatArray:
@@ -137,7 +139,8 @@ def _standard(images: FloatArray, inside: FloatArray) -> FloatArray:
     mean = (images * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
     centred = (images - mean) * inside
     length = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 1e-6)
+    standard: FloatArray = np.divide(centred, length, out=np.zeros_like(centred), where=length > _NOTHING)
+    return standard
 
 
 def _warped(images: FloatArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -171,4 +174,5 @@ def _grid(side: int) -> tuple[FloatArray, FloatArray]:
 def _shrunk(images: FloatArray) -> FloatArray:
     """Return images (n, 128, 128) averaged to (n, 32, 32)."""
     share = FINE // COARSE
-    return images.reshape(len(images), COARSE, share, COARSE, share).mean(axis=(2, 4))
+    shrunk: FloatArray = images.reshape(len(images), COARSE, share, COARSE, share).mean(axis=(2, 4))
+    return shrunk

@@ -154,8 +154,9 @@ def survey(splits: Splits, store: Store) -> Survey:
         raise HarnessError(f"survey '{file}': {error}; free some space, or remove the file and run again") from error
 
     def column(name: str) -> tuple[str, ...] | None:
-        values = [getattr(part, name, None) for part in parts]
-        return None if any(value is None for value in values) else tuple(row for value in values for row in value)
+        values: list[tuple[str, ...] | None] = [getattr(part, name, None) for part in parts]
+        known = [value for value in values if value is not None]
+        return tuple(row for value in known for row in value) if len(known) == len(parts) else None
 
     return Survey(
         classes=splits.classes,
