@@ -12,6 +12,7 @@ from harness.films import Interpolation
 
 Side = Annotated[int, Field(ge=8, le=4096)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+Column = Annotated[str, Field(min_length=1)]
 
 MANIFEST = "manifest.csv"
 """What a bare folder without ``train/`` is read by."""
@@ -31,12 +32,12 @@ class Columns(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str = Field("path", min_length=1)
-    label: str = Field("label", min_length=1)
-    split: str = Field("split", min_length=1)
-    group: str = Field("group", min_length=1)
-    source: str = Field("source", min_length=1)
-    mask: str = Field("mask", min_length=1)
+    path: Column = "path"
+    label: Column = "label"
+    split: Column = "split"
+    group: Column = "group"
+    source: Column = "source"
+    mask: Column = "mask"
 
     @model_validator(mode="after")
     def _each_its_own(self) -> "Columns":
@@ -102,8 +103,8 @@ class Card(BaseModel):
     manifest: Path | None = None
     columns: Columns = Columns()
     images: Path = Path()
-    test_sources: tuple[str, ...] | None = Field(None, min_length=1)
-    split_seed: int = Field(0, ge=0)
+    test_sources: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
     split_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
 
     @field_validator("classes")

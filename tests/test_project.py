@@ -26,6 +26,8 @@ LAYERS = {
         "card",
         "folders",
         "partition",
+        "manifest",
+        "view",
         "dataset",
         "anatomy",
         "phantom",
