@@ -18,9 +18,12 @@ from PIL import Image
 
 from harness import view
 from harness.__main__ import main
+from harness.candidate import open_file
 from harness.card import Card, find_card
 from harness.dataset import Dataset, Splits, read_classes, read_splits, write_manifest
-from harness.errors import DataError
+from harness.errors import ArgumentError, DataError
+from harness.model import Recipe, Task
+from harness.source import find_model
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -142,7 +145,7 @@ def test_masks_are_named_by_a_pattern_or_a_column(root: Path, way: str) -> None:
         film(root / "masks" / f"{'ab'[i % 2]}/film {i}.png", i)
     if way == "column":
         rewrite(root, lambda _, row: [*row, f"masks/{row[0]}"], [*HEADER, "mask"])
-    card = {"masks": "masks/{id}"} if way == "pattern" else {}
+    card: dict[str, Any] = {"masks": "masks/{id}"} if way == "pattern" else {}
     test = splits(root, **card).test
     assert test.masks == tuple(root / "masks" / row for row in test.ids)
     test.masks[0].unlink()
@@ -388,6 +391,19 @@ def test_class_folders_are_made_anew_where_they_do_not_show_the_films(root: Path
     assert way
 
 
+def test_the_baselines_own_generators_read_a_manifest(root: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    data = splits(root, store)
+    baseline = open_file(find_model("baseline", CARDS.parent / "models", trust=False), root, store)
+    streams = baseline.call("streams", data, Recipe(), Task(data.classes, SHAPE, 0))
+    for stream, split in ((streams.validation, data.validation), (streams.test, data.test)):
+        np.testing.assert_array_equal(
+            np.concatenate([stream[i][0] for i in range(len(stream))]), split.take(range(len(split)))
+        )
+        assert stream.classes.tolist() == split.labels.tolist()
+    assert len(streams.train.classes) == len(data.train)
+
+
 def test_odd_names_are_shown_in_the_order_of_the_rows(tmp_path: Path) -> None:
     names = ["é.png", "a b.PNG", "a/ü/c.png", "a-b/c.png", "a/c.png", ".hidden.png", "z" * 200 + ".png", "x%0A.png"]
     rows = []
@@ -415,7 +431,7 @@ def test_a_store_that_cannot_be_written_is_a_sentence(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(view, "_link", full)
-    with pytest.raises(view.ArgumentError, match=r"cannot be written \(No space left on device\); free some space, or"):
+    with pytest.raises(ArgumentError, match=r"cannot be written \(No space left on device\); free some space, or"):
         splits(root, Store(tmp_path / "store"))
     assert not [path for path in (tmp_path / "store" / "splits").iterdir() if path.is_dir()]
 
@@ -510,10 +526,10 @@ def test_streams_of_a_models_own_may_read_the_films_of_a_manifest_and_not_the_ma
     with candidate.watched():
         labels = [int(label[0].argmax()) for _, label in candidate.streams.test]
     assert labels == candidate.splits.test.labels.tolist()
-    assert candidate.undeclared == ()
+    assert not candidate.undeclared
     with candidate.watched():
         (candidate.splits.root / "rows.csv").read_text()
-    assert [Path(path).name for path in candidate.undeclared] == ["rows.csv"]
+    assert [name.rsplit("/", 1)[-1] for name in candidate.undeclared] == ["rows.csv"]
 
 
 # The tuberculosis films
