@@ -181,10 +181,12 @@ class Manifest:
         key = self._key()
         path = store.path("splits", key, ".csv")
         with store.lock("splits", key):
-            splits = self._found(path)
-            if splits is None:
-                splits = self._made(given, shares)
-                write_rows(path, self.rows, splits)
+            record = store.find_json("splits", key)
+            if record is not None and path.is_file() and file_digest(path) == record["sha256"]:
+                return self._read(path)
+            splits = self._made(given, shares)
+            write_rows(path, self.rows, splits)
+            store.put_json("splits", key, {"sha256": file_digest(path)})
         return splits
 
     def _key(self) -> str:
@@ -192,15 +194,11 @@ class Manifest:
         told = [file_digest(self.file), card.columns.names(), card.group, card.test_sources]
         return digest(told, card.split_seed, card.split_shares, code_digest("partition", "manifest"))[:32]
 
-    def _found(self, path: Path) -> dict[str, SplitName] | None:
-        """Return stored splits; None where there are none, or they are not whole."""
-        try:
-            with path.open(encoding="utf-8", newline="") as file:
-                told = {line["path"]: line["split"] for line in csv.DictReader(file, strict=True)}
-        except (OSError, ValueError, KeyError, csv.Error):
-            return None
-        splits: dict[str, SplitName] = {row: name for row, split in told.items() for name in SPLITS if split == name}
-        return splits if splits.keys() == {row.path for row in self.rows} else None
+    def _read(self, path: Path) -> dict[str, SplitName]:
+        """Return stored splits; the file is as it was written."""
+        with path.open(encoding="utf-8", newline="") as file:
+            told = {line["path"]: line["split"] for line in csv.DictReader(file)}
+        return {row.path: name for row in self.rows for name in SPLITS if told[row.path] == name}
 
     def _made(self, given: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> dict[str, SplitName]:
         films = [

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,13 +73,13 @@ def _is(entry: Path, film: Path) -> bool:
 
 
 def _make(folder: Path, entries: Mapping[str, Path]) -> None:
-    make_folder(folder.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=".tmp-", dir=folder.parent))
+    temporary = folder.with_name(f".tmp-{folder.name}")  # what lies there a killed run has left: the lock is ours
+    shutil.rmtree(temporary, ignore_errors=True)
+    make_folder(temporary)
     try:
         for name, film in entries.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             _link(temporary / name, film)
-        temporary.chmod(0o755)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     finally:
