@@ -207,7 +207,7 @@ class Manifest:
             if row.path not in given
         ]
         whole = sum(shares.values())
-        missing = [label for label in self.classes if label not in {film.label for film in films}]
+        missing = sorted(set(self.classes) - {film.label for film in films})
         if missing:
             raise self.refusal(f"class {missing[0]!r} has no film that is not of a test source; add some", "train")
         try:

@@ -77,8 +77,9 @@ def _make(folder: Path, entries: Mapping[str, Path]) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     make_folder(temporary)
     try:
+        for above in {name.rpartition("/")[0] for name in entries}:
+            make_folder(temporary / above)
         for name, film in entries.items():
-            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             _link(temporary / name, film)
         shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)

@@ -288,6 +288,14 @@ def test_films_of_the_test_sources_are_the_test_split(root: Path) -> None:
     assert [Counter(split.sources) for split in each(data)] == [{"north": 18}, {"north": 6}, {"south": 16}]
 
 
+def test_every_class_has_films_in_and_out_of_the_test_sources(root: Path) -> None:
+    rewrite(root, lambda _, row: [*row[:3], {"ill": "south", "well": row[3]}[row[1]]])
+    with pytest.raises(DataError, match="split train: class 'ill' has no film that is not of a test source; add some"):
+        splits(root, test_sources=["south"])
+    with pytest.raises(DataError, match=r"split test: class 'ill' has no film \(found: well\); add some, or remove"):
+        splits(root, test_sources=["north"])
+
+
 def test_a_patient_of_a_test_source_and_another_is_refused(root: Path) -> None:
     rewrite(root, lambda i, row: [*row[:2], str(i % 20), row[3]])
     with pytest.raises(
