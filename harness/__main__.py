@@ -5,12 +5,16 @@ import ast
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import ArgumentError, HarnessError
 from harness.process import one_thread
+
+if TYPE_CHECKING:
+    from harness.dataset import Dataset
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
 
@@ -61,7 +65,13 @@ def _parser() -> argparse.ArgumentParser:
 
     data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
     data.add_argument(
-        "name", nargs="?", metavar="NAME", help="one card, or NAME=PATH or a folder, whole: classes and counts"
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="one card, or NAME=PATH or a folder, whole: classes, counts, groups, sources",
+    )
+    data.add_argument(
+        "--splits", metavar="FILE.csv", help="also write its rows with their splits, as a manifest that a card can name"
     )
     data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
     data.set_defaults(run=_data)
@@ -154,27 +164,29 @@ def _models(_: argparse.Namespace) -> int:
 
 def _data(parsed: argparse.Namespace) -> int:
     from harness.card import find_card  # noqa: PLC0415
-    from harness.dataset import read_splits  # noqa: PLC0415
+    from harness.dataset import read_splits, write_manifest  # noqa: PLC0415
     from harness.gate import open_card, open_store  # noqa: PLC0415
 
     if parsed.name is None:
+        if parsed.splits or parsed.montage:
+            raise ArgumentError("--splits and --montage show one data set; name it: python -m harness data NAME ...")
         for path in sorted(Path("data").glob("*.toml")):
             card = find_card(path.stem, path.parent)
             where = "drawn here" if card.generator else str(card.root or "no root; pass --data NAME=PATH")
             print(f"{card.name:26} {card.title}\n{'':26} {where}; {card.licence or 'no licence stated'}")
         return 0
-    card = open_card(parsed.name, Path("data"), open_store(Path.cwd()))
-    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None)
+    store = open_store(Path.cwd())
+    card = open_card(parsed.name, Path("data"), store)
+    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     print(f"{card.name}: {card.title or splits.root}")
     for field in ("licence", "citation", "source"):
         if getattr(card, field):
             print(f"  {field}: {getattr(card, field)}")
     for split in (splits.train, splits.validation, splits.test):
-        counts = ", ".join(f"{label} {count}" for label, count in split.counts().items())
-        print(
-            f"  {split.name:11} {len(split):6} films: {counts}"
-            + (f"; {len(split.ignored)} other files" if split.ignored else "")
-        )
+        print(f"  {split.name:11} {_described(split)}")
+    if parsed.splits:
+        write_manifest(splits, Path(parsed.splits))
+        print(f"  splits: {parsed.splits}")
     if parsed.montage:
         from harness.figures import montage  # noqa: PLC0415
 
@@ -194,7 +206,7 @@ def _audit(parsed: argparse.Namespace) -> int:
         raise ArgumentError("audit: name either a folder, or a card with --data NAME")
     store, spec = open_store(Path.cwd()), parsed.data or parsed.folder
     card = open_card(spec, Path("data"), store)
-    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None)
+    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes)
     record = DataRecord(splits, store)
     told = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
@@ -207,6 +219,19 @@ def _audit(parsed: argparse.Namespace) -> int:
         print(f"  {line}")
     print(f"{card.name}: {'nothing found' if told['accepted'] else 'gives itself away'}; {page}")
     return 0 if told["accepted"] else 1
+
+
+def _described(split: "Dataset") -> str:
+    parts = [", ".join(f"{label} {count}" for label, count in split.counts().items())]
+    if split.groups is not None:
+        parts.append(f"{len(set(split.groups))} groups")
+    if split.sources is not None:
+        parts.append(
+            "sources " + ", ".join(f"{name} {count}" for name, count in sorted(Counter(split.sources).items()))
+        )
+    if split.ignored:
+        parts.append(f"{len(split.ignored)} other files")
+    return f"{len(split):6} films: {'; '.join(parts)}"
 
 
 def _train(parsed: argparse.Namespace) -> int:

@@ -122,6 +122,7 @@ class Candidate:
         """The imported model file; None for a bare ``.keras`` file."""
         if self._file is None and not self.source.is_keras_file:
             self._file = open_file(self.source, self.splits.root, self.store)
+            self._file.allow(self.splits.places)
         return self._file
 
     def watched(self) -> contextlib.AbstractContextManager[None]:

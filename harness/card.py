@@ -11,6 +11,51 @@ from harness.errors import ArgumentError, DataError, did_you_mean
 from harness.films import Interpolation
 
 Side = Annotated[int, Field(ge=8, le=4096)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Column = Annotated[str, Field(min_length=1)]
+
+MANIFEST = "manifest.csv"
+"""What a bare folder without ``train/`` is read by."""
+
+
+class Columns(BaseModel):
+    """How the columns of a manifest are called.
+
+    Attributes:
+        path: The film, relative to the card's ``images``.
+        label: The class.
+        split: ``train``, ``validation`` or ``test``; without it the harness makes the splits.
+        group: The patient.
+        source: Where the film comes from: a hospital, a scanner.
+        mask: The film's mask, relative to the data root.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Column = "path"
+    label: Column = "label"
+    split: Column = "split"
+    group: Column = "group"
+    source: Column = "source"
+    mask: Column = "mask"
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> "Columns":
+        names = [getattr(self, key) for key in Columns.model_fields if self.demands(key)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is named for two things; name another")
+        return self
+
+    def demands(self, key: str) -> bool:
+        """Whether a manifest must have this column: path, label, and whatever the card names."""
+        return key in ("path", "label") or key in self.model_fields_set
+
+    def names(self) -> dict[str, str]:
+        """Return what is read from which column; a default name gives way where the card uses it for something else."""
+        demanded = {key: getattr(self, key) for key in Columns.model_fields if self.demands(key)}
+        others = {key: getattr(self, key) for key in Columns.model_fields if key not in demanded}
+        return demanded | {key: name for key, name in others.items() if name not in demanded.values()}
 
 
 class Card(BaseModel):
@@ -19,7 +64,7 @@ class Card(BaseModel):
     Attributes:
         name: How the data set is called; a folder of that name is made under ``reports/``.
         title: One line for the scorecard.
-        root: The folder that holds ``train/`` and ``test/``; in a card, relative to the card's folder.
+        root: The folder that holds ``train/`` and ``test/``, or a manifest's films; in a card, relative to its folder.
         generator: What draws the films (``phantom``) instead of a root.
         variant: Which of the generator's data sets.
         classes: The class folders, sorted; None where they are to be read from ``train/``.
@@ -31,6 +76,12 @@ class Card(BaseModel):
         group: A regular expression with one capture group that finds the patient in a row id; None where unknown.
         masks: Where the mask of a row lies below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
         recipe: Settings of training that this data set wants other than the model's.
+        manifest: A CSV file with a line for each film, beside the card or below the root; None reads class folders.
+        columns: How its columns are called.
+        images: The folder that its paths are relative to, seen from the root.
+        test_sources: Films of these sources are the test split; None leaves that to a column or to the harness.
+        split_seed: Draws the splits that the harness makes.
+        split_shares: Their shares: train, validation, test.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,6 +100,12 @@ class Card(BaseModel):
     group: str | None = None
     masks: str | None = None
     recipe: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    manifest: Path | None = None
+    columns: Columns = Columns()
+    images: Path = Path()
+    test_sources: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
 
     @field_validator("classes")
     @classmethod
@@ -77,11 +134,33 @@ class Card(BaseModel):
             raise ValueError("must contain {id} or {stem}, or every row would have the same mask")
         return masks
 
+    @field_validator("split_shares")
+    @classmethod
+    def _one_whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(f"the shares of train, validation and test must sum to 1, not {sum(shares):g}")
+        return shares
+
     @model_validator(mode="after")
     def _one_origin(self) -> "Card":
         if self.root is not None and self.generator is not None:
             raise ValueError("'root' and 'generator' exclude one another")
+        if self.manifest is not None and self.generator is not None:
+            raise ValueError("'manifest' and 'generator' exclude one another")
         return self
+
+    @model_validator(mode="after")
+    def _manifest_for_its_keys(self) -> "Card":
+        idle = [key for key in _MANIFEST_KEYS if key in self.model_fields_set]
+        if self.manifest is None and idle:
+            raise ValueError(f"'{idle[0]}' says how a manifest is read; name the file with 'manifest', or remove it")
+        for key, column in (("group", "group"), ("masks", "mask")):
+            if getattr(self, key) is not None and column in self.columns.model_fields_set:
+                raise ValueError(f"'{key}' and 'columns.{column}' say the same thing; remove one")
+        return self
+
+
+_MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shares")
 
 
 def find_card(spec: str, folder: Path) -> Card:
@@ -89,7 +168,8 @@ def find_card(spec: str, folder: Path) -> Card:
 
     Args:
         spec: ``NAME`` (a card of ``folder``), ``NAME=PATH`` (that card with another root, its generator unused), or
-            ``PATH`` (a bare tree of class folders: grayscale, 256x256, nearest neighbour, named after its folder).
+            ``PATH`` (a bare tree of class folders, or films with a ``manifest.csv`` and no ``train/``: grayscale,
+            256x256, nearest neighbour, named after its folder).
             A card wins over a folder of the same name; write ``./NAME`` for the folder.
         folder: Where the cards lie.
 
@@ -108,9 +188,12 @@ def find_card(spec: str, folder: Path) -> Card:
     path = Path(spec).expanduser()
     names_a_path = "/" in spec and not equals  # one that does not exist is refused when it is read
     if spec and (path.is_dir() or names_a_path):
-        return Card(name=_folder_name(path), title=_folder_name(path), root=path)
+        listed = (path / MANIFEST).is_file() and not (path / "train").is_dir()
+        name = _folder_name(path)
+        return Card(name=name, title=name, root=path, manifest=Path(MANIFEST) if listed else None)
     raise ArgumentError(
-        f"--data {spec!r}: neither a card in '{folder}' nor a folder with train/ and test/; {did_you_mean(name, cards)}"
+        f"--data {spec!r}: neither a card in '{folder}' nor a folder with train/ and test/, or a {MANIFEST}; "
+        f"{did_you_mean(name, cards)}"
     )
 
 
@@ -131,7 +214,12 @@ def _read_card(file: Path) -> Card:
         card = Card.model_validate({**table, "name": file.stem})
     except ValidationError as error:
         raise DataError(f"data card '{file}': {'; '.join(_complaints(error))}") from error
-    return card if card.root is None else card.model_copy(update={"root": file.parent / card.root.expanduser()})
+    found: dict[str, Path] = {}
+    if card.root is not None:
+        found["root"] = file.parent / card.root.expanduser()
+    if card.manifest is not None and (beside := file.parent / card.manifest.expanduser()).is_file():
+        found["manifest"] = beside.resolve()
+    return card.model_copy(update=found)
 
 
 def _complaints(error: ValidationError) -> list[str]:
@@ -140,7 +228,8 @@ def _complaints(error: ValidationError) -> list[str]:
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            sentences.append(f"unknown key '{key}'; {did_you_mean(key, Card.model_fields)}")
+            known = Columns.model_fields if key.startswith("columns.") else Card.model_fields
+            sentences.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
         else:
             what = f"key '{key}': " if key else ""
             sentences.append(what + fault["msg"].removeprefix("Value error, "))

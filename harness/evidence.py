@@ -25,7 +25,7 @@ from harness.training import note_undeclared
 
 EVIDENCE_CODE = (
     "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
-    "layers", "matching", "model", "modelfile", "perturbations", "predictions",
+    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "view",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"

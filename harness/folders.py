@@ -16,7 +16,7 @@ VALIDATION_SHARE = 0.2
 """What is carved from the head of each class's train films where there is no ``validation/``, as Keras does."""
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
-_RIGHT_ROOT = "or pass --data with the right root"
+RIGHT_ROOT = "or pass --data with the right root"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,15 @@ class Tree:
             DataError: There is no root, no train folder, fewer than two classes, or others than expected.
         """
         classes = _subfolders(self._entries(self._split_folder("train")))
-        twins = _differing_in_form(classes, classes)
+        twins = differing_in_form(classes, classes)
         if twins:
-            fault, remedy = f"class folders {_listed(twins)} differ only in case or Unicode form", "merge them"
+            fault, remedy = f"class folders {listed(twins)} differ only in case or Unicode form", "merge them"
         elif len(classes) < 2:
-            fault = f"at least two class folders are needed (found: {_listed(classes)})"
+            fault = f"at least two class folders are needed (found: {listed(classes)})"
             remedy = "lay the films out as train/<class>/* and test/<class>/*"
         elif self.expected not in (None, classes):
-            fault = f"class folders {_listed(classes)} are not those of the card ({_listed(self.expected or ())})"
-            remedy = f"restore them, {_RIGHT_ROOT}"
+            fault = f"class folders {listed(classes)} are not those of the card ({listed(self.expected or ())})"
+            remedy = f"restore them, {RIGHT_ROOT}"
         else:
             return classes
         raise self.refusal(f"{fault}; {remedy}", "train")
@@ -94,9 +94,9 @@ class Tree:
             raise self.refusal(f"root {str(self.root)!r} {what}; {remedy}")
         folder = self.root / split
         if not folder.is_dir():
-            found = _listed(_subfolders(self._entries(self.root)))
+            found = listed(_subfolders(self._entries(self.root)))
             fault = f"folder {split}/ is missing in {str(self.root)!r} (found: {found})"
-            raise self.refusal(f"{fault}; lay the films out as {split}/<class>/*, {_RIGHT_ROOT}", split)
+            raise self.refusal(f"{fault}; lay the films out as {split}/<class>/*, {RIGHT_ROOT}", split)
         return folder
 
     def _has_validation(self) -> bool:
@@ -116,16 +116,16 @@ class Tree:
     def _compare_classes(self, split: SplitName, found: tuple[str, ...]) -> None:
         missing = [name for name in self.classes if name not in found]
         extra = [name for name in found if name not in self.classes]
-        twins = _differing_in_form(missing, extra)
+        twins = differing_in_form(missing, extra)
         if twins:
-            fault = f"class folders {_listed(twins)}, of train and of {split}, differ only in case or Unicode form"
+            fault = f"class folders {listed(twins)}, of train and of {split}, differ only in case or Unicode form"
             raise self.refusal(f"{fault}; give them the same name", split)
         if missing:
-            fault = f"class folder {missing[0]!r} is missing (found: {_listed(found)})"
-            raise self.refusal(f"{fault}; restore it, {_RIGHT_ROOT}", split)
+            fault = f"class folder {missing[0]!r} is missing (found: {listed(found)})"
+            raise self.refusal(f"{fault}; restore it, {RIGHT_ROOT}", split)
         if extra:
-            fault = f"class folder {extra[0]!r} is not one of train's ({_listed(self.classes)})"
-            raise self.refusal(f"{fault}; remove it, or add it to train, {_RIGHT_ROOT}", split)
+            fault = f"class folder {extra[0]!r} is not one of train's ({listed(self.classes)})"
+            raise self.refusal(f"{fault}; remove it, or add it to train, {RIGHT_ROOT}", split)
 
     def _class_rows(self, split: SplitName, label: str, ignored: list[str]) -> tuple[str, ...]:
         above = frozenset(os.path.realpath(folder) for folder in (self.root, self.root / split))
@@ -192,7 +192,7 @@ def _subfolders(entries: Iterable["os.DirEntry[str]"]) -> tuple[str, ...]:
     return tuple(sorted(entry.name for entry in entries if entry.is_dir()))
 
 
-def _differing_in_form(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
+def differing_in_form(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
     """Return a name of each side that are the same but for case or Unicode form; empty where there are none."""
     forms = {_form(name): name for name in first}
     return next(((forms[_form(name)], name) for name in second if forms.get(_form(name), name) != name), ())
@@ -202,7 +202,7 @@ def _form(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return names for a sentence: escaped where they cannot be printed, the first eight where there are many."""
     shown = ", ".join(repr(name)[1:-1] for name in names[:8])
     return (f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown) or "none"

@@ -349,7 +349,7 @@ class Gate:
             ),
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
-            "sources": (getattr(candidate.splits.test, "sources", None) is not None, "the data names no sources"),
+            "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")

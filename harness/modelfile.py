@@ -88,6 +88,10 @@ class ModelFile:
             )
         return prepared
 
+    def allow(self, places: Sequence[Path]) -> None:
+        """Let it read these folders and files too without declaring them."""
+        self._watch.allow(places)
+
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Note what local files are read inside: by the model, its ``prepare`` or its streams."""
@@ -223,7 +227,8 @@ class _Watch:
         self.seen: set[Path] = set()
         self._modules: list[set[str]] = []
         self._known = {path.resolve() for path in source.sources}
-        self._allowed = (*_SYSTEM, Path(__file__).parent.resolve(), *(folder.resolve() for folder in allowed))
+        self._allowed = {*_SYSTEM, Path(__file__).parent.resolve()}
+        self.allow(allowed)
 
     def __enter__(self) -> None:
         if not _Watch._installed:
@@ -250,9 +255,13 @@ class _Watch:
             for watch in _Watch._active:
                 watch._note(Path(os.fsdecode(arguments[0])))
 
+    def allow(self, places: Sequence[Path]) -> None:
+        """Add folders and files that may be read without being declared."""
+        self._allowed |= {place.resolve() for place in places}
+
     def allows(self, path: Path) -> bool:
         """Whether a file may be read without being declared."""
-        return any(folder == path or folder in path.parents for folder in self._allowed)
+        return not self._allowed.isdisjoint((path, *path.parents))
 
     def _note(self, path: Path) -> None:
         path = Path(os.path.realpath(path))

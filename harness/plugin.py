@@ -26,7 +26,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--data",
         default="phantom",
         metavar="NAME",
-        help="data/NAME.toml, NAME=PATH, or a class-folder tree (default: phantom)",
+        help="data/NAME.toml, NAME=PATH, or a folder: class folders or a manifest.csv (default: phantom)",
     )
     add("--policy", metavar="FILE", help="the bounds (default: suites/policy.toml)")
     add("--gate", choices=("point", "proven"), default="point",

@@ -129,7 +129,7 @@ def _truncate(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _name_patients(folder: Path, *, shared: int) -> None:
-    """Name each film after a patient with three films of a class; the first ``shared`` test patients are train's last."""
+    """Name films after patients, three of a class each; the first ``shared`` test patients are train's last ones."""
     train = 0
     for label in phantom.CLASSES:
         files = sorted((folder / "train" / label).iterdir())

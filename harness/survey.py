@@ -154,7 +154,7 @@ def survey(splits: Splits, store: Store) -> Survey:
         raise HarnessError(f"survey '{file}': {error}; free some space, or remove the file and run again") from error
 
     def column(name: str) -> tuple[str, ...] | None:
-        values: list[tuple[str, ...] | None] = [getattr(part, name, None) for part in parts]
+        values: list[tuple[str, ...] | None] = [getattr(part, name) for part in parts]
         known = [value for value in values if value is not None]
         return tuple(row for value in known for row in value) if len(known) == len(parts) else None
 

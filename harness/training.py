@@ -17,7 +17,10 @@ from harness.modelfile import Facts, ModelFile, declared_files
 from harness.source import Source, find_model
 from harness.store import Store, code_digest, digest, file_digest
 
-TRAINING_CODE = ("archive", "candidate", "dataset", "films", "folders", "keras_model", "model", "modelfile", "training")
+TRAINING_CODE = (
+    "archive", "candidate", "dataset", "films", "folders", "keras_model", "manifest", "model", "modelfile",
+    "training", "view",
+)  # fmt: skip
 
 
 def find_facts(source: Source, root: Path | None, store: Store) -> tuple[Facts, ModelFile | None]:
@@ -92,13 +95,15 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         shape = (shape[0], shape[1], channels or shape[2])
         if options.image_size is None:
             shape = (height or shape[0], width or shape[1], shape[2])
-    splits = read_splits(card, image_shape=shape, cache=store.root / "pixels")
+    splits = read_splits(card, image_shape=shape, cache=store.root / "pixels", store=store)
     _check_options(name, source, options, splits.classes)
     recipe = _recipe(facts, card, options)
     if facts.positive is not None and facts.positive not in splits.classes:
         raise ModelError(
             f"model '{name}': POSITIVE names '{facts.positive}', but the classes are {', '.join(splits.classes)}"
         )
+    if file is not None:
+        file.allow(splits.places)
     salt = options.run_id if facts.undeclared else ""
     candidate = Candidate(
         source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt, _file=file

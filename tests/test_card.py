@@ -110,9 +110,43 @@ def test_settings_of_training_are_kept_as_they_are(tmp_path: Path) -> None:
         ('masks = "masks"', r"key 'masks': must contain \{id\} or \{stem\}"),
         ('classes = ["b", "a"]', "key 'classes': class names must be sorted and differ"),
         ('root = "x"\ngenerator = "phantom"', "'root' and 'generator' exclude one another"),
+        ('manifest = "a.csv"\ncolumns = { gruop = "p" }', r"unknown key 'columns.gruop'; did you mean 'group'\?"),
+        ('manifest = "a.csv"\ncolumns = { path = "" }', "key 'columns.path': .*at least 1 character"),
+        ('manifest = "a.csv"\ncolumns = { path = "f", label = "f" }', "column 'f' is named for two things"),
+        ('manifest = "a.csv"\ncolumns = { path = "label" }', "column 'label' is named for two things"),
+        ('manifest = "a.csv"\ncolumns = { group = "p", source = "p" }', "column 'p' is named for two things"),
+        ('manifset = "a.csv"', r"unknown key 'manifset'; did you mean 'manifest'\?"),
+        ('manifest = "a.csv"\ngenerator = "phantom"', "'manifest' and 'generator' exclude one another"),
+        ('images = "x"', "'images' says how a manifest is read; name the file with 'manifest', or remove it"),
+        ("split_seed = 1", "'split_seed' says how a manifest is read"),
+        ('manifest = "a.csv"\nsplit_seed = -1', "key 'split_seed': .*greater than or equal to 0"),
+        ('manifest = "a.csv"\nsplit_shares = [0.6, 0.2, 0.3]', "key 'split_shares': the shares .* sum to 1, not 1.1"),
+        ('manifest = "a.csv"\nsplit_shares = [0.8, 0.2, 0.0]', "key 'split_shares.2': .*greater than 0"),
+        ('manifest = "a.csv"\ntest_sources = []', "key 'test_sources': .*at least 1 item"),
+        ('manifest = "a.csv"\ngroup = "(p)"\ncolumns = { group = "g" }', "'group' and 'columns.group' say the same"),
+        ('manifest = "a.csv"\nmasks = "{id}"\ncolumns = { mask = "m" }', "'masks' and 'columns.mask' say the same"),
         ("title = ", r"mine\.toml': cannot be read as TOML .*; correct it"),
     ],
 )
 def test_a_mistake_in_a_card_is_named_with_file_and_key(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         card_of(tmp_path, text)
+
+
+def test_a_manifest_lies_beside_the_card_or_below_the_root(tmp_path: Path) -> None:
+    assert card_of(tmp_path, 'manifest = "rows.csv"').manifest == Path("rows.csv")
+    (tmp_path / "rows.csv").write_text("path,label\n")
+    assert card_of(tmp_path, 'manifest = "rows.csv"').manifest == (tmp_path / "rows.csv").resolve()
+
+
+def test_a_bare_folder_is_read_by_its_manifest_where_it_has_no_train(tmp_path: Path) -> None:
+    assert find_card(str(tmp_path), CARDS).manifest is None
+    (tmp_path / "manifest.csv").write_text("path,label\n")
+    assert find_card(str(tmp_path), CARDS).manifest == Path("manifest.csv")
+    (tmp_path / "train").mkdir()
+    assert find_card(str(tmp_path), CARDS).manifest is None
+
+
+def test_a_default_column_gives_way_to_what_the_card_names(tmp_path: Path) -> None:
+    names = card_of(tmp_path, 'manifest = "rows.csv"\ncolumns = { source = "group" }').columns.names()
+    assert names == {"path": "path", "label": "label", "source": "group", "split": "split", "mask": "mask"}

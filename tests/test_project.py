@@ -21,7 +21,19 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 # Low to high: a module imports only from those above it.
 LAYERS = {
     "numbers": ["errors", "process", "limits", "estimate", "store"],
-    "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
+    "films": [
+        "films",
+        "card",
+        "folders",
+        "partition",
+        "manifest",
+        "view",
+        "dataset",
+        "anatomy",
+        "phantom",
+        "perturbations",
+        "policy",
+    ],
     "survey": ["headers", "survey", "registration", "duplicates"],
     "models": ["model", "source", "modelfile", "archive", "keras_model", "candidate", "training"],
     "evidence": [
