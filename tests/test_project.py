@@ -20,7 +20,7 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 
 # Low to high: a module imports only from those above it.
 LAYERS = {
-    "numbers": ["errors", "process", "limits", "estimate", "store"],
+    "numbers": ["errors", "process", "limits", "estimate", "store", "ledger"],
     "films": ["films", "card", "folders", "dataset", "anatomy", "phantom", "perturbations", "policy"],
     "models": ["model", "source", "modelfile", "archive", "keras_model", "candidate", "training"],
     "evidence": [
