@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, inference, metrics  # noqa: F401
+    from harness import alignment, inference, looks, metrics  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -38,6 +38,7 @@ _HOMES = {
     "comparison": "comparison",
     "inference": "inference",
     "informs": "checks",
+    "looks": "looks",
     "metrics": "metrics",
     "skipped": "checks",
 }

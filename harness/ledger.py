@@ -339,18 +339,24 @@ def step(n: float) -> float:
     return 1 / math.sqrt(n) if n else math.nan
 
 
-def ladder(looks: Sequence[Look]) -> list[bool]:
+def ladder(looks: Sequence[Look], rows: float | None = None) -> list[bool]:
     """Return of each look, one a model and in order, whether it is a new best by the Ladder rule.
 
-    The first with figures is; a later one where its accuracy exceeds that of the last new best by more than `step`.
+    The first with figures is; a later one where its accuracy exceeds that of the last new best by more than `step` of
+    ``rows`` independent rows; None: of its films.
     """
-    climbs, best = [], None
+    found, best = [], None
     for look in looks:
         accuracy = look.accuracy
-        climbed = accuracy is not None and (best is None or accuracy - best > step(look.n) + 1e-12)
+        climbed = accuracy is not None and (best is None or climbs(accuracy, best, look.n if rows is None else rows))
         best = accuracy if climbed else best
-        climbs.append(climbed)
-    return climbs
+        found.append(climbed)
+    return found
+
+
+def climbs(accuracy: float, best: float, n: float) -> bool:
+    """Whether an accuracy exceeds the last new best by more than `step`."""
+    return accuracy - best > step(n) + 1e-12  # a difference of decimals is not exact
 
 
 def ordinal(number: int) -> str:

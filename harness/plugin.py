@@ -123,6 +123,12 @@ def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
     return run.gate.reference
 
 
+@pytest.fixture
+def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
+    """Where this model stands among all that were judged on these test films."""
+    return run.logbook.of(model_name)
+
+
 @pytest.fixture(scope="session")
 def policy(run: "Run") -> Any:  # noqa: ANN401 - a Policy
     """The bounds in force."""

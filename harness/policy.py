@@ -133,6 +133,13 @@ class ComparisonBounds(Table):
     skill_margin: Share = 0.20
 
 
+class LedgerBounds(Table):
+    """``[ledger]``: how many models have these test films judged?"""
+
+    most_models: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """A model that is judged after so many others is refused; None: their number only informs."""
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -169,6 +176,7 @@ CORE: Mapping[str, type[Table]] = {
     "recall": RecallBounds,
     "border": BorderBounds,
     "comparison": ComparisonBounds,
+    "ledger": LedgerBounds,
 }
 
 
@@ -187,6 +195,7 @@ class Policy:
     recall: RecallBounds
     border: BorderBounds
     comparison: ComparisonBounds
+    ledger: LedgerBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

@@ -289,7 +289,7 @@ def test_the_ladder_never_takes_a_look_back(rights: list[int]) -> None:
     looks = [look(str(index), n=50, right=right) for index, right in enumerate(rights)]
     climbs = ledger.ladder(looks)
     assert all(ledger.ladder(looks[:end]) == climbs[:end] for end in range(len(looks)))
-    bests = [each.right for each, climbed in zip(looks, climbs, strict=True) if climbed]
+    bests = [right for right, climbed in zip(rights, climbs, strict=True) if climbed]
     assert bests == sorted(set(bests))
 
 
