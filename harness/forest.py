@@ -145,7 +145,8 @@ def _scaled(row: Row) -> Row:
     scale = row["bound"]
     if scale is None or scale <= 1:
         return row
-    value, low, high = (None if row[name] is None else row[name] / scale for name in ("value", "low", "high"))
+    numbers = row["value"], row["low"], row["high"]
+    value, low, high = (None if number is None else number / scale for number in numbers)
     return {**row, "value": value, "low": low, "high": high, "bound": 1.0}
 
 

@@ -77,7 +77,7 @@ def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
     assert "of 5, at least one in up to 25 %" in told[1]
     assert f"within {ledger.hoeffding(200, 5):.3f} of the truth" in told[1]
     assert (
-        "accuracy 0.850 [0.774, 0.908] at 99 %, which holds for all 5 at once"
+        "accuracy 0.850 [0.774, 0.909] at 99 %, which holds for all 5 at once"
         in looks.models(place(*earlier(4), test=answered(90, 80))).detail
     )
 
