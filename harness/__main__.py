@@ -105,6 +105,15 @@ def _parser() -> argparse.ArgumentParser:
     seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
     seeds.set_defaults(run=_seeds)
 
+    looks = commands.add_parser(
+        "ledger", help="list the looks at each test set: which models, when, their figures, and who is a new best"
+    )
+    looks.add_argument(
+        "where", nargs="?", default="reports", metavar="DIR or DATA",
+        help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",
+    )  # fmt: skip
+    looks.set_defaults(run=_ledger)
+
     _add_proofs(commands)
     return parser
 
@@ -310,6 +319,24 @@ def _seeds(parsed: argparse.Namespace) -> int:
     words += ["--seeds", str(parsed.seeds), *extra]
     seeds.write_table(records, out, command=shlex.join(words))
     print(out)
+    return 0
+
+
+def _ledger(parsed: argparse.Namespace) -> int:
+    from harness import ledger, looks  # noqa: PLC0415
+
+    where = Path(parsed.where)
+    found = [where] if where.is_file() else sorted({*where.glob(ledger.FILE), *where.glob(f"*/{ledger.FILE}")})
+    if not found and not where.exists():
+        found = [path for path in [Path("reports") / parsed.where / ledger.FILE] if path.exists()]
+    if not found:
+        raise ArgumentError(f"no {ledger.FILE} in '{where}'; a run writes one beside its reports, as DIR/<data>/")
+    for path in found:
+        held = ledger.read(path)
+        print(f"{path}\n")
+        for line in [*looks.table(held), *filter(None, [ledger.damage_words(held)])]:
+            print(f"  {line}".rstrip())
+        print()
     return 0
 
 

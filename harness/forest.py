@@ -133,17 +133,27 @@ def _folded(rows: Sequence[Row]) -> list[_Line]:
 
 def _margin(row: Row) -> float:
     """Return how far a row's value lies on the good side of its bound; negative beyond it."""
+    row = _scaled(row)
     if row["value"] is None or row["bound"] is None:
         return -math.inf
     gap = row["value"] - row["bound"]
     return gap if row["direction"] == "at_least" else -gap
 
 
+def _scaled(row: Row) -> Row:
+    """Return a count in shares of its bound, so that it can stand on one axis with shares of films."""
+    scale = row["bound"]
+    if scale is None or scale <= 1:
+        return row
+    numbers = row["value"], row["low"], row["high"]
+    value, low, high = (None if number is None else number / scale for number in numbers)
+    return {**row, "value": value, "low": low, "high": high, "bound": 1.0}
+
+
 def _span(rows: Sequence[Row]) -> tuple[float, float]:
     """Return the axis that holds all values, and intervals as far as they are not absurdly wide."""
-    numbers = [
-        number for row in rows for number in (row["value"], row["low"], row["high"], row["bound"]) if number is not None
-    ]
+    scaled = [(row["value"], row["low"], row["high"], row["bound"]) for row in map(_scaled, rows)]
+    numbers = [number for row in scaled for number in row if number is not None]
     low, high = max(-0.6, min(0.0, *numbers, 0.0)), min(1.6, max(1.0, *numbers, 1.0))
     return low - 0.03 * (high - low), high + 0.03 * (high - low)
 
@@ -152,7 +162,7 @@ def _draw_row(axes: "Axes", y: float, row: Row, *, thickness: float = 0.36) -> N
     from matplotlib.patches import Rectangle  # noqa: PLC0415 - see canvas
 
     left, right = axes.get_xlim()
-    place = standing(row)
+    place, row = standing(row), _scaled(row)
     colour = COLOURS[place]
     if (at := row["bound"]) is not None:
         start, end = (at, right) if row["direction"] == "at_least" else (left, at)

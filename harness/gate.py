@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STORE = ".roentgate"
 COMPARISON = "comparison"
 """The suite that is part of a run only where there is a reference."""
+LOOKS = ("ledger", "test_set_looks")
 COMPARISON_CHECKS = (
     "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
 )  # fmt: skip
@@ -318,8 +319,10 @@ class Gate:
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
-        """The (suite, check) pairs without which nothing is accepted; those of a comparison only where there is one."""
+        """The (suite, check) pairs without which nothing is accepted: of a comparison or a cap where there is one."""
         pairs = tuple(pair for pair in self.policy.gate.pairs if pair[0] != COMPARISON)
+        if self.policy.ledger.most_models is not None:
+            pairs = tuple(dict.fromkeys([*pairs, LOOKS]))
         if self.settings.reference is None:
             return pairs
         named = self.policy.gate.required.get(COMPARISON, COMPARISON_CHECKS)

@@ -31,7 +31,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--policy", metavar="FILE", help="the bounds (default: suites/policy.toml)")
     add("--gate", choices=("point", "proven"), default="point",
         help="accept a row whose point estimate meets its bound, or only a proven one (default: point)")  # fmt: skip
-    add("--report-dir", metavar="DIR", help="where scorecards go, as DIR/<data>/<model>/ (default: reports)")
+    add(
+        "--report-dir",
+        metavar="DIR",
+        help="where scorecards go, as DIR/<data>/<model>/, and the ledger of looks (default: reports)",
+    )
     add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
     add("--seed", type=int, default=0, help="seed of training (default: 0)")
     add("--seeds", type=int, default=1, metavar="N",
@@ -133,6 +137,12 @@ def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
 def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
     """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
     return run.gate.reference
+
+
+@pytest.fixture
+def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
+    """Where this model stands among all that were judged on these test films."""
+    return run.logbook.of(model_name)
 
 
 @pytest.fixture(scope="session")

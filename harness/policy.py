@@ -143,6 +143,13 @@ class AuditBounds(Table):
     twins: Literal["left out", "counted"] = "left out"
 
 
+class LedgerBounds(Table):
+    """``[ledger]``: how many models have these test films judged?"""
+
+    most_models: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """A model that is judged after so many others is refused; None: their number only informs."""
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -180,6 +187,7 @@ CORE: Mapping[str, type[Table]] = {
     "border": BorderBounds,
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
+    "ledger": LedgerBounds,
 }
 
 
@@ -199,6 +207,7 @@ class Policy:
     border: BorderBounds
     comparison: ComparisonBounds
     audit: AuditBounds
+    ledger: LedgerBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

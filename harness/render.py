@@ -47,6 +47,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *(["## Pictures"] if evidence["figures"][1:] else []),
         *(part for note in evidence["figures"][1:] for part in (f"### {escape(note['title'])}", _figure(note))),
         *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
+        *_looks(evidence),
         *_many_bounds(record),
         "## How to read this",
         _bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY),
@@ -190,6 +191,11 @@ def _answers(evidence: EvidenceRecord) -> list[str]:
 def _many_bounds(record: Record) -> list[str]:
     told = wording.many_bounds(record)
     return ["## Many bounds at once", _bullets(map(escape, told))] if told else []
+
+
+def _looks(evidence: EvidenceRecord) -> list[str]:
+    told = evidence.get("looks")
+    return ["## Looks at this test set", _bullets(map(escape, told))] if told else []
 
 
 def fenced(lines: Sequence[str]) -> str:

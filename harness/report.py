@@ -15,6 +15,7 @@ import numpy as np
 from harness import scorecard
 from harness.errors import HarnessError
 from harness.gate import Gate, environment
+from harness.logbook import Logbook
 from harness.perturbations import Ring
 from harness.policy import BorderBounds
 from harness.reference import PREDICTIONS_FILE, Reference, films_digest, names_of, write_predictions
@@ -36,12 +37,13 @@ NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
 
 
-def close(
+def close(  # noqa: PLR0913, PLR0917  everything that a run leaves
     gate: Gate,
     rows: Mapping[str, Sequence[Row]],
     partial: Sequence[str],
     work: Mapping[str, Any],
     policy: str,
+    logbook: Logbook | None = None,
 ) -> tuple[bool, list[str]]:
     """Write the scorecard of every model, and a table of them side by side where there are several.
 
@@ -51,6 +53,7 @@ def close(
         partial: Why this run is no gate; empty for a whole run.
         work: ``passes`` (images sent through models) and ``seconds`` (by what took them).
         policy: The fingerprint of the bounds that were in force where the tests ran.
+        logbook: What the ledger held when the run began; None: what it holds now.
 
     Returns:
         Whether every record is complete and accepted, and the lines that close the run in the terminal.
@@ -58,14 +61,19 @@ def close(
     from harness import render  # noqa: PLC0415
 
     records, lines = [], []
-    for name, record in _records(gate, rows, partial, policy):
+    logbook = logbook or Logbook(gate)
+    made = dict(_records(gate, rows, partial, policy))
+    held = logbook.record({name: record for name, record in made.items() if rows.get(name)}, partial)
+    for name, record in made.items():
         folder = gate.folder(name)
-        _write(gate, name, record, folder, partial, work)
+        closing, looks = logbook.closing(name, held)
+        _write(gate, name, record, folder, partial, {**work, "looks": looks}, logbook)
         if name not in gate.settings.models:
             continue  # a replicate: its model has a scorecard for all of them
         records.append(record)
         lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
         lines += [f"  {reason}" for reason in [*partial, *_missing(record)]]
+        lines += [f"  {line}" for line in closing]
         lines.append(f"  {_shown(folder / MARKDOWN)}")
     if len(records) > 1:
         path = gate.settings.reports / gate.card.name / SIDE_BY_SIDE
@@ -136,7 +144,13 @@ def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence,
 
 
 def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
-    gate: Gate, name: str, record: Record, folder: Path, partial: Sequence[str], work: Mapping[str, Any]
+    gate: Gate,
+    name: str,
+    record: Record,
+    folder: Path,
+    partial: Sequence[str],
+    work: Mapping[str, Any],
+    logbook: Logbook,
 ) -> None:
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show."""
     if partial:
@@ -147,6 +161,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
             shown = name if name in gate.members else gate.replicates(name)[0]
             kept = gate.evidence(shown)
             evidence = _evidence(kept)
+            evidence["looks"] = logbook.words(name)
             if shown != name:
                 evidence["notes"].append(
                     f"pictures and counts of answers are those of {shown}; each seed has a scorecard"
@@ -163,7 +178,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)
-    run = environment(work["passes"], work["seconds"]) | {"partial": list(partial)}
+    run = environment(work["passes"], work["seconds"]) | {"partial": list(partial), "looks": work["looks"]}
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
 
 

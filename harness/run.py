@@ -50,12 +50,14 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         one_thread()
         from harness.gate import Gate, read_settings  # noqa: PLC0415 - nothing heavy where no model is judged
+        from harness.logbook import Logbook  # noqa: PLC0415
 
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
         with usage_errors():
             self.gate: Gate = Gate(read_settings(config))
             self._refuse_idle()
+        self.logbook = Logbook(self.gate, getattr(config, "workerinput", {}).get("roentgate_ledger"))
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.members}
         self.partial: list[str] = []
         self.collected: set[str] = set()
@@ -185,6 +187,7 @@ class Run:
             return
         self.gate.store.sweep()
         with usage_errors():
+            self.logbook.begin()
             for name in dict.fromkeys([*self.gate.settings.models, *self.gate.members]):
                 self.gate.clear(name)  # an older outcome must not pass for this run's
             if self.gate.settings.reference is not None:
@@ -196,6 +199,8 @@ class Run:
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's controller of a worker
         """Tell a worker which run it belongs to."""
         node.workerinput["roentgate_run"] = self.gate.settings.options.run_id
+        with contextlib.suppress(HarnessError):  # said before the first test
+            node.workerinput["roentgate_ledger"] = self.logbook.upto
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - as above
@@ -353,7 +358,7 @@ class Run:
         work = {"passes": self.passes, "seconds": self.seconds}
         policy = next(iter(self._policies), None) or self.gate.policy.fingerprint
         try:
-            accepted, self.summary = report.close(self.gate, judged, self.partial, work, policy)
+            accepted, self.summary = report.close(self.gate, judged, self.partial, work, policy, self.logbook)
         except (HarnessError, OSError) as error:
             self.summary = [f"no scorecard: {error}"]
             return False

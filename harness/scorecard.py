@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar, get_args
+from typing import Annotated, Final, Literal, NotRequired, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
@@ -142,6 +142,7 @@ class EvidenceRecord(TypedDict):
     layers: list[Layer] | None
     figures: list[FigureNote]
     notes: list[str]
+    looks: NotRequired[list[str]]
 
 
 _RECORD: Final = TypeAdapter(Record)

@@ -33,7 +33,7 @@ def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr().out
-    for command in ("models", "data", "train", "scorecard", "seeds"):
+    for command in ("models", "data", "train", "scorecard", "seeds", "ledger"):
         assert f"\n    {command}" in shown
     assert "pytest suites/ --model NAME" in shown
 

@@ -20,7 +20,7 @@ REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJEC
 
 # Low to high: a module imports only from those above it.
 LAYERS = {
-    "numbers": ["errors", "process", "limits", "estimate", "store"],
+    "numbers": ["errors", "process", "limits", "estimate", "store", "ledger"],
     "films": [
         "films",
         "card",
@@ -59,7 +59,9 @@ LAYERS = {
         "replicates",
         "family",
         "wording",
+        "looks",
         "gate",
+        "logbook",
     ],
     "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds", "audit_figures", "audit_report"],
     "proofs": [

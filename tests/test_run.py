@@ -106,7 +106,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 51 verdicts: .* 2 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 52 verdicts: .* 2 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert skipped == {
         "augmentation_identity_at_inference": "the model has no layers to look at",
@@ -126,6 +126,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " reload_preserves_predictions",
         "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control",
+        "ledger": "test_set_looks",
     }
     compared = {
         "comparison": "recall_noninferiority accuracy_noninferiority auroc_noninferiority newly_wrong border_change",
