@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, inference, metrics  # noqa: F401
+    from harness import alignment, consistency, inference, metrics, reproduction  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -36,9 +36,11 @@ _HOMES = {
     "at_least": "checks",
     "at_most": "checks",
     "comparison": "comparison",
+    "consistency": "consistency",
     "inference": "inference",
     "informs": "checks",
     "metrics": "metrics",
+    "reproduction": "reproduction",
     "skipped": "checks",
 }
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import claim
+from harness.claim import DEFAULT_POLICY
 from harness.errors import ArgumentError, HarnessError
 from harness.process import one_thread
 
@@ -19,11 +21,8 @@ It writes reports/<data>/<model>/scorecard.md and exits 0 only when the evidence
 """
 
 
-DEFAULT_POLICY = "suites/policy.toml"
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status (0 done, 2 refused with a sentence)."""
+    """Run one command; return the exit status (0 done, 1 found wanting, 2 refused with a sentence)."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     if parsed.command is None:
@@ -112,6 +111,8 @@ def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
     null.add_argument("--image-size", metavar="N or HxW")
     null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
     null.set_defaults(run=_null)
+
+    claim.add_to(commands).set_defaults(run=_claim)
 
     simulate = commands.add_parser(
         "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
@@ -310,6 +311,17 @@ def _null(parsed: argparse.Namespace) -> int:
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
     return 0
+
+
+def _claim(parsed: argparse.Namespace) -> int:
+    from harness.store import atomic  # noqa: PLC0415
+
+    text, holds = claim.report(parsed)
+    print(text, end="")
+    if parsed.out:
+        with atomic(Path(parsed.out)) as draft:
+            draft.write_text(text, "utf-8")
+    return 0 if holds else 1
 
 
 def _simulate(parsed: argparse.Namespace) -> int:

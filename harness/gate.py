@@ -10,9 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from harness import optional
 from harness.candidate import Candidate, Options
 from harness.card import Card, find_card
 from harness.checks import Verdict, unproven_words
+from harness.claims import Claims, read_claims
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
@@ -24,12 +26,6 @@ if TYPE_CHECKING:
     import pytest
 
 STORE = ".roentgate"
-COMPARISON = "comparison"
-"""The suite that is part of a run only where there is a reference."""
-COMPARISON_CHECKS = (
-    "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
-)  # fmt: skip
-"""What it must record where the policy does not say otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +43,7 @@ class Settings:
         figures: Whether to draw pictures.
         seeds: How many replicates of each model are trained, with seeds that follow the first.
         reference: What to compare with; None for nothing.
+        claims: The file of published figures to hold; None for none.
     """
 
     models: tuple[str, ...]
@@ -59,6 +56,7 @@ class Settings:
     figures: bool = True
     seeds: int = 1
     reference: str | None = None
+    claims: Path | None = None
 
 
 def read_settings(config: "pytest.Config") -> Settings:
@@ -86,6 +84,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         figures=not config.getoption("no_figures"),
         seeds=config.getoption("seeds"),
         reference=config.getoption("reference"),
+        claims=path("claims", root) if config.getoption("claims") else None,
         options=Options(
             models=root / "models",
             seed=config.getoption("seed"),
@@ -303,12 +302,20 @@ class Gate:
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
-        """The (suite, check) pairs without which nothing is accepted; those of a comparison only where there is one."""
-        pairs = tuple(pair for pair in self.policy.gate.pairs if pair[0] != COMPARISON)
-        if self.settings.reference is None:
-            return pairs
-        named = self.policy.gate.required.get(COMPARISON, COMPARISON_CHECKS)
-        return (*pairs, *((COMPARISON, check) for check in named))
+        """The (suite, check) pairs without which nothing is accepted; those of optional suites if asked for."""
+        return tuple(optional.required(self.policy.gate.required, self.settings))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The published figures to hold; `ArgumentError` without ``--claims``."""
+        if self.settings.claims is None:
+            raise ArgumentError("there are no published figures to hold: pass --claims FILE.toml")
+        return read_claims(self.settings.claims)
+
+    def check_claims(self, name: str) -> None:
+        """Raise `DataError` where there are claims, about other rows than a member is judged on."""
+        if self.settings.claims is not None:
+            self.claims.check_rows(self.candidate(name).splits.test.counts(), f"test of data '{self.card.name}'")
 
     def forget(self) -> None:
         """Remove what no other run may use."""

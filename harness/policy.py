@@ -133,6 +133,13 @@ class ComparisonBounds(Table):
     skill_margin: Share = 0.20
 
 
+class ClaimsBounds(Table):
+    """``[claims]``: how far from a printed figure a model may be, and yet reproduce it."""
+
+    tolerance: Share = 0.05
+    loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -169,6 +176,7 @@ CORE: Mapping[str, type[Table]] = {
     "recall": RecallBounds,
     "border": BorderBounds,
     "comparison": ComparisonBounds,
+    "claims": ClaimsBounds,
 }
 
 
@@ -187,6 +195,7 @@ class Policy:
     recall: RecallBounds
     border: BorderBounds
     comparison: ComparisonBounds
+    claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

@@ -27,6 +27,7 @@ QUESTIONS: Final = {
     "recall": "Does one class hide behind the average?",
     "border": "Does the frame decide?",
     "comparison": "Is the candidate worse than the reference?",
+    "claims": "Can the published figures all be true, and are they true of this model?",
 }
 
 GLOSSARY: Final = (

@@ -35,8 +35,22 @@ LAYERS = {
         "evidence",
         "reference",
     ],
-    "verdicts": ["metrics", "comparison", "checks", "offline", "scorecard", "replicates", "family", "wording", "gate"],
-    "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds"],
+    "verdicts": [
+        "metrics",
+        "comparison",
+        "claims",
+        "consistency",
+        "checks",
+        "reproduction",
+        "offline",
+        "scorecard",
+        "replicates",
+        "family",
+        "wording",
+        "optional",
+        "gate",
+    ],
+    "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds", "claims_page"],
     "proofs": [
         "null",
         "twins",
@@ -51,7 +65,7 @@ LAYERS = {
         "study_sections",
         "study_report",
     ],
-    "doors": ["items", "run", "plugin", "__main__"],
+    "doors": ["items", "run", "plugin", "claim", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]
 
