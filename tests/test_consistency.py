@@ -1,10 +1,10 @@
 """Can any confusion matrix give these figures? Held against every matrix there is, and against a case done by hand.
 
-mlscorecheck 1.0.3 was asked by hand and is no dependency: it is MIT, but brings PuLP with a solver of its own (36 MB).
-Of two classes (5 to 60 rows each, two to four of accuracy, recall, specificity, precision, F1 and balanced accuracy at 2
-or 3 decimals, 400 draws of which 193 are possible) it gave the same answer every time. Of several classes it knows the
-averages alone, and takes each class against the rest by itself: it lets pass the last two cases of `AVERAGES`, which no
-matrix gives.
+mlscorecheck 1.0.3 was asked by hand and is no dependency: it is MIT, but brings PuLP with a solver of its own, 36 MB.
+Of two classes (5 to 60 rows each; two to four of accuracy, recall, specificity, precision, F1 and balanced accuracy, at
+2 or 3 decimals; 400 draws, of which 193 are possible) it gave the same answer every time. Of several classes it knows
+the averages alone, and takes each class against the rest by itself: it lets pass the last two cases of `AVERAGES`,
+which no matrix gives.
 """
 
 import time
