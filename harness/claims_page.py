@@ -48,11 +48,12 @@ def page(
     """
     counts = ", ".join(f"{count:,} {label}" for label, count in claims.counts.items())
     whole = findings[-1]
-    can = "can all be true together" if whole.consistent else "cannot all be true together"
+    several = len(claims.figures) > 1
+    can = f"{'can' if whole.consistent else 'cannot'} {'all be true together' if several else 'be true'}"
     parts = [
         f"# Claims: {escape(claims.title or claims.source.stem)}",
-        f"**{len(claims.figures)} figures in {_places(claims)} {can}**, of one set of answers on "
-        f"{sum(claims.counts.values()):,} films: {escape(counts)}.",
+        f"**{len(claims.figures)} figure{'s' if several else ''} in {_places(claims)} {can}**, of one set of answers "
+        f"on {sum(claims.counts.values()):,} films: {escape(counts)}.",
         ASKED,
         "## What can be true together",
         _bullets(_together(claims, findings)),

@@ -1,5 +1,6 @@
 """A claims file: numbers as they are printed, places, classes; and the suite that exists only with ``--claims``."""
 
+import doctest
 import json
 import shutil
 from fractions import Fraction
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from harness import claims as module
 from harness.claims import printed, read_claims
 from harness.errors import DataError
 from tests.toy import NEAREST, Project, Result
@@ -42,6 +44,10 @@ def read(folder: Path, text: str) -> Any:  # noqa: ANN401 - a Claims
 )
 def test_a_printed_number_is_all_that_is_rounded_to_it(text: str, low: str, high: str) -> None:
     assert printed(text) == (Fraction(low), Fraction(high))
+
+
+def test_the_examples_of_the_module_are_true() -> None:
+    assert doctest.testmod(module).failed == 0
 
 
 def test_a_loss_is_no_share() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.optional import SUITES
 from harness.twins import Check, read_twins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,9 +71,9 @@ GROUPS = {
 
 
 def required() -> set[Check]:
-    """Return the checks of a model alone; a comparison has worse candidates instead (tests/test_comparison.py)."""
+    """Return the checks of a model alone; what an option brings in is judged elsewhere (tests/test_comparison.py)."""
     policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
-    suites = {name: checks for name, checks in policy["gate"]["required"].items() if name != "comparison"}
+    suites = {name: checks for name, checks in policy["gate"]["required"].items() if name not in SUITES}
     return {(suite, check) for suite, checks in suites.items() for check in checks}
 
 
