@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, inference, looks, metrics, probes  # noqa: F401
+    from harness import alignment, audit, consistency, inference, looks, metrics, probes, reproduction  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -37,11 +37,13 @@ _HOMES = {
     "at_least": "checks",
     "at_most": "checks",
     "comparison": "comparison",
+    "consistency": "consistency",
     "inference": "inference",
     "informs": "checks",
     "looks": "looks",
     "metrics": "metrics",
     "probes": "probes",
+    "reproduction": "reproduction",
     "skipped": "checks",
 }
 

@@ -6,150 +6,35 @@ import shlex
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness import claim
 from harness.errors import ArgumentError, HarnessError
+from harness.options import DEFAULT_POLICY, parser
 from harness.process import one_thread
 
 if TYPE_CHECKING:
     from harness.dataset import Dataset
 
-DESCRIPTION = """Acceptance tests for medical image classifiers.
-
-The main job is pytest's:  pytest suites/ --model NAME [--data NAME]
-It writes reports/<data>/<model>/scorecard.md and exits 0 only when the evidence is complete and accepted.
-"""
-
-
-DEFAULT_POLICY = "suites/policy.toml"
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status (0 done, 2 refused with a sentence)."""
-    parser = _parser()
-    parsed = parser.parse_args(arguments)
+    """Run one command; return the exit status (0 done, 1 found wanting, 2 refused with a sentence)."""
+    whole = parser()
+    parsed = whole.parse_args(arguments)
     if parsed.command is None:
-        parser.print_help()
+        whole.print_help()
         return 2
     one_thread()
     try:
-        return int(parsed.run(parsed))
+        return int(COMMANDS[parsed.run](parsed))
     except (HarnessError, OSError) as error:
         print(f"roentgate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("roentgate: interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
         return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="roentgate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.set_defaults(command=None)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
-
-    audit = commands.add_parser(
-        "audit", help="what a data set gives away before any model is believed: copies, patients, files, frames"
-    )
-    audit.add_argument("folder", nargs="?", metavar="DIR", help="a folder of class folders; or name a card with --data")
-    audit.add_argument("--data", metavar="NAME", help="as for pytest: a card, or NAME=PATH")
-    audit.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
-    audit.add_argument("--out", metavar="DIR", help="where the pages go (default: reports/<data>)")
-    audit.set_defaults(run=_audit)
-
-    models = commands.add_parser("models", help="list the model files, with what they say of themselves")
-    models.set_defaults(run=_models)
-
-    data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
-    data.add_argument(
-        "name",
-        nargs="?",
-        metavar="NAME",
-        help="one card, or NAME=PATH or a folder, whole: classes, counts, groups, sources",
-    )
-    data.add_argument(
-        "--splits", metavar="FILE.csv", help="also write its rows with their splits, as a manifest that a card can name"
-    )
-    data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
-    data.set_defaults(run=_data)
-
-    train = commands.add_parser("train", help="train a model and write a weights artefact a team can keep")
-    train.add_argument("model", metavar="MODEL", help="as for pytest's --model")
-    train.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
-    train.add_argument("--out", required=True, metavar="FILE.keras", help="where the weights go")
-    train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--image-size", metavar="N or HxW")
-    train.add_argument("--epochs", type=int, metavar="N")
-    train.set_defaults(run=_train)
-
-    scorecard = commands.add_parser(
-        "scorecard", help="render scorecards again from their JSON; side by side where several"
-    )
-    scorecard.add_argument("folders", nargs="+", metavar="DIR", help="a folder that holds scorecard.json")
-    scorecard.add_argument(
-        "--summary", action="store_true", help="print a bounded markdown summary, for a CI job's page"
-    )
-    scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
-    scorecard.set_defaults(run=_scorecard)
-
-    seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
-    seeds.add_argument("model", metavar="MODEL")
-    seeds.add_argument("--data", default="phantom", metavar="NAME")
-    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
-    seeds.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from the first on (default: 3)")
-    seeds.add_argument("--image-size", metavar="N or HxW")
-    seeds.add_argument("--epochs", type=int, metavar="N")
-    seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
-    seeds.set_defaults(run=_seeds)
-
-    looks = commands.add_parser(
-        "ledger", help="list the looks at each test set: which models, when, their figures, and who is a new best"
-    )
-    looks.add_argument(
-        "where", nargs="?", default="reports", metavar="DIR or DATA",
-        help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",
-    )  # fmt: skip
-    looks.set_defaults(run=_ledger)
-
-    _add_proofs(commands)
-    return parser
-
-
-def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
-    """Add the commands that judge the checks and the gate, and no model."""
-    matrix = commands.add_parser(
-        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
-    )
-    matrix.add_argument(
-        "twins", nargs="*", metavar="TWIN", help="only these (known_bad.NAME, sound.NAME); default: all"
-    )
-    matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
-    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
-    matrix.add_argument("--out", metavar="DIR", help="where it goes (default: reports, unless twins are named)")
-    matrix.set_defaults(run=_matrix)
-
-    null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
-    null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
-    null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
-    null.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
-    null.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
-    null.add_argument("--seed", type=int, default=0, help="of training and of the draws")
-    null.add_argument("--image-size", metavar="N or HxW")
-    null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
-    null.set_defaults(run=_null)
-
-    simulate = commands.add_parser(
-        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
-    )
-    simulate.add_argument(
-        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
-    )
-    simulate.add_argument("--seed", type=int, default=0, metavar="N")
-    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
-    simulate.set_defaults(run=_simulate)
 
 
 def _models(_: argparse.Namespace) -> int:
@@ -245,7 +130,8 @@ def _described(split: "Dataset") -> str:
 
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import new_run_id, open_card, open_store, parse_size  # noqa: PLC0415
+    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.settings import new_run_id, parse_size  # noqa: PLC0415
     from harness.store import atomic  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
 
@@ -374,7 +260,8 @@ def _null(parsed: argparse.Namespace) -> int:
 
     from harness import null  # noqa: PLC0415
     from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import Gate, Settings, new_run_id, parse_size  # noqa: PLC0415
+    from harness.gate import Gate  # noqa: PLC0415
+    from harness.settings import Settings, new_run_id, parse_size  # noqa: PLC0415
 
     root = Path.cwd()
     options = Options(
@@ -399,6 +286,17 @@ def _null(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _claim(parsed: argparse.Namespace) -> int:
+    from harness.store import atomic  # noqa: PLC0415
+
+    text, holds = claim.report(parsed)
+    print(text, end="")
+    if parsed.out:
+        with atomic(Path(parsed.out)) as draft:
+            draft.write_text(text, "utf-8")
+    return 0 if holds else 1
+
+
 def _simulate(parsed: argparse.Namespace) -> int:
     from harness import study, study_report  # noqa: PLC0415
 
@@ -408,6 +306,21 @@ def _simulate(parsed: argparse.Namespace) -> int:
     for path in study_report.write(tables, Path(parsed.out), draws=draws, seed=parsed.seed, command=command):
         print(path)
     return 0
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "audit": _audit,
+    "models": _models,
+    "data": _data,
+    "train": _train,
+    "scorecard": _scorecard,
+    "seeds": _seeds,
+    "ledger": _ledger,
+    "matrix": _matrix,
+    "null": _null,
+    "claim": _claim,
+    "simulate": _simulate,
+}
 
 
 if __name__ == "__main__":

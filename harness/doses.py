@@ -11,9 +11,10 @@ from typing_extensions import TypedDict
 from harness.candidate import Options
 from harness.errors import ArgumentError
 from harness.evidence import BorderRecord
-from harness.gate import Gate, Settings, new_run_id
+from harness.gate import Gate
 from harness.offline import load_suite, verdicts
 from harness.predictions import Predictions
+from harness.settings import Settings, new_run_id
 from harness.twins import Twin
 
 CLEAR = "phantom-shortcut-clear"

@@ -2,103 +2,29 @@
 
 import os
 import platform
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from harness.candidate import Candidate, Options
+from harness import optional
+from harness.candidate import Candidate
 from harness.card import Card, find_card
 from harness.checks import Verdict, unproven_words
+from harness.claims import Claims, read_claims
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
 from harness.scorecard import Row
+from harness.settings import Settings
 from harness.source import find_model
 from harness.store import Store, code_digest, versions
 
-if TYPE_CHECKING:
-    import pytest
-
 STORE = ".roentgate"
-COMPARISON = "comparison"
-"""The suite that is part of a run only where there is a reference."""
 LOOKS = ("ledger", "test_set_looks")
-COMPARISON_CHECKS = (
-    "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
-)  # fmt: skip
-"""What it must record where the policy does not say otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """The command line of one run.
-
-    Args:
-        models: Names as given to ``--model``, each once.
-        data: As given to ``--data``.
-        root: The project folder: holds ``models/``, ``data/``, ``reports/`` and the store.
-        policy: The policy file.
-        gate: Which rows are accepted.
-        reports: Where scorecards go.
-        options: What concerns the models.
-        figures: Whether to draw pictures.
-        seeds: How many replicates of each model are trained, with seeds that follow the first.
-        reference: What to compare with; None for nothing.
-    """
-
-    models: tuple[str, ...]
-    data: str
-    root: Path
-    policy: Path
-    gate: Literal["point", "proven"]
-    reports: Path
-    options: Options
-    figures: bool = True
-    seeds: int = 1
-    reference: str | None = None
-
-
-def read_settings(config: "pytest.Config") -> Settings:
-    """Return the command line as settings; paths are seen from where pytest was called.
-
-    Raises:
-        ArgumentError: An option is malformed, or does not go with another.
-    """
-
-    def path(name: str, default: Path) -> Path:
-        value = config.getoption(name)
-        return Path(config.invocation_params.dir, value) if value else default
-
-    root = config.rootpath
-    classes = config.getoption("classes")
-    weights = config.getoption("weights")
-    worker = getattr(config, "workerinput", {})
-    return Settings(
-        models=tuple(dict.fromkeys(config.getoption("model"))),
-        data=config.getoption("data"),
-        root=root,
-        policy=path("policy", root / "suites" / "policy.toml"),
-        gate=config.getoption("gate"),
-        reports=path("report_dir", root / "reports"),
-        figures=not config.getoption("no_figures"),
-        seeds=config.getoption("seeds"),
-        reference=config.getoption("reference"),
-        options=Options(
-            models=root / "models",
-            seed=config.getoption("seed"),
-            image_size=parse_size(config.getoption("image_size")),
-            weights=Path(config.invocation_params.dir, weights) if weights else None,
-            epochs=config.getoption("epochs"),
-            classes=tuple(classes.split(",")) if classes else None,
-            trust=config.getoption("trust_model_file"),
-            run_id=worker.get("roentgate_run") or new_run_id(),
-        ),
-    )
 
 
 def open_store(root: Path) -> Store:
@@ -128,25 +54,6 @@ def open_card(spec: str, folder: Path, store: Store) -> Card:
             if not root.is_dir():
                 phantom.write(root, variant=variant)
     return card.model_copy(update={"root": root, "generator": None})
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Return (height, width) from ``96`` or ``96x128``.
-
-    Raises:
-        ArgumentError: It is neither.
-    """
-    if not text:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) <= 2 and all(part.isdecimal() and 8 <= int(part) <= 4096 for part in parts):
-        return int(parts[0]), int(parts[-1])
-    raise ArgumentError(f"--image-size {text}: must be N or HxW, in pixels from 8 to 4096")
-
-
-def new_run_id() -> str:
-    """Return an id that no other run has."""
-    return uuid.uuid4().hex
 
 
 def folder_name(model: str) -> str:
@@ -319,14 +226,22 @@ class Gate:
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
-        """The (suite, check) pairs without which nothing is accepted: of a comparison or a cap where there is one."""
-        pairs = tuple(pair for pair in self.policy.gate.pairs if pair[0] != COMPARISON)
-        if self.policy.ledger.most_models is not None:
-            pairs = tuple(dict.fromkeys([*pairs, LOOKS]))
-        if self.settings.reference is None:
-            return pairs
-        named = self.policy.gate.required.get(COMPARISON, COMPARISON_CHECKS)
-        return (*pairs, *((COMPARISON, check) for check in named))
+        """The (suite, check) pairs without which nothing is accepted; of optional suites and of a cap if asked for."""
+        pairs = list(optional.required(self.policy.gate.required, self.settings))
+        capped = self.policy.ledger.most_models is not None
+        return tuple(dict.fromkeys([*pairs, LOOKS] if capped else pairs))
+
+    @cached_property
+    def claims(self) -> Claims:
+        """The published figures to hold; `ArgumentError` without ``--claims``."""
+        if self.settings.claims is None:
+            raise ArgumentError("there are no published figures to hold: pass --claims FILE.toml")
+        return read_claims(self.settings.claims)
+
+    def check_claims(self, name: str) -> None:
+        """Raise `DataError` where there are claims, about other rows than a member is judged on."""
+        if self.settings.claims is not None:
+            self.claims.check_rows(self.candidate(name).splits.test.counts(), f"test of data '{self.card.name}'")
 
     def forget(self) -> None:
         """Remove what no other run may use."""

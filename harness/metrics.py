@@ -21,10 +21,13 @@ __all__ = [
     "balanced_accuracy",
     "confusion",
     "directed_flips",
+    "f1",
     "flips",
     "macro_auroc",
+    "precision",
     "recall",
     "skill_kept",
+    "specificity",
     "worst",
 ]
 
@@ -65,6 +68,58 @@ def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
     index = _index(predictions, truth)
     hit = predictions.answers == _index(predictions, called)
     return _share(predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index))
+
+
+def precision(predictions: Predictions, label: str) -> Estimate:
+    """Share of the rows called ``label`` that are of ``label`` (0 to 1, higher is better).
+
+    Returns:
+        As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Offenders:
+        the rows of other classes among them.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    called, right = predictions.answers == index, predictions.labels == index
+    detail = f"{(called & right).sum()} of {called.sum()} called {label} are right"
+    return _share(predictions, right, called, offends=~right, detail=detail)
+
+
+def specificity(predictions: Predictions, label: str) -> Estimate:
+    """Share of the rows of other classes that are not called ``label`` (0 to 1, higher is better).
+
+    Returns:
+        As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Offenders: the rows called so.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    spared, others = predictions.answers != index, predictions.labels != index
+    detail = f"{(spared & others).sum()} of {others.sum()} others are not called {label}"
+    return _share(predictions, spared, others, offends=~spared, detail=detail)
+
+
+def f1(predictions: Predictions, label: str) -> Estimate:
+    """Harmonic mean of recall and precision of ``label`` (0 to 1, higher is better).
+
+    It is 2 J / (1 + J) with J the share of the rows of ``label`` or called so that are both, and so are its limits.
+
+    Returns:
+        As `recall`, over those rows, their number taken as given; with no such row, NaN in [0, 1]. Offenders: those
+        that are one and not the other.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    called, own = predictions.answers == index, predictions.labels == index
+    both, either = called & own, called | own
+    detail = f"{both.sum()} of {either.sum()} that are or are called {label} are both"
+    share = _share(predictions, both, either, offends=~both, detail=detail)
+    value, low, high = (2 * part / (1 + part) for part in (share.value, share.low, share.high))
+    return replace(share, value=value, low=low, high=high, hits=None)
 
 
 def accuracy(predictions: Predictions) -> Estimate:

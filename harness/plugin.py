@@ -48,6 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
     add("--reference", metavar="NAME",
         help="compare with this model: as for --model, or the folder of a stored scorecard")  # fmt: skip
+    add("--claims", metavar="FILE",
+        help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
         "--classes",
@@ -143,6 +145,12 @@ def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
 def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
     """Where this model stands among all that were judged on these test films."""
     return run.logbook.of(model_name)
+
+
+@pytest.fixture(scope="session")
+def claims(run: "Run") -> Any:  # noqa: ANN401 - a Claims
+    """The published figures to hold."""
+    return run.gate.claims
 
 
 @pytest.fixture(scope="session")

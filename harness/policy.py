@@ -150,6 +150,13 @@ class LedgerBounds(Table):
     """A model that is judged after so many others is refused; None: their number only informs."""
 
 
+class ClaimsBounds(Table):
+    """``[claims]``: how far from a printed figure a model may be, and yet reproduce it."""
+
+    tolerance: Share = 0.05
+    loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -188,6 +195,7 @@ CORE: Mapping[str, type[Table]] = {
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
     "ledger": LedgerBounds,
+    "claims": ClaimsBounds,
 }
 
 
@@ -208,6 +216,7 @@ class Policy:
     comparison: ComparisonBounds
     audit: AuditBounds
     ledger: LedgerBounds
+    claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"
 
     def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:

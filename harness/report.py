@@ -169,6 +169,10 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
             other = gate.reference if gate.settings.reference is not None else None
             if other is not None:
                 evidence["notes"].append(_compared(gate, other))
+            if gate.settings.claims is not None:
+                source = gate.settings.claims
+                words = f"{_source(gate, source)} (fingerprint {file_digest(source):.12})"
+                evidence["notes"].append(f"held against the published figures of {words}")
             if gate.settings.figures:
                 evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border, other)
             _keep_predictions(kept, record, folder, gate.policy.border)

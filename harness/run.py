@@ -20,6 +20,7 @@ from harness.items import (
     subject_of,
     suite_tests,
 )
+from harness.optional import unasked
 from harness.process import one_thread
 
 if TYPE_CHECKING:
@@ -49,8 +50,9 @@ class Run:
 
     def __init__(self, config: pytest.Config) -> None:
         one_thread()
-        from harness.gate import Gate, read_settings  # noqa: PLC0415 - nothing heavy where no model is judged
+        from harness.gate import Gate  # noqa: PLC0415 - nothing heavy where no model is judged
         from harness.logbook import Logbook  # noqa: PLC0415
+        from harness.settings import read_settings  # noqa: PLC0415 - nothing heavy where no model is judged
 
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
@@ -77,23 +79,18 @@ class Run:
     # Collection
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave the comparison out of a run that has no reference."""
+        """Leave a suite out of a run that has not asked for it."""
         return True if self._is_idle(collection_path) else None
 
     def _is_idle(self, path: Path) -> bool:
-        from harness.gate import COMPARISON  # noqa: PLC0415
-
-        settings = self.gate.settings
-        suites = {settings.policy.parent, settings.root / "suites"}
-        return settings.reference is None and path.name == f"test_{COMPARISON}.py" and path.parent in suites
+        return unasked(path, self.gate.settings) is not None
 
     def _refuse_idle(self) -> None:
-        """Refuse a command line that names the comparison and no reference."""
+        """Refuse a command line that names a suite without the option that brings it in."""
         for argument in self.config.args:
-            if self._is_idle(Path(self.config.invocation_params.dir, str(argument).partition("::")[0])):
-                raise ArgumentError(
-                    f"'{argument}' compares with a reference: pass --reference NAME, or the folder of a scorecard"
-                )
+            path = Path(self.config.invocation_params.dir, str(argument).partition("::")[0])
+            if (suite := unasked(path, self.gate.settings)) is not None:
+                raise ArgumentError(f"'{argument}' {suite.remedy}")
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
@@ -156,6 +153,8 @@ class Run:
         if self._fault is not None:
             raise self._fault
         self.gate.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
+        if self.gate.settings.claims is not None:
+            self.gate.claims.check_classes(self.gate.classes, f"data '{self.gate.card.name}'")  # before any training
 
     def _beside(self) -> list[Path]:
         """Return the suite files that lie beside the policy."""
@@ -194,6 +193,7 @@ class Run:
                 self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes
             for name in self.gate.members:
                 self.gate.candidate(name)
+                self.gate.check_claims(name)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's controller of a worker

@@ -28,6 +28,7 @@ QUESTIONS: Final = {
     "border": "Does the frame decide?",
     "ledger": "How many models have these test films judged?",
     "comparison": "Is the candidate worse than the reference?",
+    "claims": "Can the published figures all be true, and are they true of this model?",
 }
 
 GLOSSARY: Final = (

@@ -24,10 +24,13 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
     "directed_flips": lambda first, second, third: metrics.directed_flips(
         first, second, third, (first.labels + 1) % len(CLASSES)
     ),
+    "f1": lambda first, _second, _third: metrics.f1(first, "Covid"),
     "flips": lambda first, second, _third: metrics.flips(first, second, family=4),
     "macro_auroc": lambda first, _second, _third: metrics.macro_auroc(first),
+    "precision": lambda first, _second, _third: metrics.precision(first, "Covid"),
     "recall": lambda first, _second, _third: metrics.recall(first, "Covid"),
     "skill_kept": lambda first, second, _third: metrics.skill_kept(first, second),
+    "specificity": lambda first, _second, _third: metrics.specificity(first, "Covid"),
     "worst": lambda first, _second, _third: metrics.worst(
         {name: metrics.recall(first, name) for name in CLASSES}, "at_least"
     ),

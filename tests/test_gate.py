@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness import gate as gate_module
 from harness.candidate import Options
 from harness.checks import at_least, informs, skipped
 from harness.errors import ArgumentError
 from harness.estimate import proportion, undefined
-from harness.gate import Gate, Settings, environment, folder_name, open_card, open_store, parse_size, row_of
+from harness.gate import Gate, environment, folder_name, open_card, open_store, row_of
+from harness.settings import Settings, new_run_id, parse_size
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -224,4 +224,4 @@ def test_the_environment_holds_all_that_may_differ(monkeypatch: pytest.MonkeyPat
 
 
 def test_run_ids_differ() -> None:
-    assert gate_module.new_run_id() != gate_module.new_run_id()
+    assert new_run_id() != new_run_id()

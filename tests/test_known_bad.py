@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.optional import SUITES
 from harness.twins import Check, read_twins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -70,10 +71,10 @@ GROUPS = {
 
 
 def required() -> set[Check]:
-    """Return the checks of a model alone; the others are tried in test_comparison.py and test_looks.py."""
+    """Return the checks of a model alone; options and data are judged elsewhere."""
     policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
     suites = {
-        name: checks for name, checks in policy["gate"]["required"].items() if name not in {"comparison", "ledger"}
+        name: checks for name, checks in policy["gate"]["required"].items() if name not in {*SUITES, "ledger", "data"}
     }
     return {(suite, check) for suite, checks in suites.items() for check in checks}
 

@@ -51,7 +51,10 @@ LAYERS = {
     "verdicts": [
         "metrics",
         "comparison",
+        "claims",
+        "consistency",
         "checks",
+        "reproduction",
         "probes",
         "audit",
         "offline",
@@ -60,10 +63,23 @@ LAYERS = {
         "family",
         "wording",
         "looks",
+        "settings",
+        "optional",
         "gate",
         "logbook",
     ],
-    "pages": ["canvas", "blocks", "forest", "figures", "render", "report", "seeds", "audit_figures", "audit_report"],
+    "pages": [
+        "canvas",
+        "blocks",
+        "forest",
+        "figures",
+        "render",
+        "report",
+        "seeds",
+        "claims_page",
+        "audit_figures",
+        "audit_report",
+    ],
     "proofs": [
         "null",
         "twins",
@@ -80,7 +96,7 @@ LAYERS = {
         "study_sections",
         "study_report",
     ],
-    "doors": ["items", "run", "plugin", "__main__"],
+    "doors": ["items", "run", "plugin", "options", "claim", "__main__"],
 }
 ORDER = [module for layer in LAYERS.values() for module in layer]
 

@@ -24,7 +24,7 @@ from scipy.ndimage import gaussian_filter
 from harness import report, training
 from harness.candidate import Candidate, Options
 from harness.card import find_card
-from harness.gate import Settings
+from harness.settings import Settings
 from harness.store import Store
 
 DRAW = report._draw

@@ -1,0 +1,140 @@
+"""What the command line takes: its commands and their options, in words; what they do is in ``__main__``."""
+
+import argparse
+from typing import Any
+
+DESCRIPTION = """Acceptance tests for medical image classifiers.
+
+The main job is pytest's:  pytest suites/ --model NAME [--data NAME]
+It writes reports/<data>/<model>/scorecard.md and exits 0 only when the evidence is complete and accepted.
+"""
+
+DEFAULT_POLICY = "suites/policy.toml"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; ``run`` names the command."""
+    whole = argparse.ArgumentParser(
+        prog="roentgate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    whole.set_defaults(command=None)
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+
+    audit = commands.add_parser(
+        "audit", help="what a data set gives away before any model is believed: copies, patients, files, frames"
+    )
+    audit.add_argument("folder", nargs="?", metavar="DIR", help="a folder of class folders; or name a card with --data")
+    audit.add_argument("--data", metavar="NAME", help="as for pytest: a card, or NAME=PATH")
+    audit.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
+    audit.add_argument("--out", metavar="DIR", help="where the pages go (default: reports/<data>)")
+    audit.set_defaults(run="audit")
+
+    models = commands.add_parser("models", help="list the model files, with what they say of themselves")
+    models.set_defaults(run="models")
+
+    data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
+    data.add_argument(
+        "name",
+        nargs="?",
+        metavar="NAME",
+        help="one card, or NAME=PATH or a folder, whole: classes, counts, groups, sources",
+    )
+    data.add_argument(
+        "--splits", metavar="FILE.csv", help="also write its rows with their splits, as a manifest that a card can name"
+    )
+    data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
+    data.set_defaults(run="data")
+
+    train = commands.add_parser("train", help="train a model and write a weights artefact a team can keep")
+    train.add_argument("model", metavar="MODEL", help="as for pytest's --model")
+    train.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
+    train.add_argument("--out", required=True, metavar="FILE.keras", help="where the weights go")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--image-size", metavar="N or HxW")
+    train.add_argument("--epochs", type=int, metavar="N")
+    train.set_defaults(run="train")
+
+    scorecard = commands.add_parser(
+        "scorecard", help="render scorecards again from their JSON; side by side where several"
+    )
+    scorecard.add_argument("folders", nargs="+", metavar="DIR", help="a folder that holds scorecard.json")
+    scorecard.add_argument(
+        "--summary", action="store_true", help="print a bounded markdown summary, for a CI job's page"
+    )
+    scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
+    scorecard.set_defaults(run="scorecard")
+
+    seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
+    seeds.add_argument("model", metavar="MODEL")
+    seeds.add_argument("--data", default="phantom", metavar="NAME")
+    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
+    seeds.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from the first on (default: 3)")
+    seeds.add_argument("--image-size", metavar="N or HxW")
+    seeds.add_argument("--epochs", type=int, metavar="N")
+    seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
+    seeds.set_defaults(run="seeds")
+
+    looks = commands.add_parser(
+        "ledger", help="list the looks at each test set: which models, when, their figures, and who is a new best"
+    )
+    looks.add_argument(
+        "where", nargs="?", default="reports", metavar="DIR or DATA",
+        help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",
+    )  # fmt: skip
+    looks.set_defaults(run="ledger")
+
+    _add_proofs(commands)
+    return whole
+
+
+def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+    """Add the commands that judge the checks and the gate, and no model."""
+    matrix = commands.add_parser(
+        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
+    )
+    matrix.add_argument(
+        "twins", nargs="*", metavar="TWIN", help="only these (known_bad.NAME, sound.NAME); default: all"
+    )
+    matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
+    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
+    matrix.add_argument("--out", metavar="DIR", help="where it goes (default: reports, unless twins are named)")
+    matrix.set_defaults(run="matrix")
+
+    null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
+    null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
+    null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
+    null.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
+    null.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
+    null.add_argument("--seed", type=int, default=0, help="of training and of the draws")
+    null.add_argument("--image-size", metavar="N or HxW")
+    null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
+    null.set_defaults(run="null")
+
+    _add_claim(commands)
+
+    simulate = commands.add_parser(
+        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
+    )
+    simulate.add_argument(
+        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
+    )
+    simulate.add_argument("--seed", type=int, default=0, metavar="N")
+    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
+    simulate.set_defaults(run="simulate")
+
+
+def _add_claim(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+    """Add the command that holds published figures."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "claim", help="can published figures all be true, and are they true of a model? (exit status 0 yes, 1 no)"
+    )
+    parser.add_argument("file", metavar="FILE.toml", help="the figures as printed; see data/claims/article.toml")
+    parser.add_argument("--model", metavar="NAME", help="as for pytest; without one, only the arithmetic is checked")
+    parser.add_argument("--data", metavar="NAME", help="as for pytest (default: what the file names)")
+    parser.add_argument("--weights", metavar="FILE", help="as for pytest")
+    parser.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
+    parser.add_argument("--gate", choices=("point", "proven"), default="point", help="as for pytest (default: point)")
+    parser.add_argument("--seed", type=int, default=0, help="of training (default: 0)")
+    parser.add_argument("--image-size", metavar="N or HxW")
+    parser.add_argument("--out", metavar="FILE.md", help="also write the report here")
+    parser.set_defaults(run="claim")
