@@ -64,7 +64,7 @@ def _entry(each: Spoiled) -> Entry:
 
 def _outcome(each: Spoiled, seed: int, suite: Path, policy: Policy, store: Store) -> Outcome:
     card = write(each.name, seed, store)
-    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None)
+    splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     rows = audit_report.judge(DataRecord(splits, store), policy, suite)
     against = [row for row in rows if row["gates"] and not row["accepted"]]
     diagnosed = any(row["check"] == each.check and each.diagnosis in row["detail"] for row in against)

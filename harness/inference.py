@@ -128,7 +128,8 @@ def _agreement(
 ) -> Estimate:
     """Share of rows alike in all runs; with ``margin``, a row of a small top-two margin may also change its class."""
     good = np.ones(len(record.ids), dtype=bool)
-    largest, where = 0.0, ""
+    largest = 0.0
+    unlike: list[str] = []
     top = np.sort(reference, axis=1)
     narrow = top[:, -1] - top[:, -2] <= tolerance if reference.shape[1] > 1 else np.ones(len(reference), dtype=bool)
     for name, values in runs.items():
@@ -138,9 +139,10 @@ def _agreement(
         )
         same_class = (values.argmax(axis=2) == reference.argmax(axis=1)).all(axis=0)
         good &= (apart <= tolerance) & (same_class | (narrow if margin else same_class))
-        if apart.size and apart.max() > largest:
-            largest, where = float(apart.max()), name
-    detail = f"largest difference {largest:.1e}" + (f" ({where})" if largest > tolerance else "")
+        furthest = float(apart.max(initial=0))
+        largest = max(largest, furthest)
+        unlike += [name] if furthest > tolerance else []
+    detail = f"largest difference {largest:.1e}" + (f" ({', '.join(unlike)})" if unlike else "")
     return census(int(good.sum()), len(good), detail=detail, offenders=_rows(record.ids, ~good))
 
 

@@ -186,16 +186,17 @@ def _fitted_on(seen: Survey, rows: IntArray) -> IntArray:
 
 
 def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, seen: Survey) -> FloatArray:
-    """Fit a probe and return its probabilities (n, K); a class that it was not shown gets 0."""
+    """Fit a probe and return its probabilities (n, K): 0 for a class it was not shown, chance where all look alike."""
     probabilities = np.zeros((len(asked), len(seen.classes)), np.float32)
     known = np.unique(labels)
-    if len(known) < _RARE:
-        probabilities[:, known] = 1
+    varied = (fit != fit[:1]).any(axis=0)
+    if len(known) < _RARE or not varied.any():
+        probabilities[:, known] = 1 / max(len(known), 1)
         return probabilities
-    model = _model(probe, fit)
-    model.fit(fit, labels)
+    model = _model(probe, fit[:, varied])
+    model.fit(fit[:, varied], labels)
     if len(asked):
-        probabilities[:, known] = model.predict_proba(asked)
+        probabilities[:, known] = model.predict_proba(asked[:, varied])
     return probabilities
 
 

@@ -31,6 +31,7 @@ class Spoiled:
         variant: The drawn films it begins with.
         spoil: Changes the films in a folder.
         group: The pattern that finds a film's patient, or None.
+        manifest: Whether a manifest tells where each film comes from.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Spoiled:
     variant: str = "phantom"
     spoil: Callable[[Path, np.random.Generator], None] = lambda _folder, _rng: None
     group: str | None = None
+    manifest: bool = False
 
 
 def write(name: str, seed: int, store: Store) -> Card:
@@ -66,8 +68,18 @@ def write(name: str, seed: int, store: Store) -> Card:
                 whole.rename(folder)
     return phantom.card(chosen.variant).model_copy(
         update={"name": name, "title": chosen.says, "root": folder, "generator": None, "masks": None,
-                "group": chosen.group}
+                "group": chosen.group, "manifest": "manifest.csv" if chosen.manifest else None}
     )  # fmt: skip
+
+
+def _name_sources(folder: Path, rng: np.random.Generator, *, agreement: float) -> None:
+    """Say in a manifest where each film comes from: one hospital for Covid, another for the rest, so often."""
+    lines = ["path,label,split,source"]
+    for file in sorted(folder.glob("*/*/*.png")):
+        split, label = file.parts[-3:-1]
+        own = label == "Covid" if rng.random() < agreement else rng.random() < 0.5
+        lines.append(f"{file.relative_to(folder).as_posix()},{label},{split},{'north' if own else 'south'}")
+    (folder / "manifest.csv").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def _some(folder: Path, split: str, rng: np.random.Generator, count: int = _PLANTED) -> list[Path]:
@@ -197,6 +209,14 @@ SPOILED: tuple[Spoiled, ...] = (
         diagnosis="cannot be",
         spoil=_truncate,
     ),
+    Spoiled(
+        name="hospital_by_class",
+        says="Nearly all Covid films come from one hospital, and nearly all others from another.",
+        check="source_confounding",
+        diagnosis="north: ",
+        spoil=lambda folder, rng: _name_sources(folder, rng, agreement=0.97),
+        manifest=True,
+    ),
     Spoiled(name="clean", says="Drawn films, nothing planted."),
     Spoiled(
         name="formats_at_random",
@@ -208,5 +228,11 @@ SPOILED: tuple[Spoiled, ...] = (
         says="Three films a patient, and no patient in two splits.",
         spoil=lambda folder, _rng: _name_patients(folder, shared=0),
         group=_GROUP,
+    ),
+    Spoiled(
+        name="two_hospitals",
+        says="Films of two hospitals, whatever their class.",
+        spoil=lambda folder, rng: _name_sources(folder, rng, agreement=0.0),
+        manifest=True,
     ),
 )

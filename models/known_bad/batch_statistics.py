@@ -1,7 +1,7 @@
 """Features standardised by their own batch at inference too: an answer depends on its company.
 
 Must be rejected by: inference/predictions_batch_invariant
-Diagnosis: (alone)
+Diagnosis: alone
 """
 
 import keras

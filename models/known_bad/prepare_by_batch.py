@@ -1,7 +1,7 @@
 """Preprocessing that standardises each film by the mean and deviation of its batch, not by its own.
 
 Must be rejected by: inference/predictions_batch_invariant
-Diagnosis: (alone)
+Diagnosis: alone
 """
 
 import numpy as np
