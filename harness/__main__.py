@@ -229,7 +229,7 @@ def _ledger(parsed: argparse.Namespace) -> int:
 def _matrix(parsed: argparse.Namespace) -> int:
     from tqdm import tqdm  # noqa: PLC0415
 
-    from harness import matrix, matrix_page  # noqa: PLC0415
+    from harness import data_matrix, matrix, matrix_page  # noqa: PLC0415
     from harness.gate import open_store  # noqa: PLC0415
 
     if parsed.seeds < 1:
@@ -238,15 +238,17 @@ def _matrix(parsed: argparse.Namespace) -> int:
         raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
     twins = matrix.plan(root / "models", parsed.twins)
-    work = matrix.work(twins, seeds, with_doses=with_doses)
+    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
     with tqdm(total=work, unit="training", desc="detection matrix") as bar:
 
         def step(words: str, done: int) -> None:
             bar.set_postfix_str(words)
             bar.update(done)
 
-        reports = open_store(root).root / "matrix"
-        record = matrix.run(root, twins, seeds, reports=reports, step=step, with_doses=with_doses)
+        store = open_store(root)
+        record = matrix.run(root, twins, seeds, reports=store.root / "matrix", step=step, with_doses=with_doses)
+        if not parsed.twins:
+            record["data"] = data_matrix.judge(root, seeds, store, step)
     words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
     print(matrix_page.publish(record, Path(parsed.out or "reports"), shlex.join(words)))
     missed = matrix.shortcomings(record)

@@ -31,6 +31,7 @@ _SHOWN = 3
 _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
 _LIKE_NONE = 0.5
 _SURE = 0.9
+_SOME = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,9 +153,8 @@ def metadata_skill(record: DataRecord) -> Estimate:
     Returns:
         As `harness.metrics.adjusted_balanced_accuracy`, with AUROC, a permutation p and the single rules in the detail.
     """
-    told = probe_skill(record, probes.cross_validated(record.seen, record.store))
-    rules = probes.rules(record.seen)
-    return replace(told, detail="; ".join([told.detail, *rules[:_SHOWN]]))
+    told = _skill(record.unseen(probes.cross_validated(record.seen, record.store)))
+    return replace(told, detail="; ".join([told.detail, *probes.rules(record.seen)[:_SHOWN]]))
 
 
 def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
@@ -164,16 +164,20 @@ def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
         As `harness.metrics.adjusted_balanced_accuracy`, on films without a twin in train; the detail gives balanced
         accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
     """
-    shown = record.unseen(answers)
+    skill = _skill(record.unseen(answers))
+    whole = metrics.adjusted_balanced_accuracy(record.unseen(record.answers(probes.WHOLE)))
+    if not whole.value >= _SOME:
+        return skill
+    return replace(skill, detail=f"{skill.detail}; {skill.value / whole.value:.0%} of what the whole film gives")
+
+
+def _skill(shown: Predictions) -> Estimate:
     skill = metrics.adjusted_balanced_accuracy(shown)
     balanced, area = metrics.balanced_accuracy(shown), metrics.macro_auroc(shown)
-    whole = metrics.adjusted_balanced_accuracy(record.unseen(record.answers(probes.WHOLE)))
     words = (
         f"balanced accuracy {balanced.value:.2f} [{balanced.low:.2f}, {balanced.high:.2f}] where 1/K = "
         f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f}, p = {chance_p(shown).value:.2g}"
     )
-    if whole.value > 0:
-        words += f"; {skill.value / whole.value:.0%} of what the whole film gives"
     return replace(skill, detail=words, offenders=())
 
 

@@ -18,6 +18,7 @@ _NO_LUNGS, _SOME, _WHOLE = "#A50026", "#E69F00", "#0072B2"
 _COLOURS: Final = {
     "file": _NO_LUNGS,
     "frame": _NO_LUNGS,
+    "outside": _NO_LUNGS,
     "summary": _SOME,
     "middle removed": _SOME,
     "anatomy": _SOME,

@@ -22,6 +22,7 @@ from harness.matrix import (
 )
 from harness.phantom import DOSES
 from harness.render import fenced
+from harness.spoiled import SPOILED
 from harness.store import atomic
 from harness.wording import escape
 
@@ -43,6 +44,10 @@ _ASKED = (
     "(gate `point`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, in "
     "every training; no sound model is refused by alignment or inference in any."
 )
+_DATA_ASKED = (
+    "Drawn data sets with one planted fault, judged by the checks of the data suite that ask for no model. Asked: each "
+    "is refused by its check in every drawing, and sound ones, however unusual, by none."
+)
 _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. What the policy claims of a row is that a sound model fails it *by its whole "
@@ -57,7 +62,8 @@ _AT_DOSE_0 = (
     "their answers there is right: they hang on the frame. Skill kept counts only where there is skill to keep."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
-_SUITES = ("alignment", "inference", "recall", "border")
+_SUITES = ("alignment", "inference", "recall", "border", "data")
+_SOUND_DATA = {each.name for each in SPOILED if not each.check}
 _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
 
@@ -77,6 +83,7 @@ def markdown(matrix: Matrix, command: str) -> str:
         "## What each fault was caught by",
         _table(["fault", "must be caught by", "caught", "also caught by"], [_fault_line(entry) for entry in faulty]),
         _intervals(matrix),
+        *_data(matrix),
         "## False alarms on sound models",
         _ALARMS,
         _table(["suite", "refused, of trainings", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
@@ -112,7 +119,10 @@ def publish(matrix: Matrix, folder: Path, command: str) -> Path:
 def picture(matrix: Matrix, path: Path) -> Path:
     """Draw the matrix: a row for each twin, a column for each check, the share of trainings caught in the cell."""
     twins = sorted(matrix["twins"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry)))
-    checks = matrix["checks"]
+    twins += matrix["data"]
+    spoken = {check for entry in twins for check in entry["promised"]}
+    spoken |= {check for entry in twins for outcome in entry["outcomes"] for check in outcome["refused"]}
+    checks = [check for check in matrix["checks"] if check in spoken]
     with sheet(path, height=1.9 + 0.19 * len(twins), width=9.5) as figure:
         axes = figure.add_axes((0.25, 0.02, 0.74, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
         for row, entry in enumerate(twins):
@@ -180,6 +190,21 @@ def responses(matrix: Matrix) -> list[list[str]]:
 def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
     dose = dose_at(doses, shares, level)
     return "never" if dose is None else f"{dose:.0f} %"
+
+
+def _data(matrix: Matrix) -> list[str]:
+    """Return what spoiled and sound data sets were refused by; [] where none was judged."""
+    if not matrix["data"]:
+        return []
+    spoiled = [entry for entry in matrix["data"] if entry["promised"]]
+    sound = [entry for entry in matrix["data"] if entry["sound"]]
+    lines = [[_name(each), escape(each["says"]), str(len(each["outcomes"])), _refusals(each)] for each in sound]
+    return [
+        "## Data sets",
+        _DATA_ASKED,
+        _table(["fault of the data", "must be caught by", "caught", "also caught by"], map(_fault_line, spoiled)),
+        _table(["sound data", "what is unusual", "drawings", "refused by"], lines),
+    ]
 
 
 def _doses(matrix: Matrix) -> list[str]:
@@ -257,6 +282,8 @@ def _cell(axes: "Axes", row: int, column: int, entry: Entry, check: str) -> None
 
 
 def _kind(entry: Entry) -> str:
+    if any(check.startswith("data/") for check in entry["promised"]) or entry["name"] in _SOUND_DATA:
+        return "sound data" if entry["sound"] else "data"
     return "sound models" if entry["sound"] else "faults" if entry["promised"] else "unseen"
 
 

@@ -20,7 +20,7 @@ from harness.survey import SPLITS, THUMBNAIL, FilmFacts, Survey
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-Family = Literal["file", "frame", "middle removed", "summary", "whole", "anatomy"]
+Family = Literal["file", "frame", "outside", "middle removed", "summary", "anatomy", "whole"]
 
 SIDE = 64
 """Side of the thumbnails that probes see."""
@@ -59,8 +59,10 @@ NEAREST: Final = Probe("nearest whole film", "whole")
 FRAMES: Final = tuple(Probe(f"{100 * width:g} % ring alone", "frame") for width in RINGS)
 MIDDLES: Final = tuple(Probe(f"middle {100 * share:g} % removed", "middle removed") for share in REMOVED)
 SUMMARIES: Final = (Probe("mean and deviation", "summary"), Probe("histogram of greys", "summary"))
-ANATOMY: Final = tuple(
-    Probe(name, "anatomy", needs_masks=True) for name in ("lungs alone", "lungs removed", "outline of the lungs")
+ANATOMY: Final = (
+    Probe("lungs alone", "anatomy", needs_masks=True),
+    Probe("lungs removed", "outside", needs_masks=True),
+    Probe("outline of the lungs", "outside", needs_masks=True),
 )
 PIXELS: Final = (*MIDDLES, *SUMMARIES, WHOLE, NEAREST)
 """What is not the file, the frame or the anatomy."""

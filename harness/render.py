@@ -10,7 +10,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tabulate import tabulate
 
-from harness import wording
+from harness import giveaway, wording
 from harness.scorecard import EvidenceRecord, FigureNote, Record, Row, compare, headline
 from harness.wording import DISCLAIMER, GLOSSARY, OFFENDERS_SHOWN, QUESTIONS, escape, shorten, visible
 
@@ -39,6 +39,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *_head(record),
         *map(_figure, evidence["figures"][:1]),
         *_refused_by(record),
+        *_given_away(record),
         "## What was judged",
         _table(("", ""), wording.judged(record)),
         "## Verdicts",
@@ -80,6 +81,7 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         record=record,
         evidence=evidence,
         wording=wording,
+        given_away=giveaway.sentences(record),
         headline=wording.headline_words(record).split(" · "),
         standing=wording.overall(record),
         suites=wording.by_suite(record),
@@ -186,6 +188,11 @@ def _answers(evidence: EvidenceRecord) -> list[str]:
     if evidence["report"]:
         parts.append(fenced(evidence["report"].strip("\n").split("\n")))
     return ["## Answers, class by class", *parts] if parts else []
+
+
+def _given_away(record: Record) -> list[str]:
+    told = giveaway.sentences(record)
+    return ["## What the data gives away, and what this model uses", _bullets(map(escape, told))] if told else []
 
 
 def _many_bounds(record: Record) -> list[str]:

@@ -26,6 +26,7 @@ QUESTIONS: Final = {
     "inference": "Is augmentation off when it should be, and on when it should be?",
     "recall": "Does one class hide behind the average?",
     "border": "Does the frame decide?",
+    "data": "What does the data give away, before any model is believed?",
     "ledger": "How many models have these test films judged?",
     "comparison": "Is the candidate worse than the reference?",
     "claims": "Can the published figures all be true, and are they true of this model?",

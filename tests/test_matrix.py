@@ -49,6 +49,7 @@ def made(*twins: Entry, doses: tuple[Entry, ...] = ()) -> Matrix:
         "seeds": [0, 1],
         "checks": CHECKS,
         "twins": list(twins),
+        "data": [],
         "doses": list(doses),
         "reliance": reliance if doses else [],
     }

@@ -62,6 +62,7 @@ LAYERS = {
         "replicates",
         "family",
         "wording",
+        "giveaway",
         "looks",
         "settings",
         "optional",

@@ -1,0 +1,39 @@
+"""Two sentences kept apart: what a data set gives away, and whether the model that was judged on it uses it."""
+
+from harness.scorecard import Record, Row
+from harness.wording import measured
+
+
+def sentences(record: Record) -> list[str]:
+    """Return what the record says of the data, then of the model; [] where the data suite or the border was not judged.
+
+    Examples:
+        "The data: a linear model that sees the 5 % ring alone reaches 0.766 [0.567, 0.873] of the skill above chance."
+        "This model: with the 5% ring alone it keeps 0.669 [0.344, 0.991] of its own skill."
+    """
+    frames, kept = _rows(record, "data", "frame_probe"), _rows(record, "border", "border_only_skill")
+    flips = [row for row in _rows(record, "border", "border_mask_flips") if row["gates"]]
+    if not (frames and kept and flips):
+        return []
+    probe, only = frames[0], kept[0]
+    worst = max(flips, key=lambda row: row["value"] or 0.0)
+    twins = [row for row in _rows(record, "data", "films_in_two_splits") if row["subject"] == "test in train"]
+    leaked = len(twins[0]["offenders"]) if twins else 0
+    data = (
+        f"The data: a linear model that sees the {probe['subject']} reaches {measured(probe)} of the skill there is "
+        "above chance, so a good score on these films does not show that a model looks at the lungs."
+        if not probe["accepted"]
+        else f"The data: a linear model that sees the {probe['subject']} reaches {measured(probe)} of the skill there "
+        "is above chance, within the bound."
+    )
+    if leaked:
+        data += f" {leaked} of {twins[0]['n']} test films are also in train; recalls that gate leave them out."
+    model = (
+        f"This model: with the {only['subject']} alone it keeps {measured(only)} of its own skill, and it changes "
+        f"{measured(worst)} of its answers when the ring is hidden ({worst['subject']})."
+    )
+    return [data, model]
+
+
+def _rows(record: Record, suite: str, check: str) -> list[Row]:
+    return [row for row in record["verdicts"] if (row["suite"], row["check"]) == (suite, check)]
