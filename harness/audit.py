@@ -20,11 +20,13 @@ from harness.estimate import Estimate, census, permutation_p
 from harness.folders import SplitName
 from harness.predictions import Predictions
 from harness.store import Store
-from harness.survey import SPLITS, Survey, survey
+from harness.survey import SPLIT_PAIRS, SPLITS, Survey, survey
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
+TWO_SPLITS = SPLIT_PAIRS
+"""(of, elsewhere): whose rows are counted, and where their twins are looked for."""
 DRAWS = 2000
 """Permutations behind a probe's p-value."""
 _SHOWN = 3

@@ -30,7 +30,6 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "two_splits": list(survey.SPLIT_PAIRS),
         "frame_probe": list(probes.FRAMES),
         "pixel_probe": list(probes.PIXELS),
-        "anatomy_probe": list(probes.ANATOMY),
     }
 
 

@@ -37,7 +37,7 @@ def usage_errors() -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
-_NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe", "anatomy_probe")
+_NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe")
 """Parameters whose values pytest would number."""
 
 
