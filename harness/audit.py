@@ -7,6 +7,7 @@ limits are the value.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -308,6 +309,25 @@ def doubtful_labels(record: DataRecord) -> Estimate:
     rows = np.flatnonzero(sure & (answers.answers != answers.labels))
     names = tuple(answers.ids[row] for row in rows)
     return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", offenders=names)
+
+
+def label_issues(record: DataRecord) -> list[str] | None:
+    """Return the films whose class confident learning doubts, worst first; None where cleanlab is not installed.
+
+    It judges what the probe of the whole film answers over five folds of all films.
+
+    References:
+        Northcutt et al., Journal of Artificial Intelligence Research 70 (2021) 1373-1411.
+    """
+    if find_spec("cleanlab") is None:
+        return None
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an optional extra
+
+    answers = probes.cross_validated(record.seen, record.store, probes.WHOLE)
+    rows = find_label_issues(
+        answers.labels, answers.probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+    )
+    return [answers.ids[row] for row in rows]
 
 
 def films_of(record: DataRecord, label: str, floor: float) -> Estimate:

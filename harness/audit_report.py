@@ -31,6 +31,7 @@ PROBES, TWINS, ODD = "audit-probes.png", "audit-twins.png", "audit-odd.png"
 SUITE: Final = "data"
 _SHOWN = 24
 _LISTED = 60
+_DOUBTED = 15
 
 
 class Pair(TypedDict):
@@ -70,6 +71,7 @@ class AuditRecord(TypedDict):
     probes: list[Told]
     rules: list[str]
     odd: dict[str, str]
+    doubtful: list[str] | None
 
 
 def lacking(splits: "Splits", need: str) -> str:
@@ -139,6 +141,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "almost": almost,
         "probes": _told(record),
         "rules": probes.rules(seen),
+        "doubtful": audit.label_issues(record),
         "odd": {seen.ids[row]: reason for row, reason in audit.odd_reasons(record).items()},
     }
 
@@ -234,6 +237,7 @@ def markdown(told: AuditRecord, command: str) -> str:
         _table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
         *_twins(told),
         *_files(told),
+        *_labels(told),
         "## Films",
         counts,
         "Made by:",
@@ -270,6 +274,18 @@ def _files(told: AuditRecord) -> list[str]:
         lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(told["odd"].items())[:_LISTED]]
         text += ["## Odd films", f"![Films that are not like the others]({ODD})", "\n".join(lines)]
     return text
+
+
+def _labels(told: AuditRecord) -> list[str]:
+    """Return the labels to look at again; a sentence on how to have them where cleanlab is not installed."""
+    if told["doubtful"] is None:
+        return ["## Labels to look at again", "Not asked: `pip install roentgate[labels]` adds cleanlab, which does."]
+    words = (
+        f"{len(told['doubtful'])} films whose class confident learning (cleanlab) doubts, by the cross-validated probe "
+        "of the whole film, most doubtful first. A candidate is not an error: hard films are among them."
+    )
+    shown = [f"- {escape(name)}" for name in told["doubtful"][:_DOUBTED]]
+    return ["## Labels to look at again", words, *(["\n".join(shown)] if shown else [])]
 
 
 def _pairs(pairs: Sequence[Pair]) -> str:

@@ -94,12 +94,12 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
     return _predictions(seen, test, store.arrays(key, compute)["probabilities"])
 
 
-def cross_validated(seen: Survey, store: Store) -> Predictions:
-    """Return what the probe of file and header answers on every film, fitted on the other folds.
+def cross_validated(seen: Survey, store: Store, probe: Probe = METADATA) -> Predictions:
+    """Return what a probe (of file and header) answers on every film that can be read, fitted on the other folds.
 
     Five folds, stratified by class; of a patient's films all are in one fold where patients are known.
     """
-    return _folded(seen, METADATA, store)
+    return _folded(seen, probe, store)
 
 
 def _folded(seen: Survey, probe: Probe, store: Store) -> Predictions:

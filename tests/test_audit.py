@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from harness import audit, probes
 from harness.audit import DataRecord
@@ -17,6 +18,7 @@ from harness.policy import AuditBounds
 from harness.predictions import Predictions
 from harness.store import Store
 from harness.survey import FilmFacts, Survey
+from tests import planted
 from tests.test_suites import judged, suite
 
 DATA = suite("data")
@@ -281,9 +283,7 @@ def test_one_patient_is_too_many() -> None:
     groups = tuple(f"p{row}" for row in range(N))
     shared = (*groups[:8], "p0", *groups[9:])
     for names, outcome in ((groups, "pass"), (shared, "fail")):
-        verdict = judged(
-            DATA.test_patients_in_two_splits, record(survey_of(groups=names)), two_splits=("test", "train")
-        )
+        verdict = judged(DATA.test_patients_in_two_splits, record(survey_of(groups=names)))
         assert verdict.outcome == outcome
 
 
@@ -321,3 +321,25 @@ def test_how_much_films_can_prove(films: int, highest: float) -> None:
     told = audit.films_of(record(seen, found), "Covid", highest)
     assert (told.n, told.value >= highest) == (films, True)
     assert f"a recall of {highest:.2f} with at most 0 misses" in told.detail
+
+
+def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
+    pytest.importorskip("cleanlab", reason="the optional extra 'labels' is not installed")
+
+    def bright(image: Image.Image, path: Path) -> None:
+        wrong = path.stem == "007" and path.parts[-3] == "train"
+        shown = {"A": "B", "B": "A"}[path.parent.name] if wrong else path.parent.name
+        image.point(lambda grey: min(255, grey + 60) if shown == "B" else max(0, grey - 20)).save(path)
+
+    made = DataRecord(
+        planted.splits(planted.tree(tmp_path / "films", films=15, save=bright)), Store(tmp_path / "store")
+    )
+    doubted = audit.label_issues(made)
+    assert doubted is not None
+    assert {"train/A/007.png", "train/B/007.png"} <= set(doubted[:4])
+    assert len(doubted) < 12  # of 90
+
+
+def test_without_cleanlab_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "find_spec", lambda _name: None)
+    assert audit.label_issues(record()) is None

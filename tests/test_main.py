@@ -156,7 +156,7 @@ def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_line, "_models", interrupted)
+    monkeypatch.setitem(command_line.COMMANDS, "models", interrupted)
     assert main(["models"]) == 130
     assert "interrupted; what was finished is kept" in capsys.readouterr().err
 
@@ -165,7 +165,7 @@ def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     def full(_: object) -> int:
         raise OSError(28, "No space left on device", "montage.png")
 
-    monkeypatch.setattr(command_line, "_models", full)
+    monkeypatch.setitem(command_line.COMMANDS, "models", full)
     assert main(["models"]) == 2
     assert "No space left on device: 'montage.png'" in capsys.readouterr().err
 

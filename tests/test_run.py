@@ -99,14 +99,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory, toy_films: Path, toy_store: 
 
 
 def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tuple[Project, Result]) -> None:
-    """A black box has no layers to look at: those two checks are skipped, and counted."""
+    """A black box has no layers, these films no patients, sources or masks: such checks are skipped, and counted."""
     _, result = whole
     assert result.status == 0, result.out
     record = result.record()
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 52 verdicts: .* 2 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 86 verdicts: .* 6 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert skipped == {
         "augmentation_identity_at_inference": "the model has no layers to look at",
@@ -126,6 +126,9 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " reload_preserves_predictions",
         "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control",
+        "data": "films_in_two_splits patients_in_two_splits films_of_two_classes films_unreadable metadata_probe"
+        " frame_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
+        " recall_on_all_films films_repeated names_in_two_splits odd_films doubtful_labels films_of_a_class",
         "ledger": "test_set_looks",
     }
     asked_for = {
