@@ -2,7 +2,8 @@
 
 ``FOLDER/DATA/TRANSFORM/`` holds class folders: 500 films in ``train/``; in ``test/`` altered copies of 100 of them and
 all other films of the data set, as they are. The 100 are the same for each transform, so that transforms can be
-compared. ``FOLDER/DATA/TRANSFORM.json`` names the train film of each copy.
+compared. ``FOLDER/DATA/TRANSFORM.json`` names the train film of each copy, ``FOLDER/DATA.names.json``
+what each film is called in its data set.
 """
 
 import csv
@@ -115,6 +116,8 @@ def plant(data: str, folder: Path) -> None:
     names = {int(row): f"{row:04d}{films[row][1].suffix}" for row in order}
     for row, name in names.items():
         shutil.copyfile(films[row][1], kept / name)
+    sources = {name: "/".join(films[row][1].parts[-3 if data == "phantom" else -1 :]) for row, name in names.items()}
+    (folder / f"{data}.names.json").write_text(json.dumps(sources), "utf-8")
     for transform, alter in TRANSFORMS.items():
         tree, copies = folder / data / slug(transform), {}
         for split, rows in (("train", train), ("test", test)):
