@@ -1,6 +1,7 @@
 """CleanVision on the trees of `inputs.py`: ``python with_cleanvision.py FOLDER`` prints one JSON line.
 
-Its exact and its near duplicates with their default settings. All pairs of a set of duplicates count as called the same.
+Its exact and its near duplicates with their default settings. All pairs of a set of duplicates count as called the
+same.
 """
 
 import contextlib
