@@ -301,8 +301,8 @@ Processor time a film in milliseconds; in brackets as a multiple of the first ro
 | films | survey | search | of it: features | neighbours | laying over | by the clock | peak: survey | search |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
-MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a film's
-share of it grows with their number, that of the rest does not. *Laying over* compares each with its four nearest.
+MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a
+film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its four nearest.
 
 ## What is read again
 

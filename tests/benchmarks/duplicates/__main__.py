@@ -121,10 +121,13 @@ def _nearest(said: Said, data: str) -> Iterator[str]:
     lowest: dict[bool, float] = {True: 1.0, False: 1.0}
     others: dict[frozenset[str], float] = {}
     same: set[str] = set()
+    missed, apart = 0, 0
     for number, transform in enumerate(TRANSFORMS):
         tree = trees[f"{data}/{slug(transform)}"]
         copies = json.loads((WORK / "inputs" / data / f"{slug(transform)}.json").read_text("utf-8"))
         true = {frozenset(pair) for pair in copies.items()}
+        lost = true - {frozenset(pair) for pair in tree["pairs"]["Roentgate"]}
+        missed, apart = missed + len(lost), apart + len(lost - {frozenset(pair) for pair in tree["laid over"]})
         for pair, alike in zip(tree["pairs"]["Roentgate"], tree["similarity"], strict=True):
             if frozenset(pair) in true:
                 lowest[number < ASKED] = min(lowest[number < ASKED], alike)
@@ -137,7 +140,9 @@ def _nearest(said: Said, data: str) -> Iterator[str]:
     yield (
         f"Roentgate calls films the same from a correlation of their detail of {COPY:.2f} on. The lowest of a copy it "
         f"found is {lowest[True]:.3f} over the asked transforms and {lowest[False]:.3f} over the stretch. "
-        f"Originals that it calls the same as another original: {', '.join(sorted(same)) or 'none'}. The most alike of those it does not:"
+        f"Of the {missed} copies that it missed, {apart} were not among the neighbours that are laid over a film; "
+        f"the others were laid over it and found different. Originals that it calls the same as another original: "
+        f"{', '.join(sorted(same)) or 'none'}. The most alike of those it does not:"
     )
     yield ""
     best = sorted(others.items(), key=lambda item: -item[1])[:3]

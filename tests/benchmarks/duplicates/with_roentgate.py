@@ -14,22 +14,32 @@ from harness.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
+import numpy as np  # noqa: E402
+
+from harness import duplicates  # noqa: E402
 from harness.card import Card  # noqa: E402
 from harness.dataset import read_splits  # noqa: E402
-from harness.duplicates import find_duplicates  # noqa: E402
 from harness.store import Store  # noqa: E402
-from harness.survey import survey  # noqa: E402
+from harness.survey import Survey, survey  # noqa: E402
+
+_compared = duplicates._compared
 
 
 def judge(tree: Path) -> dict[str, object]:
-    """Return the pairs that are called the same, and the most alike of the others."""
-    card = Card(name="planted", root=tree)
+    """Return the pairs that are called the same, the most alike of the others, and all that were laid over."""
+    card, laid = Card(name="planted", root=tree), []
+
+    def compared(seen: Survey, rows: duplicates.IntArray, candidates: duplicates.IntArray) -> object:
+        laid.append(np.unique(np.sort(rows[candidates[:, :2]], axis=1), axis=0))
+        return _compared(seen, rows, candidates)
+
+    duplicates._compared = compared  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         wall, spent = time.perf_counter(), time.process_time()
         seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
         looked = time.perf_counter() - wall
-        found = find_duplicates(seen, store)
+        found = duplicates.find_duplicates(seen, store)
         wall, spent = time.perf_counter() - wall, time.process_time() - spent
     ids = seen.ids
     return {
@@ -41,6 +51,7 @@ def judge(tree: Path) -> dict[str, object]:
             [ids[a], ids[b], float(alike)]
             for (a, b), alike in zip(found.almost.tolist(), found.almost_similarity, strict=True)
         ],
+        "laid over": [[ids[a], ids[b]] for a, b in laid[0].tolist()],
         "films": len(ids),
         "wall": {"Roentgate": wall},
         "cpu": {"Roentgate": spent},
