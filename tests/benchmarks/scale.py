@@ -239,11 +239,10 @@ def report(found: dict[str, Any]) -> str:
         lines.append(f"| {size:,} | {words}{'; missed: ' * bool(named)}{named} | {each['false count']} |")
     lines += ["", COST]
     for size, each in measured.items():
-        costs = [_cost(each, size, part) for part in PARTS]
-        first = [_cost(base, sizes[0], part) for part in PARTS]
-        cells = [f"{cost:.2f} ({cost / one:.1f})" for cost, one in zip(costs, first, strict=True)]
+        cells = [_cell(each, base, part) for part in PARTS]
         peaks = [f"{each[which]['peak']:.2f} GiB" for which in ("resumed", "search")]
         lines.append(f"| {size:,} | " + " | ".join([*cells, *peaks]) + " |")
+    lines += ["", *(each["note"] for each in measured.values() if "note" in each)]
     lines += ["", MEANING]
     for size, each in measured.items():
         again, changed = each["again"], each["changed"]
@@ -254,15 +253,22 @@ def report(found: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
-PARTS = ("survey cpu", "search cpu", "features cpu", "candidates cpu", "compared cpu", "search")
+PARTS = ("survey cpu", "search cpu", "survey", "search", "features", "candidates", "compared")
 
 
-def _cost(each: dict[str, Any], films: int, part: str) -> float:
+def _cell(each: dict[str, Any], base: dict[str, Any], part: str) -> str:
+    """Return milliseconds a film and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
+    cost, first = _cost(each, part), _cost(base, part)
+    return "-" if cost is None or first is None else f"{cost:.2f} ({cost / first:.1f})"
+
+
+def _cost(each: dict[str, Any], part: str) -> float | None:
     """Return milliseconds a film; those of a survey without what an unchanged one takes."""
-    if part == "survey cpu":
-        more = each["resumed"]["seconds"][part] - each["again"]["seconds"][part]
-        return float(1000 * more / each["resumed"]["looked"])
-    return float(1000 * each["search"]["seconds"][part] / films)
+    if part.startswith("survey"):
+        films, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
+        return None if spent is None else 1000 * (spent - each["again"]["seconds"][part]) / films
+    spent = each["search"]["seconds"].get(part)
+    return None if spent is None else 1000 * spent / each["search"]["films"]
 
 
 def _alike(found: dict[str, Any]) -> list[str]:
@@ -296,13 +302,14 @@ FOUND = """## What is found
 
 COST = """## What it costs
 
-Processor time a film in milliseconds; in brackets as a multiple of the first row.
+Milliseconds a film; in brackets as a multiple of the first row. On a busy machine the clock runs on while others work,
+processor time hardly does.
 
-| films | survey | search | of it: features | neighbours | laying over | by the clock | peak: survey | search |
-| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+| films | processor: survey | search | clock: survey | search | of it: features | neighbours | laying over | peak: survey | search |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""  # noqa: E501 - one line of a table
 
 MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a
-film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its four nearest.
+film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.
 
 ## What is read again
 
