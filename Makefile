@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help scorecard test end-to-end lint types format coverage benchmarks mutation peers clean
+.PHONY: help scorecard test end-to-end lint types format coverage benchmarks mutation peers duplicates audit-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ mutation: $(DEV) ## change the deciding modules one operator at a time: do the t
 
 peers: $(DEV) ## write reports/peers.md: what other tools decide on the same inputs (12 GB of environments)
 	$(BIN)/python tests/benchmarks/peers $(ARGS)
+
+duplicates: $(DEV) ## write reports/duplicates.md: planted copies, found by three tools or not
+	$(BIN)/python tests/benchmarks/duplicates $(ARGS)
+
+audit-scale: $(DEV) ## write reports/audit-scale.md: survey and search of up to 100,000 films (20 GB, 20 minutes)
+	$(BIN)/python tests/benchmarks/scale.py $(ARGS)
 
 clean: ## remove what was installed and cached; trained weights and evidence stay in .roentgate
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

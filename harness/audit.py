@@ -35,6 +35,7 @@ _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
 _LIKE_NONE = 0.5
 _SURE = 0.9
 _SOME = 0.25
+_SHOWN_KINDS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +180,8 @@ def _skill(shown: Predictions) -> Estimate:
     balanced, area = metrics.balanced_accuracy(shown), metrics.macro_auroc(shown)
     words = (
         f"balanced accuracy {balanced.value:.2f} [{balanced.low:.2f}, {balanced.high:.2f}] where 1/K = "
-        f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f}, p = {chance_p(shown).value:.2g}"
+        f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}], "
+        f"p = {chance_p(shown).value:.2g}"
     )
     return replace(skill, detail=words, offenders=())
 
@@ -309,6 +311,21 @@ def doubtful_labels(record: DataRecord) -> Estimate:
     rows = np.flatnonzero(sure & (answers.answers != answers.labels))
     names = tuple(answers.ids[row] for row in rows)
     return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", offenders=names)
+
+
+def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
+    """Return what the films' files are, most frequent first: (what, value, films of each class)."""
+    seen = record.seen
+    found: list[tuple[str, str, list[int]]] = []
+    for what, values in probes.facts(seen.films, seen.paths).items():
+        if what == "extension":
+            continue  # the format says more
+        counts = {value: [0] * len(seen.classes) for value in values}
+        for value, label in zip(values, seen.labels, strict=True):
+            counts[value][label] += 1
+        common = sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0]))
+        found += [(what, value, films) for value, films in common[:_SHOWN_KINDS]]
+    return found
 
 
 def label_issues(record: DataRecord) -> list[str] | None:

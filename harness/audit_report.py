@@ -70,6 +70,7 @@ class AuditRecord(TypedDict):
     almost: list[Pair]
     probes: list[Told]
     rules: list[str]
+    files: list[tuple[str, str, list[int]]]
     odd: dict[str, str]
     doubtful: list[str] | None
 
@@ -141,6 +142,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "almost": almost,
         "probes": _told(record),
         "rules": probes.rules(seen),
+        "files": audit.kinds_of_files(record),
         "doubtful": audit.label_issues(record),
         "odd": {seen.ids[row]: reason for row, reason in audit.odd_reasons(record).items()},
     }
@@ -240,6 +242,7 @@ def markdown(told: AuditRecord, command: str) -> str:
         *_labels(told),
         "## Films",
         counts,
+        _imbalance(told),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",
@@ -267,13 +270,26 @@ def _twins(told: AuditRecord) -> list[str]:
 
 
 def _files(told: AuditRecord) -> list[str]:
-    text = []
+    lines = [[what, escape(value), *map(str, films)] for what, value, films in told["files"]]
+    text = ["## What the files are", _table(["", "", *map(escape, told["classes"])], lines)]
     if told["rules"]:
-        text += ["## What the files say", "\n".join(f"- {escape(rule)}" for rule in told["rules"][:12])]
+        text += ["What goes with one class alone:", "\n".join(f"- {escape(rule)}" for rule in told["rules"][:12])]
     if told["odd"]:
-        lines = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(told["odd"].items())[:_LISTED]]
-        text += ["## Odd films", f"![Films that are not like the others]({ODD})", "\n".join(lines)]
+        named = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(told["odd"].items())[:_LISTED]]
+        text += ["## Odd films", f"![Films that are not like the others]({ODD})", "\n".join(named)]
     return text
+
+
+def _imbalance(told: AuditRecord) -> str:
+    """Say how uneven the classes of train are, and what that does to plain accuracy."""
+    films = told["counts"]["train"]
+    most, least = max(films.values()), min(films.values())
+    test = told["counts"]["test"]
+    majority = max(test.values()) / sum(test.values())
+    return (
+        f"The largest class of train has {most / least:.1f} times the films of the smallest; always naming the largest "
+        f"class of test is {majority:.0%} accurate."
+    )
 
 
 def _labels(told: AuditRecord) -> list[str]:

@@ -140,7 +140,7 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
     labels = seen.labels[rows]
     shares = np.bincount(labels, minlength=len(seen.classes)) / max(len(labels), 1)
     found: list[tuple[int, str]] = []
-    for what, values in _facts([seen.films[row] for row in rows], [seen.paths[row] for row in rows]).items():
+    for what, values in facts([seen.films[row] for row in rows], [seen.paths[row] for row in rows]).items():
         for value in sorted(set(values)):
             hit = labels[[value == each for each in values]]
             counts = np.bincount(hit, minlength=len(seen.classes))
@@ -152,8 +152,8 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
     return [words for _, words in sorted(found)]
 
 
-def _facts(seen: Sequence[FilmFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
-    """Return what can be said of each file in a word."""
+def facts(seen: Sequence[FilmFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
+    """Return what can be said of each file in a word, by what is said: mode, format, extension, size, ..."""
 
     def words(say: Callable[[Header], str]) -> list[str]:
         return ["unreadable" if film.header is None else say(film.header) for film in seen]
@@ -284,7 +284,7 @@ def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
             area = header.width * header.height
             numbers[row] = header.width, header.height, header.width / header.height, header.size, header.size / area
     parts = [numbers]
-    for values in _facts(seen.films, seen.paths).values():
+    for values in facts(seen.films, seen.paths).values():
         known = sorted(set(values))[:64]
         parts.append(np.array([[value == each for each in known] for value in values], np.float32))
     return np.concatenate(parts, axis=1)[rows]

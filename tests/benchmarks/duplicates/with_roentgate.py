@@ -1,0 +1,73 @@
+"""Roentgate on the trees of `inputs.py`: ``python with_roentgate.py FOLDER`` prints one JSON line.
+
+As the audit does: one survey of all films, then the search, in a fresh store.
+"""
+
+import importlib.metadata
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness.process import one_thread
+
+one_thread()  # as every run of the harness does, before NumPy is loaded
+
+import numpy as np  # noqa: E402
+
+from harness import duplicates  # noqa: E402
+from harness.card import Card  # noqa: E402
+from harness.dataset import read_splits  # noqa: E402
+from harness.store import Store  # noqa: E402
+from harness.survey import Survey, survey  # noqa: E402
+
+_compared = duplicates._compared
+
+
+def judge(tree: Path) -> dict[str, object]:
+    """Return the pairs that are called the same, the most alike of the others, and all that were laid over."""
+    card, laid = Card(name="planted", root=tree), []
+
+    def compared(seen: Survey, rows: duplicates.IntArray, candidates: duplicates.IntArray) -> object:
+        laid.append(np.unique(np.sort(rows[candidates[:, :2]], axis=1), axis=0))
+        return _compared(seen, rows, candidates)
+
+    duplicates._compared = compared  # type: ignore[assignment]
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        wall, spent = time.perf_counter(), time.process_time()
+        seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
+        looked = time.perf_counter() - wall
+        found = duplicates.find_duplicates(seen, store)
+        wall, spent = time.perf_counter() - wall, time.process_time() - spent
+    ids = seen.ids
+    return {
+        "pairs": {
+            "Roentgate": [[ids[a], ids[b]] for a, b in zip(found.first.tolist(), found.second.tolist(), strict=True)]
+        },
+        "similarity": found.similarity.tolist(),
+        "almost": [
+            [ids[a], ids[b], float(alike)]
+            for (a, b), alike in zip(found.almost.tolist(), found.almost_similarity, strict=True)
+        ],
+        "laid over": [[ids[a], ids[b]] for a, b in laid[0].tolist()],
+        "films": len(ids),
+        "wall": {"Roentgate": wall},
+        "cpu": {"Roentgate": spent},
+        "survey": looked,
+    }
+
+
+def main(folder: Path) -> None:
+    """Judge all trees."""
+    trees = {
+        str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
+    }
+    metadata = importlib.metadata.metadata("roentgate")
+    said = {"version": metadata["Version"], "licence": metadata["License-Expression"], "trees": trees}
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]).resolve())

@@ -1,0 +1,345 @@
+"""How the survey and the search for duplicates grow: ``python tests/benchmarks/scale.py [N ...]`` writes a report.
+
+Draws 1,000, 10,000 and 100,000 films, 1 % of them copies of others, into a temporary folder that is removed at the end;
+surveys them, killed half way and started again, searches them, and looks again with nothing and with ten films changed.
+Every step runs in a process of its own, whose peak memory is read. ``reports/audit-scale.md`` is written from the last
+run of each N. Wall time on a shared machine wavers: read the ratios.
+"""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from harness.process import one_thread
+
+one_thread()  # as every run of the harness does, before NumPy is loaded
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from PIL import Image  # noqa: E402
+from scipy import ndimage  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "duplicates"))
+
+from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]  # noqa: E402
+
+from harness import anatomy, duplicates, phantom  # noqa: E402
+from harness import survey as surveys  # noqa: E402
+from harness.card import Card  # noqa: E402
+from harness.dataset import read_splits  # noqa: E402
+from harness.estimate import proportion  # noqa: E402
+from harness.store import Store  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "reports" / "audit-scale.md"
+LAST = ROOT / ".roentgate" / "scale.json"
+SIZES = (1_000, 10_000, 100_000)
+SIDE = 256
+PLANTED = ("exact copy", "JPEG q80", "JPEG q30", "resized x0.5", "contrast +20 %", "contrast -20 %",
+           "cropped 2 % a side", "cropped 5 % a side", "mirrored")  # fmt: skip
+BYTES_A_FILM = 100_000  # its file, and its line in the database
+LIMIT_GIB = 3.0
+_CANVAS = 2048
+_TEXTURE, _GRAIN = 5.0, 2.0  # grey levels
+
+
+@cache
+def _canvases() -> NDArray[np.float32]:
+    """Return two fields of texture as coarse as vessels, from which each film is given a piece of each."""
+    white = np.random.default_rng(0).standard_normal((2, _CANVAS, _CANVAS)).astype(np.float32)
+    fields = [ndimage.gaussian_filter(white, (0, blur, blur), mode="wrap") for blur in (2, 5)]
+    scaled: NDArray[np.float32] = sum(field / field.std() for field in fields) * np.float32(_TEXTURE / 2)
+    return scaled
+
+
+def drawn(number: int) -> Image.Image:
+    """Return a film of its own: a patient of the phantom, enlarged, with texture and grain of its own."""
+    rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(number,)))
+    finding = phantom.FINDINGS[phantom.CLASSES[number % len(phantom.CLASSES)]]
+    frame = anatomy.Frame("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
+    chest = Image.fromarray(anatomy.draw(rng, finding, (0.45, 0.75), frame).image)
+    grey = np.asarray(chest.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
+    for canvas in _canvases():
+        top, left = rng.integers(_CANVAS - SIDE, size=2)
+        grey = grey + canvas[top : top + SIDE, left : left + SIDE][:: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
+    grey = grey + _GRAIN * rng.standard_normal(grey.shape, dtype=np.float32)
+    return Image.fromarray(np.clip(np.rint(grey), 0, 255).astype(np.uint8))
+
+
+def draw(folder: Path, count: int) -> None:
+    """Write a tree of ``count`` films: copies of the first train films, and the others, a fifth of all in test."""
+    copies = count // 100
+    for split in ("train", "test"):
+        for label in phantom.CLASSES:
+            (folder / split / label).mkdir(parents=True)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(partial(_write, folder, copies), range(count - copies), chunksize=50))
+    planted = {}
+    for number in range(copies):
+        for path in (folder / "test" / phantom.CLASSES[number % 3]).glob(f"copy{number:06d}.*"):
+            planted[str(path.relative_to(folder))] = [str(_place(number)), PLANTED[number % len(PLANTED)]]
+    (folder / "planted.json").write_text(json.dumps(planted), "utf-8")
+
+
+def _place(number: int, split: str = "train") -> Path:
+    return Path(split, phantom.CLASSES[number % 3], f"{number:06d}.png")
+
+
+def _write(folder: Path, copies: int, number: int) -> None:
+    film = drawn(number)
+    split = "test" if number >= copies and number % 5 == 4 else "train"
+    film.save(folder / _place(number, split), compress_level=1)
+    if number < copies:
+        alter = TRANSFORMS[PLANTED[number % len(PLANTED)]]
+        content = (folder / _place(number)).read_bytes() if alter is None else alter(film)
+        suffix = "jpg" if content[:2] == b"\xff\xd8" else "png"
+        (folder / "test" / phantom.CLASSES[number % 3] / f"copy{number:06d}.{suffix}").write_bytes(content)
+
+
+def step(folder: Path, *, search: bool) -> dict[str, Any]:
+    """Survey a tree, and search it if asked; return seconds of each part, films looked at, and peak memory."""
+    seconds: dict[str, float] = {}
+    looked: list[Path] = []
+    look = surveys.look
+
+    def counted(path: Path) -> Any:  # noqa: ANN401 - what look returns
+        looked.append(path)
+        return look(path)
+
+    surveys.look = counted
+    for part in ("_features", "_candidates", "_compared"):
+        setattr(duplicates, part, _timed(getattr(duplicates, part), seconds, part.strip("_")))
+    store = Store(folder.parent / "store")
+    splits = read_splits(Card(name="many", root=folder), image_shape=(SIDE, SIDE, 1), cache=None)
+    seen = _timed(surveys.survey, seconds, "survey")(splits, store)
+    said: dict[str, Any] = {"films": len(seen), "looked": len(looked), "seconds": seconds}
+    if search:
+        found = _timed(duplicates.find_duplicates, seconds, "search")(seen, store)
+        pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
+        said["pairs"] = [sorted((seen.ids[first], seen.ids[second])) for first, second in pairs]
+        said["likeness"] = np.quantile(found.likeness, [0.05, 0.5, 0.95]).tolist()
+        said["almost"] = float(found.almost_similarity[0]) if len(found.almost) else 0.0
+    return said | {"peak": peak()}
+
+
+def peak() -> float:
+    """Return the peak memory of this process in GiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # getrusage's figure begins with that of the parent
+        return int(status.read_text("utf-8").split("VmHWM:")[1].split()[0]) / 1024**2
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 ** (3 if sys.platform == "darwin" else 2)
+
+
+def _timed(function: Callable[..., Any], seconds: dict[str, float], name: str) -> Callable[..., Any]:
+    def run(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as the function
+        started, spent = time.perf_counter(), time.process_time()
+        result = function(*arguments, **named)
+        seconds[name] = time.perf_counter() - started
+        seconds[f"{name} cpu"] = time.process_time() - spent
+        return result
+
+    return run
+
+
+def child(folder: Path, what: str) -> dict[str, Any]:
+    """Return what `step` says in a process of its own."""
+    command = [sys.executable, __file__, what, str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return said
+
+
+def killed(folder: Path, count: int) -> int:
+    """Survey a tree in a process that is killed half way; return the films that were kept."""
+    running = subprocess.Popen([sys.executable, __file__, "survey", str(folder)], stdout=subprocess.DEVNULL, cwd=ROOT)
+    kept = 0
+    while kept < count / 2 and running.poll() is None:
+        time.sleep(0.05)
+        kept = _kept(folder)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    return _kept(folder)
+
+
+def _kept(folder: Path) -> int:
+    for file in (folder.parent / "store" / "survey").glob("*.sqlite"):
+        try:
+            return int(sqlite3.connect(file).execute("SELECT count(*) FROM film").fetchone()[0])
+        except sqlite3.OperationalError:  # not yet made, or held
+            return 0
+    return 0
+
+
+def measure(count: int) -> dict[str, Any]:
+    """Return all that is measured of a tree of so many films."""
+    with tempfile.TemporaryDirectory() as name:
+        free = shutil.disk_usage(name).free
+        if free < 2 * count * BYTES_A_FILM:
+            sys.exit(f"{count:,} films: needs {2 * count * BYTES_A_FILM / 1e9:.0f} GB, {free / 1e9:.0f} GB are free")
+        folder = Path(name) / "films"
+        started = time.perf_counter()
+        draw(folder, count)
+        print(f"{count:,} films drawn in {time.perf_counter() - started:.0f} s", flush=True)
+        found: dict[str, Any] = {"killed": killed(folder, count)}
+        for title, what in (("resumed", "survey"), ("search", "search"), ("again", "search")):
+            found[title] = child(folder, what)
+            print(f"  {title}: {_brief(found[title])}", flush=True)
+        for number in range(count - 10, count):
+            changed = sorted((folder / "train" / phantom.CLASSES[number % 3]).iterdir())[-1 - number % 10]
+            changed.write_bytes(png(drawn(count + number)))
+        found["changed"] = child(folder, "survey")
+        print(f"  ten changed: {_brief(found['changed'])}", flush=True)
+        planted = json.loads((folder / "planted.json").read_text("utf-8"))
+    true = {tuple(sorted((copy, original))): kind for copy, (original, kind) in planted.items()}
+    pairs = {tuple(pair) for pair in found["search"].pop("pairs")}
+    found["again"].pop("pairs")
+    found["planted"] = dict(Counter(true.values()))
+    found["hits"] = dict(Counter(kind for pair, kind in true.items() if pair in pairs))
+    found["false"] = sorted(pairs - set(true))[:20]
+    found["false count"] = len(pairs - set(true))
+    print(f"  found {found['hits']} of {found['planted']}, false {found['false count']}", flush=True)
+    return found
+
+
+def real() -> dict[str, Any]:
+    """Return the same of the real films, where they are at hand, for what the drawn ones are to look like."""
+    films = films_of("tb-lungs")
+    with tempfile.TemporaryDirectory() as name:
+        for number, (label, path) in enumerate(films):
+            place = Path(name, "films", "test" if number % 5 == 4 else "train", label)
+            place.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place / path.name)
+        return child(Path(name) / "films", "search") if films else {}
+
+
+def report(found: dict[str, Any]) -> str:
+    """Return the report as markdown."""
+    sizes = sorted(int(size) for size in found if size != "real")
+    measured = {size: found[str(size)] for size in sizes}
+    base = measured[sizes[0]]
+    lines = [INTRODUCTION, *_alike(found), "", FOUND]
+    for size, each in measured.items():
+        share = proportion(sum(each["hits"].values()), sum(each["planted"].values()))
+        missed = {kind: count - each["hits"].get(kind, 0) for kind, count in each["planted"].items()}
+        named = ", ".join(f"{count} {kind}" for kind, count in missed.items() if count)
+        words = f"{share.hits} of {share.n} [{share.low:.4f}, {share.high:.4f}]"
+        lines.append(f"| {size:,} | {words}{'; missed: ' * bool(named)}{named} | {each['false count']} |")
+    lines += ["", COST]
+    for size, each in measured.items():
+        cells = [_cell(each, base, part) for part in PARTS]
+        peaks = [f"{each[which]['peak']:.2f} GiB" for which in ("resumed", "search")]
+        lines.append(f"| {size:,} | " + " | ".join([*cells, *peaks]) + " |")
+    lines += ["", *(each["note"] for each in measured.values() if "note" in each)]
+    lines += ["", MEANING]
+    for size, each in measured.items():
+        again, changed = each["again"], each["changed"]
+        cells = [f"{each['killed']:,}", f"{each['resumed']['looked']:,}", f"{again['looked']}",
+                 f"{again['seconds']['survey']:.2f}", f"{again['seconds']['search']:.2f}", f"{changed['looked']}",
+                 f"{changed['seconds']['survey']:.2f}"]  # fmt: skip
+        lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+PARTS = ("survey cpu", "search cpu", "survey", "search", "features", "candidates", "compared")
+
+
+def _cell(each: dict[str, Any], base: dict[str, Any], part: str) -> str:
+    """Return milliseconds a film and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
+    cost, first = _cost(each, part), _cost(base, part)
+    return "-" if cost is None or first is None else f"{cost:.2f} ({cost / first:.1f})"
+
+
+def _cost(each: dict[str, Any], part: str) -> float | None:
+    """Return milliseconds a film; those of a survey without what an unchanged one takes."""
+    if part.startswith("survey"):
+        films, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
+        return None if spent is None else 1000 * (spent - each["again"]["seconds"][part]) / films
+    spent = each["search"]["seconds"].get(part)
+    return None if spent is None else 1000 * spent / each["search"]["films"]
+
+
+def _alike(found: dict[str, Any]) -> list[str]:
+    """Return how alike the drawn films are, beside the real ones."""
+    named = {f"{int(size):,} drawn": each["search"] for size, each in found.items() if size != "real"}
+    named |= {f"{found['real']['films']} of `tb-lungs`": found["real"]} if found.get("real") else {}
+    lines = ["| films | likeness of the nearest other film: 5 %, 50 %, 95 % of films | most alike detail of others |",
+             "| ---: | --- | ---: |"]  # fmt: skip
+    for name, said in named.items():
+        lines.append(f"| {name} | {', '.join(f'{each:.3f}' for each in said['likeness'])} | {said['almost']:.2f} |")
+    return lines
+
+
+INTRODUCTION = """# Survey and search of many films
+
+Made by `make audit-scale` on a shared machine with two cores: read ratios, not seconds. Each film is 256x256: a
+patient of the phantom, drawn for this film alone (pose, build, heart, ribs, lesions, marker), enlarged, with texture
+as coarse as vessels and grain of its own. 1 % are copies of train films: exact, JPEG at quality 80 and 30, resized by
+half, contrast 20 % up and down, cropped by 2 and 5 % on each side, mirrored, in equal shares. Each step runs in a
+process of its own.
+
+The drawn films are as alike as chest films in their low frequencies, where neighbours are looked for. In their detail,
+by which copies are told from others, they differ more than real ones do: that different films are told apart here is
+weaker evidence than [on the real films](duplicates.md).
+"""
+
+FOUND = """## What is found
+
+| films | planted copies found, exact 95 % interval | different films called the same |
+| ---: | --- | ---: |"""
+
+COST = """## What it costs
+
+Milliseconds a film; in brackets as a multiple of the first row. On a busy machine the clock runs on while others work,
+processor time hardly does.
+
+| films | processor: survey | search | clock: survey | search | of it: features | neighbours | laying over | peak: survey | search |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""  # noqa: E501 - one line of a table
+
+MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a
+film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.
+
+## What is read again
+
+A first survey is killed half way and started again. Then nothing is changed, then ten films. The search is stored for
+one state of all files: with one film changed it is done anew.
+
+| films | killed at | then read | unchanged: read | seconds | search, stored: seconds | ten changed: read | seconds |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
+
+
+def _brief(said: dict[str, Any]) -> str:
+    return json.dumps({key: value for key, value in said.items() if key != "pairs"})
+
+
+def main(arguments: list[str]) -> int:
+    """Measure the given numbers of films, or all, and write the report; ``--again`` only writes it."""
+    if arguments[:1] in (["survey"], ["search"]):
+        print(json.dumps(step(Path(arguments[1]), search=arguments[0] == "search")))
+        return 0
+    found: dict[str, Any] = json.loads(LAST.read_text("utf-8")) if LAST.is_file() else {}
+    for count in [] if arguments == ["--again"] else map(int, arguments or SIZES):
+        found[str(count)] = measure(count)
+        LAST.parent.mkdir(exist_ok=True)
+        LAST.write_text(json.dumps(found, indent=1), "utf-8")
+    found["real"] = real()
+    found["real"].pop("pairs", None)
+    LAST.write_text(json.dumps(found, indent=1), "utf-8")
+    REPORT.write_text(report(found), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
