@@ -124,7 +124,7 @@ def picture(matrix: Matrix, path: Path) -> Path:
     spoken |= {check for entry in twins for outcome in entry["outcomes"] for check in outcome["refused"]}
     checks = [check for check in matrix["checks"] if check in spoken]
     with sheet(path, height=1.9 + 0.19 * len(twins), width=9.5) as figure:
-        axes = figure.add_axes((0.25, 0.02, 0.74, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
+        axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
         for row, entry in enumerate(twins):
             for column, check in enumerate(checks):
                 _cell(axes, row, column, entry, check)
