@@ -7,17 +7,16 @@ limits are the value.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness import estimate as estimates
-from harness import metrics, probes
+from harness import probes
 from harness.dataset import Splits
 from harness.duplicates import Duplicates, find_duplicates
-from harness.estimate import Estimate, census, permutation_p
+from harness.estimate import Estimate, census
 from harness.folders import SplitName
 from harness.predictions import Predictions
 from harness.store import Store
@@ -28,13 +27,9 @@ IntArray = NDArray[np.int64]
 
 TWO_SPLITS = SPLIT_PAIRS
 """(of, elsewhere): whose rows are counted, and where their twins are looked for."""
-DRAWS = 2000
-"""Permutations behind a probe's p-value."""
 _SHOWN = 3
 _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
 _LIKE_NONE = 0.5
-_SURE = 0.9
-_SOME = 0.25
 _SHOWN_KINDS = 6
 
 
@@ -75,11 +70,17 @@ class DataRecord:
         """Return what a probe answers on the test films."""
         return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
 
+    def judged(self, predictions: Predictions) -> Predictions:
+        """Return the given rows that a probe can be judged on: readable, and without a twin in train or validation."""
+        rows = np.concatenate([_with_twin(self, "test", "train"), _with_twin(self, "test", "validation")])
+        left_out = {self.seen.ids[row] for row in (*rows, *np.flatnonzero(~self.seen.readable))}
+        return taken(predictions, np.flatnonzero([name not in left_out for name in predictions.ids]))
+
     def unseen(self, predictions: Predictions) -> Predictions:
         """Return the given rows but for those that are the same film as a train row."""
         twins = {self.seen.ids[row] for row in _with_twin(self, "test", "train")}
         keep = np.array([name not in twins for name in predictions.ids], np.bool_)
-        return predictions if keep.all() else _taken(predictions, np.flatnonzero(keep))
+        return predictions if keep.all() else taken(predictions, np.flatnonzero(keep))
 
 
 def films_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
@@ -151,91 +152,10 @@ def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Est
     return _counted(record, rows, everything, f"{len(rows)} of {everything} file names of {of} are in {elsewhere}", [])
 
 
-def metadata_skill(record: DataRecord) -> Estimate:
-    """How well file and header alone tell the classes apart: adjusted balanced accuracy over five folds of all films.
-
-    Returns:
-        As `harness.metrics.adjusted_balanced_accuracy`, with AUROC, a permutation p and the single rules in the detail.
-    """
-    told = _skill(record.unseen(probes.cross_validated(record.seen, record.store)))
-    return replace(told, detail="; ".join([told.detail, *probes.rules(record.seen)[:_SHOWN]]))
-
-
-def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
-    """How well a probe tells the classes apart: its adjusted balanced accuracy (0: chance, 1: perfect).
-
-    Returns:
-        As `harness.metrics.adjusted_balanced_accuracy`, on films without a twin in train; the detail gives balanced
-        accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
-    """
-    skill = _skill(record.unseen(answers))
-    whole = metrics.adjusted_balanced_accuracy(record.unseen(record.answers(probes.WHOLE)))
-    if not whole.value >= _SOME:
-        return skill
-    return replace(skill, detail=f"{skill.detail}; {skill.value / whole.value:.0%} of what the whole film gives")
-
-
-def _skill(shown: Predictions) -> Estimate:
-    skill = metrics.adjusted_balanced_accuracy(shown)
-    balanced, area = metrics.balanced_accuracy(shown), metrics.macro_auroc(shown)
-    words = (
-        f"balanced accuracy {balanced.value:.2f} [{balanced.low:.2f}, {balanced.high:.2f}] where 1/K = "
-        f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}], "
-        f"p = {chance_p(shown).value:.2g}"
-    )
-    return replace(skill, detail=words, offenders=())
-
-
-def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
-    """Chance of a balanced accuracy as high as this if answers and classes had nothing to do with each other.
-
-    Classes are permuted over rows; over patients where they are known and each has one class.
-    """
-    rng = np.random.default_rng(0)
-    units, labels = np.arange(len(answers)), answers.labels
-    if answers.groups is not None:
-        groups = np.unique(np.asarray(answers.groups), return_inverse=True)[1]
-        one_class = len(np.unique(np.stack([groups, labels]), axis=1)[0]) == len(np.unique(groups))
-        units = groups if one_class else units
-    first = np.unique(units, return_index=True)[1]
-
-    def balanced(truth: IntArray) -> float:
-        right = np.bincount(truth[answers.answers == truth], minlength=len(answers.classes))
-        counts = np.bincount(truth, minlength=len(answers.classes))
-        return float(np.mean(right[counts > 0] / counts[counts > 0])) if len(truth) else 0.0
-
-    observed = balanced(labels)
-    exceeding = sum(
-        balanced(labels[first][rng.permutation(len(first))][units]) >= observed - 1e-12 for _ in range(draws)
-    )
-    return permutation_p(exceeding, draws)
-
-
-def best_probe(record: DataRecord) -> tuple[probes.Probe, Predictions]:
-    """Return the probe with the highest balanced accuracy on test films without a twin in train, and its answers."""
-    told = {probe: record.unseen(record.answers(probe)) for probe in record.allowed}
-    best = max(told, key=lambda probe: metrics.balanced_accuracy(told[probe]).value)
-    return best, told[best]
-
-
-def against(probe: probes.Probe, change: Estimate) -> Estimate:
-    """Return a change of balanced accuracy with the probe that it is measured against in its detail."""
-    return replace(change, detail=f"against the probe of {probe.name}: {change.detail}")
-
-
-def source_skill(record: DataRecord) -> Estimate:
-    """How well the whole film tells the sources apart: adjusted balanced accuracy over five folds of all films.
-
-    Returns:
-        As `harness.metrics.adjusted_balanced_accuracy`; where no source is known, or one, NaN.
-    """
-    if len(set(record.seen.sources or ())) < 2:
-        return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="the data names no two sources")
-    return replace(metrics.adjusted_balanced_accuracy(probes.of_source(record.seen, record.store)), offenders=())
-
-
 def association(record: DataRecord) -> Estimate:
-    """Cramér's V of source and class over all films (0: unrelated, 1: the source is the class).
+    """Cramér's V of source and class over all films (0: unrelated, 1: the source is the class), or of one class alone.
+
+    The greatest of V itself and, for each class, of V of source and belonging to that class.
 
     Returns:
         A census; with one source, or none known, NaN in [0, 1].
@@ -248,17 +168,21 @@ def association(record: DataRecord) -> Estimate:
     names, source = np.unique(np.asarray(record.seen.sources), return_inverse=True)
     counts = np.zeros((len(names), len(record.seen.classes)))
     np.add.at(counts, (source, record.seen.labels), 1)
-    counts = counts[:, counts.sum(axis=0) > 0]
-    least = min(counts.shape) - 1
-    if least < 1:
+    occurring = counts[:, counts.sum(axis=0) > 0]
+    if min(occurring.shape) < 2:
         return estimates.undefined(len(source), low=0.0, high=1.0, method="census", detail="one source, or one class")
-    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
-    value = float(np.sqrt(((counts - expected) ** 2 / expected).sum() / counts.sum() / least))
+    tables = [occurring, *(np.stack([own, counts.sum(axis=1) - own], axis=1) for own in occurring.T)]
+    value = max(_cramer(table) for table in tables)
     shares = "; ".join(
         f"{name}: " + ", ".join(f"{int(n)} {label}" for n, label in zip(row, record.seen.classes, strict=False))
         for name, row in zip(names.tolist(), counts, strict=True)
     )
     return Estimate(value=value, low=value, high=value, n=len(source), method="census", detail=shares)
+
+
+def _cramer(counts: NDArray[np.float64]) -> float:
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    return float(np.sqrt(((counts - expected) ** 2 / expected).sum() / counts.sum() / (min(counts.shape) - 1)))
 
 
 def unreadable(record: DataRecord) -> Estimate:
@@ -300,19 +224,6 @@ def odd_reasons(record: DataRecord) -> dict[int, str]:
     return reasons
 
 
-def doubtful_labels(record: DataRecord) -> Estimate:
-    """Share of the test films whose class the probe of the whole film denies by 0.9: labels to look at again.
-
-    Returns:
-        A census; offenders: those films. A candidate is not an error: hard films are among them.
-    """
-    answers = record.answers(probes.WHOLE)
-    sure = answers.probabilities.max(axis=1) >= _SURE
-    rows = np.flatnonzero(sure & (answers.answers != answers.labels))
-    names = tuple(answers.ids[row] for row in rows)
-    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", offenders=names)
-
-
 def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
     """Return what the films' files are, most frequent first: (what, value, films of each class)."""
     seen = record.seen
@@ -326,25 +237,6 @@ def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
         common = sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0]))
         found += [(what, value, films) for value, films in common[:_SHOWN_KINDS]]
     return found
-
-
-def label_issues(record: DataRecord) -> list[str] | None:
-    """Return the films whose class confident learning doubts, worst first; None where cleanlab is not installed.
-
-    It judges what the probe of the whole film answers over five folds of all films.
-
-    References:
-        Northcutt et al., Journal of Artificial Intelligence Research 70 (2021) 1373-1411.
-    """
-    if find_spec("cleanlab") is None:
-        return None
-    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an optional extra
-
-    answers = probes.cross_validated(record.seen, record.store, probes.WHOLE)
-    rows = find_label_issues(
-        answers.labels, answers.probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
-    )
-    return [answers.ids[row] for row in rows]
 
 
 def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
@@ -395,7 +287,8 @@ def _ids(record: DataRecord, rows: Sequence[int] | IntArray) -> tuple[str, ...]:
     return tuple(sorted(record.seen.ids[row] for row in rows))
 
 
-def _taken(predictions: Predictions, rows: IntArray) -> Predictions:
+def taken(predictions: Predictions, rows: IntArray) -> Predictions:
+    """Return some rows of predictions, in the order given."""
     groups = predictions.groups
     return replace(
         predictions,

@@ -45,6 +45,9 @@ def probes_chart(told: Sequence[Mapping[str, Any]], name: str, classes: int, pat
     with sheet(path, height=1.5 + 0.3 * len(bars)) as figure:
         axes = figure.add_axes((0.27, 0.62 / (1.5 + 0.3 * len(bars)), 0.69, 0.3 * len(bars) / (1.5 + 0.3 * len(bars))))
         for row, each in enumerate(bars):
+            if each["value"] is None:
+                axes.text(0.015, row, "undefined", va="center", fontsize=9, color=FAINT)
+                continue
             value, low, high = (_inside(each[key]) for key in ("value", "low", "high"))
             axes.barh(row, value, height=0.68, color=_COLOURS[each["family"]])
             axes.plot([low, high], [row, row], color=INK, linewidth=1.1)

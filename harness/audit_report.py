@@ -1,6 +1,7 @@
 """The audit of a data set, written: its verdicts as a record, a page to read, and pictures; no model is asked."""
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -9,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from tabulate import tabulate
 from typing_extensions import TypedDict
 
-from harness import audit, audit_figures, offline, probes
+from harness import audit, audit_figures, offline, probes, readings
 from harness.audit import DataRecord
 from harness.duplicates import KINDS
 from harness.errors import ArgumentError
@@ -50,7 +51,7 @@ class Told(TypedDict):
 
     probe: str
     family: str
-    value: float
+    value: float | None
     low: float
     high: float
 
@@ -143,7 +144,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "probes": _told(record),
         "rules": probes.rules(seen),
         "files": audit.kinds_of_files(record),
-        "doubtful": audit.label_issues(record),
+        "doubtful": readings.label_issues(record),
         "odd": {seen.ids[row]: reason for row, reason in audit.odd_reasons(record).items()},
     }
 
@@ -151,12 +152,12 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
 def _told(record: DataRecord) -> list[Told]:
     told: list[Told] = []
     for probe in record.allowed:
-        skill = adjusted_balanced_accuracy(record.unseen(record.answers(probe)))
+        skill = adjusted_balanced_accuracy(record.judged(record.answers(probe)))
         told.append(
             {
                 "probe": probe.name,
                 "family": probe.family,
-                "value": round(skill.value, 4),
+                "value": round(skill.value, 4) if skill.defined else None,
                 "low": round(skill.low, 4),
                 "high": round(skill.high, 4),
             }
@@ -167,7 +168,7 @@ def _told(record: DataRecord) -> list[Told]:
 def publish(record: DataRecord, told: AuditRecord, folder: Path, command: str) -> Path:
     """Write record, pictures and page into a folder; return the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / RECORD, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    _write(folder / RECORD, json.dumps(_plain(told), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     audit_figures.probes_chart(told["probes"], told["dataset"], len(told["classes"]), folder / PROBES)
     index = {name: row for row, name in enumerate(record.seen.ids)}
     twins = [*told["pairs"][:_SHOWN], *told["almost"][:3]]
@@ -182,6 +183,15 @@ def publish(record: DataRecord, told: AuditRecord, folder: Path, command: str) -
         audit_figures.odd_sheet(record.seen, [(index[name], reason) for name, reason in shown], folder / ODD)
     _write(folder / PAGE, markdown(told, command))
     return folder / PAGE
+
+
+def _plain(value: object) -> object:
+    """Return a record with null for every number that is none."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read(path: Path) -> AuditRecord:

@@ -33,7 +33,7 @@ CROPS = (0.0, 0.025, 0.05)
 NEIGHBOURS = 4
 """Films that each film is laid over."""
 
-_CODE = ("duplicates", "headers", "registration", "survey")
+_CODE = ("duplicates", "films", "headers", "registration", "survey")
 _FREQUENCIES = 8
 _SIDE = 32
 _NEAR = 0.93

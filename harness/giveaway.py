@@ -8,26 +8,27 @@ def sentences(record: Record) -> list[str]:
     """Return what the record says of the data, then of the model; [] where the data suite or the border was not judged.
 
     Examples:
-        "The data: a linear model that sees the 5 % ring alone reaches 0.766 [0.567, 0.873] of the skill above chance."
+        "The data: a linear model that sees the 5 % ring alone tells a class from the others by 0.93 [0.71, 0.98] ..."
         "This model: with the 5% ring alone it keeps 0.669 [0.344, 0.991] of its own skill."
     """
     frames, kept = _rows(record, "data", "frame_probe"), _rows(record, "border", "border_only_skill")
     flips = [row for row in _rows(record, "border", "border_mask_flips") if row["gates"]]
     if not (frames and kept and flips):
         return []
-    probe, only = frames[0], kept[0]
+    probe = next((row for row in frames if not row["accepted"]), frames[0])
+    only = kept[0]
     worst = max(flips, key=lambda row: row["value"] or 0.0)
     twins = [row for row in _rows(record, "data", "films_in_two_splits") if row["subject"] == "test in train"]
     leaked = len(twins[0]["offenders"]) if twins else 0
     data = (
-        f"The data: a linear model that sees the {probe['subject']} reaches {measured(probe)} of the skill there is "
-        "above chance, so a good score on these films does not show that a model looks at the lungs."
+        f"The data: a linear model that sees the {probe['subject']} tells a class from the others by {measured(probe)} "
+        "(recall + specificity - 1), so a good score on these films does not show that a model looks at the lungs."
         if not probe["accepted"]
-        else f"The data: a linear model that sees the {probe['subject']} reaches {measured(probe)} of the skill there "
-        "is above chance, within the bound."
+        else f"The data: a linear model that sees the {probe['subject']} tells no class from the others by more than "
+        f"{measured(probe)} (recall + specificity - 1), within the bound."
     )
     if leaked:
-        data += f" {leaked} of {twins[0]['n']} test films are also in train; recalls that gate leave them out."
+        data += f" {leaked} of {twins[0]['n']} test films are also in train (see recall_on_all_films)."
     model = (
         f"This model: with the {only['subject']} alone it keeps {measured(only)} of its own skill, and it changes "
         f"{measured(worst)} of its answers when the ring is hidden ({worst['subject']})."

@@ -16,6 +16,7 @@ _FAULTS = (
     Image.DecompressionBombWarning,
 )  # fmt: skip
 _DEEP = {"I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32, "1": 1}
+_WITH_TAGS = ("JPEG", "TIFF")
 _EXIF_TAGS = 0x0132, 0x010F, 0x0110, 0x0131, 0x013B  # time, maker, model, software, artist
 
 
@@ -56,7 +57,9 @@ def read_header(path: Path) -> Header:
         content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             tables = image.quantization if isinstance(image, JpegImageFile) else {}
-            exif = image.getexif()
+            exif = (
+                image.getexif() if image.format in _WITH_TAGS else image.info.get("exif", b"")
+            )  # PNG would be decoded
             return Header(
                 digest=hashlib.sha256(content).hexdigest(),
                 size=len(content),
@@ -66,7 +69,7 @@ def read_header(path: Path) -> Header:
                 width=image.width,
                 height=image.height,
                 quantisation=hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:12] if tables else "",
-                exif=any(tag in exif for tag in _EXIF_TAGS),
+                exif=any(tag in exif for tag in _EXIF_TAGS) if image.format in _WITH_TAGS else bool(exif),
             )
     except _FAULTS as error:
         words = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())[:120]

@@ -6,6 +6,7 @@ on the same rows, as a model. It is linear, or the nearest film, and never tuned
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,9 +29,9 @@ RINGS = (0.05, 0.10)
 REMOVED = (0.5, 0.6, 0.7)
 """Sides of the square that is hidden; of 80 and 90 % it leaves what the 10 and 5 % ring are."""
 LARGEST_FIT = 4000
-"""Films a probe is fitted on at most, drawn evenly: more would cost time and change little."""
+"""Films a probe is fitted on at most, as many of each class: more would cost time and change little."""
 
-_CODE = ("headers", "probes", "survey")
+_CODE = ("duplicates", "films", "headers", "probes", "registration", "survey")
 _COMPONENTS = 64
 _TREES = 200
 _FOLDS = 5
@@ -78,55 +79,79 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
     """Return what a probe answers on the test films, fitted on train and validation; kept in the store.
 
     Args:
-        seen: The films; those that cannot be read are left out of the fit, and answered by chance.
+        seen: The films; those that cannot be read are left out of the fit, and get 1/K for each class.
         probe: Which.
         store: Where its answers are kept.
         masks: The lung mask of each row, for the probes that need them.
     """
-    key = digest("probe", probe.name, seen.fingerprint, code_digest(*_CODE), [films.digest(m) for m in masks or ()])
+    key = digest("probe", probe.name, seen.fingerprint, _code(), [films.digest(m) for m in masks or ()])
     test = seen.of_split("test")
-    fit = _fitted_on(seen, np.flatnonzero(seen.split != SPLITS.index("test")))
+    readable = seen.readable[test]
+    fit = _drawn(seen, np.flatnonzero((seen.split != SPLITS.index("test")) & seen.readable), LARGEST_FIT)
 
     def compute() -> Arrays:
-        shown = _features(seen, probe, np.concatenate([fit, test]), masks)
-        return {"probabilities": _answer(probe, shown[: len(fit)], seen.labels[fit], shown[len(fit) :], seen)}
+        shown = _features(seen, probe, np.concatenate([fit, test[readable]]), masks)
+        probabilities = np.full((len(test), len(seen.classes)), 1 / len(seen.classes), np.float32)
+        probabilities[readable] = _answer(probe, shown[: len(fit)], seen.labels[fit], shown[len(fit) :], seen)
+        return {"probabilities": probabilities}
 
     return _predictions(seen, test, store.arrays(key, compute)["probabilities"])
 
 
-def cross_validated(seen: Survey, store: Store, probe: Probe = METADATA) -> Predictions:
-    """Return what a probe (of file and header) answers on every film that can be read, fitted on the other folds.
+def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe = METADATA) -> Predictions | None:
+    """Return what a probe (of file and header) answers on films that can be read, fitted on the other folds.
 
-    Five folds, stratified by class; of a patient's films all are in one fold where patients are known.
+    Five folds, stratified by class; films of one patient, and films that are the same, are in one fold. A class
+    without two such units cannot be validated and is left out; None where fewer than two classes remain. Of many films
+    20,000 are drawn.
     """
-    return _folded(seen, probe, store)
-
-
-def _folded(seen: Survey, probe: Probe, store: Store) -> Predictions:
     from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - only where something is computed
 
-    key = digest("folds", probe.name, seen.fingerprint, code_digest(*_CODE))
-    rows = np.flatnonzero(seen.readable)
+    units = _units(seen, clusters)
+    counts = [len(np.unique(units[(seen.labels == label) & seen.readable])) for label in range(len(seen.classes))]
+    kept = [label for label, count in enumerate(counts) if count >= _RARE]
+    if len(kept) < _RARE:
+        return None
+    rows = _drawn(seen, np.flatnonzero(seen.readable & np.isin(seen.labels, kept)), _FOLDS * LARGEST_FIT)
+    asked = replace(
+        seen, classes=tuple(seen.classes[label] for label in kept), labels=np.searchsorted(kept, seen.labels)
+    )
+    folds = min(_FOLDS, *(counts[label] for label in kept))
+    key = digest("folds", probe.name, seen.fingerprint, _code())
 
     def compute() -> Arrays:
-        shown, labels = _features(seen, probe, rows, None), seen.labels[rows]
-        units = np.unique(np.asarray(seen.groups or seen.ids)[rows], return_inverse=True)[1]
-        probabilities = np.full((len(rows), len(seen.classes)), 1 / len(seen.classes), np.float32)
-        folds = min(_FOLDS, int(np.bincount(labels, minlength=len(seen.classes)).min()))
-        if folds >= _RARE:
-            splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
-            for fit, rest in splitter.split(shown, labels, units):
-                probabilities[rest] = _answer(probe, shown[fit], labels[fit], shown[rest], seen)
+        shown, labels = _features(asked, probe, rows, None), asked.labels[rows]
+        probabilities = np.full((len(rows), len(kept)), 1 / len(kept), np.float32)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
+        for fit, rest in splitter.split(shown, labels, units[rows]):
+            probabilities[rest] = _answer(probe, shown[fit], labels[fit], shown[rest], asked)
         return {"probabilities": probabilities}
 
-    return _predictions(seen, rows, store.arrays(key, compute)["probabilities"])
+    return _predictions(asked, rows, store.arrays(key, compute)["probabilities"])
 
 
-def of_source(seen: Survey, store: Store) -> Predictions:
-    """Return what the probe of the whole film answers when it is asked for the source, over five folds of all films."""
+def _units(seen: Survey, clusters: IntArray) -> IntArray:
+    """Return a number for each set of films that belong together: of one patient, or the same film."""
+    if seen.groups is None:
+        return clusters
+    from scipy import sparse  # noqa: PLC0415
+
+    groups = np.unique(np.asarray(seen.groups), return_inverse=True)[1] + clusters.max() + 1
+    size = int(groups.max()) + 1
+    links = sparse.coo_matrix((np.ones(len(groups)), (clusters, groups)), shape=(size, size))
+    joined: IntArray = sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+    return joined[clusters]
+
+
+def _code() -> str:
+    return digest(code_digest(*_CODE), version("scikit-learn"))
+
+
+def of_source(seen: Survey, clusters: IntArray, store: Store) -> Predictions | None:
+    """Return what the probe of the whole film answers when it is asked for the source; else as `cross_validated`."""
     names, sources = np.unique(np.asarray(seen.sources), return_inverse=True)
     asked = replace(seen, classes=tuple(names.tolist()), labels=sources.astype(np.int64))
-    return _folded(asked, WHOLE, store)
+    return cross_validated(asked, clusters, store, WHOLE)
 
 
 def rules(seen: Survey, *, least: int = 5) -> list[str]:
@@ -180,11 +205,13 @@ def _predictions(seen: Survey, rows: IntArray, probabilities: FloatArray) -> Pre
     )
 
 
-def _fitted_on(seen: Survey, rows: IntArray) -> IntArray:
-    readable = rows[seen.readable[rows]]
-    if len(readable) <= LARGEST_FIT:
-        return readable
-    return np.sort(np.random.default_rng(0).choice(readable, LARGEST_FIT, replace=False))
+def _drawn(seen: Survey, rows: IntArray, most: int) -> IntArray:
+    """Return rows, of many about ``most``: as many of each class, and all of a class that has fewer."""
+    if len(rows) <= most:
+        return rows
+    rng, share = np.random.default_rng(0), max(most // len(seen.classes), 1)
+    parts = [rows[seen.labels[rows] == label] for label in range(len(seen.classes))]
+    return np.sort(np.concatenate([rng.choice(part, min(share, len(part)), replace=False) for part in parts]))
 
 
 def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, seen: Survey) -> FloatArray:
@@ -261,7 +288,10 @@ def _middle(share: float) -> NDArray[np.bool_]:
 
 
 def _lungs(masks: list[Path]) -> FloatArray:
-    return np.stack([films.unit(films.read(path, (SIDE, SIDE, 1), "box"))[:, :, 0] for path in masks])
+    """Return masks (n, 64, 64), 0 to 1, whatever number stands for lung; 0 everywhere where a mask is empty."""
+    read = np.stack([films.unit(films.read(path, (SIDE, SIDE, 1), "box"))[:, :, 0] for path in masks])
+    lungs: FloatArray = read / np.maximum(read.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
+    return lungs
 
 
 def _by_lungs(probe: Probe, images: FloatArray, lungs: FloatArray) -> FloatArray:

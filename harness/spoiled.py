@@ -123,6 +123,14 @@ def _formats_by_class(folder: Path, rng: np.random.Generator) -> None:
             _as_jpeg(file, quality=90)
 
 
+def _bar(folder: Path, _rng: np.random.Generator) -> None:
+    for file in sorted(folder.rglob("Covid/*.png")):
+        with Image.open(file) as film:
+            pixels = np.asarray(film).copy()
+        pixels[:4] = 230
+        Image.fromarray(pixels).save(file, compress_level=0)  # as it was drawn: its size must not tell
+
+
 def _formats_at_random(folder: Path, rng: np.random.Generator) -> None:
     for file in sorted(folder.rglob("*/*.png")):
         if rng.random() < 0.5:
@@ -136,7 +144,7 @@ def _as_jpeg(file: Path, *, quality: int) -> None:
 
 
 def _truncate(folder: Path, rng: np.random.Generator) -> None:
-    for file in _some(folder, "train", rng, 2):
+    for file in [*_some(folder, "train", rng, 1), *_some(folder, "test", rng, 1)]:
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
@@ -199,12 +207,19 @@ SPOILED: tuple[Spoiled, ...] = (
         name="frame_by_class",
         says="A corner marker and the border's brightness agree with the class.",
         check="frame_probe",
-        diagnosis="of what the whole film gives",
+        diagnosis="told from the others",
         variant="phantom-shortcut",
     ),
     Spoiled(
+        name="bar_on_one_class",
+        says="A bright bar at the upper edge of every Covid film, and nothing on the others.",
+        check="frame_probe",
+        diagnosis="Covid told from the others",
+        spoil=_bar,
+    ),
+    Spoiled(
         name="films_truncated",
-        says="Two train films are cut off in the middle.",
+        says="A train and a test film are cut off in the middle.",
         check="films_unreadable",
         diagnosis="cannot be",
         spoil=_truncate,

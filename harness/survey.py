@@ -42,6 +42,7 @@ SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
 _CODE = ("films", "headers", "survey")
 _COMMIT_EVERY = 256
 _WAIT_S = 600
+_PLAIN_BITS = 8
 _GREY = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _COLOURLESS = ("1", "L", "LA", "I", "F")
 
@@ -53,7 +54,7 @@ class FilmFacts:
     Attributes:
         header: What its file says; None where it cannot be read.
         pixels: SHA-256 of its size and its decoded pixels, the same for a grey film stored in colour; "" unread.
-        mean: Of its grey values, 0 to 1.
+        mean: Of its grey values, 0 to 1; of a film of more than 8 bits, from its darkest to its brightest.
         deviation: Of its grey values.
         histogram: Share of its pixels in each of `BINS` bins of grey.
         colour: Whether its channels differ.
@@ -83,6 +84,7 @@ class Survey:
         sources: Where each row comes from (a hospital, a scanner), or None where unknown.
         films: What is known of each.
         database: Where it is kept.
+        stamps: What would tell that a file has changed since.
     """
 
     classes: tuple[str, ...]
@@ -94,6 +96,7 @@ class Survey:
     sources: tuple[str, ...] | None
     films: tuple[FilmFacts, ...]
     database: Path
+    stamps: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -123,11 +126,14 @@ class Survey:
         found = np.zeros((len(rows), THUMBNAIL, THUMBNAIL), np.uint8)
         with _opened(self.database) as database:
             for target, row in zip(found, rows, strict=True):
-                line = database.execute("SELECT thumbnail FROM film WHERE id = ?", (self.ids[row],)).fetchone()
-                if line is None:
-                    raise HarnessError(f"survey '{self.database}': film {self.ids[row]!r} is gone from it; run again")
-                if line[0] is not None:
-                    target[:] = np.frombuffer(line[0], np.uint8).reshape(THUMBNAIL, THUMBNAIL)
+                query = "SELECT stamp, thumbnail FROM film WHERE path = ?"
+                line = database.execute(query, (_name(self.paths[row]),)).fetchone()
+                if line is None or line[0] != self.stamps[row]:
+                    raise HarnessError(
+                        f"survey '{self.database}': film {self.ids[row]!r} is gone from it, or has changed; run again"
+                    )
+                if line[1] is not None:
+                    target[:] = np.frombuffer(line[1], np.uint8).reshape(THUMBNAIL, THUMBNAIL)
         return found
 
 
@@ -149,7 +155,8 @@ def survey(splits: Splits, store: Store) -> Survey:
     file = store.path("survey", digest(str(splits.root.resolve()))[:16], ".sqlite")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        facts = _facts(file, ids, paths)
+        with store.lock("survey", file.stem):
+            facts, stamps = _facts(file, paths)
     except (sqlite3.Error, OSError) as error:
         raise HarnessError(f"survey '{file}': {error}; free some space, or remove the file and run again") from error
 
@@ -168,6 +175,7 @@ def survey(splits: Splits, store: Store) -> Survey:
         sources=column("sources"),
         films=facts,
         database=file,
+        stamps=stamps,
     )
 
 
@@ -185,18 +193,28 @@ def look(path: Path) -> tuple[FilmFacts, bytes | None]:
     colour = channels > 1 and bool((pixels != pixels[:, :, :1]).any())
     plain = np.ascontiguousarray(pixels if colour else pixels[:, :, :1])
     grey = films.unit(plain) @ _GREY if colour else films.unit(plain[:, :, 0])
+    if header.bits > _PLAIN_BITS:  # twelve bits in sixteen would leave a thumbnail of a few greys
+        grey = _stretched(grey)
     thumbnail = Image.fromarray(grey * np.float32(255)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-    bins = np.minimum((grey * BINS).astype(np.int64), BINS - 1)
+    bins = np.minimum(grey * np.float32(BINS), BINS - 1).astype(np.uint8)
     histogram = np.bincount(bins.reshape(-1), minlength=BINS) / grey.size
+    mean = float(grey.mean(dtype=np.float64))
+    variance = float(np.square(grey).mean(dtype=np.float64)) - mean**2
     facts = FilmFacts(
         header=header,
         pixels=hashlib.sha256(f"{plain.shape} {plain.dtype}".encode() + plain.tobytes()).hexdigest(),
-        mean=float(grey.mean(dtype=np.float64)),
-        deviation=float(grey.std(dtype=np.float64)),
+        mean=mean,
+        deviation=float(np.sqrt(max(variance, 0.0))),
         histogram=tuple(histogram.tolist()),
         colour=colour,
     )
     return facts, np.clip(np.rint(np.asarray(thumbnail)), 0, 255).astype(np.uint8).tobytes()
+
+
+def _stretched(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    lowest, highest = grey.min(), grey.max()
+    stretched: NDArray[np.float32] = (grey - lowest) / (highest - lowest) if highest > lowest else np.zeros_like(grey)
+    return stretched
 
 
 @contextlib.contextmanager
@@ -205,38 +223,43 @@ def _opened(file: Path) -> Iterator[sqlite3.Connection]:
         yield database
 
 
-def _facts(file: Path, ids: Sequence[str], paths: Sequence[Path]) -> tuple[FilmFacts, ...]:
-    """Return the facts of each film; what is missing or out of date is looked at and written, some at a time."""
+def _name(path: Path) -> str:
+    return str(path.absolute())
+
+
+def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tuple[str, ...]]:
+    """Return the facts and the stamp of each film; what is missing or out of date is looked at."""
     try:
         with _opened(file) as database:
-            return _filled(database, ids, paths)
+            return _filled(database, paths)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
         file.unlink(missing_ok=True)  # damaged: nothing in it cannot be found again
         with _opened(file) as database:
-            return _filled(database, ids, paths)
+            return _filled(database, paths)
 
 
-def _filled(database: sqlite3.Connection, ids: Sequence[str], paths: Sequence[Path]) -> tuple[FilmFacts, ...]:
+def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tuple[str, ...]]:
     code = code_digest(*_CODE)
-    database.execute("CREATE TABLE IF NOT EXISTS film (id TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
+    database.execute("CREATE TABLE IF NOT EXISTS film (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
     stamps = [_stamp(path, code) for path in paths]
-    known = dict(database.execute("SELECT id, stamp FROM film"))
-    new = [row for row, name in enumerate(ids) if known.get(name) != stamps[row]]
+    known = dict(database.execute("SELECT path, stamp FROM film"))
+    names = [_name(path) for path in paths]
+    new = [row for row, name in enumerate(names) if known.get(name) != stamps[row]]
     bar = tqdm(total=len(new), desc="looking at films", unit="film", leave=False, mininterval=0.5, delay=1.0)
     with bar:
         for start in range(0, len(new), _COMMIT_EVERY):
             rows = new[start : start + _COMMIT_EVERY]
             lines = [
-                (ids[row], stamps[row], json.dumps(asdict(facts)), thumbnail)
+                (names[row], stamps[row], json.dumps(asdict(facts)), thumbnail)
                 for row, (facts, thumbnail) in zip(rows, _look_each([paths[row] for row in rows]), strict=True)
             ]
             with database:
                 database.executemany("INSERT OR REPLACE INTO film VALUES (?, ?, ?, ?)", lines)
             bar.update(len(rows))
-    found = dict(database.execute("SELECT id, facts FROM film"))
-    return tuple(_read_facts(found[name]) for name in ids)
+    found = dict(database.execute("SELECT path, facts FROM film"))
+    return tuple(_read_facts(found[name]) for name in names), tuple(stamps)
 
 
 def _look_each(paths: Sequence[Path]) -> Iterator[tuple[FilmFacts, bytes | None]]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import at_least, at_most, audit, comparison, informs, metrics, probes
+from harness import at_least, at_most, audit, comparison, informs, metrics, probes, readings
 
 
 def test_films_in_two_splits(data_record, policy, accept, two_splits):
@@ -32,12 +32,12 @@ def test_films_unreadable(data_record, accept):
 
 def test_metadata_probe(data_record, policy, accept):
     """File and header do not give the class away."""
-    accept(at_most(audit.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
+    accept(at_most(readings.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
 
 
 def test_frame_probe(data_record, policy, accept, frame_probe):
     """Nor does the frame, shown to a linear model without the rest of the film."""
-    skill = audit.probe_skill(data_record, data_record.answers(frame_probe))
+    skill = readings.frame_skill(data_record, data_record.answers(frame_probe))
     accept(at_most(skill, policy.audit.frame_ceiling), subject=frame_probe.name)
 
 
@@ -47,29 +47,29 @@ def test_source_confounding(data_record, policy, accept):
     accept(at_most(audit.association(data_record), policy.audit.association_ceiling), subject="source and class")
 
 
-def test_beats_trivial_probes(data_record, predictions, unseen, accept):
+def test_beats_trivial_probes(data_record, predictions, accept):
     """The model is better than the best of the cheap probes on the same films."""
-    probe, answers = audit.best_probe(data_record)
-    change = comparison.balanced_change(answers, unseen(predictions.test))
-    accept(at_least(audit.against(probe, change), 0.0), subject="test")
+    probe, answers = readings.best_probe(data_record)
+    change = comparison.balanced_change(answers, data_record.judged(predictions.test))
+    accept(at_least(readings.against(probe, change), 0.0), subject="test")
 
 
 def test_pixel_probe(data_record, accept, pixel_probe):
     """For comparison: what other cut-down films give a linear model, and the whole film."""
-    accept(informs(audit.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
+    accept(informs(readings.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
 
 
 @pytest.mark.needs("masks")
 def test_anatomy_probe(data_record, accept):
     """For comparison: the lungs alone, the film without them, and no more than their outline."""
     for probe in probes.ANATOMY:
-        accept(informs(audit.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
+        accept(informs(readings.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
 
 
 @pytest.mark.needs("sources")
 def test_source_probe(data_record, accept):
     """For comparison: whether the whole film gives its source away."""
-    accept(informs(audit.source_skill(data_record)), subject="source")
+    accept(informs(readings.source_skill(data_record)), subject="source")
 
 
 def test_recall_on_all_films(predictions, accept, label):
@@ -95,7 +95,7 @@ def test_odd_films(data_record, accept):
 
 def test_doubtful_labels(data_record, accept):
     """For reading: test films whose class the cheapest model denies, and is sure of it."""
-    accept(informs(audit.doubtful_labels(data_record)), subject="test")
+    accept(informs(readings.doubtful_labels(data_record)), subject="test")
 
 
 def test_films_of_a_class(data_record, policy, accept, label):

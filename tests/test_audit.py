@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import audit, probes
+from harness import audit, metrics, probes, readings
 from harness.audit import DataRecord
 from harness.duplicates import Duplicates
 from harness.headers import Header
@@ -169,7 +169,7 @@ def test_a_label_is_doubtful_where_the_probe_denies_it_surely(monkeypatch: pytes
     wrong = np.array([True, False, True, True])
     for certain, expected in ((0.95, 1), (0.8, 0)):
         monkeypatch.setattr(DataRecord, "answers", lambda _self, _probe, c=certain: answered(wrong, certain=c))
-        assert audit.doubtful_labels(record()).hits == expected
+        assert readings.doubtful_labels(record()).hits == expected
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_association_meets_scipy() -> None:
 @pytest.mark.parametrize("sources", [None, ("one",) * N])
 def test_association_is_undefined_without_two_sources(sources: tuple[str, ...] | None) -> None:
     assert not audit.association(record(survey_of(sources=sources))).defined
-    assert not audit.source_skill(record(survey_of(sources=sources))).defined
+    assert not readings.source_skill(record(survey_of(sources=sources))).defined
 
 
 def many(right: int, each: int = 100, *, groups: bool = False) -> Predictions:
@@ -208,12 +208,12 @@ def many(right: int, each: int = 100, *, groups: bool = False) -> Predictions:
 
 
 def test_chance_p_tells_skill_from_guessing() -> None:
-    assert audit.chance_p(many(90)).value < 0.001
-    assert audit.chance_p(many(50)).value > 0.4
+    assert readings.chance_p(many(90)).value < 0.001
+    assert readings.chance_p(many(50)).value > 0.4
 
 
 def test_chance_p_of_patients_is_weaker_than_of_as_many_films() -> None:
-    assert audit.chance_p(many(58, groups=True)).value > 2 * audit.chance_p(many(58)).value
+    assert readings.chance_p(many(58, groups=True)).value > 2 * readings.chance_p(many(58)).value
 
 
 def test_chance_p_is_calm_where_there_is_nothing() -> None:
@@ -225,7 +225,7 @@ def test_chance_p_is_calm_where_there_is_nothing() -> None:
         told = Predictions(
             tuple(map(str, range(40))), CLASSES, np.repeat([0, 1], 20), np.eye(2, dtype=np.float32)[answers]
         )
-        alarms += audit.chance_p(told, draws=200).value <= 0.05
+        alarms += readings.chance_p(told, draws=200).value <= 0.05
     assert alarms <= 20
 
 
@@ -241,7 +241,7 @@ class Found:
         """Return what it is told."""
         return self.told
 
-    def unseen(self, predictions: Predictions) -> Predictions:
+    def judged(self, predictions: Predictions) -> Predictions:
         """Return them all."""
         return predictions
 
@@ -250,14 +250,14 @@ class Found:
     ("check", "ceiling"), [("frame_probe", "frame_ceiling"), ("metadata_probe", "metadata_ceiling")]
 )
 def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adjusted balanced accuracy of two classes with r of 100 right is 2 r/100 - 1."""
+    """Youden's index of two classes with r of 100 right is 2 r/100 - 1."""
     bound, check = getattr(AuditBounds(), ceiling), ceiling.replace("ceiling", "probe")
     last = round(50 * (1 + bound))
     monkeypatch.setattr(probes, "rules", lambda _seen: [])
     for right, accepted in ((last, True), (last + 1, False)):
-        monkeypatch.setattr(probes, "cross_validated", lambda _seen, _store, r=right: many(r))
+        monkeypatch.setattr(probes, "cross_validated", lambda *_, r=right: many(r))
         found = Found(many(right))
-        found.store = None  # type: ignore[attr-defined]
+        found.store, found.duplicates = None, duplicates()  # type: ignore[attr-defined]
         named = {"frame_probe": probes.FRAMES[0]} if check == "frame_probe" else {}
         verdict = judged(getattr(DATA, f"test_{check}"), found, **named)
         assert verdict.gates
@@ -296,7 +296,7 @@ def test_a_model_must_beat_the_best_probe() -> None:
     found = SimpleNamespace(
         allowed=list(probes.PIXELS[:2]),
         answers=lambda probe: many(70 if probe is probes.PIXELS[0] else 80),
-        unseen=lambda predictions: predictions,
+        judged=lambda predictions: predictions,
     )
     for right, outcome in ((79, "inconclusive"), (95, "pass"), (60, "fail")):
         verdict = judged(DATA.test_beats_trivial_probes, found, SimpleNamespace(test=many(right)), policy=None)
@@ -334,12 +334,97 @@ def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
     made = DataRecord(
         planted.splits(planted.tree(tmp_path / "films", films=15, save=bright)), Store(tmp_path / "store")
     )
-    doubted = audit.label_issues(made)
+    doubted = readings.label_issues(made)
     assert doubted is not None
     assert {"train/A/007.png", "train/B/007.png"} <= set(doubted[:4])
     assert len(doubted) < 12  # of 90
 
 
 def test_without_cleanlab_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "find_spec", lambda _name: None)
-    assert audit.label_issues(record()) is None
+    monkeypatch.setattr(readings, "find_spec", lambda _name: None)
+    assert readings.label_issues(record()) is None
+
+
+def told(recalls: tuple[float, ...], *, each: int = 100) -> Predictions:
+    """Return answers of K classes: each told for sure in its share, else guessed among all but the first."""
+    k, rng = len(recalls), np.random.default_rng(0)
+    labels = np.repeat(np.arange(k), each)
+    answers = np.where(rng.random(k * each) < np.repeat(recalls, each), labels, rng.integers(1, k, k * each))
+    names = tuple(f"r{row:04d}" for row in range(k * each))
+    return Predictions(names, tuple("ABCDEF"[:k]), labels, np.eye(k, dtype=np.float32)[answers])
+
+
+def test_one_betrayed_class_of_many_is_enough() -> None:
+    for k in (3, 6):
+        answers = told((1.0, *(0.0 for _ in range(k - 1))))
+        assert readings.clearest(answers).low > 0.9
+        assert metrics.adjusted_balanced_accuracy(answers).value < 0.6
+        assert readings.clearest(answers).detail.startswith("A told from the others")
+
+
+def test_no_class_is_told_where_all_are_guessed() -> None:
+    found = readings.clearest(told((0.0, 0.0, 0.0)))
+    assert -0.1 < found.value < 0.2
+    assert found.high < 0.3
+
+
+def test_the_clearest_class_is_undefined_without_rows() -> None:
+    empty = Predictions((), CLASSES, np.zeros(0, np.int64), np.zeros((0, 2), np.float32))
+    found = readings.clearest(empty)
+    assert (found.defined, found.low, found.high) == (False, -1.0, 1.0)
+
+
+def test_a_hospital_of_one_class_is_enough() -> None:
+    classes, labels = ("C", "N", "V"), np.tile([0, 1, 2], 4)
+    sources = tuple("a" if label == 0 else "bc"[row % 2] for row, label in enumerate(labels))
+    assert audit.association(record(survey_of(classes=classes, labels=labels, sources=sources))).value == 1
+
+
+def test_rows_with_a_twin_in_validation_judge_no_probe() -> None:
+    made = record(found=duplicates((4, 9, 0.99)))
+    answers = answered(np.ones(4, np.bool_))
+    assert made.judged(answers).ids == (answers.ids[0], *answers.ids[2:])
+    assert made.unseen(answers) is answers
+
+
+def test_an_unreadable_test_film_judges_no_probe(tmp_path: Path) -> None:
+    films = planted.tree(tmp_path / "films", films=6)
+    broken = films / "test" / "A" / "000.png"
+    broken.write_bytes(broken.read_bytes()[:300])
+    made = DataRecord(planted.splits(films), Store(tmp_path / "store"))
+    for probe in made.allowed:
+        answers = made.answers(probe)
+        assert answers.probabilities[0].tolist() == [0.5, 0.5]
+        assert len(made.judged(answers)) == 11
+
+
+def test_films_of_one_patient_cannot_be_validated(tmp_path: Path) -> None:
+    made = DataRecord(planted.splits(planted.tree(tmp_path / "films", films=4)), Store(tmp_path / "store"))
+    groups = tuple("p" if label else name for name, label in zip(made.seen.ids, made.seen.labels, strict=True))
+    vars(made)["seen"] = replace(made.seen, groups=groups)
+    found = readings.metadata_skill(made)
+    assert not found.defined
+    assert "two patients" in found.detail
+
+
+def test_twelve_bits_in_sixteen_are_searched_like_any_film(tmp_path: Path) -> None:
+    def deep(image: Image.Image, path: Path) -> None:
+        Image.fromarray(np.asarray(image).astype(np.uint16) * 4).save(path)
+
+    films = planted.tree(tmp_path / "films", films=6, save=deep)
+    original = np.asarray(Image.open(films / "test/A/001.png"))
+    smaller = original.reshape(48, 2, 48, 2).mean(axis=(1, 3)).astype(np.uint16)
+    Image.fromarray(smaller).save(films / "train/A/smaller.png")
+    made = DataRecord(planted.splits(films), Store(tmp_path / "store"))
+    assert audit.films_shared(made, "test", "train").hits == 1
+    assert not any("bl" in reason for reason in audit.odd_reasons(made).values())  # neither blank nor black
+
+
+def test_masks_of_ones_are_masks(tmp_path: Path) -> None:
+    for name, value in (("ones.png", 1), ("full.png", 255)):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[:, :32] = value
+        Image.fromarray(mask).save(tmp_path / name)
+    ones, full = probes._lungs([tmp_path / "ones.png", tmp_path / "full.png"])
+    np.testing.assert_array_equal(ones, full)
+    assert ones.max() == 1

@@ -57,6 +57,7 @@ LAYERS = {
         "reproduction",
         "probes",
         "audit",
+        "readings",
         "offline",
         "scorecard",
         "replicates",

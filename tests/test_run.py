@@ -111,6 +111,10 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert skipped == {
         "augmentation_identity_at_inference": "the model has no layers to look at",
         "augmentation_active_in_training": "the model has no layers to look at",
+        "patients_in_two_splits": "the data names no patients",
+        "source_confounding": "the data names no sources",
+        "source_probe": "the data names no sources",
+        "anatomy_probe": "the data has no masks",
     }
 
 
