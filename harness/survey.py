@@ -152,10 +152,14 @@ def survey(splits: Splits, store: Store) -> Survey:
     parts = [splits.train, splits.validation, splits.test]
     ids = tuple(row for part in parts for row in part.ids)
     paths = tuple(path for part in parts for path in part.paths)
-    file = store.path("survey", digest(str(splits.root.resolve()))[:16], ".sqlite")
+    code = code_digest(*_CODE)
+    root = digest(str(splits.root.resolve()))[:16]
+    file = store.path("survey", f"{root}-{code[:8]}", ".sqlite")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with store.lock("survey", file.stem):
+        with store.lock("survey", root):
+            for old in set(file.parent.glob(f"{root}*.sqlite")) - {file}:  # what other code has seen
+                old.unlink(missing_ok=True)
             facts, stamps = _facts(file, paths)
     except (sqlite3.Error, OSError) as error:
         raise HarnessError(f"survey '{file}': {error}; free some space, or remove the file and run again") from error

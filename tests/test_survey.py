@@ -183,3 +183,14 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_told(films: Path, s
 def test_groups_change_the_fingerprint(films: Path, store: Store) -> None:
     seen = survey(splits(films), store)
     assert replace(seen, groups=seen.ids).fingerprint != seen.fingerprint
+
+
+def test_what_other_code_has_seen_is_put_away(films: Path, store: Store) -> None:
+    first = survey(splits(films), store)
+    old = first.database.with_name(first.database.name.partition("-")[0] + ".sqlite")
+    with sqlite3.connect(old) as database:
+        database.execute("CREATE TABLE film (id TEXT PRIMARY KEY)")
+    database.close()
+    first.database.unlink()
+    assert survey(splits(films), store).films == first.films
+    assert not old.exists()
