@@ -115,14 +115,17 @@ def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def write_films(root: Path, classes: Sequence[str] = CLASSES, *, films: int = 12) -> Path:
-    """Write class folders of ``films`` PNG films each for train, validation and test; return the root."""
+    """Write class folders of ``films`` PNG films each for train, validation and test; return the root.
+
+    They are not compressed: the size of a compressed film depends on what it shows, and so tells its class.
+    """
     rng = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for index, label in enumerate(classes):
             folder = root / split / label
             folder.mkdir(parents=True)
             for number in range(films):
-                Image.fromarray(film(index, rng)).save(folder / f"{number:02}.png")
+                Image.fromarray(film(index, rng)).save(folder / f"{number:02}.png", compress_level=0)
     return root
 
 
