@@ -64,7 +64,7 @@ class DataRecord:
     @cached_property
     def allowed(self) -> list[probes.Probe]:
         """The probes that these films allow."""
-        return probes.applicable(self.seen, self.masks)
+        return probes.applicable(self.masks)
 
     def answers(self, probe: probes.Probe) -> Predictions:
         """Return what a probe answers on the test films."""
@@ -73,13 +73,15 @@ class DataRecord:
     def judged(self, predictions: Predictions) -> Predictions:
         """Return the given rows that a probe can be judged on: readable, and without a twin in train or validation."""
         rows = np.concatenate([_with_twin(self, "test", "train"), _with_twin(self, "test", "validation")])
-        left_out = {self.seen.ids[row] for row in (*rows, *np.flatnonzero(~self.seen.readable))}
-        return taken(predictions, np.flatnonzero([name not in left_out for name in predictions.ids]))
+        return self._without(predictions, np.concatenate([rows, np.flatnonzero(~self.seen.readable)]))
 
     def unseen(self, predictions: Predictions) -> Predictions:
         """Return the given rows but for those that are the same film as a train row."""
-        twins = {self.seen.ids[row] for row in _with_twin(self, "test", "train")}
-        keep = np.array([name not in twins for name in predictions.ids], np.bool_)
+        return self._without(predictions, _with_twin(self, "test", "train"))
+
+    def _without(self, predictions: Predictions, rows: IntArray) -> Predictions:
+        left_out = {self.seen.ids[row] for row in rows}
+        keep = np.array([name not in left_out for name in predictions.ids], np.bool_)
         return predictions if keep.all() else taken(predictions, np.flatnonzero(keep))
 
 

@@ -81,7 +81,7 @@ def lacking(splits: "Splits", need: str) -> str:
     present = {
         "groups": splits.test.groups,
         "masks": splits.test.masks,
-        "sources": getattr(splits.test, "sources", None),
+        "sources": splits.test.sources,
     }
     names = {"groups": "patients", "masks": "masks", "sources": "sources"}
     if need not in names:

@@ -70,7 +70,7 @@ PIXELS: Final = (*MIDDLES, *SUMMARIES, WHOLE, NEAREST)
 PROBES: Final = (METADATA, *FRAMES, *MIDDLES, *SUMMARIES, *ANATOMY, WHOLE, NEAREST)
 
 
-def applicable(seen: Survey, masks: object) -> list[Probe]:
+def applicable(masks: object) -> list[Probe]:
     """Return the probes that these films allow: those of the lungs only where there are masks."""
     return [probe for probe in PROBES if masks is not None or not probe.needs_masks]
 

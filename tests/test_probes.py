@@ -43,7 +43,7 @@ def skill(answers: object) -> float:
     return metrics.adjusted_balanced_accuracy(answers).value  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("probe", probes.applicable(None, None), ids=lambda probe: probe.name)  # type: ignore[arg-type]
+@pytest.mark.parametrize("probe", probes.applicable(None), ids=lambda probe: probe.name)
 def test_nothing_is_read_where_there_is_nothing(clean: Survey, store: Store, probe: probes.Probe) -> None:
     answers = probes.answers(clean, probe, store)
     assert answers.ids == tuple(clean.ids[row] for row in clean.of_split("test"))
