@@ -31,6 +31,9 @@ EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
 _BATCH = 32
 
+Changes = Callable[[Images, NDArray[np.int64], Sequence[str]], Iterator[tuple[str, Images]]]
+"""Given films float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed films)."""
+
 
 @dataclass(frozen=True)
 class BorderRecord:
@@ -161,10 +164,27 @@ class Evidence:
         rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
         only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
         other, same = perturbations.donors(test.labels, self.candidate.task.classes, seed=self.candidate.task.seed)
-        masks: list[Perturbation] = [Ring(width, fill) for width in rings for fill in bounds.fills]
-        masks += [KeepRing(width, fill) for width in only for fill in bounds.fills]
-        masks += [Interior(width, INTERIOR_FILL) for width in rings]
-        answers = self._battery(test, masks, {"other": other, "same": same}, rings)
+        masks: dict[str, Perturbation] = {
+            mask.name: mask
+            for mask in (
+                *(Ring(width, fill) for width in rings for fill in bounds.fills),
+                *(KeepRing(width, fill) for width in only for fill in bounds.fills),
+                *(Interior(width, INTERIOR_FILL) for width in rings),
+            )
+        }
+        donors = {"other": other, "same": same}
+        exchanges = {_transplant_name(width, kind): (width, kind) for width in rings for kind in donors}
+
+        def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
+            yield from perturbations.battery(images, [masks[name] for name in wanted if name in masks])
+            for kind, partners in donors.items():
+                widths = [exchanges[name][0] for name in wanted if name in exchanges and exchanges[name][1] == kind]
+                if widths:
+                    given = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
+                    for width in widths:
+                        yield _transplant_name(width, kind), perturbations.transplant(images, given, width)
+
+        answers = self.under("border battery", [*masks, *exchanges], make)
         return BorderRecord(
             clean=self.test,
             masked={(width, fill): answers[Ring(width, fill).name] for width in rings for fill in bounds.fills},
@@ -195,8 +215,8 @@ class Evidence:
         data: Dataset = getattr(self.candidate.splits, name)
         return data
 
-    def _key(self, name: str) -> str:
-        return digest(self._base, name)
+    def _key(self, name: str, code: Sequence[str] = ()) -> str:
+        return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
 
     def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
@@ -241,73 +261,45 @@ class Evidence:
         bar.close()
         return np.concatenate(parts)
 
-    def _battery(
-        self,
-        data: Dataset,
-        masks: Sequence[Perturbation],
-        donors: Mapping[str, NDArray[np.int64]],
-        widths: Sequence[float],
+    def under(
+        self, title: str, names: Sequence[str], make: Changes, *, code: Sequence[str] = ()
     ) -> dict[str, Predictions]:
-        """Return the answers under every perturbation; what is not stored is predicted in one pass over the films."""
-        names = [
-            *(mask.name for mask in masks),
-            *(_transplant_name(width, kind) for width in widths for kind in donors),
-        ]
-        with self._store.lock("evidence", self._key("battery")):
-            found = {name: self._find(name) for name in names}
-            missing = [mask for mask in masks if found[mask.name] is None]
-            exchanges = [
-                (width, kind) for width in widths for kind in donors if found[_transplant_name(width, kind)] is None
-            ]
-            if missing or exchanges:
-                fresh = self._predict_changed(data, missing, donors, exchanges)
+        """Return the answers on the test films, changed; what is not stored is predicted in one pass over the films.
+
+        Args:
+            title: What the progress bar and the timings call it.
+            names: The changes. A name is part of a key: it says all that sets its change apart.
+            make: Makes the changes; see `Changes`.
+            code: The modules of ``harness`` that ``make`` is made of, beside `EVIDENCE_CODE`.
+        """
+        test, keys = self.candidate.splits.test, {name: self._key(name, code) for name in names}
+        with self._store.lock("evidence", self._key(title)):
+            found = {name: self._find(key) for name, key in keys.items()}
+            missing = [name for name, answers in found.items() if answers is None]
+            if missing:
+                fresh = self._predict_changed(title, missing, make)
                 if self._reusable():
                     for name, probabilities in fresh.items():
-                        self._store.put_arrays(self._key(name), {"probabilities": probabilities})
+                        self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
-        return {name: self._answers(data, answers) for name, answers in found.items() if answers is not None}
+        return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
 
-    def _find(self, name: str) -> Probabilities | None:
-        kept = self._store.find_arrays(self._key(name)) if self._reusable() else None
+    def _find(self, key: str) -> Probabilities | None:
+        kept = self._store.find_arrays(key) if self._reusable() else None
         return None if kept is None else kept["probabilities"]
 
-    def _predict_changed(
-        self,
-        data: Dataset,
-        masks: Sequence[Perturbation],
-        donors: Mapping[str, NDArray[np.int64]],
-        exchanges: Sequence[tuple[float, str]],
-    ) -> dict[str, Probabilities]:
-        started = time.perf_counter()
-        parts: dict[str, list[Probabilities]] = {}
-        bar = _bar(len(data) * (len(masks) + len(exchanges)), f"border battery, {self.candidate.name}")
-        for start in range(0, len(data), _BATCH):
-            rows = np.arange(start, min(start + _BATCH, len(data)))
-            images = data.take(rows)
-            for name, changed in self._changed(data, images, rows, masks, donors, exchanges):
-                parts.setdefault(name, []).append(self.candidate.predict(changed))
+    def _predict_changed(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Probabilities]:
+        started, test = time.perf_counter(), self.candidate.splits.test
+        parts: dict[str, list[Probabilities]] = {name: [] for name in names}
+        bar = _bar(len(test) * len(names), f"{title}, {self.candidate.name}")
+        for start in range(0, len(test), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(test)))
+            for name, changed in make(test.take(rows), rows, names):
+                parts[name].append(self.candidate.predict(changed))
                 bar.update(len(rows))
         bar.close()
-        self.candidate.seconds["border battery"] = time.perf_counter() - started
+        self.candidate.seconds[title] = time.perf_counter() - started
         return {name: np.concatenate(pieces) for name, pieces in parts.items()}
-
-    @staticmethod
-    def _changed(  # noqa: PLR0913, PLR0917  one batch, and all that may be done to it
-        data: Dataset,
-        images: Images,
-        rows: NDArray[np.int64],
-        masks: Sequence[Perturbation],
-        donors: Mapping[str, NDArray[np.int64]],
-        exchanges: Sequence[tuple[float, str]],
-    ) -> Iterator[tuple[str, Images]]:
-        yield from perturbations.battery(images, masks)
-        for kind, partners in donors.items():
-            widths = [width for width, wanted in exchanges if wanted == kind]
-            if widths:
-                given = np.where(partners[rows] >= 0, partners[rows], rows)
-                rings = data.take(given)
-                for width in widths:
-                    yield _transplant_name(width, kind), perturbations.transplant(images, rings, width)
 
 
 def _transplant_name(width: float, kind: str) -> str:
