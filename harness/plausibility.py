@@ -121,7 +121,7 @@ def _fit(mask: BoolArray, rank: FloatArray) -> str:
     if own < LEAST_CONTRAST:
         return f"fit: no contrast across the mask's edge ({own:.2f} of 2 ranks)"
     if own < LEAST_FIT * best:
-        return f"fit: the outline fits the film better elsewhere ({own / best:.0%} of the contrast here)"
+        return f"fit: the outline fits the film better elsewhere ({own / best:.0%} of its contrast there)"
     return ""
 
 

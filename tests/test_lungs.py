@@ -16,7 +16,7 @@ from harness import keras_model, lungs, phantom, plausibility, segmenter
 from harness.dataset import Dataset
 from harness.errors import DataError
 from harness.films import unit
-from harness.lungs import lung_fields, segmented
+from harness.lungs import doubted, lung_fields, segmented
 from harness.phantom import CLASSES
 from harness.store import Store
 
@@ -148,6 +148,26 @@ def test_importing_lungs_does_not_import_keras() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+# What the segmenter says of masks that came with the films
+
+
+def test_a_mask_that_agrees_with_a_sure_segmenter_is_believed() -> None:
+    assert doubted(blobs, two_lungs()[:, :, :, 0] == 0, two_lungs()) == [""]
+
+
+def test_a_mask_that_a_sure_segmenter_contradicts_is_not_believed() -> None:
+    lungs, cores = two_lungs() == 0, two_lungs(scale=0.65) == 0
+    films = (1 - 0.5 * lungs - 0.5 * cores).astype(np.float32)
+    assert plausibility.doubts(lungs[:, :, :, 0], films) == [""]
+    (reason,) = doubted(lambda prepared: (prepared < -0.75).astype(np.float32), lungs[:, :, :, 0], films)
+    assert reason.startswith("agreement: the segmenter, sure of itself, finds other lungs (Dice 0.")
+
+
+def test_a_segmenter_that_hesitates_contradicts_nobody() -> None:
+    films = two_lungs()
+    assert doubted(lambda prepared: 0.6 * (prepared > 0), films[:, :, :, 0] == 0, films) == [""]
+
+
 # The segmenter's distrust of itself
 
 
@@ -156,10 +176,10 @@ def blobs(prepared: FloatArray) -> FloatArray:
     return (prepared < -0.2).astype(np.float32)
 
 
-def two_lungs(size: int = 96) -> FloatArray:
+def two_lungs(*, scale: float = 1) -> FloatArray:
     """Return a plain film: two dark ellipses."""
-    y, x = np.indices((size, size)) / size
-    dark = [((x - centre) / 0.15) ** 2 + ((y - 0.45) / 0.3) ** 2 < 1 for centre in (0.27, 0.73)]
+    y, x = np.indices((96, 96)) / 96
+    dark = [((x - centre) / 0.15) ** 2 + ((y - 0.45) / 0.3) ** 2 < scale**2 for centre in (0.27, 0.73)]
     film: FloatArray = (1 - (dark[0] | dark[1])).astype(np.float32)
     return film[None, :, :, None]
 

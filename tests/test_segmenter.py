@@ -1,5 +1,6 @@
 """The segmenter around its network: ranks before it, clean masks and certainty after it; and the network."""
 
+import json
 import math
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness import keras_model, segmenter
 from harness.segmenter import WEIGHTS, certainty, dice, fields, lung_probabilities, prepare
+from harness.store import file_digest
 
 FILM = np.random.default_rng(1).random((3, 40, 50, 1), dtype=np.float32)
 
@@ -133,3 +135,30 @@ def test_folding_the_normalisation_away_changes_no_answer() -> None:
 def test_importing_the_segmenter_imports_no_framework() -> None:
     source = Path(segmenter.__file__).read_text("utf-8")
     assert "keras" not in source.replace("lung_fields.keras", "")
+
+
+# What is said of it
+
+
+def test_the_figures_of_the_card_are_those_of_the_record() -> None:
+    from models.segmenter.measure import CARD, REPORT, with_figures  # noqa: PLC0415
+
+    metrics = json.loads((REPORT / "metrics.json").read_text("utf-8"))
+    card = CARD.read_text("utf-8")
+    assert with_figures(card, metrics) == card
+
+
+def test_the_record_holds_what_was_asked_of_the_segmenter() -> None:
+    from models.segmenter.measure import REPORT  # noqa: PLC0415
+
+    metrics = json.loads((REPORT / "metrics.json").read_text("utf-8"))
+    floors = {
+        "both on Shenzhen, held out": 0.95,
+        "both on Montgomery, held out": 0.95,
+        "Shenzhen on Montgomery": 0.92,
+        "Montgomery on Shenzhen": 0.92,
+    }
+    assert {name: record["dice"]["value"] >= floors[name] for name, record in metrics["dice"].items()} == dict.fromkeys(
+        floors, True
+    )
+    assert metrics["weights"] == file_digest(WEIGHTS)

@@ -18,7 +18,8 @@ _HUMAN, _FOUND, _DOUBTED = "deepskyblue", "orange", "red"
 def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
     """Write a picture with a row of films for each title; human outlines blue, the segmenter's orange."""
     columns = max(len(films) for films in rows.values())
-    figure = Figure(figsize=(1.5 * columns, 1.85 * len(rows)), dpi=100, layout="constrained", facecolor="black")
+    figure = Figure(figsize=(1.6 * columns, 1.9 * len(rows)), dpi=100, facecolor="black")
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.94, 0.04, 0.3)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for places, (title, films) in zip(grid, rows.items(), strict=True):
         for place in places:
@@ -29,7 +30,7 @@ def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
             _outline(place, found, _FOUND)
             words = f"{agreement:.3f}" + (f", {reason.partition(':')[0]}" if reason else "")
             place.set_title(words, color=_DOUBTED if reason else "white", fontsize=7, pad=2)
-        places[0].text(0, 1.13, title, color="white", fontsize=9, transform=places[0].transAxes)
+        places[0].text(0, 1.14, title, color="white", fontsize=9, transform=places[0].transAxes).set_in_layout(False)
     _save(figure, path)
 
 
