@@ -226,7 +226,7 @@ class Evidence:
     def _key(self, name: str, code: Sequence[str] = ()) -> str:
         return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
 
-    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], code: Sequence[str] = ()) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
 
         def timed() -> Mapping[str, NDArray[Any]]:
@@ -237,7 +237,7 @@ class Evidence:
 
         if name not in self._memory:
             if self._reusable():
-                self._memory[name] = self._store.arrays(self._key(name), timed, keep=self._reusable)
+                self._memory[name] = self._store.arrays(self._key(name, code), timed, keep=self._reusable)
             else:
                 self._memory[name] = dict(timed())
         return self._memory[name]
@@ -291,6 +291,22 @@ class Evidence:
                         self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
+
+    def answers_to(
+        self, name: str, images: Callable[[], Mapping[str, Images]], *, code: Sequence[str] = ()
+    ) -> dict[str, Probabilities]:
+        """Return the answers to images that are no rows: probabilities (k, K) by name.
+
+        Args:
+            name: Part of the key; with the model and the code it says all that the images depend on.
+            images: Makes float32 [k, H, W, C] by name, where something must be computed.
+            code: As in `under`.
+        """
+
+        def compute() -> Arrays:
+            return {each: self.candidate.predict(given) for each, given in images().items()}
+
+        return dict(self._keep(name, compute, code))
 
     def _find(self, key: str) -> Probabilities | None:
         kept = self._store.find_arrays(key) if self._reusable() else None

@@ -1,5 +1,6 @@
 """Lung fields of a data set's films: its own masks, or the segmenter's; which of them are trusted, and why not."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -61,6 +62,11 @@ class LungFields:
         trusted = np.array([not reason for reason in self.reasons], dtype=np.bool_)
         trusted.setflags(write=False)
         return trusted
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of masks and reasons: whatever is computed with them depends on it."""
+        return digest(self.shape, hashlib.sha256(self.packed.tobytes()).hexdigest(), self.reasons)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
         """Return the masks of the given rows, in the order given, trusted or not.

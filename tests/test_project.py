@@ -54,6 +54,9 @@ LAYERS = {
     ],
     "verdicts": [
         "metrics",
+        "burn_ins",
+        "interventions",
+        "attention",
         "calibration",
         "comparison",
         "claims",
