@@ -22,7 +22,8 @@ Predict = Callable[[FloatArray], NDArray[Any]]
 LEAST_CERTAINTY = 0.92
 """The Dice coefficient that the segmenter must expect of its own mask; see `harness.segmenter.certainty`.
 
-Set on films it was trained with: it keeps them all, and 9 % of them turned upside down, where 0.90 kept 35 %.
+Of films it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
+segmenter (models/segmenter/README.md) says what else had been seen when it was set.
 """
 
 LEAST_AGREEMENT = 0.70
