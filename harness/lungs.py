@@ -23,13 +23,14 @@ Predict = Callable[[FloatArray], NDArray[Any]]
 LEAST_CERTAINTY = 0.92
 """The Dice coefficient that the segmenter must expect of its own mask; see `harness.segmenter.certainty`.
 
-Set on films it was trained with: it keeps them all, and 9 % of them turned upside down, where 0.90 kept 35 %.
+Of films it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
+segmenter (models/segmenter/README.md) says what else had been seen when it was set.
 """
 
 LEAST_AGREEMENT = 0.70
 """The Dice coefficient of a mask of the data with the segmenter's, where that one is trusted.
 
-Such a pair has 0.73 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
+Such a pair has 0.72 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
 """
 
 _CODE = ("dataset", "films", "keras_model", "lungs", "plausibility", "segmenter")
