@@ -55,8 +55,8 @@ class AttentionRecord:
         frame_rows: int64 (m,) whose frame it is, as an index into these rows; -1 for none.
         kin: The lungs in the frame of another film of the class.
         kin_rows: As ``frame_rows``.
-        marked: With a burn-in of a film of another class.
-        plain: With a flat patch there instead.
+        marked: With their own burn-ins covered, and one of a film of another class pasted.
+        plain: With a flat patch pasted there, and their own left alone.
         marker_labels: int64 (m,) class of that film; -1 for none.
         marker_boxes: int64 (m, 4) top, bottom, left, right of the burn-in; -1 for none.
         inverted: Black for white.
@@ -89,7 +89,8 @@ class _Battery:
         labels = self.test.labels[self.rows]
         other, same = donors(labels, candidate.task.classes, seed=self.seed)
         self.frame, self.kin = self._everywhere(other), self._everywhere(same)
-        self.markers, self.marker_rows = self._markers(burn_ins.find_each(self.test, fields, candidate.store))
+        self.found = burn_ins.find_each(self.test, fields, candidate.store)
+        self.markers, self.marker_rows = self._markers(self.found)
         self.common = self._usual()
 
     def _everywhere(self, partners: IntArray) -> IntArray:
@@ -160,6 +161,8 @@ class _Battery:
         for index, row in enumerate(rows):
             marker = self.markers[row]
             if marker is not None:
+                for own in [] if plain else self.found[row]:
+                    changed[index][own.box] = np.float32(own.ground)
                 changed[index][marker.box] = np.float32(marker.ground) if plain else givers[index][marker.box]
         return changed
 
@@ -292,7 +295,9 @@ def frame_control(record: AttentionRecord) -> Estimate:
 
 
 def follows_markers(record: AttentionRecord) -> Estimate:
-    """Answers that go to the class of a pasted burn-in's film, minus those that a flat patch there sends (-1 to 1).
+    """Answers that go to the class of a burn-in's film, minus those that a flat patch in its place sends (-1 to 1).
+
+    The burn-in takes the place of the film's own, which are covered with the grey around them.
 
     Returns:
         As `harness.metrics.directed_flips`, over the films for which a burn-in of another class was found that misses

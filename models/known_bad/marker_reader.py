@@ -1,0 +1,42 @@
+"""Sees the strokes in four corners of a film, whatever their brightness: the letters, not the patient and not the frame.
+
+Must be rejected by: attention/follows_markers, attention/skill_without_lungs, attention/follows_lungs
+On: phantom-shortcut
+Diagnosis: follow the donor
+"""
+
+import keras
+from keras import layers, ops
+
+from harness import Task
+from models import _small
+
+RECIPE = _small.RECIPE
+
+
+class Strokes(layers.Layer):  # type: ignore[misc]
+    """Cuts the four corners out, each less its own mean and divided by its own spread."""
+
+    def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the corners (n, h, w, 4 C) of images (n, H, W, C)."""
+        height, width = (round(0.1 * side) for side in images.shape[1:3])
+        top, bottom = images[:, :height], images[:, -height:]
+        corners = [top[:, :, :width], top[:, :, -width:], bottom[:, :, :width], bottom[:, :, -width:]]
+        stroked = ops.concatenate(corners, axis=3)
+        mean, spread = (measure(stroked, axis=(1, 2), keepdims=True) for measure in (ops.mean, ops.std))
+        return (stroked - mean) / (spread + 0.02)
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    return _small.compiled(
+        keras.Sequential(
+            [
+                keras.Input(task.image_shape),
+                Strokes(),
+                layers.Flatten(),
+                layers.Dropout(0.3),
+                layers.Dense(len(task.classes), activation="softmax"),
+            ]
+        )
+    )
