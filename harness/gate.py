@@ -102,6 +102,7 @@ class Gate:
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
         self._beside: dict[str, Candidate] = {}
+        self._resizing: dict[str, bool] = {}
 
     @cached_property
     def card(self) -> Card:
@@ -268,11 +269,22 @@ class Gate:
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
             "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
+            "resizing": (
+                capability != "resizing" or self._resizes(name),
+                "every film has the size that the model wants",
+            ),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
         present, reason = known[capability]
         return "" if present else reason
+
+    def _resizes(self, name: str) -> bool:
+        if name not in self._resizing:
+            from harness.robustness import resizes  # noqa: PLC0415
+
+            self._resizing[name] = resizes(self.candidate(name).splits.test)
+        return self._resizing[name]
 
     def _declares_augmentation(self, name: str) -> bool:
         from harness.inference import declares_augmentation  # noqa: PLC0415
