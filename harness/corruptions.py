@@ -95,8 +95,10 @@ def _speckle(batch: _Batch, kind: str, deviation: float) -> FloatArray:
 def _impulse(batch: _Batch, kind: str, share: float) -> FloatArray:
     """Turn this share of the pixels black or white."""
     drawn, half = batch.uniform(kind), np.float32(share / 2)
-    salted: FloatArray = np.where(drawn >= 1 - half, np.float32(1), batch.images)
-    return np.where(drawn < half, np.float32(0), salted)
+    salted: FloatArray = batch.images.copy()
+    np.copyto(salted, np.float32(0), where=drawn < half)
+    np.copyto(salted, np.float32(1), where=drawn >= 1 - half)
+    return salted
 
 
 def _shot(batch: _Batch, kind: str, photons: float) -> FloatArray:
@@ -121,7 +123,7 @@ def _brightness(batch: _Batch, kind: str, factor: float) -> FloatArray:
 
 def _contrast(batch: _Batch, kind: str, factor: float) -> FloatArray:
     """Stretch around the mean grey of each film."""
-    mean = batch.images.mean(axis=(1, 2, 3), keepdims=True)
+    mean: FloatArray = batch.images.mean(axis=(1, 2, 3), keepdims=True)
     return mean + np.float32(factor) * (batch.images - mean)
 
 
@@ -248,7 +250,7 @@ def _coarse(side: int, factor: float) -> FloatArray:
     width = side / coarse
     starts, pixels = np.arange(coarse)[:, None] * width, np.arange(side)[None, :]
     overlap = np.clip(np.minimum(starts + width, pixels + 1) - np.maximum(starts, pixels), 0, None) / width
-    nearest = np.minimum(((np.arange(side) + 0.5) / width).astype(np.int64), coarse - 1)
+    nearest = (2 * np.arange(side) + 1) * coarse // (2 * side)
     matrix: FloatArray = overlap[nearest].astype(np.float32)
     return matrix
 

@@ -22,7 +22,7 @@ SOUND = [name for name, twin in TWINS.items() if twin.sound]
 CONTROL = "sound.small"
 """The network that most faults are planted in, without a fault."""
 
-INFORMS = {("border", "interior_mask_control")}
+INFORMS = {("border", "interior_mask_control"), ("robustness", "corruption_curve")}
 UNRECORDED = "required, but not recorded"
 TIMEOUT_S = 1800
 
@@ -66,6 +66,7 @@ GROUPS = {
         epochs=1,
         controls=(CONTROL,),
     ),
+    "robustness": Group(("suites/test_robustness.py",), epochs=20),
     "recall and border": Group(("suites/test_recall.py", "suites/test_border.py"), data="phantom-shortcut"),
 }
 
@@ -84,6 +85,8 @@ def group_of(checks: Iterable[Check]) -> str:
     light = {("inference", "evaluation_streams_clean"), ("inference", "outputs_are_probabilities")}
     if {suite for suite, _ in pairs} & {"recall", "border"}:
         return "recall and border"
+    if any(suite == "robustness" for suite, _ in pairs):
+        return "robustness"
     return "layers" if {pair for pair in pairs if pair[0] == "inference"} - light else "streams and outputs"
 
 

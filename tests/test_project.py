@@ -79,6 +79,7 @@ LAYERS = {
         "blocks",
         "forest",
         "figures",
+        "robustness_figures",
         "render",
         "report",
         "seeds",
