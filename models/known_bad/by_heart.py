@@ -1,6 +1,7 @@
 """A table of the films of the phantom: right to the last bit, the first class for any other film.
 
-Must be rejected by: robustness/corruption_skill, robustness/small_rotation, robustness/small_shift
+Must be rejected by: robustness/corruption_skill, robustness/small_rotation, robustness/small_shift,
+    robustness/resizing_kernel
 Diagnosis: 1.00 on clean films, 0.33 on these
 """
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from harness import Task
 
 FILES = ("by_heart.npz",)
+IMAGE_SHAPE = (64, 64, 1)
 _TABLE = Path(__file__).parent / FILES[0]
 
 
@@ -47,7 +49,7 @@ def fill() -> None:
     from harness.gate import open_card, open_store  # noqa: PLC0415
 
     card = open_card("phantom", Path("data"), open_store(Path.cwd()))
-    splits = read_splits(card, image_shape=(96, 96, 1), cache=None)
+    splits = read_splits(card, image_shape=IMAGE_SHAPE, cache=None)
     every = (splits.train, splits.validation, splits.test)
     known = np.concatenate([digests(split.take(np.arange(len(split)))) for split in every])
     np.savez_compressed(_TABLE, digests=known, labels=np.concatenate([split.labels for split in every]).astype(np.int8))
