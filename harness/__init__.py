@@ -7,7 +7,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, consistency, drop, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import (  # noqa: F401
+        alignment,
+        audit,
+        calibration,
+        consistency,
+        drop,
+        inference,
+        looks,
+        metrics,
+        probes,
+        readings,
+        reproduction,
+    )
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -36,6 +48,7 @@ _HOMES = {
     "audit": "audit",
     "at_least": "checks",
     "at_most": "checks",
+    "calibration": "calibration",
     "comparison": "comparison",
     "consistency": "consistency",
     "drop": "drop",

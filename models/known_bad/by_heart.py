@@ -19,7 +19,7 @@ _TABLE = Path(__file__).parent / FILES[0]
 
 
 class Table:
-    """Looks a film up by the digest of its 8-bit pixels; ``python -m models.known_bad.by_heart`` fills the table."""
+    """Looks a film up by the digest of its 8-bit pixels."""
 
     def __init__(self, digests: NDArray[np.uint64], labels: NDArray[np.int64], classes: int) -> None:
         self._known = dict(zip(digests.tolist(), labels.tolist(), strict=True))
@@ -44,7 +44,10 @@ def load(task: Task) -> Table:
 
 
 def fill() -> None:
-    """Write the table of all films of ``phantom``, test films included."""
+    """Write the table of all films of ``phantom``, test films included, when they are drawn differently.
+
+    ``python -c "from models.known_bad import by_heart; by_heart.fill()"`` in the project's folder.
+    """
     from harness.dataset import read_splits  # noqa: PLC0415 - judging needs NumPy alone
     from harness.gate import open_card, open_store  # noqa: PLC0415
 
@@ -53,7 +56,3 @@ def fill() -> None:
     every = (splits.train, splits.validation, splits.test)
     known = np.concatenate([digests(split.take(np.arange(len(split)))) for split in every])
     np.savez_compressed(_TABLE, digests=known, labels=np.concatenate([split.labels for split in every]).astype(np.int8))
-
-
-if __name__ == "__main__":
-    fill()
