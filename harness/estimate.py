@@ -12,7 +12,7 @@ from scipy import special
 
 from harness import limits
 from harness.errors import ArgumentError
-from harness.limits import TAIL
+from harness.limits import NORMAL, TAIL
 
 BoolArray = NDArray[np.bool_]
 Direction = Literal["at_least", "at_most"]
@@ -252,13 +252,14 @@ def macro_auroc(
     return Estimate(value=value, low=low, high=high, n=n, method="Newcombe, method 5" if flat else method)
 
 
-def paired_difference(gained: int, lost: int, n: int) -> Estimate:
+def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> Estimate:
     """Difference of two shares of the same rows, (gained - lost) / n, with Tango's score interval.
 
     Args:
         gained: Rows that count only the first time.
         lost: Rows that count only the second time.
         n: All rows, those that count both times or neither included.
+        z: Normal quantile of the limits; larger for the one that proves a failure in a family.
 
     Returns:
         Value and interval in [-1, 1]; with ``n`` = 0, NaN in [-1, 1].
@@ -277,22 +278,21 @@ def paired_difference(gained: int, lost: int, n: int) -> Estimate:
     _discordant(gained, lost, n)
     if n == 0:
         return undefined(0, low=-1.0, high=1.0, method="Tango")
-    low, high = limits.tango(gained, lost, n)
+    low, high = limits.tango(gained, lost, n, z)
     return Estimate(value=(gained - lost) / n, low=low, high=high, n=n, method="Tango")
 
 
-def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str]) -> Estimate:
+def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str], *, z: float = NORMAL) -> Estimate:
     """`paired_difference` over groups: Tango's interval at the effective number of rows, as in `grouped_proportion`.
 
-    ``gained``, ``lost`` and ``groups`` are (n,). Value over rows, interval in [-1, 1], n = groups; with one row a
-    group, exactly `paired_difference`; without rows, NaN in [-1, 1].
+    ``gained``, ``lost`` and ``groups`` are (n,), ``z`` is as there. Value over rows, interval in [-1, 1], n = groups;
+    with one row a group, exactly `paired_difference`; without rows, NaN in [-1, 1].
     """
     n_groups, ups, downs = len(set(groups)), int(np.sum(gained)), int(np.sum(lost))
     if n_groups == len(groups):
-        return paired_difference(ups, downs, len(groups))
-    value = (ups - downs) / len(groups)
-    rows = limits.effective_rows(gained.astype(np.float64) - lost, groups)
-    low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups)
+        return paired_difference(ups, downs, len(groups), z=z)
+    value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
+    low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
     return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size")
 
 

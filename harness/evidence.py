@@ -290,6 +290,8 @@ class Evidence:
                     for name, probabilities in fresh.items():
                         self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
+                for name, probabilities in fresh.items():  # also for a model whose answers may not be stored
+                    self._memory[keys[name]] = {"probabilities": probabilities}
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
 
     def answers_to(
@@ -309,7 +311,7 @@ class Evidence:
         return dict(self._keep(name, compute, code))
 
     def _find(self, key: str) -> Probabilities | None:
-        kept = self._store.find_arrays(key) if self._reusable() else None
+        kept = self._memory.get(key) or (self._store.find_arrays(key) if self._reusable() else None)
         return None if kept is None else kept["probabilities"]
 
     def _predict_changed(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Probabilities]:

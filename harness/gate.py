@@ -102,6 +102,7 @@ class Gate:
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
         self._beside: dict[str, Candidate] = {}
+        self._resizing: dict[str, bool] = {}
 
     @cached_property
     def card(self) -> Card:
@@ -274,6 +275,10 @@ class Gate:
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
             "lungs": (not missing, missing),
             "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
+            "resizing": (
+                capability != "resizing" or self._resizes(name),
+                "every film has the size that the model wants",
+            ),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
@@ -291,6 +296,13 @@ class Gate:
             if (count := int((labels == index).sum())) < LEAST_FILMS:
                 return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
         return ""
+
+    def _resizes(self, name: str) -> bool:
+        if name not in self._resizing:
+            from harness.robustness import resizes  # noqa: PLC0415
+
+            self._resizing[name] = resizes(self.candidate(name).splits.test)
+        return self._resizing[name]
 
     def _declares_augmentation(self, name: str) -> bool:
         from harness.inference import declares_augmentation  # noqa: PLC0415

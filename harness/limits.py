@@ -71,28 +71,29 @@ def korn_graubard(
     return min(low, flawless[0]), max(high, flawless[1])
 
 
-def tango(gained: float, lost: float, n: float) -> tuple[float, float]:
+def tango(gained: float, lost: float, n: float, z: float = NORMAL) -> tuple[float, float]:
     """Score limits of a paired difference (gained - lost) / n, Tango 1998; n = 0 gives (-1, 1)."""
     if n == 0:
         return -1.0, 1.0
-    return -_tango_high(lost, gained, n), _tango_high(gained, lost, n)
+    return -_tango_high(lost, gained, n, z), _tango_high(gained, lost, n, z)
 
 
-def grouped_tango(gained: float, lost: float, rows: float, groups: int) -> tuple[float, float]:
+def grouped_tango(gained: float, lost: float, rows: float, groups: int, z: float = NORMAL) -> tuple[float, float]:
     """Score limits of shares at `effective_rows`, no tighter than without losses or gains and each group as one row."""
-    low, high = tango(gained * rows, lost * rows, rows)
-    return min(low, tango(gained * groups, 0, groups)[0]), max(high, tango(0, lost * groups, groups)[1])
+    low, high = tango(gained * rows, lost * rows, rows, z)
+    least, most = tango(gained * groups, 0, groups, z)[0], tango(0, lost * groups, groups, z)[1]
+    return min(low, least), max(high, most)
 
 
-def _tango_high(gained: float, lost: float, n: float) -> float:
-    """Upper score limit: where the observed difference lies ``NORMAL`` deviations below the assumed one."""
+def _tango_high(gained: float, lost: float, n: float, z: float) -> float:
+    """Upper score limit: where the observed difference lies ``z`` deviations below the assumed one."""
 
     def excess(difference: float) -> float:
         slope = (2 * n - gained + lost) * difference - gained - lost
         constant = -lost * difference * (1 - difference)
         share_lost = (math.sqrt(max(slope * slope - 8 * n * constant, 0.0)) - slope) / (4 * n)
         variance = n * (2 * share_lost + difference * (1 - difference))
-        return n * difference - (gained - lost) - NORMAL * math.sqrt(max(variance, 0.0))
+        return n * difference - (gained - lost) - z * math.sqrt(max(variance, 0.0))
 
     start = (gained - lost) / n + 1e-9  # without discordant rows the excess is 0 at the value itself
     return _root(excess, start, 1.0) if start < 1.0 else 1.0

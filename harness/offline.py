@@ -17,7 +17,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
     from harness import probes, survey  # noqa: PLC0415 - reads images, which few callers of this module do
 
-    border = policy.border
+    border, robustness = policy.border, policy.robustness
     return {
         "split": ["validation", "test"],
         "label": list(classes),
@@ -26,6 +26,9 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "gating_ring": list(dict.fromkeys(border.rings)),
         "only_ring": list(dict.fromkeys([*border.only_rings, *border.only_stress_rings])),
         "fill": list(dict.fromkeys(border.fills)),
+        "corruption": list(dict.fromkeys(robustness.corruptions)),
+        "corruption_group": robustness.groups,
+        "severity": [robustness.mild_severity, robustness.marked_severity],
         "any_split": list(survey.SPLITS),
         "two_splits": list(survey.SPLIT_PAIRS),
         "frame_probe": list(probes.FRAMES),

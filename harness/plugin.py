@@ -132,6 +132,14 @@ def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
 
 
 @pytest.fixture(scope="session")
+def robustness(predictions: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
+    """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
+    from harness.robustness import observe  # noqa: PLC0415 - nothing heavy where no model is judged
+
+    return observe(predictions, policy.robustness).seen_by(unseen)
+
+
+@pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""
     return run.gate.data_record

@@ -8,13 +8,16 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 
-from harness.errors import PolicyError, did_you_mean
+from harness.corruptions import GROUPS, KINDS, Group, check_kind, group_of
+from harness.errors import ArgumentError, PolicyError, did_you_mean
+from harness.films import Interpolation
 from harness.perturbations import FILLS
 from harness.store import digest
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 RingWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
 Fill = Literal["black", "mean", "edge", "blur"]
+Severity = Annotated[int, pydantic.Field(ge=1, le=5)]
 
 ARROW = " -> "
 
@@ -124,6 +127,54 @@ CORE_CHECKS = {
 """What is required where the policy does not say otherwise."""
 
 
+class RobustnessBounds(Table):
+    """``[robustness]``: does the answer survive what acquisition does to a film?"""
+
+    corruptions: list[str] = list(KINDS)
+    mild_severity: Severity = 1
+    mild_drop_ceiling: Share = 0.05
+    marked_severity: Severity = 3
+    marked_drop_ceiling: Share = 0.15
+    rotations: list[Annotated[float, pydantic.Field(ge=-45, le=45)]] = [-3, 3]
+    shifts: list[Annotated[float, pydantic.Field(gt=0, le=0.5)]] = [0.03]
+    kernels: list[Interpolation] = ["nearest", "bilinear", "box"]
+    kernel_flips_ceiling: Share = 0.10
+
+    @pydantic.field_validator("corruptions")
+    @classmethod
+    def _known(cls, corruptions: list[str]) -> list[str]:
+        try:
+            for kind in corruptions:
+                check_kind(kind)
+        except ArgumentError as error:
+            raise ValueError(f"names {error}") from None
+        return corruptions
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_judge(self) -> "RobustnessBounds":
+        for key in ("corruptions", "rotations", "shifts"):
+            if not getattr(self, key):
+                raise ValueError(f"'{key}' is empty, so nothing would be tested; name at least one")
+        if len(set(self.kernels)) < 2:
+            raise ValueError("'kernels' must name two or more: one of them is the data's own, which changes nothing")
+        if not self.mild_severity < self.marked_severity:
+            raise ValueError("'mild_severity' must be below 'marked_severity'")
+        return self
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups that have a corruption here."""
+        return [group for group in GROUPS if self.members(group)]
+
+    def members(self, group: Group) -> list[str]:
+        """Return the corruptions of a group."""
+        return [kind for kind in dict.fromkeys(self.corruptions) if group_of(kind) == group]
+
+    def drop_ceiling(self, severity: int) -> float:
+        """Return how much balanced accuracy may be lost at the mild or the marked severity."""
+        return self.mild_drop_ceiling if severity == self.mild_severity else self.marked_drop_ceiling
+
+
 class ComparisonBounds(Table):
     """``[comparison]``: how much worse than a reference a candidate may be, on the same films."""
 
@@ -207,6 +258,7 @@ CORE: Mapping[str, type[Table]] = {
     "inference": InferenceBounds,
     "recall": RecallBounds,
     "border": BorderBounds,
+    "robustness": RobustnessBounds,
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
     "attention": AttentionBounds,
@@ -230,6 +282,7 @@ class Policy:
     inference: InferenceBounds
     recall: RecallBounds
     border: BorderBounds
+    robustness: RobustnessBounds
     comparison: ComparisonBounds
     audit: AuditBounds
     attention: AttentionBounds

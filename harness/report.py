@@ -31,7 +31,10 @@ HTML = "scorecard.html"
 RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
-FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "perturbations", "report", "scorecard", "wording")
+FIGURES_CODE = (
+    "blocks", "canvas", "corruptions", "figures", "forest", "movements", "perturbations", "report",
+    "robustness_figures", "scorecard", "wording",
+)  # fmt: skip
 SHOWN_FILMS = 6
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
@@ -174,7 +177,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 words = f"{_source(gate, source)} (fingerprint {file_digest(source):.12})"
                 evidence["notes"].append(f"held against the published figures of {words}")
             if gate.settings.figures:
-                evidence["figures"] = _draw(kept, record, evidence, folder, gate.policy.border, other)
+                evidence["figures"] = _draw(kept, record, evidence, folder, gate, other)
             _keep_predictions(kept, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
@@ -257,7 +260,7 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     record: Record,
     evidence: EvidenceRecord,
     folder: Path,
-    bounds: BorderBounds,
+    gate: Gate,
     reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
@@ -272,7 +275,9 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
             fresh = Path(name) / "figures"
             fresh.mkdir()
-            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, gate.policy.border, fresh)]
+            if any(row["suite"] == "robustness" for row in record["verdicts"]):
+                found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
                 found += _draw_newly_wrong(kept, reference, fresh)
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
@@ -285,6 +290,15 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
     return found
+
+
+def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
+    """Draw what corruptions cost, and one film under each."""
+    from harness import robustness, robustness_figures  # noqa: PLC0415
+
+    bounds = gate.policy.robustness
+    record = robustness.observe(kept, bounds).seen_by(gate.unseen)
+    return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
 
 
 def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `_draw`

@@ -26,6 +26,7 @@ QUESTIONS: Final = {
     "inference": "Is augmentation off when it should be, and on when it should be?",
     "recall": "Does one class hide behind the average?",
     "border": "Does the frame decide?",
+    "robustness": "Does the answer survive what acquisition does to a film?",
     "data": "What does the data give away, before any model is believed?",
     "ledger": "How many models have these test films judged?",
     "comparison": "Is the candidate worse than the reference?",
@@ -48,7 +49,7 @@ GLOSSARY: Final = (
     (
         "value [low, high]",
         "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where fills "
-        "are judged together, the limit that proves a failure is wider, for the number of them.",
+        "or corruptions are judged together, the limit that proves a failure is wider, for the number of them.",
     ),
     ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
     ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a row that only informs has none and refuses nothing."),

@@ -23,6 +23,7 @@ CONTROL = "sound.small"
 
 INFORMS = {
     ("border", "interior_mask_control"),
+    ("robustness", "corruption_curve"),
     ("calibration", "brier_score"),
     ("calibration", "log_loss"),
     ("calibration", "calibration_error"),
@@ -71,6 +72,7 @@ GROUPS = {
         epochs=1,
         controls=(CONTROL,),
     ),
+    "robustness": Group(("suites/test_robustness.py",), epochs=20),
     "recall and border": Group(("suites/test_recall.py", "suites/test_border.py"), data="phantom-shortcut"),
 }
 
@@ -89,6 +91,8 @@ def group_of(checks: Iterable[Check]) -> str:
     light = {("inference", "evaluation_streams_clean"), ("inference", "outputs_are_probabilities")}
     if {suite for suite, _ in pairs} & {"recall", "border"}:
         return "recall and border"
+    if any(suite == "robustness" for suite, _ in pairs):
+        return "robustness"
     return "layers" if {pair for pair in pairs if pair[0] == "inference"} - light else "streams and outputs"
 
 

@@ -106,7 +106,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 91 verdicts: .* 7 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 113 verdicts: .* 8 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert skipped == {
         "training_stream_apart": "the model is not built here, so its training is unknown",
@@ -116,6 +116,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
         "source_confounding": "the data names no sources",
         "source_probe": "the data names no sources",
         "anatomy_probe": "the data has no masks",
+        "resizing_kernel": "every film has the size that the model wants",
     }
 
 
@@ -131,6 +132,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " reload_preserves_predictions",
         "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control",
+        "robustness": "corruption_skill corruption_curve small_rotation small_shift resizing_kernel",
         "data": "films_in_two_splits patients_in_two_splits films_of_two_classes films_unreadable metadata_probe"
         " frame_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_films films_repeated names_in_two_splits odd_films doubtful_labels films_of_a_class",

@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 
 from harness.checks import Verdict
+from harness.corruptions import KINDS, SEVERITIES
 from harness.evidence import BorderRecord
 from harness.inference import BATCHINGS, InferenceRecord
 from harness.policy import CORE, AlignmentBounds, BorderBounds, load_policy
 from harness.predictions import Predictions
+from harness.robustness import RobustnessRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("Covid", "Normal")
@@ -34,8 +36,8 @@ def suite(name: str) -> ModuleType:
 
 
 POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-ALIGNMENT, INFERENCE, RECALL, BORDER, CALIBRATION, COMPARISON = (
-    suite(name) for name in ("alignment", "inference", "recall", "border", "calibration", "comparison")
+ALIGNMENT, INFERENCE, RECALL, BORDER, ROBUSTNESS, CALIBRATION, COMPARISON = (
+    suite(name) for name in ("alignment", "inference", "recall", "border", "robustness", "calibration", "comparison")
 )
 
 
@@ -100,6 +102,23 @@ def only(answers: Predictions) -> BorderRecord:
     return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
 
 
+def moved(answers: Predictions) -> RobustnessRecord:
+    """Return what a model did that is always right on films as they are, and gives these answers on any changed one."""
+    return RobustnessRecord(
+        clean=answered(EACH, EACH),
+        corrupted={(kind, severity): answers for kind in KINDS for severity in SEVERITIES},
+        rotated={3: answers},
+        shifted={(0.03, "up"): answers},
+        resized={"box": answers},
+    )
+
+
+def corrupted(lost: int, severity: int) -> Verdict:
+    """Return the verdict on noise of this severity that costs so many films of one class."""
+    record = moved(answered(EACH - lost, EACH))
+    return judged(ROBUSTNESS.test_corruption_skill, record, corruption_group="noise", severity=severity)
+
+
 def compared(check: str, before: int, now: int, **named: Any) -> Verdict:  # noqa: ANN401
     """Return the verdict on a candidate with ``now`` films of each class right, where the reference had ``before``."""
     return judged(
@@ -150,6 +169,17 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     ),
     "only_skill_ceiling": (
         lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_ring=RING), 75, 76,
+    ),
+    "mild_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.mild_severity), 10, 11),
+    "marked_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.marked_severity), 30, 31),
+    "mild_drop_ceiling of a rotation": (
+        lambda lost: judged(ROBUSTNESS.test_small_rotation, moved(answered(EACH - lost, EACH))), 10, 11,
+    ),
+    "mild_drop_ceiling of a shift": (
+        lambda lost: judged(ROBUSTNESS.test_small_shift, moved(answered(EACH - lost, EACH))), 10, 11,
+    ),
+    "kernel_flips_ceiling": (
+        lambda flips: judged(ROBUSTNESS.test_resizing_kernel, moved(answered(EACH - flips, EACH))), 20, 21,
     ),
     "margin": (lambda lost: compared("recall_noninferiority", 90, 90 - lost, label="Covid"), 5, 6),
     "margin of the accuracy": (lambda lost: compared("accuracy_noninferiority", 90, 90 - lost), 5, 6),

@@ -1,4 +1,4 @@
-"""Sees the strokes in four corners of a film, whatever their brightness: the letters, not the patient and not the frame.
+"""Sees the strokes in four corners of a film, whatever their brightness: letters, not the patient, not the frame.
 
 Must be rejected by: attention/follows_markers, attention/skill_without_lungs, attention/follows_lungs
 On: phantom-shortcut

@@ -1,0 +1,57 @@
+"""The answer survives what acquisition does to a film: less detail, noise, exposure, a small move, another resizing."""
+
+import pytest
+
+from harness import at_most, drop, informs, metrics
+
+
+def test_corruption_skill(robustness, policy, accept, corruption_group, severity):
+    """Little balanced accuracy is lost under acquisition faults; every corruption of the group must hold."""
+    kinds = policy.robustness.members(corruption_group)
+    corrupted = {kind: robustness.corrupted[kind, severity] for kind in kinds}
+    drops = {
+        kind: drop.balanced_accuracy(robustness.clean, answers, family=len(kinds))
+        for kind, answers in corrupted.items()
+    }
+    worst = metrics.worst(drops, "at_most")
+    accept(
+        at_most(worst, policy.robustness.drop_ceiling(severity)),
+        subject=f"{corruption_group}, severity {severity}",
+    )
+
+
+def test_corruption_curve(robustness, policy, accept, corruption):
+    """For comparison: what each corruption costs at the marked severity, and how many answers it changes."""
+    answers = robustness.corrupted[corruption, policy.robustness.marked_severity]
+    accept(
+        informs(drop.balanced_accuracy(robustness.clean, answers)),
+        subject=f"{corruption}, severity {policy.robustness.marked_severity}",
+    )
+
+
+def test_small_rotation(robustness, policy, accept):
+    """Little balanced accuracy is lost when films lie a few degrees askew; either way must hold."""
+    drops = {
+        f"{degrees:+g} degrees": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.rotated))
+        for degrees, answers in robustness.rotated.items()
+    }
+    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="rotated")
+
+
+def test_small_shift(robustness, policy, accept):
+    """Little balanced accuracy is lost when films are shifted by a few per cent of the side; every way must hold."""
+    drops = {
+        f"{100 * share:g}% {where}": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.shifted))
+        for (share, where), answers in robustness.shifted.items()
+    }
+    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="shifted")
+
+
+@pytest.mark.needs("resizing")
+def test_resizing_kernel(robustness, policy, accept):
+    """Answers do not depend on how a film was reduced to the model's size, nor does the balanced accuracy."""
+    kernels, clean = robustness.resized, robustness.clean
+    flips = {name: metrics.flips(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
+    drops = {name: drop.balanced_accuracy(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
+    accept(at_most(metrics.worst(flips, "at_most"), policy.robustness.kernel_flips_ceiling), subject="answers")
+    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="balanced accuracy")

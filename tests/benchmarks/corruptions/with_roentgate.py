@@ -1,0 +1,32 @@
+"""Films a second of Roentgate's corruptions: prints one JSON line."""
+
+import json
+import time
+
+from harness.process import one_thread
+
+one_thread()  # as every run of the harness does, before NumPy is loaded
+
+import numpy as np  # noqa: E402
+
+from harness.corruptions import KINDS, Corruption  # noqa: E402
+
+FILMS, SIDE = 64, 256
+
+
+def main() -> None:
+    """Measure each corruption on batches of 32 films."""
+    films = np.random.default_rng(0).random((32, SIDE, SIDE, 1), dtype=np.float32)
+    speed = {}
+    for kind in KINDS:
+        corruption = Corruption(kind, 3)
+        corruption(films[:2], np.arange(2), seed=0)
+        started = time.process_time()
+        for first in range(0, FILMS, 32):
+            corruption(films, np.arange(first, first + 32), seed=0)
+        speed[kind] = FILMS / (time.process_time() - started)
+    print(json.dumps(speed))
+
+
+if __name__ == "__main__":
+    main()
