@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction, smallest  # noqa: F401
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -46,6 +46,7 @@ _HOMES = {
     "readings": "readings",
     "reproduction": "reproduction",
     "skipped": "checks",
+    "smallest": "smallest",
 }
 
 __all__ = [  # noqa: PLE0604 - the names above, listed once

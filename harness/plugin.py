@@ -123,6 +123,14 @@ def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderReco
     return predictions.border(policy.border)
 
 
+@pytest.fixture
+def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+    """The smallest masks outside the lungs that change answers."""
+    from harness import smallest  # noqa: PLC0415 - nothing heavy where no model is judged
+
+    return smallest.of(predictions, policy.border)
+
+
 @pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""

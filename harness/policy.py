@@ -97,6 +97,11 @@ class BorderBounds(Table):
     only_rings: list[RingWidth] = [0.05, 0.10]
     only_stress_rings: list[RingWidth] = [0.15, 0.25]
     only_skill_ceiling: Share = 0.50
+    smallest_share: Share = 0.05
+    """Share of the films, at least one, that the smallest flipping mask must flip; 0 asks for any film."""
+
+    most_masks: Annotated[int, pydantic.Field(ge=6, le=100_000)] = 60
+    """How many masks the search for it may try on all test films."""
 
     @pydantic.model_validator(mode="after")
     def _nothing_empty(self) -> "BorderBounds":
@@ -119,6 +124,7 @@ CORE_CHECKS = {
     "recall": ["recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"],
     "border": [
         "border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill", "interior_mask_control",
+        "smallest_flipping_mask",
     ],
 }  # fmt: skip
 """What is required where the policy does not say otherwise."""

@@ -32,6 +32,7 @@ LAYERS = {
         "anatomy",
         "phantom",
         "perturbations",
+        "masks",
         "policy",
     ],
     "survey": ["headers", "survey", "registration", "duplicates"],
@@ -46,6 +47,7 @@ LAYERS = {
         "alignment",
         "collect",
         "evidence",
+        "smallest",
         "reference",
     ],
     "verdicts": [

@@ -1,0 +1,417 @@
+"""The smallest mask outside the lungs that changes answers: searched by Hypothesis over masks, never over pixels.
+
+Hypothesis draws masks (how large, where, filled with what) until one changes enough answers, then shrinks it: to the
+mildest fill, and under that fill to the smallest area, that still does. Every mask is tried on all test films at once,
+and their number is bounded; so what is found is an upper bound, the smallest that the search has met. Of every film
+that it flips, bisection then finds the smallest mask inside it that flips this one.
+
+One film whose answer hangs by a thread flips under any mask and says nothing of the model. The search therefore asks
+for a share of the films, and at least one; a share of 0 asks for any.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from random import Random
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from harness import films, masks
+from harness import estimate as estimates
+from harness.dataset import Dataset
+from harness.errors import HarnessError
+from harness.estimate import Estimate
+from harness.evidence import Evidence
+from harness.masks import FAMILIES, MILDNESS, SIDES, Family, Mask
+from harness.model import Probabilities
+from harness.perturbations import BoolArray, Shape, ring_mask
+from harness.policy import BorderBounds
+from harness.predictions import Predictions
+from harness.store import Arrays, pack, unpack
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+BAND = 0.15
+"""How deep strips and rings go, and where masks lie where the lungs are unknown, as a share of the shorter side."""
+
+LARGEST = 0.25
+"""The longest side of a rectangle, as a share of the film's."""
+
+RARELY_LUNG = 0.05
+"""A pixel lies outside the lungs if it is lung on less than this share of the films."""
+
+SPILL = 0.01
+"""The share of a mask's pixels that may lie in the lungs all the same."""
+
+TITLE = "smallest mask"
+_CODE = ("masks", "smallest")
+_TURNS = {"ring": 6, "strip": 6, "rectangle": 1}
+"""The part of the masks left that a family may use: a sixth, a fifth of the rest and so on; rectangles take the rest."""
+
+_DRAWS = 20
+"""Masks drawn for each that may be tried; those that touch the lungs cost no forward pass."""
+
+_OFFSET = 0x5EED_0000_0000
+"""Added to every number drawn. Hypothesis likes to draw numbers found in the source files that happen to be loaded; up
+here are none, so the same search is the same whatever else runs in the process."""
+
+_BATCH = 32
+
+
+class LungFields(Protocol):
+    """Where the lungs are on the films of one split."""
+
+    @property
+    def trusted(self) -> BoolArray:
+        """Whether the mask of each row may be relied on: bool (n,)."""
+        ...
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
+        """Return the lung masks of these rows: bool (k, H, W)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """The smallest mask of one family, and whom it flips.
+
+    Attributes:
+        mask: The mask.
+        rows: int64 (k,) the test rows that it flips.
+        after: float32 (k, K) their probabilities under it.
+        own: For each of them the smallest mask inside ``mask`` that flips it, found by bisection.
+    """
+
+    mask: Mask
+    rows: NDArray[np.int64]
+    after: Probabilities
+    own: tuple[Mask, ...]
+
+
+@dataclass(frozen=True)
+class SmallestRecord:
+    """What the search found.
+
+    Attributes:
+        clean: Answers on the films as they are.
+        shape: (H, W) of the films.
+        fingerprint: Of the model.
+        found: The smallest mask of each family; None where none that was tried flips enough.
+        tried: How many masks of each family were tried on the test films.
+        most: The most rows that one mask of each family flipped.
+        wanted: How many rows a mask must flip.
+        passes: Films sent through the model for all this, when it was computed.
+        where: Where masks could lie, in words.
+    """
+
+    clean: Predictions
+    shape: Shape
+    fingerprint: str
+    found: Mapping[Family, Found | None]
+    tried: Mapping[Family, int]
+    most: Mapping[Family, int]
+    wanted: int
+    passes: int
+    where: str
+
+    @property
+    def smallest(self) -> Found | None:
+        """The smallest of all families by area; None where there is none."""
+        found = [each for each in self.found.values() if each is not None]
+        return min(found, key=lambda each: each.mask.area(self.shape), default=None)
+
+
+def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = None) -> SmallestRecord:
+    """Return the smallest masks outside the lungs that flip a share of the test films; computed once, then stored.
+
+    Args:
+        evidence: On the model.
+        bounds: ``smallest_share`` of the films to flip, ``most_masks`` to try, and ``fills``.
+        lungs: The lung fields of the test films; None: masks lie within the outer `BAND`.
+
+    Raises:
+        ModelError: The model cannot answer.
+    """
+    clean, data = evidence.test, evidence.candidate.splits.test
+    shape = (data.image_shape[0], data.image_shape[1])
+    outside, where = _outside(shape, lungs)
+    wanted = max(1, math.ceil(bounds.smallest_share * len(clean)))
+    fills = [fill for fill in MILDNESS if fill in bounds.fills]
+    region = hashlib.sha256(np.packbits(outside).tobytes()).hexdigest()
+    kept = evidence.keep(
+        TITLE,
+        lambda: _compute(evidence, fills, outside, wanted, bounds.most_masks),
+        of=[fills, region, wanted, bounds.most_masks, version("hypothesis")],
+        code=_CODE,
+    )
+    words = unpack(kept["words"])
+    found: dict[Family, Found | None] = {
+        family: Found(
+            mask=masks.parse(words["found"][family]["mask"]),
+            rows=kept[f"{family} rows"],
+            after=kept[f"{family} after"],
+            own=tuple(masks.parse(name) for name in words["found"][family]["own"]),
+        )
+        if family in words["found"]
+        else None
+        for family in FAMILIES
+    }
+    return SmallestRecord(
+        clean=clean,
+        shape=shape,
+        fingerprint=evidence.candidate.fingerprint,
+        found=found,
+        tried=words["tried"],
+        most=words["most"],
+        wanted=wanted,
+        passes=words["passes"],
+        where=where,
+    )
+
+
+def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
+    """Return `search` outside the lungs where the data set has lung masks, else within the outer `BAND`."""
+    return search(evidence, bounds, own_lungs(evidence.candidate.splits.test))
+
+
+def own_lungs(data: Dataset) -> LungFields | None:
+    """Return the lung masks that come with a split; None where it has none.
+
+    Raises:
+        DataError: When they are taken: a mask cannot be decoded.
+    """
+    return None if data.masks is None else _OwnMasks(data)
+
+
+class _OwnMasks:
+    def __init__(self, data: Dataset) -> None:
+        self._paths, self._shape = data.masks or (), (*data.image_shape[:2], 1)
+        self.trusted: BoolArray = np.ones(len(self._paths), np.bool_)
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
+        paths = [self._paths[row] for row in rows]
+        return np.stack([films.unit(mask)[:, :, 0] > 0.5 for mask in films.read_each(paths, self._shape, "nearest")])
+
+
+def area(record: SmallestRecord, family: Family) -> Estimate:
+    """Share of the film that the smallest flipping mask of a family hides (0 to 1; a model that needs more is sounder).
+
+    Args:
+        record: From `search`.
+        family: ``ring``, ``strip`` or ``rectangle``.
+
+    Returns:
+        The share; the true smallest lies between one pixel and it, which is the interval. n is the number of films.
+        Where no mask of the family that was tried flips enough films, NaN in [0, 1]. Offenders: the flipped rows, those
+        that the smallest mask flips first.
+    """
+    n, tried, pixels = len(record.clean), record.tried[family], record.shape[0] * record.shape[1]
+    searched = f"{tried} {family} masks tried {record.where}, {record.passes:,} forward passes for all families"
+    found = record.found[family]
+    if found is None:
+        answers = "any answer" if record.wanted == 1 else f"{record.wanted} of {n} answers"
+        detail = f"no mask of this family flips {answers} in {tried} tried {record.where}"
+        detail += f" (at most {record.most[family]})" if tried and record.wanted > 1 else ""
+        return estimates.undefined(n, low=0.0, high=1.0, method="search", detail=detail)
+    sizes = [mask.area(record.shape) for mask in found.own]
+    order = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
+    first, share = found.own[order[0]], found.mask.area(record.shape) / pixels
+    detail = (
+        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} films ({record.wanted} wanted), the first of "
+        f"them when {_extent(first, record.shape)} is hidden; {searched}; replay {replay_id(record, found.mask)}"
+    )
+    return Estimate(
+        value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail,
+        offenders=tuple(record.clean.ids[found.rows[index]] for index in order),
+    )  # fmt: skip
+
+
+def _extent(mask: Mask, shape: Shape) -> str:
+    return mask.words(shape).partition(",")[0].partition(" patch")[0]
+
+
+def replay_id(record: SmallestRecord, mask: Mask) -> str:
+    """Return what ``python -m harness replay`` takes: which model, and all of the mask."""
+    return f"{record.fingerprint:.8}:{mask.name}"
+
+
+def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
+    """Return where masks may lie, bool [H, W], and that in words."""
+    trusted = np.array([], np.int64) if lungs is None else np.flatnonzero(lungs.trusted)
+    if lungs is None or not trusted.size:
+        return ring_mask(shape, BAND), f"within the outer {BAND:.0%} (no lung masks)"
+    count = np.zeros(shape, np.int64)
+    for start in range(0, len(trusted), _BATCH):
+        count += lungs.take(trusted[start : start + _BATCH]).sum(axis=0)
+    return count < RARELY_LUNG * len(trusted), "outside the lungs"
+
+
+def _compute(
+    evidence: Evidence, fills: Sequence[str], outside: BoolArray, wanted: int, most_masks: int
+) -> Mapping[str, NDArray[Any]]:
+    """Search family by family, then bisect for each row that was flipped."""
+    before, arrays, shape = evidence.candidate.passes, Arrays(), (outside.shape[0], outside.shape[1])
+    words: dict[str, Any] = {"found": {}, "tried": {}, "most": {}}
+    left = most_masks
+    bar = tqdm(total=most_masks, desc=f"{TITLE}, {evidence.candidate.name}", unit="mask", leave=False, delay=1.0)
+    for family in FAMILIES:
+        trial = _Trial(evidence, outside, wanted, max(1, left // _TURNS[family]) if left else 0, bar.update)
+        trial.run(_strategy(family, shape, fills))
+        left -= trial.tried
+        words["tried"][family], words["most"][family] = trial.tried, trial.most
+        if trial.best is not None:
+            rows = np.flatnonzero(_changed(evidence.test, trial.after))
+            arrays |= {f"{family} rows": rows, f"{family} after": trial.after[rows]}
+            own = [mask.name for mask in _own(evidence, trial.best.steps(shape), rows)]
+            words["found"][family] = {"mask": trial.best.name, "own": own}
+    bar.close()
+    words["passes"] = evidence.candidate.passes - before
+    return {**arrays, "words": pack(words)}
+
+
+def _strategy(family: Family, shape: Shape, fills: Sequence[str]) -> "SearchStrategy[Mask]":
+    """Return the masks of a family. What shrinks first is drawn first: the fill, then the size, then the place."""
+    from hypothesis import strategies  # noqa: PLC0415 - only who searches needs it
+
+    def whole(low: int, high: int) -> "SearchStrategy[int]":
+        return strategies.integers(_OFFSET + low, _OFFSET + high).map(lambda number: number - _OFFSET)
+
+    deepest = max(1, int(BAND * min(shape)))
+    fill = whole(0, len(fills) - 1).map(lambda index: fills[index])
+    if family == "ring":
+        return strategies.builds(lambda fill, deep: masks.ring(shape, fill, deep), fill, whole(1, deepest))
+    if family == "strip":
+        return strategies.builds(
+            lambda fill, deep, side: masks.strip(shape, fill, SIDES[side], deep),
+            fill, whole(1, deepest), whole(0, len(SIDES) - 1),
+        )  # fmt: skip
+    tall, broad = (max(1, int(LARGEST * side)) for side in shape)
+
+    def place(fill: str, height: int, width: int, corner: int, down: int, across: int) -> Mask:  # noqa: PLR0913, PLR0917
+        """Measure from the nearest corner of the film; what would begin beyond the edge begins at it."""
+        top, left = max(0, down), max(0, across)
+        top, left = shape[0] - top - height if corner & 1 else top, shape[1] - left - width if corner & 2 else left
+        return masks.rectangle(shape, fill, (top, top + height), (left, left + width))
+
+    return strategies.builds(
+        place, fill, whole(1, tall), whole(1, broad), whole(0, 3),
+        whole(-tall, shape[0] // 2 - 1), whole(-broad, shape[1] // 2 - 1),
+    )  # fmt: skip
+
+
+@dataclass
+class _Trial:
+    """What Hypothesis asks of each mask: is it better than the best so far, and does it flip enough?
+
+    Its answers never change, as Hypothesis must see them: the best only gets better, the masks left only fewer.
+    """
+
+    evidence: Evidence
+    outside: BoolArray
+    wanted: int
+    left: int
+    step: Callable[[int], object]
+    best: Mask | None = None
+    after: Probabilities = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    tried: int = 0
+    most: int = 0
+    _known: dict[Mask, bool] = field(default_factory=dict)
+    _error: HarnessError | None = None
+
+    def run(self, strategy: "SearchStrategy[Mask]") -> None:
+        """Search; what was found is then `best`, with the probabilities of all rows in `after`."""
+        from hypothesis import Verbosity, find, settings  # noqa: PLC0415 - only who searches needs it
+        from hypothesis.errors import NoSuchExample  # noqa: PLC0415 - as above
+
+        if not self.left:
+            return
+        how = settings(
+            max_examples=_DRAWS * self.left, derandomize=True, database=None, deadline=None, verbosity=Verbosity.quiet
+        )
+        try:
+            find(strategy, self, settings=how, random=Random(0))
+        except NoSuchExample:
+            pass
+        if self._error is not None:
+            raise self._error
+
+    def __call__(self, mask: Mask) -> bool:
+        if mask not in self._known:
+            self._known[mask] = self._flips(mask)
+        return self._known[mask]
+
+    def _flips(self, mask: Mask) -> bool:
+        shape = (self.outside.shape[0], self.outside.shape[1])
+        if self._error is not None or not self.left or not self._betters(mask, shape):
+            return False
+        hidden = mask.hidden(shape)
+        if (hidden & ~self.outside).sum() > SPILL * hidden.sum():
+            return False
+        self.left, self.tried = self.left - 1, self.tried + 1
+        self.step(1)
+        try:
+            after = predicted(self.evidence, mask)
+        except HarnessError as error:  # Hypothesis would ask again and again
+            self._error = error
+            return False
+        flips = int(_changed(self.evidence.test, after).sum())
+        self.most = max(self.most, flips)
+        if flips < self.wanted:
+            return False
+        self.best, self.after = mask, after
+        return True
+
+    def _betters(self, mask: Mask, shape: Shape) -> bool:
+        """Whether a mask is milder than the best so far, or as mild and smaller."""
+        best = self.best
+        return best is None or _harm(mask, shape) < _harm(best, shape)
+
+
+def _harm(mask: Mask, shape: Shape) -> tuple[int, int]:
+    return MILDNESS.index(mask.fill), mask.area(shape)
+
+
+def predicted(evidence: Evidence, mask: Mask, rows: NDArray[np.int64] | None = None) -> Probabilities:
+    """Return the probabilities float32 (n, K) of test rows (default: all) under a mask, batch by batch.
+
+    Raises:
+        ModelError: The model cannot answer.
+    """
+    data = evidence.candidate.splits.test
+    chosen = np.arange(len(data)) if rows is None else rows
+    return np.concatenate([evidence.candidate.predict(mask(data.take(part))) for part in _parts(chosen)])
+
+
+def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for start in range(0, len(rows), _BATCH):
+        yield rows[start : start + _BATCH]
+
+
+def _changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | None = None) -> BoolArray:
+    """Return which rows have another answer; one without an answer on the whole film has none to lose."""
+    chosen = np.arange(len(clean)) if rows is None else rows
+    finite = np.isfinite(after).all(axis=1)
+    now = np.where(finite, np.argmax(after, axis=1), -1)
+    before = clean.answers[chosen]
+    return (before >= 0) & (now != before)
+
+
+def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> list[Mask]:
+    """Return for each row the smallest of nested masks that flips it, by bisection; the last flips them all.
+
+    Where a larger mask flips a row back, this is one size at which the row flips and does not just below.
+    """
+    kept, flips = np.full(len(rows), -1), np.full(len(rows), len(steps) - 1)
+    while (open_ := flips - kept > 1).any():
+        middle = (kept + flips) // 2
+        for step in np.unique(middle[open_]):
+            asked = np.flatnonzero(open_ & (middle == step))
+            changed = _changed(evidence.test, predicted(evidence, steps[step], rows[asked]), rows[asked])
+            flips[asked[changed]], kept[asked[~changed]] = step, step
+    return [steps[index] for index in flips]
