@@ -7,7 +7,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction, smallest  # noqa: F401
+    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import smallest as smallest
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most

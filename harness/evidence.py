@@ -231,9 +231,7 @@ class Evidence:
         """
         return self._keep(title, compute, key=digest(self._key(title, code), of))
 
-    def _keep(
-        self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, key: str | None = None
-    ) -> Arrays:
+    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, key: str | None = None) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
         key = key or self._key(name)
 

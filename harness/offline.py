@@ -54,7 +54,7 @@ def load_suite(path: Path) -> ModuleType:
     return module
 
 
-def verdicts(
+def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all evidence at hand
     suite: ModuleType,
     evidence: Mapping[str, Any],
     policy: Policy,

@@ -14,34 +14,27 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from harness import films, masks
 from harness import estimate as estimates
+from harness import films, masks
 from harness.dataset import Dataset
-from harness.errors import HarnessError
 from harness.estimate import Estimate
 from harness.evidence import Evidence
-from harness.masks import FAMILIES, MILDNESS, SIDES, Family, Mask
+from harness.hunt import hunt
+from harness.masks import FAMILIES, MILDNESS, Family, Mask
 from harness.model import Probabilities
 from harness.perturbations import BoolArray, Shape, ring_mask
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, pack, unpack
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
 BAND = 0.15
-"""How deep strips and rings go, and where masks lie where the lungs are unknown, as a share of the shorter side."""
-
-LARGEST = 0.25
-"""The longest side of a rectangle, as a share of the film's."""
+"""Where masks lie where the lungs are unknown: how far from the edge, as a share of the side."""
 
 RARELY_LUNG = 0.05
 """A pixel lies outside the lungs if it is lung on less than this share of the films."""
@@ -50,16 +43,9 @@ SPILL = 0.01
 """The share of a mask's pixels that may lie in the lungs all the same."""
 
 TITLE = "smallest mask"
-_CODE = ("masks", "smallest")
+_CODE = ("hunt", "masks", "smallest")
 _TURNS = {"ring": 6, "strip": 6, "rectangle": 1}
-"""The part of the masks left that a family may use: a sixth, a fifth of the rest and so on; rectangles take the rest."""
-
-_DRAWS = 20
-"""Masks drawn for each that may be tried; those that touch the lungs cost no forward pass."""
-
-_OFFSET = 0x5EED_0000_0000
-"""Added to every number drawn. Hypothesis likes to draw numbers found in the source files that happen to be loaded; up
-here are none, so the same search is the same whatever else runs in the process."""
+"""A family may try one part in so many of the masks that are left when its turn comes."""
 
 _BATCH = 32
 
@@ -261,120 +247,47 @@ def _compute(
     left = most_masks
     bar = tqdm(total=most_masks, desc=f"{TITLE}, {evidence.candidate.name}", unit="mask", leave=False, delay=1.0)
     for family in FAMILIES:
-        trial = _Trial(evidence, outside, wanted, max(1, left // _TURNS[family]) if left else 0, bar.update)
-        trial.run(_strategy(family, shape, fills))
-        left -= trial.tried
-        words["tried"][family], words["most"][family] = trial.tried, trial.most
-        if trial.best is not None:
+        trial = _Trial(evidence, outside, wanted, bar.update)
+        best, tried = hunt(
+            family, shape, fills=fills, allowed=trial.allowed, flips=trial.flips, most=-(-left // _TURNS[family])
+        )
+        left -= tried
+        words["tried"][family], words["most"][family] = tried, trial.most
+        if best is not None:
             rows = np.flatnonzero(_changed(evidence.test, trial.after))
             arrays |= {f"{family} rows": rows, f"{family} after": trial.after[rows]}
-            own = [mask.name for mask in _own(evidence, trial.best.steps(shape), rows)]
-            words["found"][family] = {"mask": trial.best.name, "own": own}
+            own = [mask.name for mask in _own(evidence, best.steps(shape), rows)]
+            words["found"][family] = {"mask": best.name, "own": own}
     bar.close()
     words["passes"] = evidence.candidate.passes - before
     return {**arrays, "words": pack(words)}
 
 
-def _strategy(family: Family, shape: Shape, fills: Sequence[str]) -> "SearchStrategy[Mask]":
-    """Return the masks of a family. What shrinks first is drawn first: the fill, then the size, then the place."""
-    from hypothesis import strategies  # noqa: PLC0415 - only who searches needs it
-
-    def whole(low: int, high: int) -> "SearchStrategy[int]":
-        return strategies.integers(_OFFSET + low, _OFFSET + high).map(lambda number: number - _OFFSET)
-
-    deepest = max(1, int(BAND * min(shape)))
-    fill = whole(0, len(fills) - 1).map(lambda index: fills[index])
-    if family == "ring":
-        return strategies.builds(lambda fill, deep: masks.ring(shape, fill, deep), fill, whole(1, deepest))
-    if family == "strip":
-        return strategies.builds(
-            lambda fill, deep, side: masks.strip(shape, fill, SIDES[side], deep),
-            fill, whole(1, deepest), whole(0, len(SIDES) - 1),
-        )  # fmt: skip
-    tall, broad = (max(1, int(LARGEST * side)) for side in shape)
-
-    def place(fill: str, height: int, width: int, corner: int, down: int, across: int) -> Mask:  # noqa: PLR0913, PLR0917
-        """Measure from the nearest corner of the film; what would begin beyond the edge begins at it."""
-        top, left = max(0, down), max(0, across)
-        top, left = shape[0] - top - height if corner & 1 else top, shape[1] - left - width if corner & 2 else left
-        return masks.rectangle(shape, fill, (top, top + height), (left, left + width))
-
-    return strategies.builds(
-        place, fill, whole(1, tall), whole(1, broad), whole(0, 3),
-        whole(-tall, shape[0] // 2 - 1), whole(-broad, shape[1] // 2 - 1),
-    )  # fmt: skip
-
-
 @dataclass
 class _Trial:
-    """What Hypothesis asks of each mask: is it better than the best so far, and does it flip enough?
-
-    Its answers never change, as Hypothesis must see them: the best only gets better, the masks left only fewer.
-    """
+    """What is asked of masks: do they spare the lungs, and do they flip enough films?"""
 
     evidence: Evidence
     outside: BoolArray
     wanted: int
-    left: int
     step: Callable[[int], object]
-    best: Mask | None = None
-    after: Probabilities = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    tried: int = 0
     most: int = 0
-    _known: dict[Mask, bool] = field(default_factory=dict)
-    _error: HarnessError | None = None
+    after: Probabilities = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
-    def run(self, strategy: "SearchStrategy[Mask]") -> None:
-        """Search; what was found is then `best`, with the probabilities of all rows in `after`."""
-        from hypothesis import Verbosity, find, settings  # noqa: PLC0415 - only who searches needs it
-        from hypothesis.errors import NoSuchExample  # noqa: PLC0415 - as above
+    def allowed(self, mask: Mask) -> bool:
+        """Whether at most `SPILL` of a mask lies where none may."""
+        hidden = mask.hidden((self.outside.shape[0], self.outside.shape[1]))
+        return bool((hidden & ~self.outside).sum() <= SPILL * hidden.sum())
 
-        if not self.left:
-            return
-        how = settings(
-            max_examples=_DRAWS * self.left, derandomize=True, database=None, deadline=None, verbosity=Verbosity.quiet
-        )
-        try:
-            find(strategy, self, settings=how, random=Random(0))
-        except NoSuchExample:
-            pass
-        if self._error is not None:
-            raise self._error
-
-    def __call__(self, mask: Mask) -> bool:
-        if mask not in self._known:
-            self._known[mask] = self._flips(mask)
-        return self._known[mask]
-
-    def _flips(self, mask: Mask) -> bool:
-        shape = (self.outside.shape[0], self.outside.shape[1])
-        if self._error is not None or not self.left or not self._betters(mask, shape):
-            return False
-        hidden = mask.hidden(shape)
-        if (hidden & ~self.outside).sum() > SPILL * hidden.sum():
-            return False
-        self.left, self.tried = self.left - 1, self.tried + 1
-        self.step(1)
-        try:
-            after = predicted(self.evidence, mask)
-        except HarnessError as error:  # Hypothesis would ask again and again
-            self._error = error
-            return False
+    def flips(self, mask: Mask) -> bool:
+        """Whether a mask flips enough films; of the last that does, `after` keeps the probabilities of all rows."""
+        after = predicted(self.evidence, mask)
         flips = int(_changed(self.evidence.test, after).sum())
+        self.step(1)
         self.most = max(self.most, flips)
-        if flips < self.wanted:
-            return False
-        self.best, self.after = mask, after
-        return True
-
-    def _betters(self, mask: Mask, shape: Shape) -> bool:
-        """Whether a mask is milder than the best so far, or as mild and smaller."""
-        best = self.best
-        return best is None or _harm(mask, shape) < _harm(best, shape)
-
-
-def _harm(mask: Mask, shape: Shape) -> tuple[int, int]:
-    return MILDNESS.index(mask.fill), mask.area(shape)
+        if flips >= self.wanted:
+            self.after = after
+        return flips >= self.wanted
 
 
 def predicted(evidence: Evidence, mask: Mask, rows: NDArray[np.int64] | None = None) -> Probabilities:
@@ -399,7 +312,8 @@ def _changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] |
     finite = np.isfinite(after).all(axis=1)
     now = np.where(finite, np.argmax(after, axis=1), -1)
     before = clean.answers[chosen]
-    return (before >= 0) & (now != before)
+    changed: BoolArray = (before >= 0) & (now != before)
+    return changed
 
 
 def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> list[Mask]:

@@ -55,6 +55,6 @@ def test_interior_mask_control(border, accept, ring):
 
 
 def test_smallest_flipping_mask(smallest_masks, accept):
-    """How little must be hidden outside the lungs to change answers: the smallest mask of each family that was found."""
+    """How little must be hidden outside the lungs to change answers: the smallest mask of each family found."""
     for family in smallest.FAMILIES:
         accept(informs(smallest.area(smallest_masks, family)), subject=family)

@@ -33,6 +33,7 @@ LAYERS = {
         "phantom",
         "perturbations",
         "masks",
+        "hunt",
         "policy",
     ],
     "survey": ["headers", "survey", "registration", "duplicates"],
