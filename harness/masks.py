@@ -88,8 +88,7 @@ class Mask:
         if self.family == "ring":
             return tuple(ring(shape, self.fill, thickness) for thickness in range(1, self.top + 1))
         if self.family == "strip":
-            side = self.side(shape)
-            deep = self.height if side in {"top", "bottom"} else self.width
+            side, deep = self.side(shape), self.depth(shape)
             return tuple(strip(shape, self.fill, side, thickness) for thickness in range(1, deep + 1))
         longest = max(self.height, self.width)
         return tuple(self._shrunk(-(-self.height * n // longest), -(-self.width * n // longest))
@@ -105,13 +104,18 @@ class Mask:
             return "top" if self.top == 0 else "bottom"
         return "left" if self.left == 0 else "right"
 
+    def depth(self, shape: Shape) -> int:
+        """Return how many pixels deep a ring or a strip is."""
+        if self.family == "ring":
+            return self.top
+        return self.height if self.side(shape) in {"top", "bottom"} else self.width
+
     def words(self, shape: Shape) -> str:
         """Return what is hidden and how, for a reader: ``a 9x7 px patch in the lower left corner, filled by edge``."""
         if self.family == "ring":
-            what = f"a {self.top} px ring"
+            what = f"a {self.depth(shape)} px ring"
         elif self.family == "strip":
-            deep = self.height if self.side(shape) in {"top", "bottom"} else self.width
-            what = f"a {deep} px strip along the {self.side(shape)}"
+            what = f"a {self.depth(shape)} px strip along the {self.side(shape)}"
         else:
             what = f"a {self.height}x{self.width} px patch {self._where(shape)}"
         return f"{what}, filled by {self.fill}"

@@ -31,8 +31,11 @@ HTML = "scorecard.html"
 RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
-FIGURES_CODE = ("blocks", "canvas", "figures", "forest", "perturbations", "report", "scorecard", "wording")
+FIGURES_CODE = (
+    "blocks", "canvas", "figures", "forest", "masks", "perturbations", "replay", "report", "scorecard", "wording",
+)  # fmt: skip
 SHOWN_FILMS = 6
+SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
 
@@ -261,11 +264,13 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
+    from harness import replay  # noqa: PLC0415
+
     store = kept.candidate.store
     drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from harness import figures  # noqa: PLC0415
+        from harness import figures, smallest  # noqa: PLC0415
 
         shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
@@ -273,14 +278,16 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             fresh = Path(name) / "figures"
             fresh.mkdir()
             found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            if any(row["check"] == SMALLEST for row in record["verdicts"]):
+                found += replay.figures(kept, smallest.of(kept, bounds), fresh)
             if reference is not None:
                 found += _draw_newly_wrong(kept, reference, fresh)
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    if not any(note["file"] == NEWLY_WRONG_FILE for note in found):
-        folder.joinpath(NEWLY_WRONG_FILE).unlink(missing_ok=True)
+    for name in {NEWLY_WRONG_FILE, replay.PICTURE} - {note["file"] for note in found}:
+        folder.joinpath(name).unlink(missing_ok=True)
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)

@@ -210,7 +210,7 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     first, share = found.own[order[0]], found.mask.area(record.shape) / pixels
     detail = (
         f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} films ({record.wanted} wanted), the first of "
-        f"them when {_extent(first, record.shape)} is hidden; {searched}; replay {replay_id(record, found.mask)}"
+        f"them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
     )
     return Estimate(
         value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail,
@@ -218,8 +218,13 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     )  # fmt: skip
 
 
-def _extent(mask: Mask, shape: Shape) -> str:
-    return mask.words(shape).partition(",")[0].partition(" patch")[0]
+def _part(mask: Mask, whole: Mask, shape: Shape) -> str:
+    """Return in words how much of a mask flips a film."""
+    if mask == whole:
+        return "by no less than all of it"
+    if mask.family == "rectangle":
+        return f"by {mask.height}x{mask.width} px of it"
+    return f"by the outermost {mask.depth(shape)} px of it"
 
 
 def replay_id(record: SmallestRecord, mask: Mask) -> str:
@@ -254,7 +259,7 @@ def _compute(
         left -= tried
         words["tried"][family], words["most"][family] = tried, trial.most
         if best is not None:
-            rows = np.flatnonzero(_changed(evidence.test, trial.after))
+            rows = np.flatnonzero(changed(evidence.test, trial.after))
             arrays |= {f"{family} rows": rows, f"{family} after": trial.after[rows]}
             own = [mask.name for mask in _own(evidence, best.steps(shape), rows)]
             words["found"][family] = {"mask": best.name, "own": own}
@@ -282,7 +287,7 @@ class _Trial:
     def flips(self, mask: Mask) -> bool:
         """Whether a mask flips enough films; of the last that does, `after` keeps the probabilities of all rows."""
         after = predicted(self.evidence, mask)
-        flips = int(_changed(self.evidence.test, after).sum())
+        flips = int(changed(self.evidence.test, after).sum())
         self.step(1)
         self.most = max(self.most, flips)
         if flips >= self.wanted:
@@ -306,14 +311,14 @@ def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         yield rows[start : start + _BATCH]
 
 
-def _changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | None = None) -> BoolArray:
+def changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | None = None) -> BoolArray:
     """Return which rows have another answer; one without an answer on the whole film has none to lose."""
     chosen = np.arange(len(clean)) if rows is None else rows
     finite = np.isfinite(after).all(axis=1)
     now = np.where(finite, np.argmax(after, axis=1), -1)
     before = clean.answers[chosen]
-    changed: BoolArray = (before >= 0) & (now != before)
-    return changed
+    flipped: BoolArray = (before >= 0) & (now != before)
+    return flipped
 
 
 def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> list[Mask]:
@@ -326,6 +331,6 @@ def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> 
         middle = (kept + flips) // 2
         for step in np.unique(middle[open_]):
             asked = np.flatnonzero(open_ & (middle == step))
-            changed = _changed(evidence.test, predicted(evidence, steps[step], rows[asked]), rows[asked])
-            flips[asked[changed]], kept[asked[~changed]] = step, step
+            flipped = changed(evidence.test, predicted(evidence, steps[step], rows[asked]), rows[asked])
+            flips[asked[flipped]], kept[asked[~flipped]] = step, step
     return [steps[index] for index in flips]

@@ -78,6 +78,7 @@ LAYERS = {
         "blocks",
         "forest",
         "figures",
+        "replay",
         "render",
         "report",
         "seeds",
