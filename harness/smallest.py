@@ -26,12 +26,15 @@ from harness.dataset import Dataset
 from harness.estimate import Estimate
 from harness.evidence import Evidence
 from harness.hunt import hunt
-from harness.masks import FAMILIES, MILDNESS, Family, Mask
+from harness.masks import MILDNESS, Family, Mask
 from harness.model import Probabilities
 from harness.perturbations import BoolArray, Shape, ring_mask
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, pack, unpack
+
+FAMILIES = masks.FAMILIES
+"""What is searched, one after the other."""
 
 BAND = 0.15
 """Where masks lie where the lungs are unknown: how far from the edge, as a share of the side."""

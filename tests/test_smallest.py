@@ -160,15 +160,13 @@ class Everywhere:
         self.trusted = trusted
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return the masks of these rows."""
         return np.ones((len(rows), SIDE, SIDE), np.bool_)
 
 
 def test_masks_that_nobody_trusts_are_no_masks(marked: Project) -> None:
     judged = evidence(marked, "constant")
-    n = len(judged.candidate.splits.test)
-    doubted = SimpleNamespace(
-        trusted=np.zeros(n, np.bool_), take=lambda rows: np.ones((len(rows), SIDE, SIDE), np.bool_)
-    )
+    doubted = Everywhere(np.zeros(len(judged.test), np.bool_))
     assert "no lung masks" in smallest.search(judged, bounds(most_masks=6), doubted).where
 
 
@@ -265,22 +263,22 @@ class _Refusing:
         self.answered += len(images)
         if self.answered > 100:
             raise RuntimeError("out of order")
-        return np.tile(np.float32([0.5, 0.3, 0.2]), (len(images), 1))
+        return np.tile(np.array([0.5, 0.3, 0.2], np.float32), (len(images), 1))
 
 
 def test_a_model_that_breaks_in_the_search_is_refused_by_name(marked: Project) -> None:
     candidate = marked.ready("constant", data="marked")
-    candidate.model = _Refusing()  # type: ignore[misc]
+    candidate.model = _Refusing()
     with pytest.raises(ModelError, match="model 'constant': predict raised RuntimeError: out of order"):
         smallest.of(Evidence(candidate), bounds())
 
 
 def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_again() -> None:
     ids = tuple(f"r{row}" for row in range(10))
-    clean = Predictions(ids, ("A", "B"), np.zeros(10, np.int64), np.tile(np.float32([0.9, 0.1]), (10, 1)))
+    clean = Predictions(ids, ("A", "B"), np.zeros(10, np.int64), np.tile(np.array([0.9, 0.1], np.float32), (10, 1)))
     mask = masks.rectangle((40, 60), "edge", (31, 40), (0, 7))
     own = (mask, mask.steps((40, 60))[2])
-    found = Found(mask=mask, rows=np.array([3, 8]), after=np.tile(np.float32([0.2, 0.8]), (2, 1)), own=own)
+    found = Found(mask=mask, rows=np.array([3, 8]), after=np.tile(np.array([0.2, 0.8], np.float32), (2, 1)), own=own)
     nothing: dict[masks.Family, Found | None] = dict.fromkeys(masks.FAMILIES)
     record = SmallestRecord(
         clean=clean, shape=(40, 60), fingerprint="0123456789", found=nothing | {"rectangle": found},
