@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import invariance as invariance
     from harness import smallest as smallest
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
@@ -41,6 +42,7 @@ _HOMES = {
     "consistency": "consistency",
     "inference": "inference",
     "informs": "checks",
+    "invariance": "invariance",
     "looks": "looks",
     "metrics": "metrics",
     "probes": "probes",

@@ -131,6 +131,14 @@ def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a Sm
     return smallest.of(predictions, policy.border)
 
 
+@pytest.fixture
+def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+    """How answers move when the ring shows other things."""
+    from harness import invariance  # noqa: PLC0415 - as above
+
+    return invariance.ring_contents(predictions, gating_ring)
+
+
 @pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""

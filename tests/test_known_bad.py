@@ -22,7 +22,7 @@ SOUND = [name for name, twin in TWINS.items() if twin.sound]
 CONTROL = "sound.small"
 """The network that most faults are planted in, without a fault."""
 
-INFORMS = {("border", "interior_mask_control"), ("border", "smallest_flipping_mask")}
+INFORMS = {("border", check) for check in ("interior_mask_control", "smallest_flipping_mask", "ring_invariance")}
 UNRECORDED = "required, but not recorded"
 TIMEOUT_S = 1800
 

@@ -49,6 +49,7 @@ LAYERS = {
         "collect",
         "evidence",
         "smallest",
+        "invariance",
         "reference",
     ],
     "verdicts": [

@@ -1,10 +1,12 @@
 """A replay id is enough: the same answers before and after, in a fresh process, from a stored scorecard."""
 
+from __future__ import annotations
+
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -16,10 +18,13 @@ from harness.errors import ArgumentError, ModelError
 from harness.evidence import Evidence
 from harness.policy import BorderBounds
 from harness.scorecard import SCORECARD_FILE
-from tests.toy import ROOT, Project
+
+if TYPE_CHECKING:
+    from tests.toy import Project
 
 pytest_plugins = ["tests.toy"]
 
+ROOT = Path(__file__).resolve().parents[1]
 CORNER = '''
 """Reads the class from the middle, unless the first pixel is brighter or darker than on any film."""
 

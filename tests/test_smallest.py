@@ -1,8 +1,10 @@
 """The smallest flipping mask: a marker reader is caught at its marker, a model that reads none is not caught at all."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from harness.evidence import Evidence
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.smallest import Found, SmallestRecord
-from tests.toy import Project
+
+if TYPE_CHECKING:
+    from tests.toy import Project
 
 pytest_plugins = ["tests.toy"]
 
