@@ -33,7 +33,7 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
     assert bounds.recall.ceiling("Covid", "Normal") == 0.20
     assert bounds.recall.macro_auroc_floor == 0.90
     assert bounds.border.rings == [0.05]
-    assert len(bounds.gate.pairs) == 22  # all checks of the four core suites
+    assert len(bounds.gate.pairs) == 24  # all checks of the four core suites
     assert ("border", "ring_transplant") in bounds.gate.pairs
 
 

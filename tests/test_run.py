@@ -106,7 +106,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 86 verdicts: .* 6 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 90 verdicts: .* 6 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert skipped == {
         "augmentation_identity_at_inference": "the model has no layers to look at",
