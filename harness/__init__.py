@@ -7,7 +7,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import (  # noqa: F401
+        alignment,
+        audit,
+        calibration,
+        consistency,
+        inference,
+        looks,
+        metrics,
+        probes,
+        readings,
+        reproduction,
+    )
     from harness import invariance as invariance
     from harness import smallest as smallest
     from harness.checks import Verdict as Verdict
@@ -38,6 +49,7 @@ _HOMES = {
     "audit": "audit",
     "at_least": "checks",
     "at_most": "checks",
+    "calibration": "calibration",
     "comparison": "comparison",
     "consistency": "consistency",
     "inference": "inference",

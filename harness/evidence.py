@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from harness import collect, perturbations
+from harness import collect, perturbations, watch
+from harness.alignment import TrainingRecord
 from harness.candidate import Candidate
 from harness.dataset import Dataset
 from harness.diagnosis import StreamRecord
@@ -25,7 +26,8 @@ from harness.training import note_undeclared
 
 EVIDENCE_CODE = (
     "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
-    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "view",
+    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "registration",
+    "view", "watch",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
@@ -94,10 +96,16 @@ class Evidence:
         """Return what the evaluation stream of ``split`` delivered, pass by pass."""
         if split not in self._streams:
             data = self._split(split)
-            kept = self._keep(f"stream-{split}", lambda: collect.observe_stream(self.candidate, data))
+            kept = self._keep(f"stream-{split}", lambda: watch.observe_stream(self.candidate, data))
             answers = getattr(self, split).probabilities
-            self._streams[split] = collect.stream_record(self.candidate, data, kept, answers)
+            self._streams[split] = watch.stream_record(self.candidate, data, kept, answers)
         return self._streams[split]
+
+    @cached_property
+    def training_stream(self) -> TrainingRecord:
+        """Which held-out films one pass of the training stream delivers."""
+        kept = self._keep("training stream", lambda: watch.observe_training(self.candidate))
+        return watch.training_record(self.candidate, kept)
 
     @cached_property
     def inference(self) -> InferenceRecord:

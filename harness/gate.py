@@ -260,6 +260,10 @@ class Gate:
         layers = candidate.has_layers
         known = {
             "layers": (layers, "the model has no layers to look at"),
+            "training": (
+                candidate.facts.kind == "build",
+                "the model is not built here, so its training is unknown",
+            ),
             "gradients": (layers, "the model gives no gradients"),
             "augmentation": (
                 not layers or capability != "augmentation" or self._declares_augmentation(name),

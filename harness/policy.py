@@ -163,6 +163,13 @@ class ClaimsBounds(Table):
     loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
 
 
+class CalibrationBounds(Table):
+    """``[calibration]``: do the probabilities mean what they say?"""
+
+    temperature_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
+    """Nats of log loss that one temperature may save."""
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -200,6 +207,7 @@ CORE: Mapping[str, type[Table]] = {
     "border": BorderBounds,
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
+    "calibration": CalibrationBounds,
     "ledger": LedgerBounds,
     "claims": ClaimsBounds,
 }
@@ -221,6 +229,7 @@ class Policy:
     border: BorderBounds
     comparison: ComparisonBounds
     audit: AuditBounds
+    calibration: CalibrationBounds
     ledger: LedgerBounds
     claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"
