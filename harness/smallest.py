@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from harness import estimate as estimates
-from harness import films, masks
-from harness.dataset import Dataset
+from harness import masks
 from harness.estimate import Estimate
 from harness.evidence import Evidence
 from harness.hunt import hunt
+from harness.lungs import lung_fields
 from harness.masks import MILDNESS, Family, Mask
 from harness.model import Probabilities
 from harness.perturbations import BoolArray, Shape, ring_mask
@@ -165,27 +165,14 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
 
 
 def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
-    """Return `search` outside the lungs where the data set has lung masks, else within the outer `BAND`."""
-    return search(evidence, bounds, own_lungs(evidence.candidate.splits.test))
-
-
-def own_lungs(data: Dataset) -> LungFields | None:
-    """Return the lung masks that come with a split; None where it has none.
+    """Return `search` outside the lung fields of the test films: the data set's own masks, or the segmenter's.
 
     Raises:
-        DataError: When they are taken: a mask cannot be decoded.
+        DataError: A film or a mask cannot be decoded.
+        ModelError: As `search`.
     """
-    return None if data.masks is None else _OwnMasks(data)
-
-
-class _OwnMasks:
-    def __init__(self, data: Dataset) -> None:
-        self._paths, self._shape = data.masks or (), (*data.image_shape[:2], 1)
-        self.trusted: BoolArray = np.ones(len(self._paths), np.bool_)
-
-    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
-        paths = [self._paths[row] for row in rows]
-        return np.stack([films.unit(mask)[:, :, 0] > 0.5 for mask in films.read_each(paths, self._shape, "nearest")])
+    candidate = evidence.candidate
+    return search(evidence, bounds, lung_fields(candidate.splits.test, candidate.store))
 
 
 def area(record: SmallestRecord, family: Family) -> Estimate:

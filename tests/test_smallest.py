@@ -14,6 +14,7 @@ from PIL import Image
 from harness import anatomy, masks, phantom, smallest
 from harness.errors import ModelError
 from harness.evidence import Evidence
+from harness.lungs import lung_fields
 from harness.policy import BorderBounds
 from harness.predictions import Predictions
 from harness.smallest import Found, SmallestRecord
@@ -142,9 +143,7 @@ def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(ma
 def test_masks_spare_the_lungs(marked: Project) -> None:
     judged = evidence(marked, "reader")
     data = judged.candidate.splits.test
-    lungs = smallest.own_lungs(data)
-    assert lungs is not None
-    union = lungs.take(range(len(data))).any(axis=0)
+    union = lung_fields(data, judged.candidate.store).take(range(len(data))).any(axis=0)
     record = smallest.of(judged, bounds(smallest_share=0.0))
     for found in filter(None, record.found.values()):
         hidden = found.mask.hidden(record.shape)
