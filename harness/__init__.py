@@ -48,6 +48,7 @@ _HOMES = {
     "alignment": "alignment",
     "audit": "audit",
     "at_least": "checks",
+    "attention": "attention",
     "at_most": "checks",
     "calibration": "calibration",
     "comparison": "comparison",

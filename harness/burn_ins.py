@@ -1,4 +1,4 @@
-"""Letters and stamps burnt into a film: bright, sharp strokes on an even ground outside the lungs, found without a model."""
+"""Letters and stamps burnt into a film: bright, sharp strokes on an even ground outside the lungs."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ _CODE = ("burn_ins",)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BurnIn:
-    """A box of pixels: rows ``top`` to ``bottom`` - 1, columns ``left`` to ``right`` - 1, and the grey of its ground."""
+    """A box: rows ``top`` to ``bottom`` - 1, columns ``left`` to ``right`` - 1, and the grey of its surroundings."""
 
     top: int
     bottom: int

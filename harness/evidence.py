@@ -239,9 +239,16 @@ class Evidence:
         """
         return self._keep(title, compute, key=digest(self._key(title, code), of))
 
-    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, key: str | None = None) -> Arrays:
+    def _keep(
+        self,
+        name: str,
+        compute: Callable[[], Mapping[str, NDArray[Any]]],
+        code: Sequence[str] = (),
+        *,
+        key: str | None = None,
+    ) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
-        key = key or self._key(name)
+        key = key or self._key(name, code)
 
         def timed() -> Mapping[str, NDArray[Any]]:
             started = time.perf_counter()
@@ -305,6 +312,22 @@ class Evidence:
                         self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
+
+    def answers_to(
+        self, name: str, images: Callable[[], Mapping[str, Images]], *, code: Sequence[str] = ()
+    ) -> dict[str, Probabilities]:
+        """Return the answers to images that are no rows: probabilities (k, K) by name.
+
+        Args:
+            name: Part of the key; with the model and the code it says all that the images depend on.
+            images: Makes float32 [k, H, W, C] by name, where something must be computed.
+            code: As in `under`.
+        """
+
+        def compute() -> Arrays:
+            return {each: self.candidate.predict(given) for each, given in images().items()}
+
+        return dict(self._keep(name, compute, code))
 
     def _find(self, key: str) -> Probabilities | None:
         kept = self._store.find_arrays(key) if self._reusable() else None

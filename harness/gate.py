@@ -258,6 +258,7 @@ class Gate:
         """
         candidate = self.candidate(name)
         layers = candidate.has_layers
+        missing = self._lungs_lacking(name) if capability == "lungs" else ""
         known = {
             "layers": (layers, "the model has no layers to look at"),
             "training": (
@@ -271,12 +272,25 @@ class Gate:
             ),
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
+            "lungs": (not missing, missing),
             "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
         present, reason = known[capability]
         return "" if present else reason
+
+    def _lungs_lacking(self, name: str) -> str:
+        """Return why checks that need lung fields do not apply to the test films; "" where they do."""
+        from harness.attention import LEAST_FILMS  # noqa: PLC0415
+        from harness.lungs import lung_fields  # noqa: PLC0415
+
+        test = self.candidate(name).splits.test
+        labels = test.labels[lung_fields(test, self.store).trusted]
+        for index, label in enumerate(self.classes):
+            if (count := int((labels == index).sum())) < LEAST_FILMS:
+                return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
+        return ""
 
     def _declares_augmentation(self, name: str) -> bool:
         from harness.inference import declares_augmentation  # noqa: PLC0415

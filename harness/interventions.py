@@ -1,4 +1,4 @@
-"""Films changed at the lungs: lungs or background hidden, lungs set into another frame, burn-ins pasted, and no film at all."""
+"""Films changed at the lungs: hidden, set into the frame of another film; and images that show no chest at all."""
 
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -51,7 +51,10 @@ def hide(
             given = np.zeros_like(images)
         else:
             given = np.stack(
-                [_level(image, mask, fill, (seed, int(row))) for image, mask, row in zip(images, masks, rows, strict=True)]
+                [
+                    _level(image, mask, fill, (seed, int(row)))
+                    for image, mask, row in zip(images, masks, rows, strict=True)
+                ]
             )
         yield fill, np.where(masks[..., None], given, images)
 
@@ -69,9 +72,9 @@ def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed
 def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: BoolArray) -> FloatArray:
     """Return a frame whose own lungs are replaced by those of another film.
 
-    The boxes of the two lung fields are laid over each other; the seam is feathered (`SEAM`); brightness and contrast of
-    what is set in are those that make the tissue just around its lungs look like that around the frame's, so that the
-    exposure of the result is the frame's.
+    The boxes of the two lung fields are laid over each other, and the seam is feathered (`SEAM`). What is set in is
+    made as bright and as rich in contrast as makes the tissue around its lungs look like that around the frame's, so
+    that the exposure of the result is the frame's.
 
     Args:
         film: float32 [H, W, C], whose lungs are taken.
@@ -134,7 +137,8 @@ def _level(image: FloatArray, mask: BoolArray, fill: Fill, seed: tuple[int, int]
     if fill == "mean":
         return np.broadcast_to(mean, image.shape).astype(np.float32)
     grain = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
-    return np.clip(mean + kept.std(axis=0) * grain, 0, 1).astype(np.float32)
+    noise: FloatArray = np.clip(mean + kept.std(axis=0) * grain, 0, 1).astype(np.float32)
+    return noise
 
 
 def _nearest_kept(image: FloatArray, mask: BoolArray) -> FloatArray:

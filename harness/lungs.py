@@ -1,5 +1,6 @@
 """Lung fields of a data set's films: its own masks, or the segmenter's; which of them are trusted, and why not."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,13 +23,14 @@ Predict = Callable[[FloatArray], NDArray[Any]]
 LEAST_CERTAINTY = 0.92
 """The Dice coefficient that the segmenter must expect of its own mask; see `harness.segmenter.certainty`.
 
-Set on films it was trained with: it keeps them all, and 9 % of them turned upside down, where 0.90 kept 35 %.
+Of films it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
+segmenter (models/segmenter/README.md) says what else had been seen when it was set.
 """
 
 LEAST_AGREEMENT = 0.70
 """The Dice coefficient of a mask of the data with the segmenter's, where that one is trusted.
 
-Such a pair has 0.73 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
+Such a pair has 0.72 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
 """
 
 _CODE = ("dataset", "films", "keras_model", "lungs", "plausibility", "segmenter")
@@ -61,6 +63,11 @@ class LungFields:
         trusted = np.array([not reason for reason in self.reasons], dtype=np.bool_)
         trusted.setflags(write=False)
         return trusted
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of masks and reasons: whatever is computed with them depends on it."""
+        return digest(self.shape, hashlib.sha256(self.packed.tobytes()).hexdigest(), self.reasons)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
         """Return the masks of the given rows, in the order given, trusted or not.

@@ -140,6 +140,14 @@ def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 
 
 
 @pytest.fixture(scope="session")
+def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+    """Answers with lungs, background, frame or markers changed, and to images without a chest."""
+    from harness.attention import attend  # noqa: PLC0415
+
+    return attend(predictions)
+
+
+@pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""
     return run.gate.data_record

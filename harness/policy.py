@@ -163,6 +163,14 @@ class ClaimsBounds(Table):
     loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
 
 
+class AttentionBounds(Table):
+    """``[attention]``: is it the lungs?"""
+
+    skill_without_lungs_ceiling: Share = 0.50
+    follow_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
+    marker_ceiling: Share = 0.10
+
+
 class CalibrationBounds(Table):
     """``[calibration]``: do the probabilities mean what they say?"""
 
@@ -207,6 +215,7 @@ CORE: Mapping[str, type[Table]] = {
     "border": BorderBounds,
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
+    "attention": AttentionBounds,
     "calibration": CalibrationBounds,
     "ledger": LedgerBounds,
     "claims": ClaimsBounds,
@@ -229,6 +238,7 @@ class Policy:
     border: BorderBounds
     comparison: ComparisonBounds
     audit: AuditBounds
+    attention: AttentionBounds
     calibration: CalibrationBounds
     ledger: LedgerBounds
     claims: ClaimsBounds

@@ -58,6 +58,9 @@ LAYERS = {
     ],
     "verdicts": [
         "metrics",
+        "burn_ins",
+        "interventions",
+        "attention",
         "calibration",
         "comparison",
         "claims",

@@ -18,7 +18,7 @@ _HUMAN, _FOUND, _DOUBTED = "deepskyblue", "orange", "red"
 def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
     """Write a picture with a row of films for each title; human outlines blue, the segmenter's orange."""
     columns = max(len(films) for films in rows.values())
-    figure = Figure(figsize=(1.6 * columns, 1.9 * len(rows)), dpi=100, facecolor="black")
+    figure = Figure(figsize=(1.6 * columns, 1.9 * len(rows)), dpi=85, facecolor="black")
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.94, 0.04, 0.3)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     for places, (title, films) in zip(grid, rows.items(), strict=True):

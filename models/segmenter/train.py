@@ -4,8 +4,8 @@ Run from the project's root, with the tuberculosis films at hand (data/README.md
 
     python -m models.segmenter.train PATH/TO/tb-lungs
 
-It writes ``harness/lung_fields.keras`` and, for the two others, ``.roentgate/segmenter/NAME.keras``. On two cores that
-takes 25 minutes. `models.segmenter.measure` then makes the figures of the model card.
+It writes ``harness/lung_fields.keras`` and, for the two others, ``.roentgate/segmenter/NAME.keras``. On two cores
+that others used as well it took half an hour. `models.segmenter.measure` then makes the figures of the model card.
 """
 
 import argparse
