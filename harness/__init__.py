@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         readings,
         reproduction,
     )
+    from harness import invariance as invariance
+    from harness import smallest as smallest
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from harness.model import Recipe as Recipe
     from harness.model import Streams as Streams
     from harness.model import Task as Task
-    from harness.policy import Table as Table
+    from harness.bounds import Table as Table
     from harness.predictions import Predictions as Predictions
 
 _HOMES = {
@@ -41,7 +43,7 @@ _HOMES = {
     "Recipe": "model",
     "Splits": "dataset",
     "Streams": "model",
-    "Table": "policy",
+    "Table": "bounds",
     "Task": "model",
     "Verdict": "checks",
     "alignment": "alignment",
@@ -55,12 +57,14 @@ _HOMES = {
     "drop": "drop",
     "inference": "inference",
     "informs": "checks",
+    "invariance": "invariance",
     "looks": "looks",
     "metrics": "metrics",
     "probes": "probes",
     "readings": "readings",
     "reproduction": "reproduction",
     "skipped": "checks",
+    "smallest": "smallest",
 }
 
 __all__ = [  # noqa: PLE0604 - the names above, listed once

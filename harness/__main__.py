@@ -175,6 +175,22 @@ def _scorecard(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(parsed: argparse.Namespace) -> int:
+    from harness import replay  # noqa: PLC0415
+
+    record, folder, mask = replay.find_record(parsed.id, Path(parsed.reports))
+    weights = Path(parsed.weights) if parsed.weights else None
+    evidence = replay.evidence_of(record, Path.cwd(), data=parsed.data, weights=weights)
+    found = replay.replay(evidence, mask)
+    height, width, _ = record["task"]["image_shape"]
+    print(f"{record['model']['name']} on {record['dataset']['name']}, seed {record['task']['seed']}")
+    for line in replay.lines(found, (height, width)):
+        print(line)
+    if found.rows.size:
+        print(replay.draw(evidence, found, Path(parsed.out) if parsed.out else folder / replay.REPLAYED))
+    return 0
+
+
 def _seeds(parsed: argparse.Namespace) -> int:
     from harness import seeds, trial  # noqa: PLC0415
     from harness.gate import open_card, open_store  # noqa: PLC0415
@@ -316,6 +332,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "data": _data,
     "train": _train,
     "scorecard": _scorecard,
+    "replay": _replay,
     "seeds": _seeds,
     "ledger": _ledger,
     "matrix": _matrix,

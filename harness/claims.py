@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from harness.errors import DataError, did_you_mean
-from harness.policy import ARROW
+from harness.bounds import ARROW
 
 ALL_PLACES: Final = "all places together"
 """What is said of the figures of every place at once; no place may be called so."""

@@ -19,7 +19,7 @@ from harness.diagnosis import StreamRecord
 from harness.inference import BATCHINGS, InferenceRecord
 from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
-from harness.policy import BorderBounds
+from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, code_digest, digest, pack, unpack
 from harness.training import note_undeclared
@@ -226,8 +226,29 @@ class Evidence:
     def _key(self, name: str, code: Sequence[str] = ()) -> str:
         return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
 
-    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], code: Sequence[str] = ()) -> Arrays:
+    def keep(
+        self, title: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, of: object, code: Sequence[str]
+    ) -> Arrays:
+        """Return evidence that a module above this one makes; computed at most once a run, and stored as all the rest.
+
+        Args:
+            title: What the timings call it.
+            compute: Makes it.
+            of: JSON-serialisable: all that it depends on, beside the model, the films and the code.
+            code: The modules of ``harness`` that ``compute`` is made of, beside `EVIDENCE_CODE`.
+        """
+        return self._keep(title, compute, key=digest(self._key(title, code), of))
+
+    def _keep(
+        self,
+        name: str,
+        compute: Callable[[], Mapping[str, NDArray[Any]]],
+        code: Sequence[str] = (),
+        *,
+        key: str | None = None,
+    ) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
+        key = key or self._key(name, code)
 
         def timed() -> Mapping[str, NDArray[Any]]:
             started = time.perf_counter()
@@ -235,12 +256,12 @@ class Evidence:
             self.candidate.seconds[name] = time.perf_counter() - started
             return result
 
-        if name not in self._memory:
+        if key not in self._memory:
             if self._reusable():
-                self._memory[name] = self._store.arrays(self._key(name, code), timed, keep=self._reusable)
+                self._memory[key] = self._store.arrays(key, timed, keep=self._reusable)
             else:
-                self._memory[name] = dict(timed())
-        return self._memory[name]
+                self._memory[key] = dict(timed())
+        return self._memory[key]
 
     def _reusable(self) -> bool:
         """Whether what was computed may be stored: the model file has read nothing that it does not declare."""

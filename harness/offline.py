@@ -2,7 +2,7 @@
 
 import importlib.util
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import ModuleType
@@ -57,13 +57,14 @@ def load_suite(path: Path) -> ModuleType:
     return module
 
 
-def verdicts(
+def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all evidence at hand
     suite: ModuleType,
     evidence: Mapping[str, Any],
     policy: Policy,
     classes: Sequence[str],
     *,
     lacks: Callable[[str], str] = lambda _: "",
+    absent: Collection[str] = (),
 ) -> list[tuple[str, str, Verdict]]:
     """Return (check, subject, verdict) of every test of a suite, parametrised as pytest would.
 
@@ -73,6 +74,7 @@ def verdicts(
         policy: The bounds.
         classes: The class names.
         lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
+        absent: Fixtures that are not at hand. A test that asks for one of them is left out.
     """
     values = axes(policy, classes)
     found: list[tuple[str, str, Verdict]] = []
@@ -81,6 +83,8 @@ def verdicts(
         if not name.startswith("test_"):
             continue
         check, wanted = name.removeprefix("test_"), inspect.signature(test).parameters
+        if not wanted.keys().isdisjoint(absent):
+            continue
         needs = [need for mark in getattr(test, "pytestmark", []) if mark.name == "needs" for need in mark.args]
         if reason := next((words for need in needs if (words := lacks(need))), ""):
             found.append((check, "", skipped(reason)))

@@ -64,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
     scorecard.set_defaults(run="scorecard")
 
+    _add_replay(commands)
+
     seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
     seeds.add_argument("model", metavar="MODEL")
     seeds.add_argument("--data", default="phantom", metavar="NAME")
@@ -85,6 +87,25 @@ def parser() -> argparse.ArgumentParser:
 
     _add_proofs(commands)
     return whole
+
+
+def _add_replay(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+    """Add the command that tries one mask again."""
+    words = "hide one mask again: which answers change, from what to what, and a picture of films before and after"
+    parser: argparse.ArgumentParser = commands.add_parser("replay", help=words, description=f"{words.capitalize()}.")
+    parser.add_argument(
+        "id",
+        metavar="ID",
+        help="as the row smallest_flipping_mask prints it, such as 5a58245f:rectangle-edge-10x5-0-91",
+    )
+    parser.add_argument("--reports", default="reports", metavar="DIR",
+                        help="where the scorecard that printed it lies, at any depth (default: reports)")  # fmt: skip
+    parser.add_argument(
+        "--data", metavar="NAME=PATH", help="as for pytest, where the data lie elsewhere than the card says"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="as for pytest, where the scorecard judged such a file")
+    parser.add_argument("--out", metavar="FILE.png", help="the picture (default: replay.png beside the scorecard)")
+    parser.set_defaults(run="replay")
 
 
 def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type

@@ -143,14 +143,7 @@ class Perturbation(ABC):
 
     def apply(self, batch: _Batch) -> FloatArray:
         """Return the filled images of a batch whose edge fill may already be known."""
-        hidden = self.hidden(batch.shape)
-        if self.fill == "edge":
-            return batch.edge(hidden).copy()
-        if self.fill == "black":
-            return np.where(hidden[:, :, None], np.float32(0), batch.images)
-        if self.fill == "mean":
-            return np.where(hidden[:, :, None], _kept_mean(batch.images, hidden)[:, None, None], batch.images)
-        return np.where(hidden[:, :, None], blurred(batch.edge(hidden)), batch.images)
+        return _filled(batch, self.hidden(batch.shape), self.fill)
 
 
 class Ring(Perturbation):
@@ -181,6 +174,27 @@ class Interior(Perturbation):
     def hidden(self, shape: Shape) -> BoolArray:
         """Return the rectangle: read-only bool [H, W]."""
         return interior_mask(shape, self.width)
+
+
+def hide(images: FloatArray, hidden: BoolArray, fill: str) -> FloatArray:
+    """Return the images with any set of pixels filled: float32 [N, H, W, C]; they are not modified.
+
+    Args:
+        images: float32 [N, H, W, C] in [0, 1].
+        hidden: bool [H, W], not all of it.
+        fill: One of `FILLS`.
+
+    Raises:
+        ArgumentError: An unknown fill; nothing is kept that a fill could be made of; the shapes differ.
+    """
+    if fill not in FILLS:
+        raise ArgumentError(f"fill {fill!r}: unknown; {did_you_mean(fill, FILLS)}")
+    if hidden.shape != images.shape[1:3] or hidden.all():
+        raise ArgumentError(
+            f"a mask of shape {hidden.shape} that hides {int(hidden.sum())} pixels does not fit images of shape "
+            f"{images.shape}; hide part of an image of that size"
+        )
+    return _filled(_Batch(images), hidden, fill)
 
 
 def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
@@ -232,6 +246,17 @@ def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArra
             step = generator.integers(1, len(kin))
             same[row] = kin[(np.searchsorted(kin, row) + step) % len(kin)]
     return other, same
+
+
+def _filled(batch: _Batch, hidden: BoolArray, fill: str) -> FloatArray:
+    """Return the images of a batch with the hidden pixels filled."""
+    if fill == "edge":
+        return batch.edge(hidden).copy()
+    if fill == "black":
+        return np.where(hidden[:, :, None], np.float32(0), batch.images)
+    if fill == "mean":
+        return np.where(hidden[:, :, None], _kept_mean(batch.images, hidden)[:, None, None], batch.images)
+    return np.where(hidden[:, :, None], blurred(batch.edge(hidden)), batch.images)
 
 
 @lru_cache(maxsize=64)

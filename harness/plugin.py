@@ -123,6 +123,22 @@ def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderReco
     return predictions.border(policy.border)
 
 
+@pytest.fixture
+def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+    """The smallest masks outside the lungs that change answers."""
+    from harness import smallest  # noqa: PLC0415 - nothing heavy where no model is judged
+
+    return smallest.of(predictions, policy.border)
+
+
+@pytest.fixture
+def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+    """How answers move when the ring shows other things."""
+    from harness import invariance  # noqa: PLC0415 - as above
+
+    return invariance.ring_contents(predictions, gating_ring)
+
+
 @pytest.fixture(scope="session")
 def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""

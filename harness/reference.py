@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.dataset import Dataset
 from harness.errors import ArgumentError, DataError
 from harness.evidence import BorderRecord
-from harness.policy import BorderBounds
+from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.store import atomic, digest, file_digest
 

@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.logbook import Logbook
 from harness.perturbations import Ring
-from harness.policy import BorderBounds
+from harness.bounds import BorderBounds
 from harness.reference import PREDICTIONS_FILE, Reference, films_digest, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
@@ -32,10 +32,11 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = (
-    "blocks", "canvas", "corruptions", "figures", "forest", "movements", "perturbations", "report",
+    "blocks", "canvas", "corruptions", "figures", "forest", "masks", "movements", "perturbations", "replay", "report",
     "robustness_figures", "scorecard", "wording",
 )  # fmt: skip
 SHOWN_FILMS = 6
+SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
 
@@ -264,18 +265,23 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
+    from harness import replay  # noqa: PLC0415
+
     store = kept.candidate.store
     drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from harness import figures  # noqa: PLC0415
+        from harness import figures, smallest  # noqa: PLC0415
 
         shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
             fresh = Path(name) / "figures"
             fresh.mkdir()
-            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, gate.policy.border, fresh)]
+            bounds, checks = gate.policy.border, {row["check"] for row in record["verdicts"]}
+            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            if SMALLEST in checks:
+                found += replay.figures(kept, smallest.of(kept, bounds), fresh)
             if any(row["suite"] == "robustness" for row in record["verdicts"]):
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
@@ -284,8 +290,8 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    if not any(note["file"] == NEWLY_WRONG_FILE for note in found):
-        folder.joinpath(NEWLY_WRONG_FILE).unlink(missing_ok=True)
+    for name in {NEWLY_WRONG_FILE, replay.PICTURE} - {note["file"] for note in found}:
+        folder.joinpath(name).unlink(missing_ok=True)
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)

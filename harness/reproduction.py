@@ -14,7 +14,7 @@ from harness.claims import Claims, Figure
 from harness.errors import ArgumentError
 from harness.estimate import Estimate
 from harness.limits import TAIL
-from harness.policy import ClaimsBounds
+from harness.bounds import ClaimsBounds
 from harness.predictions import Predictions
 
 LEAST_PROBABILITY = 1e-7

@@ -16,7 +16,7 @@ from harness.evidence import Evidence
 from harness.films import Interpolation
 from harness.headers import read_header
 from harness.model import Images
-from harness.policy import RobustnessBounds
+from harness.bounds import RobustnessBounds
 from harness.predictions import Predictions
 
 CODE = ("corruptions", "movements", "robustness")

@@ -11,7 +11,7 @@ from harness.canvas import COLOURS, FAINT, INK, drawable, sheet
 from harness.corruptions import SEVERITIES, Corruption, group_of
 from harness.dataset import Dataset
 from harness.model import Images
-from harness.policy import RobustnessBounds
+from harness.bounds import RobustnessBounds
 from harness.predictions import Predictions
 from harness.robustness import NOISE_SEED, SIDES, RobustnessRecord
 from harness.scorecard import FigureNote

@@ -112,7 +112,7 @@ class Run:
 
     def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
         """Let a suite file type its own policy table by a class ``Bounds``."""
-        from harness.policy import Table  # noqa: PLC0415
+        from harness.bounds import Table  # noqa: PLC0415
 
         name = Path(module.__file__).stem.removeprefix("test_")
         bounds = getattr(module, "Bounds", None)

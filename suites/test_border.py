@@ -1,6 +1,6 @@
 """The frame does not decide: hide the ring, exchange it, or show nothing else."""
 
-from harness import at_least, at_most, informs, metrics
+from harness import at_least, at_most, informs, invariance, metrics, smallest
 
 
 def named(ring):
@@ -52,3 +52,14 @@ def test_border_only_skill(border, policy, accept, only_ring):
 def test_interior_mask_control(border, accept, ring):
     """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
     accept(informs(metrics.flips(border.clean, border.interior[ring])), subject=f"as large as the {named(ring)}")
+
+
+def test_smallest_flipping_mask(smallest_masks, accept):
+    """How little must be hidden outside the lungs to change answers: the smallest mask of each family found."""
+    for family in smallest.FAMILIES:
+        accept(informs(smallest.area(smallest_masks, family)), subject=family)
+
+
+def test_ring_invariance(ring_contents, accept, gating_ring):
+    """How far answers move when the ring shows any of 100 random things: not at all, if the model never reads it."""
+    accept(informs(invariance.largest_change(ring_contents)), subject=named(gating_ring))

@@ -14,7 +14,7 @@ from harness import audit, metrics, probes, readings
 from harness.audit import DataRecord
 from harness.duplicates import Duplicates
 from harness.headers import Header
-from harness.policy import AuditBounds
+from harness.bounds import AuditBounds
 from harness.predictions import Predictions
 from harness.store import Store
 from harness.survey import FilmFacts, Survey

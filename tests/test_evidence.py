@@ -10,9 +10,11 @@ import pytest
 
 from harness.evidence import BorderRecord, Evidence
 from harness.perturbations import Ring
-from harness.policy import BorderBounds
+from harness.bounds import BorderBounds
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tests.toy import Project
 
 pytest_plugins = ["tests.toy"]
@@ -170,3 +172,22 @@ def test_another_batch_size_or_model_has_evidence_of_its_own(alone: Project) -> 
     keys.add(Evidence(alone.ready(seed=3))._key("clean-test"))
     keys.add(Evidence(alone.ready())._key("clean-validation"))
     assert len(keys) == 4
+
+
+def test_what_a_module_above_makes_is_kept_by_all_that_it_depends_on(alone: Project) -> None:
+    def count(asked: Evidence, of: object, code: tuple[str, ...] = ("masks",)) -> int:
+        made: list[int] = []
+
+        def compute() -> dict[str, NDArray[np.int64]]:
+            made.append(1)
+            return {"answer": np.array([42])}
+
+        for _ in range(2):
+            assert asked.keep("question", compute, of=of, code=code)["answer"] == 42
+        return len(made)
+
+    first = evidence(alone)
+    assert [count(first, "this"), count(first, "that"), count(first, "this", ("hunt",))] == [1, 1, 1]
+    assert first.candidate.seconds["question"] >= 0
+    again = evidence(alone)
+    assert [count(again, "this"), count(again, "that"), count(again, "another")] == [0, 0, 1]

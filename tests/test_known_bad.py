@@ -24,6 +24,8 @@ CONTROL = "sound.small"
 INFORMS = {
     ("border", "interior_mask_control"),
     ("robustness", "corruption_curve"),
+    ("border", "smallest_flipping_mask"),
+    ("border", "ring_invariance"),
     ("calibration", "brier_score"),
     ("calibration", "log_loss"),
     ("calibration", "calibration_error"),

@@ -18,7 +18,7 @@ from harness.__main__ import main
 from harness.estimate import proportion
 from harness.ledger import Look
 from harness.looks import Place
-from harness.policy import LedgerBounds
+from harness.bounds import LedgerBounds
 from harness.predictions import Predictions
 from tests.test_ledger import look
 from tests.toy import NEAREST

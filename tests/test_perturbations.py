@@ -17,6 +17,7 @@ from harness.perturbations import (
     Ring,
     battery,
     donors,
+    hide,
     interior_mask,
     ring_mask,
     ring_pixels,
@@ -156,6 +157,23 @@ def test_names_are_stable_and_tell_perturbations_apart() -> None:
     assert len({each.name for each in everything}) == len(everything)
     assert Ring(0.05, "black") == Ring(0.05, "black")
     assert len({Ring(0.05, "black"), KeepRing(0.05, "black")}) == 2
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_any_pixels_can_be_hidden_as_those_of_a_ring(fill: Fill) -> None:
+    images = films((32, 32, 3))
+    np.testing.assert_array_equal(hide(images, ring_mask((32, 32), 0.1), fill), Ring(0.1, fill)(images))
+
+
+def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
+    images = films((32, 32, 1))
+    with pytest.raises(ArgumentError, match="fill 'grey': unknown"):
+        hide(images, ring_mask((32, 32), 0.1), "grey")
+    for hidden in (np.ones((32, 32), np.bool_), ring_mask((30, 32), 0.1)):
+        with pytest.raises(
+            ArgumentError, match=r"does not fit images of shape \(\d+, 32, 32, 1\); hide part of an image"
+        ):
+            hide(images, hidden, "black")
 
 
 def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from harness.errors import ArgumentError
 from harness.gate import Gate
-from harness.policy import BorderBounds
+from harness.bounds import BorderBounds
 from harness.reference import PREDICTIONS_FILE, find_stored, read_predictions
 from tests.toy import NEAREST, Project, Result
 

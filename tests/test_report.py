@@ -161,6 +161,36 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
     assert [path.name for path in (drawing.store.root / "figures").iterdir() if path.name.startswith(".tmp")] == []
 
 
+def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Gate, project: Project) -> None:
+    project.write("models/other.py", EDGE)
+    folder, gate = project.folder / "reports" / "toy" / "other", Gate(project.settings("other"))
+    (row,) = rows(gate, "other", bound=0.0)
+    asked: Row = {**row, "check": "smallest_flipping_mask"}
+    for extra, expected in (([asked], True), ([], False)):
+        report.close(gate, {"other": [row, *extra]}, [], WORK, gate.policy.fingerprint)
+        noted = json.loads((folder / "evidence.json").read_text("utf-8"))["figures"]
+        assert ("smallest.png" in [note["file"] for note in noted]) is expected
+        assert (folder / "smallest.png").is_file() is expected
+
+
+EDGE = '''
+"""Reads the first row of pixels."""
+
+import numpy as np
+
+
+class Edge:
+    def predict(self, images):
+        bright = (images[:, 0:1].mean(axis=(1, 2, 3)) - images[:, 1:2].mean(axis=(1, 2, 3))) * 100
+        odds = np.exp(np.stack([bright, -bright, np.zeros(len(images))], axis=1).clip(-9, 9))
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def load(task):
+    return Edge()
+'''
+
+
 @pytest.mark.parametrize("name", ["notes.json", "confusion.png"])
 def test_damaged_pictures_are_drawn_again(drawing: Gate, project: Project, name: str) -> None:
     drawing.store.root = project.folder / "store"

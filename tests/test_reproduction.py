@@ -13,7 +13,7 @@ from harness import metrics, reproduction
 from harness.claims import KINDS, Claims, Figure, printed
 from harness.errors import ArgumentError, DataError
 from harness.estimate import Estimate
-from harness.policy import ClaimsBounds
+from harness.bounds import ClaimsBounds
 from harness.predictions import Predictions
 
 CLASSES = ("A", "B", "C")

@@ -15,7 +15,8 @@ from harness.corruptions import KINDS, SEVERITIES, Corruption
 from harness.errors import PolicyError
 from harness.evidence import Evidence
 from harness.movements import rotated, shifted
-from harness.policy import RobustnessBounds, load_policy
+from harness.bounds import RobustnessBounds
+from harness.policy import load_policy
 from harness.robustness import NOISE_SEED, RobustnessRecord, observe, resizes
 from tests.test_suites import EACH, POLICY, answered, judged, suite
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harness import robustness_figures
-from harness.policy import RobustnessBounds
+from harness.bounds import RobustnessBounds
 from tests.test_corruptions import films
 from tests.test_figures import size
 from tests.test_robustness import record

@@ -131,8 +131,11 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " augmentation_active_in_training evaluation_streams_clean outputs_are_probabilities"
         " reload_preserves_predictions",
         "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
-        "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control",
+        "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control"
+        " smallest_flipping_mask ring_invariance",
         "robustness": "corruption_skill corruption_curve small_rotation small_shift resizing_kernel",
+        "attention": "skill_without_lungs skill_with_lungs_only lungs_against_region follows_lungs frame_control"
+        " follows_markers inverted_films default_answer",
         "data": "films_in_two_splits patients_in_two_splits films_of_two_classes films_unreadable metadata_probe"
         " frame_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_films films_repeated names_in_two_splits odd_films doubtful_labels films_of_a_class",

@@ -158,7 +158,7 @@ def evaluate(folder: str) -> None:
     from harness.candidate import Options
     from harness.card import Card
     from harness.evidence import Evidence
-    from harness.policy import BorderBounds
+    from harness.bounds import BorderBounds
     from harness.store import Store
     from harness.training import ready
 
