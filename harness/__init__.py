@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from harness import invariance as invariance
     from harness import smallest as smallest
+    from harness.bounds import Table as Table
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from harness.model import Recipe as Recipe
     from harness.model import Streams as Streams
     from harness.model import Task as Task
-    from harness.bounds import Table as Table
     from harness.predictions import Predictions as Predictions
 
 _HOMES = {

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from harness.errors import DataError, did_you_mean
 from harness.bounds import ARROW
+from harness.errors import DataError, did_you_mean
 
 ALL_PLACES: Final = "all places together"
 """What is said of the figures of every place at once; no place may be called so."""

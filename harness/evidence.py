@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from harness import collect, perturbations, watch
 from harness.alignment import TrainingRecord
+from harness.bounds import BorderBounds
 from harness.candidate import Candidate
 from harness.dataset import Dataset
 from harness.diagnosis import StreamRecord
 from harness.inference import BATCHINGS, InferenceRecord
 from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
-from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, code_digest, digest, pack, unpack
 from harness.training import note_undeclared

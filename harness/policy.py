@@ -4,18 +4,26 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pydantic
 
-from harness.corruptions import GROUPS, KINDS, Group, check_kind, group_of
-from harness.errors import ArgumentError, PolicyError, did_you_mean
-from harness.films import Interpolation
-from harness.perturbations import FILLS
 from harness.bounds import (
-    AlignmentBounds, AttentionBounds, AuditBounds, BorderBounds, CalibrationBounds, ClaimsBounds, ComparisonBounds,
-    GateBounds, InferenceBounds, LedgerBounds, RecallBounds, RobustnessBounds, Table,
+    AlignmentBounds,
+    AttentionBounds,
+    AuditBounds,
+    BorderBounds,
+    CalibrationBounds,
+    ClaimsBounds,
+    ComparisonBounds,
+    GateBounds,
+    InferenceBounds,
+    LedgerBounds,
+    RecallBounds,
+    RobustnessBounds,
+    Table,
 )
+from harness.errors import PolicyError, did_you_mean
 from harness.store import digest
 
 CORE: Mapping[str, type[Table]] = {

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from harness.bounds import BorderBounds
 from harness.dataset import Dataset
 from harness.errors import ArgumentError, DataError
 from harness.evidence import BorderRecord
-from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.store import atomic, digest, file_digest
 

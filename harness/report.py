@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from harness import scorecard
+from harness.bounds import BorderBounds
 from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.logbook import Logbook
 from harness.perturbations import Ring
-from harness.bounds import BorderBounds
 from harness.reference import PREDICTIONS_FILE, Reference, films_digest, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row

@@ -9,12 +9,12 @@ from scipy import special
 
 from harness import estimate as estimates
 from harness import metrics
+from harness.bounds import ClaimsBounds
 from harness.checks import Verdict, at_most
 from harness.claims import Claims, Figure
 from harness.errors import ArgumentError
 from harness.estimate import Estimate
 from harness.limits import TAIL
-from harness.bounds import ClaimsBounds
 from harness.predictions import Predictions
 
 LEAST_PROBABILITY = 1e-7

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from harness import estimate as estimates
 from harness import masks
+from harness.bounds import BorderBounds
 from harness.estimate import Estimate
 from harness.evidence import Evidence
 from harness.hunt import hunt
@@ -29,7 +30,6 @@ from harness.lungs import lung_fields
 from harness.masks import MILDNESS, Family, Mask
 from harness.model import Probabilities
 from harness.perturbations import BoolArray, Shape, ring_mask
-from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.store import Arrays, pack, unpack
 

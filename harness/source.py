@@ -115,7 +115,8 @@ def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
 def model_names(models: Path) -> list[str]:
     """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``.
 
-    Left out are files whose name begins with ``_``, and programs: those that say what they do as ``__main__``.
+    Left out are files whose name begins with ``_``, and programs: those that say what they do as ``__main__`` and
+    offer neither ``build`` nor ``load``.
     """
     paths = sorted(models.rglob("*.py"))
     return [
@@ -126,7 +127,9 @@ def model_names(models: Path) -> list[str]:
 
 
 def _is_program(path: Path) -> bool:
-    return re.search(rb"^if __name__ == ", path.read_bytes(), re.MULTILINE) is not None
+    source = path.read_bytes()
+    runs, offers = rb"^if __name__ == ", rb"^(def )?(build|load)\b"
+    return bool(re.search(runs, source, re.MULTILINE)) and not re.search(offers, source, re.MULTILINE)
 
 
 def _is_dotted_name(name: str) -> bool:

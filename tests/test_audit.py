@@ -12,9 +12,9 @@ from PIL import Image
 
 from harness import audit, metrics, probes, readings
 from harness.audit import DataRecord
+from harness.bounds import AuditBounds
 from harness.duplicates import Duplicates
 from harness.headers import Header
-from harness.bounds import AuditBounds
 from harness.predictions import Predictions
 from harness.store import Store
 from harness.survey import FilmFacts, Survey

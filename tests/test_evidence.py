@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from harness.bounds import BorderBounds
 from harness.evidence import BorderRecord, Evidence
 from harness.perturbations import Ring
-from harness.bounds import BorderBounds
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,10 +15,10 @@ import pytest
 
 from harness import figures, ledger, looks
 from harness.__main__ import main
+from harness.bounds import LedgerBounds
 from harness.estimate import proportion
 from harness.ledger import Look
 from harness.looks import Place
-from harness.bounds import LedgerBounds
 from harness.predictions import Predictions
 from tests.test_ledger import look
 from tests.toy import NEAREST

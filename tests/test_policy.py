@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import PolicyError
 from harness.bounds import Table
+from harness.errors import PolicyError
 from harness.policy import CORE, Policy, load_policy
 
 ROOT = Path(__file__).resolve().parents[1]

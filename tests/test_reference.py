@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.bounds import BorderBounds
 from harness.errors import ArgumentError
 from harness.gate import Gate
-from harness.bounds import BorderBounds
 from harness.reference import PREDICTIONS_FILE, find_stored, read_predictions
 from tests.toy import NEAREST, Project, Result
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from harness import masks, replay, smallest
 from harness.__main__ import main
+from harness.bounds import BorderBounds
 from harness.errors import ArgumentError, ModelError
 from harness.evidence import Evidence
-from harness.bounds import BorderBounds
 from harness.scorecard import SCORECARD_FILE
 
 if TYPE_CHECKING:

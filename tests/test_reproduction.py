@@ -10,10 +10,10 @@ from scipy import stats
 from sklearn import metrics as oracle
 
 from harness import metrics, reproduction
+from harness.bounds import ClaimsBounds
 from harness.claims import KINDS, Claims, Figure, printed
 from harness.errors import ArgumentError, DataError
 from harness.estimate import Estimate
-from harness.bounds import ClaimsBounds
 from harness.predictions import Predictions
 
 CLASSES = ("A", "B", "C")

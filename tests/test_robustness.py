@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from harness import films
+from harness.bounds import RobustnessBounds
 from harness.corruptions import KINDS, SEVERITIES, Corruption
 from harness.errors import PolicyError
 from harness.evidence import Evidence
 from harness.movements import rotated, shifted
-from harness.bounds import RobustnessBounds
 from harness.policy import load_policy
 from harness.robustness import NOISE_SEED, RobustnessRecord, observe, resizes
 from tests.test_suites import EACH, POLICY, answered, judged, suite

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness import anatomy, masks, phantom, smallest
+from harness.bounds import BorderBounds
 from harness.errors import ModelError
 from harness.evidence import Evidence
 from harness.lungs import lung_fields
-from harness.bounds import BorderBounds
 from harness.predictions import Predictions
 from harness.smallest import Found, SmallestRecord
 

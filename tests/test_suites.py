@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.bounds import AlignmentBounds, BorderBounds
 from harness.checks import Verdict
 from harness.corruptions import KINDS, SEVERITIES
 from harness.evidence import BorderRecord
 from harness.inference import BATCHINGS, InferenceRecord
-from harness.bounds import AlignmentBounds, BorderBounds
 from harness.policy import CORE, load_policy
 from harness.predictions import Predictions
 from harness.robustness import RobustnessRecord

@@ -155,10 +155,10 @@ def memory() -> list[str]:
 
 def evaluate(folder: str) -> None:
     """Evaluate a black box on a class-folder tree with all evidence of the suites; print this process' peak MiB."""
+    from harness.bounds import BorderBounds
     from harness.candidate import Options
     from harness.card import Card
     from harness.evidence import Evidence
-    from harness.bounds import BorderBounds
     from harness.store import Store
     from harness.training import ready
 
