@@ -7,7 +7,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness import alignment, audit, consistency, inference, looks, metrics, probes, readings, reproduction  # noqa: F401
+    from harness import (  # noqa: F401
+        alignment,
+        audit,
+        consistency,
+        explanations,
+        inference,
+        looks,
+        metrics,
+        probes,
+        readings,
+        reproduction,
+    )
     from harness.checks import Verdict as Verdict
     from harness.checks import at_least as at_least
     from harness.checks import at_most as at_most
@@ -38,6 +49,7 @@ _HOMES = {
     "at_most": "checks",
     "comparison": "comparison",
     "consistency": "consistency",
+    "explanations": "explanations",
     "inference": "inference",
     "informs": "checks",
     "looks": "looks",

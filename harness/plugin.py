@@ -124,6 +124,12 @@ def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderReco
 
 
 @pytest.fixture(scope="session")
+def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an AttributionRecord
+    """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
+    return run.gate.attributions(model_name)
+
+
+@pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""
     return run.gate.data_record
