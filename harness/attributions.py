@@ -88,7 +88,7 @@ class AttributionRecord:
     def attributions(self, method: str) -> Attributions:
         """Return the maps of one explainer."""
         kept = self._keep("maps", method, lambda: self._explain(method), films=self._bounds.films)
-        words, rows = unpack(kept["words"]), self.rows
+        words, rows = unpack(kept["words"]), self.rows[: len(kept["maps"])]
         test = self._evidence.test
         return Attributions(
             method=method,
@@ -129,6 +129,8 @@ class AttributionRecord:
         Occlusion of a black box speaks without a licence: its parameters cannot be made random, and it is no
         explanation but a measurement of the model's own answers. Its words say so, and it is not drawn.
         """
+        if lacks := self.attributions(method).lacks:
+            return lacks
         if not self.candidate.has_layers and method in BLACK_BOX:
             return ""
         found = self.licence(method)
@@ -137,12 +139,20 @@ class AttributionRecord:
     def located(self, method: str) -> Located:
         """Return the maps of an explainer beside the lungs of the same films; none where the masks are unknown."""
         found, test = self.attributions(method), self.candidate.splits.test
-        if self._lungs is None:
-            lungs, trusted = np.zeros(found.maps.shape, dtype=bool), np.zeros(len(found.maps), dtype=bool)
-        else:
-            lungs, trusted = self._lungs.take(found.rows), self._lungs.trusted[found.rows]
+        lungs, trusted = self.lungs(found.rows)
         groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
         return located(found.maps, lungs, trusted, groups)
+
+    def lungs(self, rows: IntArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the lungs on test rows, bool (k, H, W), and whether each mask is to be trusted, bool (k,)."""
+        if self._lungs is None:
+            height, width, _ = self.candidate.task.image_shape
+            return np.zeros((len(rows), height, width), dtype=bool), np.zeros(len(rows), dtype=bool)
+        return self._lungs.take(rows), self._lungs.trusted[rows]
+
+    def answers(self, rows: IntArray) -> NDArray[np.float32]:
+        """Return the probabilities that the model gave for test rows: float32 (k, K)."""
+        return self._evidence.test.probabilities[rows]
 
     def curves(self, method: str) -> Curves:
         """Return how the answers follow the order of a map, and two others: `harness.deletion`."""

@@ -10,7 +10,7 @@ References:
     Hooker et al., A benchmark for interpretability methods, NeurIPS 2019 (why a random order must stand beside it).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -114,7 +114,7 @@ def follow(
     return total / len(SHARES)
 
 
-def curves_from(kept: dict[str, FloatArray], groups: Sequence[str]) -> Curves:
+def curves_from(kept: Mapping[str, FloatArray], groups: Sequence[str]) -> Curves:
     """Return curves from arrays that are named after order and direction, as they are stored."""
     return Curves(
         own={direction: kept[f"own {direction}"] for direction in DIRECTIONS},

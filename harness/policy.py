@@ -151,7 +151,9 @@ class AttributionBounds(Table):
     films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
     steps: Annotated[int, pydantic.Field(ge=1, le=1000)] = 32
     patch: Annotated[float, pydantic.Field(gt=0, le=0.5)] = 0.2
-    draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {}
+    draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {
+        "grad_cam": 20, "integrated_gradients": 5, "occlusion": 5,
+    }  # fmt: skip
     licence_films: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
     rank_ceiling: Share = 0.5
     deletion_films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
@@ -165,9 +167,8 @@ class AttributionBounds(Table):
 
     def random_networks(self, method: str) -> int:
         """Return how many random networks the licence of an explainer rests on."""
-        numbers = {"grad_cam": 20, "integrated_gradients": 5, "occlusion": 5}
-        numbers.update(self.draws)
-        return numbers[method]
+        default = type(self).model_fields["draws"].default
+        return int({**default, **self.draws}[method])
 
 
 class LedgerBounds(Table):

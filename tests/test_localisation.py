@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -33,7 +33,9 @@ def lungs(count: int = FILMS) -> NDArray[np.bool_]:
     return found
 
 
-def of(maps: NDArray[np.float64], masks: NDArray[np.bool_] | None = None, groups: tuple[str, ...] = ()) -> Located:
+def of(
+    maps: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | None = None, groups: tuple[str, ...] = ()
+) -> Located:
     masks = lungs(len(maps)) if masks is None else masks
     names = groups or tuple(f"film {row}" for row in range(len(maps)))
     return localisation.located(maps, masks, np.ones(len(maps), dtype=bool), names)

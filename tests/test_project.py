@@ -82,6 +82,7 @@ LAYERS = {
         "blocks",
         "forest",
         "figures",
+        "attribution_figures",
         "render",
         "report",
         "seeds",
