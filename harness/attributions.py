@@ -133,8 +133,9 @@ class AttributionRecord:
             return lacks
         if not self.candidate.has_layers and method in BLACK_BOX:
             return ""
-        found = self.licence(method)
-        return "" if found.granted else found.words
+        if self.licence(method).granted:
+            return ""
+        return "no licence to speak about this model: see attribution_licence"
 
     def located(self, method: str) -> Located:
         """Return the maps of an explainer beside the lungs of the same films; none where the masks are unknown."""

@@ -169,12 +169,16 @@ class Insight:
         return "answer"
 
     def _find_feature(self, records: Sequence["_Run"], probe: Any) -> Any:  # noqa: ANN401 - a Keras layer, or None
-        """Return the last layer whose map has a height and a width, if the score depends on it."""
-        learned, spatial = False, []
+        """Return the last layer whose map has a height and a width, if the score depends on it.
+
+        Of a model inside the network, which returns what its last layer does, it is that layer.
+        """
+        learned, spatial, seen_outputs = False, [], set()
         for layer, output in records:
             learned = learned or any(layer is own for own, _ in self._learned)
-            if learned and _is_map(output):
+            if learned and _is_map(output) and id(output) not in seen_outputs:
                 spatial.append(layer)
+            seen_outputs.add(id(output))
         weights = tf.ones((1, self.columns))
         for layer in reversed(spatial):
             with tf.GradientTape(watch_accessed_variables=False) as tape, _watching(layer, tape) as seen:

@@ -203,7 +203,9 @@ def test_an_explainer_that_draws_the_edges_of_the_film_is_silenced(
         explanations.deletion_gain(found, "grad_cam", "insertion", "centre"),
     ):
         assert not estimate.defined
-        assert estimate.detail.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
+        assert estimate.detail == "no licence to speak about this model: see attribution_licence"
+    words = explanations.may_speak(found, "grad_cam").detail
+    assert words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
 
 
 # The policy
@@ -237,7 +239,13 @@ deletion_films = 6
 """
 
 
-def test_the_suite_informs_and_refuses_nothing(project: Project) -> None:
+def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
+    project: Project,
+    real_draw: Any,  # noqa: ANN401 - a function
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.report._draw", real_draw)
+    old = project.write("reports/toy/nearest/attribution-occlusion.png", "of an older run")
     project.use_real_suites()
     for suite in (project.folder / "suites").glob("test_*.py"):
         if suite.name != "test_attention.py":
@@ -263,3 +271,4 @@ def test_the_suite_informs_and_refuses_nothing(project: Project) -> None:
     assert skipped == {"attribution_in_lungs", "attribution_pointing"}  # the toy films have no masks
     passes = json.loads((result.reports / "toy" / "nearest" / "run.json").read_text("utf-8"))["forward_passes"]
     assert passes > 6 * 81
+    assert not old.exists()

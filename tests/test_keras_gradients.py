@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import keras
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from harness.errors import ModelError
 from harness.keras_gradients import BATCH, Insight
+from harness.model import Task
+from models.known_bad import corner_reader, ring_reader
+from models.sound import cropping, nested_backbone, small, three_channels
 
 SIDE = 16
 FloatArray = NDArray[np.float32]
@@ -200,6 +204,30 @@ def test_a_network_with_several_outputs_is_refused() -> None:
     network = keras.Model(images, layers.Conv2D(3, 3)(images))
     with pytest.raises(ModelError, match=r"model 'maps': attributions need one output \(n, columns\)"):
         Insight(network, "maps", films())
+
+
+@pytest.mark.parametrize("reader", [ring_reader, corner_reader])
+def test_of_a_reader_of_the_frame_nothing_inside_speaks(reader: ModuleType) -> None:
+    """These two have no map behind learned weights; their first learned weights see nothing but the frame."""
+    side = 96
+    images = np.random.default_rng(0).random((2, side, side, 1), np.float32)
+    insight = Insight(reader.build(Task(("A", "B", "C"), (side, side, 1), 0)), reader.__name__, images)
+    assert (insight.score, insight.feature_layer) == ("logit", None)
+    found = insight.integrated_gradients(images, np.zeros_like(images), one_hot(2), steps=2)
+    inside = slice(side // 10, -side // 10)
+    assert not found[:, inside, inside].any()
+    assert found.any()
+
+
+@pytest.mark.parametrize("sound", [nested_backbone, three_channels, small, cropping])
+def test_sound_models_of_every_build_are_opened(sound: ModuleType) -> None:
+    shape = getattr(sound, "IMAGE_SHAPE", (96, 96, 1))
+    images = np.random.default_rng(0).random((2, *shape), np.float32)
+    insight = Insight(sound.build(Task(("A", "B", "C"), shape, 0)), sound.__name__, images)
+    assert insight.score == "logit"
+    assert insight.feature_layer is not None
+    assert insight.feature_layer.startswith("conv2d")
+    assert insight.grad_cam(images, one_hot(2)).shape[0] == 2
 
 
 # Logits
