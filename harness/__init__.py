@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from harness import (  # noqa: F401
         alignment,
         audit,
+        calibration,
         consistency,
         explanations,
         inference,
@@ -46,7 +47,9 @@ _HOMES = {
     "alignment": "alignment",
     "audit": "audit",
     "at_least": "checks",
+    "attention": "attention",
     "at_most": "checks",
+    "calibration": "calibration",
     "comparison": "comparison",
     "consistency": "consistency",
     "explanations": "explanations",

@@ -1,6 +1,7 @@
 """Is row i's answer really about row i? Each question to a `StreamRecord` answered as a census of its rows."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ __all__ = [
     "Pass",
     "Story",
     "StreamRecord",
+    "TrainingRecord",
     "clean",
     "columns_match",
     "complete",
@@ -28,6 +30,7 @@ __all__ = [
     "order_repeats",
     "predictions_match",
     "thumbnails",
+    "training_apart",
 ]
 
 BoolArray = NDArray[np.bool_]
@@ -40,6 +43,43 @@ RESIDUAL = 1e-3
 """Largest unexplained share of the variance (1 - R squared) of an image that is its film on another scale."""
 SCALE = 2e-3
 """Largest error of gain and offset, relative to the declared range (1/256 instead of 1/255 is more)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRecord:
+    """What one pass of the training stream delivered of the films that are held out.
+
+    Attributes:
+        seen: Images looked at.
+        ids: Row ids of each held-out split, by its name.
+        delivered: Of each split the rows that training is given, bool (n,).
+    """
+
+    seen: int
+    ids: Mapping[str, tuple[str, ...]]
+    delivered: Mapping[str, BoolArray]
+
+
+def training_apart(record: TrainingRecord, split: str) -> Estimate:
+    """Share of the rows of a held-out split that one pass of the training stream does not deliver (1.0 is best).
+
+    A film counts as delivered where a streamed image, altered or not, is clearly closer to it than to any film of the
+    training split; a held-out film that has a twin in the training split is for the audit of the data to name.
+
+    Args:
+        record: From one pass of the training stream.
+        split: ``validation`` or ``test``.
+
+    Returns:
+        Census over the rows of that split; NaN in [0, 1] where there is none, or where the stream delivered nothing.
+        Offenders: the rows that were delivered.
+    """
+    given, ids = record.delivered[split], record.ids[split]
+    if not record.seen:
+        return undefined(len(ids), low=0.0, high=1.0, method="census", detail="the training stream delivered nothing")
+    count = int(given.sum())
+    detail = f"training is given {count} of {len(ids)} films of {split} ({record.seen} images of its stream seen)"
+    return census(len(ids) - count, len(ids), detail=detail, offenders=tuple(ids[row] for row in np.flatnonzero(given)))
 
 
 def order_repeats(record: StreamRecord) -> Estimate:

@@ -19,8 +19,7 @@ from harness.deletion import Curves
 from harness.evidence import Evidence
 from harness.explainers import BLACK_BOX, Explainer
 from harness.licence import Licence
-from harness.localisation import Located, located
-from harness.own_masks import LungFields
+from harness.localisation import Located, Lungs, located
 from harness.policy import AttributionBounds
 from harness.store import Arrays, code_digest, digest, pack, unpack
 from harness.training import note_undeclared
@@ -67,7 +66,7 @@ class AttributionRecord:
         lungs: Where the lungs are on the test films; None where nobody knows.
     """
 
-    def __init__(self, evidence: Evidence, bounds: AttributionBounds, lungs: LungFields | None = None) -> None:
+    def __init__(self, evidence: Evidence, bounds: AttributionBounds, lungs: Lungs | None = None) -> None:
         self.candidate = evidence.candidate
         self._evidence = evidence
         self._bounds = bounds

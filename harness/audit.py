@@ -5,7 +5,7 @@ limits are the value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from harness.dataset import Splits
 from harness.duplicates import Duplicates, find_duplicates
 from harness.estimate import Estimate, census
 from harness.folders import SplitName
-from harness.predictions import Predictions
+from harness.predictions import Predictions, taken
 from harness.store import Store
 from harness.survey import SPLIT_PAIRS, SPLITS, Survey, survey
 
@@ -287,15 +287,3 @@ def _counted(
 
 def _ids(record: DataRecord, rows: Sequence[int] | IntArray) -> tuple[str, ...]:
     return tuple(sorted(record.seen.ids[row] for row in rows))
-
-
-def taken(predictions: Predictions, rows: IntArray) -> Predictions:
-    """Return some rows of predictions, in the order given."""
-    groups = predictions.groups
-    return replace(
-        predictions,
-        ids=tuple(predictions.ids[row] for row in rows),
-        labels=predictions.labels[rows],
-        probabilities=predictions.probabilities[rows],
-        groups=None if groups is None else tuple(groups[row] for row in rows),
-    )

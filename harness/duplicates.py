@@ -16,6 +16,7 @@ from scipy.sparse import csgraph
 from tqdm import tqdm
 
 from harness import registration
+from harness.registration import COPY
 from harness.store import Arrays, Store, code_digest, digest
 from harness.survey import Survey
 
@@ -24,8 +25,6 @@ IntArray = NDArray[np.int64]
 Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
 
 KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicate")
-COPY = 0.90
-"""Correlation of detail from which two films are the same: copies reach 0.96, others 0.88 (reports/duplicates.md)."""
 ALIKE = 0.96
 """Agreement from which detail is compared at all."""
 CROPS = (0.0, 0.025, 0.05)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from harness import collect, perturbations
+from harness import collect, perturbations, watch
+from harness.alignment import TrainingRecord
 from harness.candidate import Candidate
 from harness.dataset import Dataset
 from harness.diagnosis import StreamRecord
@@ -25,7 +26,8 @@ from harness.training import note_undeclared
 
 EVIDENCE_CODE = (
     "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
-    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "view",
+    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "registration",
+    "view", "watch",
 )  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
@@ -94,10 +96,16 @@ class Evidence:
         """Return what the evaluation stream of ``split`` delivered, pass by pass."""
         if split not in self._streams:
             data = self._split(split)
-            kept = self._keep(f"stream-{split}", lambda: collect.observe_stream(self.candidate, data))
+            kept = self._keep(f"stream-{split}", lambda: watch.observe_stream(self.candidate, data))
             answers = getattr(self, split).probabilities
-            self._streams[split] = collect.stream_record(self.candidate, data, kept, answers)
+            self._streams[split] = watch.stream_record(self.candidate, data, kept, answers)
         return self._streams[split]
+
+    @cached_property
+    def training_stream(self) -> TrainingRecord:
+        """Which held-out films one pass of the training stream delivers."""
+        kept = self._keep("training stream", lambda: watch.observe_training(self.candidate))
+        return watch.training_record(self.candidate, kept)
 
     @cached_property
     def inference(self) -> InferenceRecord:
@@ -218,7 +226,7 @@ class Evidence:
     def _key(self, name: str, code: Sequence[str] = ()) -> str:
         return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
 
-    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]]) -> Arrays:
+    def _keep(self, name: str, compute: Callable[[], Mapping[str, NDArray[Any]]], code: Sequence[str] = ()) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
 
         def timed() -> Mapping[str, NDArray[Any]]:
@@ -229,7 +237,7 @@ class Evidence:
 
         if name not in self._memory:
             if self._reusable():
-                self._memory[name] = self._store.arrays(self._key(name), timed, keep=self._reusable)
+                self._memory[name] = self._store.arrays(self._key(name, code), timed, keep=self._reusable)
             else:
                 self._memory[name] = dict(timed())
         return self._memory[name]
@@ -283,6 +291,22 @@ class Evidence:
                         self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
+
+    def answers_to(
+        self, name: str, images: Callable[[], Mapping[str, Images]], *, code: Sequence[str] = ()
+    ) -> dict[str, Probabilities]:
+        """Return the answers to images that are no rows: probabilities (k, K) by name.
+
+        Args:
+            name: Part of the key; with the model and the code it says all that the images depend on.
+            images: Makes float32 [k, H, W, C] by name, where something must be computed.
+            code: As in `under`.
+        """
+
+        def compute() -> Arrays:
+            return {each: self.candidate.predict(given) for each, given in images().items()}
+
+        return dict(self._keep(name, compute, code))
 
     def _find(self, key: str) -> Probabilities | None:
         kept = self._store.find_arrays(key) if self._reusable() else None

@@ -183,10 +183,9 @@ class Gate:
         """Return what spoke for the answers of a model, where, and which explainers may be believed."""
         if name not in self._attributions:
             from harness.attributions import AttributionRecord  # noqa: PLC0415
-            from harness.own_masks import OwnMasks  # noqa: PLC0415
+            from harness.lungs import lung_fields  # noqa: PLC0415
 
-            test = self.candidate(name).splits.test
-            lungs = None if test.masks is None else OwnMasks(test)
+            lungs = None if self._lungs_lacking(name) else lung_fields(self.candidate(name).splits.test, self.store)
             self._attributions[name] = AttributionRecord(self.evidence(name), self.policy.attributions, lungs)
         return self._attributions[name]
 
@@ -270,8 +269,13 @@ class Gate:
         """
         candidate = self.candidate(name)
         layers = candidate.has_layers
+        missing = self._lungs_lacking(name) if capability == "lungs" else ""
         known = {
             "layers": (layers, "the model has no layers to look at"),
+            "training": (
+                candidate.facts.kind == "build",
+                "the model is not built here, so its training is unknown",
+            ),
             "gradients": (layers, "the model gives no gradients"),
             "augmentation": (
                 not layers or capability != "augmentation" or self._declares_augmentation(name),
@@ -279,12 +283,25 @@ class Gate:
             ),
             "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
             "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
+            "lungs": (not missing, missing),
             "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
         present, reason = known[capability]
         return "" if present else reason
+
+    def _lungs_lacking(self, name: str) -> str:
+        """Return why checks that need lung fields do not apply to the test films; "" where they do."""
+        from harness.attention import LEAST_FILMS  # noqa: PLC0415
+        from harness.lungs import lung_fields  # noqa: PLC0415
+
+        test = self.candidate(name).splits.test
+        labels = test.labels[lung_fields(test, self.store).trusted]
+        for index, label in enumerate(self.classes):
+            if (count := int((labels == index).sum())) < LEAST_FILMS:
+                return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
+        return ""
 
     def _declares_augmentation(self, name: str) -> bool:
         from harness.inference import declares_augmentation  # noqa: PLC0415

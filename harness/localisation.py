@@ -12,7 +12,7 @@ most maps; hence the nulls, each compared on the same films:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,19 @@ Null = Literal["centre", "mean mask", "another patient"]
 NULLS: Final[tuple[Null, ...]] = ("centre", "mean mask", "another patient")
 CENTRE_SPREAD: Final = 0.25
 """Deviation of the centre Gaussian, as a share of the side."""
+
+
+class Lungs(Protocol):
+    """Where the lungs are on the films of one split, as `harness.lungs.LungFields` says."""
+
+    @property
+    def trusted(self) -> BoolArray:
+        """Whether the mask of each row may be relied on: bool (n,)."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> BoolArray:
+        """Return the masks of these rows, in the order given: bool (k, H, W)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

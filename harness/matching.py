@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from harness.errors import ArgumentError
+from harness.registration import area_matrix
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
@@ -56,16 +57,6 @@ def thumbnails(images: NDArray[np.generic]) -> FloatArray:
         grey = images.mean(axis=3, dtype=np.float32)
         small = area_matrix(SIDE, grey.shape[1]) @ grey @ area_matrix(SIDE, grey.shape[2]).T
         return _unit(small.reshape(len(images), SIDE * SIDE))
-
-
-@lru_cache(maxsize=32)
-def area_matrix(out: int, side: int) -> FloatArray:
-    """Return the matrix that averages ``side`` pixels into ``out`` equal stretches: float32 [out, side]."""
-    edges, pixels = np.linspace(0, side, out + 1), np.arange(side)
-    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
-    weights = np.clip(overlap, 0, None)
-    matrix: FloatArray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
-    return matrix
 
 
 def near(value: NDArray[np.floating], best: NDArray[np.floating]) -> BoolArray:

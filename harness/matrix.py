@@ -24,7 +24,7 @@ SCHEMA = "roentgate.matrix/2"
 ARTICLE = ("baseline", "compact", "ring_dropout")
 """Models of the project itself, judged as sound ones."""
 
-JUDGED = ("alignment", "inference", "recall", "border", "data")
+JUDGED = ("alignment", "inference", "recall", "border", "calibration", "data")
 """Suites that twins are judged by; the others ask for a reference, claims, or a history."""
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05

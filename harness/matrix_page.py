@@ -10,6 +10,7 @@ from harness.canvas import FAINT, INK, SPLIT_COLOURS, sheet
 from harness.doses import dose_at
 from harness.estimate import Estimate, proportion
 from harness.matrix import (
+    JUDGED,
     MECHANISM_SEEDS,
     Entry,
     Matrix,
@@ -62,7 +63,7 @@ _AT_DOSE_0 = (
     "their answers there is right: they hang on the frame. Skill kept counts only where there is skill to keep."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
-_SUITES = ("alignment", "inference", "recall", "border", "data")
+_SUITES = JUDGED
 _SOUND_DATA = {each.name for each in SPOILED if not each.check}
 _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
@@ -93,16 +94,17 @@ def markdown(matrix: Matrix, command: str) -> str:
             [_sound_line(each) for each in sound],
         ),
         *(_doses(matrix) if matrix["doses"] else []),
-        "## Faults that no check sees yet",
-        _table(
-            ["fault", "why", "refused by, of trainings"],
-            [[f"{_name(each)}: {escape(each['says'])}", escape(each["diagnosis"]), _refusals(each)] for each in unseen],
-        ),
+        *(_unseen(unseen) if unseen else []),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",
     ]
     return "\n\n".join(text) + "\n"
+
+
+def _unseen(entries: Sequence[Entry]) -> list[str]:
+    lines = [[f"{_name(each)}: {escape(each['says'])}", escape(each["diagnosis"]), _refusals(each)] for each in entries]
+    return ["## Faults that no check sees yet", _table(["fault", "why", "refused by, of trainings"], lines)]
 
 
 def publish(matrix: Matrix, folder: Path, command: str) -> Path:

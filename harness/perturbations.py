@@ -150,7 +150,7 @@ class Perturbation(ABC):
             return np.where(hidden[:, :, None], np.float32(0), batch.images)
         if self.fill == "mean":
             return np.where(hidden[:, :, None], _kept_mean(batch.images, hidden)[:, None, None], batch.images)
-        return np.where(hidden[:, :, None], _blurred(batch.edge(hidden)), batch.images)
+        return np.where(hidden[:, :, None], blurred(batch.edge(hidden)), batch.images)
 
 
 class Ring(Perturbation):
@@ -255,7 +255,7 @@ def _kept_mean(images: FloatArray, hidden: BoolArray) -> FloatArray:
     return weights @ images.reshape(len(images), -1, images.shape[3])
 
 
-def _blurred(images: FloatArray) -> FloatArray:
+def blurred(images: FloatArray) -> FloatArray:
     """Return the images under a Gaussian of `BLUR` times the side, renormalised at the border: float32 [N, H, W, C]."""
     planes: NDArray[Any] = np.moveaxis(images, 3, 1)
     (down, rows), (along, columns) = _gaussian(images.shape[1]), _gaussian(images.shape[2])

@@ -130,6 +130,14 @@ def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Attri
 
 
 @pytest.fixture(scope="session")
+def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+    """Answers with lungs, background, frame or markers changed, and to images without a chest."""
+    from harness.attention import attend  # noqa: PLC0415
+
+    return attend(predictions)
+
+
+@pytest.fixture(scope="session")
 def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
     """What was found of the films themselves: copies, and what cheap probes read."""
     return run.gate.data_record

@@ -185,6 +185,21 @@ class ClaimsBounds(Table):
     loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
 
 
+class AttentionBounds(Table):
+    """``[attention]``: is it the lungs?"""
+
+    skill_without_lungs_ceiling: Share = 0.50
+    follow_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
+    marker_ceiling: Share = 0.10
+
+
+class CalibrationBounds(Table):
+    """``[calibration]``: do the probabilities mean what they say?"""
+
+    temperature_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
+    """Nats of log loss that one temperature may save."""
+
+
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
@@ -223,6 +238,8 @@ CORE: Mapping[str, type[Table]] = {
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
     "attributions": AttributionBounds,
+    "attention": AttentionBounds,
+    "calibration": CalibrationBounds,
     "ledger": LedgerBounds,
     "claims": ClaimsBounds,
 }
@@ -245,6 +262,8 @@ class Policy:
     comparison: ComparisonBounds
     audit: AuditBounds
     attributions: AttributionBounds
+    attention: AttentionBounds
+    calibration: CalibrationBounds
     ledger: LedgerBounds
     claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"

@@ -1,6 +1,6 @@
 """What a model answered on rows, keyed by row id: the evidence that metrics read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,3 +51,15 @@ class Predictions:
         """Class index of each row's largest entry, the first of equals; -1 for a row with a NaN or infinite entry."""
         finite = np.isfinite(self.probabilities).all(axis=1)
         return np.where(finite, np.argmax(self.probabilities, axis=1), -1).astype(np.int64)
+
+
+def taken(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
+    """Return some rows of predictions, in the order given."""
+    groups = predictions.groups
+    return replace(
+        predictions,
+        ids=tuple(predictions.ids[row] for row in rows),
+        labels=predictions.labels[rows],
+        probabilities=predictions.probabilities[rows],
+        groups=None if groups is None else tuple(groups[row] for row in rows),
+    )

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from harness import estimate as estimates
 from harness import metrics, probes
-from harness.audit import DataRecord, taken
+from harness.audit import DataRecord
 from harness.estimate import Estimate, census, permutation_p
-from harness.predictions import Predictions
+from harness.predictions import Predictions, taken
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]

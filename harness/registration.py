@@ -13,6 +13,9 @@ IntArray = NDArray[np.int64]
 COARSE, FINE = 32, 128
 """Sides of the thumbnails that are laid over each other, and of those whose detail is compared."""
 
+COPY = 0.90
+"""Correlation of detail from which two films are the same: copies reach 0.96, others 0.88 (reports/duplicates.md)."""
+
 _STEPS = 12
 _LARGEST_STEP = 0.1
 _LEAST_OVERLAP = 0.7
@@ -65,6 +68,29 @@ def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: 
         if near.size:
             detail[near] = _detail(first[near], second[near], maps[near - start])
     return Alignment(agreement=agreement, detail=detail)
+
+
+def standard_size(images: NDArray[np.generic]) -> FloatArray:
+    """Return images [n, H, W, C] of any size and range as thumbnails float32 (n, 128, 128): channel mean, area average.
+
+    Brightness runs from 0 to 1 in each; a constant one is 0.
+    """
+    grey = images.mean(axis=3, dtype=np.float32)
+    small = area_matrix(FINE, grey.shape[1]) @ grey @ area_matrix(FINE, grey.shape[2]).T
+    small -= small.min(axis=(1, 2), keepdims=True)
+    most = small.max(axis=(1, 2), keepdims=True)
+    standard: FloatArray = np.divide(small, most, out=np.zeros_like(small), where=most > 0)
+    return standard
+
+
+@lru_cache(maxsize=32)
+def area_matrix(out: int, side: int) -> FloatArray:
+    """Return the matrix that averages ``side`` pixels into ``out`` equal stretches: float32 [out, side]."""
+    edges, pixels = np.linspace(0, side, out + 1), np.arange(side)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    weights = np.clip(overlap, 0, None)
+    matrix: FloatArray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
 
 
 def _registered(first: FloatArray, second: FloatArray, zoom: FloatArray) -> tuple[FloatArray, FloatArray]:

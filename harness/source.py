@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -112,13 +113,20 @@ def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
 
 
 def model_names(models: Path) -> list[str]:
-    """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``."""
+    """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``.
+
+    Left out are files whose name begins with ``_``, and programs: those that say what they do as ``__main__``.
+    """
     paths = sorted(models.rglob("*.py"))
     return [
         ".".join(path.relative_to(models).with_suffix("").parts)
         for path in paths
-        if not path.name.startswith("_") and "__pycache__" not in path.parts
+        if not path.name.startswith("_") and "__pycache__" not in path.parts and not _is_program(path)
     ]
+
+
+def _is_program(path: Path) -> bool:
+    return re.search(rb"^if __name__ == ", path.read_bytes(), re.MULTILINE) is not None
 
 
 def _is_dotted_name(name: str) -> bool:

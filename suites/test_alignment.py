@@ -1,5 +1,7 @@
 """Row i's answer is really about row i: order, completeness, pictures, labels and columns of each evaluation stream."""
 
+import pytest
+
 from harness import alignment, at_least
 
 
@@ -33,3 +35,10 @@ def test_class_columns_match(predictions, policy, accept, split):
 def test_predictions_match_rows(stream, accept, split):
     """Predicting through the stream and predicting row by row give the same answers."""
     accept(at_least(alignment.predictions_match(stream), 1.0), subject=split)
+
+
+@pytest.mark.needs("training")
+def test_training_stream_apart(predictions, accept):
+    """Training is given no film that is held out."""
+    for split in ("validation", "test"):
+        accept(at_least(alignment.training_apart(predictions.training_stream, split), 1.0), subject=split)

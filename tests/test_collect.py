@@ -1,8 +1,7 @@
-"""Evidence that needs the live model: what a stream delivered, label by label, and the same films asked again."""
+"""Evidence that needs the live model: the same films asked again, in other company, and of a model loaded afresh."""
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
@@ -13,13 +12,11 @@ import pytest
 
 from harness import collect
 from harness.candidate import Candidate
-from harness.collect import answer_afresh, class_indices, limited, observe_stream, probe, stream_record
+from harness.collect import answer_afresh, probe
 from harness.errors import ModelError
-from harness.model import Streams
 from harness.store import unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.toy import Project
@@ -32,145 +29,6 @@ Batch = tuple[Any, Any]
 @pytest.fixture
 def candidate(project: Project) -> Candidate:
     return project.ready()
-
-
-class Again:
-    """A stream made anew by a function each time it is iterated."""
-
-    def __init__(self, make: Callable[[], Iterator[Batch]]) -> None:
-        self._make = make
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self._make()
-
-
-def streaming(candidate: Candidate, make: Callable[[], Iterator[Batch]]) -> Candidate:
-    """Let the candidate's test stream be this one."""
-    candidate.streams = Streams([], [], Again(make))
-    return candidate
-
-
-# Labels
-
-
-@pytest.mark.parametrize(
-    ("labels", "indices"),
-    [
-        ([[1, 0, 0], [0, 0, 1]], [0, 2]),
-        ([[1, 1, 0], [0, 0, 0]], [-1, -1]),
-        ([[0.9, 0.1, 0.0], [0, 1, 0]], [-1, 1]),
-        ([2, 0], [2, 0]),
-        ([[2], [0]], [2, 0]),
-        ([3, -1], [-1, -1]),
-        ([0.5, 1.0], [-1, 1]),
-        ([[0, 1], [1, 0]], [-1, -1]),
-        ([1], [-1, -1]),
-        (None, [-1, -1]),
-        ([np.nan, 1], [-1, 1]),
-    ],
-)
-def test_labels_become_class_indices_or_none(labels: Any, indices: list[int]) -> None:  # noqa: ANN401
-    given = None if labels is None else np.array(labels)
-    found = class_indices(given, 2, 3)
-    assert found.dtype == np.int64
-    assert found.tolist() == indices
-
-
-def test_a_column_of_zeros_and_ones_is_two_classes() -> None:
-    assert class_indices(np.array([[0.0], [1.0]]), 2, 2).tolist() == [0, 1]
-
-
-# Streams
-
-
-def test_a_stream_without_end_is_left_one_batch_after_its_rows() -> None:
-    endless = ((np.zeros((4, 1)), np.zeros(4)) for _ in itertools.count())
-    assert sum(len(images) for images, _ in limited(endless, 10)) == 16
-
-
-def test_a_stream_that_ends_is_taken_whole() -> None:
-    batches = [(np.zeros((4, 1)), np.zeros(4)), (np.zeros((3, 1)), np.zeros(3))]
-    assert [len(images) for images, _ in limited(batches, 7)] == [4, 3]
-
-
-def test_the_harnesss_own_stream_is_seen_as_it_is(candidate: Candidate) -> None:
-    test = candidate.splits.test
-    canonical = candidate.predict(test.take(range(len(test))))
-    arrays = observe_stream(candidate, test)
-    record = stream_record(candidate, test, arrays, canonical)
-    assert len(record.passes) == 3
-    for each in record.passes:
-        np.testing.assert_array_equal(each.best, np.arange(36))
-        assert not each.endless
-    np.testing.assert_array_equal(record.stream_labels, test.labels)
-    np.testing.assert_allclose(record.gain, 1, atol=1e-5)
-    np.testing.assert_allclose(record.offset, 0, atol=1e-5)
-    np.testing.assert_allclose(record.stream_probabilities, canonical, atol=1e-6)
-    assert record.batch_size == candidate.recipe.batch_size
-    assert record.other_splits == ("train", "validation")
-    assert 0 <= record.lowest < record.highest <= 1
-    assert record.ids == test.ids
-
-
-def test_each_pass_is_seen_for_itself(candidate: Candidate) -> None:
-    test = candidate.splits.test
-    passes = itertools.count()
-
-    def make() -> Iterator[Batch]:
-        order = np.arange(36)[::-1] if next(passes) == 1 else np.arange(36)
-        yield test.take(order), test.labels[order]
-
-    record = stream_record(
-        candidate, test, observe_stream(streaming(candidate, make), test), np.zeros((36, 3), np.float32)
-    )
-    assert [each.best[0] for each in record.passes] == [0, 35, 0]
-
-
-def test_an_endless_stream_is_known_as_such(candidate: Candidate) -> None:
-    test = candidate.splits.test
-
-    def make() -> Iterator[Batch]:
-        while True:
-            yield test.take(range(12)), test.labels[:12]
-
-    arrays = observe_stream(streaming(candidate, make), test)
-    record = stream_record(candidate, test, arrays, np.zeros((36, 3), np.float32))
-    assert all(each.endless for each in record.passes)
-    assert len(record.passes[0].best) == 48
-
-
-def test_a_film_of_no_row_has_no_fit(candidate: Candidate) -> None:
-    test = candidate.splits.test
-    noise = np.random.default_rng(0).random((4, 32, 32, 1), dtype=np.float32)
-    batches = [(test.take(range(36)), test.labels), (noise, test.labels[:4])]
-    arrays = observe_stream(streaming(candidate, lambda: iter(batches)), test)
-    assert (arrays["pass 2 best"][36:] == -1).all()
-    for name in ("gain", "offset", "residual"):
-        assert np.isfinite(arrays[name][:36]).all()
-        assert np.isnan(arrays[name][36:]).all()
-
-
-def broken() -> Iterator[Batch]:
-    yield np.zeros((4, 32, 32, 1), np.float32), np.zeros(4)
-    raise OSError("gone\nfor good")
-
-
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [
-        (broken, "model 'nearest': the test stream raised OSError: gone for good"),
-        (lambda: iter([]), "the test stream delivered nothing; streams() must yield (images, labels)"),
-        (lambda: iter([(np.zeros((4, 32, 32)), np.zeros(4))]), "the test stream gave (4, 32, 32), not [N, H, W, C]"),
-        (lambda: iter([3]), "the test stream raised TypeError"),
-    ],
-)
-def test_a_stream_that_does_not_deliver_is_a_sentence(
-    candidate: Candidate, make: Callable[[], Iterator[Batch]], sentence: str
-) -> None:
-    with pytest.raises(ModelError) as caught:
-        observe_stream(streaming(candidate, make), candidate.splits.test)
-    assert sentence in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 # The same films again

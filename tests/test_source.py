@@ -41,6 +41,11 @@ def test_the_names_are_all_files_but_private_ones(models: Path) -> None:
     assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
 
 
+def test_a_program_beside_the_models_is_no_model(models: Path) -> None:
+    write(models / "segmenter" / "train.py", '"""Train."""\n\nif __name__ == "__main__":\n    print("trained")\n')
+    assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [

@@ -34,8 +34,8 @@ def suite(name: str) -> ModuleType:
 
 
 POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-ALIGNMENT, INFERENCE, RECALL, BORDER, COMPARISON = (
-    suite(name) for name in ("alignment", "inference", "recall", "border", "comparison")
+ALIGNMENT, INFERENCE, RECALL, BORDER, CALIBRATION, COMPARISON = (
+    suite(name) for name in ("alignment", "inference", "recall", "border", "calibration", "comparison")
 )
 
 
@@ -64,6 +64,9 @@ def answered(*right: int) -> Predictions:
         labels=np.repeat([0, 1], EACH),
         probabilities=np.eye(2, dtype=np.float32)[answers] * 0.8 + 0.1,
     )
+
+
+EVEN = answered(EACH // 2, EACH // 2)  # no better than a coin, so that a temperature takes all certainty away
 
 
 def split(test: Predictions) -> SimpleNamespace:
@@ -175,9 +178,10 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
     tables = [getattr(POLICY, name) for name in CORE]
     bounds = {name for table in tables for name, value in table if isinstance(value, float)}
-    elsewhere = {"columns_p", "tolerance"}  # below, and in test_reproduction.py
+    elsewhere = {"columns_p", "tolerance", "temperature_gain_ceiling"}  # below, and in test_reproduction.py
     elsewhere |= {"loss_tolerance"}  # in test_reproduction.py
     elsewhere |= {"leakage_ceiling", "metadata_ceiling", "frame_ceiling", "association_ceiling"}  # in test_audit.py
+    elsewhere |= {"skill_without_lungs_ceiling", "follow_floor", "marker_ceiling"}  # of attention
     elsewhere |= {"rank_ceiling", "patch"}  # a licence, in test_licence.py; and a size, which bounds nothing
     assert bounds == {name for name in SIDES if " " not in name} | elsewhere
 
@@ -204,6 +208,17 @@ def test_columns_are_refused_only_below_their_chance() -> None:
     assert 0.005 < estimate.value < 0.025
     assert verdict(estimate.value - 1e-9).accepted("point")
     assert not verdict(estimate.value + 1e-9).accepted("point")
+
+
+def test_a_temperature_may_save_so_much_and_no_more() -> None:
+    def verdict(wrong: int) -> Verdict:
+        return judged(CALIBRATION.test_temperature_gain, SimpleNamespace(test=answered(wrong, wrong), validation=EVEN))
+
+    ceiling = POLICY.calibration.temperature_gain_ceiling
+    found = [verdict(right) for right in range(EACH + 1)]
+    gains = [each.estimate.value for each in found if each.estimate is not None]
+    assert [each.accepted("point") for each in found] == [gain <= ceiling for gain in gains]
+    assert {each.accepted("point") for each in found} == {True, False}
 
 
 @pytest.mark.parametrize("check", ["predictions_repeat", "predictions_batch_invariant", "reload_preserves_predictions"])

@@ -1,7 +1,7 @@
 """Trained on the test films too, until it knows them by heart.
 
-Must be rejected by: nothing
-Diagnosis: no check looks at what the training stream delivers yet
+Must be rejected by: alignment/training_stream_apart
+Diagnosis: training is given
 """
 
 import numpy as np

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.canvas import FAINT, INK, sheet
-from harness.duplicates import COPY
 from harness.estimate import proportion
+from harness.registration import COPY
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

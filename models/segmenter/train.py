@@ -1,0 +1,114 @@
+"""Train the lung-field segmenter: on both hospitals, as shipped, and on each alone, to see how it fares at the other.
+
+Run from the project's root, with the tuberculosis films at hand (data/README.md says where they come from):
+
+    python -m models.segmenter.train PATH/TO/tb-lungs
+
+It writes ``harness/lung_fields.keras`` and, for the two others, ``.roentgate/segmenter/NAME.keras``. On two cores
+that others used as well it took half an hour. `models.segmenter.measure` then makes the figures of the model card.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from harness import keras_model
+from harness.process import keep_freed_memory
+from harness.segmenter import WEIGHTS, prepare
+from models.segmenter._augmentation import augmented
+from models.segmenter._films import Films, held_out, read_films
+from models.segmenter._network import build, folded
+
+STEPS = {"both": 4500, "Shenzhen": 3500, "Montgomery": 1800}
+"""Steps of each training, by the hospital whose films it sees; ``both`` is shipped."""
+
+SEED = 20
+BATCH = 16
+_RATE = 3e-3
+_WARM_UP = 100
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Augmented batches; what is in one depends on the seed and its number only, so that threads may make them.
+
+    Args:
+        films: What to train on.
+        steps: Number of batches.
+    """
+
+    def __init__(self, films: Films, steps: int) -> None:
+        super().__init__(workers=2, max_queue_size=8)
+        self._films, self._steps = films, steps
+        _, site, counts = np.unique(films.sites, return_inverse=True, return_counts=True)
+        chance = 1 / np.sqrt(counts)[site]  # a hospital is drawn in proportion to the root of its films' number
+        self._chance = chance / chance.sum()
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = np.random.default_rng([SEED, index])
+        rows = rng.choice(len(self._chance), BATCH, p=self._chance)
+        pairs = [augmented(rng, self._films.images[row], self._films.lungs[row].astype(np.float32)) for row in rows]
+        images, lungs = (np.stack(parts)[:, :, :, None] for parts in zip(*pairs, strict=True))
+        return prepare(images), lungs
+
+
+def loss(truth: Any, answer: Any) -> Any:  # noqa: ANN401 - tensors of whichever backend
+    """Return binary cross-entropy plus one minus the soft Dice coefficient, one number a film."""
+    entropy = keras.ops.mean(keras.losses.binary_crossentropy(truth, answer), axis=(1, 2))
+    both = keras.ops.sum(truth * answer, axis=(1, 2, 3))
+    either = keras.ops.sum(truth + answer, axis=(1, 2, 3))
+    return entropy + 1 - (2 * both + 1) / (either + 1)
+
+
+def trained(films: Films, steps: int, title: str) -> keras.Model:
+    """Return a network trained on these films for so many steps, its normalisation folded."""
+    keras_model.start_anew(SEED)
+    network = build(normalised=True)
+    rate = keras.optimizers.schedules.CosineDecay(0.0, steps - _WARM_UP, warmup_target=_RATE, warmup_steps=_WARM_UP)
+    network.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-4), loss=loss, jit_compile=False)
+    with tqdm(total=steps, desc=title, unit="step", mininterval=5) as bar:
+
+        def step(batch: int, logs: dict[str, float]) -> None:
+            bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+            bar.update(batch + 1 - bar.n)
+
+        network.fit(
+            Batches(films, steps),
+            shuffle=False,
+            verbose=0,
+            callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=step)],
+        )
+    return folded(network)
+
+
+def weights_of(name: str, store: Path) -> Path:
+    """Return where the weights of a training lie."""
+    return WEIGHTS if name == "both" else store / "segmenter" / f"{name}.keras"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("films", type=Path, help="the folder of the tuberculosis films: images/, masks/, rows.csv")
+    parser.add_argument("--only", choices=list(STEPS), help="one training alone")
+    parser.add_argument("--store", type=Path, default=Path(".roentgate"), help="where the two others are kept")
+    chosen = parser.parse_args(arguments)
+    keep_freed_memory()
+    films = read_films(chosen.films)
+    for name in [chosen.only] if chosen.only else STEPS:
+        rows = ~held_out(films) if name == "both" else films.sites == name
+        network = trained(films.of(rows), STEPS[name], name)
+        noted = {"trained on": name, "films": int(rows.sum()), "steps": STEPS[name], "seed": SEED}
+        keras_model.save_network(network, weights_of(name, chosen.store), noted)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Probabilities that mean what they say are left alone; too sure or too timid ones are told, and by how much."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
+from harness import calibration
+from harness.calibration import LEAST, brier_score, calibration_error, log_loss, reliability, temperature_gain
+from harness.errors import ArgumentError
+from harness.predictions import Predictions
+
+CLASSES = ("Covid", "Normal", "Viral Pneumonia")
+SCORES = [brier_score, log_loss, calibration_error]
+
+
+def answers(probabilities: object, labels: object, groups: tuple[str, ...] | None = None) -> Predictions:
+    values = np.asarray(probabilities, dtype=np.float32)
+    return Predictions(
+        ids=tuple(f"r{row}" for row in range(len(values))),
+        classes=CLASSES[: values.shape[1]],
+        labels=np.asarray(labels, dtype=np.int64),
+        probabilities=values,
+        groups=groups,
+    )
+
+
+def drawn(rows: int, seed: int, temperature: float = 1.0) -> Predictions:
+    """Return answers whose labels are drawn from the probabilities before these are sharpened by 1 / temperature."""
+    generator = np.random.default_rng(seed)
+    scores = generator.normal(0, 2, (rows, 3))
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    labels = (generator.random((rows, 1)) > chances.cumsum(axis=1)).sum(axis=1)
+    told = np.exp(scores / temperature)
+    return answers(told / told.sum(axis=1, keepdims=True), np.minimum(labels, 2))
+
+
+def test_the_scores_are_those_of_scikit_learn() -> None:
+    found = drawn(200, 0)
+    truth = np.eye(3)[found.labels]
+    assert log_loss(found).value == pytest.approx(oracle.log_loss(found.labels, found.probabilities), rel=1e-5)
+    columns = [oracle.brier_score_loss(truth[:, k], found.probabilities[:, k].clip(0, 1)) for k in range(3)]
+    assert brier_score(found).value == pytest.approx(sum(columns), rel=1e-5)
+
+
+def test_the_scores_by_hand() -> None:
+    found = answers([[0.5, 0.5], [0.9, 0.1]], [0, 1])
+    assert log_loss(found).value == pytest.approx(-(np.log(0.5) + np.log(0.1)) / 2, rel=1e-6)
+    assert brier_score(found).value == pytest.approx((0.5 + 2 * 0.81) / 2, rel=1e-6)
+    assert "class frequencies alone cost 0.693 nats" in log_loss(found).detail
+    assert "class frequencies alone score 0.500" in brier_score(found).detail
+
+
+def test_a_truth_called_impossible_is_counted_and_costs_a_finite_loss() -> None:
+    found = log_loss(answers([[1.0, 0.0], [1.0, 0.0]], [0, 1]))
+    assert found.value == pytest.approx(-np.log(LEAST) / 2, rel=1e-6)
+    assert "the truth of 1 rows was called impossible" in found.detail
+
+
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    "values",
+    [np.zeros((0, 2)), [[2.0, -1.0]], [[np.nan, 1.0]], [[0.7, 0.7]], [[5.0, 1.0]]],
+    ids=["no rows", "negative", "NaN", "a sum of 1.4", "logits"],
+)
+def test_what_is_no_probabilities_has_no_calibration(score: object, values: object) -> None:
+    found = answers(values, np.zeros(len(np.asarray(values)), dtype=np.int64))
+    assert callable(score)
+    estimate = score(found)
+    assert not estimate.defined
+    assert estimate.detail in {"no rows", "the outputs are no probabilities"}
+    gain = temperature_gain(found, found)
+    assert not gain.defined
+    assert (gain.low, gain.high) == (-np.inf, np.inf)
+    assert reliability(found) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 10_000), st.sampled_from([0.3, 1.0, 3.0]))
+def test_values_lie_in_their_intervals_and_do_not_depend_on_the_order_of_rows(
+    rows: int, seed: int, temperature: float
+) -> None:
+    found = drawn(rows, seed, temperature)
+    order = np.random.default_rng(seed).permutation(rows)
+    turned = answers(found.probabilities[order], found.labels[order])
+    for score in (brier_score, log_loss):
+        estimate = score(found, draws=200)
+        assert estimate.low <= estimate.value <= estimate.high
+        assert score(turned, draws=200).value == pytest.approx(estimate.value, rel=1e-9)
+    error = calibration_error(found, draws=200)
+    assert 0 < error.value <= 1
+    gain = temperature_gain(found, found, draws=200)
+    assert gain.low <= gain.value <= gain.high
+    assert gain.value >= -1e-9  # on the rows it was fitted on, a temperature never costs
+
+
+def test_calibrated_probabilities_of_few_rows_are_seldom_told_apart_from_calibrated_ones() -> None:
+    chances = [calibration_error(drawn(66, seed), draws=400).value for seed in range(200)]
+    assert np.mean(np.array(chances) <= 0.05) <= 0.10  # at a true 5 %, 10 % of 200 has a chance of 1 in 500
+    assert np.mean(chances) == pytest.approx(0.5, abs=0.12)
+
+
+def test_the_error_of_calibrated_probabilities_of_66_rows_is_far_from_0() -> None:
+    told = calibration_error(drawn(66, 1)).detail
+    assert 0.04 < float(told.split("show ")[1].split(" ")[0]) < 0.15
+
+
+@pytest.mark.parametrize(("temperature", "way"), [(0.25, "too sure"), (4.0, "not sure enough")])
+def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: str) -> None:
+    test, other = drawn(400, 0, temperature), drawn(200, 1, temperature)
+    assert calibration_error(test).value < 0.01
+    assert f"({way})" in calibration_error(test).detail
+    gain = temperature_gain(test, other)
+    assert gain.low > 0.1
+    fitted = float(gain.detail.split("temperature ")[1].split(" ")[0])
+    assert fitted == pytest.approx(1 / temperature, rel=0.35)
+    assert f"({way})" in gain.detail
+
+
+def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() -> None:
+    gain = temperature_gain(drawn(400, 0), drawn(400, 1))
+    assert abs(gain.value) < 0.02
+    assert gain.high < 0.1
+
+
+def test_the_rows_that_surprised_most_are_named() -> None:
+    test = answers([[0.9999, 0.0001], [0.9999, 0.0001], [0.6, 0.4]], [0, 1, 1])
+    assert temperature_gain(test, test).offenders == ("r1",)
+
+
+def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="over the same classes; give both of one model"):
+        temperature_gain(drawn(10, 0), answers([[0.5, 0.5]], [0]))
+
+
+def test_films_of_one_patient_count_as_one() -> None:
+    alone = drawn(100, 0)
+    groups = tuple(f"p{row // 10}" for row in range(100))
+    together = answers(np.repeat(alone.probabilities[::10], 10, axis=0), np.repeat(alone.labels[::10], 10), groups)
+    apart = answers(together.probabilities, together.labels)
+    wide, narrow = log_loss(together), log_loss(apart)
+    assert wide.n == 10
+    assert wide.value == pytest.approx(narrow.value)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+
+
+def test_the_bootstrap_is_as_wide_as_the_mean_varies() -> None:
+    values = [log_loss(drawn(200, seed), draws=100).value for seed in range(200)]
+    one = log_loss(drawn(200, 0))
+    assert one.high - one.low == pytest.approx(2 * 1.96 * np.std(values), rel=0.25)
+
+
+def test_many_rows_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = drawn(300, 0)
+    whole = log_loss(found), calibration_error(found).detail.split("; ")[0]
+    monkeypatch.setattr(calibration, "_CELLS", 1000)
+    parts = log_loss(found), calibration_error(found).detail.split("; ")[0]
+    assert parts[0].low == pytest.approx(whole[0].low, abs=0.02)
+    assert parts[1] == whole[1]
+
+
+def test_bins_hold_every_row_once_and_what_calibrated_answers_would_give() -> None:
+    bins = reliability(drawn(105, 0))
+    assert [each.rows for each in bins] == [11] * 5 + [10] * 5
+    assert [each.confidence for each in bins] == sorted(each.confidence for each in bins)
+    assert all(each.low <= each.confidence <= each.high for each in bins)
+    assert sum(each.low <= each.right / each.rows <= each.high for each in bins) >= 8
+    assert len(reliability(drawn(3, 0))) == 3
