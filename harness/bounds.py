@@ -16,6 +16,8 @@ RingWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
 Fill = Literal["black", "mean", "edge", "blur"]
 Severity = Annotated[int, pydantic.Field(ge=1, le=5)]
 
+Explanation = Literal["grad_cam", "integrated_gradients", "occlusion"]
+
 ARROW = " -> "
 
 
@@ -195,6 +197,33 @@ class AuditBounds(Table):
     frame_ceiling: Share = 0.50
     association_ceiling: Share = 0.80
     twins: Literal["left out", "counted"] = "left out"
+
+
+class AttributionBounds(Table):
+    """``[attributions]``: how explainers are asked, and when they may speak (in the suite ``attention``)."""
+
+    methods: list[Explanation] = ["grad_cam", "integrated_gradients", "occlusion"]
+    films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
+    steps: Annotated[int, pydantic.Field(ge=1, le=1000)] = 32
+    patch: Annotated[float, pydantic.Field(gt=0, le=0.5)] = 0.2
+    draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {
+        "grad_cam": 20, "integrated_gradients": 5, "occlusion": 5,
+    }  # fmt: skip
+    licence_films: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
+    rank_ceiling: Share = 0.5
+    deletion_films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
+
+    @pydantic.field_validator("methods")
+    @classmethod
+    def _some_method(cls, methods: list[Explanation]) -> list[Explanation]:
+        if not methods:
+            raise ValueError("is empty, so nothing would be explained; name at least one")
+        return list(dict.fromkeys(methods))
+
+    def random_networks(self, method: str) -> int:
+        """Return how many random networks the licence of an explainer rests on."""
+        default = type(self).model_fields["draws"].default
+        return int({**default, **self.draws}[method])
 
 
 class LedgerBounds(Table):

@@ -101,6 +101,7 @@ class Gate:
         self.store = open_store(settings.root)
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Any] = {}
+        self._attributions: dict[str, Any] = {}
         self._beside: dict[str, Candidate] = {}
         self._resizing: dict[str, bool] = {}
 
@@ -178,6 +179,16 @@ class Gate:
 
             self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
+
+    def attributions(self, name: str) -> Any:  # noqa: ANN401 - an AttributionRecord, imported on first use
+        """Return what spoke for the answers of a model, where, and which explainers may be believed."""
+        if name not in self._attributions:
+            from harness.attributions import AttributionRecord  # noqa: PLC0415
+            from harness.lungs import lung_fields  # noqa: PLC0415
+
+            lungs = None if self._lungs_lacking(name) else lung_fields(self.candidate(name).splits.test, self.store)
+            self._attributions[name] = AttributionRecord(self.evidence(name), self.policy.attributions, lungs)
+        return self._attributions[name]
 
     @cached_property
     def data_record(self) -> Any:  # noqa: ANN401 - a DataRecord, imported on first use

@@ -11,7 +11,7 @@ class Asked:
     """A suite that an option brings in.
 
     Attributes:
-        setting: The field of `harness.gate.Settings` that is not None where the option is given.
+        setting: The field of `harness.settings.Settings` that holds something where the option is given.
         remedy: What is wrong with naming the suite without the option, and what to do; follows the name.
         checks: What it must record where the policy does not say otherwise.
     """
@@ -27,6 +27,11 @@ SUITES: Final[Mapping[str, Asked]] = {
         "compares with a reference: pass --reference NAME, or the folder of a scorecard",
         ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change"),
     ),
+    "robustness": Asked(
+        "robustness",
+        "takes as long as all others together, and so waits to be asked for: pass --robustness",
+        ("corruption_skill", "corruption_curve", "small_rotation", "small_shift", "resizing_kernel"),
+    ),
     "claims": Asked(
         "claims",
         "holds published figures: pass --claims FILE.toml",
@@ -41,7 +46,7 @@ def unasked(path: Path, settings: Any) -> Asked | None:  # noqa: ANN401 - Settin
     if suite is None or path.suffix != ".py" or not path.stem.startswith("test_"):
         return None
     folders = {settings.policy.parent, settings.root / "suites"}
-    return suite if getattr(settings, suite.setting) is None and path.parent in folders else None
+    return suite if not getattr(settings, suite.setting) and path.parent in folders else None
 
 
 def required(named: Mapping[str, Sequence[str]], settings: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
@@ -53,5 +58,5 @@ def required(named: Mapping[str, Sequence[str]], settings: Any) -> Iterator[tupl
     """
     yield from ((suite, check) for suite, checks in named.items() if suite not in SUITES for check in checks)
     for name, suite in SUITES.items():
-        if getattr(settings, suite.setting) is not None:
+        if getattr(settings, suite.setting):
             yield from ((name, check) for check in named.get(name, suite.checks))

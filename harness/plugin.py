@@ -50,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compare with this model: as for --model, or the folder of a stored scorecard")  # fmt: skip
     add("--claims", metavar="FILE",
         help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
+    add("--robustness", action="store_true",
+        help="judge noise, blur, exposure, small movements and other resizing too, which doubles the forward passes")  # fmt: skip
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
         "--classes",
@@ -137,6 +139,12 @@ def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 
     from harness import invariance  # noqa: PLC0415 - as above
 
     return invariance.ring_contents(predictions, gating_ring)
+
+
+@pytest.fixture(scope="session")
+def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an AttributionRecord
+    """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
+    return run.gate.attributions(model_name)
 
 
 @pytest.fixture(scope="session")

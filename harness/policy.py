@@ -11,6 +11,7 @@ import pydantic
 from harness.bounds import (
     AlignmentBounds,
     AttentionBounds,
+    AttributionBounds,
     AuditBounds,
     BorderBounds,
     CalibrationBounds,
@@ -35,6 +36,7 @@ CORE: Mapping[str, type[Table]] = {
     "robustness": RobustnessBounds,
     "comparison": ComparisonBounds,
     "audit": AuditBounds,
+    "attributions": AttributionBounds,
     "attention": AttentionBounds,
     "calibration": CalibrationBounds,
     "ledger": LedgerBounds,
@@ -59,6 +61,7 @@ class Policy:
     robustness: RobustnessBounds
     comparison: ComparisonBounds
     audit: AuditBounds
+    attributions: AttributionBounds
     attention: AttentionBounds
     calibration: CalibrationBounds
     ledger: LedgerBounds

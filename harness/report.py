@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness import scorecard
 from harness.bounds import BorderBounds
@@ -24,6 +25,7 @@ from harness.scorecard import EvidenceRecord, FigureNote, Layer, Record, Row
 from harness.store import atomic, code_digest, digest, file_digest
 
 if TYPE_CHECKING:
+    from harness.attributions import AttributionRecord
     from harness.evidence import Evidence
 
 MARKDOWN = "scorecard.md"
@@ -32,8 +34,8 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = (
-    "blocks", "canvas", "corruptions", "figures", "forest", "masks", "movements", "perturbations", "replay", "report",
-    "robustness_figures", "scorecard", "wording",
+    "attribution_figures", "blocks", "canvas", "corruptions", "figures", "forest", "masks", "movements",
+    "perturbations", "replay", "report", "robustness_figures", "scorecard", "wording",
 )  # fmt: skip
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
@@ -178,7 +180,9 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 words = f"{_source(gate, source)} (fingerprint {file_digest(source):.12})"
                 evidence["notes"].append(f"held against the published figures of {words}")
             if gate.settings.figures:
-                evidence["figures"] = _draw(kept, record, evidence, folder, gate, other)
+                asked = any(row["check"] == "attribution_licence" for row in record["verdicts"])
+                explained = gate.attributions(shown) if asked else None
+                evidence["figures"] = _draw(kept, record, evidence, folder, gate, other, explained)
             _keep_predictions(kept, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
@@ -263,6 +267,7 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     folder: Path,
     gate: Gate,
     reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
+    explained: "AttributionRecord | None",
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
     from harness import replay  # noqa: PLC0415
@@ -286,12 +291,15 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
                 found += _draw_newly_wrong(kept, reference, fresh)
+            if explained is not None:
+                found += _draw_attributions(kept, bounds, explained, fresh)
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    for name in {NEWLY_WRONG_FILE, replay.PICTURE} - {note["file"] for note in found}:
-        folder.joinpath(name).unlink(missing_ok=True)
+    for old in (folder / NEWLY_WRONG_FILE, folder / replay.PICTURE, *folder.glob("attribution-*.png")):
+        if not any(note["file"] == old.name for note in found):
+            old.unlink(missing_ok=True)
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
@@ -324,6 +332,25 @@ def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[Fi
     return [{"file": NEWLY_WRONG_FILE, "title": "Newly wrong films", "alt": title}]
 
 
+def _draw_attributions(
+    kept: "Evidence", bounds: BorderBounds, explained: "AttributionRecord", folder: Path
+) -> list[FigureNote]:
+    """Draw what spoke for the answers, by explainers that are licensed, also of films that a hidden ring turned."""
+    from harness.attribution_figures import overlays  # noqa: PLC0415
+
+    fill, changed = _most_changed(kept, bounds)
+    turned = [film for film, turns in zip(kept.test.ids, changed, strict=True) if turns]
+    return overlays(explained, folder, flipped={f"the {100 * bounds.rings[0]:g}% ring, {fill}": turned})
+
+
+def _most_changed(kept: "Evidence", bounds: BorderBounds) -> tuple[str, NDArray[np.bool_]]:
+    """Return the fill of the first ring that changes most answers, and which rows it changes: bool (n,)."""
+    border, width = kept.border(bounds), bounds.rings[0]
+    changed = {fill: border.masked[width, fill].answers != border.clean.answers for fill in bounds.fills}
+    fill = max(bounds.fills, key=lambda each: int(changed[each].sum()))
+    return fill, changed[fill]
+
+
 def _whole(drawn: Path) -> list[FigureNote] | None:
     """Return the notes on pictures that were drawn before; None unless all of them are there and whole."""
     try:
@@ -341,15 +368,14 @@ def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> Figure
 
     border = kept.border(bounds)
     width = bounds.rings[0]
-    changed = {fill: border.masked[width, fill].answers != border.clean.answers for fill in bounds.fills}
-    fill = max(bounds.fills, key=lambda each: int(changed[each].sum()))
-    order = np.argsort(~changed[fill], kind="stable")
-    rows = order[:: max(1, len(order) // SHOWN_FILMS)][:SHOWN_FILMS] if not changed[fill].any() else order[:SHOWN_FILMS]
+    fill, changed = _most_changed(kept, bounds)
+    order = np.argsort(~changed, kind="stable")
+    rows = order[:: max(1, len(order) // SHOWN_FILMS)][:SHOWN_FILMS] if not changed.any() else order[:SHOWN_FILMS]
     films = kept.candidate.splits.test.take(rows)
     names = [*border.clean.classes, "no answer"]
     after = border.masked[width, fill].answers
     captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
-    title = f"{100 * width:g}% ring hidden ({fill}): {int(changed[fill].sum())} of {len(order)} answers change"
+    title = f"{100 * width:g}% ring hidden ({fill}): {int(changed.sum())} of {len(order)} answers change"
     title += f" ({len(rows)} films shown)"
     figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
     return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}

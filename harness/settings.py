@@ -28,6 +28,7 @@ class Settings:
         seeds: How many replicates of each model are trained, with seeds that follow the first.
         reference: What to compare with; None for nothing.
         claims: The file of published figures to hold; None for none.
+        robustness: Whether to judge what acquisition does to films.
     """
 
     models: tuple[str, ...]
@@ -41,6 +42,7 @@ class Settings:
     seeds: int = 1
     reference: str | None = None
     claims: Path | None = None
+    robustness: bool = False
 
 
 def read_settings(config: "pytest.Config") -> Settings:
@@ -69,6 +71,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         seeds=config.getoption("seeds"),
         reference=config.getoption("reference"),
         claims=path("claims", root) if config.getoption("claims") else None,
+        robustness=config.getoption("robustness"),
         options=Options(
             models=root / "models",
             seed=config.getoption("seed"),

@@ -26,6 +26,11 @@ INFORMS = {
     ("robustness", "corruption_curve"),
     ("border", "smallest_flipping_mask"),
     ("border", "ring_invariance"),
+    ("attention", "skill_with_lungs_only"),
+    ("attention", "lungs_against_region"),
+    ("attention", "frame_control"),
+    ("attention", "inverted_films"),
+    ("attention", "default_answer"),
     ("calibration", "brier_score"),
     ("calibration", "log_loss"),
     ("calibration", "calibration_error"),
@@ -45,12 +50,14 @@ class Group:
         data: What they are trained on.
         epochs: How long; 1 where it does not matter what they have learned.
         controls: Sound models that this command must accept.
+        options: Further options of the command.
     """
 
     checks: tuple[str, ...]
     data: str = "phantom"
     epochs: int = 6
     controls: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 GROUPS = {
@@ -74,8 +81,20 @@ GROUPS = {
         epochs=1,
         controls=(CONTROL,),
     ),
-    "robustness": Group(("suites/test_robustness.py",), epochs=20),
-    "recall and border": Group(("suites/test_recall.py", "suites/test_border.py"), data="phantom-shortcut"),
+    "robustness": Group(("suites/test_robustness.py",), epochs=20, options=("--robustness",)),
+    "recall, border and attention": Group(
+        (
+            "suites/test_recall.py",
+            "suites/test_border.py::test_border_mask_flips",
+            "suites/test_border.py::test_border_masked_recall",
+            "suites/test_border.py::test_ring_transplant",
+            "suites/test_border.py::test_border_only_skill",
+            "suites/test_attention.py::test_skill_without_lungs",
+            "suites/test_attention.py::test_follows_lungs",
+            "suites/test_attention.py::test_follows_markers",
+        ),
+        data="phantom-shortcut",
+    ),
 }
 
 
@@ -83,7 +102,9 @@ def required() -> set[Check]:
     """Return the checks of a model alone; options and data are judged elsewhere."""
     policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
     suites = {
-        name: checks for name, checks in policy["gate"]["required"].items() if name not in {*SUITES, "ledger", "data"}
+        name: checks
+        for name, checks in policy["gate"]["required"].items()
+        if name not in {*SUITES, "ledger", "data"} - {"robustness"}
     }
     return {(suite, check) for suite, checks in suites.items() for check in checks}
 
@@ -91,8 +112,8 @@ def required() -> set[Check]:
 def group_of(checks: Iterable[Check]) -> str:
     pairs = set(checks)
     light = {("inference", "evaluation_streams_clean"), ("inference", "outputs_are_probabilities")}
-    if {suite for suite, _ in pairs} & {"recall", "border"}:
-        return "recall and border"
+    if {suite for suite, _ in pairs} & {"recall", "border", "attention"}:
+        return "recall, border and attention"
     if any(suite == "robustness" for suite, _ in pairs):
         return "robustness"
     return "layers" if {pair for pair in pairs if pair[0] == "inference"} - light else "streams and outputs"
@@ -102,7 +123,7 @@ def judge(models: list[str], group: Group, reports: Path) -> tuple[int, dict[str
     """Return the exit status of one acceptance run, and the rows recorded on each model, by the name it was given."""
     options = ["--data", group.data, "--epochs", str(group.epochs), "--report-dir", str(reports), "-q", "--tb=line"]
     named = [argument for model in models for argument in ("--model", model)]
-    command = [sys.executable, "-m", "pytest", *group.checks, *options, *named]
+    command = [sys.executable, "-m", "pytest", *group.checks, *options, *group.options, *named]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     records = [json.loads(path.read_text("utf-8")) for path in reports.glob("*/*/scorecard.json")]
     rows = {

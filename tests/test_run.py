@@ -106,9 +106,13 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 113 verdicts: .* 8 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 106 verdicts: .* 17 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
-    assert skipped == {
+    assert {check for check, reason in skipped.items() if "lung" in reason} == {
+        "skill_without_lungs", "skill_with_lungs_only", "lungs_against_region", "follows_lungs", "frame_control",
+        "follows_markers", "inverted_films", "default_answer", "attribution_in_lungs", "attribution_pointing",
+    }  # fmt: skip
+    assert {check: reason for check, reason in skipped.items() if "lung" not in reason} == {
         "training_stream_apart": "the model is not built here, so its training is unknown",
         "augmentation_identity_at_inference": "the model has no layers to look at",
         "augmentation_active_in_training": "the model has no layers to look at",
@@ -116,7 +120,6 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
         "source_confounding": "the data names no sources",
         "source_probe": "the data names no sources",
         "anatomy_probe": "the data has no masks",
-        "resizing_kernel": "every film has the size that the model wants",
     }
 
 
@@ -133,7 +136,6 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control"
         " smallest_flipping_mask ring_invariance",
-        "robustness": "corruption_skill corruption_curve small_rotation small_shift resizing_kernel",
         "attention": "skill_without_lungs skill_with_lungs_only lungs_against_region follows_lungs frame_control"
         " follows_markers inverted_films default_answer",
         "data": "films_in_two_splits patients_in_two_splits films_of_two_classes films_unreadable metadata_probe"
@@ -143,14 +145,18 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "ledger": "test_set_looks",
     }
     asked_for = {
+        "robustness": "corruption_skill corruption_curve small_rotation small_shift resizing_kernel",
         "comparison": "recall_noninferiority accuracy_noninferiority auroc_noninferiority newly_wrong border_change",
         "claims": "claims_consistent claim_reproduced",
+    }
+    informing = {
+        "attention": "attribution_licence attribution_in_lungs attribution_pointing attribution_deletion",
     }
     policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
     required = {(suite, check) for suite, checks in policy["gate"]["required"].items() for check in checks}
     assert required == named(core | asked_for)
     _, result = whole
-    assert {(row["suite"], row["check"]) for row in result.record()["verdicts"]} == named(core)
+    assert {(row["suite"], row["check"]) for row in result.record()["verdicts"]} == named(core) | named(informing)
 
 
 def named(suites: dict[str, str]) -> set[tuple[str, str]]:

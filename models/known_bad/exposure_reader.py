@@ -1,6 +1,7 @@
 """Sees the mean brightness of the outermost tenth of a film, side by side, and nothing else.
 
-Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill
+Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill,
+    attention/skill_without_lungs, attention/follows_lungs
 On: phantom-shortcut
 Diagnosis: follow the donor
 """
