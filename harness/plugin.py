@@ -51,7 +51,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--claims", metavar="FILE",
         help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
     add("--robustness", action="store_true",
-        help="judge noise, blur, exposure, small movements and other resizing too, which doubles the forward passes")  # fmt: skip
+        help="judge what acquisition does to films too: noise, blur, exposure, movement; twice the passes")  # fmt: skip
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
         "--classes",

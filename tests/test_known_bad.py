@@ -101,11 +101,8 @@ GROUPS = {
 def required() -> set[Check]:
     """Return the checks of a model alone; options and data are judged elsewhere."""
     policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
-    suites = {
-        name: checks
-        for name, checks in policy["gate"]["required"].items()
-        if name not in {*SUITES, "ledger", "data"} - {"robustness"}
-    }
+    elsewhere = {*SUITES, "ledger", "data"} - {"robustness"}
+    suites = {name: checks for name, checks in policy["gate"]["required"].items() if name not in elsewhere}
     return {(suite, check) for suite, checks in suites.items() for check in checks}
 
 
