@@ -27,6 +27,7 @@ READERS = (
     "known_bad.shortcut_learner",
     "known_bad.exposure_reader",
     "known_bad.corner_reader",
+    "known_bad.marker_reader",
     "known_bad.ring_reader",
 )
 SHARES = tuple(round(0.05 * step, 2) for step in range(21))

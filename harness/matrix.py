@@ -13,7 +13,7 @@ from harness.doses import Reliance
 from harness.errors import ArgumentError
 from harness.estimate import Estimate, proportion
 from harness.gate import folder_name
-from harness.phantom import CLASSES, DOSES
+from harness.phantom import CLASSES, DOSES, VARIANTS
 from harness.policy import load_policy
 from harness.scorecard import Record
 from harness.store import atomic
@@ -24,14 +24,27 @@ SCHEMA = "roentgate.matrix/2"
 ARTICLE = ("baseline", "compact", "ring_dropout")
 """Models of the project itself, judged as sound ones."""
 
-JUDGED = ("alignment", "inference", "recall", "border", "calibration", "data")
-"""Suites that twins are judged by; the others ask for a reference, claims, or a history."""
+JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibration", "data")
+"""Suites that twins are judged by; the others ask for a reference, claims, a history, or twice the time."""
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05
 """What the border's intervals claim: a sound model fails one by its whole interval in so many test sets at most."""
 MECHANISM_SEEDS = 3
 """Trainings of a fault that does not depend on what was learned: streams, layers, outputs."""
 
+_EXTRA = ("--no-figures", "--policy")
+_SHORT = """
+[data.{data}.border]
+most_masks = 6
+[data.{data}.attributions]
+methods = ["occlusion"]
+films = 2
+patch = 0.5
+licence_films = 2
+deletion_films = 2
+[data.{data}.attributions.draws]
+occlusion = 3
+"""
 _TOGETHER = 8  # models a process: TensorFlow is imported once for them, and what it keeps is let go after them
 
 
@@ -75,13 +88,13 @@ class Matrix(TypedDict):
 
 
 def plan(models: Path, only: Sequence[str] = ()) -> list[Twin]:
-    """Return the twins to judge: all, with the article's models as sound ones, or those named.
+    """Return the twins to judge: those that a suite of `JUDGED` must see and the article's models, or those named.
 
     Raises:
         ArgumentError: A name that is no twin.
         ModelError: A faulty twin without its promise.
     """
-    twins = read_twins(models)
+    twins = [twin for twin in read_twins(models) if twin.sound or {suite for suite, _ in twin.checks} & {*JUDGED}]
     twins += [
         Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
         for name in ARTICLE
@@ -149,16 +162,29 @@ def judge(
         HarnessError: A run ended without its scorecards.
     """
     entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
+    policy = short_policy(reports)
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
         folder = reports / str(seed)
-        records = trial.run(names, data, seed, reports=folder, name=data, extra=["--no-figures"], quiet=True)
+        records = trial.run(names, data, seed, reports=folder, name=data, extra=[*_EXTRA, str(policy)], quiet=True)
         for name, record in zip(names, records, strict=True):
             evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
             entry = entries[name, data]
             entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
         step(f"{data}, seed {seed}", len(names))
     return list(entries.values())
+
+
+def short_policy(folder: Path) -> Path:
+    """Write the policy of the working folder with its costly searches that only inform cut short; return the file.
+
+    The smallest mask and the attributions refuse nothing, and would make up most of the time.
+    """
+    short = "".join(_SHORT.format(data=variant) for variant in VARIANTS)
+    path = folder / "policy.toml"
+    with atomic(path) as draft:
+        draft.write_text(Path("suites", "policy.toml").read_text("utf-8") + short, "utf-8")
+    return path
 
 
 def caught(entry: Entry, check: str) -> Estimate:

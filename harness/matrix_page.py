@@ -37,8 +37,10 @@ RESPONSES: Final = {
     "border_mask_flips": ("border/border_mask_flips",),
     "ring_transplant": ("border/ring_transplant",),
     "border_only_skill": ("border/border_only_skill",),
+    "skill_without_lungs": ("attention/skill_without_lungs",),
+    "follows_lungs": ("attention/follows_lungs",),
 }
-"""What counts as a response; the first is any of the others. Masked recall repeats a miss on whole films: none."""
+"""What counts as a response; the first is any border check. Masked recall repeats a miss on whole films: none."""
 
 _ASKED = (
     "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
@@ -160,9 +162,11 @@ def curves(matrix: Matrix, path: Path) -> Path:
     with sheet(path, height=3.4, width=9.0) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         figure.subplots_adjust(left=0.07, right=0.99, bottom=0.16, top=0.88, wspace=0.06)
-        for colour, (words, checks) in zip(SPLIT_COLOURS, RESPONSES.items(), strict=False):
+        for colour, (words, checks) in zip((*SPLIT_COLOURS, "#D55E00"), RESPONSES.items(), strict=True):
             doses, found = _learner(matrix, checks)
             _curve(left, doses, found, words, colour)
+            if not _blended(checks):
+                continue
             shares = [each["share"] for each in matrix["reliance"]]
             _curve(right, shares, [_share(each["refused"], checks) for each in matrix["reliance"]], words, colour)
         left.set_title("a free network, by dose of the shortcut")
@@ -170,7 +174,7 @@ def curves(matrix: Matrix, path: Path) -> Path:
         left.set_ylabel("share of trainings refused")
         right.set_title("a blend of a sound model and a ring reader")
         right.set_xlabel("share of the ring reader in the answer")
-        right.legend(fontsize=8, loc="lower right")
+        left.legend(fontsize=7.5, loc="lower right")
         left.set_ylim(-0.03, 1.03)
     return path
 
@@ -184,9 +188,15 @@ def responses(matrix: Matrix) -> list[list[str]]:
         shares = [each["share"] for each in matrix["reliance"]]
         blends = [_share(each["refused"], checks).value for each in matrix["reliance"]]
         cells = [_read_off(doses, values, level) for level in (0.5, 0.95)]
-        cells += [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
+        read = [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
+        cells += read if _blended(checks) else ["not asked"] * 2
         lines.append([words, *cells])
     return lines
+
+
+def _blended(checks: Sequence[str]) -> bool:
+    """Whether blends are judged by these checks: their answers are known with the ring changed, and no more."""
+    return all(check.startswith("border/") for check in checks)
 
 
 def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
@@ -252,7 +262,7 @@ def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[E
 
 
 def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:
-    counted = checks or [check for named in RESPONSES.values() for check in named]
+    counted = checks or [check for named in RESPONSES.values() for check in named if check.startswith("border/")]
     return proportion(sum(bool(set(counted) & set(each)) for each in refused), len(refused))
 
 
