@@ -13,7 +13,7 @@ from harness.doses import Reliance
 from harness.errors import ArgumentError
 from harness.estimate import Estimate, proportion
 from harness.gate import folder_name
-from harness.phantom import CLASSES, DOSES, VARIANTS
+from harness.phantom import CLASSES, DOSES
 from harness.policy import load_policy
 from harness.scorecard import Record
 from harness.store import atomic
@@ -162,10 +162,9 @@ def judge(
         HarnessError: A run ended without its scorecards.
     """
     entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
-    policy = short_policy(reports)
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
-        folder = reports / str(seed)
+        folder, policy = reports / str(seed), short_policy(reports, data)
         records = trial.run(names, data, seed, reports=folder, name=data, extra=[*_EXTRA, str(policy)], quiet=True)
         for name, record in zip(names, records, strict=True):
             evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
@@ -175,15 +174,14 @@ def judge(
     return list(entries.values())
 
 
-def short_policy(folder: Path) -> Path:
-    """Write the policy of the working folder with its costly searches that only inform cut short; return the file.
+def short_policy(folder: Path, data: str) -> Path:
+    """Write the project's policy with the costly searches that only inform cut short on one data set; return the file.
 
     The smallest mask and the attributions refuse nothing, and would make up most of the time.
     """
-    short = "".join(_SHORT.format(data=variant) for variant in VARIANTS)
-    path = folder / "policy.toml"
+    path = folder / f"policy-{data}.toml"
     with atomic(path) as draft:
-        draft.write_text(Path("suites", "policy.toml").read_text("utf-8") + short, "utf-8")
+        draft.write_text(Path("suites", "policy.toml").read_text("utf-8") + _SHORT.format(data=data), "utf-8")
     return path
 
 
