@@ -86,6 +86,8 @@ def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:
 
 
 def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
+    if not len(record.rows):
+        return "", []
     fill = worst_fill(record, "lungs")
     clean, cut = record.clean, record.hidden["lungs", fill]
     right = clean.answers == clean.labels
@@ -110,6 +112,8 @@ def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list
 def _in_other_frames(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
     clean, framed = record.clean, record.framed
     there = np.flatnonzero(record.frame_rows >= 0)
+    if not there.size:
+        return "", []
     frame_labels = clean.labels[record.frame_rows]
     by_frame, by_lungs = framed.answers == frame_labels, framed.answers == clean.labels
     rows = there[chosen(by_frame[there], clean.labels[there], SHOWN_FRAMES)]
@@ -131,6 +135,8 @@ def _in_other_frames(record: AttentionRecord, battery: Battery) -> tuple[str, li
 def _marked(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
     clean, marked, plain = record.clean, record.marked, record.plain
     there = np.flatnonzero(record.marker_labels >= 0)
+    if not there.size:
+        return "", []
     goes = (marked.answers == record.marker_labels) & (clean.answers != record.marker_labels)
     alone = (plain.answers == record.marker_labels) & (clean.answers != record.marker_labels)
     rows = there[chosen((goes & ~alone)[there], clean.labels[there], SHOWN)]

@@ -34,11 +34,13 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = (
-    "attribution_figures", "blocks", "canvas", "corruptions", "figures", "forest", "masks", "movements",
-    "perturbations", "replay", "report", "robustness_figures", "scorecard", "wording",
+    "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "canvas", "corruptions", "figures",
+    "forest", "interventions", "masks", "movements", "perturbations", "replay", "report", "robustness_figures",
+    "scorecard", "wording",
 )  # fmt: skip
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
+LUNGS = "skill_without_lungs"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
 
@@ -287,6 +289,8 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
             if SMALLEST in checks:
                 found += replay.figures(kept, smallest.of(kept, bounds), fresh)
+            if any(row["check"] == LUNGS and row["verdict"] != "skipped" for row in record["verdicts"]):
+                found += _draw_attention(kept, fresh)
             if any(row["suite"] == "robustness" for row in record["verdicts"]):
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
@@ -297,7 +301,8 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    for old in (folder / NEWLY_WRONG_FILE, folder / replay.PICTURE, *folder.glob("attribution-*.png")):
+    kinds = (NEWLY_WRONG_FILE, replay.PICTURE, "attribution-*.png", "attention-*.png")
+    for old in (path for kind in kinds for path in folder.glob(kind)):
         if not any(note["file"] == old.name for note in found):
             old.unlink(missing_ok=True)
     for note in found:
@@ -313,6 +318,13 @@ def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureN
     bounds = gate.policy.robustness
     record = robustness.observe(kept, bounds).seen_by(gate.unseen)
     return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
+
+
+def _draw_attention(kept: "Evidence", folder: Path) -> list[FigureNote]:
+    """Draw films without lungs, in other frames and with other burn-ins, those that decided first."""
+    from harness import attention, attention_figures  # noqa: PLC0415
+
+    return attention_figures.draw(attention.attend(kept), attention.battery_of(kept), folder)
 
 
 def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `_draw`

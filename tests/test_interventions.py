@@ -57,8 +57,8 @@ def test_kept_pixels_stay_and_hidden_ones_are_grey_levels(seed: int, fill: Fill,
 def test_what_is_hidden_leaves_no_trace(seed: int, fill: Fill) -> None:
     images, masks = some(seed)
     other = np.where(masks[..., None], 1 - images, images)
-    changed = [hidden(each, masks, fill, [4, 5, 6]) for each in (images, other)]
-    np.testing.assert_array_equal(*changed)
+    first, second = (hidden(each, masks, fill, [4, 5, 6]) for each in (images, other))
+    np.testing.assert_array_equal(first, second)
 
 
 @given(seed=seeds, fill=st.sampled_from(FILLS))

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.attention import REGIONS, AttentionRecord
 from harness.bounds import AlignmentBounds, BorderBounds
 from harness.checks import Verdict
 from harness.corruptions import KINDS, SEVERITIES
 from harness.evidence import BorderRecord
 from harness.inference import BATCHINGS, InferenceRecord
+from harness.interventions import FILLS as LUNG_FILLS
 from harness.policy import CORE, load_policy
 from harness.predictions import Predictions
 from harness.robustness import RobustnessRecord
@@ -37,9 +39,12 @@ def suite(name: str) -> ModuleType:
 
 
 POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-ALIGNMENT, INFERENCE, RECALL, BORDER, ROBUSTNESS, CALIBRATION, COMPARISON = (
-    suite(name) for name in ("alignment", "inference", "recall", "border", "robustness", "calibration", "comparison")
-)
+ALIGNMENT, INFERENCE, RECALL, BORDER, ATTENTION, ROBUSTNESS, CALIBRATION, COMPARISON = (
+    suite(name)
+    for name in (
+        "alignment", "inference", "recall", "border", "attention", "robustness", "calibration", "comparison",
+    )
+)  # fmt: skip
 
 
 def judged(check: Callable[..., None], *arguments: Any, policy: object = POLICY, **named: Any) -> Verdict:  # noqa: ANN401
@@ -101,6 +106,33 @@ def only(answers: Predictions) -> BorderRecord:
     """Return a record in which the ring alone, under the last fill, gives these answers."""
     half = answered(EACH // 2, EACH // 2)
     return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
+
+
+def attended(**changes: Any) -> AttentionRecord:  # noqa: ANN401
+    """Return what a model did that is always right while it sees lungs, and guesses without; with these changes."""
+    sound, rows = answered(EACH, EACH), np.arange(2 * EACH)
+    record = AttentionRecord(
+        rows=rows,
+        left_out=0,
+        clean=sound,
+        hidden={(region, fill): EVEN for region in REGIONS for fill in LUNG_FILLS},
+        framed=sound,
+        frame_rows=(rows + EACH) % (2 * EACH),
+        kin=sound,
+        kin_rows=rows // EACH * EACH + (rows + 1) % EACH,
+        marked=sound,
+        plain=sound,
+        marker_labels=1 - sound.labels,
+        marker_boxes=np.tile([2, 8, 2, 6], (2 * EACH, 1)),
+        inverted=sound,
+        blanks={"black": np.array([[0.7, 0.3]], np.float32)},
+    )
+    return replace(record, **changes)
+
+
+def without_lungs(answers: Predictions) -> AttentionRecord:
+    """Return a record in which lungs hidden under the last fill give these answers."""
+    return attended(hidden={**attended().hidden, ("lungs", LUNG_FILLS[-1]): answers})
 
 
 def moved(answers: Predictions) -> RobustnessRecord:
@@ -171,6 +203,16 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "only_skill_ceiling": (
         lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_ring=RING), 75, 76,
     ),
+    "skill_without_lungs_ceiling": (
+        lambda right: judged(ATTENTION.test_skill_without_lungs, without_lungs(answered(right, right))), 75, 76,
+    ),
+    "follow_floor": (  # an answer that is not the lungs' is the frame's
+        lambda lost: judged(ATTENTION.test_follows_lungs, attended(framed=answered(EACH - lost, EACH - lost))), 50, 51,
+    ),
+    "marker_ceiling": (
+        lambda followed: judged(ATTENTION.test_follows_markers, attended(marked=answered(EACH - followed, EACH))),
+        20, 21,
+    ),
     "mild_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.mild_severity), 10, 11),
     "marked_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.marked_severity), 30, 31),
     "mild_drop_ceiling of a rotation": (
@@ -213,7 +255,6 @@ def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
     elsewhere |= {"loss_tolerance"}  # in test_reproduction.py
     elsewhere |= {"smallest_share"}  # in test_smallest.py
     elsewhere |= {"leakage_ceiling", "metadata_ceiling", "frame_ceiling", "association_ceiling"}  # in test_audit.py
-    elsewhere |= {"skill_without_lungs_ceiling", "follow_floor", "marker_ceiling"}  # of attention
     elsewhere |= {"rank_ceiling", "patch"}  # a licence, in test_licence.py; and a size, which bounds nothing
     assert bounds == {name for name in SIDES if " " not in name} | elsewhere
 
