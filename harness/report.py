@@ -34,13 +34,14 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = (
-    "attribution_figures", "blocks", "canvas", "corruptions", "figures", "forest", "masks", "movements",
+    "attribution_figures", "blocks", "calibration", "canvas", "corruptions", "figures", "forest", "masks", "movements",
     "perturbations", "replay", "report", "robustness_figures", "scorecard", "wording",
 )  # fmt: skip
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
+SOMETIMES = (NEWLY_WRONG_FILE, "smallest.png", "reliability.png", "robustness.png", "corruptions.png")
 
 
 def close(  # noqa: PLR0913, PLR0917  everything that a run leaves
@@ -270,13 +271,11 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     explained: "AttributionRecord | None",
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
-    from harness import replay  # noqa: PLC0415
-
     store = kept.candidate.store
     drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from harness import figures, smallest  # noqa: PLC0415
+        from harness import figures, replay, smallest  # noqa: PLC0415
 
         shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
@@ -287,6 +286,8 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
             if SMALLEST in checks:
                 found += replay.figures(kept, smallest.of(kept, bounds), fresh)
+            if "calibration_error" in checks:
+                found += _draw_reliability(kept, fresh)
             if any(row["suite"] == "robustness" for row in record["verdicts"]):
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
@@ -297,13 +298,30 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    for old in (folder / NEWLY_WRONG_FILE, folder / replay.PICTURE, *folder.glob("attribution-*.png")):
+    for old in (
+        folder / NEWLY_WRONG_FILE,
+        folder / replay.PICTURE,
+        folder / "reliability.png",
+        *folder.glob("attribution-*.png"),
+    ):
         if not any(note["file"] == old.name for note in found):
             old.unlink(missing_ok=True)
     for note in found:
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
     return found
+
+
+def _draw_reliability(kept: "Evidence", folder: Path) -> list[FigureNote]:
+    """Draw confidence against right answers; nothing where the outputs are no probabilities."""
+    from harness import calibration, figures  # noqa: PLC0415
+
+    bins = calibration.reliability(kept.test)
+    if not bins:
+        return []
+    path = figures.reliability(bins, folder / "reliability.png")
+    alt = calibration.calibration_error(kept.test).detail
+    return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
 
 
 def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
