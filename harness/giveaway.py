@@ -44,8 +44,8 @@ def _lungs(record: Record) -> list[str]:
         return []
     where = "the lungs" if follows[0]["value"] > 0 else "the frame" if follows[0]["value"] < 0 else "neither"
     return [
-        f"Without the lungs it keeps {measured(without[0])} of its skill. Where lungs are set into the frame of another "
-        f"class, the answer follows {where} (share that follows the lungs, less the frame: {measured(follows[0])})."
+        f"Without the lungs it keeps {measured(without[0])} of its skill. Where lungs are set into the frame of "
+        f"another class, the answer follows {where} (share that follows the lungs, less the frame: {measured(follows[0])})."
     ]
 
 
