@@ -43,9 +43,10 @@ def _lungs(record: Record) -> list[str]:
     if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
         return []
     where = "the lungs" if follows[0]["value"] > 0 else "the frame" if follows[0]["value"] < 0 else "neither"
+    kept, share = measured(without[0]), measured(follows[0])
     return [
-        f"Without the lungs it keeps {measured(without[0])} of its skill. Where lungs are set into the frame of "
-        f"another class, the answer follows {where} (share that follows the lungs, less the frame: {measured(follows[0])})."
+        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the frame of another class, "
+        f"the answer follows {where} (share that follows the lungs, less the frame: {share})."
     ]
 
 
