@@ -268,10 +268,14 @@ class Gate:
         Raises:
             ArgumentError: An unknown capability.
         """
+        from harness import audit  # noqa: PLC0415 - as all that looks at films
+
         candidate = self.candidate(name)
         layers = candidate.has_layers
         missing = self._lungs_lacking(name) if capability == "lungs" else ""
+        lacks = audit.lacking(candidate.splits, capability)
         known = {
+            **dict.fromkeys(audit.LACKING, (not lacks, lacks)),
             "layers": (layers, "the model has no layers to look at"),
             "training": (
                 candidate.facts.kind == "build",
@@ -282,10 +286,7 @@ class Gate:
                 not layers or capability != "augmentation" or self._declares_augmentation(name),
                 "the network declares no augmentation layer",
             ),
-            "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
-            "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
             "lungs": (not missing, missing),
-            "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
             "resizing": (
                 capability != "resizing" or self._resizes(name),
                 "every film has the size that the model wants",
