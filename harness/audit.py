@@ -20,6 +20,7 @@ from harness.estimate import Estimate, census
 from harness.folders import SplitName
 from harness.predictions import Predictions, taken
 from harness.store import Store
+from harness.survey import SPLIT_PAIRS as SPLIT_PAIRS
 from harness.survey import SPLITS, Survey, survey
 
 BoolArray = NDArray[np.bool_]

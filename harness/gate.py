@@ -275,7 +275,6 @@ class Gate:
         missing = self._lungs_lacking(name) if capability == "lungs" else ""
         lacks = audit.lacking(candidate.splits, capability)
         known = {
-            **dict.fromkeys(audit.LACKING, (not lacks, lacks)),
             "layers": (layers, "the model has no layers to look at"),
             "training": (
                 candidate.facts.kind == "build",
@@ -291,6 +290,7 @@ class Gate:
                 capability != "resizing" or self._resizes(name),
                 "every film has the size that the model wants",
             ),
+            **dict.fromkeys(audit.LACKING, (not lacks, lacks)),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
