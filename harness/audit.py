@@ -20,11 +20,13 @@ from harness.estimate import Estimate, census
 from harness.folders import SplitName
 from harness.predictions import Predictions, taken
 from harness.store import Store
-from harness.survey import SPLIT_PAIRS as SPLIT_PAIRS
-from harness.survey import SPLITS, Survey, survey
+from harness.survey import SPLIT_PAIRS, SPLITS, Survey, survey
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
+
+TWO_SPLITS = SPLIT_PAIRS
+"""Pairs of splits, each way, for the suite, which imports from here."""
 
 LACKING = {
     "groups": "the data names no patients",

@@ -15,7 +15,7 @@ def test_films_in_two_splits(data_record, policy, accept, two_splits):
 @pytest.mark.needs("groups")
 def test_patients_in_two_splits(data_record, policy, accept):
     """No patient of a split has films in another."""
-    for of, elsewhere in audit.SPLIT_PAIRS:
+    for of, elsewhere in audit.TWO_SPLITS:
         shared = audit.patients_shared(data_record, of, elsewhere)
         accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
 
