@@ -1,45 +1,36 @@
 """Does the answer hang on the lungs? Answers with lungs or background hidden, exchanged, marked, and to no chest."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness import burn_ins, interventions
 from harness import estimate as estimates
-from harness.burn_ins import BurnIn
+from harness import interventions
+from harness.battery import CHANGES, REGIONS, Battery
 from harness.estimate import Estimate, proportion, undefined
 from harness.evidence import Evidence
 from harness.interventions import FILLS, Fill
-from harness.lungs import LungFields, lung_fields
-from harness.metrics import directed_flips, skill_kept, worst
+from harness.lungs import lung_fields
+from harness.metrics import UNINFORMATIVE, directed_flips, flips, skill_kept, worst
 from harness.model import Images, Probabilities
-from harness.perturbations import donors
 from harness.predictions import Predictions, taken
 
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 __all__ = [
-    "REGIONS", "AttentionRecord", "attend", "default_answer", "follows_lungs", "follows_markers", "inverted_flips",
-    "lungs_against_region", "skill_without",
+    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "follows_lungs", "follows_markers",
+    "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
 ]  # fmt: skip
 
-REGIONS = {
-    "lungs": "without lungs",
-    "common": "without the usual lung region, alike on every film",
-    "another": "without another patient's lung region",
-    "region": "without a random region as large as the lungs",
-    "background": "without all but the lungs",
-}
-"""What is hidden, and what the scorecard calls it."""
 LEAST_FILMS = 10
 """Films of each class with a trusted lung field, below which the checks that need lungs do not apply."""
 KEPT = 0.90
 """Share of answers that must survive an exchange of frames within a class, for one between classes to mean anything."""
 
-_CODE = ("attention", "burn_ins", "interventions", "lungs", "plausibility", "segmenter")
+_CODE = ("battery", "burn_ins", "interventions", "lungs", "plausibility", "segmenter")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,92 +70,11 @@ class AttentionRecord:
     blanks: Mapping[str, Probabilities]
 
 
-class _Battery:
-    """What is done to the test films, drawn once: whose frame, whose burn-in, which regions."""
-
-    def __init__(self, evidence: Evidence, fields: LungFields) -> None:
-        candidate = evidence.candidate
-        self.test, self.fields, self.seed = candidate.splits.test, fields, candidate.task.seed
-        self.rows = np.flatnonzero(fields.trusted)
-        labels = self.test.labels[self.rows]
-        other, same = donors(labels, candidate.task.classes, seed=self.seed)
-        self.frame, self.kin = self._everywhere(other), self._everywhere(same)
-        self.found = burn_ins.find_each(self.test, fields, candidate.store)
-        self.markers, self.marker_rows = self._markers(self.found)
-        self.common = self._usual()
-
-    def _everywhere(self, partners: IntArray) -> IntArray:
-        """Return partners among the trusted rows as test rows, for every test row; -1 for none."""
-        whole = np.full(len(self.test), -1, dtype=np.int64)
-        whole[self.rows] = np.where(partners >= 0, self.rows[partners], -1)
-        return whole
-
-    def _usual(self) -> BoolArray:
-        """Return where at least half of the trusted lung fields lie: bool [H, W]."""
-        counts = np.zeros(self.fields.shape, dtype=np.int64)
-        for start in range(0, len(self.rows), 64):
-            counts += self.fields.take(self.rows[start : start + 64]).sum(axis=0)
-        return 2 * counts >= max(len(self.rows), 1)
-
-    def _markers(self, found: list[list[BurnIn]]) -> tuple[list[BurnIn | None], IntArray]:
-        """Return for each test row a burn-in of a film of another class that misses the row's lungs, and that film."""
-        chosen: list[BurnIn | None] = [None] * len(self.test)
-        whose = np.full(len(self.test), -1, dtype=np.int64)
-        bearing = np.array([row for row in self.rows if found[row]], dtype=np.int64)
-        for row in self.rows:
-            generator = np.random.default_rng((self.seed, int(row), 4))
-            strangers = bearing[self.test.labels[bearing] != self.test.labels[row]]
-            lungs = self.fields.take(np.array([row]))[0]
-            for giver in generator.permutation(strangers):
-                marker = max(found[giver], key=lambda mark: (mark.bottom - mark.top) * (mark.right - mark.left))
-                if not lungs[marker.box].any():
-                    chosen[row], whose[row] = marker, giver
-                    break
-        return chosen, whose
-
-    def regions(self, kind: str, rows: IntArray) -> BoolArray:
-        """Return what is hidden of each row: bool [b, H, W]; nothing of a row without a trusted lung field."""
-        own = self.fields.take(rows)
-        if kind == "common":
-            masks = np.repeat(self.common[None], len(rows), axis=0)
-        elif kind == "another":
-            masks = self.fields.take(np.where(self.frame[rows] >= 0, self.frame[rows], rows))
-        elif kind == "region":
-            masks = interventions.random_regions(own.sum(axis=(1, 2)), self.fields.shape, rows, self.seed)
-        else:
-            masks = ~own if kind == "background" else own
-        return masks & self.fields.trusted[rows, None, None]
-
-    def changes(self) -> dict[str, Callable[[Images, IntArray], Images]]:
-        """Return all changes of films but the hidden regions, by name."""
-        return {
-            "framed": lambda images, rows: self._framed(images, rows, self.frame),
-            "kin": lambda images, rows: self._framed(images, rows, self.kin),
-            "marked": lambda images, rows: self._marked(images, rows, plain=False),
-            "plain": lambda images, rows: self._marked(images, rows, plain=True),
-            "inverted": lambda images, _: np.float32(1) - images,
-        }
-
-    def _framed(self, images: Images, rows: IntArray, partners: IntArray) -> Images:
-        frames = self.test.take(np.where(partners[rows] >= 0, partners[rows], rows))
-        lungs, holes = self.fields.take(rows), self.fields.take(np.maximum(partners[rows], 0))
-        return np.stack(
-            [
-                interventions.into_frame(image, lung, frame, hole) if partners[row] >= 0 else image
-                for image, lung, frame, hole, row in zip(images, lungs, frames, holes, rows, strict=True)
-            ]
-        )
-
-    def _marked(self, images: Images, rows: IntArray, *, plain: bool) -> Images:
-        givers = self.test.take(np.maximum(self.marker_rows[rows], 0))
-        changed = images.copy()
-        for index, row in enumerate(rows):
-            marker = self.markers[row]
-            if marker is not None:
-                for own in [] if plain else self.found[row]:
-                    changed[index][own.box] = np.float32(own.ground)
-                changed[index][marker.box] = np.float32(marker.ground) if plain else givers[index][marker.box]
-        return changed
+def battery_of(evidence: Evidence) -> Battery:
+    """Return what `attend` does to the test films of a model."""
+    candidate = evidence.candidate
+    fields = lung_fields(candidate.splits.test, candidate.store)
+    return Battery(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
 
 
 def attend(evidence: Evidence, fills: Sequence[Fill] = FILLS) -> AttentionRecord:
@@ -174,22 +84,20 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = FILLS) -> AttentionRecord
         evidence: That on the model.
         fills: What hidden pixels are replaced by.
     """
-    candidate = evidence.candidate
-    fields = lung_fields(candidate.splits.test, candidate.store)
-    battery = _Battery(evidence, fields)
-    suffix, changes = fields.fingerprint[:16], battery.changes()
+    candidate, battery = evidence.candidate, battery_of(evidence)
+    fields = battery.fields
+    suffix = fields.fingerprint[:16]
     hidden = {f"hidden-{region}-{fill}-{suffix}": (region, fill) for region in REGIONS for fill in fills}
-    others = {f"{name}-{suffix}": name for name in changes}
+    others = {f"{name}-{suffix}": name for name in CHANGES}
 
     def make(images: Images, rows: IntArray, wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
         for region in REGIONS:
             names = {hidden[name][1]: name for name in wanted if name in hidden and hidden[name][0] == region}
-            masks = battery.regions(region, rows) if names else np.zeros(0, dtype=bool)
-            for fill, changed in interventions.hide(images, masks, names, rows, battery.seed) if names else ():
+            for fill, changed in battery.hidden(images, rows, region, names) if names else ():
                 yield names[fill], changed
         for name in wanted:
             if name in others:
-                yield name, changes[others[name]](images, rows)
+                yield name, battery.altered(images, rows, others[name])
 
     answers = evidence.under("attention battery", [*hidden, *others], make, code=_CODE)
     trusted = battery.rows
@@ -216,7 +124,7 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = FILLS) -> AttentionRecord
         ],
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],
         inverted=kept("inverted"),
-        blanks=evidence.answers_to("blanks", lambda: _blanks(evidence), code=_CODE),
+        blanks=evidence.answers_to("blanks", lambda: _blanks(evidence), code=("interventions",)),
     )
 
 
@@ -240,10 +148,18 @@ def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = 
     Returns:
         As `harness.metrics.skill_kept` and `harness.metrics.worst`; the detail says how many films were left out.
     """
-    parts: dict[str, Estimate] = {
-        fill: skill_kept(record.clean, record.hidden[region, fill], family=len(fills)) for fill in fills
-    }
-    return _noted(worst(parts, "at_most"), record)
+    return _noted(worst(_skills(record, region, fills), "at_most"), record)
+
+
+def worst_fill(record: AttentionRecord, region: str, fills: Sequence[Fill] = FILLS) -> Fill:
+    """Return the fill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
+    parts = _skills(record, region, fills)
+    heard = [fill for fill in fills if not parts[fill].detail.startswith(UNINFORMATIVE)] or list(fills)
+    return max(heard, key=lambda fill: parts[fill].value if parts[fill].defined else -np.inf)
+
+
+def _skills(record: AttentionRecord, region: str, fills: Sequence[Fill]) -> dict[str, Estimate]:
+    return {fill: skill_kept(record.clean, record.hidden[region, fill], family=len(fills)) for fill in fills}
 
 
 def lungs_against_region(record: AttentionRecord, fill: Fill = "mean") -> Estimate:
@@ -252,7 +168,7 @@ def lungs_against_region(record: AttentionRecord, fill: Fill = "mean") -> Estima
     Returns:
         Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
     """
-    own, elsewhere = (record.hidden[region, fill].answers != record.clean.answers for region in ("lungs", "region"))
+    own, elsewhere = (_changed(record.clean, record.hidden[region, fill]) for region in ("lungs", "region"))
     words = f"{own.sum()} of {len(own)} change without lungs, {elsewhere.sum()} without the random region"
     return _noted(replace(_difference(record.clean, own, elsewhere), detail=words), record)
 
@@ -276,7 +192,7 @@ def follows_lungs(record: AttentionRecord) -> Estimate:
     kept = frame_control(record)
     words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {frame.sum()} the frame; within a class {kept.detail}"
     found = replace(_difference(subset, lungs, frame), detail=words)
-    offenders = tuple(subset.ids[row] for row in np.flatnonzero(frame))
+    offenders = _ids(subset, frame)
     if found.defined and not kept.value >= KEPT:
         found = replace(found, low=-1.0, high=1.0, detail=f"the exchange itself decides: {words}")
     return _noted(replace(found, offenders=offenders), record)
@@ -286,18 +202,22 @@ def frame_control(record: AttentionRecord) -> Estimate:
     """Share of answers that survive an exchange of frames within a class, where both films are answered alike (0 to 1).
 
     Returns:
-        Value and exact interval; without such pairs, NaN in [0, 1].
+        Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Offenders: the
+        films whose answer does not survive.
     """
     before = record.clean.answers
-    alike = (record.kin_rows >= 0) & (before == before[record.kin_rows]) & (before >= 0)
-    hits = int((record.kin.answers == before)[alike].sum())
-    return proportion(hits, int(alike.sum()), detail=f"{hits} of {int(alike.sum())} answers survive")
+    alike = np.flatnonzero((record.kin_rows >= 0) & (before == before[record.kin_rows]) & (before >= 0))
+    pairs, survives = taken(record.clean, alike), (record.kin.answers == before)[alike]
+    detail, offenders = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
+    if pairs.groups is not None:
+        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, offenders=offenders)
+    return proportion(int(survives.sum()), len(alike), detail=detail, offenders=offenders)
 
 
 def follows_markers(record: AttentionRecord) -> Estimate:
     """Answers that go to the class of a burn-in's film, minus those that a flat patch in its place sends (-1 to 1).
 
-    The burn-in takes the place of the film's own, which are covered with the grey around them.
+    The burn-in takes the place of the film's own, which are covered with the grey around them where they were found.
 
     Returns:
         As `harness.metrics.directed_flips`, over the films for which a burn-in of another class was found that misses
@@ -307,28 +227,37 @@ def follows_markers(record: AttentionRecord) -> Estimate:
     if not some:
         words = "no burn-in of another class was found that could be pasted"
         return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
-    return _noted(directed_flips(record.clean, record.marked, record.plain, record.marker_labels), record)
+    words = "the burn-in", "a flat patch"
+    return _noted(directed_flips(record.clean, record.marked, record.plain, record.marker_labels, words=words), record)
 
 
 def inverted_flips(record: AttentionRecord) -> Estimate:
-    """Share of answers that change when black and white change places (0 to 1)."""
-    changed = record.inverted.answers != record.clean.answers
-    hits = int(changed.sum())
+    """Share of answers that change when black and white change places (0 to 1).
+
+    Returns:
+        As `harness.metrics.flips`; the detail counts the answers to inverted films.
+    """
+    found = flips(record.clean, record.inverted)
     names = _counts(record.inverted.answers, record.clean.classes)
-    return proportion(hits, len(changed), detail=f"{hits} of {len(changed)} answers change; inverted films: {names}")
+    return _noted(replace(found, detail=f"{found.detail}; inverted films: {names}"), record)
 
 
 def default_answer(record: AttentionRecord, name: str) -> Estimate:
-    """Largest share of images without a chest that get one and the same answer (1/K to 1): the default diagnosis.
+    """Largest share of images without a chest that get one and the same answer (0 to 1): the default diagnosis.
 
     Returns:
-        A census of these images; the detail counts the answers and gives the mean probability of the commonest.
+        A census of these images; the detail counts the answers and gives the mean probability of the commonest, over
+        the images that are answered. Where none is (no finite entries), NaN in [0, 1].
     """
     probabilities = record.blanks[name]
-    answers = np.where(np.isfinite(probabilities).all(axis=1), probabilities.argmax(axis=1), -1)
-    commonest = int(np.bincount(np.maximum(answers, 0)).argmax())
-    sure = float(probabilities[:, commonest].mean())
-    detail = f"{_counts(answers, record.clean.classes)}, at a mean probability of {sure:.2f}"
+    answered = np.isfinite(probabilities).all(axis=1)
+    answers = np.where(answered, probabilities.argmax(axis=1), -1)
+    words = _counts(answers, record.clean.classes)
+    if not answered.any():
+        return undefined(len(answers), low=0.0, high=1.0, method="census", detail=words)
+    commonest = int(np.bincount(answers[answered]).argmax())
+    sure = float(probabilities[answered, commonest].mean())
+    detail = f"{words}, at a mean probability of {sure:.2f}"
     return estimates.census(int((answers == commonest).sum()), len(answers), detail=detail)
 
 
@@ -338,6 +267,16 @@ def _counts(answers: IntArray, classes: Sequence[str]) -> str:
     told = [f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
     unanswered = int((answers < 0).sum())
     return ", ".join([*told, f"{unanswered} without an answer"] if unanswered else told)
+
+
+def _changed(before: Predictions, after: Predictions) -> BoolArray:
+    """Return whose answer changes: bool (n,); a row without an answer counts as changed, as in `harness.metrics`."""
+    changed: BoolArray = (before.answers != after.answers) | (before.answers < 0)
+    return changed
+
+
+def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(predictions.ids[row] for row in np.flatnonzero(rows))
 
 
 def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estimate:
@@ -352,4 +291,5 @@ def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
     """Say how many films were left out for want of a trusted lung field."""
     if not record.left_out:
         return estimate
-    return replace(estimate, detail=f"{estimate.detail}; {record.left_out} films without a trusted lung field left out")
+    films = f"{record.left_out} film{'s' if record.left_out > 1 else ''}"
+    return replace(estimate, detail=f"{estimate.detail}; {films} without a trusted lung field left out")

@@ -77,7 +77,8 @@ def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: Bool
 
     The boxes of the two lung fields are laid over each other, and the seam is feathered (`SEAM`). What is set in is
     made as bright and as rich in contrast as makes the tissue around its lungs look like that around the frame's, so
-    that the exposure of the result is the frame's.
+    that the exposure of the result is the frame's; with less contrast where else more than 1 % of it would come out
+    black, or white, and its detail be lost.
 
     Args:
         film: float32 [H, W, C], whose lungs are taken.
@@ -100,6 +101,8 @@ def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: Bool
     )
     ours, theirs = _tissue(film, lungs), _tissue(frame, hole)
     gain = np.clip((theirs[1] - theirs[0]) / max(ours[1] - ours[0], 1e-3), 0.5, 2.0)
+    darkest, brightest = np.quantile(laid[hole], (0.01, 0.99)) - ours.mean()
+    gain = min(gain, theirs.mean() / max(-darkest, 1e-3), (1 - theirs.mean()) / max(brightest, 1e-3))
     laid = (laid - ours.mean()) * gain + theirs.mean()
     alpha = ndimage.gaussian_filter(hole.astype(np.float32), SEAM * min(hole.shape))[:, :, None]
     swapped: FloatArray = np.clip(frame * (1 - alpha) + laid * alpha, 0, 1).astype(np.float32)
