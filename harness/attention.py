@@ -21,8 +21,8 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 __all__ = [
-    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "drawn_letter", "follows_lungs", "follows_markers",
-    "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
+    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "drawn_letter", "follows_lungs",
+    "follows_markers", "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
 ]  # fmt: skip
 
 LEAST_FILMS = 10
@@ -233,8 +233,9 @@ def follows_markers(record: AttentionRecord) -> Estimate:
     if not some:
         words = "no burn-in of another class was found that could be pasted"
         return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
-    words = "the burn-in", "a flat patch"
-    return _noted(directed_flips(record.clean, record.marked, record.plain, record.marker_labels, words=words), record)
+    found = directed_flips(record.clean, record.marked, record.plain, record.marker_labels)
+    told = found.detail.replace("the donor", "the burn-in").replace("a donor of their own class", "a flat patch")
+    return _noted(replace(found, detail=told), record)
 
 
 def drawn_letter(record: AttentionRecord) -> Estimate:

@@ -28,8 +28,8 @@ REGIONS: Final = {
 }
 """What is hidden, and what the scorecard calls it."""
 CHANGES: Final = ("framed", "kin", "marked", "plain", "letter", "patch", "inverted")
-"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; a drawn letter, or a
-flat patch as bright; black for white."""
+"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; a letter, or a flat
+patch as bright; black for white."""
 
 
 class Battery:

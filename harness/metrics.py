@@ -267,12 +267,7 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
 
 
 def directed_flips(
-    before: Predictions,
-    other: Predictions,
-    same: Predictions,
-    donor_labels: NDArray[np.int64],
-    *,
-    words: tuple[str, str] = ("the donor", "a donor of their own class"),
+    before: Predictions, other: Predictions, same: Predictions, donor_labels: NDArray[np.int64]
 ) -> Estimate:
     """Flips towards the class of a transplant's donor, minus those that a donor of the row's own class brings about.
 
@@ -281,7 +276,6 @@ def directed_flips(
         other: Answers on the same rows with a part taken from a film of another class.
         same: Answers on the same rows with that part from another film of their own class.
         donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
-        words: What the detail calls the donor and its control.
 
     Returns:
         Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, and the
@@ -302,7 +296,9 @@ def directed_flips(
     free = rows & (before.answers != donor_labels)
     followed, control = free & (other.answers == donor_labels), free & (same.answers == donor_labels)
     gained, lost = followed & ~control, control & ~followed
-    detail = f"{followed.sum()} of {rows.sum()} follow {words[0]}, {control.sum()} go there with {words[1]}"
+    detail = (
+        f"{followed.sum()} of {rows.sum()} follow the donor, {control.sum()} go there with a donor of their own class"
+    )
     offenders = _ids(before, gained)
     if before.groups is not None:
         groups = _of(before.groups, rows)

@@ -110,7 +110,8 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs", "skill_with_lungs_only", "lungs_against_region", "follows_lungs", "frame_control",
-        "follows_markers", "drawn_letter", "inverted_films", "default_answer", "attribution_in_lungs", "attribution_pointing",
+        "follows_markers", "drawn_letter", "inverted_films", "default_answer", "attribution_in_lungs",
+        "attribution_pointing",
     }  # fmt: skip
     assert {check: reason for check, reason in skipped.items() if "lung" not in reason} == {
         "training_stream_apart": "the model is not built here, so its training is unknown",
