@@ -21,8 +21,8 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 __all__ = [
-    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "follows_lungs", "follows_markers",
-    "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
+    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "drawn_letter", "follows_lungs",
+    "follows_markers", "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
 ]  # fmt: skip
 
 LEAST_FILMS = 10
@@ -50,6 +50,8 @@ class AttentionRecord:
         plain: With a flat patch pasted there, and their own left alone.
         marker_labels: int64 (m,) class of that film; -1 for none.
         marker_boxes: int64 (m, 4) top, bottom, left, right of the burn-in; -1 for none.
+        letter: With an R drawn into the upper left corner.
+        patch: With a flat patch there instead, as bright on average.
         inverted: Black for white.
         blanks: Probabilities (k, K) for images that show no chest, by name.
     """
@@ -66,6 +68,8 @@ class AttentionRecord:
     plain: Predictions
     marker_labels: IntArray
     marker_boxes: IntArray
+    letter: Predictions
+    patch: Predictions
     inverted: Predictions
     blanks: Mapping[str, Probabilities]
 
@@ -123,6 +127,8 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = FILLS) -> AttentionRecord
             trusted
         ],
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],
+        letter=kept("letter"),
+        patch=kept("patch"),
         inverted=kept("inverted"),
         blanks=evidence.answers_to("blanks", lambda: _blanks(evidence), code=("interventions",)),
     )
@@ -230,6 +236,19 @@ def follows_markers(record: AttentionRecord) -> Estimate:
     found = directed_flips(record.clean, record.marked, record.plain, record.marker_labels)
     told = found.detail.replace("the donor", "the burn-in").replace("a donor of their own class", "a flat patch")
     return _noted(replace(found, detail=told), record)
+
+
+def drawn_letter(record: AttentionRecord) -> Estimate:
+    """Share of answers that change when an R is drawn into a corner, minus with a flat patch as bright (-1 to 1).
+
+    Returns:
+        Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
+        Offenders: the films that the letter changes and the patch does not.
+    """
+    letter, patch = (_changed(record.clean, each) for each in (record.letter, record.patch))
+    words = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
+    offenders = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
+    return _noted(replace(_difference(record.clean, letter, patch), detail=words, offenders=offenders), record)
 
 
 def inverted_flips(record: AttentionRecord) -> Estimate:

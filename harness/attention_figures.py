@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.attention import AttentionRecord, worst_fill
+from harness.attention import AttentionRecord, attend, battery_of, worst_fill
 from harness.battery import Battery
 from harness.canvas import COLOURS, FAINT, INK, drawable, sheet
 from harness.predictions import Predictions
-from harness.scorecard import FigureNote
+from harness.scorecard import FigureNote, Row
 from harness.wording import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from harness.evidence import Evidence
     from harness.model import Images
 
 LUNGS, FRAMES, MARKERS = "attention-lungs.png", "attention-frames.png", "attention-markers.png"
+CHECK: Final = "skill_without_lungs"
 SHOWN: Final = 8
 """Films of a picture, as many of each class as there are; of exchanged frames `SHOWN_FRAMES`."""
 SHOWN_FRAMES: Final = 4
@@ -67,6 +69,19 @@ def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[Figure
             _draw(stacks, folder / name, heading)
             notes.append({"file": name, "title": title, "alt": heading})
     return notes
+
+
+def figures(evidence: "Evidence", verdicts: Sequence[Row], folder: Path) -> list[FigureNote]:
+    """Draw what `draw` draws of a model, where a run has looked at its lungs; nothing where it could or did not.
+
+    Args:
+        evidence: On the model; the answers are those that the run has kept.
+        verdicts: Of the run.
+        folder: As in `draw`.
+    """
+    if not any(row["check"] == CHECK and row["verdict"] != "skipped" for row in verdicts):
+        return []
+    return draw(attend(evidence), battery_of(evidence), folder)
 
 
 def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:

@@ -26,6 +26,14 @@ BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
 TWO_SPLITS = SPLIT_PAIRS
+"""Pairs of splits, each way, for the suite, which imports from here."""
+
+LACKING = {
+    "groups": "the data names no patients",
+    "masks": "the data has no masks",
+    "sources": "the data names no sources",
+}
+"""What films may not have, and how a check that needs it says so."""
 """(of, elsewhere): whose rows are counted, and where their twins are looked for."""
 _SHOWN = 3
 _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
@@ -83,6 +91,11 @@ class DataRecord:
         left_out = {self.seen.ids[row] for row in rows}
         keep = np.array([name not in left_out for name in predictions.ids], np.bool_)
         return predictions if keep.all() else taken(predictions, np.flatnonzero(keep))
+
+
+def lacking(splits: Splits, need: str) -> str:
+    """Return why these films cannot have what a check needs, among `LACKING`; "" where they can, or for other needs."""
+    return LACKING[need] if need in LACKING and getattr(splits.test, need) is None else ""
 
 
 def films_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:

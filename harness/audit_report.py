@@ -24,7 +24,7 @@ from harness.survey import SPLITS
 from harness.wording import bound, counted, escape, measured, shorten, verdict
 
 if TYPE_CHECKING:
-    from harness.dataset import Splits
+    pass
 
 SCHEMA: Final = "roentgate.audit/1"
 RECORD, PAGE = "audit.json", "audit.md"
@@ -76,17 +76,8 @@ class AuditRecord(TypedDict):
     doubtful: list[str] | None
 
 
-def lacking(splits: "Splits", need: str) -> str:
-    """Return why these films cannot have what a check needs; "" where they can."""
-    present = {
-        "groups": splits.test.groups,
-        "masks": splits.test.masks,
-        "sources": splits.test.sources,
-    }
-    names = {"groups": "patients", "masks": "masks", "sources": "sources"}
-    if need not in names:
-        return "there is no model"
-    return "" if present[need] is not None else f"the data names no {names[need]}"
+def _lacking(record: DataRecord, need: str) -> str:
+    return audit.lacking(record.splits, need) if need in audit.LACKING else "there is no model"
 
 
 def judge(record: DataRecord, policy: Policy, suite: Path) -> list[Row]:
@@ -100,7 +91,11 @@ def judge(record: DataRecord, policy: Policy, suite: Path) -> list[Row]:
         if "predictions" in getattr(module, name).__code__.co_varnames:
             delattr(module, name)
     found = offline.verdicts(
-        module, {"data_record": record}, policy, record.seen.classes, lacks=lambda need: lacking(record.splits, need)
+        module,
+        {"data_record": record},
+        policy,
+        record.seen.classes,
+        lacks=lambda need: _lacking(record, need),
     )
     return [row_of(told, suite=SUITE, check=check, subject=subject, gate="point") for check, subject, told in found]
 

@@ -27,8 +27,9 @@ REGIONS: Final = {
     "background": "without all but the lungs",
 }
 """What is hidden, and what the scorecard calls it."""
-CHANGES: Final = ("framed", "kin", "marked", "plain", "inverted")
-"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; black for white."""
+CHANGES: Final = ("framed", "kin", "marked", "plain", "letter", "patch", "inverted")
+"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; a letter, or a flat
+patch as bright; black for white."""
 
 
 class Battery:
@@ -103,6 +104,8 @@ class Battery:
             return np.float32(1) - images
         if change in {"framed", "kin"}:
             return self._framed(images, rows, self.frame if change == "framed" else self.kin)
+        if change in {"letter", "patch"}:
+            return interventions.lettered(images, plain=change == "patch")
         if change in {"marked", "plain"}:
             return self._marked(images, rows, plain=change == "plain")
         raise ArgumentError(f"change '{change}': unknown; {did_you_mean(change, CHANGES)}")

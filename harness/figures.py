@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.blocks import architecture
 from harness.canvas import COLOURS, FAINT, INK, SPLIT_COLOURS, drawable, sheet
+from harness.estimate import proportion
 from harness.forest import side_by_side, verdict_overview
 from harness.scorecard import Confusion, EvidenceRecord, FigureNote, Record
 from harness.wording import confusion_lines, counted, headline_words, shorten
@@ -17,6 +18,7 @@ from harness.wording import confusion_lines, counted, headline_words, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from harness.calibration import Bin
     from harness.dataset import Dataset
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "confusion_matrix",
     "draw",
     "montage",
+    "reliability",
     "side_by_side",
     "training_curves",
     "verdict_overview",
@@ -97,6 +100,38 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> P
         axes.margins(x=0.08)
         axes.invert_yaxis()
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return path
+
+
+def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
+    """Draw the share of right answers against confidence, a bin of equally many films each.
+
+    Args:
+        bins: From `harness.calibration.reliability`, at least one; the band is what calibrated answers give.
+        path: Where the PNG goes.
+
+    Returns:
+        ``path``.
+    """
+    sure = [each.confidence for each in bins]
+    shares = [proportion(each.right, each.rows) for each in bins]
+    least = min([*sure, *(share.value for share in shares)])
+    with sheet(path, height=3.6, width=5.4) as figure:
+        figure.set_layout_engine("constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
+        band = ([each.low for each in bins], [each.high for each in bins])
+        axes.fill_between(sure, *band, color=FAINT, alpha=0.2, linewidth=0, label="95 % of calibrated answers")
+        spans = [[share.value - share.low for share in shares], [share.high - share.value for share in shares]]
+        colour = COLOURS["proven"]
+        axes.errorbar(
+            sure, [share.value for share in shares], yerr=spans, fmt="o", markersize=4, linewidth=1, color=colour,
+            label=f"films, {bins[0].rows} or so a point",
+        )  # fmt: skip
+        axes.set(xlabel="probability of the answer, mean of the bin", ylabel="share right")
+        axes.set_xlim(max(0, least - 0.05), 1.02)
+        axes.set_ylim(max(0, min(share.low for share in shares) - 0.05), 1.02)
+        axes.legend(loc="upper left", fontsize=8)
     return path
 
 

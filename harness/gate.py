@@ -268,9 +268,12 @@ class Gate:
         Raises:
             ArgumentError: An unknown capability.
         """
+        from harness import audit  # noqa: PLC0415 - as all that looks at films
+
         candidate = self.candidate(name)
         layers = candidate.has_layers
         missing = self._lungs_lacking(name) if capability == "lungs" else ""
+        lacks = audit.lacking(candidate.splits, capability)
         known = {
             "layers": (layers, "the model has no layers to look at"),
             "training": (
@@ -282,14 +285,12 @@ class Gate:
                 not layers or capability != "augmentation" or self._declares_augmentation(name),
                 "the network declares no augmentation layer",
             ),
-            "masks": (candidate.splits.test.masks is not None, "the data has no masks"),
-            "groups": (candidate.splits.test.groups is not None, "the data names no patients"),
             "lungs": (not missing, missing),
-            "sources": (candidate.splits.test.sources is not None, "the data names no sources"),
             "resizing": (
                 capability != "resizing" or self._resizes(name),
                 "every film has the size that the model wants",
             ),
+            **dict.fromkeys(audit.LACKING, (not lacks, lacks)),
         }
         if capability not in known:
             raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")

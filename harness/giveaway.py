@@ -33,7 +33,21 @@ def sentences(record: Record) -> list[str]:
         f"This model: with the {only['subject']} alone it keeps {measured(only)} of its own skill, and it changes "
         f"{measured(worst)} of its answers when the ring is hidden ({worst['subject']})."
     )
-    return [data, model]
+    return [data, " ".join([model, *_lungs(record)])]
+
+
+def _lungs(record: Record) -> list[str]:
+    """Return what the record says of the lungs; [] where the attention suite found no lung fields or was not run."""
+    without = [row for row in _rows(record, "attention", "skill_without_lungs") if row["subject"] == "without lungs"]
+    follows = _rows(record, "attention", "follows_lungs")
+    if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
+        return []
+    where = "the lungs" if follows[0]["value"] > 0 else "the frame" if follows[0]["value"] < 0 else "neither"
+    kept, share = measured(without[0]), measured(follows[0])
+    return [
+        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the frame of another class, "
+        f"the answer follows {where} (share that follows the lungs, less the frame: {share})."
+    ]
 
 
 def _rows(record: Record, suite: str, check: str) -> list[Row]:

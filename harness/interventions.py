@@ -1,6 +1,7 @@
 """Films changed at the lungs: hidden, set into the frame of another film; and images that show no chest at all."""
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur", "noise")
 
 SEAM = 0.01
 """Standard deviation of the feathered edge between lungs and frame, as a share of the side."""
+LETTER = 0.08
+"""Height of a drawn letter, as a share of the film's shorter side."""
 BLANKS = {"black": 0.0, "grey": 0.5, "white": 1.0}
 DRAWN = 16
 """Images of noise, and of limbs."""
@@ -122,6 +125,37 @@ def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
             film += 0.4 * np.exp(-((off / 1.0) ** 6)) * (0.6 + 0.4 * np.clip(off, 0, 1) ** 2)
         films.append(np.clip(film + 0.02 * generator.standard_normal(film.shape), 0, 1))
     return np.repeat(np.stack(films)[..., None], shape[2], axis=3).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def letter(shape: tuple[int, int]) -> BoolArray:
+    """Return the strokes of an R, `LETTER` of the shorter side tall, in the box that holds it: bool [h, w]."""
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - drawn once for each size of film
+
+    size = max(7, round(LETTER * min(shape)))
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox("R")
+    canvas = Image.new("L", (round(right - left) + 2, round(bottom - top) + 2))
+    ImageDraw.Draw(canvas).text((1 - left, 1 - top), "R", fill=255, font=font)
+    strokes: BoolArray = np.asarray(canvas) > 127
+    strokes.flags.writeable = False
+    return strokes
+
+
+def lettered(images: FloatArray, *, plain: bool) -> FloatArray:
+    """Return images with an R burnt into the upper left corner, as bright as the film is anywhere.
+
+    Args:
+        images: float32 [b, H, W, C].
+        plain: Paste a flat patch of the same size and mean brightness instead.
+    """
+    strokes = letter((images.shape[1], images.shape[2]))
+    box = np.s_[:, 2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]]
+    changed = images.copy()
+    bright = images.max(axis=(1, 2), keepdims=True)
+    inked = np.where(strokes[:, :, None], bright, images[box])
+    changed[box] = inked.mean(axis=(1, 2), keepdims=True) if plain else inked
+    return changed
 
 
 def blanks(shape: tuple[int, int, int], seed: int) -> dict[str, FloatArray]:

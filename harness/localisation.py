@@ -63,8 +63,8 @@ class Located:
     def words(self) -> str:
         """What was left out, "" where nothing was."""
         masks, empty = self.left_out
-        parts = [f"{masks} films without a trusted lung mask left out"] if masks else []
-        parts += [f"{empty} films without positive attribution left out"] if empty else []
+        parts = [f"{masks} film{'s' * (masks != 1)} without a trusted lung mask left out"] if masks else []
+        parts += [f"{empty} film{'s' * (empty != 1)} without positive attribution left out"] if empty else []
         return "; ".join(parts)
 
 

@@ -34,15 +34,15 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 NOTES = "notes.json"
 FIGURES_CODE = (
-    "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "canvas", "corruptions", "figures",
-    "forest", "interventions", "masks", "movements", "perturbations", "replay", "report", "robustness_figures",
-    "scorecard", "wording",
+    "attention", "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "calibration", "canvas",
+    "corruptions", "figures", "forest", "interventions", "masks", "metrics", "movements", "perturbations", "replay",
+    "report", "robustness_figures", "scorecard", "wording",
 )  # fmt: skip
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
-LUNGS = "skill_without_lungs"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "newly_wrong.png"
+SOMETIMES = (NEWLY_WRONG_FILE, "smallest.png", "reliability.png", "robustness.png", "corruptions.png")
 
 
 def close(  # noqa: PLR0913, PLR0917  everything that a run leaves
@@ -272,13 +272,11 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     explained: "AttributionRecord | None",
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
-    from harness import replay  # noqa: PLC0415
-
     store = kept.candidate.store
     drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from harness import figures, smallest  # noqa: PLC0415
+        from harness import attention_figures, figures, replay, smallest  # noqa: PLC0415
 
         shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
@@ -287,10 +285,11 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             fresh.mkdir()
             bounds, checks = gate.policy.border, {row["check"] for row in record["verdicts"]}
             found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            found += attention_figures.figures(kept, record["verdicts"], fresh)
             if SMALLEST in checks:
                 found += replay.figures(kept, smallest.of(kept, bounds), fresh)
-            if any(row["check"] == LUNGS and row["verdict"] != "skipped" for row in record["verdicts"]):
-                found += _draw_attention(kept, fresh)
+            if "calibration_error" in checks:
+                found += _draw_reliability(kept, fresh)
             if any(row["suite"] == "robustness" for row in record["verdicts"]):
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
@@ -301,7 +300,7 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
                 fresh.rename(drawn)
-    kinds = (NEWLY_WRONG_FILE, replay.PICTURE, "attribution-*.png", "attention-*.png")
+    kinds = (*SOMETIMES, "attribution-*.png", "attention-*.png")
     for old in (path for kind in kinds for path in folder.glob(kind)):
         if not any(note["file"] == old.name for note in found):
             old.unlink(missing_ok=True)
@@ -311,6 +310,18 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     return found
 
 
+def _draw_reliability(kept: "Evidence", folder: Path) -> list[FigureNote]:
+    """Draw confidence against right answers; nothing where the outputs are no probabilities."""
+    from harness import calibration, figures  # noqa: PLC0415
+
+    bins = calibration.reliability(kept.test)
+    if not bins:
+        return []
+    path = figures.reliability(bins, folder / "reliability.png")
+    alt = calibration.calibration_error(kept.test).detail
+    return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
+
+
 def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
     """Draw what corruptions cost, and one film under each."""
     from harness import robustness, robustness_figures  # noqa: PLC0415
@@ -318,13 +329,6 @@ def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureN
     bounds = gate.policy.robustness
     record = robustness.observe(kept, bounds).seen_by(gate.unseen)
     return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
-
-
-def _draw_attention(kept: "Evidence", folder: Path) -> list[FigureNote]:
-    """Draw films without lungs, in other frames and with other burn-ins, those that decided first."""
-    from harness import attention, attention_figures  # noqa: PLC0415
-
-    return attention_figures.draw(attention.attend(kept), attention.battery_of(kept), folder)
 
 
 def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `_draw`

@@ -31,6 +31,8 @@ QUESTIONS: Final = {
     "ledger": "How many models have these test films judged?",
     "comparison": "Is the candidate worse than the reference?",
     "claims": "Can the published figures all be true, and are they true of this model?",
+    "attention": "Is it the lungs?",
+    "calibration": "Do the probabilities mean what they say?",
 }
 
 GLOSSARY: Final = (

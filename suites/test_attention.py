@@ -46,6 +46,12 @@ def test_follows_markers(attention, policy, accept):
 
 
 @pytest.mark.needs("lungs")
+def test_drawn_letter(attention, accept):
+    """For comparison: a letter drawn into the corner of every film changes no more answers than a flat patch there."""
+    accept(informs(lungs.drawn_letter(attention)), subject="R, upper left")
+
+
+@pytest.mark.needs("lungs")
 def test_inverted_films(attention, accept):
     """For comparison: answers that change when black and white change places."""
     accept(informs(lungs.inverted_flips(attention)), subject="test")

@@ -22,6 +22,7 @@ from harness.attention import (
     attend,
     battery_of,
     default_answer,
+    drawn_letter,
     follows_lungs,
     follows_markers,
     frame_control,
@@ -283,9 +284,7 @@ def silent(predictions: Predictions, rows: slice) -> Predictions:
 
 def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: Any) -> AttentionRecord:  # noqa: ANN401
     """Return a record of some of its rows, without partners and markers."""
-    cut = {
-        name: taken(getattr(record, name), rows) for name in ("clean", "framed", "kin", "marked", "plain", "inverted")
-    }
+    cut = {name: taken(getattr(record, name), rows) for name in ("clean", *CHANGES)}
     nobody = np.full(len(rows), -1, dtype=np.int64)
     return replace(
         record,
@@ -358,7 +357,7 @@ def test_without_rows_nothing_is_invented() -> None:
     none = few(attended(), np.zeros(0, dtype=np.int64))
     for estimate in (
         skill_without(none, "lungs"), lungs_against_region(none), follows_lungs(none), frame_control(none),
-        follows_markers(none), inverted_flips(none),
+        follows_markers(none), drawn_letter(none), inverted_flips(none),
     ):  # fmt: skip
         assert not estimate.defined
         assert estimate.n == 0
@@ -379,6 +378,13 @@ def test_a_flat_patch_that_does_the_same_clears_the_burn_in() -> None:
     assert follows_markers(attended(marked=moved, plain=moved)).value == 0
     told = follows_markers(attended(marked=moved)).detail
     assert told.startswith("40 of 200 follow the burn-in, 0 go there with a flat patch")
+
+
+def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
+    estimate = drawn_letter(attended(letter=answered(70, EACH), patch=answered(90, EACH)))
+    assert estimate.value == pytest.approx((30 - 10) / 200)
+    assert estimate.detail == "30 of 200 change with the letter, 10 with the patch"
+    assert estimate.offenders == tuple(f"r{row:03d}" for row in range(70, 90))
 
 
 def test_hiding_lungs_is_held_against_hiding_as_much_elsewhere() -> None:

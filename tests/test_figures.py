@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from harness import blocks, canvas, figures, forest, scorecard
+from harness.calibration import Bin
 from harness.scorecard import EvidenceRecord, Layer, Record, Row
 
 HOSTILE = "a|b <b> $x_2$ \n\u202e 肺炎 \U0001f600"
@@ -236,3 +237,10 @@ def test_a_montage_shows_each_class_however_few_films_it_has(tmp_path: Path) -> 
     taken: list[list[int]] = []
     figures.montage(Films(), tmp_path / "a.png")  # type: ignore[arg-type]
     assert taken == [[0, 3, 7, 11, 15, 19], [20, 21], []]
+
+
+def test_confidence_and_right_answers_are_drawn(tmp_path: Path) -> None:
+    bins = [Bin(10, 0.5, 4, 0.2, 0.8), Bin(10, 0.9, 10, 0.7, 1.0)]
+    first = figures.reliability(bins, tmp_path / "first.png").read_bytes()
+    assert first == figures.reliability(bins, tmp_path / "second.png").read_bytes()
+    assert first != figures.reliability(bins[:1], tmp_path / "third.png").read_bytes()

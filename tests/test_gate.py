@@ -173,7 +173,7 @@ def test_data_with_patients_and_masks_lacks_neither(gate: Gate, tmp_path: Path) 
 
 
 def test_an_unknown_need_names_the_known_ones(gate: Gate) -> None:
-    with pytest.raises(ArgumentError, match=r"needs\('layer'\): unknown; known: layers, gradients"):
+    with pytest.raises(ArgumentError, match=r"needs\('layer'\): unknown; known: layers, training"):
         gate.lacks("nearest", "layer")
 
 

@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from harness import interventions, phantom
-from harness.interventions import BLANKS, DRAWN, FILLS, Fill, blanks, hide, into_frame, limbs, random_regions
+from harness.interventions import (
+    BLANKS,
+    DRAWN,
+    FILLS,
+    LETTER,
+    Fill,
+    blanks,
+    hide,
+    into_frame,
+    letter,
+    lettered,
+    limbs,
+    random_regions,
+)
 from harness.phantom import CLASSES
 
 FloatArray = NDArray[np.float32]
@@ -166,6 +179,33 @@ def test_a_lesion_comes_along_and_that_of_the_frame_does_not() -> None:
     scarred = frame.copy()
     scarred[y, x] = 1
     np.testing.assert_allclose(into_frame(film, LUNGS[1], scarred, LUNGS[4]), plain, atol=1e-5)
+
+
+# Letters
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("shape", [(32, 48), (96, 96), (256, 200)])
+def test_a_letter_is_as_bright_as_the_film_and_a_patch_as_bright_as_the_letter(
+    shape: tuple[int, int], channels: int
+) -> None:
+    images = np.random.default_rng(0).random((3, *shape, channels), dtype=np.float32) * np.float32(0.8)
+    before = images.copy()
+    inked, flat = (lettered(images, plain=plain) for plain in (False, True))
+    np.testing.assert_array_equal(images, before)
+    strokes = letter(shape)
+    assert abs(strokes.shape[0] - max(7, LETTER * min(shape))) <= 4
+    assert 0.15 < strokes.mean() < 0.6
+    box, ink = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    box[2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]] = True
+    ink[2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]] = strokes
+    for film, changed, patch in zip(images, inked, flat, strict=True):
+        assert changed.dtype == patch.dtype == np.float32
+        np.testing.assert_allclose(changed[ink], np.broadcast_to(film.max(axis=(0, 1)), changed[ink].shape))
+        np.testing.assert_array_equal(changed[~ink], film[~ink])
+        np.testing.assert_array_equal(patch[~box], film[~box])
+        np.testing.assert_allclose(patch[box].std(axis=0), 0, atol=1e-6)
+        np.testing.assert_allclose(patch[box].mean(axis=0), changed[box].mean(axis=0), atol=1e-5)
 
 
 # No chest

@@ -29,6 +29,7 @@ INFORMS = {
     ("attention", "skill_with_lungs_only"),
     ("attention", "lungs_against_region"),
     ("attention", "frame_control"),
+    ("attention", "drawn_letter"),
     ("attention", "inverted_films"),
     ("attention", "default_answer"),
     ("calibration", "brier_score"),

@@ -82,7 +82,7 @@ def test_films_without_a_mask_or_without_positive_attribution_are_left_out_and_c
     assert found.left_out == (2, 1)
     estimate = localisation.energy_beyond(found, "centre")
     assert estimate.n == 5
-    assert "; 2 films without a trusted lung mask left out; 1 films without positive" in estimate.detail
+    assert "; 2 films without a trusted lung mask left out; 1 film without positive" in estimate.detail
 
 
 def test_two_films_of_one_patient_are_one_and_neither_lends_the_other_its_mask() -> None:

@@ -110,7 +110,8 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs", "skill_with_lungs_only", "lungs_against_region", "follows_lungs", "frame_control",
-        "follows_markers", "inverted_films", "default_answer", "attribution_in_lungs", "attribution_pointing",
+        "follows_markers", "drawn_letter", "inverted_films", "default_answer", "attribution_in_lungs",
+        "attribution_pointing",
     }  # fmt: skip
     assert {check: reason for check, reason in skipped.items() if "lung" not in reason} == {
         "training_stream_apart": "the model is not built here, so its training is unknown",
@@ -137,7 +138,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "border": "border_mask_flips border_masked_recall ring_transplant border_only_skill interior_mask_control"
         " smallest_flipping_mask ring_invariance",
         "attention": "skill_without_lungs skill_with_lungs_only lungs_against_region follows_lungs frame_control"
-        " follows_markers inverted_films default_answer",
+        " follows_markers drawn_letter inverted_films default_answer",
         "data": "films_in_two_splits patients_in_two_splits films_of_two_classes films_unreadable metadata_probe"
         " frame_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_films films_repeated names_in_two_splits odd_films doubtful_labels films_of_a_class",

@@ -122,6 +122,8 @@ def attended(**changes: Any) -> AttentionRecord:  # noqa: ANN401
         kin_rows=rows // EACH * EACH + (rows + 1) % EACH,
         marked=sound,
         plain=sound,
+        letter=sound,
+        patch=sound,
         marker_labels=1 - sound.labels,
         marker_boxes=np.tile([2, 8, 2, 6], (2 * EACH, 1)),
         inverted=sound,

@@ -1,0 +1,57 @@
+"""What the data gives away and what the model uses are two sentences, made of the rows that say so."""
+
+from typing import Any
+
+import pytest
+
+from harness.giveaway import sentences
+from harness.scorecard import Record, Row
+
+FRAME, ONLY = ("data", "frame_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
+FLIPS = ("border", "border_mask_flips", "5% ring, black")
+WITHOUT = ("attention", "skill_without_lungs", "without lungs")
+FOLLOWS = ("attention", "follows_lungs", "frames of another class")
+
+
+def row(name: tuple[str, str, str], value: float | None, **changes: object) -> Row:
+    made: dict[str, Any] = {
+        "suite": name[0], "check": name[1], "subject": name[2], "verdict": "pass", "gates": True, "accepted": True,
+        "proven": True, "value": value, "low": None if value is None else value - 0.1,
+        "high": None if value is None else value + 0.1, "n": 40, "bound": 0.5, "direction": "at_most", "detail": "",
+        "offenders": [],
+    }  # fmt: skip
+    made |= changes
+    return made  # type: ignore[return-value]  # a row but for what a test breaks on purpose
+
+
+def record(*rows: Row) -> Record:
+    return {"verdicts": list(rows)}  # type: ignore[typeddict-item]  # all that the sentences read
+
+
+BASE = [row(FRAME, 0.2), row(ONLY, 0.3), row(FLIPS, 0.04)]
+
+
+def test_a_record_without_the_border_or_the_data_says_nothing() -> None:
+    assert sentences(record(row(FRAME, 0.2), row(ONLY, 0.3))) == []
+    assert sentences(record(*BASE[1:])) == []
+
+
+def test_the_data_and_the_model_are_kept_apart() -> None:
+    data, model = sentences(record(*BASE))
+    assert data.startswith(
+        "The data: a linear model that sees the 5 % ring alone tells no class from the others by more"
+    )
+    assert "it keeps 0.300 [0.200, 0.400] of its own skill" in model
+    assert "lungs" not in model
+
+
+@pytest.mark.parametrize(("value", "follows"), [(0.4, "the lungs"), (-0.4, "the frame"), (0.0, "neither")])
+def test_the_model_is_said_to_follow_lungs_or_frame(value: float, follows: str) -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, value)))
+    assert "Without the lungs it keeps 0.900 [0.800, 1.000] of its skill." in model
+    assert f"the answer follows {follows} (share that follows the lungs, less the frame: {value:.3f} " in model
+
+
+def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, None), row(FOLLOWS, 0.4)))
+    assert "Without the lungs" not in model
