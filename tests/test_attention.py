@@ -32,6 +32,7 @@ from harness.attention import (
     worst_fill,
 )  # fmt: skip
 from harness.battery import CHANGES, REGIONS
+from harness.burn_ins import BurnIn
 from harness.errors import ArgumentError
 from harness.evidence import Evidence
 from harness.interventions import FILLS
@@ -248,6 +249,18 @@ def test_a_pasted_burn_in_is_the_givers_and_the_films_own_is_covered(chests: Pro
     np.testing.assert_array_equal(marked[elsewhere], film[elsewhere])
 
 
+def test_a_burn_in_that_would_cover_lungs_is_not_pasted(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = evidence(chests, "markers")
+    fields = battery_of(made).fields
+    usual = np.argwhere(fields.take(range(len(fields))).mean(axis=0) > 0.5)[0]  # in the lungs of most, not of all
+    top, left = (int(edge) for edge in usual)
+    mark = BurnIn(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
+    monkeypatch.setattr("harness.burn_ins.find_each", lambda *_: [[mark] for _ in range(len(fields))])
+    given = [marker is not None for marker in battery_of(made).markers]
+    assert given == [not lungs[top, left] for lungs in fields.take(range(len(fields)))]
+    assert {*given} == {True, False}
+
+
 def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_film(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
     rows = np.array([0, 11, 29])
@@ -255,8 +268,8 @@ def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_film(chests: 
     np.testing.assert_array_equal(battery.regions("lungs", rows), own)
     np.testing.assert_array_equal(battery.regions("background", rows), ~own)
     np.testing.assert_array_equal(battery.regions("another", rows), battery.fields.take(battery.frame[rows]))
-    common = battery.regions("common", rows)
-    assert (common == common[0]).all()
+    usual = 2 * battery.fields.take(battery.rows).sum(axis=0) >= len(battery.rows)
+    np.testing.assert_array_equal(battery.regions("common", rows), np.repeat(usual[None], 3, axis=0))
     assert battery.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
     reasons = tuple("area" if row == 11 else "" for row in range(3 * FILMS))
     battery.fields = replace(battery.fields, reasons=reasons)
@@ -399,6 +412,8 @@ def test_a_row_without_an_answer_counts_as_changed() -> None:
     gone = silent(answered(EACH, EACH), np.s_[:20])
     assert inverted_flips(attended(inverted=gone)).value == pytest.approx(0.1)
     assert inverted_flips(attended(clean=gone, inverted=gone)).value == pytest.approx(0.1)
+    told = drawn_letter(attended(clean=gone, letter=gone, patch=gone)).detail
+    assert told == "20 of 200 change with the letter, 20 with the patch"
     assert "20 without an answer" in inverted_flips(attended(inverted=gone)).detail
 
 
