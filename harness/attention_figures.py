@@ -29,7 +29,7 @@ SHOWN_FRAMES: Final = 4
 
 _COLUMNS: Final = 4
 _WIDEST: Final = 160  # pixels of a film; with more, the PNG of eight films is a megabyte of grain
-_GREYS: Final = 48
+_GREYS: Final = 32
 _AGAINST, _FOR = COLOURS["refused"], COLOURS["proven"]
 
 BoolArray = NDArray[np.bool_]

@@ -106,7 +106,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     assert record["accepted"]
     assert record["complete"]
     assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 106 verdicts: .* 18 skipped", result.out)
+    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 111 verdicts: .* 18 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs", "skill_with_lungs_only", "lungs_against_region", "follows_lungs", "frame_control",
