@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness import Recipe, Splits, Task, lungs
+from harness import Recipe, Splits, Task, interventions, lungs, segmenter
 from harness.card import Card
 from harness.dataset import read_splits
 from models import lung_swap
@@ -131,6 +131,6 @@ def test_the_network_never_reads_its_ring(films: Splits, task: Task) -> None:
 def test_what_the_training_films_are_made_with_is_declared() -> None:
     folder = Path(lung_swap.__file__).parent
     declared = {(folder / name).resolve() for name in lung_swap.FILES}
-    for module in (lungs, lung_swap.interventions, lung_swap.segmenter):
+    for module in (interventions, lungs, segmenter):
         assert Path(str(module.__file__)).resolve() in declared
-    assert lung_swap.segmenter.WEIGHTS.resolve() in declared
+    assert segmenter.WEIGHTS.resolve() in declared
