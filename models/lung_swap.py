@@ -1,0 +1,133 @@
+"""Lung swap: a small network trained on lungs set into the frames of other films. In: float32 (N, H, W, 1) in [0, 1].
+
+Three quarters of the training films have the lungs of one film and the frame of another, of each class as often, so
+that the frame says little of the class. The outer 6 % are cut off. 95 k parameters.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from harness import Dataset, Recipe, Splits, Streams, Task, interventions, keras_model, lungs, segmenter
+from models._streams import Rows
+
+RECIPE = Recipe(batch_size=8, epochs=120, patience=40, plateau_factor=0.3)
+IMAGE_SHAPE = (128, 128, 1)
+FILES = (
+    "../harness/lung_fields.keras",
+    "../harness/interventions.py",
+    "../harness/lungs.py",
+    "../harness/perturbations.py",
+    "../harness/plausibility.py",
+    "../harness/segmenter.py",
+)
+"""What the training films are made with."""
+
+RING = 0.06
+SWAPPED = 0.75
+DRAWS = 9
+"""Frames of each film, drawn beforehand: three of each of three classes."""
+
+BoolArray = NDArray[np.bool_]
+Images = NDArray[np.float32]
+
+
+def build(task: Task) -> keras.Model:
+    """Return the untrained, compiled network."""
+    height, width = (round(RING * side) for side in task.image_shape[:2])
+    network = keras.Sequential(
+        [
+            keras.Input(task.image_shape),
+            layers.Cropping2D((height, width)),
+            layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),  # each film by itself
+            layers.RandomFlip("horizontal", seed=task.seed),
+            layers.RandomRotation(10 / 360, fill_mode="nearest", seed=task.seed + 1),
+            layers.RandomTranslation(0.03, 0.03, fill_mode="nearest", seed=task.seed + 2),
+            layers.RandomZoom(0.06, 0.06, fill_mode="nearest", seed=task.seed + 3),
+            *_stage(24, strides=2),
+            *_stage(48),
+            layers.MaxPooling2D(2),
+            *_stage(64),
+            layers.MaxPooling2D(2),
+            *_stage(96),
+            layers.GlobalAveragePooling2D(),
+            layers.Dropout(0.3, seed=task.seed),
+            layers.Dense(len(task.classes), activation="softmax"),
+        ],
+        name="lung_swap",
+    )
+    network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
+    return network
+
+
+def _stage(filters: int, strides: int = 1) -> list[keras.Layer]:
+    convolution = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)
+    return [convolution, layers.GroupNormalization(8), layers.Activation("relu")]
+
+
+def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
+    """Return a training stream of exchanged lungs and frames, and evaluation streams of the films as they are."""
+    evaluation = (Rows(split, recipe.batch_size) for split in (data.validation, data.test))
+    return Streams(SwappedFilms(data.train, recipe.batch_size, task.seed), *evaluation)
+
+
+class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+    """(images, one-hot labels of the lungs): each film once an epoch, as it is or its lungs in another frame.
+
+    A film whose lungs the segmenter is not sure of stays as it is, and lends no frame. The versions are drawn once,
+    when the first batch is asked for; which of them an epoch shows depends on seed and epoch alone.
+
+    Args:
+        data: The training films.
+        batch_size: Films a batch; the last one may be smaller.
+        seed: Of the frames, the versions and the order.
+    """
+
+    def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self._data, self._batch_size, self._seed = data, batch_size, seed
+        self._one_hot = np.eye(len(data.classes), dtype=np.float32)[data.labels]
+        self._versions: Images | None = None
+        self._epoch = 0
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._data) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Images, Images]:
+        if self._versions is None:
+            self._versions = self._drawn()
+        generator = np.random.default_rng((self._seed, self._epoch))
+        order, chance = generator.permutation(len(self._data)), generator.random(len(self._data))
+        draw = 1 + generator.integers(DRAWS, size=len(self._data))
+        version = np.where(self._sure & (chance < SWAPPED), draw, 0)
+        rows = order[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._versions[version[rows], rows], self._one_hot[rows]
+
+    def on_epoch_end(self) -> None:
+        """Go on to other versions in another order."""
+        self._epoch += 1
+
+    def _drawn(self) -> Images:
+        """Return all versions, float32 (1 + DRAWS, n, H, W, 1): as they are, and in other frames."""
+        films = self._data.take(np.arange(len(self._data)))
+        predict = keras_model.KerasModel(keras_model.load_network(segmenter.WEIGHTS), "lung fields").predict
+        masks, doubts = lungs.segmented(predict, films)
+        self._sure = np.array([not doubt for doubt in doubts])
+        generator = np.random.default_rng(self._seed)
+        framed = [self._framed(films, masks, draw, generator) for draw in range(DRAWS)]
+        return np.stack([films, *framed])
+
+    def _framed(self, films: Images, masks: BoolArray, draw: int, generator: np.random.Generator) -> Images:
+        """Return each film's lungs in the frame of a random film of one class; draw by draw the classes take turns."""
+        lenders = np.flatnonzero(self._sure)
+        labels = self._data.labels[lenders]
+        present = np.unique(labels)
+        frames = lenders[labels == present[draw % len(present)]] if len(present) else lenders
+        framed = films.copy()
+        for row in lenders:
+            frame = generator.choice(frames)
+            framed[row] = interventions.into_frame(films[row], masks[row], films[frame], masks[frame])
+        return framed
