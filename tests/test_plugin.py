@@ -39,7 +39,7 @@ def listed(project: Project, *arguments: str) -> list[str]:
 def test_a_suite_is_parametrised_by_class_split_ring_and_fill(project: Project) -> None:
     project.use_real_suites()
     tests = listed(project)
-    assert len(tests) == 105
+    assert len(tests) == 106
     assert "suites/test_recall.py::test_recall_floor[nearest-Left]" in tests
     assert "suites/test_recall.py::test_confusion_ceiling[nearest-Left>Right]" in tests
     assert "suites/test_alignment.py::test_stream_complete[nearest-validation]" in tests

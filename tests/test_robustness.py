@@ -206,7 +206,9 @@ def test_only_the_rows_to_be_judged_are_judged() -> None:
 def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_noise(project: Project) -> None:
     project.use_real_suites()
     project.write("models/wavering.py", WAVERING)
-    result = project.run("suites/test_robustness.py", "--model", "nearest", "--model", "wavering", "--no-figures")
+    result = project.run(
+        "suites/test_robustness.py", "--robustness", "--model", "nearest", "--model", "wavering", "--no-figures"
+    )
     refused = {
         model: {(row["check"], row["subject"]) for row in result.record(model)["verdicts"] if not row["accepted"]}
         for model in ("nearest", "wavering")

@@ -2,7 +2,7 @@
 
 Must be rejected by: attention/follows_markers, attention/skill_without_lungs, attention/follows_lungs
 On: phantom-shortcut
-Diagnosis: follow the donor
+Diagnosis: follow the burn-in
 """
 
 import keras
