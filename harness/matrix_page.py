@@ -174,7 +174,7 @@ def curves(matrix: Matrix, path: Path) -> Path:
         left.set_ylabel("share of trainings refused")
         right.set_title("a blend of a sound model and a ring reader")
         right.set_xlabel("share of the ring reader in the answer")
-        left.legend(fontsize=7.5, loc="lower right")
+        right.legend(handles=left.get_lines(), fontsize=7.5, loc="upper left")
         left.set_ylim(-0.03, 1.03)
     return path
 
