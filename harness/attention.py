@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from harness import estimate as estimates
 from harness import interventions
 from harness.battery import CHANGES, REGIONS, Battery
+from harness.candidate import Candidate
 from harness.estimate import Estimate, proportion, undefined
 from harness.evidence import Evidence
 from harness.interventions import FILLS, Fill
@@ -130,13 +131,13 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = FILLS) -> AttentionRecord
         letter=kept("letter"),
         patch=kept("patch"),
         inverted=kept("inverted"),
-        blanks=evidence.answers_to("blanks", lambda: _blanks(evidence), code=("interventions",)),
+        blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[], code=("interventions",)),
     )
 
 
-def _blanks(evidence: Evidence) -> dict[str, Images]:
-    task = evidence.candidate.task
-    return interventions.blanks(task.image_shape, task.seed)
+def _answer_blanks(candidate: Candidate) -> dict[str, Probabilities]:
+    images = interventions.blanks(candidate.task.image_shape, candidate.task.seed)
+    return {name: candidate.predict(given) for name, given in images.items()}
 
 
 def _placed(places: IntArray, rows: IntArray) -> IntArray:

@@ -4,7 +4,6 @@ Films are a sample of the test rows, evenly from each class, so that the cost do
 imports a framework unless something must be computed.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,8 +20,7 @@ from harness.evidence import Evidence
 from harness.explainers import BLACK_BOX, Explainer
 from harness.licence import Licence
 from harness.localisation import Located, Lungs, located
-from harness.store import Arrays, code_digest, digest, pack, unpack
-from harness.training import note_undeclared
+from harness.store import Arrays, pack, unpack
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
@@ -72,7 +70,6 @@ class AttributionRecord:
         self._bounds = bounds
         self._lungs = lungs
         self._explainer = Explainer(evidence.candidate, bounds)
-        self._memory: dict[str, Arrays] = {}
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -249,36 +246,9 @@ class AttributionRecord:
 
     def _keep(self, title: str, method: str, compute: Callable[[], Mapping[str, NDArray[Any]]], **asked: int) -> Arrays:
         """Return what was computed with these settings, from memory, the store, or now."""
-        bounds, candidate = self._bounds, self.candidate
+        bounds = self._bounds
         settings = {**asked, "sample": bounds.films, "steps": bounds.steps, "patch": bounds.patch}
-        code = code_digest(*ATTRIBUTION_CODE)
-        key = digest(
-            candidate.fingerprint,
-            candidate.pixels_fingerprint,
-            candidate.source.libraries,
-            code,
-            title,
-            method,
-            settings,
-        )
-
-        def timed() -> Mapping[str, NDArray[Any]]:
-            started = time.perf_counter()
-            result = compute()
-            candidate.seconds[f"{title}, {method}"] = time.perf_counter() - started
-            return result
-
-        if key not in self._memory:
-            if self._reusable():
-                self._memory[key] = candidate.store.arrays(key, timed, keep=self._reusable)
-            else:
-                self._memory[key] = dict(timed())
-        return self._memory[key]
-
-    def _reusable(self) -> bool:
-        """Whether what was computed may be stored: the model file has read nothing that it does not declare."""
-        note_undeclared(self.candidate)
-        return not self.candidate.undeclared
+        return self._evidence.keep(f"{title}, {method}", compute, of=settings, code=ATTRIBUTION_CODE)
 
 
 def balanced(labels: IntArray, allowed: NDArray[np.bool_], films: int) -> IntArray:

@@ -243,12 +243,11 @@ class Evidence:
         self,
         name: str,
         compute: Callable[[], Mapping[str, NDArray[Any]]],
-        code: Sequence[str] = (),
         *,
         key: str | None = None,
     ) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
-        key = key or self._key(name, code)
+        key = key or self._key(name)
 
         def timed() -> Mapping[str, NDArray[Any]]:
             started = time.perf_counter()
@@ -314,22 +313,6 @@ class Evidence:
                 for name, probabilities in fresh.items():  # also for a model whose answers may not be stored
                     self._memory[keys[name]] = {"probabilities": probabilities}
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
-
-    def answers_to(
-        self, name: str, images: Callable[[], Mapping[str, Images]], *, code: Sequence[str] = ()
-    ) -> dict[str, Probabilities]:
-        """Return the answers to images that are no rows: probabilities (k, K) by name.
-
-        Args:
-            name: Part of the key; with the model and the code it says all that the images depend on.
-            images: Makes float32 [k, H, W, C] by name, where something must be computed.
-            code: As in `under`.
-        """
-
-        def compute() -> Arrays:
-            return {each: self.candidate.predict(given) for each, given in images().items()}
-
-        return dict(self._keep(name, compute, code))
 
     def _find(self, key: str) -> Probabilities | None:
         kept = self._memory.get(key) or (self._store.find_arrays(key) if self._reusable() else None)

@@ -289,7 +289,7 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
             if SMALLEST in checks:
                 found += replay.figures(kept, smallest.of(kept, bounds), fresh)
             if "calibration_error" in checks:
-                found += _draw_reliability(kept, fresh)
+                found += _draw_reliability(kept, record, fresh)
             if any(row["suite"] == "robustness" for row in record["verdicts"]):
                 found += _draw_robustness(kept, gate, fresh)
             if reference is not None:
@@ -310,7 +310,7 @@ def _draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     return found
 
 
-def _draw_reliability(kept: "Evidence", folder: Path) -> list[FigureNote]:
+def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[FigureNote]:
     """Draw confidence against right answers; nothing where the outputs are no probabilities."""
     from harness import calibration, figures  # noqa: PLC0415
 
@@ -318,7 +318,7 @@ def _draw_reliability(kept: "Evidence", folder: Path) -> list[FigureNote]:
     if not bins:
         return []
     path = figures.reliability(bins, folder / "reliability.png")
-    alt = calibration.calibration_error(kept.test).detail
+    alt = next(row["detail"] for row in record["verdicts"] if row["check"] == "calibration_error")
     return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from harness import metrics
 from harness.checks import at_least, at_most
 from harness.estimate import Estimate
-from harness.predictions import Predictions
+from harness.predictions import Predictions, taken
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
@@ -56,17 +56,6 @@ def evidence(draw: st.DrawFn, *, most_rows: int = 40) -> tuple[Predictions, Pred
     return answers(), answers(), answers()
 
 
-def rearranged(predictions: Predictions, order: np.ndarray) -> Predictions:
-    groups = predictions.groups
-    return replace(
-        predictions,
-        ids=tuple(predictions.ids[i] for i in order),
-        labels=predictions.labels[order],
-        probabilities=predictions.probabilities[order],
-        groups=None if groups is None else tuple(groups[i] for i in order),
-    )
-
-
 def test_every_metric_is_put_through_the_contracts() -> None:
     assert sorted(CALLS) == sorted(metrics.__all__)
 
@@ -88,7 +77,7 @@ def test_the_order_of_rows_is_irrelevant(
     name: str, rows: tuple[Predictions, Predictions, Predictions], seed: int
 ) -> None:
     order = np.random.default_rng(seed).permutation(len(rows[0]))
-    first, second = CALLS[name](*rows), CALLS[name](*(rearranged(part, order) for part in rows))
+    first, second = CALLS[name](*rows), CALLS[name](*(taken(part, order) for part in rows))
     limits = [(part.value, part.low, part.high) for part in (first, second)]
     assert limits[0] == pytest.approx(limits[1], abs=1e-9, nan_ok=True)
     assert (first.n, first.hits, first.method, first.detail) == (second.n, second.hits, second.method, second.detail)
