@@ -41,7 +41,10 @@ format: $(DEV) ## put the sources into the project's style
 	$(BIN)/python -m ruff format
 
 coverage: $(DEV) ## run the tests and show what they do not reach
-	$(BIN)/python -m pytest tests/ -n 2 --cov --cov-report=term-missing:skip-covered $(ARGS)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest tests/ -n 2 $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --show-missing --skip-covered
 
 benchmarks: $(DEV) ## measure speed and memory
 	$(BIN)/python tests/benchmarks $(ARGS)

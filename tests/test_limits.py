@@ -76,6 +76,27 @@ def test_tango_stays_within_minus_one_and_one() -> None:
     assert limits.tango(0, 5, 5)[0] == -1.0
 
 
+@pytest.mark.parametrize("z", [limits.NORMAL, 2.5])
+def test_grouped_changes_prove_no_more_than_groups_of_one_row_that_all_agree(z: float) -> None:
+    gaining, losing = limits.grouped_tango(0.5, 0.2, 10_000, 10, z), limits.grouped_tango(0.2, 0.5, 10_000, 10, z)
+    assert gaining == (limits.tango(5, 0, 10, z)[0], limits.tango(5_000, 2_000, 10_000, z)[1])
+    assert losing == (limits.tango(2_000, 5_000, 10_000, z)[0], limits.tango(0, 5, 10, z)[1])
+    many_groups = limits.grouped_tango(0.5, 0.2, 40, 10_000, z)
+    assert many_groups == limits.tango(20, 8, 40, z)
+
+
+def test_each_grouped_limit_is_held_back_on_its_own() -> None:
+    only_gains = limits.grouped_tango(1.0, 0.0, 500, 12)
+    assert only_gains == (limits.tango(12, 0, 12)[0], 1.0)
+    only_losses = limits.grouped_tango(0.0, 1.0, 500, 12)
+    assert only_losses == (-1.0, limits.tango(0, 12, 12)[1])
+
+
+def test_korn_graubards_limits_are_held_back_at_the_tail_that_is_asked_for() -> None:
+    assert limits.korn_graubard(0.0, 500, 10, 0.1, 0.001)[1] == limits.clopper_pearson(0, 10, high_tail=0.001)[1]
+    assert limits.korn_graubard(1.0, 500, 10, 0.1, 0.001)[0] == limits.clopper_pearson(10, 10, 0.1)[0]
+
+
 def test_groups_as_mixed_as_the_whole_count_with_all_their_rows() -> None:
     values = np.array([1.0, 0.0, 1.0, 0.0])
     assert limits.effective_rows(values, ["a", "a", "b", "b"]) == 4.0
