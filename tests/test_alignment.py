@@ -480,6 +480,16 @@ def test_columns_of_a_model_without_skill_or_of_few_rows_are_undefined() -> None
         assert unknown.detail
 
 
+def test_few_rows_of_a_class_are_judged_together_with_those_of_the_other_split() -> None:
+    few, permuted = np.repeat([0, 1, 2], 9), [1, 0, 2]
+    small = predictions(answers(few)[:, permuted], few)
+    found = columns_match(small, predictions(ANSWERS[:, permuted]))
+    assert found.high < 0.01
+    assert found.detail.startswith("with the rows of the other split, since this one is small: ")
+    large = predictions(ANSWERS)
+    assert columns_match(large, small) == columns_match(large)
+
+
 def test_the_permutation_test_of_columns_agrees_with_the_exact_distribution() -> None:
     labels, called = np.repeat([0, 1], 12), np.repeat([1, 0, 0, 1], [9, 3, 9, 3])
     ids = tuple(map(str, range(24)))

@@ -96,3 +96,13 @@ def test_the_shape_of_an_archive_is_read_without_keras(
 ) -> None:
     write(tmp_path / "model.keras")
     assert archive.saved_shape(tmp_path / "model.keras") == shape
+
+
+def test_a_configuration_too_large_to_be_one_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_network(network(), tmp_path / "model.keras", NOTES)
+    with zipfile.ZipFile(tmp_path / "model.keras") as saved:
+        size = saved.getinfo("config.json").file_size
+    monkeypatch.setattr(archive, "_LARGEST_CONFIG", size)
+    assert archive.saved_shape(tmp_path / "model.keras") == (16, 12, 1)
+    monkeypatch.setattr(archive, "_LARGEST_CONFIG", size - 1)
+    assert archive.saved_shape(tmp_path / "model.keras") == (None, None, None)

@@ -1,7 +1,7 @@
 """A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
 
-import dataclasses
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -75,6 +75,7 @@ def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> 
     for change in (
         comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
         comparison.accuracy_change(RIGHT, RIGHT),
+        comparison.balanced_change(RIGHT, RIGHT),
         comparison.auroc_change(RIGHT, RIGHT),
     ):
         assert (change.value, change.low, change.high) == (0, 0, 0)
@@ -160,6 +161,50 @@ def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
     assert sum(not change.low <= truth <= change.high for change in changes) <= 31
 
 
+def copied(predictions: Predictions, times: int, *, as_patients: bool) -> Predictions:
+    """Return predictions with each row as often in a row, the copies of one being one patient's or not."""
+    rows = np.repeat(np.arange(len(predictions)), times)
+    return Predictions(
+        ids=tuple(f"{index} of row {row}" for index, row in enumerate(rows)),
+        classes=predictions.classes,
+        labels=predictions.labels[rows],
+        probabilities=predictions.probabilities[rows],
+        groups=tuple(map(str, rows)) if as_patients else None,
+    )
+
+
+def test_copies_of_a_film_narrow_no_interval_of_areas_where_they_are_one_patients() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.8, loss=0.2)
+    single = comparison.auroc_change(before, now)
+    films, patients = (
+        comparison.auroc_change(copied(before, 4, as_patients=alike), copied(now, 4, as_patients=alike))
+        for alike in (False, True)
+    )
+    assert films.value == pytest.approx(single.value, abs=1e-6)
+    assert films.high - films.low == pytest.approx((single.high - single.low) / 2, rel=0.1)
+    assert patients.high - patients.low == pytest.approx(single.high - single.low, rel=0.05)
+
+
+def test_one_patient_of_a_class_tells_nothing_of_how_two_areas_go_together() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.8, loss=0.2)
+    groups = tuple("one" if label == 0 else str(row) for row, label in enumerate(before.labels))
+    before, now = replace(before, groups=groups), replace(now, groups=groups)
+    change = comparison.auroc_change(before, now)
+    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    assert (change.value, change.low, change.high) == (apart.value, apart.low, apart.high)
+
+
+def test_a_class_without_rows_leaves_the_change_of_areas_undefined() -> None:
+    kept = slice(0, 2 * N)
+    before, now = (
+        Predictions(each.ids[kept], CLASSES, each.labels[kept], each.probabilities[kept])
+        for each in (RIGHT, answering(with_errors(), sure=0.7))
+    )
+    change = comparison.auroc_change(before, now)
+    assert not change.defined
+    assert (change.low, change.high, change.detail) == (-1, 1, metrics.macro_auroc(before).detail)
+
+
 def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
     rng = np.random.default_rng(6)
     before, now = drawn(rng, 1.0, 0.95)
@@ -242,7 +287,7 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
 def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
     policy: Policy, inside: BorderRecord
 ) -> None:
-    other = dataclasses.replace(inside, clean=answering(with_errors(), sure=0.7))
+    other = replace(inside, clean=answering(with_errors(), sure=0.7))
     changes = list(comparison.border_changes(inside, other, policy))
     assert words(changes) == {"cannot tell"}
     assert all(found.change.low < found.change.value == 0 < found.change.high for found in changes)

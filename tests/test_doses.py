@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.doses import READERS, blend, dose_at, readers
+from harness import doses
+from harness.doses import PARTS, READERS, SHARES, blend, blends, dose_at, readers
 from harness.errors import ArgumentError
 from harness.evidence import BorderRecord
 from harness.offline import load_suite, verdicts
@@ -94,6 +96,33 @@ def test_the_ends_of_a_blend_are_its_parts(sound: BorderRecord, reader: BorderRe
         for name in ("masked", "only", "interior", "other", "same"):
             for key, answers in getattr(part, name).items():
                 np.testing.assert_array_equal(getattr(mixed, name)[key].probabilities, answers.probabilities)
+
+
+def test_every_share_of_every_pair_is_judged_by_the_border_suite(
+    sound: BorderRecord, reader: BorderRecord, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader of the second pair is as sound as its other half, so no blend of these is refused."""
+    pairs = {0: (sound, reader), 1: (sound, sound)}
+    told: list[tuple[str, int]] = []
+
+    def ready(_: Path, seed: int) -> SimpleNamespace:
+        parts = dict(zip(PARTS, pairs[seed], strict=True))
+        return SimpleNamespace(
+            policy=policy,
+            classes=CLASSES,
+            unseen=lambda answers: answers,
+            evidence=lambda name: SimpleNamespace(border=lambda _: parts[name]),
+        )
+
+    monkeypatch.setattr(doses, "_gate", ready)
+    found = blends(ROOT, [0, 1], step=lambda words, done: told.append((words, done)))
+    assert [each["share"] for each in found] == list(SHARES)
+    refused = {each["share"]: each["refused"] for each in found}
+    assert refused[0.0] == [[], []]
+    assert "border/border_mask_flips" in refused[1.0][0]
+    assert all(each[1] == [] for each in refused.values())
+    assert sum(done for _, done in told) == 4
+    assert {words for words, _ in told} == {"blends, seed 0", "blends, seed 1"}
 
 
 def test_parts_of_other_donors_do_not_blend(sound: BorderRecord, policy: Policy) -> None:

@@ -267,6 +267,19 @@ def test_grouped_difference_is_tangos_for_single_rows_and_wider_for_repeated_one
     assert repeated.method == "Tango at the effective size"
 
 
+def test_a_paired_difference_at_another_quantile_is_tangos_there_for_rows_and_for_groups() -> None:
+    assert (paired_difference(6, 2, 20, z=2.5).low, paired_difference(6, 2, 20, z=2.5).high) == limits.tango(
+        6, 2, 20, 2.5
+    )
+    gained, lost = np.array([True] * 6 + [False] * 14), np.array([False] * 18 + [True] * 2)
+    assert grouped_difference(gained, lost, [str(i) for i in range(20)], z=2.5) == paired_difference(6, 2, 20, z=2.5)
+    pairs = [str(i // 2) for i in range(20)]
+    apart, usual = grouped_difference(gained, lost, pairs, z=2.5), grouped_difference(gained, lost, pairs)
+    rows = limits.effective_rows(gained.astype(np.float64) - lost, pairs)
+    assert (apart.low, apart.high) == limits.grouped_tango(6 / 20, 2 / 20, rows, 10, 2.5)
+    assert apart.low < usual.low < usual.high < apart.high
+
+
 def test_rows_gained_and_lost_by_one_patient_cancel() -> None:
     """Ten patients gain a row and lose one, ten do neither: no difference between patients, so all rows count."""
     gained, lost = np.array([True, False] * 10 + [False] * 20), np.array([False, True] * 10 + [False] * 20)

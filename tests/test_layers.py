@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-from harness.displacement import displaced, probe_images
+from harness.displacement import displaced, displaced_any, probe_images
 from harness.layers import LayerReport, declared, examine
 from harness.model import Images
 
@@ -520,6 +520,15 @@ def test_crop_pad_resize_and_rescale_do_not_displace(operation: str, images: Ima
         "rescale": 255 * images - 3,
     }
     assert displaced(images, outputs[operation]) == ""
+
+
+def test_an_output_in_which_nothing_is_left_of_the_image_is_told(images: Images) -> None:
+    assert displaced(images, np.zeros_like(images)) == "changes the image by more than crop, pad, resize and rescale"
+
+
+def test_outputs_that_are_not_one_for_each_film_are_judged_by_the_first(images: Images) -> None:
+    assert displaced_any(images, images[:1]) == ""
+    assert displaced_any(images, images[:1, :, ::-1]) == "flips the image left to right"
 
 
 def test_features_that_are_no_image_are_not_judged(images: Images) -> None:

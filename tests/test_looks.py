@@ -16,7 +16,7 @@ import pytest
 from harness import figures, ledger, looks
 from harness.__main__ import main
 from harness.bounds import LedgerBounds
-from harness.estimate import proportion
+from harness.estimate import grouped_proportion, proportion
 from harness.ledger import Look
 from harness.looks import Place
 from harness.predictions import Predictions
@@ -113,6 +113,15 @@ def test_films_of_one_patient_count_for_less() -> None:
     assert pairs.step == 0.1
     uneven = place(test=answered(90, 80, groups=("p",) * 101 + tuple(f"q{row}" for row in range(99))))
     assert uneven.rows == pytest.approx(200**2 / (101**2 + 99))
+
+
+def test_the_limits_that_hold_for_all_are_wider_where_films_share_a_patient() -> None:
+    groups = tuple(f"p{row // 10}" for row in range(2 * EACH))
+    test = answered(90, 80, groups=groups)
+    wide = grouped_proportion(test.answers == test.labels, groups, confidence=0.99)
+    detail = looks.models(place(*earlier(4), test=test)).detail
+    assert f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] at 99 %" in detail
+    assert wide.low < proportion(170, 200, confidence=0.99).low
 
 
 @pytest.mark.parametrize(

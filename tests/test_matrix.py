@@ -27,11 +27,13 @@ def outcome(*refused: str, seed: int = 0, diagnosed: bool = True) -> Outcome:
     return {"seed": seed, "refused": sorted(refused), "proven": [], "diagnosed": diagnosed, "accuracy": 0.9}
 
 
-def entry(name: str, *outcomes: Outcome, promised: tuple[str, ...] = (), data: str = "phantom") -> Entry:
+def entry(
+    name: str, *outcomes: Outcome, promised: tuple[str, ...] = (), data: str = "phantom", sound: bool = False
+) -> Entry:
     return {
         "name": name,
         "says": "What it is | and does.",
-        "sound": name.startswith("sound."),
+        "sound": sound or name.startswith("sound."),
         "data": data,
         "promised": list(promised),
         "diagnosis": "the words",
@@ -221,6 +223,30 @@ def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes(
 def test_the_page_leads_with_what_is_missing() -> None:
     page = matrix_page.markdown(made(entry("sound.y", outcome(CHECKS[0]))), "roentgate matrix")
     assert "**1 missing:**\n\n- false alarm: sound.y" in page
+
+
+def test_a_fault_that_no_check_promises_to_see_is_said_to_be_unseen() -> None:
+    page = matrix_page.markdown(made(SHIFTED, SOUND, entry("known_bad.quiet", outcome(CHECKS[2]))), "roentgate matrix")
+    told = page.partition("## Faults that no check sees yet")[2].partition("Made by:")[0]
+    assert "`quiet`: What it is &#124; and does." in told
+    assert "shifted" not in told
+    assert "no check sees yet" not in matrix_page.markdown(made(SHIFTED, SOUND), "roentgate matrix")
+
+
+def test_the_page_tells_spoiled_data_from_sound_data() -> None:
+    spoiled = entry("leaked", outcome("data/leakage_identical"), promised=("data/leakage_identical",))
+    sound = entry("clean", outcome(), outcome(seed=1), sound=True)
+    page = matrix_page.markdown({**made(SHIFTED, SOUND), "data": [spoiled, sound]}, "roentgate matrix")
+    lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
+    assert "leakage_identical | 1 of 1" in " ".join(lines["`leaked`: What it is &#124; and does."].split())
+    assert [part.strip() for part in lines["`clean`"].split("|")[2:5]] == ["What it is &#124; and does.", "2", "none"]
+
+
+def test_sound_data_that_is_refused_is_a_false_alarm() -> None:
+    sound = entry("clean", outcome("data/leakage_identical"), sound=True)
+    assert matrix.shortcomings({**made(SHIFTED, SOUND), "data": [sound]}) == [
+        "false alarm: data clean, seed 0: data/leakage_identical"
+    ]
 
 
 def test_responses_are_read_off_the_curves() -> None:

@@ -101,6 +101,15 @@ def test_a_rule_needs_films_enough(tmp_path: Path, store: Store) -> None:
     assert probes.rules(seen, least=3)
 
 
+def test_of_many_films_a_seeded_part_is_drawn_evenly_from_each_class(clean: Survey) -> None:
+    rows = np.concatenate([np.flatnonzero(clean.labels == 0), np.flatnonzero(clean.labels == 1)[:4]])
+    drawn = probes._drawn(clean, rows, 30)
+    assert np.bincount(clean.labels[drawn]).tolist() == [15, 4]
+    assert (np.diff(drawn) > 0).all()
+    np.testing.assert_array_equal(drawn, probes._drawn(clean, rows, 30))
+    np.testing.assert_array_equal(probes._drawn(clean, rows, len(rows)), rows)
+
+
 def test_cross_validation_answers_every_film_that_can_be_read(tmp_path: Path, store: Store) -> None:
     films = tree(tmp_path / "broken", films=8)
     (films / "train/A/000.png").write_bytes(b"\x89PNG\r\n\x1a\n")

@@ -244,6 +244,10 @@ def test_a_trained_file_takes_no_other_weights_and_a_model_file_no_class_order(
         training.ready(str(weights), card, Options(models=model.parent, weights=weights), store)
     with pytest.raises(ArgumentError, match="goes with a bare"):
         training.ready("tiny", card, Options(models=model.parent, classes=("a", "b", "c")), store)
+    with pytest.raises(ArgumentError, match=r"--classes A, A, B: must name each class once \("):
+        training.ready(str(weights), card, Options(models=model.parent, classes=("A", "A", "B")), store)
+    with pytest.raises(ArgumentError, match=r"--weights .*tiny\.py: must be a \.keras file"):
+        training.ready("tiny", card, Options(models=model.parent, weights=model), store)
 
 
 def test_another_class_order_is_another_model(model: Path, films: Path, tmp_path: Path) -> None:
