@@ -73,6 +73,14 @@ def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Batt
     assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
 
 
+def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
+    record, battery = seen
+    none = np.zeros(0, np.int64)
+    empty = replace(record, rows=none, marker_labels=none, frame_rows=none)
+    assert attention_figures.draw(empty, battery, tmp_path) == []
+    assert not list(tmp_path.glob("*.png"))
+
+
 def test_a_row_without_an_answer_is_drawn_as_such(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
     silent = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))

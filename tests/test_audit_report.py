@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,24 @@ def test_awkward_names_do_not_break_the_page(project: Path) -> None:
     assert "a|b" not in page
     lines = [line for line in page.splitlines() if line.startswith("|")]
     assert all(line.endswith("|") for line in lines)
+
+
+def test_what_goes_with_one_class_alone_is_said_on_the_page(project: Path) -> None:
+    for file in [*Path("films").rglob("B/*.png")]:
+        Image.open(file).save(file.with_suffix(".jpg"), quality=90)
+        file.unlink()
+    assert main(["audit", "films"]) == 1
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    told = page.partition("What goes with one class alone:")[2].partition("##")[0]
+    assert "- format JPEG ⇒ B, 30 of 30" in told
+
+
+def test_without_cleanlab_the_page_says_how_to_ask_for_labels(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    assert main(["audit", "films"]) == 0
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "Not asked: `pip install roentgate[labels]` adds cleanlab, which does." in page
 
 
 def test_an_audit_says_how_it_was_called(project: Path) -> None:

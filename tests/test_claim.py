@@ -65,6 +65,14 @@ def test_claims_that_can_be_true_exit_0(here: Project, capsys: pytest.CaptureFix
     assert "Reproduced" not in shown
 
 
+def test_a_figure_that_several_counts_print_alike_is_told_as_their_range(
+    here: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here.write("claims.toml", HOLDS.replace("accuracy = 1.00", "accuracy = 0.9").replace("= 12", "= 40"))
+    assert main(["claim", "claims.toml"]) == 0
+    assert "102 to 114 of 120 right, an accuracy of 0.8500 to 0.9500" in capsys.readouterr().out
+
+
 def test_a_model_that_reproduces_them_exits_0(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["claim", "claims.toml", "--model", "nearest"]) == 0
     shown = capsys.readouterr().out
