@@ -129,7 +129,7 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     model: str,
 ) -> None:
     drawn = data == "chests"  # the toy films show no lungs
-    monkeypatch.setattr("harness.report._draw", real_draw)
+    monkeypatch.setattr("harness.pictures.draw", real_draw)
     old = chests.write(f"reports/{data}/{model}/{LUNGS}", "of an older run")
     for suite in (chests.folder / "suites").glob("test_*.py"):
         suite.unlink()

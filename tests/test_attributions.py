@@ -248,7 +248,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     real_draw: Any,  # noqa: ANN401 - a function
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("harness.report._draw", real_draw)
+    monkeypatch.setattr("harness.pictures.draw", real_draw)
     old = project.write("reports/toy/nearest/attribution-occlusion.png", "of an older run")
     project.use_real_suites()
     for suite in (project.folder / "suites").glob("test_*.py"):

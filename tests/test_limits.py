@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import optimize, special, stats
 
@@ -12,6 +12,8 @@ from harness import limits
 from harness.estimate import macro_auroc
 
 
+@example((1, 10), 0.3)
+@example((0, 0), 0.5)
 @given(st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0, 1))
 def test_reaching_is_the_binomial_tail(counts: tuple[int, int], rate: float) -> None:
     hits, n = counts

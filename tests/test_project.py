@@ -103,6 +103,7 @@ LAYERS = {
         "replay",
         "attribution_figures",
         "attention_figures",
+        "pictures",
         "render",
         "report",
         "seeds",

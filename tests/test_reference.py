@@ -218,7 +218,7 @@ def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
 
 
 def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
-    monkeypatch.setattr("harness.report._draw", real_draw)
+    monkeypatch.setattr("harness.pictures.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
     assert (folder / "newly_wrong.png").stat().st_size > 5000
@@ -237,8 +237,8 @@ def test_more_newly_wrong_films_than_fit_are_shown_evenly(
         path.write_bytes(title.encode())
         return path
 
-    monkeypatch.setattr("harness.report._draw", real_draw)
-    monkeypatch.setattr("harness.report.NEWLY_WRONG", 4)
+    monkeypatch.setattr("harness.pictures.draw", real_draw)
+    monkeypatch.setattr("harness.pictures.NEWLY_WRONG", 4)
     monkeypatch.setattr("harness.figures.film_sheet", sheet)
     compared.write("models/worst.py", NEAREST.replace('archive["means"])', 'archive["means"][[1, 2, 0]])'))
     compared.run("--model", "worst", "--reference", "nearest")

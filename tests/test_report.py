@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from harness import figures, report
+from harness import figures, pictures, report
 from harness.checks import at_least
 from harness.errors import ArgumentError
 from harness.gate import Gate, row_of
@@ -137,7 +137,7 @@ def test_a_missing_or_damaged_record_is_a_sentence(gate: Gate, project: Project,
 
 @pytest.fixture
 def drawing(gate: Gate, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:  # noqa: ANN401 - a function
-    monkeypatch.setattr(report, "_draw", real_draw)
+    monkeypatch.setattr(pictures, "draw", real_draw)
     return gate
 
 
@@ -221,10 +221,10 @@ def test_films_whose_answer_changed_are_shown_first(
     monkeypatch.setattr(kept, "border", lambda _: type(border)(**{**vars(border), "masked": masked}))
     captions: list[Any] = []
     monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, words, *_c, **_d: captions.extend(words))
-    note = report._draw_border(kept, bounds, tmp_path)
+    note = pictures._draw_border(kept, bounds, tmp_path)
     assert note["title"] == "Films with the ring hidden"
     assert note["alt"] == "5% ring hidden (edge): 3 of 36 answers change (6 films shown)"
     ids = border.clean.ids
     assert [caption[0] for caption in captions[:3]] == [ids[7], ids[20], ids[30]]
     assert captions[1][2] == "no answer"
-    assert len(captions) == report.SHOWN_FILMS
+    assert len(captions) == pictures.SHOWN_FILMS

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from harness import report, training
+from harness import pictures, training
 from harness.candidate import Candidate, Options
 from harness.card import find_card
 from harness.settings import Settings
 from harness.store import Store
 
-DRAW = report._draw
+DRAW = pictures.draw
 ROOT = Path(__file__).resolve().parents[1]
 SIDE = 32
 CLASSES = ("Bottom", "Left", "Right")
@@ -297,7 +297,7 @@ def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def real_draw() -> Any:  # noqa: ANN401 - a function of harness.report
+def real_draw() -> Any:  # noqa: ANN401 - a function of harness.pictures
     """What draws the pictures, for a test that wants them although `project` leaves them out."""
     return DRAW
 
@@ -305,5 +305,5 @@ def real_draw() -> Any:  # noqa: ANN401 - a function of harness.report
 @pytest.fixture
 def project(tmp_path: Path, toy_films: Path, toy_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of its own with the shared store; what runs in this process draws no pictures."""
-    monkeypatch.setattr(report, "_draw", lambda *_: [])
+    monkeypatch.setattr(pictures, "draw", lambda *_: [])
     return make_project(tmp_path / "project", toy_films, toy_store)

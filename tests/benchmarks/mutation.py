@@ -31,6 +31,8 @@ TESTS: dict[str, tuple[str, ...]] = {
     "estimate": NUMBERS,
     "metrics": NUMBERS,
     "checks": NUMBERS,
+    "comparison": ("comparison",),
+    "calibration": ("calibration",),
     "diagnosis": ("diagnosis", "alignment"),
     "alignment": ("alignment",),
 }
