@@ -148,7 +148,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
         try:
             shown = name if name in gate.members else gate.replicates(name)[0]
             kept = gate.evidence(shown)
-            evidence = _evidence(kept)
+            evidence = scorecard.as_written(_evidence(kept))
             evidence["looks"] = logbook.words(name)
             if shown != name:
                 evidence["notes"].append(

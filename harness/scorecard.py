@@ -266,9 +266,14 @@ def write(record: Record, folder: Path) -> Path:
     return _write(folder / SCORECARD_FILE, validate(record))
 
 
+def as_written(evidence: EvidenceRecord) -> EvidenceRecord:
+    """Return evidence as a reader of ``evidence.json`` finds it, so that both draw the same."""
+    return _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence")
+
+
 def write_evidence(evidence: EvidenceRecord, folder: Path) -> Path:
     """Write ``evidence.json`` into ``folder``, whole or not at all, and return its path."""
-    return _write(folder / EVIDENCE_FILE, _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence"))
+    return _write(folder / EVIDENCE_FILE, as_written(evidence))
 
 
 def read(path: Path) -> Record:

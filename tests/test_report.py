@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from harness.metrics import accuracy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.scorecard import Row
+    from harness.scorecard import EvidenceRecord, FigureNote, Record, Row
     from tests.toy import Project
 
 pytest_plugins = ["tests.toy"]
@@ -152,13 +153,33 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
     shown = [note["file"] for note in evidence["figures"]]
     assert "border.png" in shown
     assert "confusion.png" in shown
-    pictures = {name: (folder / name).read_bytes() for name in shown}
+    first = {name: (folder / name).read_bytes() for name in shown}
     for name in shown:
         (folder / name).unlink()
     monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("drawn again"))
     report.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
-    assert {name: (folder / name).read_bytes() for name in shown} == pictures
+    assert {name: (folder / name).read_bytes() for name in shown} == first
     assert [path.name for path in (drawing.store.root / "figures").iterdir() if path.name.startswith(".tmp")] == []
+
+
+def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
+    drawing: Gate, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing.store.root = project.folder / "store"
+    monkeypatch.setattr(drawing.candidate("nearest"), "history", {"loss": [1 / 3, float("nan")]})
+    given: list[Any] = []
+    draw = figures.draw
+
+    def seen(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
+        given.append(deepcopy(evidence))
+        return draw(record, evidence, folder)
+
+    monkeypatch.setattr(figures, "draw", seen)
+    report.close(drawing, {"nearest": rows(drawing)}, [], WORK, drawing.policy.fingerprint)
+    report.render_again(project.folder / "reports" / "toy" / "nearest")
+    first, again = ({name: part for name, part in evidence.items() if name != "figures"} for evidence in given)
+    assert first == again
+    assert first["history"] == {"loss": [0.333333, None]}
 
 
 def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Gate, project: Project) -> None:

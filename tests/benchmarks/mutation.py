@@ -29,7 +29,7 @@ NUMBERS = ("estimate", "limits", "metrics", "checks", "contracts")
 TESTS: dict[str, tuple[str, ...]] = {
     "limits": NUMBERS,
     "estimate": NUMBERS,
-    "metrics": NUMBERS,
+    "metrics": (*NUMBERS, "reproduction"),
     "checks": NUMBERS,
     "comparison": ("comparison",),
     "calibration": ("calibration",),
