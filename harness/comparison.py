@@ -291,7 +291,7 @@ def _worded(change: Estimate) -> Estimate:
         words = "got better"
     else:
         words = "the same" if change.low == change.high == 0 else "cannot tell"
-    return replace(change, detail=f"{words}: {change.detail}" if change.detail else words, hits=None)
+    return replace(change, detail=f"{words}: {change.detail}")
 
 
 def _ring(width: float) -> str:

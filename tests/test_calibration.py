@@ -1,5 +1,7 @@
 """Probabilities that mean what they say are left alone; too sure or too timid ones are told, and by how much."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from sklearn import metrics as oracle
 from harness import calibration
 from harness.calibration import LEAST, brier_score, calibration_error, log_loss, reliability, temperature_gain
 from harness.errors import ArgumentError
+from harness.estimate import Estimate
 from harness.predictions import Predictions
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
@@ -64,16 +67,55 @@ def test_a_truth_called_impossible_is_counted_and_costs_a_finite_loss() -> None:
     [np.zeros((0, 2)), [[2.0, -1.0]], [[np.nan, 1.0]], [[0.7, 0.7]], [[5.0, 1.0]]],
     ids=["no rows", "negative", "NaN", "a sum of 1.4", "logits"],
 )
-def test_what_is_no_probabilities_has_no_calibration(score: object, values: object) -> None:
+def test_what_is_no_probabilities_has_no_calibration(score: Callable[..., Estimate], values: object) -> None:
     found = answers(values, np.zeros(len(np.asarray(values)), dtype=np.int64))
-    assert callable(score)
     estimate = score(found)
     assert not estimate.defined
-    assert estimate.detail in {"no rows", "the outputs are no probabilities"}
-    gain = temperature_gain(found, found)
-    assert not gain.defined
-    assert (gain.low, gain.high) == (-np.inf, np.inf)
+    assert estimate.detail == ("the outputs are no probabilities" if len(found) else "no rows")
+    assert estimate.n == len(found)
+    assert (estimate.low, estimate.high, estimate.method) == {
+        "brier_score": (0, 2, "bootstrap"), "log_loss": (0, np.inf, "bootstrap"),
+        "calibration_error": (0, 1, "permutation"),
+    }[score.__name__]  # fmt: skip
+    sound = answers([[0.5, 0.5]], [0])
+    for test, fitted_on in ((found, found), (found, sound), (sound, found)):
+        gain = temperature_gain(test, fitted_on)
+        assert not gain.defined
+        assert (gain.low, gain.high, gain.n, gain.method) == (-np.inf, np.inf, len(test), "bootstrap")
+        assert gain.detail == estimate.detail
     assert reliability(found) == []
+
+
+def test_the_same_answers_give_the_same_intervals_and_another_seed_others() -> None:
+    found = drawn(40, 0, 0.5)
+    for score in (brier_score, log_loss, calibration_error):
+        assert score(found) == score(found) == score(found, seed=0) != score(found, seed=1)
+    assert temperature_gain(found, found) == temperature_gain(found, found, seed=0)
+    assert temperature_gain(found, found).low != temperature_gain(found, found, seed=1).low
+    assert reliability(found) == reliability(found, seed=0) != reliability(found, seed=1)
+
+
+def test_a_sum_may_miss_1_by_a_thousandth() -> None:
+    assert brier_score(answers([[0.5, 0.5009]], [0])).defined
+    assert not brier_score(answers([[0.5, 0.5011]], [0])).defined
+
+
+def test_class_frequencies_are_those_of_each_class() -> None:
+    """Of A, B and C there are 2, 1 and 1: 1 - (1/4 + 1/16 + 1/16) = 0.625, and 1.5 ln 2 = 1.040 nats."""
+    found = answers(np.full((4, 3), 1 / 3), [0, 0, 1, 2])
+    assert brier_score(found).detail == "class frequencies alone score 0.625"
+    assert log_loss(found).detail == "class frequencies alone cost 1.040 nats"
+    missing = answers(np.full((4, 3), 1 / 3), [0, 0, 1, 1])
+    assert log_loss(missing).detail == "class frequencies alone cost 0.693 nats"
+
+
+def test_confident_answers_of_very_different_sharpness_keep_their_losses() -> None:
+    """A row whose scores lie far below another's is not lost to rounding when both are scaled."""
+    probabilities = np.array([[1 - 1e-12, 1e-12]] * 5 + [[0.5, 0.5]] * 5)
+    found = answers(probabilities, [0] * 5 + [0, 1, 0, 1, 0])
+    gain = temperature_gain(found, found)
+    assert abs(gain.value) < 1e-6
+    assert f"log loss {log_loss(found).value:.3f} would be" in gain.detail
 
 
 @settings(max_examples=30, deadline=None)
@@ -140,9 +182,15 @@ def test_films_of_one_patient_count_as_one() -> None:
     together = answers(np.repeat(alone.probabilities[::10], 10, axis=0), np.repeat(alone.labels[::10], 10), groups)
     apart = answers(together.probabilities, together.labels)
     wide, narrow = log_loss(together), log_loss(apart)
-    assert wide.n == 10
-    assert wide.value == pytest.approx(narrow.value)
-    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    other = drawn(100, 1)
+    pairs = [
+        (wide, narrow), (brier_score(together), brier_score(apart)),
+        (temperature_gain(together, other), temperature_gain(apart, other)),
+    ]  # fmt: skip
+    for of_patients, of_films in pairs:
+        assert of_patients.n == 10
+        assert of_patients.value == pytest.approx(of_films.value)
+        assert of_patients.high - of_patients.low > 2 * (of_films.high - of_films.low)
 
 
 def test_the_bootstrap_is_as_wide_as_the_mean_varies() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness import comparison, limits, metrics
 from harness.errors import ArgumentError, UnknownClassError
-from harness.estimate import Estimate
+from harness.estimate import Estimate, mean
 from harness.evidence import BorderRecord
 from harness.offline import load_suite, verdicts
 from harness.policy import Policy, load_policy
@@ -71,15 +71,69 @@ def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> N
     assert "cannot prove" not in change.detail
 
 
+def test_what_few_rows_cannot_prove_is_said_of_them_alone() -> None:
+    """One gained row of 50 leaves -0.04 in reach, so they do prove a margin of 0.05; so may 73 rows and more."""
+    for n, moved, said in ((50, (), True), (50, (0, 1), False), (73, (), False)):
+        labels = np.repeat(np.arange(3), n)
+        change = comparison.recall_change(
+            answering(with_errors(*moved, labels=labels)), answering(labels, sure=0.7), "A", margin=0.05
+        )
+        assert (change.low < -0.05) is said
+        assert ("cannot prove" in change.detail) is said
+    labels = np.repeat(np.arange(3), 73)
+    lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=0.05)
+    assert lost.low < -0.05
+    assert "cannot prove" not in lost.detail
+
+
+def test_without_a_margin_or_rows_nothing_is_said_of_proofs() -> None:
+    labels = np.repeat([0, 1], N)
+    before, now = (Predictions(RIGHT.ids[:200], CLASSES, labels, RIGHT.probabilities[:200]) for _ in range(2))
+    change = comparison.recall_change(before, now, "C")
+    assert (change.low, change.high, change.n) == (-1, 1, 0)
+    assert "cannot prove" not in change.detail
+
+
+def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
+    """Of classes of 100, 100 and 50 films, B loses 10 of 100 and C gains 5 of 50."""
+    kept = slice(0, 250)
+    before, now = (
+        Predictions(each.ids[kept], CLASSES, each.labels[kept], each.probabilities[kept])
+        for each in (answering(with_errors(*range(200, 205))), answering(with_errors(*range(100, 110))))
+    )
+    change = comparison.balanced_change(before, now)
+    parts = [comparison.recall_change(before, now, label) for label in CLASSES]
+    expected = mean(parts)
+    assert change.value == pytest.approx((0 - 0.1 + 0.1) / 3)
+    assert (change.low, change.high, change.n) == (expected.low, expected.high, expected.n)
+    assert change.offenders == tuple(f"{row:03}" for row in range(100, 110))
+    assert change.detail == (
+        "balanced accuracy 0.97 before, 0.97 now; 245 of 250 right before, 240 now: 5 gained, 10 lost "
+        "(McNemar p = 0.302)"
+    )
+
+
 def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
-    for change in (
-        comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
-        comparison.accuracy_change(RIGHT, RIGHT),
-        comparison.balanced_change(RIGHT, RIGHT),
-        comparison.auroc_change(RIGHT, RIGHT),
+    for n, change in zip(
+        (100, 300, 300, metrics.macro_auroc(RIGHT).n),
+        (
+            comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
+            comparison.accuracy_change(RIGHT, RIGHT),
+            comparison.balanced_change(RIGHT, RIGHT),
+            comparison.auroc_change(RIGHT, RIGHT),
+        ),
+        strict=True,
     ):
-        assert (change.value, change.low, change.high) == (0, 0, 0)
+        assert (change.value, change.low, change.high, change.n) == (0, 0, 0, n)
+        assert change.method == "identical answers"
         assert "identical answers" in change.detail
+
+
+def test_answers_that_are_no_numbers_in_both_are_identical() -> None:
+    silent = RIGHT.probabilities.copy()
+    silent[0] = np.nan
+    change = comparison.accuracy_change(replace(RIGHT, probabilities=silent), replace(RIGHT, probabilities=silent))
+    assert change.method == "identical answers"
 
 
 def test_equal_answers_with_other_probabilities_are_not_identical() -> None:
@@ -101,6 +155,15 @@ def test_newly_wrong_rows_are_counted_and_named() -> None:
     found = comparison.newly_wrong(answering(with_errors(0)), answering(with_errors(1, 2)))
     assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))
     assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
+    named = comparison.newly_wrong(RIGHT, RIGHT, named="old (fingerprint 00)")
+    assert named.detail == (
+        "0 of 300 rows right before are wrong now, 0 wrong ones are right; the reference is old (fingerprint 00)"
+    )
+
+
+def test_a_reference_is_named_with_the_beginning_of_its_fingerprint() -> None:
+    told = comparison.against(SimpleNamespace(name="old", fingerprint="0123456789abcdef"))
+    assert told == "old (fingerprint 0123456789ab)"
 
 
 OTHERS = [
@@ -112,7 +175,11 @@ OTHERS = [
 
 @pytest.mark.parametrize("now", OTHERS)
 def test_other_rows_labels_or_classes_cannot_be_paired(now: Predictions) -> None:
-    with pytest.raises(ArgumentError, match="judge both on the same data"):
+    sentence = (
+        "the reference answered other rows, labels or classes than the candidate, so nothing can be paired; "
+        "judge both on the same data"
+    )
+    with pytest.raises(ArgumentError, match=f"^{sentence}$"):
         comparison.accuracy_change(RIGHT, now)
 
 
@@ -202,7 +269,50 @@ def test_a_class_without_rows_leaves_the_change_of_areas_undefined() -> None:
     )
     change = comparison.auroc_change(before, now)
     assert not change.defined
-    assert (change.low, change.high, change.detail) == (-1, 1, metrics.macro_auroc(before).detail)
+    assert (change.low, change.high, change.n, change.method) == (-1, 1, metrics.macro_auroc(now).n, "MOVER")
+    assert change.detail == metrics.macro_auroc(before).detail
+
+
+def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> None:
+    silent = replace(RIGHT, probabilities=np.full_like(RIGHT.probabilities, np.nan))
+    why = metrics.macro_auroc(silent).detail
+    for change in (comparison.auroc_change(RIGHT, silent), comparison.auroc_change(silent, RIGHT)):
+        assert not change.defined
+        assert change.detail == why != ""
+
+
+def test_models_that_order_all_films_alike_have_areas_that_go_wholly_together() -> None:
+    """Squares keep the order in each column; what is left of the interval is how uneven that of an area is."""
+    before, _ = drawn(np.random.default_rng(3), 1.0, 0.5)
+    change = comparison.auroc_change(before, replace(before, probabilities=before.probabilities**2))
+    area = metrics.macro_auroc(before)
+    uneven = abs(area.high + area.low - 2 * area.value)
+    assert (change.value, change.low, change.high) == pytest.approx((0, -uneven, uneven), abs=1e-6)
+    assert change.detail == f"{area.value:.3f} before, {area.value:.3f} now"
+    assert (change.method, change.n) == ("MOVER", area.n)
+
+
+def test_a_change_of_areas_is_the_same_either_way_round() -> None:
+    before, now = drawn(np.random.default_rng(4), 2.0, 0.9, loss=1.5)
+    there, back = comparison.auroc_change(before, now), comparison.auroc_change(now, before)
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_areas_of_which_one_is_whole_are_taken_as_independent() -> None:
+    before, _ = drawn(np.random.default_rng(5), 1.0, 0.5, films=100)
+    before = replace(before, ids=RIGHT.ids)
+    change = comparison.auroc_change(before, RIGHT)
+    apart = comparison.difference(metrics.macro_auroc(RIGHT), metrics.macro_auroc(before))
+    assert (change.low, change.high) == (apart.low, apart.high)
+
+
+def test_two_patients_of_each_class_tell_how_two_areas_go_together() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.9, loss=0.2)
+    groups = tuple(f"{label} {row % 2}" for row, label in enumerate(before.labels))
+    before, now = replace(before, groups=groups), replace(now, groups=groups)
+    change = comparison.auroc_change(before, now)
+    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    assert (change.low, change.high) != (apart.low, apart.high)
 
 
 def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
@@ -220,11 +330,19 @@ def test_perfect_separation_twice_still_has_an_interval() -> None:
 
 
 def test_a_difference_of_undefined_estimates_is_undefined() -> None:
-    nothing = Estimate(value=np.nan, low=0.0, high=1.0, n=0, method="none", detail="no rows")
+    nothing = Estimate(value=np.nan, low=0.1, high=1.0, n=0, method="none", detail="no rows")
     something = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
     found = comparison.difference(something, nothing)
     assert np.isnan(found.value)
-    assert (found.low, found.high, found.detail) == (-0.6, 0.6, "no rows")
+    assert (found.low, found.high) == pytest.approx((-0.6, 0.5))
+    assert (found.n, found.method, found.detail) == (0, "MOVER", "no rows")
+
+
+def test_a_difference_counts_the_rows_of_the_smaller() -> None:
+    few = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
+    found = comparison.difference(replace(few, n=20), few)
+    assert (found.value, found.n, found.method) == (0, 9, "MOVER")
+    assert (found.low, found.high) == pytest.approx((-np.hypot(0.1, 0.1), np.hypot(0.1, 0.1)))
 
 
 # The border
@@ -301,6 +419,64 @@ def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: B
     assert flips.value == 0
     assert flips.low < 0 < flips.high
     assert flips.detail.startswith("cannot tell: 2 of 300 answers changed before, 2 now")
+
+
+def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, inside: BorderRecord) -> None:
+    """Under one fill of the 5 % ring the candidate loses four films of B and gains none; all else stays."""
+    answers = answering(with_errors(110, 111, 112, 113))
+    masked = {**inside.masked, (0.05, "mean"): answers}
+    changes = {
+        found.subject: found for found in comparison.border_changes(inside, replace(inside, masked=masked), policy)
+    }
+    moved = {subject for subject, found in changes.items() if found.change.value > 0}
+    assert moved == {"flips, 5% ring, mean", "masked recall, B, 5% ring"}
+    flips, recall = (changes[subject].change for subject in sorted(moved))
+    assert flips.value == pytest.approx(4 / 300)
+    assert (flips.n, recall.n) == (300, 100)
+    assert flips.offenders == recall.offenders == ("110", "111", "112", "113")
+    assert recall.value == pytest.approx(0.04)
+    assert recall.low < 0.04 < recall.high
+    assert "mean" in recall.detail
+    assert {subject: found.change.n for subject, found in changes.items() if "recall" in subject} == {
+        f"masked recall, {label}, 5% ring": 100 for label in CLASSES
+    }
+    assert {subject for subject, found in changes.items() if found.gates} == {
+        *(f"flips, 5% ring, {fill}" for fill in policy.border.fills), "transplant, 5% ring",
+        *(f"masked recall, {label}, 5% ring" for label in CLASSES),
+        "skill of the ring alone, 5% ring", "skill of the ring alone, 10% ring",
+    }  # fmt: skip
+    assert all(found.gates in {True, False} for found in changes.values())
+
+
+def test_where_fills_disagree_the_worst_of_them_counts(policy: Policy, inside: BorderRecord) -> None:
+    lost = answering(with_errors(*range(0, 300, 10)))
+    before = replace(inside, masked={**inside.masked, (0.05, "black"): lost})
+    now = replace(inside, masked={**inside.masked, (0.05, "blur"): lost})
+    changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
+    assert changes["masked recall, A, 5% ring"].value == pytest.approx(0.1)
+    seen = replace(inside, only={**inside.only, (0.05, "edge"): RIGHT})
+    skill = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
+    told = skill["skill of the ring alone, 5% ring"]
+    assert told.value == pytest.approx(0.99)
+    assert told.detail == "got worse: 0.01 kept before, 1.00 now"
+
+
+def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    donors = np.where(np.arange(300) < 10, -1, (LABELS + 1) % 3)
+    before = replace(inside, donor_labels=donors)
+    followed = answering(np.where(np.isin(np.arange(300), (150, 250)), donors, LABELS))
+    again = answering(np.where(np.isin(np.arange(300), (150, 260)), donors, LABELS))
+    first, second = (replace(before, other=dict.fromkeys(inside.other, each)) for each in (followed, again))
+    changes = {found.subject: found.change for found in comparison.border_changes(first, second, policy)}
+    found = changes["transplant, 5% ring"]
+    assert (found.value, found.n, found.offenders) == (0, 290, ("260",))
+    assert found.detail == "cannot tell: 2 of 300 rows followed the donor before, 2 now"
+    same = {each.subject: each.change for each in comparison.border_changes(first, first, policy)}[
+        "transplant, 5% ring"
+    ]
+    assert (same.value, same.n) == (0, 290)
 
 
 @pytest.mark.parametrize(("patients", "films"), [(40, 4), (60, 4), (20, 2)])

@@ -127,6 +127,10 @@ def test_equal_records_have_equal_chances() -> None:
         chances = [told(seen(rows), labels=labels).p_value for _ in range(2)]
         assert chances[0] == chances[1]
         assert 1 / 201 < chances[0].value < 1
+    stories = [told(seen(range(6)), labels=[1, 0, 1, 0, 1, 0], n=6) for _ in range(3)]  # 1 order of 10 fits as well
+    assert {story.name for story in stories} == {"class columns permuted"}
+    assert stories[0].p_value == stories[1].p_value == stories[2].p_value
+    assert 0.05 < stories[0].p_value.value < 0.2
     truth, answers = np.repeat([0, 1], 20), np.repeat([0, 1, 0, 1], [6, 14, 14, 6])
     first, second = (columns(truth, answers, CLASSES, draws=300, seed=5) for _ in range(2))
     assert first == second
