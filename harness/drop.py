@@ -11,9 +11,6 @@ from harness.errors import ArgumentError
 from harness.estimate import BoolArray, Estimate
 from harness.predictions import Predictions
 
-LEAST_SKILL = 0.15
-"""Balanced accuracy above chance without which there is nothing to lose; as `harness.metrics.skill_kept`."""
-
 
 def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int = 1) -> Estimate:
     """Balanced accuracy on the films as they are, minus that on the same films changed (lower is better, 0: none lost).
@@ -29,7 +26,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
-        clean skill is below `LEAST_SKILL`. Offenders: rows right before and wrong under the change.
+        clean skill is below `harness.metrics.LEAST_SKILL`. Offenders: rows right before and wrong under the change.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -43,7 +40,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
     if not before.defined:
         return _undefined(before.n, "a class has no rows")
-    if before.value - 1 / len(clean.classes) < LEAST_SKILL:
+    if before.value - 1 / len(clean.classes) < metrics.LEAST_SKILL:
         return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
     drop, stricter = (_mean_loss(clean, changed, tail) for tail in (limits.TAIL, limits.TAIL / family))
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 UNINFORMATIVE = "uninformative"
+LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
 
 
 def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate:
@@ -201,8 +202,8 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
 
     Returns:
         Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
-        rather than too narrow). NaN between minus and plus infinity where clean skill is below 0.15, its interval
-        reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is uninformative:
+        rather than too narrow). NaN between minus and plus infinity where clean skill is below `LEAST_SKILL`, its
+        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is uninformative:
         the value stands, and the interval reaches from 0 (or the value, if less) to 1 (or the value, if more).
 
     Raises:
@@ -216,7 +217,7 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
     words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
     if not whole.defined:
         words = "a class has no rows"
-    elif whole.value < 0.15:
+    elif whole.value < LEAST_SKILL:
         whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
     kept = replace(estimates.ratio(left, whole), detail=words)
     if family > 1 and kept.defined:
