@@ -203,8 +203,8 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
     Returns:
         Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
         rather than too narrow). NaN between minus and plus infinity where clean skill is below `LEAST_SKILL`, its
-        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is uninformative:
-        the value stands, and the interval reaches from 0 (or the value, if less) to 1 (or the value, if more).
+        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is
+        uninformative: the value stands, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order.

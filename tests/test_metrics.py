@@ -40,6 +40,23 @@ def drawn(seed: int = 0) -> Predictions:
     )
 
 
+def test_skill_is_what_lies_above_chance_and_its_limits_with_it() -> None:
+    rows = drawn()
+    found, balanced = metrics.adjusted_balanced_accuracy(rows), metrics.balanced_accuracy(rows)
+    assert found.value == pytest.approx(balanced_accuracy_score(rows.labels, rows.answers, adjusted=True))
+    assert (found.low, found.high) == pytest.approx((1.5 * balanced.low - 0.5, 1.5 * balanced.high - 0.5))
+    assert found.n == balanced.n
+
+
+def test_calls_of_a_class_are_counted_in_words_and_the_rows_that_spoil_them_named() -> None:
+    """Of Covid (r00 to r02) one is called Normal; r03 of Normal is called Covid, r04 and r05 are right."""
+    rows = answered([0, 0, 0, 1, 1, 2], [0, 0, 1, 0, 1, 2])
+    precise, spared = metrics.precision(rows, "Covid"), metrics.specificity(rows, "Covid")
+    assert (precise.detail, precise.offenders) == ("2 of 3 called Covid are right", ("r03",))
+    assert (spared.detail, spared.offenders) == ("2 of 3 others are not called Covid", ("r03",))
+    assert metrics.f1(rows, "Covid").offenders == ("r02", "r03")
+
+
 def test_recall_accuracy_and_confusion_equal_scikit_learn() -> None:
     predictions = drawn()
     truth, answers = predictions.labels, predictions.answers
