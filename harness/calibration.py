@@ -4,7 +4,7 @@ Every function needs rows of finite probabilities that sum to 1; where one row i
 logits or NaN have no calibration.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,7 +91,7 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
     if not _sound(predictions):
         return undefined(len(predictions), low=0.0, high=np.inf, method="bootstrap", detail=_unsound(predictions))
     losses = _losses(_logs(predictions), predictions.labels)
-    shares = np.bincount(predictions.labels, minlength=len(predictions.classes)) / len(predictions)
+    shares = np.bincount(predictions.labels) / len(predictions)
     blind = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
     words = f"class frequencies alone cost {blind:.3f} nats"
     impossible = int((predictions.probabilities[np.arange(len(predictions)), predictions.labels] < LEAST).sum())
@@ -125,7 +125,8 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     # the least bit of room: sums in another order differ by rounding
     estimate = permutation_p(int((drawn >= found - 1e-12).sum()), draws)
     mean, most = float(drawn.mean()), float(np.quantile(drawn, 0.95))
-    way = "too sure" if confidence.mean() > right.mean() else "not sure enough"
+    excess = confidence.mean() - right.mean()
+    way = "too sure" if excess > 0 else "not sure enough" if excess < 0 else "as sure as right"
     detail = (
         f"ECE {found:.3f}; calibrated probabilities of this kind show {mean:.3f} on average and up to {most:.3f} in "
         f"95 % of draws; mean confidence {confidence.mean():.2f}, {right.mean():.2f} right ({way})"
@@ -182,7 +183,7 @@ def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
         return []
     confidence, right = _answered(predictions)
     member = _membership(confidence)
-    rows = np.bincount(member, minlength=member.max() + 1)
+    rows = np.bincount(member)
     null = np.quantile(_null(confidence, member, draws, seed) / rows, (0.025, 0.975), axis=0)
     means = _sums(confidence, member) / rows
     counts = _sums(right, member)
@@ -251,7 +252,7 @@ def _membership(confidence: FloatArray) -> IntArray:
 
 
 def _sums(values: FloatArray, member: IntArray) -> FloatArray:
-    return np.asarray(np.bincount(member, weights=values, minlength=member.max() + 1), dtype=np.float64)
+    return np.asarray(np.bincount(member, weights=values), dtype=np.float64)
 
 
 def _gaps(differences: FloatArray, member: IntArray) -> FloatArray:
@@ -265,11 +266,17 @@ def _null(confidence: FloatArray, member: IntArray, draws: int, seed: int) -> Fl
     starts = np.searchsorted(member[order], np.arange(member.max() + 1))
     chance = confidence[order].astype(np.float32)
     parts = []
-    each = max(1, _CELLS // len(chance))
-    for start in range(0, draws, each):
-        right = generator.random((min(each, draws - start), len(chance)), dtype=np.float32) < chance
+    for part in _portions(draws, len(chance)):
+        right = generator.random((part, len(chance)), dtype=np.float32) < chance
         parts.append(np.add.reduceat(right, starts, axis=1, dtype=np.int64))
     return np.concatenate(parts).astype(np.float64)
+
+
+def _portions(draws: int, width: int) -> Iterator[int]:
+    """Yield how many draws of ``width`` cells to make at once, at most `_CELLS` cells or one draw, until all are."""
+    each = max(1, _CELLS // width)
+    for start in range(0, draws, each):
+        yield min(each, draws - start)
 
 
 def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
@@ -286,9 +293,8 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
     sizes = np.bincount(units)
     generator = np.random.default_rng(seed)
     means: list[FloatArray] = []
-    each = max(1, _CELLS // len(sums))
-    for start in range(0, draws, each):
-        drawn = generator.integers(len(sums), size=(min(each, draws - start), len(sums)))
+    for part in _portions(draws, len(sums)):
+        drawn = generator.integers(len(sums), size=(part, len(sums)))
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     value = float(values.mean())
     low, high = np.quantile(np.concatenate(means), (0.025, 0.975))

@@ -58,7 +58,42 @@ def test_the_scores_by_hand() -> None:
 def test_a_truth_called_impossible_is_counted_and_costs_a_finite_loss() -> None:
     found = log_loss(answers([[1.0, 0.0], [1.0, 0.0]], [0, 1]))
     assert found.value == pytest.approx(-np.log(LEAST) / 2, rel=1e-6)
-    assert "the truth of 1 rows was called impossible" in found.detail
+    assert found.detail == "class frequencies alone cost 0.693 nats; the truth of 1 rows was called impossible"
+    assert found.method == "bootstrap"
+    assert "impossible" not in log_loss(answers([[1.0, 0.0], [1 - LEAST, LEAST]], [0, 1])).detail
+
+
+def test_the_chance_of_one_row_is_that_of_its_being_wrong() -> None:
+    """An answer of 0.8 that is wrong is off by 0.8; calibrated, it would be in one of five draws."""
+    found = calibration_error(answers([[0.8, 0.2]], [1]), draws=4000)
+    assert found.value == pytest.approx(0.2, abs=0.03)
+    assert found.n == 4000
+
+
+def test_a_sum_a_little_above_1_is_no_more_than_certainty() -> None:
+    assert calibration_error(answers([[1.0009, 0.0]] * 20, [0] * 20)).detail.startswith("ECE 0.000;")
+
+
+def test_certain_answers_that_are_all_right_are_as_sure_as_right() -> None:
+    assert calibration_error(answers([[1.0, 0.0]] * 20, [0] * 20)).detail.endswith(
+        "1.00, 1.00 right (as sure as right)"
+    )
+
+
+def test_equally_sure_answers_are_put_into_bins_in_their_order() -> None:
+    wrong = np.arange(100) < 20
+    bins = reliability(answers([[0.7, 0.3]] * 100, wrong.astype(int)))
+    assert [each.right for each in bins] == [0, 0, *[10] * 8]
+
+
+@pytest.mark.parametrize(("draws", "width", "parts"), [
+    (10, 100, [5, 5]), (11, 100, [5, 5, 1]), (3, 250, [2, 1]), (2, 5000, [1, 1]), (4, 10, [4]),
+])  # fmt: skip
+def test_draws_are_made_in_portions_of_so_many_cells(
+    draws: int, width: int, parts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "_CELLS", 500)
+    assert list(calibration._portions(draws, width)) == parts
 
 
 @pytest.mark.parametrize("score", SCORES)
@@ -148,13 +183,13 @@ def test_the_error_of_calibrated_probabilities_of_66_rows_is_far_from_0() -> Non
     assert 0.04 < float(told.split("show ")[1].split(" ")[0]) < 0.15
 
 
-@pytest.mark.parametrize(("temperature", "way"), [(0.25, "too sure"), (4.0, "not sure enough")])
+@pytest.mark.parametrize(("temperature", "way"), [(0.25, "too sure"), (0.6, "too sure"), (4.0, "not sure enough")])
 def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: str) -> None:
     test, other = drawn(400, 0, temperature), drawn(200, 1, temperature)
     assert calibration_error(test).value < 0.01
     assert f"({way})" in calibration_error(test).detail
     gain = temperature_gain(test, other)
-    assert gain.low > 0.1
+    assert gain.low > (0.1 if temperature != 0.6 else 0.01)
     fitted = float(gain.detail.split("temperature ")[1].split(" ")[0])
     assert fitted == pytest.approx(1 / temperature, rel=0.35)
     assert f"({way})" in gain.detail
@@ -169,10 +204,13 @@ def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() ->
 def test_the_rows_that_surprised_most_are_named() -> None:
     test = answers([[0.9999, 0.0001], [0.9999, 0.0001], [0.6, 0.4]], [0, 1, 1])
     assert temperature_gain(test, test).offenders == ("r1",)
+    barely = answers([[0.9990005, 0.0009995], [0.9989, 0.0011], [0.6, 0.4]], [1, 1, 1])
+    assert temperature_gain(barely, barely).offenders == ("r0",)
 
 
 def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="over the same classes; give both of one model"):
+    sentence = "a temperature is fitted on answers over the same classes; give both of one model"
+    with pytest.raises(ArgumentError, match=f"^{sentence}$"):
         temperature_gain(drawn(10, 0), answers([[0.5, 0.5]], [0]))
 
 

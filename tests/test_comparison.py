@@ -400,6 +400,7 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
     assert words(changes) == {"the same"}
     assert all((found.change.low, found.change.high) == (0, 0) for found in changes)
     assert all("identical answers" in found.change.detail for found in changes)
+    assert {found.change.n for found in changes if "recall" not in found.subject} == {3 * N}
 
 
 def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
