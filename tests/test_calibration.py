@@ -195,6 +195,17 @@ def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: s
     assert f"({way})" in gain.detail
 
 
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 4.0])
+def test_the_temperature_is_that_of_the_least_log_loss(temperature: float) -> None:
+    found = drawn(400, 3, temperature)
+    logs = np.log(np.maximum(found.probabilities.astype(np.float64), LEAST))
+    tried = np.geomspace(0.05, 20, 3000)
+    scores = [logs / each for each in tried]
+    losses = [(np.log(np.exp(each).sum(axis=1)) - each[np.arange(400), found.labels]).mean() for each in scores]
+    told = temperature_gain(found, found).detail
+    assert float(told.split("temperature ")[1].split(" ")[0]) == pytest.approx(tried[np.argmin(losses)], abs=0.011)
+
+
 def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() -> None:
     gain = temperature_gain(drawn(400, 0), drawn(400, 1))
     assert abs(gain.value) < 0.02
