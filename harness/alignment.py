@@ -139,7 +139,7 @@ def images_match(record: StreamRecord) -> Estimate:
     matched = np.all([_padded(rows, len(record)) == positions for rows in record.sequences], axis=0)
     words = "films are at the position of their row in every pass"
     unknown = int(np.sum([(rows < 0).sum() for rows in record.sequences]))
-    return _counted(record, matched, f"{words}, {unknown} images are no film of this split" if unknown else words)
+    return _counted(record, matched, f"{words}, {unknown} images are like no film of this split" if unknown else words)
 
 
 def labels_match(record: StreamRecord) -> Estimate:

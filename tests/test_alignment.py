@@ -261,6 +261,53 @@ def test_the_pair_of_an_image_and_its_label_is_told_from_the_position_of_both() 
     assert "66 of 66 that of the film they come with" in labels_match(Stream(orders=ONE_SHUFFLE).collect()).detail
 
 
+def test_a_sound_stream_is_told_in_full_by_every_check() -> None:
+    record = Stream().collect()
+    assert {name: check(record).detail for name, check in ROW_CHECKS.items()} == {
+        "order": "66 of 66 positions hold the same film in each of 3 passes",
+        "complete": "66 of 66 rows delivered exactly once in each pass",
+        "images": "66 of 66 films are at the position of their row in every pass",
+        "labels": "66 of 66 labels are the class of the row at their position",
+        "predictions": "66 of 66 answers agree, largest difference 0",
+        "clean": "66 of 66 images are their film on the declared scale",
+    }
+
+
+def test_the_labelled_pass_alone_says_whether_labels_go_with_their_films() -> None:
+    labels = LABELS.copy()
+    labels[[3, 4]] = (labels[[3, 4]] + 1) % 3
+    told = labels_match(Stream(orders=(IN_ORDER, IN_ORDER, shuffle(3)), labels=labels).collect()).detail
+    assert ", 64 of 66 that of the film they come with" in told
+    assert "labels are the class of the row at their position, " in told
+
+
+def test_a_row_that_comes_twice_is_named_and_no_other() -> None:
+    told = complete(Stream(orders=(REPEATED, IN_ORDER, IN_ORDER)).collect()).detail
+    assert told.startswith(
+        "65 of 66 rows delivered exactly once in each pass, 1 more than once (test/Covid/0019.png); "
+    )
+
+
+def test_images_like_no_film_are_counted_over_all_passes() -> None:
+    def strange(images: Array, seed: int) -> Array:
+        return np.random.default_rng(seed).random(images.shape, np.float32) if seed % 1000 == 0 else images
+
+    told = images_match(Stream(change=strange).collect()).detail
+    words = "films are at the position of their row in every pass, 24 images are like no film of this split; "
+    assert words in told  # the first batch of 8 in each of 3 passes
+
+
+def test_dirty_images_are_named_by_their_rows() -> None:
+    record = Stream(orders=ONE_SHUFFLE).collect()
+    residual = record.residual.copy()
+    residual[[5, 6]] = 1.0
+    found = clean(replace(record, residual=residual))
+    rows = record.passes[-1].best[[5, 6]]
+    assert set(found.offenders) == {record.ids[row] for row in rows}
+    assert (found.hits, found.n) == (64, 66)
+    assert found.detail.startswith("64 of 66 images are their film on the declared scale; altered by geometry")
+
+
 def test_a_missing_row_is_named() -> None:
     assert "1 missing (test/Covid/0010.png)" in complete(Stream(orders=DISORDERED["a row missing"][0]).collect()).detail
 
@@ -431,7 +478,8 @@ def test_answers_through_other_pixels_are_not_compared() -> None:
     moved = replace(record, stream_probabilities=answers(LABELS, right=0.7))
     estimate = predictions_match(moved)
     assert np.isnan(estimate.value)
-    assert "cannot be compared" in estimate.detail
+    assert (estimate.low, estimate.high, estimate.n, estimate.method) == (0, 1, 66, "census")
+    assert estimate.detail == "the stream's pixels are not those of the rows, so answers cannot be compared"
 
 
 @pytest.mark.parametrize(("difference", "agrees"), [(5e-5, True), (5e-4, False)])
@@ -488,6 +536,24 @@ def test_few_rows_of_a_class_are_judged_together_with_those_of_the_other_split()
     assert found.detail.startswith("with the rows of the other split, since this one is small: ")
     large = predictions(ANSWERS)
     assert columns_match(large, small) == columns_match(large)
+    ten = predictions(ANSWERS[:30], np.repeat([0, 1, 2], 10))
+    assert columns_match(ten, large) == columns_match(ten)
+    lacking = predictions(ANSWERS[:20], np.repeat([0, 1], 10))  # no row of the third class
+    assert columns_match(lacking, large).detail.startswith("with the rows of the other split")
+
+
+def test_equal_answers_have_equal_chances_of_permuted_columns() -> None:
+    """Of few, middling answers that another assignment of the columns suits a little better."""
+    labels = np.repeat([0, 1, 2], 10)
+    called = np.where(np.arange(30) % 10 < 5, labels, np.array([1, 0, 2])[labels])
+    called[[0, 10]] = 1, 0
+    middling = predictions(np.eye(3, dtype=np.float32)[called], labels)
+    few = predictions(middling.probabilities[::2], labels[::2])
+    for found in ([columns_match(middling) for _ in range(3)], [columns_match(few, middling) for _ in range(3)]):
+        assert found[0] == found[1] == found[2]
+        assert found[0].n == 2000
+        assert 0.001 < found[0].value < 0.999
+    assert columns_match(middling, seed=0) == columns_match(middling) != columns_match(middling, seed=1)
 
 
 def test_the_permutation_test_of_columns_agrees_with_the_exact_distribution() -> None:

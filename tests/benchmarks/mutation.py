@@ -34,7 +34,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "comparison": ("comparison",),
     "calibration": ("calibration",),
     "diagnosis": ("diagnosis", "alignment"),
-    "alignment": ("alignment",),
+    "alignment": ("alignment", "watch"),
 }
 """Test files of each module; of these mutmut runs the tests that reach the changed function."""
 
