@@ -42,9 +42,9 @@ format: $(DEV) ## put the sources into the project's style
 
 coverage: $(DEV) ## run the tests and show what they do not reach
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest tests/ -n 2 $(ARGS)
-	$(BIN)/python -m coverage combine --quiet
-	$(BIN)/python -m coverage report --show-missing --skip-covered
+	$(BIN)/python -m coverage run -m pytest tests/ -n 2 $(ARGS); status=$$?; \
+	$(BIN)/python -m coverage combine --quiet; \
+	$(BIN)/python -m coverage report --show-missing --skip-covered; exit $$status
 
 benchmarks: $(DEV) ## measure speed and memory
 	$(BIN)/python tests/benchmarks $(ARGS)
