@@ -103,7 +103,7 @@ def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureN
     return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
 
 
-def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `_draw`
+def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `draw`
     """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
     from harness import figures  # noqa: PLC0415
 

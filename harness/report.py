@@ -148,7 +148,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
         try:
             shown = name if name in gate.members else gate.replicates(name)[0]
             kept = gate.evidence(shown)
-            evidence = scorecard.as_written(_evidence(kept))
+            evidence = _evidence(kept)
             evidence["looks"] = logbook.words(name)
             if shown != name:
                 evidence["notes"].append(
@@ -161,6 +161,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 source = gate.settings.claims
                 words = f"{_source(gate, source)} (fingerprint {file_digest(source):.12})"
                 evidence["notes"].append(f"held against the published figures of {words}")
+            evidence = scorecard.as_written(evidence)
             if gate.settings.figures:
                 asked = any(row["check"] == "attribution_licence" for row in record["verdicts"])
                 explained = gate.attributions(shown) if asked else None
