@@ -144,8 +144,7 @@ def test_class_frequencies_are_those_of_each_class() -> None:
     assert log_loss(missing).detail == "class frequencies alone cost 0.693 nats"
 
 
-def test_confident_answers_of_very_different_sharpness_keep_their_losses() -> None:
-    """A row whose scores lie far below another's is not lost to rounding when both are scaled."""
+def test_a_temperature_saves_nothing_of_right_certainty_beside_even_odds() -> None:
     probabilities = np.array([[1 - 1e-12, 1e-12]] * 5 + [[0.5, 0.5]] * 5)
     found = answers(probabilities, [0] * 5 + [0, 1, 0, 1, 0])
     gain = temperature_gain(found, found)

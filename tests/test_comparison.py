@@ -72,8 +72,8 @@ def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> N
 
 
 def test_what_few_rows_cannot_prove_is_said_of_them_alone() -> None:
-    """One gained row of 50 leaves -0.04 in reach, so they do prove a margin of 0.05; so may 73 rows and more."""
-    for n, moved, said in ((50, (), True), (50, (0, 1), False), (73, (), False)):
+    """Two gained rows of 50 leave -0.03 in reach, which proves a margin of 0.05; one does not; 73 rows need none."""
+    for n, moved, said in ((50, (), True), (50, (0,), True), (50, (0, 1), False), (73, (), False)):
         labels = np.repeat(np.arange(3), n)
         change = comparison.recall_change(
             answering(with_errors(*moved, labels=labels)), answering(labels, sure=0.7), "A", margin=0.05
@@ -83,6 +83,15 @@ def test_what_few_rows_cannot_prove_is_said_of_them_alone() -> None:
     labels = np.repeat(np.arange(3), 73)
     lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=0.05)
     assert lost.low < -0.05
+    assert "cannot prove" not in lost.detail
+
+
+def test_exactly_as_many_rows_as_a_margin_needs_are_enough_to_prove_it() -> None:
+    """The number of rows is whole but for rounding: 50.00000000000001."""
+    margin = limits.NORMAL**2 / (50 + limits.NORMAL**2)
+    labels = np.repeat(np.arange(3), 50)
+    lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=margin)
+    assert lost.low < -margin
     assert "cannot prove" not in lost.detail
 
 

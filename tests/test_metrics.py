@@ -48,6 +48,16 @@ def test_skill_is_what_lies_above_chance_and_its_limits_with_it() -> None:
     assert found.n == balanced.n
 
 
+def test_skill_of_exactly_the_least_is_enough_to_lose() -> None:
+    """Of six classes of 60 films so many are right that the mean of the recalls less 1/6 is 0.15 to the last bit."""
+    labels, right = np.repeat(np.arange(6), 60), (26, 13, 14, 27, 16, 18)
+    called = np.concatenate([np.where(np.arange(60) < k, label, (label + 1) % 6) for label, k in enumerate(right)])
+    ids = tuple(f"r{row:03d}" for row in range(360))
+    rows = Predictions(ids, tuple("ABCDEF"), labels, np.eye(6, dtype=np.float32)[called])
+    assert metrics.balanced_accuracy(rows).value - 1 / 6 == metrics.LEAST_SKILL
+    assert metrics.skill_kept(rows, rows).value == 1.0
+
+
 def test_calls_of_a_class_are_counted_in_words_and_the_rows_that_spoil_them_named() -> None:
     """Of Covid (r00 to r02) one is called Normal; r03 of Normal is called Covid, r04 and r05 are right."""
     rows = answered([0, 0, 0, 1, 1, 2], [0, 0, 1, 0, 1, 2])
