@@ -133,7 +133,8 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
     keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
-    answers under the masks that a verdict rests on) exactly 0: equal answers alone show no more than so many films can.
+    answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
+    alone show no more than so many films can.
     Shares of the same rows are paired (donors of transplants are not: models of different seeds have different ones).
     Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins
     with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
@@ -200,7 +201,7 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
     )
     change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean)
     detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
-    if _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
+    if change.defined and _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
 
@@ -214,11 +215,12 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
         )
         followed.append(np.array([name in ids for name in record.clean.ids], np.bool_))
     before, now = followed
-    change = _paired(now, before, candidate.donor_labels >= 0, candidate.clean)
-    detail = f"{before.sum()} of {len(now)} rows followed the donor before, {now.sum()} now"
+    rows = candidate.donor_labels >= 0
+    change = _paired(now, before, rows, candidate.clean)
+    detail = f"{before.sum()} of {rows.sum()} rows followed the donor before, {now.sum()} now"
     pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
     donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
-    if donors and _alike(reference, candidate, *pairs):
+    if change.defined and donors and _alike(reference, candidate, *pairs):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
 
