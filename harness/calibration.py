@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import ArgumentError
-from harness.estimate import Estimate, permutation_p, undefined
+from harness.estimate import BoolArray, Estimate, permutation_p, undefined
 from harness.predictions import Predictions
 
 FloatArray = NDArray[np.float64]
@@ -104,8 +104,9 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     """Chance that calibrated answers of these probabilities show as large an expected calibration error (0 to 1).
 
     The expected calibration error (ECE) is the mean over rows of the gap between confidence and share of right answers
-    in their bin, of `BINS` with equally many rows. It is above 0 for perfect probabilities too (0.08 at n = 66), so it
-    is held against draws in which each answer is right with its own probability. Rows are taken for independent.
+    in their bin, of at most `BINS` with equally many rows, but that rows of equal confidence share one. It is above 0
+    for perfect probabilities too (0.08 at n = 66), so it is held against draws in which each answer is right with its
+    own probability. Rows are taken for independent; their order does not matter.
 
     Returns:
         Permutation p-value over ``draws``, small where the probabilities cannot be calibrated; ECE, its mean and its
@@ -118,18 +119,18 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     if not _sound(predictions):
         return undefined(len(predictions), low=0.0, high=1.0, method="permutation", detail=_unsound(predictions))
     confidence, right = _answered(predictions)
-    member = _membership(confidence)
-    found = _gaps(confidence - right, member).sum() / len(right)
-    null = _null(confidence, member, draws, seed)
-    drawn = np.abs(null - _sums(confidence, member)).sum(axis=1) / len(right)
-    # the least bit of room: sums in another order differ by rounding
+    starts = _starts(confidence)
+    expected = np.add.reduceat(confidence, starts)
+    found = np.abs(np.add.reduceat(right, starts, dtype=np.int64) - expected).sum() / len(right)
+    drawn = np.abs(_null(confidence, starts, draws, seed) - expected).sum(axis=1) / len(right)
+    # the least bit of room: sums of other gaps that should be equal differ by rounding
     estimate = permutation_p(int((drawn >= found - 1e-12).sum()), draws)
     mean, most = float(drawn.mean()), float(np.quantile(drawn, 0.95))
-    excess = confidence.mean() - right.mean()
-    way = "too sure" if excess > 0 else "not sure enough" if excess < 0 else "as sure as right"
+    sure, correct = round(float(confidence.mean()), 2), round(float(right.mean()), 2)
+    way = "too sure" if sure > correct else "not sure enough" if sure < correct else "as sure as right"
     detail = (
         f"ECE {found:.3f}; calibrated probabilities of this kind show {mean:.3f} on average and up to {most:.3f} in "
-        f"95 % of draws; mean confidence {confidence.mean():.2f}, {right.mean():.2f} right ({way})"
+        f"95 % of draws; mean confidence {sure:.2f}, {correct:.2f} right ({way})"
     )
     return replace(estimate, detail=detail)
 
@@ -167,10 +168,11 @@ def temperature_gain(
     temperature = _fitted(_logs(fitted_on), fitted_on.labels)
     logs = _logs(predictions)
     before, after = _losses(logs, predictions.labels), _losses(_scaled(logs, temperature), predictions.labels)
-    way = "too sure" if temperature > 1 else "not sure enough"
+    now, then = round(float(before.mean()), 3), round(float(after.mean()), 3)
+    way = "saves nothing" if then >= now else "too sure" if temperature > 1 else "not sure enough"
     words = (
-        f"temperature {temperature:.2f} fitted on {len(fitted_on)} other rows ({way}): log loss {before.mean():.3f} "
-        f"would be {after.mean():.3f}"
+        f"temperature {temperature:.2f} fitted on {len(fitted_on)} other rows ({way}): log loss {now:.3f} would be "
+        f"{then:.3f}"
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
     offenders = tuple(predictions.ids[row] for row in surprises)
@@ -182,11 +184,11 @@ def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
     if not _sound(predictions):
         return []
     confidence, right = _answered(predictions)
-    member = _membership(confidence)
-    rows = np.bincount(member)
-    null = np.quantile(_null(confidence, member, draws, seed) / rows, (0.025, 0.975), axis=0)
-    means = _sums(confidence, member) / rows
-    counts = _sums(right, member)
+    starts = _starts(confidence)
+    rows = np.diff(starts, append=len(right))
+    null = np.quantile(_null(confidence, starts, draws, seed) / rows, (0.025, 0.975), axis=0)
+    means = np.add.reduceat(confidence, starts) / rows
+    counts = np.add.reduceat(right, starts, dtype=np.int64)
     return [
         Bin(int(rows[i]), float(means[i]), int(counts[i]), float(null[0, i]), float(null[1, i]))
         for i in range(len(rows))
@@ -212,10 +214,9 @@ def _logs(predictions: Predictions) -> FloatArray:
 
 def _scaled(logs: FloatArray, temperature: float) -> FloatArray:
     """Return log probabilities (n, K) after dividing the scores by a temperature."""
-    scores = logs / temperature
-    scores -= scores.max(axis=1, keepdims=True)
-    scaled: FloatArray = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-    return scaled
+    from scipy.special import log_softmax  # noqa: PLC0415 - as all of SciPy where only a record is read
+
+    return np.asarray(log_softmax(logs / temperature, axis=1), dtype=np.float64)
 
 
 def _losses(logs: FloatArray, labels: IntArray) -> FloatArray:
@@ -237,39 +238,32 @@ def _fitted(logs: FloatArray, labels: IntArray) -> float:
     return float(np.exp(found.x))
 
 
-def _answered(predictions: Predictions) -> tuple[FloatArray, FloatArray]:
-    """Return the probability of each answer, and 1.0 where it is right."""
-    confidence = predictions.probabilities.max(axis=1).astype(np.float64)
-    return np.minimum(confidence, 1.0), (predictions.answers == predictions.labels).astype(np.float64)
+def _answered(predictions: Predictions) -> tuple[FloatArray, BoolArray]:
+    """Return the probability of each answer, and whether it is right, from the least sure to the surest."""
+    confidence = np.minimum(predictions.probabilities.max(axis=1).astype(np.float64), 1.0)
+    order = np.argsort(confidence)
+    return confidence[order], (predictions.answers == predictions.labels)[order]
 
 
-def _membership(confidence: FloatArray) -> IntArray:
-    """Return the bin of each row: int64 (n,), from 0; bins of as many rows each, but for rounding."""
-    member = np.empty(len(confidence), dtype=np.int64)
-    for index, rows in enumerate(np.array_split(np.argsort(confidence, kind="stable"), min(BINS, len(confidence)))):
-        member[rows] = index
-    return member
+def _starts(confidence: FloatArray) -> IntArray:
+    """Return the first row of each bin of sorted confidences: as many rows each, but that no edge splits equal ones.
+
+    A bin that would begin within equal confidences begins with the first of them, so that no order among equals can
+    decide what the bins show.
+    """
+    parts = np.array_split(np.arange(len(confidence)), min(BINS, len(confidence)))
+    return np.unique(np.searchsorted(confidence, [confidence[part[0]] for part in parts]))
 
 
-def _sums(values: FloatArray, member: IntArray) -> FloatArray:
-    return np.asarray(np.bincount(member, weights=values), dtype=np.float64)
-
-
-def _gaps(differences: FloatArray, member: IntArray) -> FloatArray:
-    return np.abs(_sums(differences, member))
-
-
-def _null(confidence: FloatArray, member: IntArray, draws: int, seed: int) -> FloatArray:
+def _null(confidence: FloatArray, starts: IntArray, draws: int, seed: int) -> IntArray:
     """Return how many answers of each bin are right where each is with its own probability: (draws, bins)."""
     generator = np.random.default_rng(seed)
-    order = np.argsort(member, kind="stable")
-    starts = np.searchsorted(member[order], np.arange(member.max() + 1))
-    chance = confidence[order].astype(np.float32)
+    chance = confidence.astype(np.float32)
     parts = []
     for part in _portions(draws, len(chance)):
         right = generator.random((part, len(chance)), dtype=np.float32) < chance
         parts.append(np.add.reduceat(right, starts, axis=1, dtype=np.int64))
-    return np.concatenate(parts).astype(np.float64)
+    return np.concatenate(parts)
 
 
 def _portions(draws: int, width: int) -> Iterator[int]:

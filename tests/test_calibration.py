@@ -80,10 +80,38 @@ def test_certain_answers_that_are_all_right_are_as_sure_as_right() -> None:
     )
 
 
-def test_equally_sure_answers_are_put_into_bins_in_their_order() -> None:
-    sure = np.random.default_rng(0).integers(0, 4, 1000) / 4
-    ordered = sorted(range(1000), key=lambda row: sure[row])  # Python's sort is stable
-    assert calibration._membership(sure)[ordered].tolist() == np.repeat(np.arange(10), 100).tolist()
+def test_as_sure_as_right_is_told_of_the_shares_as_they_are_shown() -> None:
+    """Two of five right at 0.4 each, which float32 does not hold exactly; then a half right at 0.504 and at 0.506."""
+    two_of_five = answers([[0.4, 0.3, 0.3]] * 5, [0, 0, 1, 1, 2])
+    assert calibration_error(two_of_five).detail.endswith("mean confidence 0.40, 0.40 right (as sure as right)")
+    for sure, way in ((0.504, "0.50, 0.50 right (as sure as right)"), (0.506, "0.51, 0.50 right (too sure)")):
+        assert calibration_error(answers([[sure, 1 - sure]] * 4, [0, 0, 1, 1])).detail.endswith(way)
+
+
+@pytest.mark.parametrize("told", [[0.5], [0.6, 0.8], [0.6, 0.7, 0.8, 0.9, 1.0]])
+def test_no_order_among_equally_sure_answers_makes_them_uncalibrated(told: list[float]) -> None:
+    """Rows sorted by class, as folders give them: every answer is the first class, so the wrong ones come last."""
+    sure = np.repeat(told, 200)
+    labels = np.concatenate([np.arange(200) >= 200 * each for each in told]).astype(np.int64)
+    by_class = np.argsort(labels, kind="stable")
+    found = answers(np.stack([sure, 1 - sure], axis=1)[by_class], labels[by_class])
+    assert calibration_error(found).value > 0.95
+    assert [each.rows for each in reliability(found)] == [200] * len(told)
+    assert [each.right for each in reliability(found)] == [round(200 * each) for each in told]
+
+
+def test_equally_sure_answers_share_the_last_bin_that_would_begin_among_them() -> None:
+    """Of 20 rows, bins begin at every second: 5 rows of 0.7 hold the starts of 4 and 6, and one of 0.8 that of 8."""
+    sure = np.concatenate([[0.51, 0.52, 0.53], [0.7] * 5, np.linspace(0.8, 0.91, 12)])
+    found = answers(np.stack([sure, 1 - sure], axis=1), np.zeros(20))
+    assert [each.rows for each in reliability(found)] == [2, 1, 5, *[2] * 6]
+
+
+def test_mostly_certain_answers_leave_the_others_their_bins() -> None:
+    sure = np.concatenate([np.linspace(0.5, 0.9, 40), np.ones(60)])
+    found = answers(np.stack([sure, 1 - sure], axis=1), np.zeros(100))
+    assert [each.rows for each in reliability(found)] == [10, 10, 10, 10, 60]
+    assert reliability(found)[-1].confidence == 1
 
 
 @pytest.mark.parametrize(("draws", "width", "parts"), [
@@ -164,11 +192,28 @@ def test_values_lie_in_their_intervals_and_do_not_depend_on_the_order_of_rows(
         estimate = score(found, draws=200)
         assert estimate.low <= estimate.value <= estimate.high
         assert score(turned, draws=200).value == pytest.approx(estimate.value, rel=1e-9)
-    error = calibration_error(found, draws=200)
-    assert 0 < error.value <= 1
+    assert 0 < calibration_error(found, draws=200).value <= 1
+    assert calibration_error(turned, draws=200) == calibration_error(found, draws=200)
+    assert reliability(turned, draws=200) == reliability(found, draws=200)
     gain = temperature_gain(found, found, draws=200)
     assert gain.low <= gain.value <= gain.high
     assert gain.value >= -1e-9  # on the rows it was fitted on, a temperature never costs
+    assert temperature_gain(turned, turned, draws=200).value == pytest.approx(gain.value, abs=1e-6)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([0.5, 0.6, 0.75, 0.9, 1.0]), st.booleans()), min_size=1, max_size=40))
+def test_no_bin_splits_equally_sure_answers(rows: list[tuple[float, bool]]) -> None:
+    sure = np.array([confidence for confidence, _ in rows])
+    labels = [int(wrong) for _, wrong in rows]
+    found = answers(np.stack([sure, 1 - sure], axis=1), labels)
+    turned = answers(found.probabilities[::-1], labels[::-1])
+    assert calibration_error(turned, draws=50) == calibration_error(found, draws=50)
+    bins = reliability(found, draws=50)
+    assert bins == reliability(turned, draws=50)
+    assert sum(each.rows for each in bins) == len(rows)
+    inner = np.cumsum([each.rows for each in bins])[:-1]
+    assert all(np.sort(sure)[edge - 1] < np.sort(sure)[edge] for edge in inner)
 
 
 def test_calibrated_probabilities_of_few_rows_are_seldom_told_apart_from_calibrated_ones() -> None:
@@ -182,13 +227,15 @@ def test_the_error_of_calibrated_probabilities_of_66_rows_is_far_from_0() -> Non
     assert 0.04 < float(told.split("show ")[1].split(" ")[0]) < 0.15
 
 
-@pytest.mark.parametrize(("temperature", "way"), [(0.25, "too sure"), (0.6, "too sure"), (4.0, "not sure enough")])
-def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: str) -> None:
+@pytest.mark.parametrize(
+    ("temperature", "way", "least"), [(0.25, "too sure", 0.1), (0.6, "too sure", 0.01), (4.0, "not sure enough", 0.1)]
+)
+def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: str, least: float) -> None:
     test, other = drawn(400, 0, temperature), drawn(200, 1, temperature)
     assert calibration_error(test).value < 0.01
     assert f"({way})" in calibration_error(test).detail
     gain = temperature_gain(test, other)
-    assert gain.low > (0.1 if temperature != 0.6 else 0.01)
+    assert gain.low > least
     fitted = float(gain.detail.split("temperature ")[1].split(" ")[0])
     assert fitted == pytest.approx(1 / temperature, rel=0.35)
     assert f"({way})" in gain.detail
@@ -209,6 +256,25 @@ def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() ->
     gain = temperature_gain(drawn(400, 0), drawn(400, 1))
     assert abs(gain.value) < 0.02
     assert gain.high < 0.1
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels"),
+    [([[0.5, 0.5]] * 4, [0, 1, 0, 1]), ([[1.0, 0.0]] * 4, [0] * 4), ([[0.8, 0.2]] * 10, [0] * 8 + [1] * 2)],
+    ids=["even odds", "certain and right", "calibrated"],
+)
+def test_where_a_temperature_saves_nothing_no_way_is_named(probabilities: object, labels: list[int]) -> None:
+    found = answers(probabilities, labels)
+    gain = temperature_gain(found, found)
+    assert gain.value == pytest.approx(0, abs=1e-6)
+    assert f"fitted on {len(labels)} other rows (saves nothing): log loss" in gain.detail
+
+
+def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
+    """Validation films that training has seen teach a colder temperature than the test films bear."""
+    gain = temperature_gain(drawn(400, 0, 1.0), drawn(200, 1, 2.0))
+    assert gain.high < 0
+    assert "(saves nothing)" in gain.detail
 
 
 def test_the_rows_that_surprised_most_are_named() -> None:
@@ -247,13 +313,15 @@ def test_the_bootstrap_is_as_wide_as_the_mean_varies() -> None:
     assert one.high - one.low == pytest.approx(2 * 1.96 * np.std(values), rel=0.25)
 
 
-def test_many_rows_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_drawn_in_parts_and_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each draw takes its numbers after those of the one before, however many are made at once.
+
+    Draws of 32-bit numbers pair up, so parts of an even number of rows are compared.
+    """
     found = drawn(300, 0)
-    whole = log_loss(found), calibration_error(found).detail.split("; ")[0]
+    whole = log_loss(found), calibration_error(found), reliability(found)
     monkeypatch.setattr(calibration, "_CELLS", 1000)
-    parts = log_loss(found), calibration_error(found).detail.split("; ")[0]
-    assert parts[0].low == pytest.approx(whole[0].low, abs=0.02)
-    assert parts[1] == whole[1]
+    assert (log_loss(found), calibration_error(found), reliability(found)) == whole
 
 
 def test_bins_hold_every_row_once_and_what_calibrated_answers_would_give() -> None:
