@@ -176,7 +176,11 @@ def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
 
     monkeypatch.setattr(figures, "draw", seen)
     report.close(drawing, {"nearest": rows(drawing)}, [], WORK, drawing.policy.fingerprint)
-    report.render_again(project.folder / "reports" / "toy" / "nearest")
+    folder = project.folder / "reports" / "toy" / "nearest"
+    drawn = {path.name: path.read_bytes() for path in folder.iterdir()}
+    report.render_again(folder)
+    assert "training.png" in drawn
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == drawn
     first, again = ({name: part for name, part in evidence.items() if name != "figures"} for evidence in given)
     assert first == again
     assert first["history"] == {"loss": [0.333333, None]}
