@@ -121,7 +121,7 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     confidence, right = _answered(predictions)
     starts = _starts(confidence)
     expected = np.add.reduceat(confidence, starts)
-    found = np.abs(np.add.reduceat(right, starts, dtype=np.int64) - expected).sum() / len(right)
+    found = np.abs(np.add.reduceat(right, starts) - expected).sum() / len(right)
     drawn = np.abs(_null(confidence, starts, draws, seed) - expected).sum(axis=1) / len(right)
     # the least bit of room: sums of other gaps that should be equal differ by rounding
     estimate = permutation_p(int((drawn >= found - 1e-12).sum()), draws)
@@ -188,7 +188,7 @@ def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
     rows = np.diff(starts, append=len(right))
     null = np.quantile(_null(confidence, starts, draws, seed) / rows, (0.025, 0.975), axis=0)
     means = np.add.reduceat(confidence, starts) / rows
-    counts = np.add.reduceat(right, starts, dtype=np.int64)
+    counts = np.add.reduceat(right, starts)
     return [
         Bin(int(rows[i]), float(means[i]), int(counts[i]), float(null[0, i]), float(null[1, i]))
         for i in range(len(rows))
@@ -216,7 +216,8 @@ def _scaled(logs: FloatArray, temperature: float) -> FloatArray:
     """Return log probabilities (n, K) after dividing the scores by a temperature."""
     from scipy.special import log_softmax  # noqa: PLC0415 - as all of SciPy where only a record is read
 
-    return np.asarray(log_softmax(logs / temperature, axis=1), dtype=np.float64)
+    scaled: FloatArray = log_softmax(logs / temperature, axis=1)
+    return scaled
 
 
 def _losses(logs: FloatArray, labels: IntArray) -> FloatArray:
@@ -262,7 +263,7 @@ def _null(confidence: FloatArray, starts: IntArray, draws: int, seed: int) -> In
     parts = []
     for part in _portions(draws, len(chance)):
         right = generator.random((part, len(chance)), dtype=np.float32) < chance
-        parts.append(np.add.reduceat(right, starts, axis=1, dtype=np.int64))
+        parts.append(np.add.reduceat(right, starts, axis=1))
     return np.concatenate(parts)
 
 

@@ -81,9 +81,11 @@ def test_certain_answers_that_are_all_right_are_as_sure_as_right() -> None:
 
 
 def test_as_sure_as_right_is_told_of_the_shares_as_they_are_shown() -> None:
-    """Two of five right at 0.4 each, which float32 does not hold exactly; then a half right at 0.504 and at 0.506."""
+    """Two of five right at 0.4, which float32 does not hold exactly; a third; half right at 0.504 and at 0.506."""
     two_of_five = answers([[0.4, 0.3, 0.3]] * 5, [0, 0, 1, 1, 2])
     assert calibration_error(two_of_five).detail.endswith("mean confidence 0.40, 0.40 right (as sure as right)")
+    third = answers(np.full((3, 3), 1 / 3), [0, 1, 2])
+    assert calibration_error(third).detail.endswith("mean confidence 0.33, 0.33 right (as sure as right)")
     for sure, way in ((0.504, "0.50, 0.50 right (as sure as right)"), (0.506, "0.51, 0.50 right (too sure)")):
         assert calibration_error(answers([[sure, 1 - sure]] * 4, [0, 0, 1, 1])).detail.endswith(way)
 
@@ -168,8 +170,9 @@ def test_class_frequencies_are_those_of_each_class() -> None:
     found = answers(np.full((4, 3), 1 / 3), [0, 0, 1, 2])
     assert brier_score(found).detail == "class frequencies alone score 0.625"
     assert log_loss(found).detail == "class frequencies alone cost 1.040 nats"
-    missing = answers(np.full((4, 3), 1 / 3), [0, 0, 1, 1])
-    assert log_loss(missing).detail == "class frequencies alone cost 0.693 nats"
+    for labels in ([0, 0, 1, 1], [0, 0, 2, 2], [1, 1, 2, 2]):
+        missing = answers(np.full((4, 3), 1 / 3), labels)
+        assert log_loss(missing).detail == "class frequencies alone cost 0.693 nats"
 
 
 def test_a_temperature_saves_nothing_of_right_certainty_beside_even_odds() -> None:
@@ -268,6 +271,14 @@ def test_where_a_temperature_saves_nothing_no_way_is_named(probabilities: object
     gain = temperature_gain(found, found)
     assert gain.value == pytest.approx(0, abs=1e-6)
     assert f"fitted on {len(labels)} other rows (saves nothing): log loss" in gain.detail
+
+
+def test_a_temperature_that_saves_less_than_is_shown_saves_nothing() -> None:
+    """Seven of ten right at 0.71: a loss of 0.6111 nats, and of 0.6109 at 0.70."""
+    found = answers([[0.71, 0.29]] * 10, [0] * 7 + [1] * 3)
+    gain = temperature_gain(found, found)
+    assert gain.value == pytest.approx(0.00024, abs=1e-5)
+    assert "(saves nothing): log loss 0.611 would be 0.611" in gain.detail
 
 
 def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
