@@ -4,7 +4,7 @@ Every function needs rows of finite probabilities that sum to 1; where one row i
 logits or NaN have no calibration.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ArgumentError
 from harness.estimate import BoolArray, Estimate, permutation_p, undefined
+from harness.limits import bootstrap_t, portions
 from harness.predictions import Predictions
 
 FloatArray = NDArray[np.float64]
@@ -26,7 +27,6 @@ BINS = 10
 DRAWS = 2000
 _SUM = 1e-3
 _TEMPERATURES = (0.05, 100.0)
-_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +57,20 @@ def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
         seed: Of these draws.
 
     Returns:
-        Value and 95 % percentile bootstrap interval over rows (over groups, where they are known); the detail holds the
-        score of the class frequencies alone. NaN in [0, 2] without rows or where a row is no probabilities.
+        Value and 95 % interval over rows (over groups, where they are known) by `harness.limits.bootstrap_t`, all of
+        [0, 2] where that has no limits; the detail holds the score of the class frequencies alone. NaN in [0, 2] without
+        rows or where a row is no probabilities.
 
     References:
-        Brier, Monthly Weather Review 78 (1950) 1-3; Efron and Tibshirani, An Introduction to the Bootstrap (1993) 13.
+        Brier, Monthly Weather Review 78 (1950) 1-3; Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
     """
     if not _sound(predictions):
-        return undefined(len(predictions), low=0.0, high=2.0, method="bootstrap", detail=_unsound(predictions))
+        return undefined(len(predictions), low=0.0, high=2.0, method="bootstrap-t", detail=_unsound(predictions))
     truth = np.eye(len(predictions.classes))[predictions.labels]
     losses = np.square(predictions.probabilities.astype(np.float64) - truth).sum(axis=1)
     frequencies = truth.mean(axis=0)
     blind = float(np.square(frequencies - truth).sum(axis=1).mean())
-    return _mean(losses, predictions.groups, draws, seed, f"class frequencies alone score {blind:.3f}")
+    return _mean(losses, predictions.groups, draws, seed, f"class frequencies alone score {blind:.3f}", 0.0, 2.0)
 
 
 def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
@@ -89,7 +90,7 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
         Good, Journal of the Royal Statistical Society B 14 (1952) 107-114.
     """
     if not _sound(predictions):
-        return undefined(len(predictions), low=0.0, high=np.inf, method="bootstrap", detail=_unsound(predictions))
+        return undefined(len(predictions), low=0.0, high=np.inf, method="bootstrap-t", detail=_unsound(predictions))
     losses = _losses(_logs(predictions), predictions.labels)
     shares = np.bincount(predictions.labels) / len(predictions)
     blind = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
@@ -97,7 +98,7 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
     impossible = int((predictions.probabilities[np.arange(len(predictions)), predictions.labels] < LEAST).sum())
     if impossible:
         words += f"; the truth of {impossible} rows was called impossible"
-    return _mean(losses, predictions.groups, draws, seed, words)
+    return _mean(losses, predictions.groups, draws, seed, words, 0.0, np.inf)
 
 
 def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
@@ -150,9 +151,10 @@ def temperature_gain(
         seed: Of these draws.
 
     Returns:
-        Mean paired difference and its percentile bootstrap interval (over groups, where they are known); below 0 where
-        the fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either or
-        where a row is no probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
+        Mean paired difference and its interval over rows (over groups, where they are known) by
+        `harness.limits.bootstrap_t`, which has no limits for few or equal ones; below 0 where the fitted temperature
+        does not carry over. NaN, between minus and plus infinity, without rows in either or where a row is no
+        probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
 
     Raises:
         ArgumentError: The two have other classes.
@@ -164,7 +166,7 @@ def temperature_gain(
         raise ArgumentError("a temperature is fitted on answers over the same classes; give both of one model")
     if not (_sound(predictions) and _sound(fitted_on)):
         words = _unsound(predictions if not _sound(predictions) else fitted_on)
-        return undefined(len(predictions), low=-np.inf, high=np.inf, method="bootstrap", detail=words)
+        return undefined(len(predictions), low=-np.inf, high=np.inf, method="bootstrap-t", detail=words)
     temperature = _fitted(_logs(fitted_on), fitted_on.labels)
     logs = _logs(predictions)
     before, after = _losses(logs, predictions.labels), _losses(_scaled(logs, temperature), predictions.labels)
@@ -176,7 +178,7 @@ def temperature_gain(
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
     offenders = tuple(predictions.ids[row] for row in surprises)
-    return _mean(before - after, predictions.groups, draws, seed, words, offenders=offenders)
+    return _mean(before - after, predictions.groups, draws, seed, words, -np.inf, np.inf, offenders)
 
 
 def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> list[Bin]:
@@ -261,17 +263,10 @@ def _null(confidence: FloatArray, starts: IntArray, draws: int, seed: int) -> In
     generator = np.random.default_rng(seed)
     chance = confidence.astype(np.float32)
     parts = []
-    for part in _portions(draws, len(chance)):
+    for part in portions(draws, len(chance)):
         right = generator.random((part, len(chance)), dtype=np.float32) < chance
         parts.append(np.add.reduceat(right, starts, axis=1))
     return np.concatenate(parts)
-
-
-def _portions(draws: int, width: int) -> Iterator[int]:
-    """Yield how many draws of ``width`` cells to make at once, at most `_CELLS` cells or one draw, until all are."""
-    each = max(1, _CELLS // width)
-    for start in range(0, draws, each):
-        yield min(each, draws - start)
 
 
 def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
@@ -280,20 +275,17 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
     draws: int,
     seed: int,
     detail: str,
+    low: float,
+    high: float,
     offenders: tuple[str, ...] = (),
 ) -> Estimate:
-    """Return the mean over rows with its percentile bootstrap interval, over groups where they are known."""
+    """Return the mean over rows with its bootstrap-t interval within ``low`` and ``high``, over groups where known."""
     units = np.arange(len(values)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
     sums = np.asarray(np.bincount(units, weights=values), dtype=np.float64)
     sizes = np.bincount(units)
-    generator = np.random.default_rng(seed)
-    means: list[FloatArray] = []
-    for part in _portions(draws, len(sums)):
-        drawn = generator.integers(len(sums), size=(part, len(sums)))
-        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    value = float(values.mean())
-    low, high = np.quantile(np.concatenate(means), (0.025, 0.975))
+    order = np.lexsort((sizes, sums))
+    value, (least, most) = float(values.mean()), bootstrap_t(sums[order], sizes[order], draws, seed)
     return Estimate(
-        value=value, low=min(float(low), value), high=max(float(high), value), n=len(sums), method="bootstrap",
-        detail=detail, offenders=offenders,
+        value=value, low=max(min(least, value), low), high=min(max(most, value), high), n=len(sums),
+        method="bootstrap-t", detail=detail, offenders=offenders,
     )  # fmt: skip

@@ -1,16 +1,23 @@
 """Confidence limits as bare numbers: the formulas behind `harness.estimate`, each written once."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 TAIL = 0.025
 NORMAL = float(special.ndtri(1 - TAIL))
+
+FEWEST = 30
+"""Units that `bootstrap_t` needs: in fewer, the rare unit that weighs most is likely to be missing."""
+
+_ROUNDING = 1e-12
+_CELLS = 2_000_000
 
 
 def tail(confidence: float) -> float:
@@ -97,6 +104,49 @@ def _tango_high(gained: float, lost: float, n: float, z: float) -> float:
 
     start = (gained - lost) / n + 1e-9  # without discordant rows the excess is 0 at the value itself
     return _root(excess, start, 1.0) if start < 1.0 else 1.0
+
+
+def bootstrap_t(sums: FloatArray, sizes: IntArray, draws: int, seed: int) -> tuple[float, float]:
+    """Limits of the mean over rows of a skewed quantity, from its sum (G,) and the number of rows (G,) of each unit.
+
+    A unit is a row, or a group of them. The distance of each redrawn mean counts in its own standard errors, so that a
+    draw without the rare units that weigh most, which lies too near and seems too sure, counts for less than it does
+    among percentiles. Infinite for fewer than `FEWEST` units, and for units that are all alike. Order them, or the
+    limits depend on their order.
+
+    References:
+        Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
+    """
+    if len(sums) < FEWEST:
+        return -math.inf, math.inf
+    mean, error = (float(part) for part in _mean_and_error(sums, sizes))
+    if error < _ROUNDING:
+        return -math.inf, math.inf
+    generator = np.random.default_rng(seed)
+    distances: list[FloatArray] = []
+    for part in portions(draws, len(sums)):
+        drawn = generator.integers(len(sums), size=(part, len(sums)))
+        means, errors = _mean_and_error(sums[drawn], sizes[drawn])
+        gaps, errors = means - mean, np.where(errors < _ROUNDING, 0.0, errors)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distances.append(np.where(np.abs(gaps) < _ROUNDING, 0.0, gaps / errors))
+    ranked, rank = np.sort(np.concatenate(distances)), int(TAIL * draws)
+    return mean - float(ranked[-1 - rank]) * error, mean - float(ranked[rank]) * error
+
+
+def _mean_and_error(sums: FloatArray, sizes: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the mean over the units of the last axis, and its standard error (of a ratio, by linearisation)."""
+    totals, units = sizes.sum(axis=-1), sums.shape[-1]
+    means = sums.sum(axis=-1) / totals
+    squares = np.square(sums - means[..., None] * sizes).sum(axis=-1)
+    return means, np.sqrt(squares * units / (units - 1)) / totals
+
+
+def portions(draws: int, width: int) -> Iterator[int]:
+    """Yield how many draws of ``width`` cells to make at once, at most `_CELLS` cells or one draw, until all are."""
+    each = max(1, _CELLS // width)
+    for start in range(0, draws, each):
+        yield min(each, draws - start)
 
 
 def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> float:

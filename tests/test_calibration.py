@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from harness import calibration
+from harness import limits
 from harness.calibration import LEAST, brier_score, calibration_error, log_loss, reliability, temperature_gain
 from harness.errors import ArgumentError
 from harness.estimate import Estimate
@@ -59,7 +59,7 @@ def test_a_truth_called_impossible_is_counted_and_costs_a_finite_loss() -> None:
     found = log_loss(answers([[1.0, 0.0], [1.0, 0.0]], [0, 1]))
     assert found.value == pytest.approx(-np.log(LEAST) / 2, rel=1e-6)
     assert found.detail == "class frequencies alone cost 0.693 nats; the truth of 1 rows was called impossible"
-    assert found.method == "bootstrap"
+    assert found.method == "bootstrap-t"
     assert "impossible" not in log_loss(answers([[1.0, 0.0], [1 - LEAST, LEAST]], [0, 1])).detail
 
 
@@ -116,16 +116,6 @@ def test_mostly_certain_answers_leave_the_others_their_bins() -> None:
     assert reliability(found)[-1].confidence == 1
 
 
-@pytest.mark.parametrize(("draws", "width", "parts"), [
-    (10, 100, [5, 5]), (11, 100, [5, 5, 1]), (3, 250, [2, 1]), (2, 5000, [1, 1]), (4, 10, [4]),
-])  # fmt: skip
-def test_draws_are_made_in_portions_of_so_many_cells(
-    draws: int, width: int, parts: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(calibration, "_CELLS", 500)
-    assert list(calibration._portions(draws, width)) == parts
-
-
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(
     "values",
@@ -139,14 +129,14 @@ def test_what_is_no_probabilities_has_no_calibration(score: Callable[..., Estima
     assert estimate.detail == ("the outputs are no probabilities" if len(found) else "no rows")
     assert estimate.n == len(found)
     assert (estimate.low, estimate.high, estimate.method) == {
-        "brier_score": (0, 2, "bootstrap"), "log_loss": (0, np.inf, "bootstrap"),
+        "brier_score": (0, 2, "bootstrap-t"), "log_loss": (0, np.inf, "bootstrap-t"),
         "calibration_error": (0, 1, "permutation"),
     }[score.__name__]  # fmt: skip
     sound = answers([[0.5, 0.5]], [0])
     for test, fitted_on in ((found, found), (found, sound), (sound, found)):
         gain = temperature_gain(test, fitted_on)
         assert not gain.defined
-        assert (gain.low, gain.high, gain.n, gain.method) == (-np.inf, np.inf, len(test), "bootstrap")
+        assert (gain.low, gain.high, gain.n, gain.method) == (-np.inf, np.inf, len(test), "bootstrap-t")
         assert gain.detail == estimate.detail
     assert reliability(found) == []
 
@@ -302,26 +292,69 @@ def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
 
 
 def test_films_of_one_patient_count_as_one() -> None:
-    alone = drawn(100, 0)
-    groups = tuple(f"p{row // 10}" for row in range(100))
+    alone = drawn(400, 0)
+    groups = tuple(f"p{row // 10}" for row in range(400))
     together = answers(np.repeat(alone.probabilities[::10], 10, axis=0), np.repeat(alone.labels[::10], 10), groups)
     apart = answers(together.probabilities, together.labels)
-    wide, narrow = log_loss(together), log_loss(apart)
     other = drawn(100, 1)
     pairs = [
-        (wide, narrow), (brier_score(together), brier_score(apart)),
+        (log_loss(together), log_loss(apart)), (brier_score(together), brier_score(apart)),
         (temperature_gain(together, other), temperature_gain(apart, other)),
     ]  # fmt: skip
     for of_patients, of_films in pairs:
-        assert of_patients.n == 10
+        assert of_patients.n == 40
         assert of_patients.value == pytest.approx(of_films.value)
         assert of_patients.high - of_patients.low > 2 * (of_films.high - of_films.low)
 
 
-def test_the_bootstrap_is_as_wide_as_the_mean_varies() -> None:
-    values = [log_loss(drawn(200, seed), draws=100).value for seed in range(200)]
-    one = log_loss(drawn(200, 0))
-    assert one.high - one.low == pytest.approx(2 * 1.96 * np.std(values), rel=0.25)
+def test_patients_of_one_film_are_films_and_those_of_more_weigh_more() -> None:
+    """Two thirds of the films are of every second patient: a mean over patients would be another."""
+    found = drawn(90, 0, 0.5)
+    single = answers(found.probabilities, found.labels, tuple(f"p{row:02}" for row in range(90)))
+    assert log_loss(single) == log_loss(found)
+    uneven = answers(found.probabilities, found.labels, tuple(f"p{row - row % 3 // 2}" for row in range(90)))
+    assert log_loss(uneven).n == 60
+    assert log_loss(uneven).value == pytest.approx(log_loss(found).value)
+
+
+def spread(score: Callable[..., Estimate], found: Predictions) -> tuple[float, float]:
+    return score(found).low, score(found).high
+
+
+@pytest.mark.parametrize(("units", "known"), [(1, False), (29, False), (30, True)])
+def test_few_films_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bool) -> None:  # noqa: FBT001
+    few = drawn(units, 3, 0.5)
+    groups = tuple(f"p{row % units}" for row in range(120))
+    patients = answers(drawn(120, 3, 0.5).probabilities, drawn(120, 3, 0.5).labels, groups)
+    for found in (few, patients):
+        assert (spread(brier_score, found) == (0, 2)) is not known
+        assert (spread(log_loss, found) == (0, np.inf)) is not known
+        gain = temperature_gain(found, drawn(50, 1))
+        assert ((gain.low, gain.high) == (-np.inf, np.inf)) is not known
+        assert gain.defined
+        assert gain.n == units
+
+
+def test_losses_that_are_all_alike_tell_nothing_of_those_that_are_not_there() -> None:
+    alike = answers([[0.8, 0.2]] * 60, [0] * 60)
+    assert spread(log_loss, alike) == (0, np.inf)
+    assert log_loss(alike).value == pytest.approx(-np.log(0.8))
+    one_dear = answers([[0.8, 0.2]] * 60, [0] * 59 + [1])
+    low, high = spread(log_loss, one_dear)
+    assert low == pytest.approx(-np.log(0.8), abs=0.03)
+    assert high == np.inf  # a third of the draws leave it out, and see no spread at all
+
+
+def test_the_limits_of_a_mean_loss_do_not_depend_on_the_order_of_rows() -> None:
+    found = drawn(66, 0, 0.5)
+    order = np.random.default_rng(1).permutation(66)
+    turned = answers(found.probabilities[order], found.labels[order])
+    for score in (brier_score, log_loss):
+        assert spread(score, turned) == pytest.approx(spread(score, found), rel=1e-9)
+    groups = tuple(f"p{row // 2}" for row in range(66))
+    paired = answers(found.probabilities, found.labels, groups)
+    moved = answers(found.probabilities[order], found.labels[order], tuple(groups[row] for row in order))
+    assert spread(log_loss, moved) == pytest.approx(spread(log_loss, paired), rel=1e-9)
 
 
 def test_many_rows_are_drawn_in_parts_and_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +364,7 @@ def test_many_rows_are_drawn_in_parts_and_come_out_the_same(monkeypatch: pytest.
     """
     found = drawn(300, 0)
     whole = log_loss(found), calibration_error(found), reliability(found)
-    monkeypatch.setattr(calibration, "_CELLS", 1000)
+    monkeypatch.setattr(limits, "_CELLS", 1000)
     assert (log_loss(found), calibration_error(found), reliability(found)) == whole
 
 
