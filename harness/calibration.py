@@ -57,8 +57,8 @@ def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
         seed: Of these draws.
 
     Returns:
-        Value and 95 % interval over rows (over groups, where they are known) by `harness.limits.bootstrap_t`, all of
-        [0, 2] where that has no limits; the detail holds the score of the class frequencies alone. NaN in [0, 2] without
+        Value and 95 % interval over rows (over groups, where they are known) by `harness.limits.bootstrap_t`, and where
+        that has no limits, [0, 2]; the detail holds the score of the class frequencies alone. NaN in [0, 2] without
         rows or where a row is no probabilities.
 
     References:
