@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import ArgumentError
-from harness.estimate import Direction, Estimate, chance_accepted, further_rows, settled
+from harness.estimate import Direction, Estimate, meets, settled
+from harness.further import chance_accepted, further_rows
 
 Outcome = Literal["pass", "fail", "inconclusive", "skipped"]
 
@@ -52,11 +53,6 @@ class Verdict:
         if self.estimate is None or self.bound is None:
             return False
         return meets(self.estimate.value, self.bound, self.direction or "at_least")
-
-
-def meets(value: float, bound: float, direction: Direction) -> bool:
-    """Whether a number lies on the wanted side of a bound."""
-    return value >= bound if direction == "at_least" else value <= bound
 
 
 def at_least(estimate: Estimate, bound: float, *, must_prove: bool = False) -> Verdict:

@@ -40,7 +40,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
     if not before.defined:
         return _undefined(before.n, "a class has no rows")
-    if before.value - 1 / len(clean.classes) < metrics.LEAST_SKILL:
+    if not estimates.meets(before.value - 1 / len(clean.classes), metrics.LEAST_SKILL, "at_least"):
         return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
     drop, stricter = (_mean_loss(clean, changed, tail) for tail in (limits.TAIL, limits.TAIL / family))
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)

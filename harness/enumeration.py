@@ -17,14 +17,13 @@ from harness.checks import at_least, at_most
 from harness.estimate import (
     Direction,
     Estimate,
-    chance_accepted,
-    further_rows,
     mean,
     paired_difference,
     proportion,
     settled,
 )
 from harness.family import Claim, chance_proven, margin_for, refused_by_chance
+from harness.further import chance_accepted, further_rows
 from harness.policy import Policy
 from harness.scorecard import Gate
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from harness import limits
 from harness.errors import ArgumentError
-from harness.estimate import Direction, chance_accepted, proportion
+from harness.estimate import Direction, proportion
+from harness.further import chance_accepted
 from harness.limits import TAIL
 from harness.scorecard import Gate, Row
 

@@ -217,7 +217,7 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
     words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
     if not whole.defined:
         words = "a class has no rows"
-    elif whole.value < LEAST_SKILL:
+    elif not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
         whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
     kept = replace(estimates.ratio(left, whole), detail=words)
     if family > 1 and kept.defined:

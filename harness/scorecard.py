@@ -13,9 +13,9 @@ from typing import Annotated, Final, Literal, NotRequired, TypeVar, get_args
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
 
-from harness.checks import Outcome, meets
+from harness.checks import Outcome
 from harness.errors import ArgumentError
-from harness.estimate import Direction
+from harness.estimate import Direction, meets
 from harness.store import atomic
 
 SCHEMA: Final = "roentgate.scorecard/1"

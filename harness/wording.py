@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from harness import family
+from harness.estimate import meets
 from harness.limits import TAIL
 from harness.replicates import stand_for_several
 from harness.scorecard import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
@@ -356,10 +357,9 @@ def _missed(row: Row) -> str:
     wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
     if row["value"] is None:
         return f"there is no value to hold against the bound ({wanted})"
-    met = row["value"] >= row["bound"] if row["direction"] == "at_least" else row["value"] <= row["bound"]
     if row["verdict"] == "fail":
         judgement = "the whole interval misses it"
-    elif met:
+    elif meets(row["value"], row["bound"], row["direction"]):
         judgement = "the value meets it, but the interval does not prove it, and here only proof is accepted"
     else:
         judgement = "the value misses it, although the interval does not rule it out"

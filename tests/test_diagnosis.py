@@ -118,6 +118,45 @@ def test_the_chance_of_an_order_is_that_of_random_orders() -> None:
     assert told(seen(MIXED)).p_value.value > 0.3
 
 
+@pytest.mark.parametrize(
+    ("name", "five"),
+    [
+        ("in order", seen([0, 1, 2, 3, 4])),
+        ("reversed", seen([4, 3, 2, 1, 0])),
+        ("sorted by brightness", seen([1, 3, 0, 4, 2], brightness=[0.1, 0.2, 0.3, 0.4, 0.5])),
+    ],
+)
+def test_of_few_rows_some_random_orders_tell_the_same_story_and_always_as_many(name: str, five: Pass) -> None:
+    """Five rows have 120 orders, so that of 200 random ones some fit; the seed says how many."""
+    stories = [told(five, n=5) for _ in range(8)]
+    assert {story.name for story in stories} == {name}
+    assert 1 / 201 < stories[0].p_value.value < 0.06
+    assert len({story.p_value.value for story in stories}) == 1
+
+
+def test_columns_near_their_level_have_the_chance_that_the_seed_gives_them() -> None:
+    """With 5 of 24 answers not permuted, other seeds find up to four of 200 random orders as good."""
+    answered = 1 - np.arange(N) % 2
+    answered[:5] = [0, 1, 0, 1, 0]
+    stories = [told(seen(ORDER), answered=answered.tolist()) for _ in range(8)]
+    assert {story.name for story in stories} == {"class columns permuted"}
+    assert {story.p_value.value for story in stories} == {1 / 201}
+    others = {columns(np.arange(N) % 2, answered, CLASSES, draws=200, seed=seed).value for seed in range(8)}
+    assert max(others) == 5 / 201
+
+
+def test_answers_near_chance_are_told_from_it_by_the_seed() -> None:
+    """With 6 of 24 not permuted some seeds call the best assignment chance, and some do not; one says one thing."""
+    answered = 1 - np.arange(N) % 2
+    answered[:6] = [0, 1, 0, 1, 0, 1]
+    told_apart = []
+    for seed in range(8):
+        found = [columns(np.arange(N) % 2, answered, CLASSES, draws=200, seed=seed) for _ in range(4)]
+        assert len({each.defined for each in found}) == 1
+        told_apart.append(found[0].defined)
+    assert told_apart == [True, False, True, True, False, False, True, True]
+
+
 def test_equal_records_have_equal_chances() -> None:
     """Where chance is neither nearly 0 nor 1, so that other draws would show."""
     some = [row if row < 2 else MIXED[row] for row in ORDER]

@@ -21,6 +21,14 @@ def test_reaching_is_the_binomial_tail(counts: tuple[int, int], rate: float) -> 
     assert limits.reaching(n + 1, n, rate) == 0.0
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 66])
+def test_rows_that_are_all_gained_have_a_lower_limit_in_closed_form_and_no_upper_one(n: int) -> None:
+    """With all rows gained the likeliest losses leave no row unchanged, and the score is z where d = (n - z²)/(n + z²)."""
+    low = (n - limits.NORMAL**2) / (n + limits.NORMAL**2)
+    assert limits.tango(n, 0, n) == (pytest.approx(low, abs=1e-9), 1.0)
+    assert limits.tango(0, n, n) == (-1.0, pytest.approx(-low, abs=1e-9))
+
+
 def test_newcombes_limits_mirror_and_shrink_with_rows() -> None:
     low, high = limits.newcombe(0.8, 20, 40)
     mirrored = limits.newcombe(0.2, 40, 20)

@@ -25,10 +25,11 @@ REVIEWED = HERE / "survivors.toml"
 NEEDS = "mutmut==3.8.1"
 COPIED = ("harness", "tests", "models", "suites", "data", "README.md")
 
-NUMBERS = ("estimate", "limits", "metrics", "checks", "contracts")
+NUMBERS = ("estimate", "further", "limits", "metrics", "checks", "contracts")
 TESTS: dict[str, tuple[str, ...]] = {
     "limits": NUMBERS,
     "estimate": NUMBERS,
+    "further": NUMBERS,
     "metrics": (*NUMBERS, "reproduction"),
     "checks": NUMBERS,
     "comparison": ("comparison",),
