@@ -23,7 +23,7 @@ def test_reaching_is_the_binomial_tail(counts: tuple[int, int], rate: float) -> 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 66])
 def test_rows_that_are_all_gained_have_a_lower_limit_in_closed_form_and_no_upper_one(n: int) -> None:
-    """With all rows gained the likeliest losses leave no row unchanged, and the score is z where d = (n - z²)/(n + z²)."""
+    """With all gained, the likeliest losses leave no row unchanged, and the score is z at d = (n - z²)/(n + z²)."""
     low = (n - limits.NORMAL**2) / (n + limits.NORMAL**2)
     assert limits.tango(n, 0, n) == (pytest.approx(low, abs=1e-9), 1.0)
     assert limits.tango(0, n, n) == (-1.0, pytest.approx(-low, abs=1e-9))
