@@ -258,15 +258,18 @@ def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
     """Highest recall that the test films of a class without a twin in train can prove: its lower limit without a miss.
 
     Returns:
-        That limit, 0 without films, n = those films; the detail says how many misses a proof of the floor allows.
+        That limit, 0 without films, n = those films, or their patients, where these are known: each counts as one film,
+        as where all of a patient's films are right. The detail says how many misses a proof of the floor allows.
     """
     seen = record.seen
     rows = np.setdiff1d(seen.of_split("test"), _with_twin(record, "test", "train"))
-    n = int((seen.labels[rows] == seen.classes.index(label)).sum())
+    own, groups = rows[seen.labels[rows] == seen.classes.index(label)], seen.groups
+    n = len(own) if groups is None else len({groups[row] for row in own})
     proofs = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
     most = estimates.proportion(n, n).low if n else 0.0
     allowed = f"with at most {max(proofs)} misses" if proofs else "by no answers"
-    words = f"{n} films can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
+    unit = ("film" if groups is None else "patient") + "s" * (n != 1)
+    words = f"{n} {unit} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
     return Estimate(value=most, low=most, high=most, n=n, method="census", detail=words)
 
 

@@ -39,11 +39,13 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
         reference: Answers of the reference.
         candidate: Answers of the candidate on the same rows.
         label: A class name.
-        margin: How much worse it may be; words in the detail say where there are too few rows to prove that.
+        margin: How much worse it may be; words in the detail say where there are too few rows (patients, where they are
+            known) to prove that.
 
     Returns:
-        Paired difference with Tango's score interval (over groups, at the effective size) and the exact McNemar p-value
-        in the detail; exactly 0 where all probabilities are equal; without rows, NaN in [-1, 1]. Offenders: rows lost.
+        Paired difference with Tango's score interval (over groups, at the effective size) and, where rows are
+        independent, the exact McNemar p-value in the detail; exactly 0 where all probabilities are equal; without rows,
+        NaN in [-1, 1]. Offenders: rows lost.
 
     Raises:
         UnknownClassError: ``label`` is not a class.
@@ -58,7 +60,8 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
     change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
     fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
     if change.method != IDENTICAL and change.n < fewest and change.low < -margin:
-        words = f"fewer than {fewest} rows of a class cannot prove a margin of {margin:g}"
+        units = "rows" if candidate.groups is None else "patients"
+        words = f"without a row gained, fewer than {fewest} {units} of a class cannot prove a margin of {margin:g}"
         change = replace(change, detail=f"{change.detail}; {words}")
     return change
 
@@ -84,7 +87,8 @@ def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
         return whole
     before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
     words = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
-    return replace(estimates.mean(parts), detail=words, offenders=whole.offenders)
+    change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
+    return replace(change, detail=words, offenders=whole.offenders)
 
 
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
@@ -190,7 +194,9 @@ def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArra
         return _no_change(int(rows.sum()), f"{words}: {IDENTICAL}")
     change = _paired(now, before, rows, candidate)
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
-    detail = f"{words}: {gained} gained, {lost} lost (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
+    detail = f"{words}: {gained} gained, {lost} lost"
+    if candidate.groups is None:
+        detail += f" (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
     return replace(change, detail=detail, offenders=_ids(candidate, before & ~now & rows))
 
 

@@ -54,7 +54,8 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
 
 def _mean_loss(clean: Predictions, changed: Predictions, tail: float) -> Estimate:
     z = float(special.ndtri(1 - tail))
-    return estimates.mean([_loss(clean, changed, clean.labels == label, z) for label in range(len(clean.classes))])
+    losses = [_loss(clean, changed, clean.labels == label, z) for label in range(len(clean.classes))]
+    return estimates.mean(losses, groups=clean.groups, labels=clean.labels)
 
 
 def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -> Estimate:

@@ -161,14 +161,20 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     )
 
 
-def mean(parts: Sequence[Estimate]) -> Estimate:
-    """Mean of independent estimates, its variance recovered from their own limits (MOVER).
+def mean(
+    parts: Sequence[Estimate], *, groups: Sequence[str] | None = None, labels: NDArray[np.int64] | None = None
+) -> Estimate:
+    """Mean of estimates, its variance recovered from their own limits (MOVER).
 
     Args:
         parts: At least one estimate; recalls of the classes give balanced accuracy.
+        groups: (n,) the group of each row, where groups are known.
+        labels: (n,) which part each row belongs to, from 0. Parts are independent but for the groups they share: they
+            go together as far as their groups are the same, at the most, and that is what is assumed.
 
     Returns:
-        The mean, n = sum of theirs; if a part is undefined, NaN between the least and the greatest limit of all parts.
+        The mean, n = sum of theirs, or the number of groups; if a part is undefined, NaN between the least and the
+        greatest limit of all parts.
 
     Raises:
         ArgumentError: No parts.
@@ -178,13 +184,29 @@ def mean(parts: Sequence[Estimate]) -> Estimate:
     """
     if not parts:
         raise ArgumentError("the mean of no estimates is not a number; give at least one")
-    n, method = sum(part.n for part in parts), f"MOVER of {parts[0].method}"
+    n = sum(part.n for part in parts) if groups is None else len(set(groups))
+    method = f"MOVER of {parts[0].method}"
     if not all(part.defined for part in parts):
         return undefined(n, low=min(part.low for part in parts), high=max(part.high for part in parts), method=method)
     value = math.fsum(part.value for part in parts) / len(parts)
-    below = math.hypot(*(part.value - part.low for part in parts)) / len(parts)
-    above = math.hypot(*(part.high - part.value for part in parts)) / len(parts)
+    together = np.eye(len(parts)) if groups is None or labels is None else _together(groups, labels, len(parts))
+    below, above = (
+        math.sqrt(reach @ together @ reach) / len(parts)
+        for reach in np.array([[part.value - part.low, part.high - part.value] for part in parts]).T
+    )
     return Estimate(value=value, low=value - below, high=value + above, n=n, method=method)
+
+
+def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> NDArray[np.float64]:
+    """Return how far means over ``parts`` sets of rows can go together: (parts, parts), of 1 on the diagonal.
+
+    The groups that two sets share, of the geometric mean of theirs: 0 where none is shared, 1 where all are.
+    """
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    held = np.zeros((parts, len(names)))
+    held[labels, index] = 1
+    shared, own = held @ held.T, np.sqrt(held.sum(axis=1))
+    return np.asarray(shared / np.outer(own, own), np.float64)
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:

@@ -138,8 +138,8 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
     """Mean of the recalls of all classes (0 to 1, chance 1/K, higher is better).
 
     Returns:
-        Value and MOVER interval from the interval of each recall; if a class has no rows, NaN in [0, 1]. A patient with
-        films of several classes is taken for several. Offenders: the wrong rows.
+        Value and MOVER interval from the interval of each recall, which go together as far as the classes share their
+        patients; if a class has no rows, NaN in [0, 1]. Offenders: the wrong rows.
 
     References:
         Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
@@ -324,21 +324,17 @@ def _recall(
     index = _index(predictions, label)
     right = predictions.answers == index
     return _share(
-        predictions,
-        right,
-        predictions.labels == index,
-        offends=~right,
-        detail=_reading(predictions, index),
-        confidence=confidence,
-        low_confidence=low_confidence,
-    )
+        predictions, right, predictions.labels == index, offends=~right, detail=_reading(predictions, index),
+        confidence=confidence, low_confidence=low_confidence,
+    )  # fmt: skip
 
 
 def _balanced(predictions: Predictions, *, confidence: float) -> Estimate:
     recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
     words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
     offenders = tuple(sorted(row for part in recalls for row in part.offenders))
-    return replace(estimates.mean(recalls), detail=f"recall: {words}", offenders=offenders)
+    balanced = estimates.mean(recalls, groups=predictions.groups, labels=predictions.labels)
+    return replace(balanced, detail=f"recall: {words}", offenders=offenders)
 
 
 def _share(  # noqa: PLR0913

@@ -60,7 +60,7 @@ def clearest(shown: Predictions) -> Estimate:
     for index, label in enumerate(shown.classes):
         own, called = shown.labels == index, shown.answers == index
         sides = [_proportion(shown, called, own), _proportion(shown, ~called, ~own)]
-        both = estimates.mean(sides)
+        both = estimates.mean(sides, groups=shown.groups, labels=(~own).astype(np.int64))
         if not both.defined:
             return replace(both, value=np.nan, low=-1.0, high=1.0, detail=f"no film of {label}, or none of another")
         value, low, high = (2 * each - 1 for each in (both.value, both.low, both.high))

@@ -321,6 +321,21 @@ def test_how_much_films_can_prove(films: int, highest: float) -> None:
     told = audit.films_of(record(seen, found), "Covid", highest)
     assert (told.n, told.value >= highest) == (films, True)
     assert f"a recall of {highest:.2f} with at most 0 misses" in told.detail
+    patients = replace(seen, groups=tuple(f"p{row // 4}" for row in range(films + N)))
+    fewer = audit.films_of(record(patients, found), "Covid", highest)
+    assert fewer.n == len({(row + N) // 4 for row in range(films)})
+    assert fewer.detail == (
+        f"{fewer.n} patients can prove a recall of {highest:.2f} by no answers, and no recall above {fewer.value:.2f}"
+    )
+    assert fewer.value < told.value
+
+
+def test_one_film_can_prove_next_to_nothing() -> None:
+    seen = survey_of(split=np.full(N, 2), labels=np.where(np.arange(N) == 0, 0, 1))
+    found = duplicates()
+    vars(found)["clusters"] = np.arange(N)
+    told = audit.films_of(record(seen, found), "Covid", 0.80)
+    assert told.detail == "1 film can prove a recall of 0.80 by no answers, and no recall above 0.03"
 
 
 def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:

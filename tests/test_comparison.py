@@ -60,7 +60,9 @@ def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: boo
     before, now = answering(labels), answering(labels, sure=0.7)
     change = comparison.recall_change(before, now, "B", margin=0.05)
     assert (change.low < -0.05) is said
-    assert ("fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail) is said
+    assert (
+        "without a row gained, fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail
+    ) is said
 
 
 def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> None:
@@ -158,6 +160,17 @@ def test_patients_widen_the_interval() -> None:
     grouped = comparison.recall_change(answering(before, groups=groups), answering(now, groups=groups), "A")
     assert grouped.n == 25
     assert grouped.low < alone.low
+
+
+def test_films_of_one_patient_are_no_evidence_of_their_number() -> None:
+    """Twenty films lost, all of one patient: McNemar's test of films would give p = 2e-6."""
+    groups = tuple("p" if row < 20 else f"p{row}" for row in range(300))
+    change = comparison.recall_change(
+        answering(with_errors(), groups=groups), answering(with_errors(*range(20)), groups=groups), "A", margin=0.01
+    )
+    assert "McNemar" not in change.detail
+    assert change.detail.startswith("100 of 100 right before, 80 now: 0 gained, 20 lost")
+    assert "without a row gained, fewer than 381 patients of a class cannot prove a margin of 0.01" in change.detail
 
 
 def test_newly_wrong_rows_are_counted_and_named() -> None:

@@ -183,6 +183,33 @@ def test_mean_of_one_estimate_is_that_estimate_and_n_adds_up() -> None:
     assert mean([one, proportion(3, 20)]).n == 30
 
 
+def halves(patients: int, both: int) -> tuple[list[str], np.ndarray]:
+    """Return groups and labels of two parts of so many patients each, of whom ``both`` are in both."""
+    first = [f"p{row}" for row in range(patients)]
+    second = [f"p{row}" if row < both else f"q{row}" for row in range(patients)]
+    return first + second, np.repeat([0, 1], patients)
+
+
+@pytest.mark.parametrize("both", [0, 1, 5, 10])
+def test_parts_go_together_as_far_as_they_share_their_groups(both: int) -> None:
+    parts = [proportion(8, 10), proportion(5, 10)]
+    groups, labels = halves(10, both)
+    found, apart = mean(parts, groups=groups, labels=labels), mean(parts)
+    below = [part.value - part.low for part in parts]
+    squares = below[0] ** 2 + below[1] ** 2 + 2 * both / 10 * below[0] * below[1]
+    assert found.low == pytest.approx(found.value - math.sqrt(squares) / 2)
+    assert (found.value, found.n) == (apart.value, 20 - both)
+    assert found.high >= apart.high - 1e-12
+
+
+def test_parts_of_one_patient_are_as_uncertain_together_as_each() -> None:
+    parts = [Estimate(value=0.9, low=0.0, high=1.0, n=1, method="given"), proportion(1, 1)]
+    found = mean(parts, groups=["p"] * 7, labels=np.array([0, 0, 0, 1, 1, 1, 1]))
+    assert found.low == pytest.approx((parts[0].low + parts[1].low) / 2)
+    assert found.high == pytest.approx(1.0)
+    assert found.n == 1
+
+
 def test_mean_with_an_undefined_part_is_undefined() -> None:
     estimate = mean([proportion(7, 10), proportion(0, 0)])
     assert math.isnan(estimate.value)

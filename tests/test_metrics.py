@@ -389,3 +389,14 @@ def test_labels_and_groups_must_fit_the_rows() -> None:
         replace(good, groups=("p",))
     with pytest.raises(ArgumentError, match=r"not among 0\.\.2"):
         replace(good, labels=np.array([0, 3]))
+
+
+def test_one_patient_of_all_classes_proves_no_skill() -> None:
+    """Three films of each class, all right: of one patient that is no more than one of three cases each of one."""
+    labels = [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    found = metrics.balanced_accuracy(answered(labels, labels, groups=("p",) * 9))
+    assert (found.value, found.n) == (1.0, 1)
+    assert found.low == pytest.approx(metrics.recall(answered([0], [0]), "Covid").low)
+    apart = metrics.balanced_accuracy(answered(labels, labels, groups=tuple("aaabbbccc")))
+    assert apart.n == 3
+    assert apart.low == pytest.approx(1 - (1 - found.low) / math.sqrt(3))
