@@ -98,8 +98,10 @@ def skipped(reason: str) -> Verdict:
     return Verdict(outcome="skipped", gates=False, detail=reason)
 
 
-def unproven_words(estimate: Estimate, bound: float, direction: Direction) -> str:
+def unproven_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
     """Say how many further films would settle an unproven verdict, and how easily a worse model would have passed.
+
+    The latter only where the value decides; where proof is asked for, a worse model passes in 2.5 % of tests at most.
 
     Returns:
         One line; "" where the verdict is settled or the estimate is not a plain proportion of rows.
@@ -118,7 +120,7 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction) -> st
         films = f"about {further:,} further film{'s' if further > 1 else ''} of this kind"
         against = "" if meets(estimate.value, bound, direction) else ", against the model"
         parts.append(f"{films} would settle it{against}, if the rate stays")
-    if chance is not None:
+    if chance is not None and by_value:
         parts.append(f"this row would have accepted a model 0.05 worse than the bound in {chance:.0%} of such tests")
     return "; ".join(parts)
 

@@ -333,7 +333,8 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Lite
         and verdict.bound is not None
         and verdict.direction
     ):
-        words = unproven_words(estimate, verdict.bound, verdict.direction)
+        by_value = gate == "point" and not verdict.must_prove
+        words = unproven_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
         detail = "; ".join(part for part in (detail, words) if part)
     return {
         "suite": suite,

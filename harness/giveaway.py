@@ -29,10 +29,13 @@ def sentences(record: Record) -> list[str]:
     )
     if leaked:
         data += f" {leaked} of {twins[0]['n']} test films are also in train (see recall_on_all_films)."
-    model = (
-        f"This model: with the {only['subject']} alone it keeps {measured(only)} of its own skill, and it changes "
-        f"{measured(worst)} of its answers when the ring is hidden ({worst['subject']})."
+    keeps = (
+        f"with the {only['subject']} alone it keeps {measured(only)} of its own skill"
+        if only["value"] is not None
+        else f"it has too little skill for any to be kept with the {only['subject']} alone"
     )
+    changes = f"it changes {measured(worst)} of its answers when the ring is hidden ({worst['subject']})"
+    model = f"This model: {keeps}, and {changes}."
     return [data, " ".join([model, *_lungs(record)])]
 
 
@@ -42,11 +45,16 @@ def _lungs(record: Record) -> list[str]:
     follows = _rows(record, "attention", "follows_lungs")
     if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
         return []
-    where = "the lungs" if follows[0]["value"] > 0 else "the frame" if follows[0]["value"] < 0 else "neither"
-    kept, share = measured(without[0]), measured(follows[0])
+    kept, row = measured(without[0]), follows[0]
+    low, high = (-1.0 if row["low"] is None else row["low"]), (1.0 if row["high"] is None else row["high"])
+    told = (
+        "the answer follows the lungs" if low > 0
+        else "the answer follows the frame" if high < 0
+        else "these films do not tell which of the two the answer follows"
+    )  # fmt: skip
     return [
-        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the frame of another class, "
-        f"the answer follows {where} (share that follows the lungs, less the frame: {share})."
+        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the frame of another class, {told} "
+        f"(share that follows the lungs, less the frame: {measured(row)})."
     ]
 
 

@@ -28,7 +28,8 @@ EXPLAINED = (
     "many times: on each film they answer as it does on a film of the same class drawn at random (with all films of a "
     "patient, where patients are known), whole and under every mask alike. One was judged with the other as its "
     "reference. What refuses it does so by chance, or because the model itself misses the bound. Models that err on "
-    "the same films differ less: for them the comparison refuses less often than this."
+    "the same films differ less: for them the comparison refuses less often than this. Counted are the suites "
+    f"{', '.join(SUITES[:-1])} and {SUITES[-1]}; what the others ask of the films or of the network is not drawn."
 )
 
 
@@ -95,7 +96,7 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
         One count a check, and at the end one for any of them.
 
     Raises:
-        ArgumentError: No draws.
+        ArgumentError: No draws, or a class of one film or patient, as which no other can answer.
         HarnessError: The model cannot be made ready.
     """
     if draws < 1:
@@ -103,7 +104,9 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
     policy, classes, folder = gate.policy, gate.classes, gate.settings.root / "suites"
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
     evidence = gate.evidence(model)
-    test, border = evidence.test, evidence.border(policy.border)
+    test = evidence.test
+    _several(test)
+    border = evidence.border(policy.border)
     rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}
     for _ in range(draws):
         (before, other), (now, masked) = (
@@ -130,7 +133,7 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
 def page(model: str, data: str, counts: Sequence[Count], command: str) -> str:
     """Return the counts as markdown."""
     lines = [
-        [escape(count.check) or "any check", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
+        [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
         for count in counts
     ]
     table = tabulate(
@@ -151,6 +154,17 @@ def write_page(path: Path, text: str) -> None:
     """Write the page, whole or not at all."""
     with atomic(path) as draft:
         draft.write_text(text, "utf-8")
+
+
+def _several(test: Predictions) -> None:
+    units = np.arange(len(test)) if test.groups is None else np.asarray(test.groups)
+    for index, label in enumerate(test.classes):
+        if len(np.unique(units[test.labels == index])) < 2:
+            what = "film" if test.groups is None else "patient"
+            raise ArgumentError(
+                f"class '{label}' has fewer than two test {what}s, so that no other model can be drawn from these "
+                f"answers; give a data set with more {what}s of it"
+            )
 
 
 def _share(hits: int, draws: int) -> str:

@@ -123,6 +123,13 @@ def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_pas
     assert missing.startswith("about 520 further films of this kind would settle it, against the model, if the rate")
 
 
+def test_where_proof_is_asked_for_the_chance_of_the_value_is_not_told() -> None:
+    assert unproven_words(proportion(10, 10), 0.80, "at_least", by_value=False) == (
+        "about 7 further films of this kind would settle it, if the rate stays"
+    )
+    assert unproven_words(proportion(36, 40), 0.90, "at_least", by_value=False) == ""
+
+
 def test_on_the_bound_only_the_chance_is_told() -> None:
     assert unproven_words(proportion(36, 40), 0.90, "at_least") == (
         "this row would have accepted a model 0.05 worse than the bound in 26% of such tests"

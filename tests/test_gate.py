@@ -196,7 +196,13 @@ def test_an_unproven_verdict_says_what_would_settle_it() -> None:
     assert (row["verdict"], row["accepted"], row["proven"]) == ("inconclusive", True, False)
     assert row["detail"].startswith("36 of 40; about ")
     assert "further films of this kind would settle it" in row["detail"]
-    assert not row_of(verdict, **NAMES, gate="proven")["accepted"]
+    assert "would have accepted a model 0.05 worse" in row["detail"]
+    proven = row_of(verdict, **NAMES, gate="proven")
+    assert not proven["accepted"]
+    must = row_of(at_least(proportion(36, 40), 0.8, must_prove=True), **NAMES, gate="point")
+    for refused in (proven, must):
+        assert "further films of this kind would settle it" in refused["detail"]
+        assert "would have accepted" not in refused["detail"]
 
 
 def test_an_undefined_value_is_accepted_by_no_gate() -> None:

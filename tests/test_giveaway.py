@@ -45,11 +45,31 @@ def test_the_data_and_the_model_are_kept_apart() -> None:
     assert "lungs" not in model
 
 
-@pytest.mark.parametrize(("value", "follows"), [(0.4, "the lungs"), (-0.4, "the frame"), (0.0, "neither")])
-def test_the_model_is_said_to_follow_lungs_or_frame(value: float, follows: str) -> None:
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.4, "the answer follows the lungs"),
+        (-0.4, "the answer follows the frame"),
+        (0.05, "these films do not tell which of the two the answer follows"),
+        (-0.05, "these films do not tell which of the two the answer follows"),
+    ],
+)
+def test_the_model_is_said_to_follow_lungs_or_frame_where_the_interval_says_so(value: float, told: str) -> None:
     _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, value)))
     assert "Without the lungs it keeps 0.900 [0.800, 1.000] of its skill." in model
-    assert f"the answer follows {follows} (share that follows the lungs, less the frame: {value:.3f} " in model
+    assert f"{told} (share that follows the lungs, less the frame: {value:.3f} " in model
+
+
+def test_limits_that_are_not_there_tell_nothing() -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, 0.6, low=None, high=None)))
+    assert "these films do not tell which" in model
+
+
+def test_skill_that_is_too_little_is_not_kept() -> None:
+    _, model = sentences(record(BASE[0], row(ONLY, None), BASE[2]))
+    assert model.startswith(
+        "This model: it has too little skill for any to be kept with the 5% ring alone, and it changes "
+    )
 
 
 def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:

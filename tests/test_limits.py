@@ -25,8 +25,8 @@ def test_reaching_is_the_binomial_tail(counts: tuple[int, int], rate: float) -> 
 def test_rows_that_are_all_gained_have_a_lower_limit_in_closed_form_and_no_upper_one(n: int) -> None:
     """With all gained, the likeliest losses leave no row unchanged, and the score is z at d = (n - z²)/(n + z²)."""
     low = (n - limits.NORMAL**2) / (n + limits.NORMAL**2)
-    assert limits.tango(n, 0, n) == (pytest.approx(low, abs=1e-9), 1.0)
-    assert limits.tango(0, n, n) == (-1.0, pytest.approx(-low, abs=1e-9))
+    assert list(limits.tango(n, 0, n)) == pytest.approx([low, 1.0], abs=1e-9)
+    assert list(limits.tango(0, n, n)) == pytest.approx([-1.0, -low], abs=1e-9)
 
 
 def test_newcombes_limits_mirror_and_shrink_with_rows() -> None:
@@ -152,6 +152,31 @@ def test_units_that_are_all_alike_set_no_limit_and_two_that_differ_set_both() ->
     alike = np.full(50, 0.1)
     assert limits.bootstrap_t(alike * np.repeat([1, 3], 25), np.repeat([1, 3], 25), 500, 0) == (-math.inf, math.inf)
     assert np.isfinite(limits.bootstrap_t(np.repeat([0.0, 1.0], 25), np.ones(50, np.int64), 500, 0)).all()
+
+
+def test_a_dear_unit_among_equal_ones_sets_no_limit_on_its_side() -> None:
+    """A third of the draws leave it out, see no spread at all, and so lie infinitely far from the mean."""
+    values = np.concatenate([np.full(59, 0.1), [3.0]])
+    low, high = limits.bootstrap_t(values, np.ones(60, np.int64), 500, 0)
+    assert 0.09 < low < 0.1
+    assert high == math.inf
+    low, high = limits.bootstrap_t(-values[::-1], np.ones(60, np.int64), 500, 0)
+    assert low == -math.inf
+    assert -0.1 < high < -0.09
+
+
+def test_limits_are_the_studentised_distances_at_equal_ranks_from_either_end() -> None:
+    """Forty draws leave one beyond each limit; drawn again here one by one."""
+    rng = np.random.default_rng(5)
+    sums, sizes = np.sort(rng.exponential(size=35)), rng.integers(1, 4, 35)
+    generator, distances = np.random.default_rng(9), []
+    mean, error = limits._mean_and_error(sums, sizes)
+    for drawn in generator.integers(35, size=(40, 35)):
+        again, its_error = limits._mean_and_error(sums[drawn], sizes[drawn])
+        distances.append(float((again - mean) / its_error))
+    distances.sort()
+    expected = [mean - distances[-2] * error, mean - distances[1] * error]
+    assert list(limits.bootstrap_t(sums, sizes, 40, 9)) == pytest.approx(expected, rel=1e-12)
 
 
 def test_the_same_units_and_seed_give_the_same_limits_and_another_seed_others() -> None:

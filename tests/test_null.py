@@ -1,5 +1,6 @@
 """Equally good candidates are drawn film by film, judged as any candidate, and what refuses them is counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from harness import null
 from harness.__main__ import main
 from harness.errors import ArgumentError
 from harness.gate import Gate
+from harness.predictions import Predictions
 from tests.toy import Project
 
 pytest_plugins = ["tests.toy"]
@@ -67,6 +69,21 @@ def test_a_weak_reference_is_refused_by_its_own_bounds(real: Project) -> None:
     assert found["recall/recall_floor"] == found[""] == 2
 
 
+def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
+    gate = Gate(real.settings("nearest"))
+    test = gate.evidence("nearest").test
+    for groups in (tuple("p" for _ in range(len(test))), tuple(map(str, test.labels))):
+        with pytest.raises(ArgumentError, match=r"'[A-Za-z]+' has fewer than two test patients"):
+            null._several(replace(test, groups=groups))
+    rows = np.r_[0, np.arange(12, 36)]
+    alone = Predictions(
+        tuple(test.ids[row] for row in rows), test.classes, test.labels[rows], test.probabilities[rows], None
+    )
+    with pytest.raises(ArgumentError, match="has fewer than two test films"):
+        null._several(alone)
+    null._several(replace(test, groups=tuple(f"{label} {row % 2}" for row, label in enumerate(test.labels))))
+
+
 def test_no_draws_are_an_error(real: Project) -> None:
     with pytest.raises(ArgumentError, match="0 draws; give 1 or more"):
         null.false_alarms(Gate(real.settings("nearest")), "nearest", draws=0, seed=0, step=lambda: None)
@@ -78,5 +95,6 @@ def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.Ca
         assert main(["null", "--model", "nearest", "--data", "toy", "--draws", "2"]) == 0
         pages.append((real.folder / "reports" / "toy" / "nearest" / "null.md").read_text("utf-8"))
     assert pages[0] == pages[1]
+    assert "Counted are the suites recall, border and comparison; what the others ask" in pages[0]
     assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
     assert "is refused in 0 of 2 draws at gate point" in capsys.readouterr().out
