@@ -173,7 +173,7 @@ def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> 
         hits = rng.binomial(sizes, rates)
         tally.add("grouped", *_interval(grouped_proportion(_films(hits, sizes), _groups(sizes))))
         tally.add("naive", *_interval(proportion(int(hits.sum()), int(sizes.sum()))))
-        tally.add("bootstrap", *_percentiles((weights @ hits) / (weights @ sizes)))
+        tally.add("bootstrap", *percentiles((weights @ hits) / (weights @ sizes)))
     return patients.entry() | {"draws": draws} | tally.entry()
 
 
@@ -193,7 +193,7 @@ def grouped_difference_misses(patients: Patients, difference: float, draws: int,
         up, up_or_down = _films(ups, sizes), _films(ups + downs, sizes)
         tally.add("grouped", *_interval(grouped_difference(up, up_or_down & ~up, _groups(sizes))))
         tally.add("naive", *_interval(paired_difference(int(ups.sum()), int(downs.sum()), int(sizes.sum()))))
-        tally.add("bootstrap", *_percentiles((weights @ (ups - downs)) / (weights @ sizes)))
+        tally.add("bootstrap", *percentiles((weights @ (ups - downs)) / (weights @ sizes)))
     return patients.entry() | {"discordant": patients.share, "truth": difference, "draws": draws} | tally.entry()
 
 
@@ -258,14 +258,15 @@ def _bootstrap_areas(curves: Curves, scores: FloatArray, weights: Sequence[NDArr
         wins = wins.reshape(curves.counts[label], curves.films, -1, curves.films).sum(axis=(1, 3))
         others = np.hstack([part for index, part in enumerate(weights) if index != label])
         areas += ((weights[label] @ wins) * others).sum(axis=1) / (len(own) * len(rest))
-    return _percentiles(areas / len(judged))
+    return percentiles(areas / len(judged))
 
 
 def _weights(groups: int, rng: np.random.Generator) -> FloatArray:
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(np.float64)
 
 
-def _percentiles(values: FloatArray) -> tuple[float, float]:
+def percentiles(values: FloatArray) -> tuple[float, float]:
+    """Return the limits of a percentile bootstrap."""
     low, high = np.quantile(values, [TAIL, 1 - TAIL])
     return float(low), float(high)
 

@@ -9,12 +9,13 @@ from typing import Final
 import numpy as np
 from tqdm import tqdm
 
-from harness import enumeration, simulation
+from harness import enumeration, simulation, simulation_changes
 from harness.enumeration import GATES, Entry
 from harness.errors import ArgumentError
 from harness.estimate import Direction
 from harness.policy import Policy, load_policy
 from harness.simulation import Curves, Patients, Shape, Skill
+from harness.simulation_changes import Areas, Drop, Gain
 
 Tables = dict[str, list[Entry]]
 
@@ -87,6 +88,12 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         yield "grouped_difference", partial(simulation.grouped_difference_misses, patients, difference)
     for skill in _skills():
         yield "skill", partial(simulation.skill_misses, skill)
+    for areas in _area_changes():
+        yield "area_changes", partial(simulation_changes.area_change_misses, areas)
+    for drop in _drops():
+        yield "drops", partial(simulation_changes.drop_misses, drop)
+    for gain in _gains():
+        yield "gains", partial(simulation_changes.gain_misses, gain)
 
 
 def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
@@ -154,6 +161,28 @@ def _skills() -> Iterator[Skill]:
             for kept in (0.0, 0.25, 0.5, 0.75):
                 for nested in (True, False):
                     yield Skill(counts=counts, clean=clean, kept=kept, nested=nested)
+
+
+def _area_changes() -> Iterator[Areas]:
+    for counts in ((20, 20), *COUNTS):
+        for area in (0.85, 0.95):
+            for change in (0.0, -0.05):
+                for shared in (0.0, 0.7):
+                    yield Areas(counts=counts, area=area, change=change, shared=shared)
+
+
+def _drops() -> Iterator[Drop]:
+    for counts in ((10, 10, 10), *COUNTS):
+        for lost, found in ((0.02, 0.02), (0.05, 0.0), (0.1, 0.05), (0.2, 0.02)):
+            yield Drop(counts=counts, clean=0.9, lost=lost, found=found)
+
+
+def _gains() -> Iterator[Gain]:
+    for sharpened in (0.5, 2.0):
+        for units in (30, 40, 66, 100, 240):
+            yield Gain(units=units, films=1, sharpened=sharpened)
+        for units in (30, 60):
+            yield Gain(units=units, films=4, sharpened=sharpened)
 
 
 def _differences() -> list[tuple[float, float]]:

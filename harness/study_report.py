@@ -39,6 +39,10 @@ _INTERVALS: Final = (
     ("grouped_difference", "bootstrap", "paired difference over patients: cluster bootstrap", "drawn"),
     ("balanced", "", "**balanced accuracy: MOVER**", "exact"),
     ("skill", "kept", "**skill kept: MOVER-R**", "drawn"),
+    ("area_changes", "change", "**change of AUROC: MOVER with DeLong's correlation**", "drawn"),
+    ("drops", "drop", "**balanced accuracy lost: MOVER of Tango**", "drawn"),
+    ("gains", "studentised", "**mean gain in log loss: bootstrap-t**", "drawn"),
+    ("gains", "bootstrap", "mean gain in log loss: percentile bootstrap", "drawn"),
 )
 """(table, method, words, how); bold ones decide verdicts."""
 
@@ -47,6 +51,8 @@ _MEANS: Final = {
     "is somewhat less certain than it says.",
     "difference": "A score interval is close on average and no guarantee; below stands what it does at the shipped "
     "ceiling.",
+    "gains": "Losses are skewed: what few films do not show, no interval from them knows. Below 30 films or patients "
+    "there is none.",
     "balanced": "The shipped floor, `beats_majority`, rests on the misses over.",
 }
 """What a shortfall means for a verdict, by table."""
@@ -98,7 +104,7 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         *study_sections.areas(tables),
         "## Several films of a patient",
         *study_sections.grouped(tables),
-        "## Differences, balanced accuracy, skill kept",
+        "## Differences, balanced accuracy, skill kept, losses",
         *study_sections.others(tables),
         "## Further films",
         *study_sections.further(tables["further"]),
@@ -163,7 +169,8 @@ def _found(tables: Tables, draws: int) -> list[str]:
 def _setting(line: Entry) -> str:
     names = {"truth": "truth", "counts": "films a class", "recalls": "recalls", "n": "n", "discordant": "discordant",
              "groups": "patients", "films": "films of each", "icc": "correlation", "shape": "scores",
-             "clean": "recall on whole films", "rows": "rows"}  # fmt: skip
+             "clean": "recall on whole films", "rows": "rows", "units": "films or patients", "shared": "correlation",
+             "sharpened": "scores multiplied by", "area": "area", "lost": "lost"}  # fmt: skip
     dull = {"films": 1, "shape": "normal", "icc": 0.0 if "groups" not in line else None}
     return ", ".join(
         f"{words} {_plain(line[key])}" for key, words in names.items() if key in line and line[key] != dull.get(key)

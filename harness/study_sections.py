@@ -111,6 +111,38 @@ def others(tables: Tables) -> list[str]:
         "to 75 % of the skill kept. *Nested*: a film right under the cut is right without it; the interval is then "
         "wider than need be, as its description says.",
         table(["films a class", "answers", "over / under"], skill),
+        *_losses(tables),
+    ]
+
+
+def _losses(tables: Tables) -> list[str]:
+    """Changes of the area, balanced accuracy lost, and the gain of a temperature."""
+    areas = [
+        [str(line["counts"]), f"{cell(line, 'area'):g}", f"{cell(line, 'truth'):+g}", f"{cell(line, 'shared'):g}",
+         _two(line, "change")]
+        for line in tables["area_changes"]
+    ]  # fmt: skip
+    drops = [
+        [str(line["counts"]), f"{cell(line, 'lost'):g}", f"{cell(line, 'truth'):.2f}", _two(line, "drop")]
+        for line in tables["drops"]
+    ]
+    gains = [
+        [str(line["units"]), str(line["films"]), f"{cell(line, 'sharpened'):g}", f"{cell(line, 'truth'):.3f}",
+         _two(line, "studentised"), _two(line, "bootstrap")]
+        for line in tables["gains"]
+    ]  # fmt: skip
+    return [
+        "Change of the macro AUROC of two models on the same films, drawn: over / under in per cent.",
+        table(["films a class", "area", "change", "correlation of the scores", "over / under"], areas),
+        "Balanced accuracy lost when films are changed, drawn: over / under in per cent. A miss *under* would be a "
+        "false pass.",
+        table(["films a class", "lost in each class", "true drop", "over / under"], drops),
+        "What the right temperature saves in log loss, drawn, three classes, scores multiplied by so much (above 1: "
+        "too sure); the films of a patient are all alike: over / under in per cent. A miss *under* would be a false "
+        "pass.",
+        table(
+            ["films or patients", "films of each", "multiplied by", "true gain", "bootstrap-t", "percentiles"], gains
+        ),
     ]
 
 

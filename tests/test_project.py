@@ -122,6 +122,7 @@ LAYERS = {
         "matrix_page",
         "enumeration",
         "simulation",
+        "simulation_changes",
         "study",
         "study_figures",
         "study_sections",

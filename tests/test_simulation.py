@@ -10,14 +10,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import enumeration, scorecard, simulation, study, study_report
+from harness import (
+    comparison,
+    drop,
+    enumeration,
+    metrics,
+    scorecard,
+    simulation,
+    simulation_changes,
+    study,
+    study_report,
+)
 from harness.__main__ import main
 from harness.enumeration import cell
 from harness.errors import ArgumentError
-from harness.estimate import paired_difference, proportion, settled
+from harness.estimate import Estimate, paired_difference, proportion, settled
 from harness.family import claims
 from harness.policy import Policy, load_policy
+from harness.predictions import Predictions
 from harness.simulation import Curves, Patients, Skill, Tally
+from harness.simulation_changes import Areas, Drop, Gain
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWS = 400
@@ -143,6 +155,77 @@ def test_scores_have_the_area_that_was_set(shape: simulation.Shape, rng: np.rand
         own, rest = scores[labels == 1, 1], scores[labels != 1, 1]
         wins = stats.mannwhitneyu(own, rest).statistic / (len(own) * len(rest))
         assert wins == pytest.approx(0.9, abs=0.015)
+
+
+@pytest.mark.parametrize("areas", [
+    Areas(counts=(20, 20), area=0.95, change=-0.05, shared=0.7),
+    Areas(counts=(26, 20, 20), area=0.85, change=0, shared=0),
+])  # fmt: skip
+def test_the_change_of_an_area_holds_its_level(areas: Areas, rng: np.random.Generator) -> None:
+    line = simulation_changes.area_change_misses(areas, DRAWS, rng)
+    assert max(cell(line, "change_over"), cell(line, "change_under")) < BEYOND
+    far = Areas(counts=areas.counts, area=areas.area, change=areas.change - 0.4, shared=areas.shared)
+    assert simulation_changes.area_change_misses(far, 5, rng)["truth"] == areas.change - 0.4
+
+
+def test_two_models_have_the_areas_and_the_resemblance_that_were_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Predictions, ...]] = []
+
+    def keep(*pair: Predictions) -> Estimate:
+        seen.append(pair)
+        return paired_difference(0, 0, 1)
+
+    monkeypatch.setattr(comparison, "auroc_change", keep)
+    areas = Areas(counts=(4000, 4000, 4000), area=0.9, change=-0.05, shared=0.7)
+    simulation_changes.area_change_misses(areas, 1, np.random.default_rng(0))
+    ((before, now),) = seen
+    for model, area in ((before, 0.9), (now, 0.85)):
+        assert metrics.macro_auroc(model).value == pytest.approx(area, abs=0.01)
+    own = before.labels == 0
+    assert np.corrcoef(before.probabilities[own, 0], now.probabilities[own, 0])[0, 1] == pytest.approx(0.7, abs=0.03)
+
+
+@pytest.mark.parametrize(("lost", "found"), [(0.05, 0.0), (0.1, 0.05)])
+def test_the_drop_holds_its_level(lost: float, found: float, rng: np.random.Generator) -> None:
+    line = simulation_changes.drop_misses(Drop(counts=(26, 20, 20), clean=0.9, lost=lost, found=found), DRAWS, rng)
+    assert cell(line, "truth") == pytest.approx(lost - found)
+    assert max(cell(line, "drop_over"), cell(line, "drop_under")) < BEYOND
+
+
+def test_a_drop_is_drawn_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Predictions, ...]] = []
+
+    def keep(*pair: Predictions) -> Estimate:
+        seen.append(pair)
+        return paired_difference(0, 0, 1)
+
+    monkeypatch.setattr(drop, "balanced_accuracy", keep)
+    change = Drop(counts=(20_000, 20_000), clean=0.8, lost=0.2, found=0.05)
+    simulation_changes.drop_misses(change, 1, np.random.default_rng(0))
+    ((before, after),) = seen
+    right, still = before.answers == before.labels, after.answers == after.labels
+    assert right.mean() == pytest.approx(0.8, abs=0.01)
+    assert (right & ~still).mean() == pytest.approx(0.2, abs=0.01)
+    assert (~right & still).mean() == pytest.approx(0.05, abs=0.005)
+
+
+def test_the_gain_of_a_temperature_holds_its_level_where_percentiles_do_not(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation_changes, "RESAMPLES", 200)
+    line = simulation_changes.gain_misses(Gain(units=40, films=4, sharpened=2.0), DRAWS, rng)
+    assert cell(line, "truth") == pytest.approx(0.124, abs=0.01)
+    assert cell(line, "studentised_over") < BEYOND
+    assert cell(line, "studentised_under") < 0.06
+    assert cell(line, "bootstrap_under") > 0.06
+
+
+def test_a_gain_is_what_the_fitted_temperature_saves(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calibrated answers gain nothing on average, and nothing at all where nothing was multiplied."""
+    monkeypatch.setattr(simulation_changes, "POPULATION", 50_000)
+    assert Gain(units=30, films=1, sharpened=1.0).population(rng) == pytest.approx(0, abs=1e-9)
+    for sharpened in (0.5, 2.0):
+        assert Gain(units=30, films=1, sharpened=sharpened).population(rng).mean() > 0.05
 
 
 def test_films_of_a_patient_resemble_one_another_as_set(rng: np.random.Generator) -> None:

@@ -1,0 +1,150 @@
+"""How often the intervals of mean losses and of changes miss a truth that is known, by drawing; as `simulation`."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from harness import comparison, drop
+from harness.enumeration import Entry
+from harness.limits import bootstrap_t
+from harness.predictions import Predictions
+from harness.simulation import RESAMPLES, Tally, percentiles
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+POPULATION = 200_000
+"""Films of which the true mean is taken."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """What the right temperature saves on softmax scores of three classes.
+
+    Attributes:
+        units: Films, or patients, in a sample.
+        films: Films of each patient, all alike: the worst that patients can do.
+        sharpened: What the scores are multiplied by: above 1 the answers are too sure, below 1 not sure enough.
+    """
+
+    units: int
+    films: int
+    sharpened: float
+
+    def population(self, rng: np.random.Generator) -> FloatArray:
+        """Draw what each film's loss falls by when its scores are divided by ``sharpened``: (`POPULATION`,)."""
+        scores = rng.normal(0, 2, (POPULATION, 3))
+        honest, told = (special.log_softmax(each, axis=1) for each in (scores, self.sharpened * scores))
+        place = (rng.random((POPULATION, 1)) > np.exp(honest).cumsum(axis=1)).sum(axis=1)
+        rows, truth = np.arange(POPULATION), np.minimum(place, 2)
+        return np.asarray(honest[rows, truth] - told[rows, truth], np.float64)
+
+
+def gain_misses(gain: Gain, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `bootstrap_t`, and of the percentile bootstrap of the same units."""
+    values = gain.population(rng)
+    tally = Tally(float(values.mean()))
+    weights = rng.multinomial(gain.units, np.full(gain.units, 1 / gain.units), size=RESAMPLES) / gain.units
+    sizes = np.full(gain.units, gain.films)
+    for draw in range(draws):
+        sample = np.sort(values[rng.integers(POPULATION, size=gain.units)])
+        tally.add("studentised", *bootstrap_t(sample * gain.films, sizes, RESAMPLES, draw))
+        tally.add("bootstrap", *percentiles(weights @ sample))
+    set_to: Entry = {
+        "units": gain.units, "films": gain.films, "sharpened": gain.sharpened, "truth": tally.truth, "draws": draws,
+    }  # fmt: skip
+    return set_to | _without_width(tally)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Answers of which some become wrong, and some right, when the films are changed.
+
+    Attributes:
+        counts: Films of each class.
+        clean: True recall of every class on the films as they are.
+        lost: Share of all films of a class that are right before and wrong after.
+        found: Share that are wrong before and right after.
+    """
+
+    counts: tuple[int, ...]
+    clean: float
+    lost: float
+    found: float
+
+
+def drop_misses(change: Drop, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `harness.drop.balanced_accuracy`, where it is defined."""
+    labels = np.repeat(np.arange(len(change.counts)), change.counts)
+    tally = Tally(change.lost - change.found)
+    steps = np.cumsum([change.lost, change.clean - change.lost, change.found])
+    for _ in range(draws):
+        fate = np.searchsorted(steps, rng.random(len(labels)), side="right")  # lost, kept, found, wrong throughout
+        before, after = _right_where(labels, fate <= 1), _right_where(labels, (fate == 1) | (fate == 2))
+        estimate = drop.balanced_accuracy(before, after)
+        if estimate.defined:
+            tally.add("drop", estimate.low, estimate.high)
+    counts = " / ".join(map(str, change.counts))
+    set_to: Entry = {
+        "counts": counts, "clean": change.clean, "lost": change.lost, "truth": tally.truth, "draws": draws,
+    }  # fmt: skip
+    return set_to | _without_width(tally)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Areas:
+    """Normal scores of two models that see the same noise in part.
+
+    Attributes:
+        counts: Films of each class.
+        area: True area of every curve of the reference.
+        change: What the candidate's is less or more.
+        shared: Correlation of the two models' scores within a class.
+    """
+
+    counts: tuple[int, ...]
+    area: float
+    change: float
+    shared: float
+
+
+def area_change_misses(areas: Areas, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `harness.comparison.auroc_change`."""
+    classes = len(areas.counts)
+    labels = np.repeat(np.arange(classes), areas.counts)
+    columns = 1 if classes == 2 else classes
+    own = labels[:, None] == np.arange(columns)
+    shifts = [math.sqrt(2) * float(special.ndtri(area)) for area in (areas.area, areas.area + areas.change)]
+    tally = Tally(areas.change)
+    for _ in range(draws):
+        common = rng.normal(size=own.shape)
+        models = []
+        for shift in shifts:
+            noise = math.sqrt(areas.shared) * common + math.sqrt(1 - areas.shared) * rng.normal(size=own.shape)
+            scores = shift * own + noise
+            models.append(_predictions(labels, np.hstack([scores, -scores]) if classes == 2 else scores))
+        estimate = comparison.auroc_change(*models)
+        tally.add("change", estimate.low, estimate.high)
+    set_to: Entry = {
+        "counts": " / ".join(map(str, areas.counts)), "area": areas.area, "truth": areas.change,
+        "shared": areas.shared, "draws": draws,
+    }  # fmt: skip
+    return set_to | _without_width(tally)
+
+
+def _without_width(tally: Tally) -> Entry:
+    return {name: value for name, value in tally.entry().items() if not name.endswith("width")}
+
+
+def _right_where(labels: IntArray, right: NDArray[np.bool_]) -> Predictions:
+    """Answers that are right where they should be, and the next class elsewhere."""
+    classes = int(labels.max()) + 1
+    return _predictions(labels, np.eye(classes)[np.where(right, labels, (labels + 1) % classes)])
+
+
+def _predictions(labels: IntArray, scores: FloatArray) -> Predictions:
+    names = tuple(f"class {index}" for index in range(scores.shape[1]))
+    return Predictions(tuple(map(str, range(len(labels)))), names, labels, scores.astype(np.float32))
