@@ -164,7 +164,7 @@ def macro_auroc(predictions: Predictions) -> Estimate:
 
     Returns:
         Value and interval of `harness.estimate.macro_auroc`; NaN in [0, 1] where a class has no rows or an entry is NaN
-        or infinite.
+        or infinite. Columns are taken as they were given: probabilities that float32 rounds to 1 are ties.
     """
     return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
 

@@ -273,3 +273,10 @@ def test_markdown_and_page_say_the_same(tmp_path: Any) -> None:  # noqa: ANN401
     page = render.html(made, evidence(), tmp_path)
     assert "<h2>Many bounds at once</h2>" in page
     assert "recall_floor (a&lt;b)" in page
+
+
+def test_a_row_without_limits_is_a_sample_and_one_without_width_is_none() -> None:
+    """Too few patients set no limit to a gain; in a record infinity is null."""
+    unlimited = row(n=5, bound=0.1, direction="at_most", value=0.0, low=None, high=None, verdict="inconclusive")
+    census = row(n=5, bound=0.1, direction="at_most", value=0.0, low=0.0, high=0.0)
+    assert sampled([unlimited, census]) == [unlimited]
