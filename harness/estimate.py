@@ -206,7 +206,8 @@ def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> N
     held = np.zeros((parts, len(names)))
     held[labels, index] = 1
     shared, own = held @ held.T, np.sqrt(held.sum(axis=1))
-    return np.asarray(shared / np.outer(own, own), np.float64)
+    together: NDArray[np.float64] = shared / np.outer(own, own)
+    return together
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
