@@ -51,9 +51,9 @@ _TOGETHER = 8  # models a process: TensorFlow is imported once for them, and wha
 class Outcome(TypedDict):
     """One training of one twin.
 
-    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, although there was something to
-    judge. ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised
-    check holds the promised words. ``accuracy``: on the test films, None where undefined.
+    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
+    ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
+    holds the promised words. ``accuracy``: on the test films, None where undefined.
     """
 
     seed: int
@@ -300,11 +300,7 @@ def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tupl
 
 
 def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
-    against = [
-        row
-        for row in record["verdicts"]
-        if row["gates"] and not row["accepted"] and not (row["verdict"] == "inconclusive" and row["value"] is None)
-    ]
+    against = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
     refused = [f"{row['suite']}/{row['check']}" for row in against]
     diagnosed = any(
         entry["diagnosis"] in row["detail"]

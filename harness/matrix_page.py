@@ -62,7 +62,8 @@ _SIDES = (
 )
 _AT_DOSE_0 = (
     "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
-    "their answers there is right: they hang on the frame. Skill kept counts only where there is skill to keep."
+    "their answers there is right: they hang on the frame. Skill kept has no value where there is none to keep, and the "
+    "gate accepts no row without a value."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
 _SUITES = JUDGED

@@ -74,6 +74,16 @@ def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() ->
     assert (share.hits, share.n, alarms) == (1, 1, ["sound.small, seed 0: border/border_mask_flips"])
 
 
+def test_a_row_without_a_value_counts_as_refused_as_it_does_for_the_gate() -> None:
+    row = {"suite": "border", "check": "border_only_skill", "detail": "too little skill to lose", "value": None}
+    row |= {"gates": True, "accepted": False, "verdict": "inconclusive"}
+    record: Any = {"task": {"seed": 0}, "verdicts": [row, {**row, "check": "ring_transplant", "gates": False}]}
+    found = matrix._outcome(entry("sound.small"), record, 0.9)
+    assert (found["refused"], found["proven"]) == (["border/border_only_skill"], [])
+    share, alarms = matrix.false_alarms(made(entry("sound.small", found)), "border")
+    assert (share.hits, alarms) == (1, ["sound.small, seed 0: border/border_only_skill"])
+
+
 def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_refused() -> None:
     assert matrix.shortcomings(made(SHIFTED, SOUND)) == []
 
