@@ -41,9 +41,14 @@ class Reliance(TypedDict):
 
 
 def readers(twins: Sequence[Twin], doses: Mapping[int, str]) -> list[Twin]:
-    """Return the readers of the shortcut once for each dose: the data set of that dose."""
+    """Return the readers of the shortcut among twins once for each dose: the data set of that dose."""
     chosen = [twin for name in READERS for twin in twins if twin.name == name]
     return [replace(twin, data=data) for twin in chosen for data in doses.values()]
+
+
+def can_blend(twins: Sequence[Twin]) -> bool:
+    """Whether both parts of a blend are among twins."""
+    return {*PARTS} <= {twin.name for twin in twins}
 
 
 def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]) -> list[Reliance]:

@@ -123,13 +123,13 @@ def run(  # noqa: PLR0913  one run, each part by name
         seeds: Seeds of training.
         reports: Where the single scorecards go.
         step: Called with (what is judged now, how many trainings were finished since the last call).
-        with_doses: Whether to judge the readers and the blends as well.
+        with_doses: Whether to judge the readers among them at each dose, and blends where both parts are among them.
 
     Raises:
         HarnessError: A run ended without its scorecards.
     """
     policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-    readers = doses.readers(plan(root / "models"), DOSES) if with_doses else []
+    readers = doses.readers(twins, DOSES) if with_doses else []
     return {
         "schema": SCHEMA,
         "seeds": list(seeds),
@@ -137,14 +137,15 @@ def run(  # noqa: PLR0913  one run, each part by name
         "twins": judge(twins, seeds, reports=reports, step=step),
         "data": [],
         "doses": judge(readers, seeds, reports=reports, step=step),
-        "reliance": doses.blends(root, seeds, step=step) if with_doses else [],
+        "reliance": doses.blends(root, seeds, step=step) if with_doses and doses.can_blend(twins) else [],
     }
 
 
 def work(twins: Sequence[Twin], seeds: Sequence[int], *, with_doses: bool = True) -> int:
     """Return how many trainings `run` reports."""
-    extra = len(doses.READERS) * len(DOSES) + len(doses.PARTS) if with_doses else 0
-    return sum(len(_seeds(twin.data, twin.sound, seeds)) for twin in twins) + len(seeds) * extra
+    judged = [*twins, *(doses.readers(twins, DOSES) if with_doses else [])]
+    parts = len(doses.PARTS) if with_doses and doses.can_blend(twins) else 0
+    return sum(len(_seeds(twin.data, twin.sound, seeds)) for twin in judged) + len(seeds) * parts
 
 
 def judge(

@@ -114,8 +114,9 @@ def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
         "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
     )
     matrix.add_argument(
-        "twins", nargs="*", metavar="TWIN", help="only these (known_bad.NAME, sound.NAME); default: all"
-    )
+        "twins", nargs="*", metavar="TWIN",
+        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the frame; default: all",
+    )  # fmt: skip
     matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
     matrix.add_argument("--out", metavar="DIR", help="where it goes (default: reports, unless twins are named)")

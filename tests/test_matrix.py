@@ -1,14 +1,15 @@
 """The matrix counts what each check caught, names false alarms, and says what is missing."""
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import matrix, matrix_page, trial
+from harness import doses, matrix, matrix_page, trial
 from harness.__main__ import main
-from harness.doses import Reliance
+from harness.doses import READERS, Reliance
 from harness.errors import ArgumentError, HarnessError
 from harness.matrix import Entry, Matrix, Outcome
 from harness.phantom import DOSES
@@ -41,7 +42,7 @@ def entry(
     }
 
 
-def made(*twins: Entry, doses: tuple[Entry, ...] = ()) -> Matrix:
+def made(*twins: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
     reliance: list[Reliance] = [
         {"share": share, "refused": [["border/border_mask_flips"] * (share >= limit) for limit in (0.4, 0.6)]}
         for share in (0.0, 0.5, 1.0)
@@ -52,8 +53,8 @@ def made(*twins: Entry, doses: tuple[Entry, ...] = ()) -> Matrix:
         "checks": CHECKS,
         "twins": list(twins),
         "data": [],
-        "doses": list(doses),
-        "reliance": reliance if doses else [],
+        "doses": list(dosed),
+        "reliance": reliance if dosed else [],
     }
 
 
@@ -199,6 +200,34 @@ def test_a_fault_of_mechanism_is_trained_less_often_than_what_learns() -> None:
     assert matrix.work(twins, range(5), with_doses=False) == len(judged)
 
 
+@pytest.mark.parametrize(
+    ("names", "readings", "blended"),
+    [
+        (["known_bad.logits", "sound.small"], [], False),
+        (["known_bad.ring_reader"], ["known_bad.ring_reader"] * len(DOSES), False),
+        (["sound.cropping", "known_bad.ring_reader"], ["known_bad.ring_reader"] * len(DOSES), True),
+        ([], [name for name in READERS for _ in DOSES], True),
+    ],
+)
+def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_parts_are(
+    names: list[str], readings: list[str], monkeypatch: pytest.MonkeyPatch, *, blended: bool
+) -> None:
+    judged: list[list[str]] = []
+
+    def judge(twins: Iterable[Twin], *_: Any, **__: Any) -> list[Entry]:  # noqa: ANN401
+        judged.append([twin.name for twin in twins])
+        return []
+
+    monkeypatch.setattr(matrix, "judge", judge)
+    monkeypatch.setattr(doses, "blends", lambda *_, **__: ["blended"])
+    twins = matrix.plan(ROOT / "models", names)
+    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None)
+    assert judged == [[twin.name for twin in twins], readings]
+    assert record["reliance"] == ["blended"] * blended
+    assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
+    assert matrix.work(twins, [0], with_doses=False) == len(twins)
+
+
 def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,7 +252,7 @@ DOSED = tuple(learner(data, *[CHECKS[3]] * (dose > 60)) for dose, data in DOSES.
 
 
 def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes() -> None:
-    page = matrix_page.markdown(made(SHIFTED, SOUND, doses=DOSED), "roentgate matrix")
+    page = matrix_page.markdown(made(SHIFTED, SOUND, dosed=DOSED), "roentgate matrix")
     assert "Nothing missing." in page
     assert "`shifted`: What it is &#124; and does." in page
     assert "images_match_rows | 2 of 2 | recall_floor 1" in " ".join(page.split())
@@ -260,7 +289,7 @@ def test_sound_data_that_is_refused_is_a_false_alarm() -> None:
 
 
 def test_responses_are_read_off_the_curves() -> None:
-    found = {line[0]: line[1:] for line in matrix_page.responses(made(doses=DOSED))}
+    found = {line[0]: line[1:] for line in matrix_page.responses(made(dosed=DOSED))}
     assert found["border_mask_flips"] == ["62 %", "74 %", "50 %", "95 %"]
     assert found["ring_transplant"] == ["never"] * 4
 
@@ -268,7 +297,7 @@ def test_responses_are_read_off_the_curves() -> None:
 def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     both = [tmp_path / name for name in ("one", "two")]
     for folder in both:
-        matrix_page.publish(made(SHIFTED, SOUND, doses=DOSED), folder, "roentgate matrix")
+        matrix_page.publish(made(SHIFTED, SOUND, dosed=DOSED), folder, "roentgate matrix")
     files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in both]
     assert files[0] == files[1]
     assert set(files[0]) == {
