@@ -1,13 +1,13 @@
-"""The detection matrix to read and to look at: markdown, a picture of it, and the curves of dose and response."""
+"""The detection matrix to read and to look at: markdown and a picture of it."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from harness.canvas import FAINT, INK, SPLIT_COLOURS, sheet
-from harness.doses import dose_at
+from harness import dose_page
+from harness.canvas import FAINT, INK, sheet
 from harness.estimate import Estimate, proportion
 from harness.matrix import (
     JUDGED,
@@ -21,7 +21,6 @@ from harness.matrix import (
     shortcomings,
     write,
 )
-from harness.phantom import DOSES
 from harness.render import fenced
 from harness.spoiled import SPOILED
 from harness.store import atomic
@@ -31,16 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PAGE, RECORD = "detection_matrix.md", "detection_matrix.json"
-PICTURE, CURVES = "detection_matrix.png", "dose_response.png"
-RESPONSES: Final = {
-    "any border check": (),
-    "border_mask_flips": ("border/border_mask_flips",),
-    "ring_transplant": ("border/ring_transplant",),
-    "border_only_skill": ("border/border_only_skill",),
-    "skill_without_lungs": ("attention/skill_without_lungs",),
-    "follows_lungs": ("attention/follows_lungs",),
-}
-"""What counts as a response; the first is any border check. Masked recall repeats a miss on whole films: none."""
+PICTURE = "detection_matrix.png"
 
 _ASKED = (
     "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
@@ -55,15 +45,6 @@ _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. What the policy claims of a row is that a sound model fails it *by its whole "
     "interval* in 2.5 % of test sets at most; the point gate refuses more often the closer a model is to a bound."
-)
-_SIDES = (
-    "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
-    "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
-)
-_AT_DOSE_0 = (
-    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
-    "their answers there is right: they hang on the frame. Skill kept has no value where there is none to keep, and the "
-    "gate accepts no row without a value."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
 _SUITES = JUDGED
@@ -96,7 +77,7 @@ def markdown(matrix: Matrix, command: str) -> str:
             ["sound model", "what is particular", "accuracy", "refused by, of trainings"],
             [_sound_line(each) for each in sound],
         ),
-        *(_doses(matrix) if matrix["doses"] else []),
+        *(dose_page.section(matrix) if matrix["doses"] else []),
         *(_unseen(unseen) if unseen else []),
         "Made by:",
         fenced([command]),
@@ -115,7 +96,7 @@ def publish(matrix: Matrix, folder: Path, command: str) -> Path:
     write(matrix, folder / RECORD)
     picture(matrix, folder / PICTURE)
     if matrix["doses"]:
-        curves(matrix, folder / CURVES)
+        dose_page.curves(matrix, folder / dose_page.CURVES)
     with atomic(folder / PAGE) as draft:
         draft.write_text(markdown(matrix, command), "utf-8")
     return folder / PAGE
@@ -158,53 +139,6 @@ def picture(matrix: Matrix, path: Path) -> Path:
     return path
 
 
-def curves(matrix: Matrix, path: Path) -> Path:
-    """Draw the share of trainings refused, by dose of the shortcut (left) and by share of a border reader (right)."""
-    with sheet(path, height=3.4, width=9.0) as figure:
-        left, right = figure.subplots(1, 2, sharey=True)
-        figure.subplots_adjust(left=0.07, right=0.99, bottom=0.16, top=0.88, wspace=0.06)
-        for colour, (words, checks) in zip((*SPLIT_COLOURS, "#D55E00"), RESPONSES.items(), strict=True):
-            doses, found = _learner(matrix, checks)
-            _curve(left, doses, found, words, colour)
-            if not _blended(checks):
-                continue
-            shares = [each["share"] for each in matrix["reliance"]]
-            _curve(right, shares, [_share(each["refused"], checks) for each in matrix["reliance"]], words, colour)
-        left.set_title("a free network, by dose of the shortcut")
-        left.set_xlabel("films whose frame agrees with the class, % (0: dealt evenly)")
-        left.set_ylabel("share of trainings refused")
-        right.set_title("a blend of a sound model and a ring reader")
-        right.set_xlabel("share of the ring reader in the answer")
-        right.legend(handles=left.get_lines(), fontsize=7.5, loc="upper left")
-        left.set_ylim(-0.03, 1.03)
-    return path
-
-
-def responses(matrix: Matrix) -> list[list[str]]:
-    """Return, a line for each response, the doses at which it reaches 50 % and 95 % of the trainings."""
-    lines = []
-    for words, checks in RESPONSES.items():
-        doses, found = _learner(matrix, checks)
-        values = [each.value for each in found]
-        shares = [each["share"] for each in matrix["reliance"]]
-        blends = [_share(each["refused"], checks).value for each in matrix["reliance"]]
-        cells = [_read_off(doses, values, level) for level in (0.5, 0.95)]
-        read = [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
-        cells += read if _blended(checks) else ["not asked"] * 2
-        lines.append([words, *cells])
-    return lines
-
-
-def _blended(checks: Sequence[str]) -> bool:
-    """Whether blends are judged by these checks: their answers are known with the ring changed, and no more."""
-    return all(check.startswith("border/") for check in checks)
-
-
-def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
-    dose = dose_at(doses, shares, level)
-    return "never" if dose is None else f"{dose:.0f} %"
-
-
 def _data(matrix: Matrix) -> list[str]:
     """Return what spoiled and sound data sets were refused by; [] where none was judged."""
     if not matrix["data"]:
@@ -218,59 +152,6 @@ def _data(matrix: Matrix) -> list[str]:
         _table(["fault of the data", "must be caught by", "caught", "also caught by"], map(_fault_line, spoiled)),
         _table(["sound data", "what is unusual", "drawings", "refused by"], lines),
     ]
-
-
-def _doses(matrix: Matrix) -> list[str]:
-    names = list(dict.fromkeys(entry["name"] for entry in matrix["doses"]))
-    lines = []
-    for name in names:
-        cells = []
-        for data in DOSES.values():
-            found = [entry for entry in matrix["doses"] if (entry["name"], entry["data"]) == (name, data)]
-            cells.append(_dose_cell(found[0]) if found else "")
-        lines.append([f"`{name.split('.')[-1]}`", *cells])
-    return [
-        "## Dose and response",
-        f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
-        _SIDES,
-        _table(
-            ["refused by", "50 % at dose", "95 % at dose", "50 % at share", "95 % at share"],
-            responses(matrix),
-        ),
-        "Doses are read off between those judged. Each reader at each dose, trainings refused by any border check but "
-        "masked recall, and the mean accuracy:",
-        _table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
-        _AT_DOSE_0,
-    ]
-
-
-def _dose_cell(entry: Entry) -> str:
-    found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
-    right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
-    accuracy = f", accuracy {sum(right) / len(right):.2f}" if right else ""
-    return f"{found.hits} of {found.n}{accuracy}"
-
-
-def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[Estimate]]:
-    """Return the doses at which the free network was judged, and the share of its trainings that were refused."""
-    found = [
-        (float(dose), _share([outcome["refused"] for outcome in entry["outcomes"]], checks))
-        for dose, data in DOSES.items()
-        for entry in matrix["doses"]
-        if entry["data"] == data and entry["name"].endswith("shortcut_learner")
-    ]
-    return [dose for dose, _ in found], [share for _, share in found]
-
-
-def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:
-    counted = checks or [check for named in RESPONSES.values() for check in named if check.startswith("border/")]
-    return proportion(sum(bool(set(counted) & set(each)) for each in refused), len(refused))
-
-
-def _curve(axes: "Axes", doses: Sequence[float], found: Sequence[Estimate], words: str, colour: str) -> None:
-    values = [each.value for each in found]
-    axes.plot(doses, values, color=colour, label=words, marker="o", markersize=3.5, linewidth=1.4)
-    axes.fill_between(doses, [each.low for each in found], [each.high for each in found], color=colour, alpha=0.08)
 
 
 def _cell(axes: "Axes", row: int, column: int, entry: Entry, check: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from harness import doses, matrix, matrix_page, trial
+from harness import dose_page, doses, matrix, matrix_page, trial
 from harness.__main__ import main
 from harness.doses import READERS, Reliance
 from harness.errors import ArgumentError, HarnessError
@@ -289,7 +289,7 @@ def test_sound_data_that_is_refused_is_a_false_alarm() -> None:
 
 
 def test_responses_are_read_off_the_curves() -> None:
-    found = {line[0]: line[1:] for line in matrix_page.responses(made(dosed=DOSED))}
+    found = {line[0]: line[1:] for line in dose_page.responses(made(dosed=DOSED))}
     assert found["border_mask_flips"] == ["62 %", "74 %", "50 %", "95 %"]
     assert found["ring_transplant"] == ["never"] * 4
 

@@ -119,6 +119,7 @@ LAYERS = {
         "spoiled",
         "matrix",
         "data_matrix",
+        "dose_page",
         "matrix_page",
         "enumeration",
         "simulation",
