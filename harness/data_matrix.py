@@ -55,6 +55,7 @@ def _entry(each: Spoiled) -> Entry:
         "name": each.name,
         "says": each.says,
         "sound": not each.check,
+        "loaded": False,
         "data": each.variant,
         "promised": [f"data/{each.check}"] if each.check else [],
         "diagnosis": each.diagnosis,

@@ -20,7 +20,7 @@ from harness.store import atomic
 from harness.twins import Check, Twin, read_twins
 from harness.wording import accuracy
 
-SCHEMA = "roentgate.matrix/2"
+SCHEMA = "roentgate.matrix/3"
 ARTICLE = ("baseline", "compact", "ring_dropout")
 """Models of the project itself, judged as sound ones."""
 
@@ -49,7 +49,7 @@ _TOGETHER = 8  # models a process: TensorFlow is imported once for them, and wha
 
 
 class Outcome(TypedDict):
-    """One training of one twin.
+    """One training of one twin, or the only look at one that is loaded.
 
     ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
     ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
@@ -64,11 +64,12 @@ class Outcome(TypedDict):
 
 
 class Entry(TypedDict):
-    """A twin, what it promises, and how each training of it went."""
+    """A twin, what it promises, and how each training of it went; ``loaded``: nothing is trained, and it counts once."""
 
     name: str
     says: str
     sound: bool
+    loaded: bool
     data: str
     promised: list[str]
     diagnosis: str
@@ -142,10 +143,10 @@ def run(  # noqa: PLR0913  one run, each part by name
 
 
 def work(twins: Sequence[Twin], seeds: Sequence[int], *, with_doses: bool = True) -> int:
-    """Return how many trainings `run` reports."""
+    """Return how many trainings `run` reports, with one for each twin that is loaded."""
     judged = [*twins, *(doses.readers(twins, DOSES) if with_doses else [])]
     parts = len(doses.PARTS) if with_doses and doses.can_blend(twins) else 0
-    return sum(len(_seeds(twin.data, twin.sound, seeds)) for twin in judged) + len(seeds) * parts
+    return sum(len(_seeds(_entry(twin), seeds)) for twin in judged) + len(seeds) * parts
 
 
 def judge(
@@ -276,6 +277,7 @@ def _entry(twin: Twin) -> Entry:
         "name": twin.name,
         "says": twin.says,
         "sound": twin.sound,
+        "loaded": twin.loaded,
         "data": twin.data,
         "promised": slashed(twin.checks),
         "diagnosis": twin.diagnosis,
@@ -283,9 +285,14 @@ def _entry(twin: Twin) -> Entry:
     }
 
 
-def _seeds(data: str, sound: bool, seeds: Sequence[int]) -> Sequence[int]:  # noqa: FBT001 - private
-    """Return the seeds of a twin: all for a sound one and for one that learns a shortcut, else `MECHANISM_SEEDS`."""
-    return seeds if sound or data != "phantom" else seeds[:MECHANISM_SEEDS]
+def _seeds(entry: Entry, seeds: Sequence[int]) -> Sequence[int]:
+    """Return the seeds of a twin: all for a sound one and for one that learns a shortcut, else `MECHANISM_SEEDS`.
+
+    One for a loaded twin: another would draw other donors of frames for the same answers, and no other model.
+    """
+    if entry["loaded"]:
+        return seeds[:1]
+    return seeds if entry["sound"] or entry["data"] != "phantom" else seeds[:MECHANISM_SEEDS]
 
 
 def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[str]]]:
@@ -293,7 +300,7 @@ def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tupl
     for seed in seeds:
         by_data: dict[str, list[str]] = {}
         for entry in entries:
-            if seed in _seeds(entry["data"], entry["sound"], seeds):
+            if seed in _seeds(entry, seeds):
                 by_data.setdefault(entry["data"], []).append(entry["name"])
         for data, names in by_data.items():
             for start in range(0, len(names), _TOGETHER):

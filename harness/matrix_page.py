@@ -71,10 +71,10 @@ def markdown(matrix: Matrix, command: str) -> str:
         *_data(matrix),
         "## False alarms on sound models",
         _ALARMS,
-        _table(["suite", "refused, of trainings", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        _table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
         f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
         _table(
-            ["sound model", "what is particular", "accuracy", "refused by, of trainings"],
+            ["sound model", "what is particular", "accuracy", "refused by, times"],
             [_sound_line(each) for each in sound],
         ),
         *(dose_page.section(matrix) if matrix["doses"] else []),
@@ -205,7 +205,7 @@ def _refusals(entry: Entry, beside: Sequence[str] = ()) -> str:
 def _sound_line(entry: Entry) -> list[str]:
     right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
     below = sum(not able(outcome) for outcome in entry["outcomes"])
-    accuracy = f"{min(right):.2f} to {max(right):.2f}" if right else ""
+    accuracy = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(right), max(right)))) if right else ""
     note = f"{accuracy} ({below} below a recall floor)" if below else accuracy
     return [_name(entry), escape(entry["says"]), note, _refusals(entry)]
 
@@ -220,10 +220,13 @@ def _counted(share: Estimate) -> str:
 
 
 def _trainings(matrix: Matrix) -> str:
-    n = len(matrix["seeds"])
+    n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["twins"] if entry["loaded"]]
+    once = " is loaded, not trained, and counts once: another seed would be the same model again."
+    fixed = "".join(f" {name}{once}" for name in loaded)
     if n <= MECHANISM_SEEDS:
-        return f"{n} trainings of each."
-    return f"{n} trainings of sound models and of those that learn a shortcut, {MECHANISM_SEEDS} of the other faults."
+        return f"{n} training{'s' * (n > 1)} of each.{fixed}"
+    some = f"{MECHANISM_SEEDS} of the other faults"
+    return f"{n} trainings of sound models and of those that learn a shortcut, {some}.{fixed}"
 
 
 def _intervals(matrix: Matrix) -> str:

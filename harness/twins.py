@@ -24,6 +24,7 @@ class Twin:
         name: As for ``--model``.
         says: Its fault, or what is particular about a sound one; one sentence.
         sound: Whether nothing is wrong with it.
+        loaded: Whether its file brings it ready (``load``), so that nothing is trained.
         checks: Which checks must reject it; empty for a sound twin, and for a fault that no check sees yet.
         data: The data set that shows the fault.
         diagnosis: Words that a row which rejects it must hold; of a fault that no check sees, the reason.
@@ -32,6 +33,7 @@ class Twin:
     name: str
     says: str
     sound: bool
+    loaded: bool = False
     checks: tuple[Check, ...] = ()
     data: str = "phantom"
     diagnosis: str = ""
@@ -52,9 +54,11 @@ def read_twin(name: str, path: Path) -> Twin:
     Raises:
         ModelError: A faulty twin's docstring lacks its promise; the message shows the form.
     """
-    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    tree = ast.parse(path.read_text("utf-8"))
+    text = ast.get_docstring(tree) or ""
+    loaded = any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body)
     if name.startswith(SOUND):
-        return Twin(name=name, says=" ".join(text.split("\n\n")[0].split()), sound=True)
+        return Twin(name=name, says=" ".join(text.split("\n\n")[0].split()), sound=True, loaded=loaded)
     found = _PROMISE.fullmatch(text)
     if found is None:
         raise ModelError(
@@ -68,6 +72,7 @@ def read_twin(name: str, path: Path) -> Twin:
         name=name,
         says=says,
         sound=False,
+        loaded=loaded,
         checks=tuple((suite, check) for suite, _, check in pairs),
         data=data or "phantom",
         diagnosis=diagnosis,

@@ -29,12 +29,18 @@ def outcome(*refused: str, seed: int = 0, diagnosed: bool = True) -> Outcome:
 
 
 def entry(
-    name: str, *outcomes: Outcome, promised: tuple[str, ...] = (), data: str = "phantom", sound: bool = False
+    name: str,
+    *outcomes: Outcome,
+    promised: tuple[str, ...] = (),
+    data: str = "phantom",
+    sound: bool = False,
+    loaded: bool = False,
 ) -> Entry:
     return {
         "name": name,
         "says": "What it is | and does.",
         "sound": sound or name.startswith("sound."),
+        "loaded": loaded,
         "data": data,
         "promised": list(promised),
         "diagnosis": "the words",
@@ -188,15 +194,17 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
     assert sum(done for _, done in told) == 2
 
 
-def test_a_fault_of_mechanism_is_trained_less_often_than_what_learns() -> None:
+def test_a_fault_of_mechanism_is_trained_less_often_than_what_learns_and_a_loaded_model_judged_once() -> None:
     twins = [
         Twin(name="known_bad.a", says="A.", sound=False),
         Twin(name="known_bad.b", says="B.", sound=False, data="phantom-shortcut"),
         Twin(name="sound.c", says="C.", sound=True),
+        Twin(name="known_bad.d", says="D.", sound=False, loaded=True),
+        Twin(name="sound.e", says="E.", sound=True, loaded=True),
     ]
-    entries = [entry(twin.name, data=twin.data) for twin in twins]
+    entries = [entry(twin.name, data=twin.data, loaded=twin.loaded) for twin in twins]
     judged = [name for _, _, names in matrix._portions(entries, range(5)) for name in names]
-    assert [judged.count(twin.name) for twin in twins] == [3, 5, 5]
+    assert [judged.count(twin.name) for twin in twins] == [3, 5, 5, 1, 1]
     assert matrix.work(twins, range(5), with_doses=False) == len(judged)
 
 
@@ -257,6 +265,17 @@ def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes(
     assert "`shifted`: What it is &#124; and does." in page
     assert "images_match_rows | 2 of 2 | recall_floor 1" in " ".join(page.split())
     assert "0 of 2: [0.00, 0.84]" in page
+
+
+def test_the_page_says_what_was_trained_how_often_and_what_was_loaded() -> None:
+    fixed = entry("sound.fixed", outcome(CHECKS[2]), loaded=True)
+    page = matrix_page.markdown({**made(SHIFTED, SOUND, fixed), "seeds": [0, 1, 2, 3, 4]}, "roentgate matrix")
+    assert (
+        "1 faulty and 2 sound models. 5 trainings of sound models and of those that learn a shortcut, 3 of the " in page
+    )
+    assert "`fixed` is loaded, not trained, and counts once: another seed would be the same model again." in page
+    assert "| recall | 2 of 3 [0.094, 0.992]" in " ".join(page.split())
+    assert "loaded" not in matrix_page.markdown(made(SHIFTED, SOUND), "roentgate matrix")
 
 
 def test_the_page_leads_with_what_is_missing() -> None:

@@ -1,11 +1,16 @@
 """A twin's docstring is its promise: the fault, the checks that must reject it, and the words they must say."""
 
+import importlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from harness import Task
 from harness.errors import ModelError
 from harness.twins import read_twin, read_twins
+
+ROOT = Path(__file__).resolve().parents[1]
 
 PROMISE = '''"""Reads the corner.
 
@@ -49,6 +54,26 @@ def test_a_fault_without_its_promise_is_refused_with_the_form(tmp_path: Path, te
 def test_a_sound_twin_promises_nothing(tmp_path: Path) -> None:
     twin = read_twin("sound.plain", written(tmp_path, "sound.plain", '"""Plain, and\nsound.\n\nMore."""\n'))
     assert (twin.says, twin.sound, twin.checks, twin.unseen) == ("Plain, and sound.", True, (), False)
+
+
+@pytest.mark.parametrize(("code", "loaded"), [("def build(task): ...", False), ("def load(task): ...", True)])
+@pytest.mark.parametrize("name", ["sound.plain", "known_bad.corner"])
+def test_a_twin_is_loaded_where_its_file_has_no_network_to_train(
+    tmp_path: Path, name: str, code: str, *, loaded: bool
+) -> None:
+    twin = read_twin(name, written(tmp_path, name, f"{PROMISE.format(on='')}\n\n{code}\n"))
+    assert twin.loaded is loaded
+
+
+def test_a_loaded_twin_answers_alike_whatever_the_seed() -> None:
+    """Why such a twin counts once: another seed would be another training of nothing."""
+    found = [twin.name for twin in read_twins(ROOT / "models") if twin.loaded]
+    assert found == ["known_bad.by_heart", "sound.numpy_linear"]
+    images = np.random.default_rng(0).random((8, 96, 96, 1)).astype(np.float32)
+    for name in found:
+        module = importlib.import_module(f"models.{name}")
+        first, second = (module.load(Task(("a", "b", "c"), (96, 96, 1), seed)).predict(images) for seed in (0, 1))
+        np.testing.assert_array_equal(first, second)
 
 
 def test_twins_are_listed_faults_first_and_nothing_else_is(tmp_path: Path) -> None:
