@@ -17,6 +17,7 @@ from harness.process import one_thread
 
 if TYPE_CHECKING:
     from harness.dataset import Dataset
+    from harness.matrix import Matrix
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -243,34 +244,44 @@ def _ledger(parsed: argparse.Namespace) -> int:
 
 
 def _matrix(parsed: argparse.Namespace) -> int:
-    from tqdm import tqdm  # noqa: PLC0415
-
-    from harness import data_matrix, matrix, matrix_page  # noqa: PLC0415
-    from harness.gate import open_store  # noqa: PLC0415
+    from harness import matrix, matrix_page  # noqa: PLC0415
 
     if parsed.seeds < 1:
         raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
+    if parsed.twins and parsed.render:
+        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no twins")
     if parsed.twins and not parsed.out:
         raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
-    root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
-    twins = matrix.plan(root / "models", parsed.twins)
-    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
-    with tqdm(total=work, unit="training", desc="detection matrix") as bar:
-
-        def step(words: str, done: int) -> None:
-            bar.set_postfix_str(words)
-            bar.update(done)
-
-        store = open_store(root)
-        record = matrix.run(root, twins, seeds, reports=store.root / "matrix", step=step, with_doses=with_doses)
-        if not parsed.twins:
-            record["data"] = data_matrix.judge(root, seeds, store, step)
-    words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
-    print(matrix_page.publish(record, Path(parsed.out or "reports"), shlex.join(words)))
+    folder = Path(parsed.out or "reports")
+    record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_twins(parsed)
+    print(matrix_page.publish(record, folder))
     missed = matrix.shortcomings(record)
     for line in missed:
         print(f"  {line}")
     return 1 if missed else 0
+
+
+def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from harness import data_matrix, matrix  # noqa: PLC0415
+    from harness.gate import open_store  # noqa: PLC0415
+
+    root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
+    twins, store = matrix.plan(root / "models", parsed.twins), open_store(root)
+    words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
+    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
+    with tqdm(total=work, unit="training", desc="detection matrix") as bar:
+
+        def step(now: str, done: int) -> None:
+            bar.set_postfix_str(now)
+            bar.update(done)
+
+        reports, command = store.root / "matrix", shlex.join(words)
+        record = matrix.run(root, twins, seeds, reports=reports, step=step, command=command, with_doses=with_doses)
+        if not parsed.twins:
+            record["data"] = data_matrix.judge(root, seeds, store, step)
+    return record
 
 
 def _null(parsed: argparse.Namespace) -> int:

@@ -64,7 +64,7 @@ class Outcome(TypedDict):
 
 
 class Entry(TypedDict):
-    """A twin, what it promises, and how each training of it went; ``loaded``: nothing is trained, and it counts once."""
+    """A twin, what it promises, and how each training of it went; one that is ``loaded`` counts once."""
 
     name: str
     says: str
@@ -77,9 +77,14 @@ class Entry(TypedDict):
 
 
 class Matrix(TypedDict):
-    """The record: ``checks`` in the policy's order, twins, data sets, readers at each dose, and blends."""
+    """The record: ``checks`` in the policy's order, twins, data sets, readers at each dose, and blends.
+
+    ``command`` made it; ``remarks`` say what a reader must know of a record that the command would not make today.
+    """
 
     schema: str
+    command: str
+    remarks: list[str]
     seeds: list[int]
     checks: list[str]
     twins: list[Entry]
@@ -114,6 +119,7 @@ def run(  # noqa: PLR0913  one run, each part by name
     *,
     reports: Path,
     step: Callable[[str, int], None],
+    command: str,
     with_doses: bool = True,
 ) -> Matrix:
     """Judge twins, readers at each dose, and blends; see `work` for how much that is.
@@ -124,6 +130,7 @@ def run(  # noqa: PLR0913  one run, each part by name
         seeds: Seeds of training.
         reports: Where the single scorecards go.
         step: Called with (what is judged now, how many trainings were finished since the last call).
+        command: What the record is to say made it.
         with_doses: Whether to judge the readers among them at each dose, and blends where both parts are among them.
 
     Raises:
@@ -133,6 +140,8 @@ def run(  # noqa: PLR0913  one run, each part by name
     readers = doses.readers(twins, DOSES) if with_doses else []
     return {
         "schema": SCHEMA,
+        "command": command,
+        "remarks": [],
         "seeds": list(seeds),
         "checks": slashed(pair for pair in policy.gate.pairs if pair[0] in JUDGED),
         "twins": judge(twins, seeds, reports=reports, step=step),

@@ -52,7 +52,7 @@ _SOUND_DATA = {each.name for each in SPOILED if not each.check}
 _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
 
-def markdown(matrix: Matrix, command: str) -> str:
+def markdown(matrix: Matrix) -> str:
     """Return the page: what was asked and found, each twin, each check, false alarms, doses, and what is not seen."""
     faulty = [entry for entry in matrix["twins"] if entry["promised"]]
     unseen = [entry for entry in matrix["twins"] if not (entry["sound"] or entry["promised"])]
@@ -64,6 +64,7 @@ def markdown(matrix: Matrix, command: str) -> str:
         f"{len(faulty)} faulty and {len(sound)} sound models. {_trainings(matrix)}",
         f"{_ASKED} {verdict}",
         *(["\n".join(f"- {escape(line)}" for line in missed)] if missed else []),
+        *map(escape, matrix["remarks"]),
         f"![Faults and sound models in rows, checks in columns, trainings caught in the cells]({PICTURE})",
         "## What each fault was caught by",
         _table(["fault", "must be caught by", "caught", "also caught by"], [_fault_line(entry) for entry in faulty]),
@@ -80,7 +81,7 @@ def markdown(matrix: Matrix, command: str) -> str:
         *(dose_page.section(matrix) if matrix["doses"] else []),
         *(_unseen(unseen) if unseen else []),
         "Made by:",
-        fenced([command]),
+        fenced([matrix["command"]]),
         "Research software, not a medical device.",
     ]
     return "\n\n".join(text) + "\n"
@@ -91,14 +92,14 @@ def _unseen(entries: Sequence[Entry]) -> list[str]:
     return ["## Faults that no check sees yet", _table(["fault", "why", "refused by, of trainings"], lines)]
 
 
-def publish(matrix: Matrix, folder: Path, command: str) -> Path:
+def publish(matrix: Matrix, folder: Path) -> Path:
     """Write record, page and pictures into a folder; return the page."""
     write(matrix, folder / RECORD)
     picture(matrix, folder / PICTURE)
     if matrix["doses"]:
         dose_page.curves(matrix, folder / dose_page.CURVES)
     with atomic(folder / PAGE) as draft:
-        draft.write_text(markdown(matrix, command), "utf-8")
+        draft.write_text(markdown(matrix), "utf-8")
     return folder / PAGE
 
 

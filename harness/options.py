@@ -119,7 +119,10 @@ def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
     )  # fmt: skip
     matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
-    matrix.add_argument("--out", metavar="DIR", help="where it goes (default: reports, unless twins are named)")
+    matrix.add_argument("--render", action="store_true", help="judge nothing: write the page again from its record")
+    matrix.add_argument(
+        "--out", metavar="DIR", help="where it goes, or its record lies (default: reports, unless twins are named)"
+    )
     matrix.set_defaults(run="matrix")
 
     null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")

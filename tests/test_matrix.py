@@ -55,6 +55,8 @@ def made(*twins: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
     ]
     return {
         "schema": matrix.SCHEMA,
+        "command": "roentgate matrix",
+        "remarks": [],
         "seeds": [0, 1],
         "checks": CHECKS,
         "twins": list(twins),
@@ -229,7 +231,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     monkeypatch.setattr(matrix, "judge", judge)
     monkeypatch.setattr(doses, "blends", lambda *_, **__: ["blended"])
     twins = matrix.plan(ROOT / "models", names)
-    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None)
+    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="roentgate matrix")
     assert judged == [[twin.name for twin in twins], readings]
     assert record["reliance"] == ["blended"] * blended
     assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
@@ -260,7 +262,7 @@ DOSED = tuple(learner(data, *[CHECKS[3]] * (dose > 60)) for dose, data in DOSES.
 
 
 def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes() -> None:
-    page = matrix_page.markdown(made(SHIFTED, SOUND, dosed=DOSED), "roentgate matrix")
+    page = matrix_page.markdown(made(SHIFTED, SOUND, dosed=DOSED))
     assert "Nothing missing." in page
     assert "`shifted`: What it is &#124; and does." in page
     assert "images_match_rows | 2 of 2 | recall_floor 1" in " ".join(page.split())
@@ -269,32 +271,30 @@ def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes(
 
 def test_the_page_says_what_was_trained_how_often_and_what_was_loaded() -> None:
     fixed = entry("sound.fixed", outcome(CHECKS[2]), loaded=True)
-    page = matrix_page.markdown({**made(SHIFTED, SOUND, fixed), "seeds": [0, 1, 2, 3, 4]}, "roentgate matrix")
-    assert (
-        "1 faulty and 2 sound models. 5 trainings of sound models and of those that learn a shortcut, 3 of the " in page
-    )
+    page = matrix_page.markdown({**made(SHIFTED, SOUND, fixed), "seeds": [0, 1, 2, 3, 4]})
+    assert "2 sound models. 5 trainings of sound models and of those that learn a shortcut, 3 of the other" in page
     assert "`fixed` is loaded, not trained, and counts once: another seed would be the same model again." in page
     assert "| recall | 2 of 3 [0.094, 0.992]" in " ".join(page.split())
-    assert "loaded" not in matrix_page.markdown(made(SHIFTED, SOUND), "roentgate matrix")
+    assert "loaded" not in matrix_page.markdown(made(SHIFTED, SOUND))
 
 
 def test_the_page_leads_with_what_is_missing() -> None:
-    page = matrix_page.markdown(made(entry("sound.y", outcome(CHECKS[0]))), "roentgate matrix")
+    page = matrix_page.markdown(made(entry("sound.y", outcome(CHECKS[0]))))
     assert "**1 missing:**\n\n- false alarm: sound.y" in page
 
 
 def test_a_fault_that_no_check_promises_to_see_is_said_to_be_unseen() -> None:
-    page = matrix_page.markdown(made(SHIFTED, SOUND, entry("known_bad.quiet", outcome(CHECKS[2]))), "roentgate matrix")
+    page = matrix_page.markdown(made(SHIFTED, SOUND, entry("known_bad.quiet", outcome(CHECKS[2]))))
     told = page.partition("## Faults that no check sees yet")[2].partition("Made by:")[0]
     assert "`quiet`: What it is &#124; and does." in told
     assert "shifted" not in told
-    assert "no check sees yet" not in matrix_page.markdown(made(SHIFTED, SOUND), "roentgate matrix")
+    assert "no check sees yet" not in matrix_page.markdown(made(SHIFTED, SOUND))
 
 
 def test_the_page_tells_spoiled_data_from_sound_data() -> None:
     spoiled = entry("leaked", outcome("data/leakage_identical"), promised=("data/leakage_identical",))
     sound = entry("clean", outcome(), outcome(seed=1), sound=True)
-    page = matrix_page.markdown({**made(SHIFTED, SOUND), "data": [spoiled, sound]}, "roentgate matrix")
+    page = matrix_page.markdown({**made(SHIFTED, SOUND), "data": [spoiled, sound]})
     lines = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("|")}
     assert "leakage_identical | 1 of 1" in " ".join(lines["`leaked`: What it is &#124; and does."].split())
     assert [part.strip() for part in lines["`clean`"].split("|")[2:5]] == ["What it is &#124; and does.", "2", "none"]
@@ -316,7 +316,7 @@ def test_responses_are_read_off_the_curves() -> None:
 def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     both = [tmp_path / name for name in ("one", "two")]
     for folder in both:
-        matrix_page.publish(made(SHIFTED, SOUND, dosed=DOSED), folder, "roentgate matrix")
+        matrix_page.publish(made(SHIFTED, SOUND, dosed=DOSED), folder)
     files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in both]
     assert files[0] == files[1]
     assert set(files[0]) == {
@@ -329,12 +329,35 @@ def test_the_command_writes_the_page_and_fails_where_something_is_missing(
     twin: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(matrix, "run", lambda *_, **__: made(twin))
+    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(twin), "command": command})
     arguments = ["matrix", "sound.small", "--seeds", "2", "--no-doses", "--out", str(tmp_path)]
     assert main(arguments) == status
     page = (tmp_path / "detection_matrix.md").read_text("utf-8")
     assert "roentgate matrix sound.small --seeds 2 --no-doses" in page
     assert str(tmp_path / "detection_matrix.md") in capsys.readouterr().out
+
+
+def test_the_page_is_rendered_again_from_its_record_and_nothing_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(matrix, "run", lambda *_, **__: pytest.fail("trained"))
+    record = {
+        **made(SHIFTED, SOUND, dosed=DOSED),
+        "command": "roentgate matrix --seeds 2",
+        "remarks": ["By an old rule."],
+    }
+    matrix_page.publish(record, tmp_path)
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path in files:
+        if path.suffix != ".json":
+            path.unlink()
+    assert main(["matrix", "--render", "--out", str(tmp_path)]) == 0
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    page = (tmp_path / "detection_matrix.md").read_text("utf-8")
+    assert "roentgate matrix --seeds 2\n" in page
+    assert "By an old rule." in page
+    assert main(["matrix", "sound.small", "--render", "--out", str(tmp_path)]) == 2
+    assert "--render writes the page of what is recorded" in capsys.readouterr().err
 
 
 def test_a_run_without_its_scorecard_shows_its_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
