@@ -1,5 +1,6 @@
 """Dose and response to read and to look at: how much of a shortcut, or of a border reader in a blend, is refused."""
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,6 +31,17 @@ _SIDES = (
     "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
     "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
 )
+_READ_OFF = (
+    "A reading is taken off a straight line between the two judged doses in brackets, once responses are made to rise: "
+    "it is no more exact than these lie apart, and rests on so few trainings as the table below says."
+)
+_NO_SHORTCUT = (
+    "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions (accuracy {accuracy:.2f}), so what "
+    "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the ring is "
+    "hidden, whichever way they go, and a network unsure of its answers changes them easily; `ring_transplant` and "
+    "`border_only_skill` ask whether they follow the ring. A curve begins at its count at dose 0, not at nought, and a "
+    "reading between there and the next dose is no dose from which the shortcut is relied on."
+)
 _AT_DOSE_0 = (
     "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
     "their answers there is right: they hang on the frame. Skill kept has no value where there is none to keep, and "
@@ -49,16 +61,28 @@ def section(matrix: Matrix) -> list[str]:
         lines.append([f"`{name.split('.')[-1]}`", *cells])
     return [
         "## Dose and response",
-        f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
-        _SIDES,
-        _table(
-            ["refused by", "50 % at dose", "95 % at dose", "50 % at share", "95 % at share"],
-            responses(matrix),
-        ),
-        "Doses are read off between those judged. Each reader at each dose, trainings refused by any border check but "
-        "masked recall, and the mean accuracy:",
+        *(_curves_told(matrix) if drawn(matrix) else []),
+        "Each reader at each dose, trainings refused by any border check but masked recall, and the mean accuracy:",
         _table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
         _AT_DOSE_0,
+    ]
+
+
+def drawn(matrix: Matrix) -> bool:
+    """Whether there is a curve to draw: of the free network, or of blends."""
+    return bool(_learner(matrix, ())[0] or matrix["reliance"])
+
+
+def _curves_told(matrix: Matrix) -> list[str]:
+    columns = ["refused by", "at dose 0", "50 % at dose", "95 % at dose", "50 % at share", "95 % at share"]
+    first = [entry for entry in _learners(matrix) if entry["data"] == DOSES[0]]
+    refused = any(_share([outcome["refused"] for outcome in entry["outcomes"]], ()).hits for entry in first)
+    return [
+        f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
+        _SIDES,
+        _table(columns, responses(matrix)),
+        _READ_OFF,
+        *([_NO_SHORTCUT.format(accuracy=_accuracy(first[0]))] if refused else []),
     ]
 
 
@@ -85,14 +109,15 @@ def curves(matrix: Matrix, path: Path) -> Path:
 
 
 def responses(matrix: Matrix) -> list[list[str]]:
-    """Return, a line for each response, the doses at which it reaches 50 % and 95 % of the trainings."""
+    """Return, a line for each response, what it refused at dose 0, and where it reaches 50 % and 95 % of trainings."""
     lines = []
     for words, checks in RESPONSES.items():
         doses, found = _learner(matrix, checks)
         values = [each.value for each in found]
         shares = [each["share"] for each in matrix["reliance"]]
         blends = [_share(each["refused"], checks).value for each in matrix["reliance"]]
-        cells = [_read_off(doses, values, level) for level in (0.5, 0.95)]
+        cells = [f"{found[0].hits} of {found[0].n}" if doses[:1] == [0] else "not judged"]
+        cells += [_read_off(doses, values, level) for level in (0.5, 0.95)]
         read = [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
         cells += read if _blended(checks) else ["not asked"] * 2
         lines.append([words, *cells])
@@ -105,15 +130,24 @@ def _blended(checks: Sequence[str]) -> bool:
 
 
 def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
-    dose = dose_at(doses, shares, level)
-    return "never" if dose is None else f"{dose:.0f} %"
+    if not doses:
+        return "not judged"
+    found = dose_at(doses, shares, level)
+    if found is None:
+        return "never"
+    between = f" ({found.low:.0f} to {found.high:.0f})" if found.low < found.high else ""
+    return f"{found.dose:.0f} %{between}"
 
 
 def _cell(entry: Entry) -> str:
     found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
+    return f"{found.hits} of {found.n}, accuracy {_accuracy(entry):.2f}"
+
+
+def _accuracy(entry: Entry) -> float:
+    """Return the mean accuracy of the trainings that have one; NaN where none has."""
     right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
-    accuracy = f", accuracy {sum(right) / len(right):.2f}" if right else ""
-    return f"{found.hits} of {found.n}{accuracy}"
+    return sum(right) / len(right) if right else math.nan
 
 
 def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[Estimate]]:
@@ -121,10 +155,14 @@ def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[E
     found = [
         (float(dose), _share([outcome["refused"] for outcome in entry["outcomes"]], checks))
         for dose, data in DOSES.items()
-        for entry in matrix["doses"]
-        if entry["data"] == data and entry["name"].endswith("shortcut_learner")
+        for entry in _learners(matrix)
+        if entry["data"] == data
     ]
     return [dose for dose, _ in found], [share for _, share in found]
+
+
+def _learners(matrix: Matrix) -> list[Entry]:
+    return [entry for entry in matrix["doses"] if entry["name"].endswith("shortcut_learner")]
 
 
 def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:

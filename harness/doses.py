@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from typing_extensions import TypedDict
@@ -31,6 +31,14 @@ READERS = (
     "known_bad.ring_reader",
 )
 SHARES = tuple(round(0.05 * step, 2) for step in range(21))
+
+
+class Reading(NamedTuple):
+    """A dose, and the judged doses between which it was read off; all three are one where it was judged itself."""
+
+    dose: float
+    low: float
+    high: float
 
 
 class Reliance(TypedDict):
@@ -102,15 +110,18 @@ def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderReco
     return BorderRecord(clean=mean(first.clean, second.clean), donor_labels=first.donor_labels, **mixed)
 
 
-def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> float | None:
-    """Return the dose at which a response first reaches ``level``, read off between doses; None where it never does.
+def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Reading | None:
+    """Return the dose at which a response first reaches ``level``, read off a straight line between two judged doses.
 
-    The responses are made to rise with the dose first (isotonic least squares).
+    The responses are made to rise with the dose first (isotonic least squares). None where it never does, or no dose
+    was judged; the lowest judged dose where the response has reached it there.
 
     Examples:
         >>> dose_at([0, 50, 100], [0.0, 0.4, 1.0], 0.7)
-        75.0
+        Reading(dose=75.0, low=50.0, high=100.0)
     """
+    if not doses:
+        return None
     from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - few need it
 
     rising = isotonic_regression(np.asarray(shares, np.float64))
@@ -118,10 +129,12 @@ def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> fl
     if not reached.size:
         return None
     at = int(reached[0])
-    if at == 0:
-        return float(doses[0])
-    part = (level - rising[at - 1]) / (rising[at] - rising[at - 1])
-    return float(doses[at - 1] + part * (doses[at] - doses[at - 1]))
+    high = float(doses[at])
+    if at == 0 or rising[at] <= level + 1e-9:
+        return Reading(high, high, high)
+    low = float(doses[at - 1])
+    part = float((level - rising[at - 1]) / (rising[at] - rising[at - 1]))
+    return Reading(low + part * (high - low), low, high)
 
 
 def _gate(root: Path, seed: int) -> Gate:

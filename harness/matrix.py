@@ -28,7 +28,7 @@ JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibratio
 """Suites that twins are judged by; the others ask for a reference, claims, a history, or twice the time."""
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05
-"""What the border's intervals claim: a sound model fails one by its whole interval in so many test sets at most."""
+"""Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
 MECHANISM_SEEDS = 3
 """Trainings of a fault that does not depend on what was learned: streams, layers, outputs."""
 

@@ -21,6 +21,7 @@ from harness.matrix import (
     shortcomings,
     write,
 )
+from harness.phantom import CLASSES, COUNTS
 from harness.render import fenced
 from harness.spoiled import SPOILED
 from harness.store import atomic
@@ -41,10 +42,18 @@ _DATA_ASKED = (
     "Drawn data sets with one planted fault, judged by the checks of the data suite that ask for no model. Asked: each "
     "is refused by its check in every drawing, and sound ones, however unusual, by none."
 )
+_ONE_SET = (
+    "All of them are trained on the same drawn films and judged on the same "
+    f"{len(CLASSES) * COUNTS['test']} test films. An interval here is about further trainings on these films, counted "
+    "as if each were independent; those of one model are more alike, so it is rather too narrow. It says nothing of "
+    "other test sets: whether the intervals of the rows hold over those is tried where the truth is known "
+    "([statistics.md](statistics.md))."
+)
 _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
-    "cannot reach them under a mask. What the policy claims of a row is that a sound model fails it *by its whole "
-    "interval* in 2.5 % of test sets at most; the point gate refuses more often the closer a model is to a bound."
+    "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
+    "2.5 % of test sets at most. Of test sets this is one: the count below is no rate to hold against that claim, only "
+    "how many trainings fail on it. The point gate refuses more often the closer a model is to a bound."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
 _SUITES = JUDGED
@@ -67,17 +76,10 @@ def markdown(matrix: Matrix) -> str:
         *map(escape, matrix["remarks"]),
         f"![Faults and sound models in rows, checks in columns, trainings caught in the cells]({PICTURE})",
         "## What each fault was caught by",
-        _table(["fault", "must be caught by", "caught", "also caught by"], [_fault_line(entry) for entry in faulty]),
-        _intervals(matrix),
+        *(_faults(matrix, faulty) if faulty else ["No faulty model was judged."]),
         *_data(matrix),
         "## False alarms on sound models",
-        _ALARMS,
-        _table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
-        f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
-        _table(
-            ["sound model", "what is particular", "accuracy", "refused by, times"],
-            [_sound_line(each) for each in sound],
-        ),
+        *(_sound(matrix, sound) if sound else ["No sound model was judged."]),
         *(dose_page.section(matrix) if matrix["doses"] else []),
         *(_unseen(unseen) if unseen else []),
         "Made by:",
@@ -85,6 +87,22 @@ def markdown(matrix: Matrix) -> str:
         "Research software, not a medical device.",
     ]
     return "\n\n".join(text) + "\n"
+
+
+def _faults(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
+    lines = [_fault_line(entry) for entry in entries]
+    return [_table(["fault", "must be caught by", "caught", "also caught by"], lines), _intervals(matrix)]
+
+
+def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
+    columns = ["sound model", "what is particular", "accuracy", "refused by, times"]
+    return [
+        _ONE_SET,
+        _ALARMS,
+        _table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
+        _table(columns, [_sound_line(each) for each in entries]),
+    ]
 
 
 def _unseen(entries: Sequence[Entry]) -> list[str]:
@@ -96,7 +114,7 @@ def publish(matrix: Matrix, folder: Path) -> Path:
     """Write record, page and pictures into a folder; return the page."""
     write(matrix, folder / RECORD)
     picture(matrix, folder / PICTURE)
-    if matrix["doses"]:
+    if dose_page.drawn(matrix):
         dose_page.curves(matrix, folder / dose_page.CURVES)
     with atomic(folder / PAGE) as draft:
         draft.write_text(markdown(matrix), "utf-8")
@@ -109,7 +127,7 @@ def picture(matrix: Matrix, path: Path) -> Path:
     twins += matrix["data"]
     spoken = {check for entry in twins for check in entry["promised"]}
     spoken |= {check for entry in twins for outcome in entry["outcomes"] for check in outcome["refused"]}
-    checks = [check for check in matrix["checks"] if check in spoken]
+    checks = [check for check in matrix["checks"] if check in spoken] or matrix["checks"]
     with sheet(path, height=1.9 + 0.19 * len(twins), width=9.5) as figure:
         axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
         for row, entry in enumerate(twins):
@@ -217,6 +235,8 @@ def _alarm_line(matrix: Matrix, suite: str) -> list[str]:
 
 
 def _counted(share: Estimate) -> str:
+    if not share.n:
+        return "none was judged"
     return f"{share.hits} of {share.n} [{share.low:.3f}, {share.high:.3f}]"
 
 
@@ -235,7 +255,7 @@ def _intervals(matrix: Matrix) -> str:
     numbers = sorted({len(entry["outcomes"]) for entry in matrix["twins"]} - {0})
     cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
     words = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
-    return "Exact 95 % intervals of the counts: " + "; ".join(words) + "."
+    return "Exact 95 % intervals of the counts, over trainings on the same films: " + "; ".join(words) + "."
 
 
 def _table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

@@ -145,7 +145,30 @@ def test_parts_of_other_donors_do_not_blend(sound: BorderRecord, policy: Policy)
     ],
 )
 def test_a_dose_is_read_off_between_those_judged(shares: list[float], level: float, dose: float | None) -> None:
-    assert dose_at([0, 50, 100], shares, level) == (None if dose is None else pytest.approx(dose))
+    found = dose_at([0, 50, 100], shares, level)
+    assert (None if found is None else found.dose) == (None if dose is None else pytest.approx(dose))
+
+
+@pytest.mark.parametrize(
+    ("shares", "level", "between"),
+    [
+        ([0.0, 0.4, 1.0], 0.7, (50, 100)),
+        ([0.0, 1.0, 1.0], 0.5, (0, 50)),
+        ([0.0, 0.5, 1.0], 0.5, (50, 50)),
+        ([0.6, 1.0, 1.0], 0.5, (0, 0)),
+    ],
+)
+def test_a_reading_says_between_which_judged_doses_it_was_read_off(
+    shares: list[float], level: float, between: tuple[float, float]
+) -> None:
+    found = dose_at([0, 50, 100], shares, level)
+    assert found is not None
+    assert (found.low, found.high) == between
+    assert found.low <= found.dose <= found.high
+
+
+def test_of_doses_that_were_not_judged_nothing_is_read_off() -> None:
+    assert dose_at([], [], 0.5) is None
 
 
 def test_every_reader_meets_every_dose() -> None:

@@ -84,7 +84,7 @@ def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() ->
 
 
 def test_a_row_without_a_value_counts_as_refused_as_it_does_for_the_gate() -> None:
-    row = {"suite": "border", "check": "border_only_skill", "detail": "too little skill to lose", "value": None}
+    row: dict[str, Any] = {"suite": "border", "check": "border_only_skill", "detail": "too little skill", "value": None}
     row |= {"gates": True, "accepted": False, "verdict": "inconclusive"}
     record: Any = {"task": {"seed": 0}, "verdicts": [row, {**row, "check": "ring_transplant", "gates": False}]}
     found = matrix._outcome(entry("sound.small"), record, 0.9)
@@ -229,11 +229,12 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
         return []
 
     monkeypatch.setattr(matrix, "judge", judge)
-    monkeypatch.setattr(doses, "blends", lambda *_, **__: ["blended"])
+    blend: Reliance = {"share": 0.5, "refused": []}
+    monkeypatch.setattr(doses, "blends", lambda *_, **__: [blend])
     twins = matrix.plan(ROOT / "models", names)
     record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="roentgate matrix")
     assert judged == [[twin.name for twin in twins], readings]
-    assert record["reliance"] == ["blended"] * blended
+    assert record["reliance"] == [blend] * blended
     assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
     assert matrix.work(twins, [0], with_doses=False) == len(twins)
 
@@ -278,6 +279,27 @@ def test_the_page_says_what_was_trained_how_often_and_what_was_loaded() -> None:
     assert "loaded" not in matrix_page.markdown(made(SHIFTED, SOUND))
 
 
+def test_the_page_says_that_all_trainings_share_one_test_set() -> None:
+    page = matrix_page.markdown(made(SHIFTED, SOUND))
+    assert "trained on the same drawn films and judged on the same 240 test films" in page
+    assert "says nothing of other test sets" in page
+
+
+def test_the_page_of_faults_alone_counts_no_sound_model() -> None:
+    page = matrix_page.markdown(made(SHIFTED))
+    assert "No sound model was judged." in page
+    assert "0 of 0" not in page
+    assert "[0.000, 1.000]" not in page
+
+
+def test_the_page_of_sound_models_alone_counts_no_fault_and_none_that_is_able_is_a_sentence() -> None:
+    page = matrix_page.markdown(made(entry("sound.small", outcome(CHECKS[2]))))
+    assert "No faulty model was judged." in page
+    assert "Refused by the whole interval of a border row: none was judged." in page
+    assert "| border | none was judged | none |" in " ".join(page.split())
+    assert "0 of 0" not in page
+
+
 def test_the_page_leads_with_what_is_missing() -> None:
     page = matrix_page.markdown(made(entry("sound.y", outcome(CHECKS[0]))))
     assert "**1 missing:**\n\n- false alarm: sound.y" in page
@@ -309,8 +331,32 @@ def test_sound_data_that_is_refused_is_a_false_alarm() -> None:
 
 def test_responses_are_read_off_the_curves() -> None:
     found = {line[0]: line[1:] for line in dose_page.responses(made(dosed=DOSED))}
-    assert found["border_mask_flips"] == ["62 %", "74 %", "50 %", "95 %"]
-    assert found["ring_transplant"] == ["never"] * 4
+    assert found["border_mask_flips"] == ["0 of 2", "62 % (50 to 75)", "74 % (50 to 75)", "50 %", "95 % (50 to 100)"]
+    assert found["ring_transplant"] == ["0 of 2", *["never"] * 4]
+
+
+def test_what_is_refused_at_dose_0_stands_beside_the_readings_and_is_explained() -> None:
+    first, *others = DOSED
+    record = made(dosed=({**first, "outcomes": [outcome(CHECKS[3]), outcome(seed=1)]}, *others))
+    assert dose_page.responses(record)[1][:2] == ["border_mask_flips", "1 of 2"]
+    told = " ".join(dose_page.section(record))
+    assert "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions (accuracy 0.90)" in told
+    assert "no shortcut to rely on" not in " ".join(dose_page.section(made(dosed=DOSED)))
+
+
+def test_doses_of_one_reader_alone_are_a_table_without_curves(tmp_path: Path) -> None:
+    dosed = entry("known_bad.ring_reader", outcome(), data=DOSES[50])
+    alone: Matrix = {**made(entry("sound.small", outcome()), dosed=(dosed,)), "reliance": []}
+    page = matrix_page.publish(alone, tmp_path).read_text("utf-8")
+    assert "| `ring_reader` | | 0 of 1, accuracy 0.90 |" in " ".join(page.split())
+    assert "dose_response.png" not in page
+    assert not (tmp_path / "dose_response.png").exists()
+    assert "Left:" not in page
+
+
+def test_readings_of_what_was_not_judged_say_so() -> None:
+    found = {line[0]: line[1:] for line in dose_page.responses({**made(dosed=DOSED), "reliance": []})}
+    assert found["border_mask_flips"][3:] == ["not judged"] * 2
 
 
 def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -341,7 +387,7 @@ def test_the_page_is_rendered_again_from_its_record_and_nothing_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(matrix, "run", lambda *_, **__: pytest.fail("trained"))
-    record = {
+    record: Matrix = {
         **made(SHIFTED, SOUND, dosed=DOSED),
         "command": "roentgate matrix --seeds 2",
         "remarks": ["By an old rule."],
