@@ -406,6 +406,31 @@ def test_the_page_is_rendered_again_from_its_record_and_nothing_is_trained(
     assert "--render writes the page of what is recorded" in capsys.readouterr().err
 
 
+def test_the_published_page_is_that_of_the_published_record() -> None:
+    record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
+    assert (ROOT / "reports" / matrix_page.PAGE).read_text("utf-8") == matrix_page.markdown(record)
+    assert {twin["name"] for twin in record["twins"] if twin["loaded"]} == {
+        twin.name for twin in matrix.plan(ROOT / "models") if twin.loaded
+    }
+    assert all(len(twin["outcomes"]) == 1 for twin in record["twins"] if twin["loaded"])
+
+
+def test_the_readme_says_what_the_published_record_holds() -> None:
+    record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
+    text = " ".join((ROOT / "README.md").read_text("utf-8").split())
+    trained = [twin for twin in record["twins"] if twin["sound"] and not twin["loaded"]]
+    faulty = [sum(bool(each["promised"]) for each in part) for part in (record["twins"], record["data"])]
+    trainings = sum(len(twin["outcomes"]) for twin in trained)
+    drawings = sum(len(each["outcomes"]) for each in record["data"] if each["sound"])
+    assert f"{faulty[0]} faulty models and {faulty[1]} faulty data sets: each was refused by every check" in text
+    assert f"{len(trained)} sound models in {trainings} trainings and one that is loaded" in text
+    assert f"{drawings} drawings of sound data: none refused" in text
+    assert matrix.shortcomings(record) == []
+    for suite in ("alignment", "inference", "attention", "calibration"):
+        assert matrix.false_alarms(record, suite)[0].hits == 0
+    assert matrix.proven_alarms(record).hits == 0
+
+
 def test_a_run_without_its_scorecard_shows_its_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
