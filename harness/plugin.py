@@ -46,8 +46,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="height and width of the films, instead of the model's or the data card's",
     )
     add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
-    add("--reference", metavar="NAME",
-        help="compare with this model: as for --model, or the folder of a stored scorecard")  # fmt: skip
+    add("--reference", action="append", metavar="NAME",
+        help="compare with this one model: as for --model, or the folder of a stored scorecard")  # fmt: skip
     add("--claims", metavar="FILE",
         help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
     add("--robustness", action="store_true",

@@ -60,6 +60,10 @@ def read_settings(config: "pytest.Config") -> Settings:
     classes = config.getoption("classes")
     weights = config.getoption("weights")
     worker = getattr(config, "workerinput", {})
+    references = list(dict.fromkeys(config.getoption("reference") or [None]))
+    if len(references) > 1:
+        named = " and ".join(f"--reference {name}" for name in references)
+        raise ArgumentError(f"{named}: a run compares with one reference; leave one, or judge in two runs")
     return Settings(
         models=tuple(dict.fromkeys(config.getoption("model"))),
         data=config.getoption("data"),
@@ -69,7 +73,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         reports=path("report_dir", root / "reports"),
         figures=not config.getoption("no_figures"),
         seeds=config.getoption("seeds"),
-        reference=config.getoption("reference"),
+        reference=references[0],
         claims=path("claims", root) if config.getoption("claims") else None,
         robustness=config.getoption("robustness"),
         options=Options(

@@ -76,6 +76,15 @@ def test_naming_the_comparison_without_a_reference_is_a_usage_error(compared: Pr
     assert f"'{named}' compares with a reference: pass --reference NAME, or the folder of a scorecard" in result.out
 
 
+def test_two_references_are_a_usage_error_and_one_named_twice_is_one(compared: Project) -> None:
+    result = compared.run("--reference", "worse", "--reference", "nearest")
+    assert result.status == 4
+    assert "--reference worse and --reference nearest: a run compares with one reference" in result.out
+    result = compared.run("--reference", "nearest", "--reference=nearest")
+    assert result.status == 0, result.out
+    assert comparison_rows(result)
+
+
 def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
     reference = compared.run("--model", "worse").record("worse")["model"]
     folder = compared.folder / "reports" / "toy" / "worse"
