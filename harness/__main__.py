@@ -149,9 +149,8 @@ def _train(parsed: argparse.Namespace) -> int:
         raise ArgumentError(f"model '{parsed.model}' loads itself (load(task)); there are no weights to write")
     with atomic(out) as temporary:
         shutil.copyfile(candidate.weights, temporary)
-    print(
-        f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge: --model {parsed.model} --weights {out}"
-    )
+    judge = shlex.join(["--model", parsed.model, "--weights", str(out)])
+    print(f"{out}: {candidate.name} on {parsed.data}, seed {parsed.seed}; judge: {judge}")
     return 0
 
 

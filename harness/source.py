@@ -101,28 +101,35 @@ def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
     Raises:
         ModelError: No such model (the close names are listed), or a format that can carry code.
     """
-    if name.endswith(".py") or Path(name).suffix in {".keras", *UNSAFE_SUFFIXES} or "/" in name or os.sep in name:
+    if _is_path(name):
         return _from_path(Path(name), trust=trust)
-    path = models.joinpath(*name.split(".")).with_suffix(".py") if _is_dotted_name(name) else models / "\0"
-    if not _is_dotted_name(name) or not path.is_file():
-        known = model_names(models)
-        raise ModelError(
-            f"model '{name}': no file {name.replace('.', '/')}.py in {models}; {did_you_mean(name, known)}"
+    path = _named(name, models)
+    if path is None or not path.is_file():
+        beside = models / f"{name}.py"
+        hint = (
+            f": a dot stands for a folder; pass {beside}"
+            if "." in name and beside.is_file()
+            else f"; {did_you_mean(name, model_names(models))}"
         )
+        raise ModelError(f"model '{name}': no file {name.replace('.', '/')}.py in {models}{hint}")
     return _python_source(name, path)
 
 
 def model_names(models: Path) -> list[str]:
     """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``.
 
-    Left out are files whose name begins with ``_``, and programs: those that say what they do as ``__main__`` and
-    offer neither ``build`` nor ``load``.
+    Left out are files whose name begins with ``_``, programs (those that say what they do as ``__main__`` and offer
+    neither ``build`` nor ``load``), and what only its path can name: where file or folder holds a dot or a sign that
+    cannot be shown, or the name ends as a path does (``.py``, ``.keras``, ``.h5``, ...).
     """
-    paths = sorted(models.rglob("*.py"))
+    names = {path: ".".join(path.relative_to(models).with_suffix("").parts) for path in sorted(models.rglob("*.py"))}
     return [
-        ".".join(path.relative_to(models).with_suffix("").parts)
-        for path in paths
-        if not path.name.startswith("_") and "__pycache__" not in path.parts and not _is_program(path)
+        name
+        for path, name in names.items()
+        if not path.name.startswith("_")
+        and "__pycache__" not in path.parts
+        and _named(name, models) == path
+        and not _is_program(path)
     ]
 
 
@@ -132,8 +139,16 @@ def _is_program(path: Path) -> bool:
     return bool(re.search(runs, source, re.MULTILINE)) and not re.search(offers, source, re.MULTILINE)
 
 
-def _is_dotted_name(name: str) -> bool:
-    return bool(name) and all(part.isidentifier() for part in name.split("."))
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or Path(name).suffix in {".keras", *UNSAFE_SUFFIXES} or "/" in name or os.sep in name
+
+
+def _named(name: str, models: Path) -> Path | None:
+    """Return the file that a name means, whether it is there or not; None where it is a path, or no name at all."""
+    parts = name.split(".")
+    if _is_path(name) or not all(part and part.isprintable() for part in parts):
+        return None
+    return models.joinpath(*parts).with_suffix(".py")
 
 
 def _from_path(path: Path, *, trust: bool) -> Source:

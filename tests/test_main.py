@@ -57,6 +57,20 @@ def test_models_are_listed_with_what_they_say_of_themselves(here: Project, capsy
     assert lines[2].endswith("Nearest class mean over the middle of the film.")
 
 
+def test_models_that_are_listed_can_be_judged(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a-b", "<net> |*"):
+        shutil.copy(here.folder / "models" / "nearest.py", here.folder / "models" / f"{name}.py")
+    here.write("models/v1.2.py", "")
+    assert main(["models"]) == 0
+    listed = [line[:32].strip() for line in capsys.readouterr().out.splitlines()]
+    assert listed == ["<net> |*", "a-b", "nearest"]
+    result = here.run(*(word for name in listed for word in ("--model", name)))
+    assert result.status == 0, result.out
+    record, page = (result.reports / "toy" / "_net____" / f"scorecard.{kind}" for kind in ("json", "md"))
+    assert json.loads(record.read_text("utf-8"))["model"]["name"] == "<net> |*"
+    assert page.read_text("utf-8").startswith("# Scorecard: &#60;net&#62; &#124;&#42; on toy")
+
+
 def test_a_folder_without_models_says_where_to_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,14 +122,15 @@ def test_an_unknown_data_set_is_a_sentence(here: Project, capsys: pytest.Capture
 
 @pytest.mark.trains
 def test_training_writes_weights_that_can_be_judged(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    here.write("models/linear.py", LINEAR)
-    command = ["train", "linear", "--data", "toy", "--out", "kept/linear.keras", "--epochs", "1", "--seed", "3"]
+    here.write("models/my-own linear.py", LINEAR)
+    command = ["train", "my-own linear", "--data", "toy", "--out", "kept/linear.keras", "--epochs", "1", "--seed", "3"]
     assert main(command) == 0
     kept = here.folder / "kept" / "linear.keras"
     assert kept.is_file()
     said = capsys.readouterr().out
-    assert "kept/linear.keras: linear on toy, seed 3; judge: --model linear --weights kept/linear.keras" in said
-    found = here.ready("linear", weights=kept)
+    words = "my-own linear on toy, seed 3; judge: --model 'my-own linear' --weights kept/linear.keras"
+    assert f"kept/linear.keras: {words}" in said
+    found = here.ready("my-own linear", weights=kept)
     assert found.predict(found.splits.test.take([0])).shape == (1, 3)
     assert [path.name for path in kept.parent.iterdir()] == ["linear.keras"]
 

@@ -41,6 +41,30 @@ def test_the_names_are_all_files_but_private_ones(models: Path) -> None:
     assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
 
 
+@pytest.mark.parametrize("name", ["a-b", "1st", "mon réseau", "<net>|*", "known_bad.class"])
+def test_a_name_need_not_be_an_identifier(models: Path, name: str) -> None:
+    path = write(models.joinpath(*name.split(".")).with_suffix(".py"), "")
+    assert (find_model(name, models).name, find_model(name, models).path) == (name, path.resolve())
+    assert name in model_names(models)
+
+
+@pytest.mark.parametrize(
+    "file", ["v1.2.py", ".hidden.py", ".kept/net.py", "two\nlines.py", "known_bad/h5.py", "sub/py.py"]
+)
+def test_what_cannot_be_named_is_not_listed_and_its_path_is_the_way(models: Path, file: str) -> None:
+    path = write(models / file, "")
+    assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
+    with pytest.raises(ModelError):
+        find_model(".".join(Path(file).with_suffix("").parts), models)
+    assert find_model(str(path), models).path == path.resolve()
+
+
+def test_a_dot_in_a_file_name_is_told_from_a_folder(models: Path) -> None:
+    write(models / "v1.2.py", "")
+    with pytest.raises(ModelError, match=r"no file v1/2\.py in .*: a dot stands for a folder; pass .*models/v1\.2\.py"):
+        find_model("v1.2", models)
+
+
 def test_a_program_beside_the_models_is_no_model(models: Path) -> None:
     write(models / "segmenter" / "train.py", '"""Train."""\n\nif __name__ == "__main__":\n    print("trained")\n')
     assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
