@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from harness.matrix import Matrix
 
 
+BEGINS_ANEW = "the same command begins anew"
+GOING_ON = {
+    **dict.fromkeys(("audit", "matrix", "seeds", "train"), "what was finished is kept, run the same command to go on"),
+    **dict.fromkeys(
+        ("claim", "null", "replay"), "what was trained is kept, the rest begins anew with the same command"
+    ),
+}
+"""What an interrupted command has kept, where it keeps anything."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status (0 done, 1 found wanting, 2 refused with a sentence)."""
     whole = parser()
@@ -34,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"roentgate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("roentgate: interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        print(f"roentgate: interrupted; {GOING_ON.get(parsed.run, BEGINS_ANEW)}", file=sys.stderr)
         return 130
 
 

@@ -167,13 +167,29 @@ def test_what_cannot_be_trained_is_a_sentence(
     assert not (here.folder / "w.keras").exists()
 
 
-def test_an_interrupt_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["audit", "folder"], "what was finished is kept, run the same command to go on"),
+        (["train", "nearest", "--out", "w.keras"], "what was finished is kept, run the same command to go on"),
+        (["seeds", "nearest"], "what was finished is kept, run the same command to go on"),
+        (["matrix"], "what was finished is kept, run the same command to go on"),
+        (["null", "--model", "nearest"], "what was trained is kept, the rest begins anew with the same command"),
+        (["claim", "figures.toml"], "what was trained is kept, the rest begins anew with the same command"),
+        (["replay", "x"], "what was trained is kept, the rest begins anew with the same command"),
+        (["simulate"], "the same command begins anew"),
+        (["models"], "the same command begins anew"),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], words: str
+) -> None:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(command_line.COMMANDS, "models", interrupted)
-    assert main(["models"]) == 130
-    assert "interrupted; what was finished is kept" in capsys.readouterr().err
+    monkeypatch.setitem(command_line.COMMANDS, command[0], interrupted)
+    assert main(command) == 130
+    assert capsys.readouterr().err == f"roentgate: interrupted; {words}\n"
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
