@@ -1,5 +1,6 @@
 """What a model answered, kept beside its scorecard, so that a later model can be compared with it without it."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.bounds import BorderBounds
 from harness.dataset import Dataset
-from harness.errors import ArgumentError, DataError
+from harness.errors import ArgumentError, DataError, HarnessError
 from harness.evidence import BorderRecord
 from harness.predictions import Predictions
 from harness.store import atomic, digest, file_digest
@@ -145,6 +146,23 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
     lines = [f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in content.items()]
     with atomic(folder / PREDICTIONS_FILE) as draft:
         draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
+
+
+def drop_others(folder: Path, *, fingerprint: str, films: Dataset) -> None:
+    """Remove stored predictions of another model, or on other films, from beside a scorecard that has none.
+
+    What cannot be read stays: whoever would compare with it is told.
+
+    Args:
+        folder: Of the scorecard.
+        fingerprint: Of its model.
+        films: Its test films.
+    """
+    path = folder / PREDICTIONS_FILE
+    with contextlib.suppress(HarnessError):
+        stored = read_predictions(path)
+        if stored.fingerprint != fingerprint or stored.films != films_digest(films):
+            path.unlink()
 
 
 def films_digest(films: Dataset) -> str:

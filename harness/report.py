@@ -11,7 +11,7 @@ from harness.bounds import BorderBounds
 from harness.errors import HarnessError
 from harness.gate import Gate, environment
 from harness.logbook import Logbook
-from harness.reference import PREDICTIONS_FILE, Reference, films_digest, names_of, write_predictions
+from harness.reference import Reference, drop_others, films_digest, names_of, write_predictions
 from harness.replicates import together
 from harness.scorecard import EvidenceRecord, Layer, Record, Row
 from harness.store import atomic, digest, file_digest
@@ -140,13 +140,17 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     work: Mapping[str, Any],
     logbook: Logbook,
 ) -> None:
-    """Write record, evidence, pictures and renderings; a partial run has no evidence to show."""
+    """Write record, evidence, pictures and renderings; a partial run has no evidence to show.
+
+    What the same model answered in an older run stays: it is no verdict, and serves as a reference.
+    """
+    shown = name if name in gate.members else gate.replicates(name)[0]
+    fingerprint, films = record["model"]["fingerprint"], gate.candidate(shown).splits.test
     if partial:
         evidence = _no_evidence(partial)
-        folder.joinpath(PREDICTIONS_FILE).unlink(missing_ok=True)  # of an older run, which this record is not about
+        drop_others(folder, fingerprint=fingerprint, films=films)
     else:
         try:
-            shown = name if name in gate.members else gate.replicates(name)[0]
             kept = gate.evidence(shown)
             evidence = _evidence(kept)
             evidence["looks"] = logbook.words(name)
@@ -169,7 +173,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
             _keep_predictions(kept, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
-            folder.joinpath(PREDICTIONS_FILE).unlink(missing_ok=True)
+            drop_others(folder, fingerprint=fingerprint, films=films)
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from harness.bounds import BorderBounds
-from harness.errors import ArgumentError
+from harness.errors import ArgumentError, ModelError
 from harness.gate import Gate
-from harness.reference import PREDICTIONS_FILE, find_stored, read_predictions
+from harness.reference import PREDICTIONS_FILE, drop_others, find_stored, read_predictions
+from harness.report import render_again
 from tests.toy import NEAREST, Project, Result
 
 pytest_plugins = ["tests.toy"]
@@ -61,12 +63,65 @@ def test_a_policy_elsewhere_does_not_bring_the_comparison_in(compared: Project) 
     assert result.status == 0, result.out
 
 
-def test_a_partial_run_leaves_no_predictions_of_an_older_one(compared: Project) -> None:
+def interrupted(project: Project) -> Result:
+    suite = project.folder / "suites" / "test_second.py"
+    whole = suite.read_text("utf-8")
+    suite.write_text(f"{whole}    raise KeyboardInterrupt\n", "utf-8")
+    result = project.run()
+    suite.write_text(whole, "utf-8")
+    return result
+
+
+@pytest.mark.parametrize("cut_short", [lambda project: project.run("suites/test_small.py"), interrupted])
+def test_what_was_answered_outlives_a_partial_run_of_the_same_model_and_the_verdict_does_not(
+    compared: Project, cut_short: Callable[[Project], Result]
+) -> None:
+    live = comparison_rows(compared.run("--model", "worse", "--reference", "nearest"), "worse")
+    assert compared.run().status == 0
+    kept = compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
+    before = kept.read_bytes()
+    result = cut_short(compared)
+    assert (result.record()["accepted"], result.record()["complete"]) == (False, False)
+    assert kept.read_bytes() == before
+    assert comparison_rows(compared.run("--model", "worse", "--reference", str(kept.parent)), "worse") == live
+
+
+def test_a_partial_run_leaves_no_predictions_of_another_model(compared: Project) -> None:
     kept = compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
     compared.run()
     assert kept.is_file()
+    compared.write("models/nearest.py", WORSE)
     compared.run("suites/test_small.py")
     assert not kept.exists()
+
+
+def test_a_model_that_cannot_answer_keeps_what_it_answered_before(
+    compared: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
+    compared.run()
+
+    def crash(_: object) -> None:
+        raise ModelError("no answer today")
+
+    monkeypatch.setattr("harness.report._evidence", crash)
+    assert "no evidence to show: no answer today" in (compared.run().reports / "toy/nearest/scorecard.md").read_text()
+    assert kept.is_file()
+
+
+def test_pictures_of_an_older_run_are_not_shown_by_a_partial_one(
+    compared: Project,
+    real_draw: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("harness.pictures.draw", real_draw)
+    folder = compared.run().reports / "toy" / "nearest"
+    shown = {"scorecard.md": "](border.png)", "scorecard.html": "data:image/png"}
+    assert all(words in (folder / name).read_text("utf-8") for name, words in shown.items())
+    compared.run("suites/test_small.py")
+    assert (folder / "border.png").is_file()
+    render_again(folder)
+    assert not any(words in (folder / name).read_text("utf-8") for name, words in shown.items())
 
 
 @pytest.mark.parametrize("named", ["suites/test_comparison.py", "suites/test_comparison.py::test_newly_wrong"])
@@ -276,6 +331,20 @@ def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path)
     for part in ("masked", "only", "interior", "other", "same"):
         for key, answers in getattr(first, part).items():
             np.testing.assert_array_equal(getattr(again, part)[key].answers, answers.answers)
+
+
+def test_only_predictions_of_this_model_on_these_films_stay(stored: Path, compared: Project) -> None:
+    whole, splits = stored.read_bytes(), compared.ready().splits
+    fingerprint = read_predictions(stored).fingerprint
+    drop_others(stored.parent, fingerprint=fingerprint, films=splits.test)
+    assert stored.read_bytes() == whole
+    for other, films in (("0" * 64, splits.test), (fingerprint, splits.validation)):
+        drop_others(stored.parent, fingerprint=other, films=films)
+        assert not stored.exists()
+        stored.write_bytes(whole)
+    stored.write_bytes(whole[:-9])
+    drop_others(stored.parent, fingerprint=fingerprint, films=splits.test)
+    assert stored.read_bytes() == whole[:-9]
 
 
 def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
