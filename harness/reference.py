@@ -27,7 +27,11 @@ _Index = Annotated[int, Field(ge=-1)]
 
 
 class _File(BaseModel):
-    """The file: answers on the test rows, and under each border perturbation the index of the answer (-1: none)."""
+    """The file: answers on the test rows, and under each border perturbation the index of the answer (-1: none).
+
+    Its last line is a digest of all others, which finds damage (a merge, an edit by hand) and stops nobody who forges
+    it too; files of before there was one have none.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -42,6 +46,7 @@ class _File(BaseModel):
     probabilities: list[list[_Number | None]]
     border: dict[str, list[_Index]]
     donor_labels: list[_Index]
+    digest: str | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> "_File":
@@ -130,7 +135,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
     answers = {} if border is None else {
         name: getattr(border, part)[key].answers.tolist() for name, part, key in _names(bounds)
     }  # fmt: skip
-    content = {
+    content: dict[str, Any] = {
         "schema": SCHEMA,
         "model": model,
         "fingerprint": fingerprint,
@@ -143,6 +148,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         "border": answers,
         "donor_labels": [] if border is None else border.donor_labels.tolist(),
     }
+    content["digest"] = _content_digest(content)
     lines = [f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in content.items()]
     with atomic(folder / PREDICTIONS_FILE) as draft:
         draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
@@ -193,6 +199,8 @@ def read_predictions(path: Path) -> Reference:
     try:
         raw = json.loads(path.read_bytes())
         file = _File.model_validate({"schema_" if name == "schema" else name: value for name, value in raw.items()})
+        if file.digest not in {None, _content_digest(raw)}:
+            raise ValueError("not as it was written: its content has another digest")
         beside = path.with_name(SCORECARD_FILE)
         if beside.is_file() and json.loads(beside.read_bytes())["model"]["fingerprint"] != file.fingerprint:
             raise ValueError("not of the model of the scorecard beside it")
@@ -250,6 +258,10 @@ def _names(bounds: BorderBounds) -> list[tuple[str, str, Any]]:
     return found + [(f"{part} {width:g}", part, width) for part in ("interior", "other", "same") for width in rings]
 
 
+def _content_digest(content: Mapping[str, Any]) -> str:
+    return digest({name: value for name, value in content.items() if name != "digest"})
+
+
 def _short(number: np.float32) -> float | None:
     """Return the shortest decimal that reads as this float32 again; None for NaN and infinity."""
     return float(str(number)) if np.isfinite(number) else None
@@ -262,7 +274,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or "no file"
     words = str(error)
-    return words if words.startswith("not of") else f"{type(error).__name__}: not such a record"
+    return words if words.startswith("not ") else f"{type(error).__name__}: not such a record"
 
 
 def names_of(reference: Any) -> Sequence[str]:  # noqa: ANN401 - a Reference, or an Evidence

@@ -24,6 +24,8 @@ WORSE = NEAREST.replace(
 )
 """Never says Left."""
 
+PUBLISHED = ("covid19/baseline", "covid19/lung_swap", "phantom/baseline", "phantom-shortcut/baseline")
+
 
 @pytest.fixture
 def compared(project: Project) -> Project:
@@ -319,6 +321,13 @@ def stored(compared: Project) -> Path:
     return compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
 
 
+def undigested(path: Path) -> dict[str, Any]:
+    """Return what a file of an earlier version held: all but the digest."""
+    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    del content["digest"]
+    return content
+
+
 def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path) -> None:
     from harness.evidence import Evidence  # noqa: PLC0415
 
@@ -347,6 +356,54 @@ def test_only_predictions_of_this_model_on_these_films_stay(stored: Path, compar
     assert stored.read_bytes() == whole[:-9]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"probabilities": [[0.0, 1.0, 0.0]] * 36},
+        {"border": {}, "donor_labels": []},
+        {"donor_labels": [-1] * 36},
+        {"labels": [0] * 36},
+        {"model": "other"},
+        {"groups": [f"patient {row}" for row in range(36)]},
+    ],
+)
+def test_what_was_changed_since_it_was_written_is_a_sentence(stored: Path, change: dict[str, Any]) -> None:
+    stored.write_text(json.dumps(json.loads(stored.read_text("utf-8")) | change), "utf-8")
+    with pytest.raises(
+        ArgumentError,
+        match=r"predictions\.json': cannot be read \(not as it was written: its content has another digest",
+    ):
+        read_predictions(stored)
+
+
+def test_a_line_that_is_lost_or_of_another_run_is_a_sentence(stored: Path) -> None:
+    lines = stored.read_text("utf-8").splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        for others in ([], [line.replace("1", "2", 1)]):
+            if others != [line]:
+                stored.write_text("".join([*lines[:number], *others, *lines[number + 1 :]]), "utf-8")
+                with pytest.raises(ArgumentError, match="cannot be read"):
+                    read_predictions(stored)
+
+
+def test_predictions_of_before_there_was_a_digest_are_read(stored: Path) -> None:
+    whole = read_predictions(stored)
+    stored.write_text(json.dumps(undigested(stored)), "utf-8")
+    assert read_predictions(stored).fingerprint == whole.fingerprint
+
+
+def test_scores_that_are_no_probabilities_can_be_a_reference(stored: Path) -> None:
+    stored.write_text(json.dumps(undigested(stored) | {"probabilities": [[5.0, 3.0, 1.0]] * 36}), "utf-8")
+    assert read_predictions(stored).test.answers.tolist() == [0] * 36
+
+
+@pytest.mark.parametrize("folder", PUBLISHED)
+def test_what_is_published_is_as_it_was_written(folder: str) -> None:
+    path = Path(__file__).resolve().parents[1] / "reports" / folder / PREDICTIONS_FILE
+    assert json.loads(path.read_text("utf-8"))["digest"]
+    assert read_predictions(path).name == path.parent.name
+
+
 def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
     with pytest.raises(ArgumentError, match=r"stored without 'masked 0\.2 black', which this policy names"):
         read_predictions(stored).border(BorderBounds(rings=[0.2]))
@@ -368,7 +425,7 @@ def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
     ],
 )
 def test_a_file_that_does_not_fit_together_is_a_sentence(stored: Path, change: dict[str, Any]) -> None:
-    stored.write_text(json.dumps(json.loads(stored.read_text("utf-8")) | change), "utf-8")
+    stored.write_text(json.dumps(undigested(stored) | change), "utf-8")
     with pytest.raises(ArgumentError, match=r"predictions\.json': cannot be read .*; judge the reference again"):
         read_predictions(stored)
 
@@ -383,7 +440,7 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: str | None) 
 
 
 def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Path) -> None:
-    content = json.loads(stored.read_text("utf-8")) | {"films": "0" * 64}
+    content = undigested(stored) | {"films": "0" * 64}
     folder = compared.folder / "other"
     folder.mkdir()
     (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
@@ -404,7 +461,7 @@ def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Pat
 def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, Any], words: str) -> None:
     folder = compared.folder / "other"
     folder.mkdir()
-    content = json.loads(stored.read_text("utf-8")) | change
+    content = undigested(stored) | change
     (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
     result = compared.run("--reference", str(folder))
     assert result.status == 4
