@@ -18,6 +18,8 @@ _ORDER = ("fail", "inconclusive", "skipped", "pass")
 def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list[Row]:
     """Return the rows that stand for all replicates, each with mean, range and worst seed in its detail.
 
+    A row that only informs has no bound and so no worst seed: it is the first seed's, whoever decides, and says so.
+
     Args:
         records: One a seed, of the same model, data and policy.
         deciding: Whose verdict, value and interval a row shows.
@@ -37,8 +39,9 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
             detail = f"recorded with {len(present)} of {len(found)} seeds only"
             rows.append(refused_row(suite=suite, check=check, subject=subject, detail=detail))
             continue
-        worst = min(range(len(present)), key=lambda index: _standing(present[index]))
-        row = present[worst if deciding == "worst" else 0]
+        judged = any(row["gates"] or row["direction"] for row in present)
+        worst = min(range(len(present)), key=lambda index: _standing(present[index])) if judged else None
+        row = present[worst if worst is not None and deciding == "worst" else 0]
         words = _spread(present, [record["task"]["seed"] for record in records], worst)
         rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
     return rows
@@ -56,7 +59,8 @@ def _standing(row: Row) -> tuple[bool, int, float]:
     return row["accepted"], _ORDER.index(row["verdict"]), better
 
 
-def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int) -> str:
+def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None) -> str:
+    """Say how the seeds differ; ``worst`` is the place of the worst of them, None where none is."""
     values = [row["value"] for row in rows if row["value"] is not None]
     refused = sum(not row["accepted"] for row in rows)
     told = f", not accepted with {refused} of {len(rows)}" if refused else ""
@@ -65,4 +69,5 @@ def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int) -> str:
     if min(values) == max(values) and not refused:
         return f"alike with {len(rows)} seeds"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
-    return f"{len(rows)} seeds: mean {mean:.3f}, {extent}, worst with seed {seeds[worst]}{told}"
+    which = f"; shown: seed {seeds[0]}" if worst is None else f", worst with seed {seeds[worst]}"
+    return f"{len(rows)} seeds: mean {mean:.3f}, {extent}{which}{told}"

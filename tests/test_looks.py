@@ -305,8 +305,8 @@ def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     assert [look.seed for look in held(judged).looks] == [4, 5, 6]
     assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
     (row,) = result.rows("test_set_looks", "lucky")
-    assert row["value"] == 3
-    assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000, worst with seed 6")
+    assert row["value"] == 1
+    assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model judged")
     page = (result.reports / "toy/lucky/scorecard.md").read_text("utf-8")
     assert "Each of the 3 seeds is a model of its own and one look" in page
 

@@ -7,7 +7,7 @@ import pytest
 from harness.errors import ArgumentError
 from harness.estimate import Direction
 from harness.replicates import together
-from harness.scorecard import Record, Row
+from harness.scorecard import Record, Row, refused_row
 
 
 def row(value: float | None, bound: float = 0.8, direction: Direction = "at_least", check: str = "recall_floor") -> Row:
@@ -42,6 +42,23 @@ def test_the_first_seed_stands_for_its_row_where_the_policy_says_so() -> None:
     (found,) = together(records([row(0.9)], [row(0.7)]), deciding="first")
     assert (found["value"], found["accepted"]) == (0.9, True)
     assert "worst with seed 4, not accepted with 1 of 2" in found["detail"]
+
+
+def test_a_row_that_informs_has_no_worst_seed_and_is_that_of_the_first() -> None:
+    informing: list[list[Row]] = [
+        [{**row(value), "gates": False, "accepted": True, "bound": None, "direction": None}] for value in (0.975, 0.4)
+    ]
+    for given in (informing, informing[::-1]):
+        (found,) = together(records(*given))
+        assert found["value"] == given[0][0]["value"]
+        assert found["detail"] == "2 seeds: mean 0.688, 0.400 to 0.975; shown: seed 3; of 20"
+
+
+def test_a_row_that_gates_without_a_direction_is_refused_where_any_seed_is() -> None:
+    crashed = refused_row(suite="recall", check="recall_floor", subject="Covid", detail="crashed")
+    passed: Row = {**row(0.9), "bound": None, "direction": None, "accepted": True}
+    (found,) = together(records([passed], [crashed]))
+    assert (found["accepted"], found["value"]) == (False, None)
 
 
 def test_seeds_that_agree_say_so_in_few_words() -> None:
