@@ -66,7 +66,9 @@ def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None) -> str
     told = f", not accepted with {refused} of {len(rows)}" if refused else ""
     if not values:
         return f"{len(rows)} seeds{told}"
-    if min(values) == max(values) and not refused:
+    if lacking := len(rows) - len(values):
+        told = f", no value with {lacking} of {len(rows)}{told}"
+    if min(values) == max(values) and not refused and not lacking:
         return f"alike with {len(rows)} seeds"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
     which = f"; shown: seed {seeds[0]}" if worst is None else f", worst with seed {seeds[worst]}"
