@@ -168,7 +168,7 @@ def margin_for(claims: Sequence[Claim], *, gate: Gate, chance: float = 0.2) -> f
     return next((m for m in margins if refused_by_chance(claims, gate=gate, better_by=m).apart <= chance), None)
 
 
-def beyond_chance(claims: Sequence[Claim], level: float = TAIL) -> list[tuple[Row, float]]:
+def beyond_chance(claims: Sequence[Claim], level: float = TAIL, *, seeds: int = 1) -> list[tuple[Row, float]]:
     """Return the rows that miss their bound even when allowance is made for how many were tested.
 
     A row alone proves a miss at the level of one limit, 2.5 %. Of 40 sound rows that is one, on average; Holm's
@@ -176,10 +176,15 @@ def beyond_chance(claims: Sequence[Claim], level: float = TAIL) -> list[tuple[Ro
     verdict: a pass needs no correction (see `refused_by_chance`), and a gate must not get more lenient with the number
     of claims that it tests.
 
+    Args:
+        claims: Any number.
+        level: The chance of any false proof.
+        seeds: Of how many trainings each row is the worst; each is a test more (Bonferroni).
+
     Returns:
         (row, its p-value adjusted by `holm` for the number of tests), smallest first.
     """
-    adjusted = holm([claim.p for claim in claims])
+    adjusted = holm([min(1.0, seeds * claim.p) for claim in claims])
     pairs = [(claim.row, p) for claim, p in zip(claims, adjusted, strict=True) if claim.row and claim.misses]
     return sorted((pair for pair in pairs if pair[1] <= level), key=lambda pair: pair[1])
 

@@ -2,15 +2,30 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from harness.errors import ArgumentError
 from harness.scorecard import Record, Row, compare, refused_row
 
-_SPREAD = re.compile(r"(alike with )?\d+ seeds\b")
+_SPREAD = re.compile(r"(?:alike with |recorded with \d+ of )?(?P<seeds>\d+) seeds\b(?P<first>, the first decides\b)?")
 
 Deciding = Literal["worst", "first"]
 """Whose rows decide: of every row those of the seed that does worst in it, or those of the first seed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replicates:
+    """What the rows of a record stand for where they are those of `together`.
+
+    Attributes:
+        seeds: Of the trainings, in order; answers, notes and pictures are those of the first.
+        deciding: Whose rows decide.
+    """
+
+    seeds: tuple[int, ...]
+    deciding: Deciding
+
 
 _ORDER = ("fail", "inconclusive", "skipped", "pass")
 
@@ -19,6 +34,7 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
     """Return the rows that stand for all replicates, each with mean, range and worst seed in its detail.
 
     A row that only informs has no bound and so no worst seed: it is the first seed's, whoever decides, and says so.
+    Where the first decides, each row says so too.
 
     Args:
         records: One a seed, of the same model, data and policy.
@@ -42,14 +58,24 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
         judged = any(row["gates"] or row["direction"] for row in present)
         worst = min(range(len(present)), key=lambda index: _standing(present[index])) if judged else None
         row = present[worst if worst is not None and deciding == "worst" else 0]
-        words = _spread(present, [record["task"]["seed"] for record in records], worst)
+        words = _spread(present, [record["task"]["seed"] for record in records], worst, deciding)
         rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
     return rows
 
 
-def stand_for_several(rows: Sequence[Row]) -> bool:
-    """Whether rows are those of `together`: each the worst of several trainings, or the first of them."""
-    return any(_SPREAD.match(row["detail"]) for row in rows)
+def replicates_of(record: Record) -> Replicates | None:
+    """Return which trainings the rows of a record stand for, by their details; None where it is of one training.
+
+    A run trains with consecutive seeds, and the record holds the first.
+    """
+    found = [match for row in record["verdicts"] if (match := _SPREAD.match(row["detail"]))]
+    if not found:
+        return None
+    first = record["task"]["seed"]
+    return Replicates(
+        seeds=tuple(range(first, first + int(found[0]["seeds"]))),
+        deciding="first" if any(match["first"] for match in found) else "worst",
+    )
 
 
 def _standing(row: Row) -> tuple[bool, int, float]:
@@ -59,17 +85,18 @@ def _standing(row: Row) -> tuple[bool, int, float]:
     return row["accepted"], _ORDER.index(row["verdict"]), better
 
 
-def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None) -> str:
+def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, deciding: Deciding) -> str:
     """Say how the seeds differ; ``worst`` is the place of the worst of them, None where none is."""
     values = [row["value"] for row in rows if row["value"] is not None]
     refused = sum(not row["accepted"] for row in rows)
     told = f", not accepted with {refused} of {len(rows)}" if refused else ""
+    count = f"{len(rows)} seeds" + (", the first decides" if deciding == "first" else "")
     if not values:
-        return f"{len(rows)} seeds{told}"
+        return f"{count}{told}"
     if lacking := len(rows) - len(values):
         told = f", no value with {lacking} of {len(rows)}{told}"
     if min(values) == max(values) and not refused and not lacking:
-        return f"alike with {len(rows)} seeds"
+        return f"alike with {count}"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
     which = f"; shown: seed {seeds[0]}" if worst is None else f", worst with seed {seeds[worst]}"
-    return f"{len(rows)} seeds: mean {mean:.3f}, {extent}{which}{told}"
+    return f"{count}: mean {mean:.3f}, {extent}{which}{told}"

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from harness import family
 from harness.estimate import meets
 from harness.limits import TAIL
-from harness.replicates import stand_for_several
+from harness.replicates import Replicates, replicates_of
 from harness.scorecard import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
 
 Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
@@ -227,11 +227,10 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
 def many_bounds(record: Record) -> list[str]:
     """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
 
-    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films, or
-    where rows stand for several trainings, of which each has a scorecard that says it.
+    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films.
+    Where rows stand for several trainings, the chances are those of one, and a sentence says what the worst of them is
+    worth.
     """
-    if stand_for_several(record["verdicts"]):
-        return []
     rows, gate = family.sampled(record["verdicts"]), record["gate"]
     claims = family.claims(record["verdicts"])
     if not claims:
@@ -239,18 +238,20 @@ def many_bounds(record: Record) -> list[str]:
     total = sum(claim.times for claim in claims)
     fills = f" ({total} bounds: where the worst of several fills counts, each fill is one)" * (total > len(claims))
     near, far = (family.refused_by_chance(claims, gate=gate, better_by=margin) for margin in (0.05, 0.10))
-    needed = family.margin_for(claims, gate=gate)
+    needed, several = family.margin_for(claims, gate=gate), replicates_of(record)
+    one = "" if several is None else ", with one seed"
     enough = "" if needed is None else f" They accept one {needed:.2f} better in four of five or more."
     return [
         f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of films or "
         f"p-values, whose chances are exact{fills}; what follows is about these.",
-        f"Refused by chance: the {gate} gate refuses a model that is truly 0.05 better than every bound in "
+        f"Refused by chance{one}: the {gate} gate refuses a model that is truly 0.05 better than every bound in "
         f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
         f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
         f"{_percent(near.apart)} and {_percent(far.together)} to {_percent(far.apart)}." + enough,
         "Proven by chance: a model that misses any of these floors or ceilings is proven in at most 2.5 % of such test "
         "sets, however many there are, because every one must hold. So nothing is corrected for their number there.",
-        *_beyond_chance(claims),
+        *([] if several is None else [_by_replicates(several, near.apart, far.apart)]),
+        *_beyond_chance(claims, several),
     ]
 
 
@@ -303,16 +304,32 @@ def accuracy(evidence: EvidenceRecord) -> float | None:
     return sum(row[index] for index, row in enumerate(confusion["counts"])) / total
 
 
-def _beyond_chance(claims: Sequence[family.Claim]) -> list[str]:
+def _by_replicates(several: Replicates, near: float, far: float) -> str:
+    """Say what the chances of one seed are worth for all; ``near`` and ``far`` are the most that they can be."""
+    number = len(several.seeds)
+    if several.deciding == "first":
+        return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
+    most = [_percent(min(1.0, number * share)) for share in (near, far)]
+    return (
+        f"Worst of {number} seeds: each is judged on the same films, so their verdicts are not independent. A model "
+        "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
+        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. Proven by chance it is no "
+        "more often, for every seed must be proven."
+    )
+
+
+def _beyond_chance(claims: Sequence[family.Claim], several: Replicates | None) -> list[str]:
     missing = sum(claim.misses for claim in claims)
     if not missing:
         return []
-    found = family.beyond_chance(claims)
+    seeds = 1 if several is None or several.deciding == "first" else len(several.seeds)
+    found = family.beyond_chance(claims, seeds=seeds)
     names = [f"{title(row)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}" for row, p in found[:OFFENDERS_SHOWN]]
     more = [f"{len(found) - OFFENDERS_SHOWN} more"] * (len(found) > OFFENDERS_SHOWN)
     return [
         f"Missed beyond chance: {len(found) or 'none'} of the {missing} rows whose value misses its bound, with "
-        f"allowance for all {len(claims)} that were tested (Holm's procedure, {100 * TAIL:g} %)"
+        f"allowance for all {len(claims)} that were tested{f', with each of {seeds} seeds' * (seeds > 1)} (Holm's "
+        f"procedure, {100 * TAIL:g} %)"
         + (f": {'; '.join(names + more)}." if found else ".")
         + " A verdict is about its row alone and does not change by this."
     ]

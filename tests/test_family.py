@@ -14,6 +14,7 @@ from harness import family, wording
 from harness.errors import ArgumentError
 from harness.estimate import macro_auroc, paired_difference, permutation_p, proportion
 from harness.family import Claim, beyond_chance, chance_proven, claims, holm, margin_for, refused_by_chance, sampled
+from harness.replicates import Deciding, together
 from harness.scorecard import Gate, Record, Row
 from tests.test_estimate import scores_of
 from tests.test_render import build, evidence, row
@@ -258,6 +259,41 @@ def test_a_share_of_draws_reads_as_all_or_none_only_where_it_is() -> None:
     rows = [shared(20, 20, 0.8, subject=f"class {index}") for index in range(40)]
     assert "more than 99 %" in wording.many_bounds(record(*rows))[1]
     assert "less than 1 %" in wording.many_bounds(record(shared(400, 400, 0.8)))[1]
+
+
+def of_seeds(deciding: Deciding, *each: list[Row]) -> Record:
+    replicates = [record(*rows, task={"image_shape": (96, 96, 1), "seed": seed}) for seed, rows in enumerate(each)]
+    return record(*together(replicates, deciding=deciding), task=dict(replicates[0]["task"]))
+
+
+def test_the_worst_of_several_seeds_is_refused_by_chance_at_least_as_often_as_one() -> None:
+    rows = [flips(1, fill) for fill in ("black", "mean", "edge", "blur", "noise")]
+    alone = wording.many_bounds(record(*rows))
+    counted, refused, proven, several = wording.many_bounds(of_seeds("worst", rows, rows, rows))
+    assert (counted, proven) == (alone[0], alone[2])
+    assert refused == alone[1].replace("Refused by chance:", "Refused by chance, with one seed:")
+    assert several.startswith("Worst of 3 seeds:")
+    assert "judged on the same films, so their verdicts are not independent" in several
+    most = 100 * 3 * 5 * stats.binom.sf(6, 66, 0.05)
+    assert f"in up to {most:.0f} % of such test sets if it is 0.05 better, in up to 0 % if 0.10" in several
+
+
+def test_where_the_first_seed_decides_its_rates_are_those_of_the_model() -> None:
+    rows = [flips(1, fill) for fill in ("black", "mean")]
+    *_, several = wording.many_bounds(of_seeds("first", rows, rows))
+    assert several == "First of 2 seeds: it alone decides, so what is said of one seed holds for the model."
+
+
+def test_a_miss_of_the_worst_seed_needs_allowance_for_the_number_of_seeds() -> None:
+    miss, sound = shared(11, 20, 0.8, subject="far"), shared(19, 20, 0.8, subject="far")
+    p = stats.binom.cdf(11, 20, 0.8)
+    assert 0.025 / 3 < p < 0.025 / 2
+    for seeds, told in ((2, f"p = {2 * p:.3f}"), (3, "none of the 1 rows")):
+        *_, missed = wording.many_bounds(of_seeds("worst", [miss], *[[sound]] * (seeds - 1)))
+        assert told in missed
+        assert f"with allowance for all 1 that were tested, with each of {seeds} seeds (Holm's procedure" in missed
+    *_, missed = wording.many_bounds(of_seeds("first", [miss], [sound], [sound]))
+    assert f"p = {p:.3f}" in missed
 
 
 def test_a_record_without_plain_shares_says_nothing_about_them() -> None:

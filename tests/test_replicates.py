@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import ArgumentError
 from harness.estimate import Direction
-from harness.replicates import together
+from harness.replicates import Deciding, Replicates, replicates_of, together
 from harness.scorecard import Record, Row, refused_row
 
 
@@ -41,6 +41,7 @@ def test_a_refused_row_is_worse_than_any_accepted_one() -> None:
 def test_the_first_seed_stands_for_its_row_where_the_policy_says_so() -> None:
     (found,) = together(records([row(0.9)], [row(0.7)]), deciding="first")
     assert (found["value"], found["accepted"]) == (0.9, True)
+    assert found["detail"].startswith("2 seeds, the first decides: mean 0.800")
     assert "worst with seed 4, not accepted with 1 of 2" in found["detail"]
 
 
@@ -81,6 +82,23 @@ def test_a_row_that_one_seed_lacks_is_refused() -> None:
     found = together(records([row(0.9), row(0.9, check="confusion_ceiling")], [row(0.9)]))
     assert [each["accepted"] for each in found] == [True, False]
     assert found[1]["detail"] == "recorded with 1 of 2 seeds only"
+
+
+@pytest.mark.parametrize("deciding", ["worst", "first"])
+@pytest.mark.parametrize("values", [(0.9, 0.7, 0.8), (0.9, 0.9, 0.9), (None, None, None)])
+def test_a_record_tells_its_seeds_and_who_decides(values: tuple[float | None, ...], deciding: Deciding) -> None:
+    rows = together(records(*([row(value)] for value in values)), deciding=deciding)
+    assert replicates_of(records(rows)[0]) == Replicates(seeds=(3, 4, 5), deciding=deciding)
+
+
+def test_a_record_tells_its_seeds_where_no_row_is_complete() -> None:
+    rows = together(records([row(0.9)], []))
+    assert replicates_of(records(rows)[0]) == Replicates(seeds=(3, 4), deciding="worst")
+
+
+def test_a_record_of_one_training_has_no_replicates() -> None:
+    assert replicates_of(records([row(0.9)])[0]) is None
+    assert replicates_of(records([])[0]) is None
 
 
 def test_no_replicates_are_an_error() -> None:
