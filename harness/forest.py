@@ -19,6 +19,7 @@ from harness.wording import (
     headline_words,
     label,
     measured,
+    of_seed,
     overall,
     shorten,
     standing,
@@ -281,7 +282,7 @@ def _card_head(figure: "Figure", middle: float, share: float, record: Record, ev
     figure.text(middle, 1 - 0.26 * inch, drawable(shorten(name, 42)), fontsize=11, **style)
     right = None if evidence is None else accuracy(evidence)
     if right is not None:
-        figure.text(middle, 1 - 0.70 * inch, f"accuracy {right:.2f}", fontsize=20, **style)
+        figure.text(middle, 1 - 0.70 * inch, f"accuracy {right:.2f}{of_seed(record)}", fontsize=20, **style)
     place = overall(record)
     box = Rectangle((middle - 0.45 * share, 1 - 1.42 * inch), 0.9 * share, 0.38 * inch, color=COLOURS[place])
     box.set_transform(figure.transFigure)

@@ -1,5 +1,6 @@
 """Two sentences kept apart: what a data set gives away, and whether the model that was judged on it uses it."""
 
+from harness.replicates import replicates_of
 from harness.scorecard import Record, Row
 from harness.wording import measured
 
@@ -35,8 +36,16 @@ def sentences(record: Record) -> list[str]:
         else f"it has too little skill for any to be kept with the {only['subject']} alone"
     )
     changes = f"it changes {measured(worst)} of its answers when the ring is hidden ({worst['subject']})"
-    model = f"This model: {keeps}, and {changes}."
+    model = f"This model{_of(record)}: {keeps}, and {changes}."
     return [data, " ".join([model, *_lungs(record)])]
+
+
+def _of(record: Record) -> str:
+    """Say which seed's the figures are, where there are several; else ""."""
+    several = replicates_of(record)
+    if several is None:
+        return ""
+    return f", {'in each figure ' * (several.deciding == 'worst')}the {several.deciding} of {len(several.seeds)} seeds"
 
 
 def _lungs(record: Record) -> list[str]:

@@ -16,6 +16,7 @@ from harness.gate import Gate
 from harness.perturbations import Ring
 from harness.scorecard import EvidenceRecord, FigureNote, Record
 from harness.store import atomic, code_digest, digest, file_digest
+from harness.wording import of_seed
 
 if TYPE_CHECKING:
     from harness.attributions import AttributionRecord
@@ -25,8 +26,9 @@ NOTES = "notes.json"
 FIGURES_CODE = (
     "attention", "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "calibration", "canvas",
     "corruptions", "figures", "forest", "interventions", "masks", "metrics", "movements", "perturbations", "pictures",
-    "replay", "robustness_figures", "scorecard", "wording",
+    "replay", "replicates", "robustness_figures", "scorecard", "wording",
 )  # fmt: skip
+OF_ALL_SEEDS = ("verdicts.png", "classes.png")
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
@@ -68,6 +70,7 @@ def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
                 found += _draw_newly_wrong(kept, reference, fresh)
             if explained is not None:
                 found += _draw_attributions(kept, bounds, explained, fresh)
+            found = [_of_seed(note, record) for note in found]
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
@@ -80,6 +83,12 @@ def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
         with atomic(folder / note["file"]) as temporary:
             shutil.copyfile(drawn / note["file"], temporary)
     return found
+
+
+def _of_seed(note: FigureNote, record: Record) -> FigureNote:
+    """Say in the title of a picture that it is of one seed, where the record is of several."""
+    words = "" if note["file"] in OF_ALL_SEEDS else of_seed(record)
+    return {**note, "title": f"{note['title']}{words}"}
 
 
 def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[FigureNote]:

@@ -44,7 +44,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         _table(("", ""), wording.judged(record)),
         "## Verdicts",
         *_suites(record),
-        *_answers(evidence),
+        *_answers(record, evidence),
         *(["## Pictures"] if evidence["figures"][1:] else []),
         *(part for note in evidence["figures"][1:] for part in (f"### {escape(note['title'])}", _figure(note))),
         *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
@@ -180,14 +180,14 @@ def _offenders(rows: Sequence[Row]) -> str:
     return f"<details><summary>Offenders of {films}</summary>\n\n{fenced(lines)}\n\n</details>"
 
 
-def _answers(evidence: EvidenceRecord) -> list[str]:
+def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
     parts = []
     if (confusion := evidence["confusion"]) is not None:
         lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
         parts.append(_table(("test films", "answers"), lines))
     if evidence["report"]:
         parts.append(fenced(evidence["report"].strip("\n").split("\n")))
-    return ["## Answers, class by class", *parts] if parts else []
+    return [f"## Answers, class by class{wording.of_seed(record)}", *parts] if parts else []
 
 
 def _given_away(record: Record) -> list[str]:

@@ -155,9 +155,9 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
             evidence = _evidence(kept)
             evidence["looks"] = logbook.words(name)
             if shown != name:
-                evidence["notes"].append(
-                    f"pictures and counts of answers are those of {shown}; each seed has a scorecard"
-                )
+                seed = f"seed {gate.members[shown][1]}"
+                evidence["notes"] = [f"{seed}: {note}" for note in evidence["notes"]]
+                evidence["notes"].append(f"what is marked {seed} is of that seed alone; each seed has a scorecard")
             other = gate.reference if gate.settings.reference is not None else None
             if other is not None:
                 evidence["notes"].append(_compared(gate, other))

@@ -266,17 +266,29 @@ def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
 def judged(record: Record) -> list[tuple[str, str]]:
     """Return what was judged, as (what, words)."""
     model, dataset, task = record["model"], record["dataset"], record["task"]
+    several = replicates_of(record)
+    together, seeds = "", ("seed", str(task["seed"]))
+    if several is not None:
+        together = f" (of all {len(several.seeds)} seeds together)"
+        decides = "of each row the worst decides" if several.deciding == "worst" else "the first decides"
+        seeds = ("seeds", f"{', '.join(map(str, several.seeds))}; {decides}")
     gates = {"point": "point: a value that meets its bound is accepted", "proven": "proven: only a pass is accepted"}
     return [
         ("model", f"{model['name']} ({model['source']})"),
-        ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}"),
+        ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}{together}"),
         ("data", f"{dataset['name']}, fingerprint {dataset['fingerprint'][:12]}"),
         *((f"{split} films", counted(counts)) for split, counts in dataset["counts"].items()),
         ("image shape", f"{TIMES.join(map(str, task['image_shape']))}"),
-        ("seed", str(task["seed"])),
+        seeds,
         ("gate", gates[record["gate"]]),
         ("policy", f"fingerprint {record['policy']['fingerprint'][:12]}"),
     ]
+
+
+def of_seed(record: Record) -> str:
+    """Return ``, seed 0`` to stand after what is the first seed's in a scorecard of several; else ""."""
+    several = replicates_of(record)
+    return "" if several is None else f", seed {several.seeds[0]}"
 
 
 def counted(counts: dict[str, int]) -> str:

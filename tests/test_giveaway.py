@@ -75,3 +75,16 @@ def test_skill_that_is_too_little_is_not_kept() -> None:
 def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
     _, model = sentences(record(*BASE, row(WITHOUT, None), row(FOLLOWS, 0.4)))
     assert "Without the lungs" not in model
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("2 seeds: mean 0.200", "This model, in each figure the worst of 2 seeds: with the 5% ring alone"),
+        ("2 seeds, the first decides: mean 0.200", "This model, the first of 2 seeds: with the 5% ring alone"),
+    ],
+)
+def test_figures_of_several_seeds_say_whose_they_are(words: str, told: str) -> None:
+    several = record(*(row_ | {"detail": words} for row_ in BASE))
+    several["task"] = {"image_shape": [96, 96, 1], "seed": 0}
+    assert sentences(several)[1].startswith(told)

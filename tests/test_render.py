@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness import render, scorecard
+from harness import render, scorecard, wording
 from harness.scorecard import EvidenceRecord, Record, Row
 
 HOSTILE = "a|b <script>alert(1)</script>\n# x `y` ](z) &lt; \u202e é 肺 ```"
@@ -242,3 +242,29 @@ def test_the_terminal_table_counts_rows_by_suite() -> None:
     lines = render.terminal_table([build(row(), row("Normal", **UNPROVEN), row("N", suite="border"))]).splitlines()
     assert lines[2].split() == ["baseline", "on", "phantom", "recall", "1", "1"]
     assert lines[3].split() == ["baseline", "on", "phantom", "border", "1"]
+
+
+@pytest.mark.parametrize(
+    ("detail", "seeds"),
+    [
+        ("3 seeds: mean 0.800, 0.700 to 0.900, worst with seed 8", "7, 8, 9; of each row the worst decides"),
+        ("alike with 2 seeds, the first decides", "7, 8; the first decides"),
+    ],
+)
+def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows(
+    detail: str, seeds: str, tmp_path: Path
+) -> None:
+    record = build(row(detail=detail))
+    told = dict(wording.judged(record))
+    assert told["seeds"] == seeds
+    assert "seed" not in told
+    assert told["weights"] == f"loaded, fingerprint abababababab (of all {seeds.count(', ') + 1} seeds together)"
+    assert "## Answers, class by class, seed 7" in render.markdown(record, evidence())
+    assert "<h2>Answers, class by class, seed 7</h2>" in render.html(record, evidence(), tmp_path)
+
+
+def test_a_scorecard_of_one_seed_names_it_once(tmp_path: Path) -> None:
+    told = dict(wording.judged(build(row())))
+    assert (told["seed"], told["weights"]) == ("7", "loaded, fingerprint abababababab")
+    assert "## Answers, class by class\n" in render.markdown(build(row()), evidence())
+    assert "<h2>Answers, class by class</h2>" in render.html(build(row()), evidence(), tmp_path)

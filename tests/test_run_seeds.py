@@ -1,7 +1,11 @@
 """With --seeds N every replicate has its scorecard, and the model one for all, which the worst seed decides."""
 
+import json
+from typing import Any
+
 import pytest
 
+from harness import pictures
 from tests.toy import NEAREST, Project
 
 pytest_plugins = ["tests.toy"]
@@ -40,6 +44,28 @@ def test_one_bad_seed_refuses_a_model_and_is_named(lucky: Project) -> None:
     )
     assert result.record("lucky/seed-4")["accepted"]
     assert not result.record("lucky/seed-5")["accepted"]
+
+
+def test_what_is_of_one_seed_says_so_where_it_stands(
+    lucky: Project,
+    real_draw: Any,  # noqa: ANN401 - a function
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pictures, "draw", real_draw)
+    result = lucky.run("--model", "lucky", "--seed", "5", "--seeds", "2")
+    folder = result.reports / "toy" / "lucky"
+    page = (folder / "scorecard.md").read_text("utf-8")
+    assert "5, 6; of each row the worst decides" in page
+    assert "## Answers, class by class, seed 5" in page
+    assert "### Films with the ring hidden, seed 5" in page
+    evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
+    titles = [note["title"] for note in evidence["figures"]]
+    assert titles[:2] == ["Verdicts", "Films of each class"]
+    assert all(title.endswith(", seed 5") for title in titles[2:])
+    assert "what is marked seed 5 is of that seed alone; each seed has a scorecard" in evidence["notes"]
+    alone = json.loads((folder / "seed-5" / "evidence.json").read_text("utf-8"))
+    assert [note["title"] for note in alone["figures"]] == [title.removesuffix(", seed 5") for title in titles]
+    assert all(f"seed 5: {note}" in evidence["notes"] for note in alone["notes"])
 
 
 def test_the_policy_can_let_the_first_seed_decide_and_still_shows_the_worst(lucky: Project) -> None:
