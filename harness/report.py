@@ -151,6 +151,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
         drop_others(folder, fingerprint=fingerprint, films=films)
     else:
         try:
+            answered = gate.candidate(shown).name
             kept = gate.evidence(shown)
             evidence = _evidence(kept)
             evidence["looks"] = logbook.words(name)
@@ -158,6 +159,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 seed = f"seed {gate.members[shown][1]}"
                 evidence["notes"] = [f"{seed}: {note}" for note in evidence["notes"]]
                 evidence["notes"].append(f"what is marked {seed} is of that seed alone; each seed has a scorecard")
+                answered += f", {seed}, the first of {len(gate.replicates(name))}"
             other = gate.reference if gate.settings.reference is not None else None
             if other is not None:
                 evidence["notes"].append(_compared(gate, other))
@@ -170,7 +172,7 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 asked = any(row["check"] == "attribution_licence" for row in record["verdicts"])
                 explained = gate.attributions(shown) if asked else None
                 evidence["figures"] = pictures.draw(kept, record, evidence, folder, gate, other, explained)
-            _keep_predictions(kept, record, folder, gate.policy.border)
+            _keep_predictions(kept, answered, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             evidence = _no_evidence([f"no evidence to show: {error}"])
             drop_others(folder, fingerprint=fingerprint, films=films)
@@ -181,13 +183,13 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
 
 
-def _keep_predictions(kept: "Evidence", record: Record, folder: Path, bounds: BorderBounds) -> None:
-    """Write what the model answered, for a later comparison; border answers where a suite has asked for them."""
+def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path, bounds: BorderBounds) -> None:
+    """Write what the model of this name answered, for a later comparison; on the border where a suite has asked."""
     asked = any(row["suite"] == "border" for row in record["verdicts"])
     candidate = kept.candidate
     write_predictions(
         folder,
-        model=candidate.name,
+        model=name,
         fingerprint=record["model"]["fingerprint"],
         films=films_digest(candidate.splits.test),
         test=kept.test,

@@ -68,6 +68,17 @@ def test_what_is_of_one_seed_says_so_where_it_stands(
     assert all(f"seed 5: {note}" in evidence["notes"] for note in alone["notes"])
 
 
+def test_a_stored_reference_says_which_of_several_seeds_it_is(lucky: Project) -> None:
+    assert lucky.run("--model", "lucky", "--seed", "5", "--seeds", "2", "--no-figures").status == 1
+    lucky.use_real_suites()
+    given = ("suites/test_comparison.py", "--no-figures", "--reference")
+    named = "lucky, seed 5, the first of 2 (fingerprint"
+    (wrong,) = lucky.run(*given, "reports/toy/lucky").rows("newly_wrong")
+    assert named in wrong["detail"]
+    (wrong,) = lucky.run(*given, "reports/toy/lucky/seed-6").rows("newly_wrong")
+    assert "the reference is lucky (fingerprint" in wrong["detail"]
+
+
 def test_the_policy_can_let_the_first_seed_decide_and_still_shows_the_worst(lucky: Project) -> None:
     policy = (lucky.folder / "suites" / "policy.toml").read_text("utf-8")
     lucky.write("suites/policy.toml", f'[gate]\nseeds = "first"\n{policy}')
