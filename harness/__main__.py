@@ -202,11 +202,12 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _seeds(parsed: argparse.Namespace) -> int:
-    from harness import seeds, trial  # noqa: PLC0415
+    from harness import replicates, seeds, trial  # noqa: PLC0415
     from harness.gate import open_card, open_store  # noqa: PLC0415
 
     store = open_store(Path.cwd())
-    name = open_card(parsed.data, Path("data"), store).name
+    card = open_card(parsed.data, Path("data"), store)
+    name = card.name
     out = Path(parsed.out) if parsed.out else Path("reports") / name / "seeds.md"
     extra = [
         word
@@ -217,6 +218,8 @@ def _seeds(parsed: argparse.Namespace) -> int:
     records = []
     if parsed.seeds < 1:
         raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
+    if parsed.seeds > 1:
+        replicates.check_seeds(parsed.model, Path("models"), card.root, store)
     for seed in range(parsed.seed, parsed.seed + parsed.seeds):
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
         records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)

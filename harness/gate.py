@@ -18,6 +18,7 @@ from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
+from harness.replicates import check_seeds
 from harness.scorecard import Row
 from harness.settings import Settings
 from harness.source import find_model
@@ -131,6 +132,12 @@ class Gate:
             options = replace(self.settings.options, seed=seed)
             self.candidates[name] = training.ready(model, self.card, options, self.store)
         return self.candidates[name]
+
+    def check_seeds(self) -> None:
+        """Raise `ArgumentError` where several seeds are asked of a model that is the same with each."""
+        options = self.settings.options
+        for model in self.settings.models if self.settings.seeds > 1 else ():
+            check_seeds(model, options.models, self.card.root, self.store, trust=options.trust)
 
     def replicates(self, model: str) -> list[str]:
         """Return the members that are this model, by seed."""

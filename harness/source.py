@@ -76,6 +76,19 @@ class Source:
         return tuple(sorted({path.resolve() for path in found} - set(self.sources)))
 
     @property
+    def reads_seed(self) -> bool:
+        """Whether any source reads an attribute ``seed`` (a call such as ``numpy.random.seed(0)`` sets one)."""
+        if self.is_keras_file:
+            return False
+        nodes = [node for path in self.sources for node in ast.walk(ast.parse(path.read_bytes(), str(path)))]
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        return any(
+            (isinstance(node, ast.Attribute) and node.attr == "seed" and id(node) not in called)
+            or (isinstance(node, ast.Constant) and node.value == "seed")
+            for node in nodes
+        )
+
+    @property
     def modules(self) -> dict[str, Path]:
         """The local sources it imports, by the name they are imported under."""
         return {

@@ -11,6 +11,7 @@ import pytest
 
 from harness import __main__ as command_line
 from harness.__main__ import main
+from tests.toy import NEAREST
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -271,6 +272,7 @@ def test_seeds_are_judged_one_by_one_and_set_in_a_table(
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.setattr("subprocess.run", run)
+    project.write("models/nearest.py", NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0"))
     assert main(["seeds", "nearest", "--data", "toy", "--seed", "4", "--seeds", "2", "--image-size", "32"]) == 0
     assert [command[command.index("--seed") + 1] for command in commands] == ["4", "5"]
     assert all(command[command.index("--image-size") + 1] == "32" for command in commands)
@@ -280,10 +282,20 @@ def test_seeds_are_judged_one_by_one_and_set_in_a_table(
     assert "roentgate seeds nearest --data toy --seed 4 --seeds 2 --image-size 32" in table
 
 
+@pytest.mark.parametrize("model", ["nearest", "net.keras"])
+def test_seeds_of_one_and_the_same_model_are_no_table(
+    here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    here.write("net.keras", "")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("judged"))
+    assert main(["seeds", model, "--data", "toy", "--seeds", "2"]) == 2
+    assert f"model '{model}': it is loaded, not trained" in capsys.readouterr().err
+
+
 def test_a_seed_without_a_scorecard_is_a_sentence(
     here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 4))
-    assert main(["seeds", "nearest", "--data", "toy", "--out", "here.md"]) == 2
+    assert main(["seeds", "nearest", "--data", "toy", "--seeds", "1", "--out", "here.md"]) == 2
     assert "seed 0: the run ended with status 4 and without a scorecard" in capsys.readouterr().err
     assert not (here.folder / "here.md").exists()

@@ -105,3 +105,23 @@ def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, 
     result = lucky.run("--model", "lucky", *given)
     assert result.status == 4
     assert f"--seeds {given[1]}: give 1 or more" in result.out
+
+
+def test_seeds_of_a_model_that_is_the_same_with_each_are_refused_before_anything_is_judged(lucky: Project) -> None:
+    lucky.write("models/first.py", BUILT)
+    result = lucky.run("--model", "first", "--model", "nearest", "--seeds", "2")
+    assert result.status == 4
+    assert (
+        "model 'nearest': it is loaded, not trained, and no source of it reads task.seed, so every seed is the same "
+        "model; judge it without --seeds"
+    ) in result.out
+    assert not list(result.reports.rglob("*.json*"))
+
+
+BUILT = '''
+"""A network that must not be built."""
+
+
+def build(task):
+    raise OSError("built")
+'''

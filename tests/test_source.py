@@ -182,3 +182,24 @@ def test_modules_are_named_as_they_are_imported(tmp_path: Path) -> None:
 def test_nothing_is_executed(tmp_path: Path) -> None:
     path = write(tmp_path / "net.py", "raise SystemExit(3)\n")
     assert find_model(str(path), tmp_path).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("def load(task):\n    return open(f'net{task.seed}.bin')\n", True),
+        ("def load(task):\n    return getattr(task, 'seed')\n", True),
+        ("import numpy\n\n\ndef load(task):\n    numpy.random.seed(3)  # whatever the task.seed\n", False),
+        ("SEED = seed = 3\n", False),
+    ],
+)
+def test_a_source_that_reads_the_seed_of_a_task_is_told_without_running_it(
+    models: Path, text: str, *, reads: bool
+) -> None:
+    write(models / "asks.py", text)
+    write(models / "through.py", "import asks\n")
+    assert [find_model(name, models).reads_seed for name in ("asks", "through")] == [reads, reads]
+
+
+def test_a_trained_file_reads_no_seed(tmp_path: Path) -> None:
+    assert not find_model(str(write(tmp_path / "net.keras", "task.seed")), tmp_path).reads_seed
