@@ -87,8 +87,9 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
             continue
         judged = any(row["gates"] or row["direction"] for row in present)
         worst = min(range(len(present)), key=lambda index: _standing(present[index])) if judged else None
-        row = present[worst if worst is not None and deciding == "worst" else 0]
-        words = _spread(present, [record["task"]["seed"] for record in records], worst, deciding)
+        shown = worst if worst is not None and deciding == "worst" else 0
+        row = present[shown]
+        words = _spread(present, [record["task"]["seed"] for record in records], worst, shown, deciding)
         rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
     return rows
 
@@ -115,18 +116,21 @@ def _standing(row: Row) -> tuple[bool, int, float]:
     return row["accepted"], _ORDER.index(row["verdict"]), better
 
 
-def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, deciding: Deciding) -> str:
-    """Say how the seeds differ; ``worst`` is the place of the worst of them, None where none is."""
+def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, shown: int, deciding: Deciding) -> str:
+    """Say how the seeds differ; ``worst`` is the place of the worst, None where there is none, ``shown`` the row's."""
     values = [row["value"] for row in rows if row["value"] is not None]
     refused = sum(not row["accepted"] for row in rows)
     told = f", not accepted with {refused} of {len(rows)}" if refused else ""
     count = f"{len(rows)} seeds" + (", the first decides" if deciding == "first" else "")
+    one = rows[shown]
+    same = all((row["detail"], row["offenders"]) == (one["detail"], one["offenders"]) for row in rows)
+    whose = "" if same else f"; shown: seed {seeds[shown]}"
     if not values:
-        return f"{count}{told}"
+        return f"{count}{told}{whose}"
     if lacking := len(rows) - len(values):
         told = f", no value with {lacking} of {len(rows)}{told}"
     if min(values) == max(values) and not refused and not lacking:
-        return f"alike with {count}"
+        return f"alike with {count}{whose}"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
-    which = f"; shown: seed {seeds[0]}" if worst is None else f", worst with seed {seeds[worst]}"
+    which = f"; shown: seed {seeds[shown]}" if worst is None else f", worst with seed {seeds[worst]}"
     return f"{count}: mean {mean:.3f}, {extent}{which}{told}"

@@ -325,8 +325,8 @@ def _by_replicates(several: Replicates, near: float, far: float) -> str:
     return (
         f"Worst of {number} seeds: each is judged on the same films, so their verdicts are not independent. A model "
         "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
-        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. Proven by chance it is no "
-        "more often, for every seed must be proven."
+        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. By chance it is proven no "
+        "more often, for every seed must be."
     )
 
 

@@ -67,6 +67,16 @@ def test_seeds_that_agree_say_so_in_few_words() -> None:
     assert found["detail"] == "alike with 2 seeds; of 20"
 
 
+@pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"offenders": ["film 3"]}])
+@pytest.mark.parametrize(("value", "words"), [(1.0, "alike with 2 seeds"), (None, "2 seeds, not accepted with 2 of 2")])
+def test_seeds_that_agree_in_their_value_alone_say_which_is_shown(
+    value: float | None, words: str, change: dict[str, Any]
+) -> None:
+    other: Row = {**row(value), **change}  # type: ignore[typeddict-item]
+    (found,) = together(records([row(value)], [other]))
+    assert found["detail"] == f"{words}; shown: seed 3; of 20"
+
+
 def test_a_row_without_a_value_is_the_worst() -> None:
     (found,) = together(records([row(0.9)], [row(None)]))
     assert (found["value"], found["accepted"]) == (None, False)
