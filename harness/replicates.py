@@ -132,5 +132,5 @@ def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, shown:
     if min(values) == max(values) and not refused and not lacking:
         return f"alike with {count}{whose}"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
-    which = f"; shown: seed {seeds[shown]}" if worst is None else f", worst with seed {seeds[worst]}"
-    return f"{count}: mean {mean:.3f}, {extent}{which}{told}"
+    which = f"{told}; shown: seed {seeds[shown]}" if worst is None else f", worst with seed {seeds[worst]}{told}"
+    return f"{count}: mean {mean:.3f}, {extent}{which}"

@@ -87,6 +87,10 @@ def test_a_mean_says_how_many_seeds_it_is_not_of() -> None:
     (found,) = together(records([row(0.9)], [skipped]))
     assert found["detail"].startswith("2 seeds: mean 0.900, 0.900 to 0.900, worst with seed 3, no value with 1 of 2;")
 
+    undefined: Row = {**row(None), "gates": False, "accepted": True, "bound": None, "direction": None}
+    (found,) = together(records([undefined], [{**undefined, "value": 0.4}]))
+    assert found["detail"] == "2 seeds: mean 0.400, 0.400 to 0.400, no value with 1 of 2; shown: seed 3; of 20"
+
 
 def test_a_row_that_one_seed_lacks_is_refused() -> None:
     found = together(records([row(0.9), row(0.9, check="confusion_ceiling")], [row(0.9)]))
