@@ -55,7 +55,7 @@ _ALARMS = (
     "2.5 % of test sets at most. Of test sets this is one: the count below is no rate to hold against that claim, only "
     "how many trainings fail on it. The point gate refuses more often the closer a model is to a bound."
 )
-_KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: sound model"
+_KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: a sound model refused\nby alignment or inference"
 _SUITES = JUDGED
 _SOUND_DATA = {each.name for each in SPOILED if not each.check}
 _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
