@@ -267,7 +267,8 @@ def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
     n = len(own) if groups is None else len({groups[row] for row in own})
     proofs = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
     most = estimates.proportion(n, n).low if n else 0.0
-    allowed = f"with at most {max(proofs)} misses" if proofs else "by no answers"
+    missed = "misses" if groups is None else "patients missed in all films"
+    allowed = f"with at most {max(proofs)} {missed}" if proofs else "by no answers"
     unit = ("film" if groups is None else "patient") + "s" * (n != 1)
     words = f"{n} {unit} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
     return Estimate(value=most, low=most, high=most, n=n, method="census", detail=words)

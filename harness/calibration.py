@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from harness.errors import ArgumentError
 from harness.estimate import BoolArray, Estimate, permutation_p, undefined
-from harness.limits import bootstrap_t, portions
+from harness.limits import FEWEST, bootstrap_t, portions
 from harness.predictions import Predictions
 
 FloatArray = NDArray[np.float64]
@@ -93,7 +93,7 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
         return undefined(len(predictions), low=0.0, high=np.inf, method="bootstrap-t", detail=_unsound(predictions))
     losses = _losses(_logs(predictions), predictions.labels)
     shares = np.bincount(predictions.labels) / len(predictions)
-    blind = -float((shares[shares > 0] * np.log(shares[shares > 0])).sum())
+    blind = abs(float((shares[shares > 0] * np.log(shares[shares > 0])).sum()))
     words = f"class frequencies alone cost {blind:.3f} nats"
     impossible = int((predictions.probabilities[np.arange(len(predictions)), predictions.labels] < LEAST).sum())
     if impossible:
@@ -152,9 +152,9 @@ def temperature_gain(
 
     Returns:
         Mean paired difference and its interval over rows (over groups, where they are known) by
-        `harness.limits.bootstrap_t`, which has no limits for few or equal ones; below 0 where the fitted temperature
-        does not carry over. NaN, between minus and plus infinity, without rows in either or where a row is no
-        probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
+        `harness.limits.bootstrap_t`, which lacks limits for few or equal ones (the detail says so); below 0 where the
+        fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either or where a
+        row is no probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
 
     Raises:
         ArgumentError: The two have other classes.
@@ -285,6 +285,10 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
     sizes = np.bincount(units)
     order = np.lexsort((sizes, sums))
     value, (least, most) = float(values.mean()), bootstrap_t(sums[order], sizes[order], draws, seed)
+    if not np.isfinite([least, most]).all():
+        what = "rows" if groups is None else "patients"
+        few = f"fewer than {FEWEST} {what}" if len(sums) < FEWEST else f"too few {what} that differ"
+        detail += f"; {few} {'leave one side open' if np.isfinite([least, most]).any() else 'set no limits'}"
     return Estimate(
         value=value, low=max(min(least, value), low), high=min(max(most, value), high), n=len(sums),
         method="bootstrap-t", detail=detail, offenders=offenders,

@@ -190,9 +190,9 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -
 def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool) -> Estimate:
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
     words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
-    if alike and rows.any():
-        return _no_change(int(rows.sum()), f"{words}: {IDENTICAL}")
     change = _paired(now, before, rows, candidate)
+    if alike and change.defined:
+        return _no_change(change.n, f"{words}: {IDENTICAL}")
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
     detail = f"{words}: {gained} gained, {lost} lost"
     if candidate.groups is None:

@@ -1,6 +1,5 @@
 """Dose and response to read and to look at: how much of a shortcut, or of a border reader in a blend, is refused."""
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -36,7 +35,7 @@ _READ_OFF = (
     "it is no more exact than these lie apart, and rests on so few trainings as the table below says."
 )
 _NO_SHORTCUT = (
-    "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions (accuracy {accuracy:.2f}), so what "
+    "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions{accuracy}, so what "
     "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the ring is "
     "hidden, whichever way they go, and a network unsure of its answers changes them easily; `ring_transplant` and "
     "`border_only_skill` ask whether they follow the ring. A curve begins at its count at dose 0, not at nought, and a "
@@ -82,7 +81,7 @@ def _curves_told(matrix: Matrix) -> list[str]:
         _SIDES,
         _table(columns, responses(matrix)),
         _READ_OFF,
-        *([_NO_SHORTCUT.format(accuracy=_accuracy(first[0]))] if refused else []),
+        *([_NO_SHORTCUT.format(accuracy=_told(" (accuracy {:.2f})", first[0]))] if refused else []),
     ]
 
 
@@ -141,13 +140,13 @@ def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> 
 
 def _cell(entry: Entry) -> str:
     found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
-    return f"{found.hits} of {found.n}, accuracy {_accuracy(entry):.2f}"
+    return f"{found.hits} of {found.n}{_told(', accuracy {:.2f}', entry)}"
 
 
-def _accuracy(entry: Entry) -> float:
-    """Return the mean accuracy of the trainings that have one; NaN where none has."""
+def _told(words: str, entry: Entry) -> str:
+    """Return the mean accuracy of the trainings that have one, in these words; "" where none has."""
     right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
-    return sum(right) / len(right) if right else math.nan
+    return words.format(sum(right) / len(right)) if right else ""
 
 
 def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[Estimate]]:

@@ -169,8 +169,8 @@ def mean(
     Args:
         parts: At least one estimate; recalls of the classes give balanced accuracy.
         groups: (n,) the group of each row, where groups are known.
-        labels: (n,) which part each row belongs to, from 0. Parts are independent but for the groups they share: they
-            go together as far as their groups are the same, at the most, and that is what is assumed.
+        labels: (n,) which part each row belongs to, from 0. Parts are independent but for the groups they share; each
+            of these is taken to be as good or as bad in all parts, the most that it can be.
 
     Returns:
         The mean, n = sum of theirs, or the number of groups; if a part is undefined, NaN between the least and the
@@ -200,13 +200,14 @@ def mean(
 def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> NDArray[np.float64]:
     """Return how far means over ``parts`` sets of rows can go together: (parts, parts), of 1 on the diagonal.
 
-    The groups that two sets share, of the geometric mean of theirs: 0 where none is shared, 1 where all are.
+    The cosine of the numbers of rows that two sets have of each group: 0 where they share none, 1 where all groups are
+    in both in the same shares; with means of a group that vary alike in both, the largest correlation there can be.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     held = np.zeros((parts, len(names)))
-    held[labels, index] = 1
-    shared, own = held @ held.T, np.sqrt(held.sum(axis=1))
-    together: NDArray[np.float64] = shared / np.outer(own, own)
+    np.add.at(held, (labels, index), 1)
+    held /= np.linalg.norm(held, axis=1, keepdims=True)
+    together: NDArray[np.float64] = held @ held.T
     return together
 
 

@@ -111,8 +111,9 @@ def bootstrap_t(sums: FloatArray, sizes: IntArray, draws: int, seed: int) -> tup
 
     A unit is a row, or a group of them. The distance of each redrawn mean counts in its own standard errors, so that a
     draw without the rare units that weigh most, which lies too near and seems too sure, counts for less than it does
-    among percentiles. Infinite for fewer than `FEWEST` units, and for units that are all alike. Order them, or the
-    limits depend on their order.
+    among percentiles. Infinite for fewer than `FEWEST` units and for units that are all alike; on one side where but a
+    few differ from the rest, so that more than one draw of 40 leaves them all out. Order the units, or the limits
+    depend on their order.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import ArgumentError
-from harness.scorecard import Record, Row, compare, refused_row
+from harness.scorecard import NOT_RECORDED, Record, Row, compare, refused_row
 from harness.source import find_model
 from harness.store import Store
 
@@ -55,8 +55,8 @@ def check_seeds(name: str, models: Path, root: Path | None, store: Store, *, tru
     facts, _ = training.find_facts(source, root, store)
     if facts.kind != "build" and not source.reads_seed:
         raise ArgumentError(
-            f"model '{name}': it is loaded, not trained, and no source of it reads task.seed, so every seed is the "
-            "same model; judge it without --seeds"
+            f"model '{name}': it is loaded, not trained, and no source of it was found to read task.seed, so that "
+            "every seed is the same model; judge it without --seeds"
         )
 
 
@@ -99,13 +99,14 @@ def replicates_of(record: Record) -> Replicates | None:
 
     A run trains with consecutive seeds, and the record holds the first.
     """
-    found = [match for row in record["verdicts"] if (match := _SPREAD.match(row["detail"]))]
-    if not found:
+    found = [_SPREAD.match(row["detail"]) for row in record["verdicts"] if row["detail"] != NOT_RECORDED]
+    told = [match for match in found if match]
+    first, counts = record["task"]["seed"], {int(match["seeds"]) for match in told}
+    if len(told) < len(found) or len(counts) != 1 or min(counts) < 2:  # a detail of one training may begin so by chance
         return None
-    first = record["task"]["seed"]
     return Replicates(
-        seeds=tuple(range(first, first + int(found[0]["seeds"]))),
-        deciding="first" if any(match["first"] for match in found) else "worst",
+        seeds=tuple(range(first, first + min(counts))),
+        deciding="first" if any(match["first"] for match in told) else "worst",
     )
 
 

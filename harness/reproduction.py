@@ -96,6 +96,8 @@ def measured(figure: Figure, predictions: Predictions) -> Estimate:
     part = by_class.get(figure.kind.removeprefix("macro_"))
     if part is None:
         raise ArgumentError(f"'{figure.kind}' is no kind of figure; known: {', '.join([*single, *by_class])}")
+    if part is metrics.recall:
+        return metrics.balanced_accuracy(predictions)
     return estimates.mean([part(predictions, label) for label in predictions.classes])
 
 

@@ -77,16 +77,23 @@ class Source:
 
     @property
     def reads_seed(self) -> bool:
-        """Whether any source reads an attribute ``seed`` (a call such as ``numpy.random.seed(0)`` sets one)."""
+        """Whether any source reads an attribute ``seed``, by its name or by words (``getattr(task, "seed")``).
+
+        By syntax alone: one that is set (``self.seed = 0``) or called (``numpy.random.seed(0)``) is not read.
+        """
         if self.is_keras_file:
             return False
         nodes = [node for path in self.sources for node in ast.walk(ast.parse(path.read_bytes(), str(path)))]
         called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-        return any(
-            (isinstance(node, ast.Attribute) and node.attr == "seed" and id(node) not in called)
-            or (isinstance(node, ast.Constant) and node.value == "seed")
+        read = any(
+            isinstance(node, ast.Attribute)
+            and node.attr == "seed"
+            and isinstance(node.ctx, ast.Load)
+            and id(node) not in called
             for node in nodes
         )
+        words = [part for node in nodes for part in _words(node)]
+        return read or any(word == "seed" or ".seed}" in word for word in words)
 
     @property
     def modules(self) -> dict[str, Path]:
@@ -141,6 +148,7 @@ def model_names(models: Path) -> list[str]:
         for path, name in names.items()
         if not path.name.startswith("_")
         and "__pycache__" not in path.parts
+        and path.is_file()
         and _named(name, models) == path
         and not _is_program(path)
     ]
@@ -152,6 +160,17 @@ def _is_program(path: Path) -> bool:
     return bool(re.search(runs, source, re.MULTILINE)) and not re.search(offers, source, re.MULTILINE)
 
 
+def _words(node: ast.AST) -> list[str]:
+    """Return the strings that a call is given or made on, or that a subscript or a keyword pattern names."""
+    if isinstance(node, ast.Call):
+        parts = [*node.args, node.func.value if isinstance(node.func, ast.Attribute) else None]
+    elif isinstance(node, ast.Subscript):
+        parts = [node.slice]
+    else:
+        return list(node.kwd_attrs) if isinstance(node, ast.MatchClass) else []
+    return [part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)]
+
+
 def _is_path(name: str) -> bool:
     return name.endswith(".py") or Path(name).suffix in {".keras", *UNSAFE_SUFFIXES} or "/" in name or os.sep in name
 
@@ -159,7 +178,7 @@ def _is_path(name: str) -> bool:
 def _named(name: str, models: Path) -> Path | None:
     """Return the file that a name means, whether it is there or not; None where it is a path, or no name at all."""
     parts = name.split(".")
-    if _is_path(name) or not all(part and part.isprintable() for part in parts):
+    if _is_path(name) or name.startswith("-") or not all(part and part.isprintable() for part in parts):
         return None
     return models.joinpath(*parts).with_suffix(".py")
 

@@ -173,6 +173,30 @@ def test_films_of_one_patient_are_no_evidence_of_their_number() -> None:
     assert "without a row gained, fewer than 381 patients of a class cannot prove a margin of 0.01" in change.detail
 
 
+def test_identical_answers_are_counted_in_patients_as_others_are() -> None:
+    groups = tuple(f"p{row // 4}" for row in range(300))
+    same = answering(with_errors(), groups=groups)
+    assert comparison.recall_change(same, same, "A").n == comparison.accuracy_change(same, same).n / 3 == 25
+
+
+def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients() -> None:
+    labels = np.tile([0, 1, 2], 100)
+    groups = tuple(f"p{row // 3}" for row in range(300))  # each with a film of every class
+    ids = tuple(f"{row:03}" for row in range(300))
+
+    def called(answers: NDArray[np.int64], patients: tuple[str, ...] | None) -> Predictions:
+        return Predictions(ids, CLASSES, labels, np.eye(3, dtype=np.float32)[answers], patients)
+
+    now = np.where(np.arange(300) < 60, (labels + 1) % 3, labels)
+    shared, apart = (
+        comparison.balanced_change(called(labels, patients), called(now, patients))
+        for patients in (groups, tuple(f"{name}{label}" for name, label in zip(groups, labels, strict=True)))
+    )
+    assert (shared.n, apart.n) == (100, 300)
+    assert shared.value == apart.value == pytest.approx(-0.2)
+    assert shared.high - shared.value == pytest.approx(np.sqrt(3) * (apart.high - apart.value), rel=1e-6)
+
+
 def test_newly_wrong_rows_are_counted_and_named() -> None:
     found = comparison.newly_wrong(answering(with_errors(0)), answering(with_errors(1, 2)))
     assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))

@@ -68,6 +68,22 @@ def test_a_family_asks_more_of_a_proven_failure_and_no_more_of_a_pass() -> None:
     assert at_most(six, 0.08).outcome == "inconclusive"
 
 
+def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
+    """One patient with 20 films of each class, all lost or all kept, beside 20 of one film: true losses of 0.2."""
+    rng, missed, each = np.random.default_rng(0), 0, 40
+    groups = tuple("big" if row % each < 20 else f"p{row}" for row in range(2 * each))
+    for _ in range(200):
+        lost = np.where(np.array(groups) == "big", rng.random() < 0.2, rng.random(2 * each) < 0.2)
+        labels = np.repeat([0, 1], each)
+        ids = tuple(f"r{row}" for row in range(2 * each))
+        clean, changed = (
+            Predictions(ids, ("a", "b"), labels, np.eye(2, dtype=np.float32)[called], groups)
+            for called in (labels, np.where(lost, 1 - labels, labels))
+        )
+        missed += drop.balanced_accuracy(clean, changed).high < 0.2
+    assert missed <= 12  # 2.5 % of 200 and three standard errors; 30 where its films are not weighed
+
+
 def test_patients_with_several_films_count_as_patients() -> None:
     clean, changed = answered(95, 95), answered(80, 85)
     groups = tuple(f"p{row // 5}" for row in range(2 * EACH))

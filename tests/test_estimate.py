@@ -202,6 +202,17 @@ def test_parts_go_together_as_far_as_they_share_their_groups(both: int) -> None:
     assert found.high >= apart.high - 1e-12
 
 
+def test_a_patient_of_many_films_ties_parts_together_by_their_number() -> None:
+    """Half of either part is of one patient: 20 and 20 x 1 films a part give a cosine of 400 / (400 + 20)."""
+    groups = ["shared"] * 20 + [f"a{row}" for row in range(20)] + ["shared"] * 20 + [f"b{row}" for row in range(20)]
+    parts = [proportion(32, 40), proportion(20, 40)]
+    found = mean(parts, groups=groups, labels=np.repeat([0, 1], 40))
+    above = [part.high - part.value for part in parts]
+    squares = above[0] ** 2 + above[1] ** 2 + 2 * 400 / 420 * above[0] * above[1]
+    assert found.high == pytest.approx(found.value + math.sqrt(squares) / 2)
+    assert found.n == 41
+
+
 def test_parts_of_one_patient_are_as_uncertain_together_as_each() -> None:
     parts = [Estimate(value=0.9, low=0.0, high=1.0, n=1, method="given"), proportion(1, 1)]
     found = mean(parts, groups=["p"] * 7, labels=np.array([0, 0, 0, 1, 1, 1, 1]))

@@ -344,6 +344,14 @@ def test_what_is_refused_at_dose_0_stands_beside_the_readings_and_is_explained()
     assert "no shortcut to rely on" not in " ".join(dose_page.section(made(dosed=DOSED)))
 
 
+def test_an_accuracy_that_no_training_has_is_left_out() -> None:
+    first, *others = DOSED
+    bare: list[matrix.Outcome] = [{**outcome(CHECKS[3]), "accuracy": None}, {**outcome(seed=1), "accuracy": None}]
+    told = " ".join(dose_page.section(made(dosed=({**first, "outcomes": bare}, *others))))
+    assert "only faint lesions, so what" in told
+    assert "nan" not in told
+
+
 def test_doses_of_one_reader_alone_are_a_table_without_curves(tmp_path: Path) -> None:
     dosed = entry("known_bad.ring_reader", outcome(), data=DOSES[50])
     alone: Matrix = {**made(entry("sound.small", outcome()), dosed=(dosed,)), "reliance": []}

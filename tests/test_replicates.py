@@ -110,6 +110,14 @@ def test_a_record_tells_its_seeds_where_no_row_is_complete() -> None:
     assert replicates_of(records(rows)[0]) == Replicates(seeds=(3, 4), deciding="worst")
 
 
+def test_a_record_of_one_training_has_no_replicates_whatever_a_suite_says() -> None:
+    told: list[Row] = [{**row(0.9), "detail": "3 seeds planted"}, row(0.9)]
+    assert replicates_of(records(told)[0]) is None
+    for words in ("0 seeds: 3", "1 seeds"):
+        assert replicates_of(records([{**row(0.9), "detail": words}])[0]) is None
+    assert replicates_of(records([{**row(0.9), "detail": "2 seeds"}, {**row(0.9), "detail": "3 seeds"}])[0]) is None
+
+
 def test_a_record_of_one_training_has_no_replicates() -> None:
     assert replicates_of(records([row(0.9)])[0]) is None
     assert replicates_of(records([])[0]) is None

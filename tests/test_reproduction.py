@@ -150,6 +150,12 @@ def test_a_loss_has_students_interval_over_rows() -> None:
     assert (alone.low, alone.high) == pytest.approx((found.low, found.high))
 
 
+def test_macro_recall_is_balanced_accuracy_over_patients_too() -> None:
+    found = replace(answers(60), groups=tuple(f"p{row % 20}" for row in range(60)))
+    told, expected = reproduction.measured(figure("macro_recall", "0.70"), found), metrics.balanced_accuracy(found)
+    assert (told.value, told.low, told.high, told.n) == (expected.value, expected.low, expected.high, 20)
+
+
 def test_films_of_one_patient_count_once() -> None:
     rows = answers(60)
     twice = Predictions(

@@ -49,7 +49,7 @@ def test_a_name_need_not_be_an_identifier(models: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["v1.2.py", ".hidden.py", ".kept/net.py", "two\nlines.py", "known_bad/h5.py", "sub/py.py"]
+    "file", ["v1.2.py", "-x.py", ".hidden.py", ".kept/net.py", "two\nlines.py", "known_bad/h5.py", "sub/py.py"]
 )
 def test_what_cannot_be_named_is_not_listed_and_its_path_is_the_way(models: Path, file: str) -> None:
     path = write(models / file, "")
@@ -57,6 +57,11 @@ def test_what_cannot_be_named_is_not_listed_and_its_path_is_the_way(models: Path
     with pytest.raises(ModelError):
         find_model(".".join(Path(file).with_suffix("").parts), models)
     assert find_model(str(path), models).path == path.resolve()
+
+
+def test_a_folder_that_is_named_as_a_file_is_no_model(models: Path) -> None:
+    (models / "net.py").mkdir()
+    assert model_names(models) == ["baseline", "compact", "known_bad.shuffled"]
 
 
 def test_a_dot_in_a_file_name_is_told_from_a_folder(models: Path) -> None:
@@ -191,6 +196,11 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
         ("def load(task):\n    return getattr(task, 'seed')\n", True),
         ("import numpy\n\n\ndef load(task):\n    numpy.random.seed(3)  # whatever the task.seed\n", False),
         ("SEED = seed = 3\n", False),
+        ("class Task:\n    def __init__(self):\n        self.seed = 0\n", False),
+        ('"seed"\nSETTINGS = {"seed": 0}\n', False),
+        ("def load(task):\n    return open('net{t.seed}.bin'.format(t=task))\n", True),
+        ("def load(task):\n    return vars(task)['seed']\n", True),
+        ("def load(task):\n    match task:\n        case object(seed=given):\n            return given\n", True),
     ],
 )
 def test_a_source_that_reads_the_seed_of_a_task_is_told_without_running_it(
