@@ -1,7 +1,7 @@
 """How often the intervals of mean losses and of changes miss a truth that is known, by drawing; as `simulation`."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,28 +68,38 @@ class Drop:
         clean: True recall of every class on the films as they are.
         lost: Share of all films of a class that are right before and wrong after.
         found: Share that are wrong before and right after.
+        shared: Films of each class that are one patient's, all alike; the others are of a patient each.
     """
 
     counts: tuple[int, ...]
     clean: float
     lost: float
     found: float
+    shared: int = 0
 
 
 def drop_misses(change: Drop, draws: int, rng: np.random.Generator) -> Entry:
     """Misses of `harness.drop.balanced_accuracy`, where it is defined."""
     labels = np.repeat(np.arange(len(change.counts)), change.counts)
+    place = np.concatenate([np.arange(count) for count in change.counts])
+    patients = [f"p{row}" if place[row] >= change.shared else "shared" for row in range(len(labels))]
+    groups = tuple(patients) if change.shared else None
     tally = Tally(change.lost - change.found)
     steps = np.cumsum([change.lost, change.clean - change.lost, change.found])
     for _ in range(draws):
-        fate = np.searchsorted(steps, rng.random(len(labels)), side="right")  # lost, kept, found, wrong throughout
-        before, after = _right_where(labels, fate <= 1), _right_where(labels, (fate == 1) | (fate == 2))
+        drawn = rng.random(len(labels))
+        drawn[place < change.shared] = drawn[0]
+        fate = np.searchsorted(steps, drawn, side="right")  # lost, kept, found, wrong throughout
+        before, after = (
+            replace(_right_where(labels, right), groups=groups) for right in (fate <= 1, (fate == 1) | (fate == 2))
+        )
         estimate = drop.balanced_accuracy(before, after)
         if estimate.defined:
             tally.add("drop", estimate.low, estimate.high)
     counts = " / ".join(map(str, change.counts))
     set_to: Entry = {
-        "counts": counts, "clean": change.clean, "lost": change.lost, "truth": tally.truth, "draws": draws,
+        "counts": counts, "clean": change.clean, "lost": change.lost, "one_patient": change.shared,
+        "truth": tally.truth, "draws": draws,
     }  # fmt: skip
     return set_to | _without_width(tally)
 

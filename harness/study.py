@@ -94,6 +94,8 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         yield "drops", partial(simulation_changes.drop_misses, drop)
     for gain in _gains():
         yield "gains", partial(simulation_changes.gain_misses, gain)
+    for drop in _shared_drops():
+        yield "drops", partial(simulation_changes.drop_misses, drop)
 
 
 def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
@@ -175,6 +177,13 @@ def _drops() -> Iterator[Drop]:
     for counts in ((10, 10, 10), *COUNTS):
         for lost, found in ((0.02, 0.02), (0.05, 0.0), (0.1, 0.05), (0.2, 0.02)):
             yield Drop(counts=counts, clean=0.9, lost=lost, found=found)
+
+
+def _shared_drops() -> Iterator[Drop]:
+    for counts in ((40, 40), (40, 40, 40, 40)):
+        for shared in (4, 20):
+            yield Drop(counts=counts, clean=0.9, lost=0.1, found=0.05, shared=shared)
+            yield Drop(counts=counts, clean=0.9, lost=0.2, found=0.02, shared=shared)
 
 
 def _gains() -> Iterator[Gain]:

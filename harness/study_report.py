@@ -170,6 +170,7 @@ def _setting(line: Entry) -> str:
     names = {"truth": "truth", "counts": "films a class", "recalls": "recalls", "n": "n", "discordant": "discordant",
              "groups": "patients", "films": "films of each", "icc": "correlation", "shape": "scores",
              "clean": "recall on whole films", "rows": "rows", "units": "films or patients", "shared": "correlation",
+             "one_patient": "films of one patient in each class",
              "sharpened": "scores multiplied by", "area": "area", "lost": "lost"}  # fmt: skip
     dull = {"films": 1, "shape": "normal", "icc": 0.0 if "groups" not in line else None}
     return ", ".join(

@@ -123,9 +123,10 @@ def _losses(tables: Tables) -> list[str]:
         for line in tables["area_changes"]
     ]  # fmt: skip
     drops = [
-        [str(line["counts"]), f"{cell(line, 'lost'):g}", f"{cell(line, 'truth'):.2f}", _two(line, "drop")]
+        [str(line["counts"]), str(line["one_patient"] or "none"), f"{cell(line, 'lost'):g}",
+         f"{cell(line, 'truth'):.2f}", _two(line, "drop")]
         for line in tables["drops"]
-    ]
+    ]  # fmt: skip
     gains = [
         [str(line["units"]), str(line["films"]), f"{cell(line, 'sharpened'):g}", f"{cell(line, 'truth'):.3f}",
          _two(line, "studentised"), _two(line, "bootstrap")]
@@ -136,7 +137,7 @@ def _losses(tables: Tables) -> list[str]:
         table(["films a class", "area", "change", "correlation of the scores", "over / under"], areas),
         "Balanced accuracy lost when films are changed, drawn: over / under in per cent. A miss *under* would be a "
         "false pass.",
-        table(["films a class", "lost in each class", "true drop", "over / under"], drops),
+        table(["films a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),
         "What the right temperature saves in log loss, drawn, three classes, scores multiplied by so much (above 1: "
         "too sure); the films of a patient are all alike: over / under in per cent. A miss *under* would be a false "
         "pass.",

@@ -192,6 +192,31 @@ def test_the_drop_holds_its_level(lost: float, found: float, rng: np.random.Gene
     assert max(cell(line, "drop_over"), cell(line, "drop_under")) < BEYOND
 
 
+def test_the_drop_holds_its_level_where_one_patient_has_half_of_every_class(rng: np.random.Generator) -> None:
+    shared = Drop(counts=(40, 40, 40), clean=0.9, lost=0.2, found=0.02, shared=20)
+    line = simulation_changes.drop_misses(shared, DRAWS, rng)
+    assert max(cell(line, "drop_over"), cell(line, "drop_under")) < BEYOND
+
+
+def test_films_of_the_shared_patient_meet_one_fate(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Predictions, ...]] = []
+
+    def keep(*pair: Predictions) -> Estimate:
+        seen.append(pair)
+        return paired_difference(0, 0, 1)
+
+    monkeypatch.setattr(drop, "balanced_accuracy", keep)
+    change = Drop(counts=(10, 8), clean=0.5, lost=0.25, found=0.25, shared=3)
+    simulation_changes.drop_misses(change, 20, np.random.default_rng(0))
+    for before, after in seen:
+        assert before.groups is not None
+        own = [row for row, patient in enumerate(before.groups) if patient == "shared"]
+        assert own == [0, 1, 2, 10, 11, 12]
+        assert len(set(before.groups)) == 1 + 7 + 5
+        fates = {(part.answers[row] == part.labels[row], part is after) for part in (before, after) for row in own}
+        assert len(fates) == 2
+
+
 def test_a_drop_is_drawn_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[Predictions, ...]] = []
 
