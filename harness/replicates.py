@@ -101,9 +101,10 @@ def replicates_of(record: Record) -> Replicates | None:
     """
     found = [_SPREAD.match(row["detail"]) for row in record["verdicts"] if row["detail"] != NOT_RECORDED]
     told = [match for match in found if match]
-    first, counts = record["task"]["seed"], {int(match["seeds"]) for match in told}
+    counts = {int(match["seeds"]) for match in told}
     if len(told) < len(found) or len(counts) != 1 or min(counts) < 2:  # a detail of one training may begin so by chance
         return None
+    first = record["task"]["seed"]
     return Replicates(
         seeds=tuple(range(first, first + min(counts))),
         deciding="first" if any(match["first"] for match in told) else "worst",

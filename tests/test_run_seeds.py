@@ -112,8 +112,8 @@ def test_seeds_of_a_model_that_is_the_same_with_each_are_refused_before_anything
     result = lucky.run("--model", "first", "--model", "nearest", "--seeds", "2")
     assert result.status == 4
     assert (
-        "model 'nearest': it is loaded, not trained, and no source of it reads task.seed, so every seed is the same "
-        "model; judge it without --seeds"
+        "model 'nearest': it is loaded, not trained, and no source of it was found to read task.seed, so that every "
+        "seed is the same model; judge it without --seeds"
     ) in result.out
     assert not list(result.reports.rglob("*.json*"))
 
