@@ -202,8 +202,8 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _seeds(parsed: argparse.Namespace) -> int:
-    from harness import replicates, seeds, trial  # noqa: PLC0415
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness import seeds, trial  # noqa: PLC0415
+    from harness.gate import check_seeds, open_card, open_store  # noqa: PLC0415
 
     store = open_store(Path.cwd())
     card = open_card(parsed.data, Path("data"), store)
@@ -219,7 +219,7 @@ def _seeds(parsed: argparse.Namespace) -> int:
     if parsed.seeds < 1:
         raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
     if parsed.seeds > 1:
-        replicates.check_seeds(parsed.model, Path("models"), card.root, store)
+        check_seeds(parsed.model, Path("models"), card.root, store)
     for seed in range(parsed.seed, parsed.seed + parsed.seeds):
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
         records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)

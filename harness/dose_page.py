@@ -9,7 +9,7 @@ from tabulate import tabulate
 from harness.canvas import SPLIT_COLOURS, sheet
 from harness.doses import dose_at
 from harness.estimate import Estimate, proportion
-from harness.matrix import Entry, Matrix
+from harness.matrix import Entry, Matrix, accuracies
 from harness.phantom import DOSES
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def section(matrix: Matrix) -> list[str]:
         "## Dose and response",
         *(_curves_told(matrix) if drawn(matrix) else []),
         "Each reader at each dose, trainings refused by any border check but masked recall, and the mean accuracy:",
-        _table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
+        table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
         _AT_DOSE_0,
     ]
 
@@ -79,7 +79,7 @@ def _curves_told(matrix: Matrix) -> list[str]:
     return [
         f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
         _SIDES,
-        _table(columns, responses(matrix)),
+        table(columns, responses(matrix)),
         _READ_OFF,
         *([_NO_SHORTCUT.format(accuracy=_told(" (accuracy {:.2f})", first[0]))] if refused else []),
     ]
@@ -145,7 +145,7 @@ def _cell(entry: Entry) -> str:
 
 def _told(words: str, entry: Entry) -> str:
     """Return the mean accuracy of the trainings that have one, in these words; "" where none has."""
-    right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+    right = accuracies(entry)
     return words.format(sum(right) / len(right)) if right else ""
 
 
@@ -175,5 +175,6 @@ def _curve(axes: "Axes", doses: Sequence[float], found: Sequence[Estimate], word
     axes.fill_between(doses, [each.low for each in found], [each.high for each in found], color=colour, alpha=0.08)
 
 
-def _table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table; cells are markdown already."""
     return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))

@@ -14,14 +14,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.checks import at_least, at_most
-from harness.estimate import (
-    Direction,
-    Estimate,
-    mean,
-    paired_difference,
-    proportion,
-    settled,
-)
+from harness.estimate import Direction, Estimate, mean, paired_difference, proportion, settled
 from harness.family import Claim, chance_proven, margin_for, refused_by_chance
 from harness.further import chance_accepted, further_rows
 from harness.policy import Policy
@@ -30,6 +23,11 @@ from harness.scorecard import Gate
 FloatArray = NDArray[np.float64]
 Entry = dict[str, float | int | str | None]
 """One line of a table: plain numbers and words, as JSON holds them."""
+
+
+def told_counts(counts: Sequence[int]) -> str:
+    """Return the rows of each class as a table shows them: ``26 / 20 / 20``."""
+    return " / ".join(map(str, counts))
 
 
 def cell(entry: Entry, name: str) -> float:
@@ -97,7 +95,7 @@ def balanced_misses(counts: Sequence[int], recalls: Sequence[float]) -> Entry:
     truth = math.fsum(recalls) / len(recalls)
     over, under = misses(lows, highs, chances, truth)
     return _entry(
-        counts=_counts(counts),
+        counts=told_counts(counts),
         recalls=" / ".join(f"{r:g}" for r in recalls),
         truth=truth,
         over=over,
@@ -150,7 +148,7 @@ def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: 
     claims = policy_claims(policy, counts)
     found = refused_by_chance(claims, gate=gate, better_by=better_by)
     return _entry(
-        counts=_counts(counts),
+        counts=told_counts(counts),
         gate=gate,
         rows=len(claims),
         bounds=sum(claim.times for claim in claims),
@@ -208,7 +206,7 @@ def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: 
     flips_accepts = float(stats.binom.cdf(_most(everything, policy.border.flips_ceiling, gate), everything, flips))
     border = flips_accepts * masked_accepts
     return _entry(
-        counts=_counts(counts),
+        counts=told_counts(counts),
         gate=gate,
         recall=recall,
         flips=flips,
@@ -240,10 +238,6 @@ def _least(n: int, floor: float, gate: Gate) -> int:
 def _most(n: int, ceiling: float, gate: Gate) -> int:
     """Most hits of n that a gate accepts against a ceiling; -1 where none."""
     return next((hits for hits in range(n, -1, -1) if at_most(proportion(hits, n), ceiling).accepted(gate)), -1)
-
-
-def _counts(counts: Sequence[int]) -> str:
-    return " / ".join(map(str, counts))
 
 
 def _names(counts: Sequence[int]) -> list[str]:

@@ -18,7 +18,6 @@ from harness.dataset import read_classes
 from harness.errors import ArgumentError
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
-from harness.replicates import check_seeds
 from harness.scorecard import Row
 from harness.settings import Settings
 from harness.source import find_model
@@ -327,6 +326,33 @@ class Gate:
         from harness.inference import declares_augmentation  # noqa: PLC0415
 
         return declares_augmentation(self.evidence(name).inference)
+
+
+def check_seeds(name: str, models: Path, root: Path | None, store: Store, *, trust: bool = False) -> None:
+    """Refuse to judge several seeds of a model that is the same with each, before anything is trained.
+
+    A loaded model may still follow ``task.seed``: one that reads the weights of the seed that is asked.
+
+    Args:
+        name: As given to ``--model``.
+        models: The folder of named models.
+        root: The data root.
+        store: Where it is kept what a model file declares.
+        trust: Accept formats that can carry code.
+
+    Raises:
+        ArgumentError: It is loaded, and none of its sources reads a seed.
+        ModelError: There is no such model, or it cannot be imported.
+    """
+    from harness import training  # noqa: PLC0415 - needed only where something must be judged
+
+    source = find_model(name, models, trust=trust)
+    facts, _ = training.find_facts(source, root, store)
+    if facts.kind != "build" and not source.reads_seed:
+        raise ArgumentError(
+            f"model '{name}': it is loaded, not trained, and no source of it was found to read task.seed, so that "
+            "every seed is the same model; judge it without --seeds"
+        )
 
 
 def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> Row:

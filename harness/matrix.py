@@ -281,6 +281,11 @@ def slashed(pairs: Iterable[Check]) -> list[str]:
     return [f"{suite}/{check}" for suite, check in pairs]
 
 
+def accuracies(entry: Entry) -> list[float]:
+    """Return the accuracy of each training that has one."""
+    return [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+
+
 def _entry(twin: Twin) -> Entry:
     return {
         "name": twin.name,

@@ -1,13 +1,12 @@
 """The detection matrix to read and to look at: markdown and a picture of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from harness import dose_page
 from harness.canvas import FAINT, INK, sheet
+from harness.dose_page import table
 from harness.estimate import Estimate, proportion
 from harness.matrix import (
     JUDGED,
@@ -15,6 +14,7 @@ from harness.matrix import (
     Entry,
     Matrix,
     able,
+    accuracies,
     caught,
     false_alarms,
     proven_alarms,
@@ -91,7 +91,7 @@ def markdown(matrix: Matrix) -> str:
 
 def _faults(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
     lines = [_fault_line(entry) for entry in entries]
-    return [_table(["fault", "must be caught by", "caught", "also caught by"], lines), _intervals(matrix)]
+    return [table(["fault", "must be caught by", "caught", "also caught by"], lines), _intervals(matrix)]
 
 
 def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
@@ -99,15 +99,15 @@ def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
     return [
         _ONE_SET,
         _ALARMS,
-        _table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
         f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
-        _table(columns, [_sound_line(each) for each in entries]),
+        table(columns, [_sound_line(each) for each in entries]),
     ]
 
 
 def _unseen(entries: Sequence[Entry]) -> list[str]:
     lines = [[f"{_name(each)}: {escape(each['says'])}", escape(each["diagnosis"]), _refusals(each)] for each in entries]
-    return ["## Faults that no check sees yet", _table(["fault", "why", "refused by, of trainings"], lines)]
+    return ["## Faults that no check sees yet", table(["fault", "why", "refused by, of trainings"], lines)]
 
 
 def publish(matrix: Matrix, folder: Path) -> Path:
@@ -168,8 +168,8 @@ def _data(matrix: Matrix) -> list[str]:
     return [
         "## Data sets",
         _DATA_ASKED,
-        _table(["fault of the data", "must be caught by", "caught", "also caught by"], map(_fault_line, spoiled)),
-        _table(["sound data", "what is unusual", "drawings", "refused by"], lines),
+        table(["fault of the data", "must be caught by", "caught", "also caught by"], map(_fault_line, spoiled)),
+        table(["sound data", "what is unusual", "drawings", "refused by"], lines),
     ]
 
 
@@ -222,7 +222,7 @@ def _refusals(entry: Entry, beside: Sequence[str] = ()) -> str:
 
 
 def _sound_line(entry: Entry) -> list[str]:
-    right = [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+    right = accuracies(entry)
     below = sum(not able(outcome) for outcome in entry["outcomes"])
     accuracy = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(right), max(right)))) if right else ""
     note = f"{accuracy} ({below} below a recall floor)" if below else accuracy
@@ -256,7 +256,3 @@ def _intervals(matrix: Matrix) -> str:
     cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
     words = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
     return "Exact 95 % intervals of the counts, over trainings on the same films: " + "; ".join(words) + "."
-
-
-def _table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))

@@ -3,13 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from harness.errors import ArgumentError
 from harness.scorecard import NOT_RECORDED, Record, Row, compare, refused_row
-from harness.source import find_model
-from harness.store import Store
 
 _SPREAD = re.compile(r"(?:alike with |recorded with \d+ of )?(?P<seeds>\d+) seeds\b(?P<first>, the first decides\b)?")
 
@@ -31,33 +28,6 @@ class Replicates:
 
 
 _ORDER = ("fail", "inconclusive", "skipped", "pass")
-
-
-def check_seeds(name: str, models: Path, root: Path | None, store: Store, *, trust: bool = False) -> None:
-    """Refuse to judge several seeds of a model that is the same with each, before anything is trained.
-
-    A loaded model may still follow ``task.seed``: one that reads the weights of the seed that is asked.
-
-    Args:
-        name: As given to ``--model``.
-        models: The folder of named models.
-        root: The data root.
-        store: Where it is kept what a model file declares.
-        trust: Accept formats that can carry code.
-
-    Raises:
-        ArgumentError: It is loaded, and none of its sources reads a seed.
-        ModelError: There is no such model, or it cannot be imported.
-    """
-    from harness import training  # noqa: PLC0415 - a record is read without it
-
-    source = find_model(name, models, trust=trust)
-    facts, _ = training.find_facts(source, root, store)
-    if facts.kind != "build" and not source.reads_seed:
-        raise ArgumentError(
-            f"model '{name}': it is loaded, not trained, and no source of it was found to read task.seed, so that "
-            "every seed is the same model; judge it without --seeds"
-        )
 
 
 def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list[Row]:

@@ -145,11 +145,8 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
     What the same model answered in an older run stays: it is no verdict, and serves as a reference.
     """
     shown = name if name in gate.members else gate.replicates(name)[0]
-    fingerprint, films = record["model"]["fingerprint"], gate.candidate(shown).splits.test
-    if partial:
-        evidence = _no_evidence(partial)
-        drop_others(folder, fingerprint=fingerprint, films=films)
-    else:
+    lacking = partial
+    if not partial:
         try:
             answered = gate.candidate(shown).name
             kept = gate.evidence(shown)
@@ -174,8 +171,10 @@ def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
                 evidence["figures"] = pictures.draw(kept, record, evidence, folder, gate, other, explained)
             _keep_predictions(kept, answered, record, folder, gate.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
-            evidence = _no_evidence([f"no evidence to show: {error}"])
-            drop_others(folder, fingerprint=fingerprint, films=films)
+            lacking = [f"no evidence to show: {error}"]
+    if lacking:
+        evidence, films = _no_evidence(lacking), gate.candidate(shown).splits.test
+        drop_others(folder, fingerprint=record["model"]["fingerprint"], films=films)
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from harness.enumeration import Entry
+from harness.enumeration import Entry, told_counts
 from harness.estimate import (
     Estimate,
     grouped_difference,
@@ -49,14 +49,22 @@ class Tally:
 
     def entry(self) -> Entry:
         """Return the share of draws in which each interval misses, over and under, and its mean width."""
+        return self._told(width=True)
+
+    def misses(self) -> Entry:
+        """Return these shares alone, for intervals that may have no end."""
+        return self._told(width=False)
+
+    def _told(self, *, width: bool) -> Entry:
         made: Entry = {}
         for name, limits in self._limits.items():
             low, high = np.array(limits).T
             made |= {
                 f"{name}_over": float((low > self.truth).mean()),
                 f"{name}_under": float((high < self.truth).mean()),
-                f"{name}_width": float((high - low).mean()),
             }
+            if width:
+                made[f"{name}_width"] = float((high - low).mean())
         return made
 
 
@@ -82,16 +90,23 @@ class Curves:
         """Return the class of each row, (n,), the films of a patient side by side."""
         return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.films))
 
-    def scores(self, rng: np.random.Generator) -> FloatArray:
-        """Draw scores (n, K); of two classes the second column is the first one's negative, as after a softmax."""
+    def common(self, rng: np.random.Generator) -> FloatArray:
+        """Draw what all films of a patient share: (patients, columns), of two classes one column."""
+        classes = len(self.counts)
+        return rng.normal(size=(sum(self.counts), 1 if classes == 2 else classes))
+
+    def scores(self, rng: np.random.Generator, common: FloatArray | None = None) -> FloatArray:
+        """Draw scores (n, K); of two classes the second column is the first one's negative, as after a softmax.
+
+        ``common`` is what two models that see the same patients share; None: drawn for this one.
+        """
         labels, classes = self.labels(), len(self.counts)
-        columns = 1 if classes == 2 else classes
-        own = labels[:, None] == np.arange(columns)
+        own = labels[:, None] == np.arange(1 if classes == 2 else classes)
         if self.shape == "skewed":
             scores = rng.exponential(np.where(own, self.area / (1 - self.area), 1.0))
         else:
             spread = 2.0 if self.shape == "unequal" else 1.0
-            patients = rng.normal(size=(sum(self.counts), columns)).repeat(self.films, axis=0)
+            patients = (self.common(rng) if common is None else common).repeat(self.films, axis=0)
             noise = math.sqrt(self.icc) * patients + math.sqrt(1 - self.icc) * rng.normal(size=own.shape)
             shift = math.sqrt(1 + spread**2) * float(special.ndtri(self.area))
             scores = np.where(own, shift + spread * noise, noise)
@@ -99,7 +114,7 @@ class Curves:
 
     def entry(self) -> Entry:
         """Return what was set, as cells of a table."""
-        counts = " / ".join(map(str, self.counts))
+        counts = told_counts(self.counts)
         return {"counts": counts, "truth": self.area, "shape": self.shape, "films": self.films, "icc": self.icc}
 
 
@@ -166,7 +181,7 @@ class Patients:
 def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> Entry:
     """Misses of Korn and Graubard's interval, Clopper and Pearson's on all films, and a cluster bootstrap."""
     tally = Tally(patients.share)
-    weights = _weights(patients.groups, rng)
+    weights = weights_of(patients.groups, rng)
     for _ in range(draws):
         sizes = patients.sizes(rng)
         rates = patients.rates(rng, [patients.share, 1 - patients.share])[:, 0]
@@ -184,7 +199,7 @@ def grouped_difference_misses(patients: Patients, difference: float, draws: int,
     those lost.
     """
     tally = Tally(difference)
-    weights = _weights(patients.groups, rng)
+    weights = weights_of(patients.groups, rng)
     gained, lost = (patients.share + difference) / 2, (patients.share - difference) / 2
     for _ in range(draws):
         sizes = patients.sizes(rng)
@@ -228,23 +243,26 @@ def skill_misses(skill: Skill, draws: int, rng: np.random.Generator) -> Entry:
         undefined += not estimate.defined
         low, high = _interval(estimate)
         tally.add("kept", low, high)
-    counted = {name: value for name, value in tally.entry().items() if not name.endswith("width")}
     set_to: Entry = {
-        "counts": " / ".join(map(str, skill.counts)),
+        "counts": told_counts(skill.counts),
         "clean": skill.clean,
         "truth": skill.kept,
         "rows": "nested" if skill.nested else "independent",
         "draws": draws,
     }
-    return set_to | counted | {"undefined": undefined / draws}
+    return set_to | tally.misses() | {"undefined": undefined / draws}
 
 
 def _answers(labels: IntArray, right: NDArray[np.bool_], classes: int, rng: np.random.Generator) -> Predictions:
     """Predictions that are right where they should be, and any other class elsewhere."""
     wrong = (labels + rng.integers(1, classes, len(labels))) % classes
-    called = np.where(right, labels, wrong)
-    ids, names = tuple(map(str, range(len(labels)))), tuple(f"class {index}" for index in range(classes))
-    return Predictions(ids, names, labels, np.eye(classes, dtype=np.float32)[called])
+    return predictions(labels, np.eye(classes)[np.where(right, labels, wrong)])
+
+
+def predictions(labels: IntArray, scores: FloatArray) -> Predictions:
+    """Return rows of these classes (n,) with these scores (n, K) for probabilities."""
+    ids, names = tuple(map(str, range(len(labels)))), tuple(f"class {index}" for index in range(scores.shape[1]))
+    return Predictions(ids, names, labels, scores.astype(np.float32))
 
 
 def _bootstrap_areas(curves: Curves, scores: FloatArray, weights: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
@@ -261,7 +279,8 @@ def _bootstrap_areas(curves: Curves, scores: FloatArray, weights: Sequence[NDArr
     return percentiles(areas / len(judged))
 
 
-def _weights(groups: int, rng: np.random.Generator) -> FloatArray:
+def weights_of(groups: int, rng: np.random.Generator) -> FloatArray:
+    """Return how often each group is drawn in each resample: (`RESAMPLES`, groups)."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(np.float64)
 
 

@@ -1,6 +1,5 @@
 """How often the intervals of mean losses and of changes miss a truth that is known, by drawing; as `simulation`."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,10 +7,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from harness import comparison, drop
-from harness.enumeration import Entry
+from harness.enumeration import Entry, told_counts
 from harness.limits import bootstrap_t
 from harness.predictions import Predictions
-from harness.simulation import RESAMPLES, Tally, percentiles
+from harness.simulation import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -47,16 +46,16 @@ def gain_misses(gain: Gain, draws: int, rng: np.random.Generator) -> Entry:
     """Misses of `bootstrap_t`, and of the percentile bootstrap of the same units."""
     values = gain.population(rng)
     tally = Tally(float(values.mean()))
-    weights = rng.multinomial(gain.units, np.full(gain.units, 1 / gain.units), size=RESAMPLES) / gain.units
+    weights = weights_of(gain.units, rng)
     sizes = np.full(gain.units, gain.films)
     for draw in range(draws):
         sample = np.sort(values[rng.integers(POPULATION, size=gain.units)])
         tally.add("studentised", *bootstrap_t(sample * gain.films, sizes, RESAMPLES, draw))
-        tally.add("bootstrap", *percentiles(weights @ sample))
+        tally.add("bootstrap", *percentiles(weights @ sample / gain.units))
     set_to: Entry = {
         "units": gain.units, "films": gain.films, "sharpened": gain.sharpened, "truth": tally.truth, "draws": draws,
     }  # fmt: skip
-    return set_to | _without_width(tally)
+    return set_to | tally.misses()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +95,11 @@ def drop_misses(change: Drop, draws: int, rng: np.random.Generator) -> Entry:
         estimate = drop.balanced_accuracy(before, after)
         if estimate.defined:
             tally.add("drop", estimate.low, estimate.high)
-    counts = " / ".join(map(str, change.counts))
     set_to: Entry = {
-        "counts": counts, "clean": change.clean, "lost": change.lost, "one_patient": change.shared,
-        "truth": tally.truth, "draws": draws,
+        "counts": told_counts(change.counts), "clean": change.clean, "lost": change.lost,
+        "one_patient": change.shared, "truth": tally.truth, "draws": draws,
     }  # fmt: skip
-    return set_to | _without_width(tally)
+    return set_to | tally.misses()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,38 +121,22 @@ class Areas:
 
 def area_change_misses(areas: Areas, draws: int, rng: np.random.Generator) -> Entry:
     """Misses of `harness.comparison.auroc_change`."""
-    classes = len(areas.counts)
-    labels = np.repeat(np.arange(classes), areas.counts)
-    columns = 1 if classes == 2 else classes
-    own = labels[:, None] == np.arange(columns)
-    shifts = [math.sqrt(2) * float(special.ndtri(area)) for area in (areas.area, areas.area + areas.change)]
-    tally = Tally(areas.change)
+    ends = (areas.area, areas.area + areas.change)
+    models = [Curves(counts=areas.counts, area=area, icc=areas.shared) for area in ends]
+    labels, tally = models[0].labels(), Tally(areas.change)
     for _ in range(draws):
-        common = rng.normal(size=own.shape)
-        models = []
-        for shift in shifts:
-            noise = math.sqrt(areas.shared) * common + math.sqrt(1 - areas.shared) * rng.normal(size=own.shape)
-            scores = shift * own + noise
-            models.append(_predictions(labels, np.hstack([scores, -scores]) if classes == 2 else scores))
-        estimate = comparison.auroc_change(*models)
+        common = models[0].common(rng)
+        before, now = (predictions(labels, model.scores(rng, common)) for model in models)
+        estimate = comparison.auroc_change(before, now)
         tally.add("change", estimate.low, estimate.high)
     set_to: Entry = {
-        "counts": " / ".join(map(str, areas.counts)), "area": areas.area, "truth": areas.change,
+        "counts": told_counts(areas.counts), "area": areas.area, "truth": areas.change,
         "shared": areas.shared, "draws": draws,
     }  # fmt: skip
-    return set_to | _without_width(tally)
-
-
-def _without_width(tally: Tally) -> Entry:
-    return {name: value for name, value in tally.entry().items() if not name.endswith("width")}
+    return set_to | tally.misses()
 
 
 def _right_where(labels: IntArray, right: NDArray[np.bool_]) -> Predictions:
     """Answers that are right where they should be, and the next class elsewhere."""
     classes = int(labels.max()) + 1
-    return _predictions(labels, np.eye(classes)[np.where(right, labels, (labels + 1) % classes)])
-
-
-def _predictions(labels: IntArray, scores: FloatArray) -> Predictions:
-    names = tuple(f"class {index}" for index in range(scores.shape[1]))
-    return Predictions(tuple(map(str, range(len(labels)))), names, labels, scores.astype(np.float32))
+    return predictions(labels, np.eye(classes)[np.where(right, labels, (labels + 1) % classes)])

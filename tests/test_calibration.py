@@ -345,6 +345,7 @@ def test_losses_that_are_all_alike_tell_nothing_of_those_that_are_not_there() ->
     alike = answers([[0.8, 0.2]] * 60, [0] * 60)
     assert spread(log_loss, alike) == (0, np.inf)
     assert log_loss(alike).value == pytest.approx(-np.log(0.8))
+    assert log_loss(answers([[0.8, 0.2]] * 30, [0] * 30)).detail.endswith("; too few rows that differ set no limits")
     one_dear = answers([[0.8, 0.2]] * 60, [0] * 59 + [1])
     low, high = spread(log_loss, one_dear)
     assert low == pytest.approx(-np.log(0.8), abs=0.03)

@@ -4,6 +4,7 @@ import json
 import math
 from itertools import product
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -168,14 +169,20 @@ def test_the_change_of_an_area_holds_its_level(areas: Areas, rng: np.random.Gene
     assert simulation_changes.area_change_misses(far, 5, rng)["truth"] == areas.change - 0.4
 
 
-def test_two_models_have_the_areas_and_the_resemblance_that_were_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def pairs_given(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[tuple[Predictions, ...]]:
+    """Return what a function of two models will be given, pair by pair; it answers with no change."""
     seen: list[tuple[Predictions, ...]] = []
 
     def keep(*pair: Predictions) -> Estimate:
         seen.append(pair)
         return paired_difference(0, 0, 1)
 
-    monkeypatch.setattr(comparison, "auroc_change", keep)
+    monkeypatch.setattr(module, name, keep)
+    return seen
+
+
+def test_two_models_have_the_areas_and_the_resemblance_that_were_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = pairs_given(monkeypatch, comparison, "auroc_change")
     areas = Areas(counts=(4000, 4000, 4000), area=0.9, change=-0.05, shared=0.7)
     simulation_changes.area_change_misses(areas, 1, np.random.default_rng(0))
     ((before, now),) = seen
@@ -199,13 +206,7 @@ def test_the_drop_holds_its_level_where_one_patient_has_half_of_every_class(rng:
 
 
 def test_films_of_the_shared_patient_meet_one_fate(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Predictions, ...]] = []
-
-    def keep(*pair: Predictions) -> Estimate:
-        seen.append(pair)
-        return paired_difference(0, 0, 1)
-
-    monkeypatch.setattr(drop, "balanced_accuracy", keep)
+    seen = pairs_given(monkeypatch, drop, "balanced_accuracy")
     change = Drop(counts=(10, 8), clean=0.5, lost=0.25, found=0.25, shared=3)
     simulation_changes.drop_misses(change, 20, np.random.default_rng(0))
     for before, after in seen:
@@ -218,13 +219,7 @@ def test_films_of_the_shared_patient_meet_one_fate(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_drop_is_drawn_as_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[tuple[Predictions, ...]] = []
-
-    def keep(*pair: Predictions) -> Estimate:
-        seen.append(pair)
-        return paired_difference(0, 0, 1)
-
-    monkeypatch.setattr(drop, "balanced_accuracy", keep)
+    seen = pairs_given(monkeypatch, drop, "balanced_accuracy")
     change = Drop(counts=(20_000, 20_000), clean=0.8, lost=0.2, found=0.05)
     simulation_changes.drop_misses(change, 1, np.random.default_rng(0))
     ((before, after),) = seen
