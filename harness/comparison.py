@@ -1,7 +1,7 @@
 """Is a candidate worse than a reference on the same rows? Paired differences, candidate minus reference."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -132,16 +132,28 @@ def newly_wrong(reference: Predictions, candidate: Predictions, *, named: str = 
     return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
 
 
-def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Policy) -> Iterator[BorderChange]:
+def border_changes(
+    reference: BorderRecord,
+    candidate: BorderRecord,
+    policy: Policy,
+    *,
+    unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
+) -> Iterator[BorderChange]:
     """Yield what became of every border verdict; rings that only inform there only inform here.
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
     keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
     answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
     alone show no more than so many films can.
-    Shares of the same rows are paired (donors of transplants are not: models of different seeds have different ones).
-    Kept skill is not: its two intervals are taken as independent, too wide rather than too narrow. The detail begins
+    Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
+    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. The detail begins
     with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
+
+    Args:
+        reference: Evidence on the reference.
+        candidate: Evidence on the candidate, on the same rows.
+        policy: The bounds.
+        unseen: Leaves out the rows that the masked recall does not count; by default none.
     """
     bounds = policy.border
     for ring in _each(bounds.rings, bounds.stress_rings):
@@ -155,7 +167,7 @@ def border_changes(reference: BorderRecord, candidate: BorderRecord, policy: Pol
         for label in candidate.clean.classes:
             losses: dict[str, Estimate] = {}
             for fill in bounds.fills:
-                before, now = (record.masked[ring, fill] for record in (reference, candidate))
+                before, now = (unseen(record.masked[ring, fill]) for record in (reference, candidate))
                 rows = now.labels == now.classes.index(label)
                 alike = _alike(reference, candidate, (before, now))
                 losses[fill] = _negated(_right_change(before, now, rows, alike=alike))
@@ -213,22 +225,21 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
 
 
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
-    """How many more rows follow the donor of another class, and not one of their own (see `metrics.directed_flips`)."""
-    followed = []
-    for record in (reference, candidate):
-        ids = set(
-            metrics.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels).offenders
-        )
-        followed.append(np.array([name in ids for name in record.clean.ids], np.bool_))
-    before, now = followed
-    rows = candidate.donor_labels >= 0
-    change = _paired(now, before, rows, candidate.clean)
-    detail = f"{before.sum()} of {rows.sum()} rows followed the donor before, {now.sum()} now"
+    """How many more rows follow the donor, by what the verdict bounds (`metrics.directed_flips`)."""
+    before, now = (
+        metrics.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels)
+        for record in (reference, candidate)
+    )
+    change = difference(now, before)
+    if not change.defined:
+        return change
+    detail = f"{before.value:.2f} net followed the donor before, {now.value:.2f} now"
     pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
     donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
-    if change.defined and donors and _alike(reference, candidate, *pairs):
+    if donors and _alike(reference, candidate, *pairs):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
-    return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+    new = tuple(sorted({*now.offenders} - {*before.offenders}))
+    return replace(change, detail=detail, offenders=new)
 
 
 def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:

@@ -29,8 +29,6 @@ JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibratio
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05
 """Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
-MECHANISM_SEEDS = 3
-"""Trainings of a fault that does not depend on what was learned: streams, layers, outputs."""
 
 _EXTRA = ("--no-figures", "--policy")
 _SHORT = """
@@ -300,13 +298,8 @@ def _entry(twin: Twin) -> Entry:
 
 
 def _seeds(entry: Entry, seeds: Sequence[int]) -> Sequence[int]:
-    """Return the seeds of a twin: all for a sound one and for one that learns a shortcut, else `MECHANISM_SEEDS`.
-
-    One for a loaded twin: another would draw other donors of frames for the same answers, and no other model.
-    """
-    if entry["loaded"]:
-        return seeds[:1]
-    return seeds if entry["sound"] or entry["data"] != "phantom" else seeds[:MECHANISM_SEEDS]
+    """Return the seeds of a twin: one if it is loaded, as another would be the same model."""
+    return seeds[:1] if entry["loaded"] else seeds
 
 
 def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[str]]]:

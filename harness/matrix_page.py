@@ -10,7 +10,6 @@ from harness.dose_page import table
 from harness.estimate import Estimate, proportion
 from harness.matrix import (
     JUDGED,
-    MECHANISM_SEEDS,
     Entry,
     Matrix,
     able,
@@ -244,10 +243,7 @@ def _trainings(matrix: Matrix) -> str:
     n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["twins"] if entry["loaded"]]
     once = " is loaded, not trained, and counts once: another seed would be the same model again."
     fixed = "".join(f" {name}{once}" for name in loaded)
-    if n <= MECHANISM_SEEDS:
-        return f"{n} training{'s' * (n > 1)} of each.{fixed}"
-    some = f"{MECHANISM_SEEDS} of the other faults"
-    return f"{n} trainings of sound models and of those that learn a shortcut, {some}.{fixed}"
+    return f"{n} training{'s' * (n != 1)} of each.{fixed}"
 
 
 def _intervals(matrix: Matrix) -> str:

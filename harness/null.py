@@ -25,10 +25,11 @@ SUITES = ("recall", "border", "comparison")
 PAGE = "null.md"
 EXPLAINED = (
     "Two models that are exactly as good as this one, but err on other films than it and than each other, were drawn "
-    "many times: on each film they answer as it does on a film of the same class drawn at random (with all films of a "
-    "patient, where patients are known), whole and under every mask alike. One was judged with the other as its "
-    "reference. What refuses it does so by chance, or because the model itself misses the bound. Models that err on "
-    "the same films differ less: for them the comparison refuses less often than this. Counted are the suites "
+    "many times: on each film they answer as it does on a film of the same class drawn at random (on one that is in "
+    "train as well, as on another such; with all films of a patient, where patients are known), whole and under every "
+    "mask alike. One was judged with the other as its reference. What refuses it does so by chance, or because the "
+    "model itself misses the bound. Models that err on the same films differ less: for them the comparison refuses "
+    "less often than this. Counted are the suites "
     f"{', '.join(SUITES[:-1])} and {SUITES[-1]}; what the others ask of the films or of the network is not drawn."
 )
 
@@ -43,14 +44,14 @@ class Count:
     draws: int
 
 
-def draw(labels: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return for every row another of its class at random, with replacement: int64 (n,).
+def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return for every row another of its stratum at random, with replacement: int64 (n,).
 
-    Where groups are known, each group answers as another one with the class does, film by film in turn.
+    Where groups are known, each group answers as another one in the stratum does, film by film in turn.
     """
-    taken = np.arange(len(labels))
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
+    taken = np.arange(len(strata))
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
         if groups is None:
             taken[rows] = rng.choice(rows, len(rows))
             continue
@@ -62,6 +63,12 @@ def draw(labels: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random
             there = members[names[other]]
             taken[members[own]] = np.resize(there, len(members[own]))
     return taken
+
+
+def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
+    """Return what a row must share with the one it answers as, int64 (n,): its class, and whether it is ``counted``."""
+    kept = set(counted.ids)
+    return 2 * test.labels + np.array([name not in kept for name in test.ids], np.int64)
 
 
 def selves(
@@ -105,12 +112,14 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
     evidence = gate.evidence(model)
     test = evidence.test
-    _several(test)
+    counted = gate.unseen(test)
+    _several(counted)
+    strata = strata_of(test, counted)
     border = evidence.border(policy.border)
     rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}
     for _ in range(draws):
         (before, other), (now, masked) = (
-            selves(test, border, draw(test.labels, test.groups, rng)) for _ in ("reference", "candidate")
+            selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
         )
         earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
         given = {"predictions": SimpleNamespace(test=now), "border": masked, "reference": earlier}
@@ -162,8 +171,8 @@ def _several(test: Predictions) -> None:
         if len(np.unique(units[test.labels == index])) < 2:
             what = "film" if test.groups is None else "patient"
             raise ArgumentError(
-                f"class '{label}' has fewer than two test {what}s, so that no other model can be drawn from these "
-                f"answers; give a data set with more {what}s of it"
+                f"class '{label}' has fewer than two test {what}s that are not in train as well, so that no other "
+                f"model can be drawn from these answers; give a data set with more {what}s of it"
             )
 
 

@@ -29,6 +29,9 @@ FLIPS: Final = 0.06
 TRANSPLANT: Final = 0.10
 """Ceiling of the paired difference in the shipped policy."""
 
+MARGIN: Final = 0.05
+"""How far a recall may fall under the shipped policy."""
+
 COUNTS: Final = ((26, 20, 20), (80, 80, 80))
 SHARES: Final = tuple(round(0.5 + 0.005 * step, 3) for step in range(99))
 SIZES: Final = range(5, 401)

@@ -292,6 +292,16 @@ def test_a_source_that_all_but_decides_the_class_is_refused() -> None:
         assert judged(DATA.test_source_confounding, record(survey_of(sources=sources))).outcome == outcome
 
 
+def test_a_source_may_go_with_the_class_up_to_its_ceiling_and_no_further() -> None:
+    sources = tuple("n" if row % 3 == 0 else "ns"[label] for row, label in enumerate(LABELS))
+    found = record(survey_of(sources=sources))
+    value = audit.association(found).value
+    assert 0.1 < value < 0.9
+    for ceiling, accepted in ((value, True), (value - 1e-9, False)):
+        policy = SimpleNamespace(audit=AuditBounds(association_ceiling=ceiling))
+        assert judged(DATA.test_source_confounding, found, policy=policy).accepted("point") is accepted
+
+
 def test_a_model_must_beat_the_best_probe() -> None:
     found = SimpleNamespace(
         allowed=list(probes.PIXELS[:2]),

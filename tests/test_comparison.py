@@ -1,6 +1,7 @@
 """A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -519,11 +520,41 @@ def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
     changes = {found.subject: found.change for found in comparison.border_changes(first, second, policy)}
     found = changes["transplant, 5% ring"]
     assert (found.value, found.n, found.offenders) == (0, 290, ("260",))
-    assert found.detail == "cannot tell: 2 of 290 rows followed the donor before, 2 now"
+    assert found.low == pytest.approx(-found.high)
+    assert found.detail == "cannot tell: 0.01 net followed the donor before, 0.01 now"
     same = {each.subject: each.change for each in comparison.border_changes(first, first, policy)}[
         "transplant, 5% ring"
     ]
     assert (same.value, same.n) == (0, 290)
+
+
+def test_answers_that_change_as_often_with_a_donor_of_the_own_class_are_no_change_of_the_verdict(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    """A fifth of the rows goes to the class of the donor, another fifth goes there with a donor of its own class."""
+    donors, every = inside.donor_labels, np.arange(3 * N)
+    other, same = (answering(np.where(every % 5 == part, donors, LABELS)) for part in (0, 1))
+    changed = replace(inside, other=dict.fromkeys(inside.other, other), same=dict.fromkeys(inside.same, same))
+    found = {each.subject: each.change for each in comparison.border_changes(inside, changed, policy)}
+    told = found["transplant, 5% ring"]
+    verdict = metrics.directed_flips(RIGHT, other, same, donors)
+    assert told.value == verdict.value == 0
+    assert told.low <= verdict.low < 0 < verdict.high <= told.high
+    assert told.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
+
+
+def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Policy, inside: BorderRecord) -> None:
+    donors, every = inside.donor_labels, np.arange(3 * N)
+    before, now = (answering(np.where(every % every_nth == 0, donors, LABELS)) for every_nth in (20, 5))
+    first, second = (replace(inside, other=dict.fromkeys(inside.other, each)) for each in (before, now))
+    found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
+    told = found["transplant, 5% ring"]
+    once, twice = (metrics.directed_flips(RIGHT, each, RIGHT, donors) for each in (before, now))
+    apart = comparison.difference(twice, once)
+    assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
+    assert told.value == pytest.approx(0.15)
+    assert len(told.offenders) == 45
+    assert told.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
 
 
 def test_without_rows_to_transplant_no_model_is_the_same_as_itself(policy: Policy, inside: BorderRecord) -> None:
@@ -532,8 +563,8 @@ def test_without_rows_to_transplant_no_model_is_the_same_as_itself(policy: Polic
     changes = {found.subject: found.change for found in comparison.border_changes(without, without, policy)}
     told = changes.pop("transplant, 5% ring")
     assert not told.defined
-    assert (told.low, told.high, told.n) == (-1, 1, 0)
-    assert told.detail == "cannot tell: 0 of 0 rows followed the donor before, 0 now"
+    assert (told.low, told.high, told.n) == (-2, 2, 0)
+    assert told.detail.startswith("cannot tell: 0 of 0 follow the donor")
     assert {found.low for subject, found in changes.items() if "transplant" not in subject} == {0}
 
 
@@ -573,9 +604,14 @@ def test_a_skill_that_is_undefined_says_why(policy: Policy, inside: BorderRecord
 # The suite refuses a worse candidate, and no other
 
 
-def judged(policy: Policy, before: Any, now: Any) -> set[str]:  # noqa: ANN401 - evidence
+def judged(
+    policy: Policy,
+    before: Any,  # noqa: ANN401 - evidence
+    now: Any,  # noqa: ANN401 - evidence
+    unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
+) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
-    given = {"predictions": now, "border": now.record, "reference": before}
+    given = {"predictions": now, "border": now.record, "reference": before, "unseen": unseen}
     return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
 
 
@@ -591,6 +627,38 @@ def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
         "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "border_change",
     }  # fmt: skip
     assert judged(policy, worse, evidence(RIGHT, inside)) == set()
+
+
+def without(leaked: NDArray[np.bool_]) -> Callable[[Predictions], Predictions]:
+    def unseen(answers: Predictions) -> Predictions:
+        kept = np.flatnonzero(~leaked)
+        return Predictions(
+            tuple(answers.ids[row] for row in kept), CLASSES, answers.labels[kept], answers.probabilities[kept]
+        )
+
+    return unseen
+
+
+def test_films_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecord) -> None:
+    """Half of the films of a class are in train too, and right in both: 4 lost of 100 are 4 of 50 that count."""
+    leaked = np.arange(3 * N) % N >= N // 2
+    now = answering(with_errors(0, 1, 2, 3))
+    masked = dict.fromkeys(inside.masked, answering(with_errors(*range(8))))
+    worse = evidence(now, replace(inside, masked=masked))
+    assert judged(policy, evidence(RIGHT, inside), worse) == set()
+    refused = judged(policy, evidence(RIGHT, inside), worse, without(leaked))
+    assert refused == {"recall_noninferiority", "border_change"}
+    changes = comparison.border_changes(inside, worse.record, policy, unseen=without(leaked))
+    counted = {each.subject: each.change for each in changes}
+    assert counted["masked recall, A, 5% ring"].value == pytest.approx(0.16)
+    assert counted["flips, 5% ring, black"].n == 3 * N
+
+
+def test_films_learned_by_heart_make_no_loss(policy: Policy, inside: BorderRecord) -> None:
+    leaked = np.arange(3 * N) < 10
+    worse = evidence(answering(with_errors(*range(10))), inside)
+    assert "recall_noninferiority" in judged(policy, evidence(RIGHT, inside), worse)
+    assert judged(policy, evidence(RIGHT, inside), worse, without(leaked)) == set()
 
 
 def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:

@@ -1,4 +1,4 @@
-"""What holds for every metric: each one in ``metrics.__all__`` is put through the same contracts."""
+"""What holds for every metric: each one in ``metrics.__all__`` and each change is put through the same contracts."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import metrics
+from harness import comparison, metrics
 from harness.checks import at_least, at_most
 from harness.estimate import Estimate
 from harness.predictions import Predictions, taken
@@ -35,6 +35,16 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
         {name: metrics.recall(first, name) for name in CLASSES}, "at_least"
     ),
 }
+
+
+CHANGES: dict[str, Callable[[Predictions, Predictions], Estimate]] = {
+    "accuracy_change": comparison.accuracy_change,
+    "auroc_change": comparison.auroc_change,
+    "balanced_change": comparison.balanced_change,
+    "newly_wrong": comparison.newly_wrong,
+    "recall_change": lambda first, second: comparison.recall_change(first, second, "Covid", margin=0.05),
+}
+"""What compares two models on the same rows."""
 
 
 @st.composite
@@ -136,3 +146,47 @@ def test_more_of_the_same_rows_never_widens_the_interval(
     if once.defined and math.isfinite(once.low):
         assert doubled.value == pytest.approx(once.value)
         assert doubled.high - doubled.low <= once.high - once.low + 1e-9
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@settings(deadline=None)
+@given(rows=evidence(), seed=st.integers(0, 1000))
+def test_a_change_lies_in_its_interval_and_in_its_range_whatever_the_order_of_rows(
+    name: str, rows: tuple[Predictions, Predictions, Predictions], seed: int
+) -> None:
+    first, second, _ = rows
+    found = CHANGES[name](first, second)
+    assert -1 <= found.low <= found.high <= 1
+    if found.defined:
+        assert found.low - 1e-12 <= found.value <= found.high + 1e-12
+    else:
+        assert not at_least(found, -0.05).accepted("point")
+    order = np.random.default_rng(seed).permutation(len(first))
+    again = CHANGES[name](taken(first, order), taken(second, order))
+    limits = [(part.value, part.low, part.high) for part in (found, again)]
+    assert limits[0] == pytest.approx(limits[1], abs=1e-9, nan_ok=True)
+    assert (found.n, found.method, found.detail) == (again.n, again.method, again.detail)
+    assert found.offenders == again.offenders
+    assert set(found.offenders) <= set(first.ids)
+    assert len(found.detail.splitlines()) <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "newly_wrong"])
+@settings(deadline=None)
+@given(rows=evidence())
+def test_what_one_model_loses_the_other_gains(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
+    there, back = CHANGES[name](rows[0], rows[1]), CHANGES[name](rows[1], rows[0])
+    assert there.defined == back.defined
+    assert (there.low, there.high) == pytest.approx((-back.high, -back.low), abs=1e-9)
+    if there.defined:
+        assert there.value == pytest.approx(-back.value, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@settings(deadline=None)
+@given(rows=evidence())
+def test_a_model_has_not_changed_from_itself(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
+    found = CHANGES[name](rows[0], rows[0])
+    assert not found.defined or (found.value, found.offenders) == (0, ())
+    if found.defined and name != "newly_wrong":
+        assert (found.low, found.high, found.method) == (0, 0, comparison.IDENTICAL)

@@ -35,6 +35,20 @@ def test_a_drawn_candidate_answers_as_on_a_film_of_the_same_class() -> None:
     np.testing.assert_array_equal(null.draw(LABELS, None, np.random.default_rng(0)), taken)
 
 
+def test_a_film_that_is_in_train_too_is_answered_as_another_such() -> None:
+    """Half of the films are leaked and right, the others wrong: what counts must stay wrong in each draw."""
+    ids = tuple(map(str, range(36)))
+    leaked = np.arange(36) % 2 == 0
+    test = Predictions(ids, ("A", "B", "C"), LABELS, np.eye(3, dtype=np.float32)[(LABELS + ~leaked) % 3])
+    counted = Predictions(ids[1::2], test.classes, LABELS[1::2], test.probabilities[1::2])
+    strata = null.strata_of(test, counted)
+    assert len(set(strata)) == 6
+    for seed in range(20):
+        taken = null.draw(strata, None, np.random.default_rng(seed))
+        assert (LABELS[taken] == LABELS).all()
+        assert (leaked[taken] == leaked).all()
+
+
 def test_films_of_a_patient_are_drawn_together() -> None:
     groups = [f"patient {row // 4}" for row in range(36)]
     taken = null.draw(LABELS, groups, np.random.default_rng(0))

@@ -379,7 +379,7 @@ def test_the_published_exact_tables_are_those_of_the_code(published: dict[str, A
     assert same(line, again)
 
 
-@pytest.mark.parametrize("section", ["areas", "grouped", "grouped_difference"])
+@pytest.mark.parametrize("section", ["areas", "grouped", "grouped_difference", "skill", "area_changes", "drops"])
 def test_a_published_setting_is_drawn_again_alike(section: str, published: dict[str, Any]) -> None:
     assert published["draws"] == study.DRAWS
     settings = list(study.drawn())
