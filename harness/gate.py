@@ -169,12 +169,16 @@ class Gate:
         """Remove the outcome of an earlier run from the folder of a model's report.
 
         Raises:
-            ArgumentError: The folder for reports cannot be written to.
+            ArgumentError: The folder for reports cannot be written to, or what to compare with is kept there.
         """
+        from harness import reference  # noqa: PLC0415
+
         above = next(path for path in (self.folder(name), *self.folder(name).parents) if path.exists())
         if not above.is_dir() or not os.access(above, os.W_OK):
             raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
-        for folder in (self.folder(name), *self.folder(name).glob("seed-*")):
+        folders = (self.folder(name), *self.folder(name).glob("seed-*"))
+        reference.check_apart(self.settings.reference, folders)
+        for folder in folders:
             for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
                 folder.joinpath(file).unlink(missing_ok=True)
 
@@ -230,11 +234,7 @@ class Gate:
             stored = reference.read_predictions(path)
             reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test, path)
             return stored
-        if Path(name).is_dir() and not (self.settings.options.models / f"{name}.py").is_file():
-            raise ArgumentError(
-                f"--reference '{name}': holds no {reference.PREDICTIONS_FILE}, which a judged model leaves beside its "
-                "scorecard; give a model, or the folder of a scorecard"
-            )
+        reference.check_names_model(name, self.settings.options.models)
         from harness.evidence import Evidence  # noqa: PLC0415
 
         self._check_imports(name)

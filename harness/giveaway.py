@@ -6,7 +6,9 @@ from harness.wording import measured
 
 
 def sentences(record: Record) -> list[str]:
-    """Return what the record says of the data, then of the model; [] where the data suite or the border was not judged.
+    """Return what the record says of the data, then of the model; [] where frame or border were not judged.
+
+    A row that refuses because it is missing or crashed says nothing of either.
 
     Examples:
         "The data: a linear model that sees the 5 % ring alone tells a class from the others by 0.93 [0.71, 0.98] ..."
@@ -19,6 +21,8 @@ def sentences(record: Record) -> list[str]:
     probe = next((row for row in frames if not row["accepted"]), frames[0])
     only = kept[0]
     worst = max(flips, key=lambda row: row["value"] or 0.0)
+    if probe["value"] is None or worst["value"] is None:
+        return []
     twins = [row for row in _rows(record, "data", "films_in_two_splits") if row["subject"] == "test in train"]
     leaked = len(twins[0]["offenders"]) if twins else 0
     data = (
@@ -68,4 +72,6 @@ def _lungs(record: Record) -> list[str]:
 
 
 def _rows(record: Record, suite: str, check: str) -> list[Row]:
-    return [row for row in record["verdicts"] if (row["suite"], row["check"]) == (suite, check)]
+    """Return the rows of a check that were judged: neither skipped, nor refused for a gap or a crash."""
+    rows = [row for row in record["verdicts"] if (row["suite"], row["check"]) == (suite, check)]
+    return [row for row in rows if row["verdict"] != "skipped" and not (row["gates"] and row["direction"] is None)]

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from harness import doses, scorecard, trial
 from harness.doses import Reliance
-from harness.errors import ArgumentError
+from harness.errors import ArgumentError, ModelError, did_you_mean
 from harness.estimate import Estimate, proportion
 from harness.gate import folder_name
 from harness.phantom import CLASSES, DOSES
@@ -133,8 +133,15 @@ def run(  # noqa: PLR0913  one run, each part by name
 
     Raises:
         HarnessError: A run ended without its scorecards.
+        ModelError: A faulty twin names a check that the policy does not know.
     """
     policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+    known = slashed(policy.gate.pairs)
+    for twin in twins:
+        for check in slashed(twin.checks):
+            if check not in known:
+                words = f"its docstring names '{check}', which is no check of the policy"
+                raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known)}")
     readers = doses.readers(twins, DOSES) if with_doses else []
     return {
         "schema": SCHEMA,

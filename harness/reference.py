@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -190,6 +190,37 @@ def find_stored(spec: str) -> Path | None:
     return None
 
 
+def check_names_model(spec: str, models: Path) -> None:
+    """Refuse a folder that is no model and holds no stored predictions.
+
+    Raises:
+        ArgumentError: It is one.
+    """
+    if Path(spec).is_dir() and not (models / f"{spec}.py").is_file():
+        raise ArgumentError(
+            f"--reference '{spec}': holds no {PREDICTIONS_FILE}, which a judged model leaves beside its scorecard; "
+            "give a model, or the folder of a scorecard"
+        )
+
+
+def check_apart(spec: str | None, folders: Iterable[Path]) -> None:
+    """Refuse a stored reference in a folder that a run writes to: a second run would compare the candidate with itself.
+
+    Args:
+        spec: As for ``--reference``; None for nothing.
+        folders: Where the run writes what its models answer.
+
+    Raises:
+        ArgumentError: The reference lies there.
+    """
+    path = find_stored(spec) if spec else None
+    if path is not None and path.parent.resolve() in {folder.resolve() for folder in folders}:
+        raise ArgumentError(
+            f"--reference '{spec}': this run writes the candidate's own answers there, and the next would compare it "
+            "with itself; copy the folder elsewhere first, or give this run another --report-dir"
+        )
+
+
 def read_predictions(path: Path) -> Reference:
     """Read what `write_predictions` wrote.
 
@@ -201,8 +232,7 @@ def read_predictions(path: Path) -> Reference:
         file = _File.model_validate({"schema_" if name == "schema" else name: value for name, value in raw.items()})
         if file.digest not in {None, _content_digest(raw)}:
             raise ValueError("not as it was written: its content has another digest")
-        beside = path.with_name(SCORECARD_FILE)
-        if beside.is_file() and json.loads(beside.read_bytes())["model"]["fingerprint"] != file.fingerprint:
+        if _beside(path) not in {None, file.fingerprint}:
             raise ValueError("not of the model of the scorecard beside it")
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         why = _reason(error)
@@ -225,6 +255,20 @@ def read_predictions(path: Path) -> Reference:
         answers={name: np.array(answers, np.int64) for name, answers in file.border.items()},
         donor_labels=np.array(file.donor_labels, np.int64),
     )
+
+
+def _beside(path: Path) -> str | None:
+    """Return the fingerprint of the model of the scorecard beside stored predictions; None without one."""
+    scorecard = path.with_name(SCORECARD_FILE)
+    if not scorecard.is_file():
+        return None
+    try:
+        return str(json.loads(scorecard.read_bytes())["model"]["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ArgumentError(
+            f"reference '{scorecard}': cannot be read ({_reason(error)}); judge the reference again, or take the "
+            f"scorecard away to compare with the {PREDICTIONS_FILE} beside it alone"
+        ) from None
 
 
 def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:

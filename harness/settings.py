@@ -64,6 +64,11 @@ def read_settings(config: "pytest.Config") -> Settings:
     if len(references) > 1:
         named = " and ".join(f"--reference {name}" for name in references)
         raise ArgumentError(f"{named}: a run compares with one reference; leave one, or judge in two runs")
+    seed, seeds = config.getoption("seed"), config.getoption("seeds")
+    if seed + seeds > 2**32:
+        raise ArgumentError(
+            f"--seed {seed} --seeds {seeds}: the last seed would be {seed + seeds - 1}, above 2**32 - 1"
+        )
     return Settings(
         models=tuple(dict.fromkeys(config.getoption("model"))),
         data=config.getoption("data"),
@@ -72,13 +77,13 @@ def read_settings(config: "pytest.Config") -> Settings:
         gate=config.getoption("gate"),
         reports=path("report_dir", root / "reports"),
         figures=not config.getoption("no_figures"),
-        seeds=config.getoption("seeds"),
+        seeds=seeds,
         reference=references[0],
         claims=path("claims", root) if config.getoption("claims") else None,
         robustness=config.getoption("robustness"),
         options=Options(
             models=root / "models",
-            seed=config.getoption("seed"),
+            seed=seed,
             image_size=parse_size(config.getoption("image_size")),
             weights=Path(config.invocation_params.dir, weights) if weights else None,
             epochs=config.getoption("epochs"),

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.giveaway import sentences
-from harness.scorecard import Record, Row
+from harness.scorecard import Record, Row, refused_row
 
 FRAME, ONLY = ("data", "frame_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
 FLIPS = ("border", "border_mask_flips", "5% ring, black")
@@ -70,6 +70,22 @@ def test_skill_that_is_too_little_is_not_kept() -> None:
     assert model.startswith(
         "This model: it has too little skill for any to be kept with the 5% ring alone, and it changes "
     )
+
+
+@pytest.mark.parametrize("name", [FRAME, ONLY, FLIPS])
+@pytest.mark.parametrize("subject", ["", "0.05"])
+def test_what_is_missing_or_crashed_says_nothing_of_data_or_model(name: tuple[str, str, str], subject: str) -> None:
+    gap = refused_row(suite=name[0], check=name[1], subject=subject, detail="no result was recorded")
+    judged = [each for each in BASE if each["check"] != name[1]]
+    assert sentences(record(*judged, gap)) == []
+    skipped = row(name, None, verdict="skipped", gates=False, direction=None, bound=None)
+    assert sentences(record(*judged, skipped)) == []
+
+
+@pytest.mark.parametrize("name", [FRAME, FLIPS])
+def test_a_figure_without_a_value_says_nothing(name: tuple[str, str, str]) -> None:
+    judged = [each for each in BASE if each["check"] != name[1]]
+    assert sentences(record(*judged, row(name, None, accepted=False, verdict="inconclusive"))) == []
 
 
 def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from harness import dose_page, doses, matrix, matrix_page, trial
 from harness.__main__ import main
 from harness.doses import READERS, Reliance
-from harness.errors import ArgumentError, HarnessError
+from harness.errors import ArgumentError, HarnessError, ModelError
 from harness.matrix import Entry, Matrix, Outcome
 from harness.phantom import DOSES
 from harness.twins import Twin
@@ -237,6 +238,22 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     assert record["reliance"] == [blend] * blended
     assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
     assert matrix.work(twins, [0], with_doses=False) == len(twins)
+
+
+def test_a_twin_that_names_an_unknown_check_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[str] = []
+    monkeypatch.setattr(matrix, "judge", lambda twins, *_, **__: judged.extend(twin.name for twin in twins) or [])
+    (shifted,) = matrix.plan(ROOT / "models", ["known_bad.shifted"])
+
+    def made(*checks: tuple[str, str]) -> None:
+        twin = replace(shifted, checks=checks)
+        matrix.run(ROOT, [twin], [0], reports=ROOT, step=lambda *_: None, command="c", with_doses=False)
+
+    with pytest.raises(ModelError, match=r"shifted'.*images_match_row'.*did you mean 'alignment/images_match_r"):
+        made(("alignment", "images_match_rows"), ("alignment", "images_match_row"))
+    assert judged == []
+    made(("alignment", "images_match_rows"))
+    assert judged == ["known_bad.shifted"]
 
 
 def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(

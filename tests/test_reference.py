@@ -192,7 +192,7 @@ def test_a_stored_scorecard_serves_as_well_as_the_model(compared: Project) -> No
 
 def test_the_folder_of_the_same_model_can_be_the_reference_and_is_identical(compared: Project) -> None:
     live = compared.run("--reference", "nearest")
-    folder = live.reports / "toy" / "nearest"
+    folder = shutil.copytree(live.reports / "toy" / "nearest", compared.folder / "kept")
     rows = comparison_rows(live)
     result = compared.run("--reference", str(folder))
     assert result.status == 0, result.out
@@ -466,6 +466,30 @@ def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str
     result = compared.run("--reference", str(folder))
     assert result.status == 4
     assert f"was judged on other {words} than these" in result.out
+
+
+@pytest.mark.parametrize("named", ["", "scorecard.json"])
+def test_a_reference_in_the_folder_that_the_run_writes_to_is_refused_and_left_as_it_is(
+    compared: Project, stored: Path, named: str
+) -> None:
+    """The second such run would compare the candidate with itself, and accept what the first refused."""
+    compared.write("models/nearest.py", WORSE)
+    before = {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()}
+    result = compared.run("--reference", str(stored.parent / named))
+    assert result.status == 4
+    assert "this run writes the candidate's own answers there" in result.out
+    assert {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()} == before
+    elsewhere = compared.run("--reference", str(stored.parent), "--report-dir", str(compared.folder / "elsewhere"))
+    assert elsewhere.status == 1
+
+
+def test_a_damaged_scorecard_beside_a_reference_is_the_file_that_is_named(compared: Project, stored: Path) -> None:
+    folder = compared.folder / "other"
+    folder.mkdir()
+    (folder / PREDICTIONS_FILE).write_bytes(stored.read_bytes())
+    (folder / "scorecard.json").write_text('{"model": {', "utf-8")
+    with pytest.raises(ArgumentError, match=r"scorecard\.json': cannot be read \(JSONDecodeError"):
+        read_predictions(folder / PREDICTIONS_FILE)
 
 
 def test_a_folder_without_predictions_is_a_sentence(compared: Project) -> None:

@@ -1,8 +1,9 @@
 """What other tools decide on the same inputs: ``python tests/benchmarks/peers [NAME ...]`` writes ``reports/peers.md``.
 
 Each peer is installed into an environment of its own, ``.roentgate/peers/NAME``; none is a dependency. Without names
-all are run; who is left out keeps the row of the last run. Some 12 GB of disk; a quarter of an hour the first
-time. `inputs.py` makes the inputs; each ``with_NAME.py`` judges them in its peer's environment and prints a JSON line.
+all are run; who is left out keeps the row of the last run. Some 12 GB of disk; a quarter of an hour the first time.
+`inputs.py` makes the inputs anew (what it has trained is in the store); each ``with_NAME.py`` judges them in its
+peer's environment and prints a JSON line.
 """
 
 import json
@@ -44,7 +45,7 @@ class Peer:
 PEERS = {
     "roentgate": Peer(
         title="Roentgate",
-        measures="streams, inference, recall, the border",
+        measures="streams, inference, recall, the border, the data, attention, calibration",
         intervals="exact, shown",
         decides="`--gate point`: the point, and says that it is not proven; `--gate proven`: the interval",
     ),
@@ -177,8 +178,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(PEERS)}", file=sys.stderr)
         return 2
-    if not (WORK / "inputs" / "marker.csv").is_file():
-        subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
     last = WORK / "outcomes.json"
     found: dict[str, dict[str, Any]] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
     for name in names or PEERS:

@@ -1,8 +1,10 @@
 """Roentgate on the same inputs: ``python with_roentgate.py FOLDER`` prints one JSON line.
 
-The small recall goes through `at_least`; the models that `inputs.py` trained are judged by the suites as they stand.
+The small recall goes through `at_least`; the models that `inputs.py` trained are judged by the suites as they stand,
+and what they answered there is what the other tools are given.
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -10,16 +12,26 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from harness.checks import at_least
 from harness.estimate import proportion
+from harness.reference import read_predictions
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOOR = 0.80
 
 
-def judge_recall() -> dict[str, object]:
+def rows_of(table: Path) -> list[dict[str, str]]:
+    """Return the rows of a table of `inputs.py` that are of the test split."""
+    with table.open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == "test"]
+
+
+def judge_recall(table: Path) -> dict[str, object]:
     """Return what becomes of 17 of 20 at either gate."""
-    estimate = proportion(17, 20)
+    right = [row["answer"] == "Covid" for row in rows_of(table) if row["label"] == "Covid"]
+    estimate = proportion(sum(right), len(right))
     verdict = at_least(estimate, FLOOR)
     proven = "accepted" if verdict.accepted("proven") else "refused"
     return {
@@ -30,12 +42,30 @@ def judge_recall() -> dict[str, object]:
     }
 
 
-def judge_model(model: str, data: str, *options: str) -> dict[str, object]:
+def check_same(table: Path, answered: Path) -> None:
+    """Hold what the suites judged against what the other tools are given.
+
+    Raises:
+        ValueError: A film, its class or an answer is another one.
+    """
+    given, judged = rows_of(table), read_predictions(answered).test
+    films = [(Path(row["file"]).name, row["label"]) for row in given]
+    labels = [judged.classes[label] for label in judged.labels]
+    if films != [(Path(name).name, label) for name, label in zip(judged.ids, labels, strict=True)]:
+        raise ValueError(f"{table.name} holds other films than the suites judged; delete it and run again")
+    answers = [[float(row[f"p {name}"]) for name in judged.classes] for row in given]
+    if not np.allclose(answers, judged.probabilities, atol=1e-5):
+        raise ValueError(f"{table.name} holds other answers than the suites judged; delete it and run again")
+
+
+def judge_model(table: Path, model: str, data: str, *options: str) -> dict[str, object]:
     """Return whether the suites accept a model, and the checks that refuse it."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", "suites", "-q", "--model", model, "--data", data, *options]
         subprocess.run([*command, "--report-dir", folder], cwd=ROOT, check=False, capture_output=True)
-        record = json.loads(next(Path(folder).rglob("scorecard.json")).read_text("utf-8"))
+        path = next(Path(folder).rglob("scorecard.json"))
+        record = json.loads(path.read_text("utf-8"))
+        check_same(table, path.with_name("predictions.json"))
     gating = [row for row in record["verdicts"] if row["gates"]]
     refused = [row for row in gating if not row["accepted"]]
     named = sorted({f"{row['suite']}/{row['check']}" for row in refused})
@@ -48,10 +78,12 @@ def main(folder: Path) -> None:
     size = ("--image-size", "96", "--epochs", "20")
     outcome = {
         "version": version("roentgate"),
-        "recall": judge_recall(),
-        "phantom": judge_model("baseline", "phantom"),
-        "phantom-shortcut": judge_model("baseline", "phantom-shortcut"),
-        "marker": judge_model("known_bad.corner_reader", str(folder.resolve() / "marker"), *size),
+        "recall": judge_recall(folder / "recall.csv"),
+        "phantom": judge_model(folder / "phantom.csv", "baseline", "phantom"),
+        "phantom-shortcut": judge_model(folder / "phantom-shortcut.csv", "baseline", "phantom-shortcut"),
+        "marker": judge_model(
+            folder / "marker.csv", "known_bad.corner_reader", str(folder.resolve() / "marker"), *size
+        ),
     }
     print(json.dumps(outcome))
 
