@@ -297,6 +297,18 @@ def test_other_training_films_and_other_names_make_no_new_test_set(judged: Proje
     assert held(judged).looks[0].films == key
 
 
+@pytest.mark.parametrize(("seed", "seeds", "status"), [(2**32 - 2, 2, 0), (2**32 - 1, 2, 4)])
+def test_seeds_beyond_the_last_one_are_refused_before_anything_is_lost(
+    judged: Project, seed: int, seeds: int, status: int
+) -> None:
+    judged.write("models/lucky.py", NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0"))
+    kept = judged.run("--model", "lucky", "--seeds", "2").reports / "toy" / "lucky" / "scorecard.json"
+    result = judged.run("--model", "lucky", "--seed", str(seed), "--seeds", str(seeds))
+    assert result.status == status, result.out
+    assert kept.is_file()
+    assert ("the last seed lies above 2**32 - 1" in result.out) is (status == 4)
+
+
 def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     model = NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0")
     judged.write("models/lucky.py", model)

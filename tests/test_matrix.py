@@ -242,7 +242,12 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
 
 def test_a_twin_that_names_an_unknown_check_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
-    monkeypatch.setattr(matrix, "judge", lambda twins, *_, **__: judged.extend(twin.name for twin in twins) or [])
+
+    def judge(twins: Iterable[Twin], *_: Any, **__: Any) -> list[Entry]:  # noqa: ANN401
+        judged.extend(twin.name for twin in twins)
+        return []
+
+    monkeypatch.setattr(matrix, "judge", judge)
     (shifted,) = matrix.plan(ROOT / "models", ["known_bad.shifted"])
 
     def made(*checks: tuple[str, str]) -> None:
