@@ -169,6 +169,7 @@ def changed(record: BorderRecord, subject: str) -> Verdict:
     COMPARISON.test_border_change(
         record,
         SimpleNamespace(border=lambda _: border()),
+        lambda answers: answers,
         policy,
         lambda verdict, subject: found.update({subject: verdict}),
     )
