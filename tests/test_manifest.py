@@ -484,7 +484,8 @@ def test_intervals_of_a_manifest_with_patients_are_by_patient(patients: Project)
     assert kept["groups"] == list(test.groups or ())
     shutil.copy(SUITES / "test_comparison.py", patients.folder / "suites")
     patients.write("suites/policy.toml", '[gate.required]\ncomparison = ["accuracy_noninferiority"]\n')
-    (row,) = patients.run("--reference", "reports/toy/nearest").rows("accuracy_noninferiority")
+    shutil.copytree(patients.folder / "reports" / "toy" / "nearest", patients.folder / "before")
+    (row,) = patients.run("--reference", "before").rows("accuracy_noninferiority")
     assert (row["value"], row["n"]) == (0, 6)
 
 
