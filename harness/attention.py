@@ -303,9 +303,7 @@ def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
 def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estimate:
     """Return the paired difference of two shares of the same rows."""
     ups, downs = gained & ~lost, lost & ~gained
-    if rows.groups is not None:
-        return estimates.grouped_difference(ups, downs, rows.groups)
-    return estimates.paired_difference(int(ups.sum()), int(downs.sum()), len(ups))
+    return estimates.grouped_difference(ups, downs, rows.groups)
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:

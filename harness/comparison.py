@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -145,7 +146,8 @@ def border_changes(
     keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
     answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
     alone show no more than so many films can.
-    Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
+    A change that gates and is one of several fills' proves "got worse" at the level of them all, as the border suite
+    proves a failure. Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
     nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. The detail begins
     with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
@@ -155,11 +157,13 @@ def border_changes(
         policy: The bounds.
         unseen: Leaves out the rows that the masked recall does not count; by default none.
     """
-    bounds = policy.border
+    bounds, family = policy.border, len(policy.border.fills)
     for ring in _each(bounds.rings, bounds.stress_rings):
         gates = ring in bounds.rings
         for fill in bounds.fills:
-            change = _flips_change(reference, candidate, (ring, fill))
+            change = estimates.of_family(
+                partial(_flips_change, reference, candidate, (ring, fill)), family if gates else 1
+            )
             yield BorderChange(f"flips, {_ring(ring)}, {fill}", _worded(change), gates=gates)
         followed = _worded(_follows_change(reference, candidate, ring))
         yield BorderChange(f"transplant, {_ring(ring)}", followed, gates=gates)
@@ -168,9 +172,8 @@ def border_changes(
             losses: dict[str, Estimate] = {}
             for fill in bounds.fills:
                 before, now = (unseen(record.masked[ring, fill]) for record in (reference, candidate))
-                rows = now.labels == now.classes.index(label)
                 alike = _alike(reference, candidate, (before, now))
-                losses[fill] = _negated(_right_change(before, now, rows, alike=alike))
+                losses[fill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
             worst = _worded(metrics.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
@@ -199,10 +202,19 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -
     return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER")
 
 
-def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool) -> Estimate:
+def _loss(reference: Predictions, candidate: Predictions, label: str, z: float, *, alike: bool) -> Estimate:
+    """Return the recall of ``label`` that is lost: `recall_change`, the other way round."""
+    rows = candidate.labels == candidate.classes.index(label)
+    change = _right_change(reference, candidate, rows, alike=alike, z=z)
+    return replace(change, value=0.0 - change.value, low=0.0 - change.high, high=0.0 - change.low)
+
+
+def _right_change(
+    reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool, z: float = limits.NORMAL
+) -> Estimate:
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
     words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
-    change = _paired(now, before, rows, candidate)
+    change = _paired(now, before, rows, candidate, z)
     if alike and change.defined:
         return _no_change(change.n, f"{words}: {IDENTICAL}")
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
@@ -212,12 +224,12 @@ def _right_change(reference: Predictions, candidate: Predictions, rows: BoolArra
     return replace(change, detail=detail, offenders=_ids(candidate, before & ~now & rows))
 
 
-def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[float, str]) -> Estimate:
+def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[float, str], z: float) -> Estimate:
     before, now = (
         (record.masked[key].answers != record.clean.answers) | (record.clean.answers < 0)
         for record in (reference, candidate)
     )
-    change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean)
+    change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean, z)
     detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
     if change.defined and _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
@@ -254,16 +266,16 @@ def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float,
 
 
 def _kept(record: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
-    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill]) for fill in fills}
+    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill], family=len(fills)) for fill in fills}
     return metrics.worst(parts, "at_most")
 
 
-def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Predictions) -> Estimate:
+def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Predictions, z: float) -> Estimate:
     gained, lost = (now & ~before)[rows], (before & ~now)[rows]
-    if predictions.groups is None:
-        return estimates.paired_difference(int(gained.sum()), int(lost.sum()), int(rows.sum()))
-    groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
-    return estimates.grouped_difference(gained, lost, groups)
+    groups = None
+    if predictions.groups is not None:
+        groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
+    return estimates.grouped_difference(gained, lost, groups, z=z)
 
 
 def _correlation(reference: Predictions, candidate: Predictions) -> float:
@@ -297,10 +309,6 @@ def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predi
 
 def _no_change(n: int, detail: str) -> Estimate:
     return Estimate(value=0.0, low=0.0, high=0.0, n=n, method=IDENTICAL, detail=detail)
-
-
-def _negated(estimate: Estimate) -> Estimate:
-    return replace(estimate, value=0.0 - estimate.value, low=0.0 - estimate.high, high=0.0 - estimate.low)
 
 
 def _worded(change: Estimate) -> Estimate:

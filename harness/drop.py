@@ -1,13 +1,12 @@
 """What a change of the films costs: balanced accuracy lost on the same rows, by the interval of a paired difference."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
-from scipy import special
 
 from harness import estimate as estimates
-from harness import limits, metrics
-from harness.errors import ArgumentError
+from harness import metrics
 from harness.estimate import BoolArray, Estimate
 from harness.predictions import Predictions
 
@@ -21,8 +20,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     Args:
         clean: Answers on the films as they are.
         changed: Answers on the same rows, changed.
-        family: How many such drops are judged together by their worst: a proven failure needs one lower limit,
-            therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
+        family: How many such drops are judged together by their worst, as in `harness.estimate.of_family`.
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
@@ -34,26 +32,22 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     References:
         Tango, Statistics in Medicine 17 (1998) 891-908; Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
     """
-    if family < 1:
-        raise ArgumentError(f"a family of {family}; give the number of changes judged together, 1 or more")
     metrics.flips(clean, changed)  # refuses other rows
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
     if not before.defined:
         return _undefined(before.n, "a class has no rows")
     if not estimates.meets(before.value - 1 / len(clean.classes), metrics.LEAST_SKILL, "at_least"):
         return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
-    drop, stricter = (_mean_loss(clean, changed, tail) for tail in (limits.TAIL, limits.TAIL / family))
+    drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)
     return replace(
         drop,
-        low=min(drop.low, stricter.low),
         detail=f"balanced accuracy {before.value:.2f} on clean films, {after.value:.2f} on these",
         offenders=tuple(sorted(name for name, chosen in zip(clean.ids, lost, strict=True) if chosen)),
     )
 
 
-def _mean_loss(clean: Predictions, changed: Predictions, tail: float) -> Estimate:
-    z = float(special.ndtri(1 - tail))
+def _mean_loss(clean: Predictions, changed: Predictions, z: float) -> Estimate:
     losses = [_loss(clean, changed, clean.labels == label, z) for label in range(len(clean.classes))]
     return estimates.mean(losses, groups=clean.groups, labels=clean.labels)
 
@@ -62,9 +56,7 @@ def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -
     """Return the recall lost on ``rows`` (n,), all of one class."""
     before, after = (part.answers[rows] == part.labels[rows] for part in (clean, changed))
     lost, found = before & ~after, after & ~before
-    if clean.groups is None:
-        return estimates.paired_difference(int(lost.sum()), int(found.sum()), int(rows.sum()), z=z)
-    groups = [clean.groups[row] for row in np.flatnonzero(rows)]
+    groups = None if clean.groups is None else [clean.groups[row] for row in np.flatnonzero(rows)]
     return estimates.grouped_difference(lost, found, groups, z=z)
 
 

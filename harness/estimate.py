@@ -1,8 +1,8 @@
 """A number with its interval and the rows it rests on: exact, score and variance-recovery intervals, all at 95 %."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -303,18 +303,39 @@ def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> E
     return Estimate(value=(gained - lost) / n, low=low, high=high, n=n, method="Tango")
 
 
-def grouped_difference(gained: BoolArray, lost: BoolArray, groups: Sequence[str], *, z: float = NORMAL) -> Estimate:
+def grouped_difference(
+    gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL
+) -> Estimate:
     """`paired_difference` over groups: Tango's interval at the effective number of rows, as in `grouped_proportion`.
 
     ``gained``, ``lost`` and ``groups`` are (n,), ``z`` is as there. Value over rows, interval in [-1, 1], n = groups;
-    with one row a group, exactly `paired_difference`; without rows, NaN in [-1, 1].
+    with one row a group, or None for groups, exactly `paired_difference`; without rows, NaN in [-1, 1].
     """
-    n_groups, ups, downs = len(set(groups)), int(np.sum(gained)), int(np.sum(lost))
-    if n_groups == len(groups):
-        return paired_difference(ups, downs, len(groups), z=z)
+    n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
+    if groups is None or n_groups == len(groups):
+        return paired_difference(ups, downs, n_groups, z=z)
     value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
     low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
     return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size")
+
+
+def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
+    """One of several estimates that are judged together by their worst, where more is worse.
+
+    A proven failure needs one lower limit, which is therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs
+    all upper limits, which need no care.
+
+    Args:
+        at: Makes the estimate with limits at a normal quantile.
+        family: How many are judged together; 1 for none but this.
+
+    Raises:
+        ArgumentError: ``family`` is less than 1.
+    """
+    if family < 1:
+        raise ArgumentError(f"a family of {family}; give the number of estimates judged together, 1 or more")
+    usual, stricter = at(NORMAL), at(float(special.ndtri(1 - TAIL / family)))
+    return replace(usual, low=min(usual.low, stricter.low))
 
 
 def mcnemar(gained: int, lost: int) -> float:

@@ -301,14 +301,11 @@ def directed_flips(
         f"{followed.sum()} of {rows.sum()} follow the donor, {control.sum()} go there with a donor of their own class"
     )
     offenders = _ids(before, gained)
-    if before.groups is not None:
-        groups = _of(before.groups, rows)
-        return replace(
-            estimates.grouped_difference(gained[rows], lost[rows], groups), detail=detail, offenders=offenders
-        )
-    ups, downs = int(gained.sum()), int(lost.sum())
-    detail = f"{detail} (McNemar p = {estimates.mcnemar(ups, downs):.3g})"
-    return replace(estimates.paired_difference(ups, downs, int(rows.sum())), detail=detail, offenders=offenders)
+    if before.groups is None:
+        detail += f" (McNemar p = {estimates.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
+    groups = None if before.groups is None else _of(before.groups, rows)
+    followed_more = estimates.grouped_difference(gained[rows], lost[rows], groups)
+    return replace(followed_more, detail=detail, offenders=offenders)
 
 
 def _stricter(family: int) -> float:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from harness import comparison, limits, metrics
 from harness.errors import ArgumentError, UnknownClassError
-from harness.estimate import Estimate, mean
+from harness.estimate import Estimate, mean, paired_difference
 from harness.evidence import BorderRecord
 from harness.offline import load_suite, verdicts
 from harness.policy import Policy, load_policy
@@ -507,6 +508,54 @@ def test_where_fills_disagree_the_worst_of_them_counts(policy: Policy, inside: B
     told = skill["skill of the ring alone, 5% ring"]
     assert told.value == pytest.approx(0.99)
     assert told.detail == "got worse: 0.01 kept before, 1.00 now"
+
+
+FOUR_FILLS = float(ndtri(1 - 0.025 / 4))
+
+
+def test_got_worse_is_proven_at_the_level_of_all_fills_and_got_better_at_the_usual(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    assert len(policy.border.fills) == 4
+    lost = answering(with_errors(*range(0, 3 * N, 10)))
+    now = replace(inside, masked=dict.fromkeys(inside.masked, lost))
+    changes = {found.subject: found.change for found in comparison.border_changes(inside, now, policy)}
+    for subject, hits, n in (("masked recall, A, 5% ring", 10, N), ("flips, 5% ring, black", 30, 3 * N)):
+        usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_FILLS)
+        assert (changes[subject].low, changes[subject].high) == pytest.approx((stricter.low, usual.high))
+    informs = changes["flips, 10% ring, black"]
+    assert informs.low == paired_difference(30, 0, 3 * N).low
+
+
+def test_skill_of_the_ring_got_worse_at_the_level_of_all_fills(policy: Policy, inside: BorderRecord) -> None:
+    seen = replace(inside, only=dict.fromkeys(inside.only, answering(with_errors(*range(0, 3 * N, 3)))))
+    before, now = (
+        metrics.skill_kept(record.clean, record.only[0.05, "black"], family=4) for record in (inside, seen)
+    )
+    changes = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
+    change, expected = changes["skill of the ring alone, 5% ring"], comparison.difference(now, before)
+    assert (change.low, change.high) == (expected.low, expected.high)
+
+
+def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: Policy, inside: BorderRecord) -> None:
+    """Four fills that err independently; each at the usual level would be worse in about 9 of 100."""
+    rng, said = np.random.default_rng(3), 0
+    fills = policy.border.fills
+    for _ in range(300):
+        before, now = (
+            replace(
+                inside,
+                clean=answering(with_errors(number)),
+                masked={
+                    **inside.masked,
+                    **{(0.05, fill): answering(with_errors(*np.flatnonzero(rng.random(3 * N) < 0.1))) for fill in fills},
+                },
+            )
+            for number in (0, 1)
+        )
+        changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
+        said += changes["masked recall, B, 5% ring"].detail.startswith("got worse")
+    assert said <= 14  # 2.5 % of 300 and two and a half standard errors
 
 
 def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -22,6 +23,7 @@ from harness.estimate import (
     mcnemar,
     mean,
     meets,
+    of_family,
     paired_difference,
     permutation_p,
     proportion,
@@ -314,6 +316,28 @@ def test_a_paired_difference_at_another_quantile_is_tangos_there_for_rows_and_fo
     rows = limits.effective_rows(gained.astype(np.float64) - lost, pairs)
     assert (apart.low, apart.high) == limits.grouped_tango(6 / 20, 2 / 20, rows, 10, 2.5)
     assert apart.low < usual.low < usual.high < apart.high
+
+
+def test_rows_without_groups_are_each_their_own() -> None:
+    gained, lost = np.array([True] * 6 + [False] * 14), np.array([False] * 18 + [True] * 2)
+    assert grouped_difference(gained, lost, None, z=2.5) == paired_difference(6, 2, 20, z=2.5)
+    assert not grouped_difference(gained[:0], lost[:0], None).defined
+
+
+def test_one_of_a_family_takes_the_limit_of_a_failure_at_the_level_of_all() -> None:
+    at = partial(paired_difference, 6, 2, 20)
+    assert of_family(lambda z: at(z=z), 1) == at()
+    several = of_family(lambda z: at(z=z), 4)
+    assert several.low == pytest.approx(at(z=2.4977054744).low)  # the quantile of 1 - 0.025 / 4, from tables: 2.498
+    assert (several.value, several.high) == (at().value, at().high)
+    with pytest.raises(ArgumentError, match=r"^a family of 0; give the number of estimates judged together, 1 or more$"):
+        of_family(lambda z: at(z=z), 0)
+
+
+def test_a_family_narrows_no_limit() -> None:
+    """A maker of intervals that a larger quantile narrows (limits that are not nested) keeps its usual one."""
+    odd = of_family(lambda z: Estimate(value=0.0, low=z, high=5.0, n=1, method=""), 4)
+    assert odd.low == limits.NORMAL
 
 
 def test_rows_gained_and_lost_by_one_patient_cancel() -> None:
