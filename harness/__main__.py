@@ -203,8 +203,10 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 def _seeds(parsed: argparse.Namespace) -> int:
     from harness import seeds, trial  # noqa: PLC0415
-    from harness.gate import check_seeds, open_card, open_store  # noqa: PLC0415
+    from harness.gate import check_follows_seed, open_card, open_store  # noqa: PLC0415
+    from harness.settings import check_seeds  # noqa: PLC0415
 
+    check_seeds(parsed.seed, parsed.seeds)
     store = open_store(Path.cwd())
     card = open_card(parsed.data, Path("data"), store)
     name = card.name
@@ -216,10 +218,8 @@ def _seeds(parsed: argparse.Namespace) -> int:
         for word in (f"--{option.replace('_', '-')}", str(value))
     ]
     records = []
-    if parsed.seeds < 1:
-        raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
     if parsed.seeds > 1:
-        check_seeds(parsed.model, Path("models"), card.root, store)
+        check_follows_seed(parsed.model, Path("models"), card.root, store)
     for seed in range(parsed.seed, parsed.seed + parsed.seeds):
         reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
         records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)
@@ -257,9 +257,9 @@ def _ledger(parsed: argparse.Namespace) -> int:
 
 def _matrix(parsed: argparse.Namespace) -> int:
     from harness import matrix, matrix_page  # noqa: PLC0415
+    from harness.settings import check_seeds  # noqa: PLC0415
 
-    if parsed.seeds < 1:
-        raise ArgumentError(f"--seeds {parsed.seeds}: give 1 or more")
+    check_seeds(0, parsed.seeds)
     if parsed.twins and parsed.render:
         raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no twins")
     if parsed.twins and not parsed.out:
@@ -280,7 +280,7 @@ def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
     from harness.gate import open_store  # noqa: PLC0415
 
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
-    twins, store = matrix.plan(root / "models", parsed.twins), open_store(root)
+    twins, store = matrix.plan(root, parsed.twins), open_store(root)
     words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
     work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
     with tqdm(total=work, unit="training", desc="detection matrix") as bar:

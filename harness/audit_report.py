@@ -4,10 +4,9 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
-from tabulate import tabulate
 from typing_extensions import TypedDict
 
 from harness import audit, audit_figures, offline, probes, readings
@@ -17,14 +16,11 @@ from harness.errors import ArgumentError
 from harness.gate import row_of
 from harness.metrics import adjusted_balanced_accuracy
 from harness.policy import Policy
-from harness.render import fenced
+from harness.render import fenced, table
 from harness.scorecard import Row
 from harness.store import atomic
 from harness.survey import SPLITS
 from harness.wording import bound, counted, escape, measured, shorten, verdict
-
-if TYPE_CHECKING:
-    pass
 
 SCHEMA: Final = "roentgate.audit/1"
 RECORD, PAGE = "audit.json", "audit.md"
@@ -239,9 +235,9 @@ def markdown(told: AuditRecord, command: str) -> str:
         "the test films that have no twin in train. What a data set gives away is not what a model uses: that is for "
         "the border suite to say.",
         "## Verdicts",
-        _table(["check", "subject", "verdict", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
+        table(["check", "subject", "verdict", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
         "## For reading",
-        _table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
+        table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
         *_twins(told),
         *_files(told),
         *_labels(told),
@@ -276,7 +272,7 @@ def _twins(told: AuditRecord) -> list[str]:
 
 def _files(told: AuditRecord) -> list[str]:
     lines = [[what, escape(value), *map(str, films)] for what, value, films in told["files"]]
-    text = ["## What the files are", _table(["", "", *map(escape, told["classes"])], lines)]
+    text = ["## What the files are", table(["", "", *map(escape, told["classes"])], lines)]
     if told["rules"]:
         text += ["What goes with one class alone:", "\n".join(f"- {escape(rule)}" for rule in told["rules"][:12])]
     if told["odd"]:
@@ -311,7 +307,7 @@ def _labels(told: AuditRecord) -> list[str]:
 
 def _pairs(pairs: Sequence[Pair]) -> str:
     lines = [[escape(each["first"]), escape(each["second"]), _caption(each)] for each in pairs]
-    return _table(["film", "film", "how it was found"], lines) if lines else "None."
+    return table(["film", "film", "how it was found"], lines) if lines else "None."
 
 
 def _caption(pair: Pair) -> str:
@@ -324,10 +320,6 @@ def _line(row: Row, *, bounded: bool = True) -> list[str]:
     if not bounded:
         return [row["check"], escape(row["subject"]), measured(row), str(row["n"]), detail]
     return [row["check"], escape(row["subject"]), verdict(row), measured(row), str(row["n"]), bound(row), detail]
-
-
-def _table(headers: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    return str(tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True))
 
 
 def _write(path: Path, text: str) -> None:

@@ -146,10 +146,10 @@ def border_changes(
     keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
     answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
     alone show no more than so many films can.
-    A change that gates and is one of several fills' proves "got worse" at the level of them all, as the border suite
-    proves a failure. Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
-    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. The detail begins
-    with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
+    Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
+    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
+    judged together, the limit that proves a change for the worse is that of the family (`harness.estimate.of_family`).
+    The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
     Args:
         reference: Evidence on the reference.

@@ -1,16 +1,15 @@
 """Dose and response to read and to look at: how much of a shortcut, or of a border reader in a blend, is refused."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from tabulate import tabulate
 
 from harness.canvas import SPLIT_COLOURS, sheet
 from harness.doses import dose_at
 from harness.estimate import Estimate, proportion
 from harness.matrix import Entry, Matrix, accuracies
 from harness.phantom import DOSES
+from harness.render import table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -173,8 +172,3 @@ def _curve(axes: "Axes", doses: Sequence[float], found: Sequence[Estimate], word
     values = [each.value for each in found]
     axes.plot(doses, values, color=colour, label=words, marker="o", markersize=3.5, linewidth=1.4)
     axes.fill_between(doses, [each.low for each in found], [each.high for each in found], color=colour, alpha=0.08)
-
-
-def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a markdown table; cells are markdown already."""
-    return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))

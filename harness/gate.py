@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,8 +80,8 @@ class Gate:
     def __init__(self, settings: Settings) -> None:
         if settings.options.weights and len(settings.models) > 1:
             raise ArgumentError("--weights goes with a single --model")
-        if settings.seeds < 1 or (settings.options.weights and settings.seeds > 1):
-            raise ArgumentError(f"--seeds {settings.seeds}: give 1 or more, and 1 with --weights, which trains nothing")
+        if settings.options.weights and settings.seeds > 1:
+            raise ArgumentError(f"--seeds {settings.seeds}: with --weights, which trains nothing, give 1")
         if settings.seeds > 1 and (ready := [name for name in settings.models if name.endswith((".keras", ".h5"))]):
             raise ArgumentError(f"--seeds {settings.seeds}: {ready[0]} is trained already; name a model that is built")
         by_folder: dict[str, str] = {}
@@ -136,7 +137,7 @@ class Gate:
         """Raise `ArgumentError` where several seeds are asked of a model that is the same with each."""
         options = self.settings.options
         for model in self.settings.models if self.settings.seeds > 1 else ():
-            check_seeds(model, options.models, self.card.root, self.store, trust=options.trust)
+            check_follows_seed(model, options.models, self.card.root, self.store, trust=options.trust)
 
     def replicates(self, model: str) -> list[str]:
         """Return the members that are this model, by seed."""
@@ -165,22 +166,23 @@ class Gate:
         folder = self.settings.reports / self.card.name / folder_name(model)
         return folder / f"seed-{seed}" if seed is not None and self.settings.seeds > 1 else folder
 
-    def clear(self, name: str) -> None:
-        """Remove the outcome of an earlier run from the folder of a model's report.
+    def clear(self) -> None:
+        """Remove the outcomes of an earlier run from the folders of this one's reports; all of them, or none.
 
         Raises:
-            ArgumentError: The folder for reports cannot be written to, or what to compare with is kept there.
+            ArgumentError: A folder for reports cannot be written to, or what to compare with is kept there.
         """
         from harness import reference  # noqa: PLC0415
 
-        above = next(path for path in (self.folder(name), *self.folder(name).parents) if path.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
-        folders = (self.folder(name), *self.folder(name).glob("seed-*"))
+        own = [self.folder(name) for name in dict.fromkeys([*self.settings.models, *self.members])]
+        for folder in own:
+            above = next(path for path in (folder, *folder.parents) if path.exists())
+            if not above.is_dir() or not os.access(above, os.W_OK):
+                raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
+        folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*"))]
         reference.check_apart(self.settings.reference, folders)
-        for folder in folders:
-            for file in ("scorecard.json", "scorecard.md", "scorecard.html"):
-                folder.joinpath(file).unlink(missing_ok=True)
+        for folder, file in product(folders, ("scorecard.json", "scorecard.md", "scorecard.html")):
+            folder.joinpath(file).unlink(missing_ok=True)
 
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""
@@ -282,10 +284,7 @@ class Gate:
         lacks = audit.lacking(candidate.splits, capability)
         known = {
             "layers": (layers, "the model has no layers to look at"),
-            "training": (
-                candidate.facts.kind == "build",
-                "the model is not built here, so its training is unknown",
-            ),
+            "training": (candidate.facts.kind == "build", "the model is not built here, so its training is unknown"),
             "gradients": (layers, "the model gives no gradients"),
             "augmentation": (
                 not layers or capability != "augmentation" or self._declares_augmentation(name),
@@ -328,7 +327,7 @@ class Gate:
         return declares_augmentation(self.evidence(name).inference)
 
 
-def check_seeds(name: str, models: Path, root: Path | None, store: Store, *, trust: bool = False) -> None:
+def check_follows_seed(name: str, models: Path, root: Path | None, store: Store, *, trust: bool = False) -> None:
     """Refuse to judge several seeds of a model that is the same with each, before anything is trained.
 
     A loaded model may still follow ``task.seed``: one that reads the weights of the seed that is asked.

@@ -14,7 +14,7 @@ from harness.errors import ArgumentError, ModelError, did_you_mean
 from harness.estimate import Estimate, proportion
 from harness.gate import folder_name
 from harness.phantom import CLASSES, DOSES
-from harness.policy import load_policy
+from harness.policy import Policy, load_policy
 from harness.scorecard import Record
 from harness.store import atomic
 from harness.twins import Check, Twin, read_twins
@@ -91,14 +91,25 @@ class Matrix(TypedDict):
     reliance: list[Reliance]
 
 
-def plan(models: Path, only: Sequence[str] = ()) -> list[Twin]:
+def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
     """Return the twins to judge: those that a suite of `JUDGED` must see and the article's models, or those named.
+
+    Args:
+        root: The project folder.
+        only: Names of twins; none for all.
 
     Raises:
         ArgumentError: A name that is no twin.
-        ModelError: A faulty twin without its promise.
+        ModelError: A faulty twin without its promise, or that names a check which the policy does not know.
     """
-    twins = [twin for twin in read_twins(models) if twin.sound or {suite for suite, _ in twin.checks} & {*JUDGED}]
+    models, known_checks = root / "models", slashed(_policy(root).gate.pairs)
+    twins = read_twins(models)
+    for twin in twins:
+        for check in slashed(twin.checks):
+            if check not in known_checks:
+                words = f"its docstring names '{check}', which is no check of the policy"
+                raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known_checks)}")
+    twins = [twin for twin in twins if twin.sound or {suite for suite, _ in twin.checks} & {*JUDGED}]
     twins += [
         Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
         for name in ARTICLE
@@ -133,22 +144,14 @@ def run(  # noqa: PLR0913  one run, each part by name
 
     Raises:
         HarnessError: A run ended without its scorecards.
-        ModelError: A faulty twin names a check that the policy does not know.
     """
-    policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
-    known = slashed(policy.gate.pairs)
-    for twin in twins:
-        for check in slashed(twin.checks):
-            if check not in known:
-                words = f"its docstring names '{check}', which is no check of the policy"
-                raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known)}")
     readers = doses.readers(twins, DOSES) if with_doses else []
     return {
         "schema": SCHEMA,
         "command": command,
         "remarks": [],
         "seeds": list(seeds),
-        "checks": slashed(pair for pair in policy.gate.pairs if pair[0] in JUDGED),
+        "checks": slashed(pair for pair in _policy(root).gate.pairs if pair[0] in JUDGED),
         "twins": judge(twins, seeds, reports=reports, step=step),
         "data": [],
         "doses": judge(readers, seeds, reports=reports, step=step),
@@ -289,6 +292,10 @@ def slashed(pairs: Iterable[Check]) -> list[str]:
 def accuracies(entry: Entry) -> list[float]:
     """Return the accuracy of each training that has one."""
     return [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+
+
+def _policy(root: Path) -> Policy:
+    return load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
 
 
 def _entry(twin: Twin) -> Entry:

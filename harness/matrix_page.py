@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from harness import dose_page
 from harness.canvas import FAINT, INK, sheet
-from harness.dose_page import table
 from harness.estimate import Estimate, proportion
 from harness.matrix import (
     JUDGED,
@@ -21,7 +20,7 @@ from harness.matrix import (
     write,
 )
 from harness.phantom import CLASSES, COUNTS
-from harness.render import fenced
+from harness.render import fenced, table
 from harness.spoiled import SPOILED
 from harness.store import atomic
 from harness.wording import escape
@@ -52,11 +51,11 @@ _ONE_SET = (
 _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
-    "2.5 % of test sets at most. Of test sets this is one: the count below is no rate to hold against that claim, only "
-    "how many trainings fail on it. The point gate refuses more often the closer a model is to a bound."
+    "2.5 % of test sets at most (`ring_transplant`, whose interval is not exact, in 4 %). Of test sets this is one: "
+    "the count below is no rate to hold against that claim, only how many trainings fail on it. The point gate refuses "
+    "more often the closer a model is to a bound."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: a sound model refused\nby alignment or inference"
-_SUITES = JUDGED
 _SOUND_DATA = {each.name for each in SPOILED if not each.check}
 _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
@@ -99,7 +98,7 @@ def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
     return [
         _ONE_SET,
         _ALARMS,
-        table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in _SUITES]),
+        table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in JUDGED]),
         f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
         table(columns, [_sound_line(each) for each in entries]),
     ]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tabulate import tabulate
 
 from harness.checks import Verdict
 from harness.errors import ArgumentError
@@ -17,19 +16,19 @@ from harness.evidence import BorderRecord
 from harness.gate import Gate
 from harness.offline import load_suite, verdicts
 from harness.predictions import Predictions
-from harness.render import fenced
+from harness.render import fenced, table
 from harness.store import atomic
 from harness.wording import escape
 
 SUITES = ("recall", "border", "comparison")
 PAGE = "null.md"
 EXPLAINED = (
-    "Two models that are exactly as good as this one, but err on other films than it and than each other, were drawn "
-    "many times: on each film they answer as it does on a film of the same class drawn at random (on one that is in "
+    "Two models that are exactly as good as this one, and err independently of it and of each other, were drawn many "
+    "times: on each film they answer as it does on a film of the same class drawn at random (on one that is in "
     "train as well, as on another such; with all films of a patient, where patients are known), whole and under every "
     "mask alike. One was judged with the other as its reference. What refuses it does so by chance, or because the "
-    "model itself misses the bound. Models that err on the same films differ less: for them the comparison refuses "
-    "less often than this. Counted are the suites "
+    "model itself misses the bound. Models that tend to err on the same films differ less: for them the comparison "
+    "refuses less often than this. Counted are the suites "
     f"{', '.join(SUITES[:-1])} and {SUITES[-1]}; what the others ask of the films or of the network is not drawn."
 )
 
@@ -145,13 +144,10 @@ def page(model: str, data: str, counts: Sequence[Count], command: str) -> str:
         [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
         for count in counts
     ]
-    table = tabulate(
-        lines, headers=["refused by", "gate point", "gate proven"], tablefmt="github", disable_numparse=True
-    )
     text = [
         f"# {escape(model)} on {escape(data)} against itself",
         f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval.",
-        table,
+        table(["refused by", "gate point", "gate proven"], lines),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",

@@ -204,11 +204,11 @@ def check_names_model(spec: str, models: Path) -> None:
 
 
 def check_apart(spec: str | None, folders: Iterable[Path]) -> None:
-    """Refuse a stored reference in a folder that a run writes to: a second run would compare the candidate with itself.
+    """Refuse a stored reference in a folder that a run clears or writes to: the next would find the candidate there.
 
     Args:
         spec: As for ``--reference``; None for nothing.
-        folders: Where the run writes what its models answer.
+        folders: Those of the run's reports.
 
     Raises:
         ArgumentError: The reference lies there.
@@ -216,8 +216,8 @@ def check_apart(spec: str | None, folders: Iterable[Path]) -> None:
     path = find_stored(spec) if spec else None
     if path is not None and path.parent.resolve() in {folder.resolve() for folder in folders}:
         raise ArgumentError(
-            f"--reference '{spec}': this run writes the candidate's own answers there, and the next would compare it "
-            "with itself; copy the folder elsewhere first, or give this run another --report-dir"
+            f"--reference '{spec}': is a folder of this run's own reports, which it clears and writes anew, so that "
+            "the next would compare the candidate with itself; copy it elsewhere first, or give another --report-dir"
         )
 
 

@@ -213,6 +213,11 @@ def fenced(lines: Sequence[str]) -> str:
     return f"{fence}text\n{body}\n{fence}"
 
 
+def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table; cells are markdown already."""
+    return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))
+
+
 def _figure(note: FigureNote) -> str:
     return f"![{escape(note['alt'])}]({quote(note['file'])})"
 

@@ -187,8 +187,7 @@ class Run:
         self.gate.store.sweep()
         with usage_errors():
             self.logbook.begin()
-            for name in dict.fromkeys([*self.gate.settings.models, *self.gate.members]):
-                self.gate.clear(name)  # an older outcome must not pass for this run's
+            self.gate.clear()  # an older outcome must not pass for this run's
             self.gate.check_seeds()
             if self.gate.settings.reference is not None:
                 self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tabulate import tabulate
-
 from harness import scorecard
-from harness.render import fenced
+from harness.render import fenced, table
 from harness.scorecard import Record, Row
 from harness.store import atomic
 from harness.wording import bound, escape, measured
@@ -48,7 +46,7 @@ def write_table(records: Sequence[Record], path: Path, *, command: str) -> None:
         f"# {escape(first['model']['name'])} on {escape(first['dataset']['name'])}: {len(records)} seeds",
         f"Films at {height} by {width}. Each cell is a value with its 95 % interval, and whether the {first['gate']} "
         f"gate accepts it. {outcomes}.",
-        tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True),
+        table(headers, lines),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",

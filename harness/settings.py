@@ -65,10 +65,7 @@ def read_settings(config: "pytest.Config") -> Settings:
         named = " and ".join(f"--reference {name}" for name in references)
         raise ArgumentError(f"{named}: a run compares with one reference; leave one, or judge in two runs")
     seed, seeds = config.getoption("seed"), config.getoption("seeds")
-    if seed + seeds > 2**32:
-        raise ArgumentError(
-            f"--seed {seed} --seeds {seeds}: the last seed would be {seed + seeds - 1}, above 2**32 - 1"
-        )
+    check_seeds(seed, seeds)
     return Settings(
         models=tuple(dict.fromkeys(config.getoption("model"))),
         data=config.getoption("data"),
@@ -92,6 +89,16 @@ def read_settings(config: "pytest.Config") -> Settings:
             run_id=worker.get("roentgate_run") or new_run_id(),
         ),
     )
+
+
+def check_seeds(first: int, count: int) -> None:
+    """Raise `ArgumentError` for no seeds, or ones that NumPy and Keras do not know: ``count`` from ``first`` on."""
+    if count < 1:
+        raise ArgumentError(f"--seeds {count}: give 1 or more")
+    if first + count > 2**32:
+        raise ArgumentError(
+            f"--seed {first} --seeds {count}: the last seed would be {first + count - 1}, above 2**32 - 1; begin lower"
+        )
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

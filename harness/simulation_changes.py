@@ -8,6 +8,7 @@ from scipy import special
 
 from harness import comparison, drop
 from harness.enumeration import Entry, told_counts
+from harness.estimate import paired_difference
 from harness.limits import bootstrap_t
 from harness.predictions import Predictions
 from harness.simulation import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
@@ -132,6 +133,41 @@ def area_change_misses(areas: Areas, draws: int, rng: np.random.Generator) -> En
     set_to: Entry = {
         "counts": told_counts(areas.counts), "area": areas.area, "truth": areas.change,
         "shared": areas.shared, "draws": draws,
+    }  # fmt: skip
+    return set_to | tally.misses()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Follows:
+    """Films that go to the class of a transplant's donor, with a reference and, independently, with a candidate.
+
+    Attributes:
+        n: Films.
+        reference: Share that goes there with a donor of that class only.
+        candidate: The same of the candidate.
+        control: Share that goes there only with a donor of the film's own class, in both.
+    """
+
+    n: int
+    reference: float
+    candidate: float
+    control: float
+
+
+def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `harness.comparison.difference` of what `harness.metrics.directed_flips` bounds in two models."""
+    tally = Tally(follows.candidate - follows.reference)
+    outcomes = [
+        rng.multinomial(follows.n, [share, follows.control, 1 - share - follows.control], size=draws)
+        for share in (follows.reference, follows.candidate)
+    ]
+    for before, now in zip(*outcomes, strict=True):
+        one, other = (paired_difference(int(ups), int(downs), follows.n) for ups, downs, _ in (before, now))
+        change = comparison.difference(other, one)
+        tally.add("change", change.low, change.high)
+    set_to: Entry = {
+        "n": follows.n, "reference": follows.reference, "candidate": follows.candidate, "control": follows.control,
+        "truth": tally.truth, "draws": draws,
     }  # fmt: skip
     return set_to | tally.misses()
 

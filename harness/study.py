@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from tqdm import tqdm
@@ -15,7 +15,7 @@ from harness.errors import ArgumentError
 from harness.estimate import Direction
 from harness.policy import Policy, load_policy
 from harness.simulation import Curves, Patients, Shape, Skill
-from harness.simulation_changes import Areas, Drop, Gain
+from harness.simulation_changes import Areas, Drop, Follows, Gain
 
 Tables = dict[str, list[Entry]]
 
@@ -47,6 +47,9 @@ GATE_ROWS: Final = (20, 40, 66, 100, 200, 400)
 GATE_TRUTHS: Final = tuple(round(0.60 + 0.01 * step, 2) for step in range(40))
 MODELS: Final = ((0.85, 0.04), (0.90, 0.02), (0.90, 0.06), (0.95, 0.02), (0.97, 0.01))
 """Models of known quality: (recall of every class, flip rate under every fill)."""
+
+FOLLOWED: Final = ((0.05, 0.05), (0.05, 0.10), (0.10, 0.05), (0.3, 0.3), (0.3, 0.5))
+"""Shares of films that follow a transplant's donor: of the reference, of the candidate."""
 
 AREAS: Final = (0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 
@@ -80,25 +83,22 @@ def run(*, draws: int, seed: int, policy_path: Path) -> Tables:
 
 
 def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]:
-    """Yield (table, what draws a line of it), in a fixed order."""
-    for curves in _curves():
-        yield "areas", partial(simulation.area_misses, curves)
-    for curves in _grouped_curves():
-        yield "grouped_areas", partial(simulation.area_misses, curves)
-    for patients in _patients():
-        yield "grouped", partial(simulation.grouped_misses, patients)
-    for patients, difference in _discordant():
-        yield "grouped_difference", partial(simulation.grouped_difference_misses, patients, difference)
-    for skill in _skills():
-        yield "skill", partial(simulation.skill_misses, skill)
-    for areas in _area_changes():
-        yield "area_changes", partial(simulation_changes.area_change_misses, areas)
-    for drop in _drops():
-        yield "drops", partial(simulation_changes.drop_misses, drop)
-    for gain in _gains():
-        yield "gains", partial(simulation_changes.gain_misses, gain)
-    for drop in _shared_drops():
-        yield "drops", partial(simulation_changes.drop_misses, drop)
+    """Yield (table, what draws a line of it), in a fixed order: the draws of a setting depend on its place."""
+    plan: tuple[tuple[str, Callable[..., Entry], Iterator[Any]], ...] = (
+        ("areas", simulation.area_misses, _curves()),
+        ("grouped_areas", simulation.area_misses, _grouped_curves()),
+        ("grouped", simulation.grouped_misses, _patients()),
+        ("grouped_difference", simulation.grouped_difference_misses, _discordant()),
+        ("skill", simulation.skill_misses, _skills()),
+        ("area_changes", simulation_changes.area_change_misses, _area_changes()),
+        ("drops", simulation_changes.drop_misses, _drops()),
+        ("gains", simulation_changes.gain_misses, _gains()),
+        ("drops", simulation_changes.drop_misses, _shared_drops()),
+        ("follow_changes", simulation_changes.follow_change_misses, _follows()),
+    )
+    for table, misses, settings in plan:
+        for setting in settings:
+            yield table, partial(misses, *(setting if isinstance(setting, tuple) else (setting,)))
 
 
 def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
@@ -195,6 +195,13 @@ def _gains() -> Iterator[Gain]:
             yield Gain(units=units, films=1, sharpened=sharpened)
         for units in (30, 60):
             yield Gain(units=units, films=4, sharpened=sharpened)
+
+
+def _follows() -> Iterator[Follows]:
+    for n in (20, 66, 240):
+        for reference, candidate in FOLLOWED:
+            for control in (0.0, 0.05):
+                yield Follows(n=n, reference=reference, candidate=candidate, control=control)
 
 
 def _differences() -> list[tuple[float, float]]:

@@ -40,6 +40,7 @@ _INTERVALS: Final = (
     ("balanced", "", "**balanced accuracy: MOVER**", "exact"),
     ("skill", "kept", "**skill kept: MOVER-R**", "drawn"),
     ("area_changes", "change", "**change of AUROC: MOVER with DeLong's correlation**", "drawn"),
+    ("follow_changes", "change", "**change of what follows a donor: MOVER of Tango, independent**", "drawn"),
     ("drops", "drop", "**balanced accuracy lost: MOVER of Tango**", "drawn"),
     ("gains", "studentised", "**mean gain in log loss: bootstrap-t**", "drawn"),
     ("gains", "bootstrap", "mean gain in log loss: percentile bootstrap", "drawn"),

@@ -11,6 +11,7 @@ from harness.study import (
     CEILING,
     FLIPS,
     FLOOR,
+    FOLLOWED,
     FURTHER_PROMISE,
     GATE_ROWS,
     GATE_TRUTHS,
@@ -124,6 +125,13 @@ def _losses(tables: Tables) -> list[str]:
          _two(line, "change")]
         for line in tables["area_changes"]
     ]  # fmt: skip
+    by_setting: dict[tuple[object, ...], list[Entry]] = {}
+    for line in tables["follow_changes"]:
+        by_setting.setdefault((line["n"], line["reference"], line["candidate"]), []).append(line)
+    follows = [
+        [str(n), *(_worst_two(by_setting[n, *pair], "change") for pair in FOLLOWED)]
+        for n in dict.fromkeys(n for n, *_ in by_setting)
+    ]
     drops = [
         [str(line["counts"]), str(line["one_patient"] or "none"), f"{cell(line, 'lost'):g}",
          f"{cell(line, 'truth'):.2f}", _two(line, "drop")]
@@ -137,6 +145,9 @@ def _losses(tables: Tables) -> list[str]:
     return [
         "Change of the macro AUROC of two models on the same films, drawn: over / under in per cent.",
         table(["films a class", "area", "change", "correlation of the scores", "over / under"], areas),
+        "Change of the share of films that follow a transplant's donor, drawn, reference and candidate with donors of "
+        "their own: worst over / under in per cent, where none and where 5 % go there with one of the own class.",
+        table(["films", *(f"{before:g} before, {now:g} now" for before, now in FOLLOWED)], follows),
         "Balanced accuracy lost when films are changed, drawn: over / under in per cent. A miss *under* would be a "
         "false pass.",
         table(["films a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),

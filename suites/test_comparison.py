@@ -14,7 +14,7 @@ def test_recall_noninferiority(predictions, reference, unseen, policy, accept, l
 
 
 def test_accuracy_noninferiority(predictions, reference, unseen, policy, accept):
-    """Of all films, fewer are newly wrong than newly right, or too few to matter (exact McNemar in the detail)."""
+    """Of the films that count, no more are newly wrong than newly right, or too few to matter (McNemar is told)."""
     change = comparison.accuracy_change(unseen(reference.test), unseen(predictions.test))
     accept(at_least(change, -policy.comparison.margin), subject="test")
 

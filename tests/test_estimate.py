@@ -330,7 +330,9 @@ def test_one_of_a_family_takes_the_limit_of_a_failure_at_the_level_of_all() -> N
     several = of_family(lambda z: at(z=z), 4)
     assert several.low == pytest.approx(at(z=2.4977054744).low)  # the quantile of 1 - 0.025 / 4, from tables: 2.498
     assert (several.value, several.high) == (at().value, at().high)
-    with pytest.raises(ArgumentError, match=r"^a family of 0; give the number of estimates judged together, 1 or more$"):
+    with pytest.raises(
+        ArgumentError, match=r"^a family of 0; give the number of estimates judged together, 1 or more$"
+    ):
         of_family(lambda z: at(z=z), 0)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import __main__ as command_line
+from harness import trial
 from harness.__main__ import main
 from tests.toy import NEAREST
 
@@ -280,6 +281,19 @@ def test_seeds_are_judged_one_by_one_and_set_in_a_table(
     table = (project.folder / "reports" / "toy" / "seeds.md").read_text("utf-8")
     assert "2 seeds" in table
     assert "roentgate seeds nearest --data toy --seed 4 --seeds 2 --image-size 32" in table
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds", "words"),
+    [("0", "0", "--seeds 0: give 1 or more"), (str(2**32 - 1), "2", "above 2**32 - 1; begin lower")],
+)
+@pytest.mark.usefixtures("here")
+def test_no_seeds_and_seeds_beyond_the_last_one_are_refused_before_any_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seed: str, seeds: str, words: str
+) -> None:
+    monkeypatch.setattr(trial, "run", lambda *_, **__: pytest.fail("something was trained"))
+    assert main(["seeds", "nearest", "--data", "toy", "--seed", seed, "--seeds", seeds]) == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("model", ["nearest", "net.keras"])

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,15 +156,15 @@ def test_a_record_that_is_none_is_a_sentence(tmp_path: Path, content: str | None
 
 
 def test_the_plan_is_every_twin_and_the_articles_models_as_sound_ones() -> None:
-    plan = matrix.plan(ROOT / "models")
+    plan = matrix.plan(ROOT)
     names = [twin.name for twin in plan]
     assert len(names) == len(set(names))
     assert {"known_bad.shifted", "sound.small", *matrix.ARTICLE} <= set(names)
     assert all(twin.sound for twin in plan if twin.name in matrix.ARTICLE)
     assert sum(bool(twin.checks) for twin in plan) >= 24
-    assert [twin.name for twin in matrix.plan(ROOT / "models", ["sound.small"])] == ["sound.small"]
+    assert [twin.name for twin in matrix.plan(ROOT, ["sound.small"])] == ["sound.small"]
     with pytest.raises(ArgumentError, match=r"no twin is called sound\.smal;"):
-        matrix.plan(ROOT / "models", ["sound.smal"])
+        matrix.plan(ROOT, ["sound.smal"])
 
 
 def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +231,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     monkeypatch.setattr(matrix, "judge", judge)
     blend: Reliance = {"share": 0.5, "refused": []}
     monkeypatch.setattr(doses, "blends", lambda *_, **__: [blend])
-    twins = matrix.plan(ROOT / "models", names)
+    twins = matrix.plan(ROOT, names)
     record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="roentgate matrix")
     assert judged == [[twin.name for twin in twins], readings]
     assert record["reliance"] == [blend] * blended
@@ -240,25 +239,23 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     assert matrix.work(twins, [0], with_doses=False) == len(twins)
 
 
-def test_a_twin_that_names_an_unknown_check_is_refused_before_it_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
-    judged: list[str] = []
-
-    def judge(twins: Iterable[Twin], *_: Any, **__: Any) -> list[Entry]:  # noqa: ANN401
-        judged.extend(twin.name for twin in twins)
-        return []
-
-    monkeypatch.setattr(matrix, "judge", judge)
-    (shifted,) = matrix.plan(ROOT / "models", ["known_bad.shifted"])
-
-    def made(*checks: tuple[str, str]) -> None:
-        twin = replace(shifted, checks=checks)
-        matrix.run(ROOT, [twin], [0], reports=ROOT, step=lambda *_: None, command="c", with_doses=False)
-
-    with pytest.raises(ModelError, match=r"shifted'.*images_match_row'.*did you mean 'alignment/images_match_r"):
-        made(("alignment", "images_match_rows"), ("alignment", "images_match_row"))
-    assert judged == []
-    made(("alignment", "images_match_rows"))
-    assert judged == ["known_bad.shifted"]
+@pytest.mark.parametrize(
+    ("promise", "meant"),
+    [("boarder/ring_transplant", "border/ring_transplant"), ("border/ring_transplan", "border/ring_transplant")],
+)
+@pytest.mark.parametrize("only", [[], ["sound.small"]])
+def test_a_twin_that_names_an_unknown_check_is_refused_and_not_left_out(
+    tmp_path: Path, promise: str, meant: str, only: list[str]
+) -> None:
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    assert matrix.plan(tmp_path, only)
+    text = (ROOT / "models" / "known_bad" / "shifted.py").read_text("utf-8")
+    assert "alignment/images_match_rows" in text
+    spoiled = text.replace("alignment/images_match_rows", promise)
+    (tmp_path / "models" / "known_bad" / "typo.py").write_text(spoiled, "utf-8")
+    with pytest.raises(ModelError, match=rf"known_bad\.typo'.*'{promise}'.*did you mean '{meant}'"):
+        matrix.plan(tmp_path, only)
 
 
 def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
@@ -440,7 +437,7 @@ def test_the_published_page_is_that_of_the_published_record() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     assert (ROOT / "reports" / matrix_page.PAGE).read_text("utf-8") == matrix_page.markdown(record)
     assert {twin["name"] for twin in record["twins"] if twin["loaded"]} == {
-        twin.name for twin in matrix.plan(ROOT / "models") if twin.loaded
+        twin.name for twin in matrix.plan(ROOT) if twin.loaded
     }
     assert all(len(twin["outcomes"]) == 1 for twin in record["twins"] if twin["loaded"])
 

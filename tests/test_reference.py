@@ -468,6 +468,17 @@ def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str
     assert f"was judged on other {words} than these" in result.out
 
 
+def test_a_reference_among_the_reports_of_a_second_model_costs_the_first_nothing(
+    compared: Project, stored: Path
+) -> None:
+    compared.write("models/worse.py", WORSE)
+    other = compared.run("--model", "worse").reports / "toy" / "worse" / "scorecard.json"
+    result = compared.run("--model", "worse", "--model", "nearest", "--reference", str(stored.parent))
+    assert result.status == 4
+    assert "is a folder of this run's own reports" in result.out
+    assert other.is_file()
+
+
 @pytest.mark.parametrize("named", ["", "scorecard.json"])
 def test_a_reference_in_the_folder_that_the_run_writes_to_is_refused_and_left_as_it_is(
     compared: Project, stored: Path, named: str
@@ -477,7 +488,7 @@ def test_a_reference_in_the_folder_that_the_run_writes_to_is_refused_and_left_as
     before = {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()}
     result = compared.run("--reference", str(stored.parent / named))
     assert result.status == 4
-    assert "this run writes the candidate's own answers there" in result.out
+    assert "is a folder of this run's own reports" in result.out
     assert {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()} == before
     elsewhere = compared.run("--reference", str(stored.parent), "--report-dir", str(compared.folder / "elsewhere"))
     assert elsewhere.status == 1

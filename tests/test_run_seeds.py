@@ -100,11 +100,17 @@ def test_workers_give_the_same_record_of_replicates(lucky: Project) -> None:
     assert lucky.run_apart(*given, "-n", "2", reports="shared").bytes("lucky") == alone
 
 
-@pytest.mark.parametrize("given", [("--seeds", "0"), ("--seeds", "2", "--weights", "x.keras")])
-def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--seeds", "0"), "--seeds 0: give 1 or more"),
+        (("--seeds", "2", "--weights", "x.keras"), "--seeds 2: with --weights, which trains nothing, give 1"),
+    ],
+)
+def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, ...], words: str) -> None:
     result = lucky.run("--model", "lucky", *given)
     assert result.status == 4
-    assert f"--seeds {given[1]}: give 1 or more" in result.out
+    assert words in result.out
 
 
 def test_seeds_of_a_model_that_is_the_same_with_each_are_refused_before_anything_is_judged(lucky: Project) -> None:

@@ -30,7 +30,7 @@ from harness.family import claims
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
 from harness.simulation import Curves, Patients, Skill, Tally
-from harness.simulation_changes import Areas, Drop, Gain
+from harness.simulation_changes import Areas, Drop, Follows, Gain
 
 ROOT = Path(__file__).resolve().parents[1]
 DRAWS = 400
@@ -379,7 +379,31 @@ def test_the_published_exact_tables_are_those_of_the_code(published: dict[str, A
     assert same(line, again)
 
 
-@pytest.mark.parametrize("section", ["areas", "grouped", "grouped_difference", "skill", "area_changes", "drops"])
+def test_the_bounds_called_shipped_are_those_of_the_policy(policy: Policy) -> None:
+    shipped = policy.recall.recall_floor, policy.border.flips_ceiling, policy.border.transplant_ceiling
+    assert shipped == (study.FLOOR, study.CEILING, study.TRANSPLANT)
+    assert policy.comparison.margin == study.MARGIN
+
+
+def test_changes_of_what_follows_a_donor_miss_as_often_as_summed_exactly() -> None:
+    n, draws = 20, 4000
+    follows = Follows(n=n, reference=0.1, candidate=0.2, control=0.0)
+    told = simulation_changes.follow_change_misses(follows, draws, np.random.default_rng(1))
+    over = under = 0.0
+    for before, now in product(range(n + 1), repeat=2):
+        chance = stats.binom.pmf(before, n, 0.1) * stats.binom.pmf(now, n, 0.2)
+        change = comparison.difference(paired_difference(now, 0, n), paired_difference(before, 0, n))
+        over += chance * (change.low > 0.1)
+        under += chance * (change.high < 0.1)
+    assert told["change_over"] == pytest.approx(over, abs=4 * np.sqrt(0.025 / draws))
+    assert told["change_under"] == pytest.approx(under, abs=4 * np.sqrt(0.025 / draws))
+    assert 0.005 < under < 0.06
+
+
+SECTIONS = ["areas", "grouped", "grouped_difference", "skill", "area_changes", "follow_changes", "drops"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
 def test_a_published_setting_is_drawn_again_alike(section: str, published: dict[str, Any]) -> None:
     assert published["draws"] == study.DRAWS
     settings = list(study.drawn())
