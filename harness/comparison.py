@@ -259,14 +259,15 @@ def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float,
     change = difference(now, before)
     if not change.defined:
         return change
+    change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
     if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
         return _no_change(change.n, f"{detail}: {IDENTICAL}")
     return replace(change, detail=detail)
 
 
-def _kept(record: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
-    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill], family=len(fills)) for fill in fills}
+def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:
+    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
     return metrics.worst(parts, "at_most")
 
 
