@@ -2,6 +2,10 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
+
+UNFINISHED: Final = "the check did not finish"
+"""How the detail of a row begins that stands for a check which ended in an error: no verdict on anything."""
 
 
 class HarnessError(Exception):

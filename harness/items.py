@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.errors import HarnessError
+from harness.errors import UNFINISHED, HarnessError
 
 if TYPE_CHECKING:
     from harness.scorecard import Row
@@ -61,7 +61,7 @@ def problem_with(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.
     if report.failed and all(entry["row"]["accepted"] for entry in rows):
         error = call.excinfo.value if call.excinfo else None
         kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
-        return f"the check did not finish: {kind}{' '.join(str(error).split())[:300]}"
+        return f"{UNFINISHED}: {kind}{' '.join(str(error).split())[:300]}"
     return ""
 
 

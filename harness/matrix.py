@@ -4,13 +4,14 @@ import ast
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NotRequired
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from harness import doses, scorecard, trial
 from harness.doses import Reliance
-from harness.errors import ArgumentError, ModelError, did_you_mean
+from harness.errors import UNFINISHED, ArgumentError, HarnessError, ModelError, did_you_mean
 from harness.estimate import Estimate, proportion
 from harness.gate import folder_name
 from harness.phantom import CLASSES, DOSES
@@ -30,7 +31,6 @@ FLOOR = "recall/recall_floor"
 LEVEL = 0.05
 """Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
 
-_EXTRA = ("--no-figures", "--policy")
 _SHORT = """
 [data.{data}.border]
 most_masks = 6
@@ -51,7 +51,8 @@ class Outcome(TypedDict):
 
     ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
     ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
-    holds the promised words. ``accuracy``: on the test films, None where undefined.
+    holds the promised words. ``accuracy``: on the test films, None where undefined. ``unfinished``: the checks, if any,
+    that ended in an error, which catches no fault: of a faulty twin they are not among the refused.
     """
 
     seed: int
@@ -59,10 +60,14 @@ class Outcome(TypedDict):
     proven: list[str]
     diagnosed: bool
     accuracy: float | None
+    unfinished: NotRequired[list[str]]
 
 
 class Entry(TypedDict):
-    """A twin, what it promises, and how each training of it went; one that is ``loaded`` counts once."""
+    """A twin, what it promises, and how each training of it went; one that is ``loaded`` counts once.
+
+    ``failures``: sentences on the trainings, if any, that left no scorecard, and so no outcome.
+    """
 
     name: str
     says: str
@@ -72,6 +77,7 @@ class Entry(TypedDict):
     promised: list[str]
     diagnosis: str
     outcomes: list[Outcome]
+    failures: NotRequired[list[str]]
 
 
 class Matrix(TypedDict):
@@ -92,11 +98,11 @@ class Matrix(TypedDict):
 
 
 def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
-    """Return the twins to judge: those that a suite of `JUDGED` must see and the article's models, or those named.
+    """Return the twins to judge: all but those that another suite than `JUDGED` must see, and the article's models.
 
     Args:
         root: The project folder.
-        only: Names of twins; none for all.
+        only: Names of twins; none for all of them.
 
     Raises:
         ArgumentError: A name that is no twin.
@@ -109,7 +115,7 @@ def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
             if check not in known_checks:
                 words = f"its docstring names '{check}', which is no check of the policy"
                 raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known_checks)}")
-    twins = [twin for twin in twins if twin.sound or {suite for suite, _ in twin.checks} & {*JUDGED}]
+    twins = [twin for twin in twins if twin.sound or twin.unseen or {suite for suite, _ in twin.checks} & {*JUDGED}]
     twins += [
         Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
         for name in ARTICLE
@@ -143,7 +149,7 @@ def run(  # noqa: PLR0913  one run, each part by name
         with_doses: Whether to judge the readers among them at each dose, and blends where both parts are among them.
 
     Raises:
-        HarnessError: A run ended without its scorecards.
+        HarnessError: A blend could not be judged.
     """
     readers = doses.readers(twins, DOSES) if with_doses else []
     return {
@@ -177,17 +183,19 @@ def judge(
         reports: Where the single scorecards go.
         step: Called with (what is judged now, how many trainings were finished since the last call).
 
-    Raises:
-        HarnessError: A run ended without its scorecards.
+    Returns:
+        An entry a twin, in order; one whose run ended without its scorecard says so in ``failures``.
     """
     entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
         folder, policy = reports / str(seed), short_policy(reports, data)
-        records = trial.run(names, data, seed, reports=folder, name=data, extra=[*_EXTRA, str(policy)], quiet=True)
-        for name, record in zip(names, records, strict=True):
-            evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
+        for name, record in _records(names, data, seed, folder, ["--no-figures", "--policy", str(policy)]):
             entry = entries[name, data]
+            if isinstance(record, HarnessError):
+                entry.setdefault("failures", []).append(_told(record))
+                continue
+            evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
             entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
         step(f"{data}, seed {seed}", len(names))
     return list(entries.values())
@@ -240,7 +248,8 @@ def shortcomings(matrix: Matrix) -> list[str]:
     Every faulty twin is refused by each check it names, with its diagnosis, in every training, and every spoiled data
     set in every drawing; no sound twin is refused by alignment or inference in any, no sound data set by any check of
     the data; and sound twins that are `able` do not fail the border, by whole intervals, more often than in `LEVEL` of
-    trainings (by the exact lower limit).
+    trainings (by the exact lower limit). Each training left its scorecard, and no check of a sound twin, and none that
+    a faulty one names, ended in an error.
     """
     found = []
     for entry in [*matrix["twins"], *matrix["data"]]:
@@ -249,6 +258,12 @@ def shortcomings(matrix: Matrix) -> list[str]:
             hits = sum(check in outcome["refused"] for outcome in entry["outcomes"])
             if hits < n:
                 found.append(f"{entry['name']}: {check} caught {hits} of {n}")
+        found += entry.get("failures", [])
+        for outcome in entry["outcomes"]:
+            unfinished = [
+                check for check in outcome.get("unfinished", []) if entry["sound"] or check in entry["promised"]
+            ]
+            found += [f"{entry['name']}, seed {outcome['seed']}: {check} did not finish" for check in unfinished]
         told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
         if entry["promised"] and told < n:
             found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
@@ -328,21 +343,46 @@ def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tupl
                 yield data, seed, names[start : start + _TOGETHER]
 
 
+def _records(
+    names: Sequence[str], data: str, seed: int, reports: Path, extra: Sequence[str]
+) -> Iterator[tuple[str, Record | HarnessError]]:
+    """Yield the record of each model, or why there is none; where all together fail, each is judged alone."""
+    try:
+        records = trial.run(names, data, seed, reports=reports, name=data, extra=extra, quiet=True)
+    except HarnessError as error:
+        if len(names) == 1:
+            yield names[0], error
+            return
+        for name in names:
+            yield from _records([name], data, seed, reports, extra)
+        return
+    yield from zip(names, records, strict=True)
+
+
+def _told(error: HarnessError) -> str:
+    """Return the first line of an error, and what the run printed as its own."""
+    first, *printed = str(error).splitlines()
+    return "; ".join([first, *(line for line in printed if line.startswith("ERROR"))])
+
+
 def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
-    against = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
+    rows = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
+    against = [row for row in rows if entry["sound"] or not row["detail"].startswith(UNFINISHED)]
+    unfinished = {f"{row['suite']}/{row['check']}" for row in rows if row["detail"].startswith(UNFINISHED)}
     refused = [f"{row['suite']}/{row['check']}" for row in against]
     diagnosed = any(
         entry["diagnosis"] in row["detail"]
         for check, row in zip(refused, against, strict=True)
         if check in entry["promised"]
     )
-    return {
+    outcome: Outcome = {
         "seed": record["task"]["seed"],
         "refused": sorted(set(refused)),
         "proven": sorted({check for check, row in zip(refused, against, strict=True) if row["verdict"] == "fail"}),
         "diagnosed": diagnosed,
         "accuracy": None if right is None else round(right, 4),
     }
+    return {**outcome, "unfinished": sorted(unfinished)} if unfinished else outcome
 
 
 def _first_line(path: Path) -> str:

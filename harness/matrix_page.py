@@ -105,7 +105,7 @@ def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
 
 
 def _unseen(entries: Sequence[Entry]) -> list[str]:
-    lines = [[f"{_name(each)}: {escape(each['says'])}", escape(each["diagnosis"]), _refusals(each)] for each in entries]
+    lines = [[f"{_name(each)}: {_says(each)}", escape(each["diagnosis"]), _refusals(each)] for each in entries]
     return ["## Faults that no check sees yet", table(["fault", "why", "refused by, of trainings"], lines)]
 
 
@@ -163,7 +163,7 @@ def _data(matrix: Matrix) -> list[str]:
         return []
     spoiled = [entry for entry in matrix["data"] if entry["promised"]]
     sound = [entry for entry in matrix["data"] if entry["sound"]]
-    lines = [[_name(each), escape(each["says"]), str(len(each["outcomes"])), _refusals(each)] for each in sound]
+    lines = [[_name(each), _says(each), str(len(each["outcomes"])), _refusals(each)] for each in sound]
     return [
         "## Data sets",
         _DATA_ASKED,
@@ -176,6 +176,8 @@ def _cell(axes: "Axes", row: int, column: int, entry: Entry, check: str) -> None
     from matplotlib.patches import Rectangle  # noqa: PLC0415
 
     share, promised = caught(entry, check), check in entry["promised"]
+    if not share.n:
+        return
     suite = check.split("/", maxsplit=1)[0]
     alarm = entry["sound"] and suite in {"alignment", "inference"}
     if not (share.hits or promised):
@@ -208,11 +210,15 @@ def _name(entry: Entry) -> str:
     return f"`{entry['name'].split('.')[-1]}`"
 
 
+def _says(entry: Entry) -> str:
+    return escape(entry["says"].replace("``", ""))  # the marks of a docstring
+
+
 def _fault_line(entry: Entry) -> list[str]:
     named = ", ".join(check.split("/")[1] for check in entry["promised"])
     counts = ", ".join(f"{caught(entry, check).hits} of {caught(entry, check).n}" for check in entry["promised"])
     others = _refusals(entry, beside=entry["promised"])
-    return [f"{_name(entry)}: {escape(entry['says'])}", named, counts, others]
+    return [f"{_name(entry)}: {_says(entry)}", named, counts, others]
 
 
 def _refusals(entry: Entry, beside: Sequence[str] = ()) -> str:
@@ -225,7 +231,7 @@ def _sound_line(entry: Entry) -> list[str]:
     below = sum(not able(outcome) for outcome in entry["outcomes"])
     accuracy = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(right), max(right)))) if right else ""
     note = f"{accuracy} ({below} below a recall floor)" if below else accuracy
-    return [_name(entry), escape(entry["says"]), note, _refusals(entry)]
+    return [_name(entry), _says(entry), note, _refusals(entry)]
 
 
 def _alarm_line(matrix: Matrix, suite: str) -> list[str]:

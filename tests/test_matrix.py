@@ -10,7 +10,7 @@ import pytest
 from harness import dose_page, doses, matrix, matrix_page, trial
 from harness.__main__ import main
 from harness.doses import READERS, Reliance
-from harness.errors import ArgumentError, HarnessError, ModelError
+from harness.errors import UNFINISHED, ArgumentError, HarnessError, ModelError
 from harness.matrix import Entry, Matrix, Outcome
 from harness.phantom import DOSES
 from harness.twins import Twin
@@ -269,6 +269,78 @@ def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
     assert record["accepted"]
     assert not list((project.folder / "r").rglob("*.png"))
     assert (project.folder / "r" / "toy" / "nearest" / "scorecard.html").is_file()
+
+
+def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_sound_model() -> None:
+    def row(check: str, detail: str) -> Any:  # noqa: ANN401 - a row as far as it is read
+        suite, name = check.split("/")
+        return {
+            "suite": suite, "check": name, "gates": True, "accepted": False, "verdict": "fail", "detail": detail,
+        }  # fmt: skip
+
+    rows = [row(CHECKS[0], f"{UNFINISHED}: RuntimeError: the words"), row(CHECKS[3], "of whole films")]
+    record: Any = {"verdicts": rows, "task": {"seed": 3}}
+    faulty = entry("known_bad.x", promised=(CHECKS[0],))
+    told = matrix._outcome(faulty, record, None)
+    assert (told["refused"], told["unfinished"], told["diagnosed"]) == ([CHECKS[3]], [CHECKS[0]], False)
+    faulty["outcomes"].append(told)
+    assert matrix.shortcomings(made(faulty)) == [
+        f"known_bad.x: {CHECKS[0]} caught 0 of 1",
+        f"known_bad.x, seed 3: {CHECKS[0]} did not finish",
+        "known_bad.x: 'the words' was said in 0 of 1",
+    ]
+    sound = entry("sound.y")
+    sound["outcomes"].append(matrix._outcome(sound, record, None))
+    assert sound["outcomes"][0]["refused"] == [CHECKS[0], CHECKS[3]]
+    assert f"sound.y, seed 3: {CHECKS[0]} did not finish" in matrix.shortcomings(made(sound))
+    rows[0]["detail"] = "shifted by 3: the words"
+    assert "unfinished" not in matrix._outcome(faulty, record, None)
+
+
+def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a process fail together; then each is judged alone, and the fault is told of the one that has it."""
+    result = project.run()
+    calls: list[list[str]] = []
+
+    def run(names: list[str], data: str, seed: int, *, reports: Path, **_: Any) -> list[Any]:  # noqa: ANN401
+        calls.append(names)
+        if "known_bad.broken" in names:
+            raise HarnessError(f"{names[0]}, seed {seed}: no scorecard\nsome output\nERROR: build() raised it")
+        for name in names:
+            shutil.copytree(result.reports / "toy" / "nearest", reports / data / name, dirs_exist_ok=True)
+        return [result.record() for _ in names]
+
+    monkeypatch.setattr(trial, "run", run)
+    monkeypatch.chdir(ROOT)
+    names = ("known_bad.a", "known_bad.broken", "sound.c")
+    twins = [Twin(name=name, says="It.", sound=name.startswith("sound"), checks=()) for name in names]
+    entries = matrix.judge(twins, [0], reports=project.folder / "m", step=lambda *_: None)
+    assert calls == [[*names], *([name] for name in names)]
+    assert [len(each["outcomes"]) for each in entries] == [1, 0, 1]
+    assert [each.get("failures") for each in entries] == [
+        None, ["known_bad.broken, seed 0: no scorecard; ERROR: build() raised it"], None,
+    ]  # fmt: skip
+    found = made(*entries)
+    assert matrix.shortcomings(found) == entries[1]["failures"]
+    assert "raised it" in matrix_page.markdown(found)
+    matrix_page.publish(found, project.folder)
+    assert matrix.read(project.folder / matrix_page.RECORD) == found
+
+
+def test_a_fault_that_no_check_sees_is_judged_and_listed(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    shutil.copytree(ROOT / "suites", tmp_path / "suites")
+    text = '"""It is wrong ``somehow``.\n\nMust be rejected by: nothing\nDiagnosis: nobody looks\n"""\n'
+    (tmp_path / "models" / "known_bad" / "stuck.py").write_text(text, "utf-8")
+    (stuck,) = matrix.plan(tmp_path, ["known_bad.stuck"])
+    assert stuck.unseen
+    told = entry("known_bad.stuck", outcome())
+    told["says"] = stuck.says
+    page = matrix_page.markdown(made(told))
+    assert "Faults that no check sees yet" in page
+    assert "It is wrong somehow" in page
 
 
 # The page
