@@ -314,6 +314,8 @@ def _null(parsed: argparse.Namespace) -> int:
             reports=root / "reports", options=options,
         )
     )  # fmt: skip
+    if parsed.out and Path(parsed.out).is_dir():
+        raise ArgumentError(f"--out '{parsed.out}': is a folder; name the file to write")
     gate.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
         counts = null.false_alarms(gate, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
@@ -321,9 +323,12 @@ def _null(parsed: argparse.Namespace) -> int:
     words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
     words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     path = Path(parsed.out) if parsed.out else gate.folder(parsed.model) / null.PAGE
-    null.write_page(path, null.page(gate.candidate(parsed.model).name, gate.card.name, counts, shlex.join(words)))
+    name, blind = gate.candidate(parsed.model).name, null.blind_spots(gate.unseen(gate.evidence(parsed.model).test))
+    null.write_page(path, null.page(name, gate.card.name, counts, shlex.join(words), blind=blind))
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
+    for line in blind:
+        print(f"  {line.replace('**', '')}")
     return 0
 
 

@@ -107,7 +107,7 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     _same_rows(reference, candidate)
     before, now = metrics.macro_auroc(reference), metrics.macro_auroc(candidate)
     if not (before.defined and now.defined):
-        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", detail=before.detail or now.detail)
+        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", detail=_whose(before, now))
     if _identical(reference, candidate):
         return _no_change(now.n, IDENTICAL)
     change = difference(now, before, correlation=_correlation(reference, candidate))
@@ -149,6 +149,7 @@ def border_changes(
     Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
     nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
     judged together, the limit that proves a change for the worse is that of the family (`harness.estimate.of_family`).
+    Where the reference alone has no skill of which a share could be kept, that row informs: nothing can be worse.
     The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
     Args:
@@ -177,8 +178,10 @@ def border_changes(
             worst = _worded(metrics.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
-        change, gates = _worded(_skill_change(reference, candidate, ring, bounds.fills)), ring in bounds.only_rings
-        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", change, gates=gates, kind="skill")
+        kept, keeps = (_kept(record, ring, bounds.fills) for record in (reference, candidate))
+        change = _skill_change(reference, candidate, ring, bounds.fills)
+        gates = ring in bounds.only_rings and (kept.defined or not keeps.defined)
+        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
@@ -258,7 +261,7 @@ def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float,
     before, now = (_kept(record, ring, fills) for record in (reference, candidate))
     change = difference(now, before)
     if not change.defined:
-        return change
+        return replace(change, detail=_whose(before, now))
     change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
     if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
@@ -269,6 +272,13 @@ def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float,
 def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:
     parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
     return metrics.worst(parts, "at_most")
+
+
+def _whose(before: Estimate, now: Estimate) -> str:
+    """Say why there is no change, and of which of the two, where it is one of them."""
+    if before.defined == now.defined:
+        return now.detail
+    return f"the reference: {before.detail}" if now.defined else f"the candidate: {now.detail}"
 
 
 def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Predictions, z: float) -> Estimate:

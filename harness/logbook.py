@@ -139,18 +139,19 @@ class Logbook:
         """Return what may differ between two equal runs: lines for the terminal, and the same as data.
 
         Args:
-            name: A member that was judged, or a model with replicates, of which the last one speaks.
+            name: A member that was judged, or a model with replicates, of which the last judged one speaks.
             held: The ledger with this run's looks.
         """
-        member = name if name in self.gate.members else self.gate.replicates(name)[-1]
         total = [look for look in held.looks if look.films == self.films]
+        replicates = [name] if name in self.gate.members else self.gate.replicates(name)
+        made, looked = self.gate.candidates, {look.fingerprint for look in total}
+        judged = [each for each in replicates if each in made and made[each].fingerprint in looked]
+        member = (judged or replicates)[-1]
         found = ledger.earlier(held, films=self.films, fingerprint=self.gate.candidate(member).fingerprint)
         models, now = len(ledger.firsts(held, self.films)), len(found.looks) + 1
-        lines = [
-            f"{ordinal(now)} model judged on these test films; by now {some(models, 'model')} in "
-            f"{some(len(total), 'evaluation')}"
-        ]
-        if member in self._places and self._places[member].models != now:
+        place = f"{ordinal(now)} model judged on these test films" if found.known else "not counted: nothing was judged"
+        lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
+        if found.known and member in self._places and self._places[member].models != now:
             lines.append(
                 f"other runs looked meanwhile: this is the {ordinal(now)} model by the ledger; judge it again for a "
                 "scorecard that says so"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness import metrics
 from harness.checks import Verdict
 from harness.errors import ArgumentError
 from harness.estimate import proportion
@@ -138,15 +139,33 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
     ]
 
 
-def page(model: str, data: str, counts: Sequence[Count], command: str) -> str:
-    """Return the counts as markdown."""
+def blind_spots(test: Predictions) -> list[str]:
+    """Say of each class without a miss that no drawn model has one either, and how low its recall may truly be.
+
+    Args:
+        test: The model's answers on the rows that count.
+    """
+    units = "films" if test.groups is None else "patients"
+    found = [(label, metrics.recall(test, label)) for label in test.classes]
+    return [
+        f"**{escape(label)}: no miss on {share.n} {units}**, so no drawn model has one, and none is refused for one. "
+        f"Its recall may be as low as {share.low:.2f}, and two models of that recall differ: these counts are too low."
+        for label, share in found
+        if share.value == 1
+    ]
+
+
+def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind: Sequence[str] = ()) -> str:
+    """Return the counts as markdown; ``blind`` from `blind_spots`."""
     lines = [
         [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
         for count in counts
     ]
     text = [
         f"# {escape(model)} on {escape(data)} against itself",
-        f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval.",
+        f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval, which is about the number of "
+        "draws: what the model answered on these films is taken for the truth.",
+        *blind,
         table(["refused by", "gate point", "gate proven"], lines),
         "Made by:",
         fenced([command]),

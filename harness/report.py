@@ -124,11 +124,13 @@ def _source(gate: Gate, path: Path) -> str:
 
 
 def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence, or a Reference
-    """Return in words what the scorecard is compared with, and where that came from."""
+    """Return in words what the scorecard is compared with, where that came from, and what it does not answer."""
     stored = isinstance(reference, Reference)
     source = "its stored predictions" if stored else _source(gate, reference.candidate.source.path)
     name, fingerprint = names_of(reference)
-    return f"compared with {name} ({source}, fingerprint {fingerprint:.12})"
+    silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
+    silence = f"; the reference gives no finite answer to {silent} of {n} films" if silent else ""
+    return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
 
 
 def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder

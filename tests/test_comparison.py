@@ -324,9 +324,14 @@ def test_a_class_without_rows_leaves_the_change_of_areas_undefined() -> None:
 def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> None:
     silent = replace(RIGHT, probabilities=np.full_like(RIGHT.probabilities, np.nan))
     why = metrics.macro_auroc(silent).detail
-    for change in (comparison.auroc_change(RIGHT, silent), comparison.auroc_change(silent, RIGHT)):
+    for before, now, told in (
+        (RIGHT, silent, f"the candidate: {why}"),
+        (silent, RIGHT, f"the reference: {why}"),
+        (silent, silent, why),
+    ):
+        change = comparison.auroc_change(before, now)
         assert not change.defined
-        assert change.detail == why != ""
+        assert change.detail == told
 
 
 def test_models_that_order_all_films_alike_have_areas_that_go_wholly_together() -> None:
@@ -645,13 +650,21 @@ def test_over_patients_losing_a_film_proves_no_more_than_losing_none(patients: i
     assert max(lows[1:]) <= lows[0]
 
 
-def test_a_skill_that_is_undefined_says_why(policy: Policy, inside: BorderRecord) -> None:
+def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_references_alone(
+    policy: Policy, inside: BorderRecord
+) -> None:
     lost = answering(np.arange(3 * N) % 3)
-    weak = border(policy, lost, lost, lost)
-    weak = BorderRecord(**{**vars(weak), "clean": lost})
-    found = [each for each in comparison.border_changes(inside, weak, policy) if each.kind == "skill"]
-    assert all("too little skill to lose" in each.change.detail for each in found)
-    assert all(np.isnan(each.change.value) for each in found)
+    weak = replace(border(policy, lost, lost, lost), clean=lost)
+    for before, now, words, gating in (
+        (inside, weak, "the candidate: too little skill to lose", 2),
+        (weak, inside, "the reference: too little skill to lose", 0),
+        (weak, replace(weak), "too little skill to lose", 2),
+    ):
+        found = [each for each in comparison.border_changes(before, now, policy) if each.kind == "skill"]
+        assert all(each.change.detail.startswith(f"cannot tell: {words}") for each in found)
+        assert all(np.isnan(each.change.value) for each in found)
+        assert sum(each.gates for each in found) == gating
+    assert len(policy.border.only_rings) == 2
 
 
 # The suite refuses a worse candidate, and no other

@@ -98,6 +98,26 @@ def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
     null._several(replace(test, groups=tuple(f"{label} {row % 2}" for row, label in enumerate(test.labels))))
 
 
+def test_a_class_without_a_miss_is_named_with_the_recall_that_it_may_have(real: Project) -> None:
+    test = Gate(real.settings("nearest")).evidence("nearest").test
+    told = null.blind_spots(test)
+    assert len(told) == len(test.classes)  # the toy films are all answered rightly, 12 of each class
+    assert told[0].startswith("**Bottom: no miss on 12 films**")
+    assert "Its recall may be as low as 0.74" in told[0]  # 0.025 ** (1 / 12)
+    missed = test.probabilities.copy()
+    missed[0] = missed[0][::-1]
+    assert len(null.blind_spots(replace(test, probabilities=missed))) == len(test.classes) - 1
+    alone = replace(test, groups=tuple(map(str, range(len(test)))))
+    assert null.blind_spots(alone)[0].startswith("**Bottom: no miss on 12 patients**")
+
+
+def test_a_folder_for_the_page_is_refused_before_anything_is_drawn(
+    real: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["null", "--model", "none.such", "--data", "toy", "--out", str(real.folder)]) == 2
+    assert "is a folder; name the file to write" in capsys.readouterr().err
+
+
 def test_no_draws_are_an_error(real: Project) -> None:
     with pytest.raises(ArgumentError, match="0 draws; give 1 or more"):
         null.false_alarms(Gate(real.settings("nearest")), "nearest", draws=0, seed=0, step=lambda: None)
@@ -111,4 +131,7 @@ def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.Ca
     assert pages[0] == pages[1]
     assert "Counted are the suites recall, border and comparison; what the others ask" in pages[0]
     assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
-    assert "is refused in 0 of 2 draws at gate point" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "is refused in 0 of 2 draws at gate point" in out
+    assert "Bottom: no miss on 12 films, so no drawn model has one" in out
+    assert "**Bottom: no miss on 12 films**" in pages[0]

@@ -24,6 +24,9 @@ WORSE = NEAREST.replace(
 )
 """Never says Left."""
 
+SILENT = NEAREST.replace('return Nearest(archive["means"])', 'return Nearest(archive["means"] * np.nan)')
+"""Answers nothing but NaN."""
+
 PUBLISHED = ("covid19/baseline", "covid19/lung_swap", "phantom/baseline", "phantom-shortcut/baseline")
 
 
@@ -151,6 +154,16 @@ def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
         assert newly["detail"].endswith(f"; the reference is worse (fingerprint {reference['fingerprint'][:12]})")
         notes = json.loads((result.reports / "toy" / "nearest" / "evidence.json").read_text("utf-8"))["notes"]
         assert f"compared with worse ({source}, fingerprint {reference['fingerprint'][:12]})" in notes
+
+
+def test_a_reference_that_answers_not_every_film_is_named(compared: Project) -> None:
+    compared.write("models/silent.py", SILENT)
+    result = compared.run("--reference", "silent")
+    assert result.status == 1
+    page = (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
+    assert "the reference gives no finite answer to 36 of 36 films" in page
+    auroc, *_ = [row for row in comparison_rows(result) if row["check"] == "auroc_noninferiority"]
+    assert "the reference: a score is not finite" in auroc["detail"]
 
 
 def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Project) -> None:

@@ -46,6 +46,13 @@ def test_one_bad_seed_refuses_a_model_and_is_named(lucky: Project) -> None:
     assert not result.record("lucky/seed-5")["accepted"]
 
 
+def test_a_run_that_ends_within_its_first_seed_counts_the_models_that_it_judged(lucky: Project) -> None:
+    result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2", "-k", "seed and 4")
+    assert result.status == 1
+    assert "partial run" in result.out
+    assert "1st model judged on these test films; by now 1 model in 1 evaluation" in result.out
+
+
 def test_what_is_of_one_seed_says_so_where_it_stands(
     lucky: Project,
     real_draw: Any,  # noqa: ANN401 - a function
