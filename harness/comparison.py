@@ -149,7 +149,8 @@ def border_changes(
     Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
     nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
     judged together, the limit that proves a change for the worse is that of the family (`harness.estimate.of_family`).
-    Where the reference alone has no skill of which a share could be kept, that row informs: nothing can be worse.
+    Where the reference alone has too little skill for a share of it to be told, that row informs: there is no change to
+    hold, and the bound on the candidate's own share stands.
     The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
     Args:

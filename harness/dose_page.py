@@ -138,6 +138,8 @@ def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> 
 
 
 def _cell(entry: Entry) -> str:
+    if not entry["outcomes"]:
+        return "not judged"
     found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
     return f"{found.hits} of {found.n}{_told(', accuracy {:.2f}', entry)}"
 
@@ -160,7 +162,8 @@ def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[E
 
 
 def _learners(matrix: Matrix) -> list[Entry]:
-    return [entry for entry in matrix["doses"] if entry["name"].endswith("shortcut_learner")]
+    found = [entry for entry in matrix["doses"] if entry["name"].endswith("shortcut_learner")]
+    return [entry for entry in found if entry["outcomes"]]
 
 
 def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:

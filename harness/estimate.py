@@ -320,7 +320,7 @@ def grouped_difference(
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
-    """One of several estimates that are judged together by their worst, where more is worse.
+    """Return one of several estimates that are judged together by their worst, where more is worse.
 
     A proven failure needs one lower limit, which is therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs
     all upper limits, which need no care.
@@ -328,6 +328,9 @@ def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
     Args:
         at: Makes the estimate with limits at a normal quantile.
         family: How many are judged together; 1 for none but this.
+
+    Returns:
+        What ``at`` makes at 95 %, with that lower limit; undefined where that is.
 
     Raises:
         ArgumentError: ``family`` is less than 1.

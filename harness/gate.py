@@ -175,11 +175,11 @@ class Gate:
         from harness import reference  # noqa: PLC0415
 
         own = [self.folder(name) for name in dict.fromkeys([*self.settings.models, *self.members])]
-        for folder in own:
+        folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*") if seed.is_dir())]
+        for folder in folders:
             above = next(path for path in (folder, *folder.parents) if path.exists())
             if not above.is_dir() or not os.access(above, os.W_OK):
                 raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
-        folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*"))]
         reference.check_apart(self.settings.reference, folders)
         for folder, file in product(folders, ("scorecard.json", "scorecard.md", "scorecard.html")):
             folder.joinpath(file).unlink(missing_ok=True)

@@ -98,7 +98,7 @@ class Matrix(TypedDict):
 
 
 def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
-    """Return the twins to judge: all but those that another suite than `JUDGED` must see, and the article's models.
+    """Return the twins to judge, the article's models as sound ones besides; not those for another suite than `JUDGED`.
 
     Args:
         root: The project folder.
@@ -185,7 +185,11 @@ def judge(
 
     Returns:
         An entry a twin, in order; one whose run ended without its scorecard says so in ``failures``.
+
+    Raises:
+        HarnessError: Every run ended so.
     """
+    failed = None
     entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
@@ -193,11 +197,14 @@ def judge(
         for name, record in _records(names, data, seed, folder, ["--no-figures", "--policy", str(policy)]):
             entry = entries[name, data]
             if isinstance(record, HarnessError):
+                failed = record
                 entry.setdefault("failures", []).append(_told(record))
                 continue
             evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
             entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
         step(f"{data}, seed {seed}", len(names))
+    if failed is not None and not any(entry["outcomes"] for entry in entries.values()):
+        raise failed
     return list(entries.values())
 
 
@@ -251,14 +258,14 @@ def shortcomings(matrix: Matrix) -> list[str]:
     trainings (by the exact lower limit). Each training left its scorecard, and no check of a sound twin, and none that
     a faulty one names, ended in an error.
     """
-    found = []
-    for entry in [*matrix["twins"], *matrix["data"]]:
+    judged = [*matrix["twins"], *matrix["data"]]
+    found = [failure for entry in [*judged, *matrix["doses"]] for failure in entry.get("failures", [])]
+    for entry in judged:
         n = len(entry["outcomes"])
         for check in entry["promised"]:
             hits = sum(check in outcome["refused"] for outcome in entry["outcomes"])
             if hits < n:
                 found.append(f"{entry['name']}: {check} caught {hits} of {n}")
-        found += entry.get("failures", [])
         for outcome in entry["outcomes"]:
             unfinished = [
                 check for check in outcome.get("unfinished", []) if entry["sound"] or check in entry["promised"]
@@ -375,10 +382,11 @@ def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
         for check, row in zip(refused, against, strict=True)
         if check in entry["promised"]
     )
+    failed = {check for check, row in zip(refused, against, strict=True) if row["verdict"] == "fail"}
     outcome: Outcome = {
         "seed": record["task"]["seed"],
         "refused": sorted(set(refused)),
-        "proven": sorted({check for check, row in zip(refused, against, strict=True) if row["verdict"] == "fail"}),
+        "proven": sorted(failed - unfinished),
         "diagnosed": diagnosed,
         "accuracy": None if right is None else round(right, 4),
     }

@@ -111,12 +111,13 @@ def _unseen(entries: Sequence[Entry]) -> list[str]:
 
 def publish(matrix: Matrix, folder: Path) -> Path:
     """Write record, page and pictures into a folder; return the page."""
+    page = markdown(matrix)  # before anything is replaced
     write(matrix, folder / RECORD)
     picture(matrix, folder / PICTURE)
     if dose_page.drawn(matrix):
         dose_page.curves(matrix, folder / dose_page.CURVES)
     with atomic(folder / PAGE) as draft:
-        draft.write_text(markdown(matrix), "utf-8")
+        draft.write_text(page, "utf-8")
     return folder / PAGE
 
 
@@ -216,7 +217,8 @@ def _says(entry: Entry) -> str:
 
 def _fault_line(entry: Entry) -> list[str]:
     named = ", ".join(check.split("/")[1] for check in entry["promised"])
-    counts = ", ".join(f"{caught(entry, check).hits} of {caught(entry, check).n}" for check in entry["promised"])
+    found = [caught(entry, check) for check in entry["promised"]] if entry["outcomes"] else []
+    counts = ", ".join(f"{share.hits} of {share.n}" for share in found) or "not judged"
     others = _refusals(entry, beside=entry["promised"])
     return [f"{_name(entry)}: {_says(entry)}", named, counts, others]
 

@@ -149,7 +149,7 @@ def blind_spots(test: Predictions) -> list[str]:
     found = [(label, metrics.recall(test, label)) for label in test.classes]
     return [
         f"**{escape(label)}: no miss on {share.n} {units}**, so no drawn model has one, and none is refused for one. "
-        f"Its recall may be as low as {share.low:.2f}, and two models of that recall differ: these counts are too low."
+        f"Its recall may be as low as {share.low:.2f}, and if it is, these counts are too low."
         for label, share in found
         if share.value == 1
     ]

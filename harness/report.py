@@ -128,8 +128,11 @@ def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence,
     stored = isinstance(reference, Reference)
     source = "its stored predictions" if stored else _source(gate, reference.candidate.source.path)
     name, fingerprint = names_of(reference)
-    silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
-    silence = f"; the reference gives no finite answer to {silent} of {n} films" if silent else ""
+    try:
+        silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
+        silence = f"; the reference gives no finite answer to {silent} of {n} films" if silent else ""
+    except HarnessError as error:  # the rows that needed its answers say so too
+        silence = f"; the reference gives no answers: {error}"
     return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
 
 

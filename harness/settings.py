@@ -97,7 +97,7 @@ def check_seeds(first: int, count: int) -> None:
         raise ArgumentError(f"--seeds {count}: give 1 or more")
     if first + count > 2**32:
         raise ArgumentError(
-            f"--seed {first} --seeds {count}: the last seed would be {first + count - 1}, above 2**32 - 1; begin lower"
+            f"--seed {first} --seeds {count}: the last seed would be {first + count - 1}, above 2**32 - 1; give less"
         )
 
 

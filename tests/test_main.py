@@ -285,7 +285,7 @@ def test_seeds_are_judged_one_by_one_and_set_in_a_table(
 
 @pytest.mark.parametrize(
     ("seed", "seeds", "words"),
-    [("0", "0", "--seeds 0: give 1 or more"), (str(2**32 - 1), "2", "above 2**32 - 1; begin lower")],
+    [("0", "0", "--seeds 0: give 1 or more"), (str(2**32 - 1), "2", "above 2**32 - 1; give less")],
 )
 @pytest.mark.usefixtures("here")
 def test_no_seeds_and_seeds_beyond_the_last_one_are_refused_before_any_training(

@@ -319,17 +319,53 @@ def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
     entries = matrix.judge(twins, [0], reports=project.folder / "m", step=lambda *_: None)
     assert calls == [[*names], *([name] for name in names)]
     assert [len(each["outcomes"]) for each in entries] == [1, 0, 1]
+    assert all(not each["outcomes"] or each["outcomes"][0]["seed"] == 0 for each in entries)
     assert [each.get("failures") for each in entries] == [
         None, ["known_bad.broken, seed 0: no scorecard; ERROR: build() raised it"], None,
     ]  # fmt: skip
     found = made(*entries)
     assert matrix.shortcomings(found) == entries[1]["failures"]
     assert "raised it" in matrix_page.markdown(found)
+    promising = entry("known_bad.broken", promised=(CHECKS[0],))
+    assert "not judged" in matrix_page.markdown(made(promising))
     matrix_page.publish(found, project.folder)
     assert matrix.read(project.folder / matrix_page.RECORD) == found
 
 
-def test_a_fault_that_no_check_sees_is_judged_and_listed(tmp_path: Path) -> None:
+def test_where_nothing_can_be_judged_no_matrix_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run(names: list[str], *_: Any, **__: Any) -> list[Any]:  # noqa: ANN401
+        raise HarnessError(f"{names[0]}: no scorecard")
+
+    monkeypatch.setattr(trial, "run", run)
+    monkeypatch.chdir(ROOT)
+    twins = [Twin(name=name, says="It.", sound=False) for name in ("known_bad.a", "known_bad.b")]
+    with pytest.raises(HarnessError, match=r"known_bad\.b: no scorecard"):
+        matrix.judge(twins, [0, 1], reports=tmp_path, step=lambda *_: None)
+    assert matrix.judge([], [0], reports=tmp_path, step=lambda *_: None) == []
+
+
+def test_a_dose_that_cannot_be_judged_is_missing_and_leaves_the_page_whole(tmp_path: Path) -> None:
+    for lost in range(len(DOSED)):
+        dosed = [entry("known_bad.shortcut_learner", *each["outcomes"], data=each["data"]) for each in DOSED]
+        dosed[lost]["outcomes"] = []
+        dosed[lost]["failures"] = ["shortcut_learner, seed 0: no scorecard"]
+        found = made(SHIFTED, dosed=tuple(dosed))
+        assert matrix.shortcomings(found) == ["shortcut_learner, seed 0: no scorecard"]
+        page = matrix_page.publish(found, tmp_path).read_text("utf-8")
+        assert "**1 missing:**" in page
+        assert "not judged" in page
+        assert "None" not in page
+
+
+def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
+    detail = f"{UNFINISHED}: ValueError: no ring"
+    row = {"suite": "border", "check": "ring_transplant", "gates": True, "accepted": False, "verdict": "fail"}
+    record: Any = {"verdicts": [row | {"detail": detail}], "task": {"seed": 0}}
+    told = matrix._outcome(entry("sound.x"), record, 0.9)
+    assert (told["refused"], told["proven"]) == (["border/ring_transplant"], [])
+
+
+def test_a_fault_that_no_check_sees_is_planned_and_listed(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "models", tmp_path / "models")
     shutil.copytree(ROOT / "suites", tmp_path / "suites")
     text = '"""It is wrong ``somehow``.\n\nMust be rejected by: nothing\nDiagnosis: nobody looks\n"""\n'

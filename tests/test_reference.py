@@ -166,6 +166,15 @@ def test_a_reference_that_answers_not_every_film_is_named(compared: Project) -> 
     assert "the reference: a score is not finite" in auroc["detail"]
 
 
+def test_a_reference_that_cannot_answer_costs_the_candidate_no_evidence(compared: Project) -> None:
+    compared.write("models/narrow.py", NEAREST.replace(".astype(np.float32)", ".astype(np.float32)[:, :2]"))
+    result = compared.run("--reference", "narrow")
+    assert result.status == 1
+    folder = result.reports / "toy" / "nearest"
+    assert "the reference gives no answers: " in (folder / "scorecard.md").read_text("utf-8")
+    assert (folder / PREDICTIONS_FILE).is_file()
+
+
 def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Project) -> None:
     result = compared.run("--reference", "nearest", "--gate", "point")
     assert result.status == 0, result.out
@@ -490,6 +499,12 @@ def test_a_reference_among_the_reports_of_a_second_model_costs_the_first_nothing
     assert result.status == 4
     assert "is a folder of this run's own reports" in result.out
     assert other.is_file()
+
+
+def test_a_file_named_like_the_folder_of_a_seed_is_left_alone(compared: Project) -> None:
+    odd = compared.write("reports/toy/nearest/seed-9", "notes of mine")
+    assert compared.run().status == 0
+    assert odd.read_text("utf-8") == "notes of mine"
 
 
 @pytest.mark.parametrize("named", ["", "scorecard.json"])
