@@ -179,9 +179,8 @@ def border_changes(
             worst = _worded(metrics.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
-        kept, keeps = (_kept(record, ring, bounds.fills) for record in (reference, candidate))
-        change = _skill_change(reference, candidate, ring, bounds.fills)
-        gates = ring in bounds.only_rings and (kept.defined or not keeps.defined)
+        change, holds = _skill_change(reference, candidate, ring, bounds.fills)
+        gates = holds and ring in bounds.only_rings
         yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
 
 
@@ -258,16 +257,19 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
     return replace(change, detail=detail, offenders=new)
 
 
-def _skill_change(reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]) -> Estimate:
+def _skill_change(
+    reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]
+) -> tuple[Estimate, bool]:
+    """Return the change, and whether a bound holds it: not where the reference alone has too little skill."""
     before, now = (_kept(record, ring, fills) for record in (reference, candidate))
     change = difference(now, before)
     if not change.defined:
-        return replace(change, detail=_whose(before, now))
+        return replace(change, detail=_whose(before, now)), not now.defined
     change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
     if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
-        return _no_change(change.n, f"{detail}: {IDENTICAL}")
-    return replace(change, detail=detail)
+        return _no_change(change.n, f"{detail}: {IDENTICAL}"), True
+    return replace(change, detail=detail), True
 
 
 def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:

@@ -133,7 +133,7 @@ class Gate:
             self.candidates[name] = training.ready(model, self.card, options, self.store)
         return self.candidates[name]
 
-    def check_seeds(self) -> None:
+    def check_follow_seeds(self) -> None:
         """Raise `ArgumentError` where several seeds are asked of a model that is the same with each."""
         options = self.settings.options
         for model in self.settings.models if self.settings.seeds > 1 else ():

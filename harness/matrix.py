@@ -373,21 +373,17 @@ def _told(error: HarnessError) -> str:
 
 
 def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
-    rows = [row for row in record["verdicts"] if row["gates"] and not row["accepted"]]
-    against = [row for row in rows if entry["sound"] or not row["detail"].startswith(UNFINISHED)]
-    unfinished = {f"{row['suite']}/{row['check']}" for row in rows if row["detail"].startswith(UNFINISHED)}
-    refused = [f"{row['suite']}/{row['check']}" for row in against]
-    diagnosed = any(
-        entry["diagnosis"] in row["detail"]
-        for check, row in zip(refused, against, strict=True)
-        if check in entry["promised"]
-    )
-    failed = {check for check, row in zip(refused, against, strict=True) if row["verdict"] == "fail"}
+    against = [
+        (f"{row['suite']}/{row['check']}", row) for row in record["verdicts"] if row["gates"] and not row["accepted"]
+    ]
+    judged = [(check, row) for check, row in against if not row["detail"].startswith(UNFINISHED)]
+    unfinished = {check for check, row in against if row["detail"].startswith(UNFINISHED)}
+    refused = {check for check, _ in (against if entry["sound"] else judged)}
     outcome: Outcome = {
         "seed": record["task"]["seed"],
-        "refused": sorted(set(refused)),
-        "proven": sorted(failed - unfinished),
-        "diagnosed": diagnosed,
+        "refused": sorted(refused),
+        "proven": sorted({check for check, row in judged if row["verdict"] == "fail"}),
+        "diagnosed": any(entry["diagnosis"] in row["detail"] for check, row in judged if check in entry["promised"]),
         "accuracy": None if right is None else round(right, 4),
     }
     return {**outcome, "unfinished": sorted(unfinished)} if unfinished else outcome

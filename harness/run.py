@@ -188,7 +188,7 @@ class Run:
         with usage_errors():
             self.logbook.begin()
             self.gate.clear()  # an older outcome must not pass for this run's
-            self.gate.check_seeds()
+            self.gate.check_follow_seeds()
             if self.gate.settings.reference is not None:
                 self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes
             for name in self.gate.members:
