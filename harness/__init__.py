@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from harness import (  # noqa: F401
         alignment,
         audit,
+        border,
         calibration,
         consistency,
         drop,
@@ -52,6 +53,7 @@ _HOMES = {
     "at_least": "checks",
     "attention": "attention",
     "at_most": "checks",
+    "border": "border",
     "calibration": "calibration",
     "comparison": "comparison",
     "consistency": "consistency",

@@ -17,12 +17,11 @@ from harness.process import one_thread
 
 if TYPE_CHECKING:
     from harness.dataset import Dataset
-    from harness.matrix import Matrix
 
 
 BEGINS_ANEW = "the same command begins anew"
 GOING_ON = {
-    **dict.fromkeys(("audit", "matrix", "seeds", "train"), "what was finished is kept, run the same command to go on"),
+    **dict.fromkeys(("audit", "train"), "what was finished is kept, run the same command to go on"),
     **dict.fromkeys(
         ("claim", "null", "replay"), "what was trained is kept, the rest begins anew with the same command"
     ),
@@ -70,7 +69,7 @@ def _models(_: argparse.Namespace) -> int:
 def _data(parsed: argparse.Namespace) -> int:
     from harness.card import find_card  # noqa: PLC0415
     from harness.dataset import read_splits, write_manifest  # noqa: PLC0415
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.locate import open_card, open_store  # noqa: PLC0415
 
     if parsed.name is None:
         if parsed.splits or parsed.montage:
@@ -104,7 +103,7 @@ def _audit(parsed: argparse.Namespace) -> int:
     from harness import audit_report  # noqa: PLC0415
     from harness.audit import DataRecord  # noqa: PLC0415
     from harness.dataset import read_splits  # noqa: PLC0415
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.locate import open_card, open_store  # noqa: PLC0415
     from harness.policy import load_policy  # noqa: PLC0415
 
     if (parsed.folder is None) == (parsed.data is None):
@@ -141,7 +140,7 @@ def _described(split: "Dataset") -> str:
 
 def _train(parsed: argparse.Namespace) -> int:
     from harness.candidate import Options  # noqa: PLC0415
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.locate import open_card, open_store  # noqa: PLC0415
     from harness.settings import new_run_id, parse_size  # noqa: PLC0415
     from harness.store import atomic  # noqa: PLC0415
     from harness.training import ready  # noqa: PLC0415
@@ -201,42 +200,6 @@ def _replay(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _seeds(parsed: argparse.Namespace) -> int:
-    from harness import seeds, trial  # noqa: PLC0415
-    from harness.gate import check_follows_seed, open_card, open_store  # noqa: PLC0415
-    from harness.settings import check_seeds  # noqa: PLC0415
-
-    check_seeds(parsed.seed, parsed.seeds)
-    store = open_store(Path.cwd())
-    card = open_card(parsed.data, Path("data"), store)
-    name = card.name
-    out = Path(parsed.out) if parsed.out else Path("reports") / name / "seeds.md"
-    extra = [
-        word
-        for option in ("image_size", "epochs")
-        if (value := getattr(parsed, option)) is not None
-        for word in (f"--{option.replace('_', '-')}", str(value))
-    ]
-    records = []
-    if parsed.seeds > 1:
-        check_follows_seed(parsed.model, Path("models"), card.root, store)
-    for seed in range(parsed.seed, parsed.seed + parsed.seeds):
-        reports = store.root / "seeds" / f"{seed}-{'-'.join(extra).strip('-') or 'card'}"
-        records += trial.run([parsed.model], parsed.data, seed, reports=reports, name=name, extra=extra)
-    words = [
-        "roentgate",
-        "seeds",
-        parsed.model,
-        "--data",
-        parsed.data,
-        *(["--seed", str(parsed.seed)] * bool(parsed.seed)),
-    ]
-    words += ["--seeds", str(parsed.seeds), *extra]
-    seeds.write_table(records, out, command=shlex.join(words))
-    print(out)
-    return 0
-
-
 def _ledger(parsed: argparse.Namespace) -> int:
     from harness import ledger, looks  # noqa: PLC0415
 
@@ -253,47 +216,6 @@ def _ledger(parsed: argparse.Namespace) -> int:
             print(f"  {line}".rstrip())
         print()
     return 0
-
-
-def _matrix(parsed: argparse.Namespace) -> int:
-    from harness import matrix, matrix_page  # noqa: PLC0415
-    from harness.settings import check_seeds  # noqa: PLC0415
-
-    check_seeds(0, parsed.seeds)
-    if parsed.twins and parsed.render:
-        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no twins")
-    if parsed.twins and not parsed.out:
-        raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
-    folder = Path(parsed.out or "reports")
-    record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_twins(parsed)
-    print(matrix_page.publish(record, folder))
-    missed = matrix.shortcomings(record)
-    for line in missed:
-        print(f"  {line}")
-    return 1 if missed else 0
-
-
-def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
-    from tqdm import tqdm  # noqa: PLC0415
-
-    from harness import data_matrix, matrix  # noqa: PLC0415
-    from harness.gate import open_store  # noqa: PLC0415
-
-    root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
-    twins, store = matrix.plan(root, parsed.twins), open_store(root)
-    words = ["roentgate", "matrix", *parsed.twins, "--seeds", str(parsed.seeds), *(["--no-doses"] * parsed.no_doses)]
-    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
-    with tqdm(total=work, unit="training", desc="detection matrix") as bar:
-
-        def step(now: str, done: int) -> None:
-            bar.set_postfix_str(now)
-            bar.update(done)
-
-        reports, command = store.root / "matrix", shlex.join(words)
-        record = matrix.run(root, twins, seeds, reports=reports, step=step, command=command, with_doses=with_doses)
-        if not parsed.twins:
-            record["data"] = data_matrix.judge(root, seeds, store, step)
-    return record
 
 
 def _null(parsed: argparse.Namespace) -> int:
@@ -343,17 +265,6 @@ def _claim(parsed: argparse.Namespace) -> int:
     return 0 if holds else 1
 
 
-def _simulate(parsed: argparse.Namespace) -> int:
-    from harness import study, study_report  # noqa: PLC0415
-
-    draws = study.DRAWS if parsed.draws is None else parsed.draws
-    tables = study.run(draws=draws, seed=parsed.seed, policy_path=Path("suites") / "policy.toml")
-    command = f"python -m harness simulate --draws {draws} --seed {parsed.seed}"
-    for path in study_report.write(tables, Path(parsed.out), draws=draws, seed=parsed.seed, command=command):
-        print(path)
-    return 0
-
-
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "audit": _audit,
     "models": _models,
@@ -361,12 +272,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "train": _train,
     "scorecard": _scorecard,
     "replay": _replay,
-    "seeds": _seeds,
     "ledger": _ledger,
-    "matrix": _matrix,
     "null": _null,
     "claim": _claim,
-    "simulate": _simulate,
 }
 
 

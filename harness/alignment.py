@@ -1,15 +1,15 @@
 """Is row i's answer really about row i? Each question to a `StreamRecord` answered as a census of its rows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.diagnosis import LEAST_ROWS, Story, StreamRecord, chance, columns, diagnose, named
+from harness.arrays import BoolArray, FloatArray, IntArray
+from harness.diagnosis import LEAST_ROWS, Story, chance, columns, diagnose, named
 from harness.estimate import Estimate, census, undefined
 from harness.matching import Matched, Matcher, Observer, Pass, fit_affine, observe_pass, thumbnails
 from harness.predictions import Predictions
+from harness.records import StreamRecord, TrainingRecord
 
 __all__ = [
     "Matched",
@@ -33,9 +33,6 @@ __all__ = [
     "training_apart",
 ]
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 TOLERANCE = 1e-4
 """Largest difference between two probabilities that count as the same."""
@@ -43,21 +40,6 @@ RESIDUAL = 1e-3
 """Largest unexplained share of the variance (1 - R squared) of an image that is its film on another scale."""
 SCALE = 2e-3
 """Largest error of gain and offset, relative to the declared range (1/256 instead of 1/255 is more)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingRecord:
-    """What one pass of the training stream delivered of the films that are held out.
-
-    Attributes:
-        seen: Images looked at.
-        ids: Row ids of each held-out split, by its name.
-        delivered: Of each split the rows that training is given, bool (n,).
-    """
-
-    seen: int
-    ids: Mapping[str, tuple[str, ...]]
-    delivered: Mapping[str, BoolArray]
 
 
 def training_apart(record: TrainingRecord, split: str) -> Estimate:

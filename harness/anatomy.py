@@ -10,16 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, sin
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import BoolArray, RealArray
+
 SIDE = 96  # pixels, height and width of a film
 MARGIN = 5  # pixels of the border that markers and shades stay within
 
-FloatArray = NDArray[np.floating[Any]]  # float32 wherever it is an image
-BoolArray = NDArray[np.bool_]
 
 _GLYPHS = {
     "R": ("###.", "#..#", "###.", "#.#.", "#..#"),
@@ -51,18 +50,18 @@ class Film:
 class Chest:
     """One patient; every field is float32 (SIDE, SIDE)."""
 
-    x: FloatArray
-    y: FloatArray
-    trunk: FloatArray  # 0 in air, about 1 where the trunk is thickest
-    heart: FloatArray  # 0 to 1, with the great vessels
-    lungs: FloatArray  # 0 to 1, soft at the edges, without the heart
-    below: FloatArray  # 0 to 1, under the diaphragm
-    cage: FloatArray  # 0 to 1, within the ribs
-    lateral: FloatArray  # 0 at the medial edge of a lung, 1 at the ribs
-    height: FloatArray  # 0 at the apex of a lung, 1 at its base
+    x: RealArray
+    y: RealArray
+    trunk: RealArray  # 0 in air, about 1 where the trunk is thickest
+    heart: RealArray  # 0 to 1, with the great vessels
+    lungs: RealArray  # 0 to 1, soft at the edges, without the heart
+    below: RealArray  # 0 to 1, under the diaphragm
+    cage: RealArray  # 0 to 1, within the ribs
+    lateral: RealArray  # 0 at the medial edge of a lung, 1 at the ribs
+    height: RealArray  # 0 at the apex of a lung, 1 at its base
 
 
-Finding = Callable[[np.random.Generator, Chest], FloatArray]
+Finding = Callable[[np.random.Generator, Chest], RealArray]
 
 
 def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, float], frame: Frame) -> Film:
@@ -86,13 +85,13 @@ def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, floa
     return Film(_grey(image), _grey(lungs), _grey(lesions))
 
 
-def no_finding(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def no_finding(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return the clear lungs of Normal."""
     del rng
     return np.zeros_like(chest.x)
 
 
-def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return the pattern of Covid: one to three patches along the outer edge of each lung, rather low than high."""
     clear = np.ones_like(chest.x)
     for side in (-1, 1):
@@ -103,22 +102,22 @@ def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> FloatArray:
     return 1 - clear
 
 
-def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return the pattern of Viral Pneumonia: one consolidation, in the middle of a lung or around a hilum."""
     medial, top, bottom = (0.35, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.75)
     zone = (np.abs(chest.lateral - medial) < 0.1) & (chest.height > top) & (chest.height < bottom)
     radii = rng.uniform(0.20, 0.30), rng.uniform(0.22, 0.36)
     side = chest.x * rng.choice((-1, 1)) > 0
-    patch: FloatArray = _patch(rng, chest, zone & side, radii) * side
+    patch: RealArray = _patch(rng, chest, zone & side, radii) * side
     return patch
 
 
-def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> FloatArray:
+def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> RealArray:
     """Return the opacity of a ragged, uneven ellipse that is centred on a pixel of the lung inside ``zone``."""
     pixel = rng.choice(np.flatnonzero(zone & (chest.lungs > 0.9)))
     centre = chest.x.flat[pixel], chest.y.flat[pixel]
     edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.25 * _noise(rng, 14)
-    uneven: FloatArray = np.clip(0.90 + 0.15 * _noise(rng, 24), 0.5, 1)
+    uneven: RealArray = np.clip(0.90 + 0.15 * _noise(rng, 24), 0.5, 1)
     return _step(edge, 0.15) * uneven
 
 
@@ -149,7 +148,7 @@ def _chest(rng: np.random.Generator) -> Chest:
     )
 
 
-def _pose(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+def _pose(rng: np.random.Generator) -> tuple[RealArray, RealArray]:
     """Return the patient's coordinates of every pixel: shifted, tilted, scaled and slightly bent."""
     line = (np.arange(SIDE, dtype=np.float32) + 0.5) * (2 / SIDE) - 1
     across, down = line[None, :] - rng.uniform(-0.06, 0.06), line[:, None] - rng.uniform(-0.06, 0.06)
@@ -159,7 +158,7 @@ def _pose(rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     return x.astype(np.float32) + 0.02 * _noise(rng, 4), y.astype(np.float32) + 0.02 * _noise(rng, 4)
 
 
-def _trunk(rng: np.random.Generator, x: FloatArray, y: FloatArray, width: float) -> FloatArray:
+def _trunk(rng: np.random.Generator, x: RealArray, y: RealArray, width: float) -> RealArray:
     """Return the thickness of the trunk: neck, sloping shoulders with the arms, flanks."""
     across = np.abs(x)
     flank = width + rng.uniform(0.10, 0.28) + 0.06 * y + 0.5 * _step(-0.3 - y, 0.08)
@@ -168,7 +167,7 @@ def _trunk(rng: np.random.Generator, x: FloatArray, y: FloatArray, width: float)
     return outline * _step(flank - across, 0.03) * np.sqrt(np.clip(1.1 - (x / (flank + 0.15)) ** 2, 0.02, None))
 
 
-def _heart(rng: np.random.Generator, x: FloatArray, y: FloatArray, base: float) -> FloatArray:
+def _heart(rng: np.random.Generator, x: RealArray, y: RealArray, base: float) -> RealArray:
     """Return the heart, resting on the diaphragm and leaning to the patient's left, and the aortic knob above it."""
     size = rng.uniform(0.85, 1.15)
     centre = rng.uniform(0.06, 0.13), base - rng.uniform(0.34, 0.44)
@@ -178,7 +177,7 @@ def _heart(rng: np.random.Generator, x: FloatArray, y: FloatArray, base: float) 
     return np.maximum(ventricles, knob)
 
 
-def _soft_tissue(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def _soft_tissue(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return what absorbs besides bone: trunk, mediastinum, heart and abdomen, less the air of lungs and trachea."""
     x, y, across = chest.x, chest.y, np.abs(chest.x)
     mediastinum = np.exp(-((across / 0.16) ** 4)) * _step(y + 0.9, 0.1)
@@ -194,44 +193,44 @@ def _soft_tissue(rng: np.random.Generator, chest: Chest) -> FloatArray:
     return shadow + chest.lungs * (_vessels(rng, chest) + 0.015 * _noise(rng, 30))
 
 
-def _vessels(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def _vessels(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return the hila and the vessels that fan out from them."""
     dx, dy = np.abs(chest.x) - 0.2, chest.y - 0.02
     far = np.sqrt(dx**2 + dy**2)
     fan = np.cos(int(rng.integers(7, 11)) * np.arctan2(dy, dx) + 1.2 * _noise(rng, 8))
-    seen: FloatArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
+    seen: RealArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
     return rng.uniform(0.05, 0.11) * seen
 
 
-def _bones(rng: np.random.Generator, chest: Chest) -> FloatArray:
+def _bones(rng: np.random.Generator, chest: Chest) -> RealArray:
     """Return spine, ribs (behind bright, in front faint) and clavicles."""
     x, y, across = chest.x, chest.y, np.abs(chest.x)
     gap, phase = rng.uniform(0.16, 0.21), rng.uniform(0, 1)
     vertebrae = 0.8 + 0.2 * np.cos(2 * np.pi * (y / gap + phase))
-    spine: FloatArray = 0.13 * np.exp(-(((x - rng.uniform(-0.03, 0.03) * np.sin(2 * y)) / 0.085) ** 4)) * vertebrae
+    spine: RealArray = 0.13 * np.exp(-(((x - rng.uniform(-0.03, 0.03) * np.sin(2 * y)) / 0.085) ** 4)) * vertebrae
     behind = _ribs((y + 0.10 * np.sin(3.5 * across) - rng.uniform(0.60, 0.90) * x**2) / gap + phase)
     front = _ribs((y - rng.uniform(0.35, 0.60) * (0.8 - across) - 0.2 * x**2) / gap + rng.uniform(0, 1))
     ribs = (0.8 * behind + 0.4 * front * _step(across - 0.3, 0.06)) * chest.cage * (1 - 0.7 * chest.below)
     collar = rng.uniform(-0.62, -0.50) - rng.uniform(0.05, 0.22) * across + 0.05 * np.sin(9 * across)
-    clavicles: FloatArray = (
+    clavicles: RealArray = (
         np.exp(-(((y - collar) / 0.035) ** 2)) * _step(across - 0.08, 0.02) * _step(0.82 - across, 0.03)
     )
     return chest.trunk * (spine + rng.uniform(0.06, 0.12) * ribs + rng.uniform(0.12, 0.20) * clavicles)
 
 
-def _ribs(cycle: FloatArray) -> FloatArray:
+def _ribs(cycle: RealArray) -> RealArray:
     """Return bands, one a cycle, a little under half a cycle wide."""
     return _step(np.cos(2 * np.pi * cycle) - 0.25, 0.15)
 
 
-def _exposed(rng: np.random.Generator, shadow: FloatArray) -> FloatArray:
+def _exposed(rng: np.random.Generator, shadow: RealArray) -> RealArray:
     """Return the film as exposed and developed: gain, offset, tone curve and grain."""
     light = np.clip(rng.uniform(0.90, 1.10) * shadow + rng.uniform(-0.04, 0.04), 0, 1)
-    tone: FloatArray = light ** rng.uniform(0.85, 1.20)
+    tone: RealArray = light ** rng.uniform(0.85, 1.20)
     return tone + rng.uniform(0.01, 0.03) * rng.standard_normal(shadow.shape, dtype=np.float32)
 
 
-def _framed(image: FloatArray, frame: Frame) -> FloatArray:
+def _framed(image: RealArray, frame: Frame) -> RealArray:
     """Return the film with its border shade and its marker, both within the outermost MARGIN pixels."""
     image = image.copy()
     if frame.shade is not None:
@@ -247,17 +246,17 @@ def _framed(image: FloatArray, frame: Frame) -> FloatArray:
 
 
 def _ellipse(
-    x: FloatArray, y: FloatArray, centre: tuple[float, float], radii: tuple[float, float], tilt: float
-) -> FloatArray:
+    x: RealArray, y: RealArray, centre: tuple[float, float], radii: tuple[float, float], tilt: float
+) -> RealArray:
     """Return the distance from ``centre`` in units of the radii, the first turned down by ``tilt`` radians."""
     dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
     along = (cos(tilt) / radii[0]) * dx + (sin(tilt) / radii[0]) * dy
     beside = (cos(tilt) / radii[1]) * dy - (sin(tilt) / radii[1]) * dx
-    distance: FloatArray = np.sqrt(along * along + beside * beside)
+    distance: RealArray = np.sqrt(along * along + beside * beside)
     return distance
 
 
-def _step(distance: FloatArray, softness: float) -> FloatArray:
+def _step(distance: RealArray, softness: float) -> RealArray:
     """Return a smooth step from 0 to 1, of slope 3 / (8 softness) at distance 0 and flat beyond 2 softness."""
     part = distance * np.float32(0.25 / softness)
     part += 0.5
@@ -268,21 +267,21 @@ def _step(distance: FloatArray, softness: float) -> FloatArray:
     return part
 
 
-def _noise(rng: np.random.Generator, cells: int) -> FloatArray:
+def _noise(rng: np.random.Generator, cells: int) -> RealArray:
     """Return smooth noise, standard normal in every pixel, with ``cells`` cells a side."""
     weights = _spread(cells)
     return weights @ rng.standard_normal((cells, cells), dtype=np.float32) @ weights.T
 
 
 @lru_cache
-def _spread(cells: int) -> FloatArray:
+def _spread(cells: int) -> RealArray:
     """Return the weights of a Gaussian about each cell, float32 (SIDE, cells), of unit norm in each row."""
     at = np.linspace(-0.5, cells - 0.5, SIDE)[:, None]
     weights = np.exp(-0.5 * ((at - np.arange(cells)) / 0.6) ** 2)
-    normed: FloatArray = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
+    normed: RealArray = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
     return normed
 
 
-def _grey(image: FloatArray | BoolArray) -> NDArray[np.uint8]:
+def _grey(image: RealArray | BoolArray) -> NDArray[np.uint8]:
     """Return 0 to 1 as 0 to 255."""
     return np.round(255 * np.clip(image, 0, 1).astype(np.float32)).astype(np.uint8)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.attention import AttentionRecord, attend, battery_of, worst_fill
+from harness.arrays import BoolArray, IntArray
+from harness.attention import worst_fill
 from harness.battery import Battery
 from harness.canvas import COLOURS, FAINT, INK, drawable, sheet
+from harness.lung_answers import AttentionRecord, attend, battery_of
 from harness.predictions import Predictions
 from harness.scorecard import FigureNote, Row
 from harness.wording import shorten
@@ -18,8 +20,8 @@ from harness.wording import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from harness.arrays import Images
     from harness.evidence import Evidence
-    from harness.model import Images
 
 LUNGS, FRAMES, MARKERS = "attention-lungs.png", "attention-frames.png", "attention-markers.png"
 CHECK: Final = "skill_without_lungs"
@@ -32,8 +34,6 @@ _WIDEST: Final = 160  # pixels of a film; with more, the PNG of eight films is a
 _GREYS: Final = 32
 _AGAINST, _FOR = COLOURS["refused"], COLOURS["proven"]
 
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 Box = tuple[int, int, int, int]
 
 

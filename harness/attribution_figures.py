@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.arrays import IntArray
 from harness.attributions import AttributionRecord
 from harness.canvas import FAINT, drawable, sheet
 from harness.licence import shown
@@ -24,7 +25,6 @@ from harness.wording import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-IntArray = NDArray[np.int64]
 
 LARGEST_FILE: Final = 400_000  # bytes
 NAMES: Final[Mapping[str, str]] = {

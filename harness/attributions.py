@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from harness import deletion, licence
+from harness.arrays import FloatArray, IntArray
 from harness.bounds import AttributionBounds
 from harness.deletion import Curves
 from harness.evidence import Evidence
@@ -21,9 +22,6 @@ from harness.explainers import BLACK_BOX, Explainer
 from harness.licence import Licence
 from harness.localisation import Located, Lungs, located
 from harness.store import Arrays, pack, unpack
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 ATTRIBUTION_CODE: Final = (
     "attributions", "candidate", "dataset", "deletion", "explainers", "films", "folders", "keras_gradients",

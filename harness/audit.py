@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness import estimate as estimates
 from harness import probes
+from harness.arrays import IntArray
 from harness.dataset import Splits
 from harness.duplicates import Duplicates, find_duplicates
 from harness.estimate import Estimate, census
@@ -21,9 +22,6 @@ from harness.folders import SplitName
 from harness.predictions import Predictions, taken
 from harness.store import Store
 from harness.survey import SPLIT_PAIRS, SPLITS, Survey, survey
-
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 TWO_SPLITS = SPLIT_PAIRS
 """Pairs of splits, each way, for the suite, which imports from here."""

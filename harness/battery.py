@@ -4,20 +4,16 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import burn_ins, interventions
+from harness.arrays import BoolArray, Images, IntArray
 from harness.burn_ins import BurnIn
 from harness.dataset import Dataset
 from harness.errors import ArgumentError, did_you_mean
 from harness.interventions import Fill
 from harness.lungs import LungFields
-from harness.model import Images
 from harness.perturbations import donors
 from harness.store import Store
-
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 REGIONS: Final = {
     "lungs": "without lungs",

@@ -6,12 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from harness.arrays import BoolArray, FloatArray
 from harness.dataset import Dataset
 from harness.lungs import LungFields
 from harness.store import Store, code_digest, digest
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
 
 INK = 0.28
 """How far strokes stand out from what a small opening leaves, as a share of the film's grey range."""

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.arrays import BoolArray, DoubleArray, IntArray
 from harness.errors import ArgumentError
-from harness.estimate import BoolArray, Estimate, permutation_p, undefined
+from harness.estimate import Estimate, permutation_p, undefined
 from harness.limits import FEWEST, bootstrap_t, portions
 from harness.predictions import Predictions
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 __all__ = ["brier_score", "calibration_error", "log_loss", "reliability", "temperature_gain"]
 
@@ -209,25 +206,25 @@ def _unsound(predictions: Predictions) -> str:
     return "the outputs are no probabilities" if len(predictions) else "no rows"
 
 
-def _logs(predictions: Predictions) -> FloatArray:
-    logs: FloatArray = np.log(np.maximum(predictions.probabilities.astype(np.float64), LEAST))
+def _logs(predictions: Predictions) -> DoubleArray:
+    logs: DoubleArray = np.log(np.maximum(predictions.probabilities.astype(np.float64), LEAST))
     return logs
 
 
-def _scaled(logs: FloatArray, temperature: float) -> FloatArray:
+def _scaled(logs: DoubleArray, temperature: float) -> DoubleArray:
     """Return log probabilities (n, K) after dividing the scores by a temperature."""
     from scipy.special import log_softmax  # noqa: PLC0415 - as all of SciPy where only a record is read
 
-    scaled: FloatArray = log_softmax(logs / temperature, axis=1)
+    scaled: DoubleArray = log_softmax(logs / temperature, axis=1)
     return scaled
 
 
-def _losses(logs: FloatArray, labels: IntArray) -> FloatArray:
-    losses: FloatArray = -logs[np.arange(len(labels)), labels]
+def _losses(logs: DoubleArray, labels: IntArray) -> DoubleArray:
+    losses: DoubleArray = -logs[np.arange(len(labels)), labels]
     return losses
 
 
-def _fitted(logs: FloatArray, labels: IntArray) -> float:
+def _fitted(logs: DoubleArray, labels: IntArray) -> float:
     """Return the temperature of the least mean loss, between the limits of `_TEMPERATURES`."""
     from scipy.optimize import minimize_scalar  # noqa: PLC0415 - as all of SciPy where only a record is read
 
@@ -241,14 +238,14 @@ def _fitted(logs: FloatArray, labels: IntArray) -> float:
     return float(np.exp(found.x))
 
 
-def _answered(predictions: Predictions) -> tuple[FloatArray, BoolArray]:
+def _answered(predictions: Predictions) -> tuple[DoubleArray, BoolArray]:
     """Return the probability of each answer, and whether it is right, from the least sure to the surest."""
     confidence = np.minimum(predictions.probabilities.max(axis=1).astype(np.float64), 1.0)
     order = np.argsort(confidence)
     return confidence[order], (predictions.answers == predictions.labels)[order]
 
 
-def _starts(confidence: FloatArray) -> IntArray:
+def _starts(confidence: DoubleArray) -> IntArray:
     """Return the first row of each bin of sorted confidences: as many rows each, but that no edge splits equal ones.
 
     A bin that would begin within equal confidences begins with the first of them, so that no order among equals can
@@ -258,7 +255,7 @@ def _starts(confidence: FloatArray) -> IntArray:
     return np.unique(np.searchsorted(confidence, [confidence[part[0]] for part in parts]))
 
 
-def _null(confidence: FloatArray, starts: IntArray, draws: int, seed: int) -> IntArray:
+def _null(confidence: DoubleArray, starts: IntArray, draws: int, seed: int) -> IntArray:
     """Return how many answers of each bin are right where each is with its own probability: (draws, bins)."""
     generator = np.random.default_rng(seed)
     chance = confidence.astype(np.float32)
@@ -270,7 +267,7 @@ def _null(confidence: FloatArray, starts: IntArray, draws: int, seed: int) -> In
 
 
 def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
-    values: FloatArray,
+    values: DoubleArray,
     groups: Sequence[str] | None,
     draws: int,
     seed: int,

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import Images, Probabilities
 from harness.dataset import Dataset, Splits
 from harness.errors import ArgumentError, ModelError
-from harness.model import Images, Model, Probabilities, Recipe, Streams, Task, check_columns
+from harness.model import Model, Recipe, Streams, Task, check_columns
 from harness.modelfile import Facts, ModelFile, declared_files
 from harness.source import Source
 from harness.store import Store, digest, file_digest

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import Images, Probabilities
 from harness.candidate import Candidate, load_weights
 from harness.errors import ModelError
-from harness.inference import BATCHINGS
-from harness.model import Images, Probabilities, Task
+from harness.model import Task
 from harness.modelfile import ModelFile
+from harness.records import BATCHINGS
 from harness.source import find_model
 from harness.store import Arrays, pack
 

@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from harness import border, limits, metrics
 from harness import estimate as estimates
-from harness import limits, metrics
+from harness.arrays import BoolArray
 from harness.errors import ArgumentError
-from harness.estimate import BoolArray, Estimate
-from harness.evidence import BorderRecord
+from harness.estimate import Estimate
 from harness.policy import Policy
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 from harness.reference import names_of
 
 IDENTICAL = "identical answers"
@@ -176,7 +177,7 @@ def border_changes(
                 before, now = (unseen(record.masked[ring, fill]) for record in (reference, candidate))
                 alike = _alike(reference, candidate, (before, now))
                 losses[fill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
-            worst = _worded(metrics.worst(losses, "at_most"))
+            worst = _worded(border.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
     for ring in _each(bounds.only_rings, bounds.only_stress_rings):
         change, holds = _skill_change(reference, candidate, ring, bounds.fills)
@@ -242,7 +243,7 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
     """How many more rows follow the donor, by what the verdict bounds (`metrics.directed_flips`)."""
     before, now = (
-        metrics.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels)
+        border.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels)
         for record in (reference, candidate)
     )
     change = difference(now, before)
@@ -273,8 +274,8 @@ def _skill_change(
 
 
 def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:
-    parts = {fill: metrics.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
-    return metrics.worst(parts, "at_most")
+    parts = {fill: border.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
+    return border.worst(parts, "at_most")
 
 
 def _whose(before: Estimate, now: Estimate) -> str:

@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from harness.arrays import FloatArray, IntArray
 from harness.errors import ArgumentError, did_you_mean
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Group = Literal["detail", "noise", "exposure"]
 
 SEVERITIES: Final = (1, 2, 3, 4, 5)

@@ -12,17 +12,14 @@ References:
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import Images, IntArray, Probabilities, RealArray
 from harness.estimate import Estimate, undefined
 from harness.licence import mean_of
-from harness.model import Images, Probabilities
-
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.int64]
 
 CELLS: Final = 16
 SHARES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
@@ -38,8 +35,8 @@ ORDERS: Final[tuple[Order, ...]] = ("random", "centre")
 class Curves:
     """Mean probability of the called class over the shares, for each film: by (order, direction), float64 (n,)."""
 
-    own: dict[Direction, FloatArray]
-    others: dict[tuple[Order, Direction], FloatArray]
+    own: dict[Direction, RealArray]
+    others: dict[tuple[Order, Direction], RealArray]
     groups: tuple[str, ...]
 
 
@@ -62,7 +59,7 @@ def gain(curves: Curves, direction: Direction, order: Order) -> Estimate:
     return mean_of(means, low=-1.0, high=1.0, detail=told)
 
 
-def map_order(maps: FloatArray) -> IntArray:
+def map_order(maps: RealArray) -> IntArray:
     """Return the cells of each map (n, H, W) from most to least positive attribution: int64 (n, CELLS ** 2).
 
     Cells that are alike, such as all those without positive attribution, follow in a seeded random order.
@@ -114,7 +111,7 @@ def follow(
     return total / len(SHARES)
 
 
-def curves_from(kept: Mapping[str, FloatArray], groups: Sequence[str]) -> Curves:
+def curves_from(kept: Mapping[str, RealArray], groups: Sequence[str]) -> Curves:
     """Return curves from arrays that are named after order and direction, as they are stored."""
     return Curves(
         own={direction: kept[f"own {direction}"] for direction in DIRECTIONS},

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from harness.arrays import IntArray
 from harness.estimate import Estimate, permutation_p, undefined
 from harness.matching import SURE, Pass
 from harness.predictions import Predictions
-
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+from harness.records import StreamRecord
 
 LEAST_ROWS = 10
 """Rows a class below which columns cannot be told apart."""
@@ -21,61 +19,6 @@ LEAST_ROWS = 10
 _SIGNIFICANT = 0.05
 _COLUMNS_SIGNIFICANT = 0.01
 _MOSTLY = 0.8
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class StreamRecord:
-    """What one evaluation stream delivered, and what the model answered through it and row by row.
-
-    Attributes:
-        split: Name of the split.
-        ids: Row ids in canonical order (n).
-        classes: Class names (K).
-        labels: Canonical class of each row, int64 [n].
-        batch_size: Images a batch.
-        other_splits: Names that ``foreign`` of a pass refers to.
-        passes: At least three: as ``predict`` sees the stream, twice, and last as labelled pairs.
-        stream_labels: Class given in the labelled pass, int64 [m]; -1 where it is not one-hot or no class.
-        gain: `fit_affine` of each image of the labelled pass to its best row, float32 [m].
-        offset: As ``gain``.
-        residual: As ``gain``; NaN for an image without a best row.
-        lowest: Smallest pixel of the labelled pass.
-        highest: Largest pixel of the labelled pass.
-        input_range: The range that the model declares for its streams.
-        probabilities: Answers row by row, [n, K].
-        stream_probabilities: Answers through the stream, [m, K].
-    """
-
-    split: str
-    ids: tuple[str, ...]
-    classes: tuple[str, ...]
-    labels: IntArray
-    batch_size: int
-    other_splits: tuple[str, ...]
-    passes: tuple[Pass, ...]
-    stream_labels: IntArray
-    gain: FloatArray
-    offset: FloatArray
-    residual: FloatArray
-    lowest: float
-    highest: float
-    input_range: tuple[float, float]
-    probabilities: FloatArray
-    stream_probabilities: FloatArray
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @cached_property
-    def labelled(self) -> int:
-        """Images of the labelled pass that count: of an endless one (plain iteration may never end) the first n."""
-        last = self.passes[-1]
-        return min(len(last), len(self)) if last.endless else len(last)
-
-    @cached_property
-    def sequences(self) -> tuple[IntArray, ...]:
-        """The row at each position, pass by pass: int64 [m], -1 for an image that is no film of the split."""
-        return (*(each.rows for each in self.passes[:-1]), self.passes[-1].rows[: self.labelled])
 
 
 @dataclass(frozen=True, slots=True)

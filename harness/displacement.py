@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from harness.model import Images
+from harness.arrays import Images
 
 ALIKE = 0.995
 """Least R^2 at which one image counts as an affine rescale of another."""

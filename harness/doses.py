@@ -10,10 +10,10 @@ from typing_extensions import TypedDict
 
 from harness.candidate import Options
 from harness.errors import ArgumentError
-from harness.evidence import BorderRecord
 from harness.gate import Gate
 from harness.offline import load_suite, verdicts
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 from harness.settings import Settings, new_run_id
 from harness.twins import Twin
 
@@ -80,7 +80,7 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
         gate = _gate(root, seed)
         sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
         for share in SHARES:
-            given = {"border": blend(sound, reader, share), "unseen": gate.unseen}
+            given = {"border_answers": blend(sound, reader, share), "unseen": gate.unseen}
             found = verdicts(suite, given, gate.policy, gate.classes, absent=["smallest_masks", "ring_contents"])
             against = {check for check, _, verdict in found if not verdict.accepted("point")}
             refused[share].append(sorted(f"border/{check}" for check in against))

@@ -5,9 +5,10 @@ from functools import partial
 
 import numpy as np
 
+from harness import border, metrics
 from harness import estimate as estimates
-from harness import metrics
-from harness.estimate import BoolArray, Estimate
+from harness.arrays import BoolArray
+from harness.estimate import Estimate
 from harness.predictions import Predictions
 
 
@@ -24,7 +25,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
-        clean skill is below `harness.metrics.LEAST_SKILL`. Offenders: rows right before and wrong under the change.
+        clean skill is below `harness.border.LEAST_SKILL`. Offenders: rows right before and wrong under the change.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -32,11 +33,11 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     References:
         Tango, Statistics in Medicine 17 (1998) 891-908; Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
     """
-    metrics.flips(clean, changed)  # refuses other rows
+    border.flips(clean, changed)  # refuses other rows
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
     if not before.defined:
         return _undefined(before.n, "a class has no rows")
-    if not estimates.meets(before.value - 1 / len(clean.classes), metrics.LEAST_SKILL, "at_least"):
+    if not estimates.meets(before.value - 1 / len(clean.classes), border.LEAST_SKILL, "at_least"):
         return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
     drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)

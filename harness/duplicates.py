@@ -16,12 +16,11 @@ from scipy.sparse import csgraph
 from tqdm import tqdm
 
 from harness import registration
+from harness.arrays import FloatArray, IntArray
 from harness.registration import COPY
 from harness.store import Arrays, Store, code_digest, digest
 from harness.survey import Survey
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
 
 KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicate")

@@ -10,9 +10,9 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from harness.arrays import DoubleArray
 from harness.checks import at_least, at_most
 from harness.estimate import Direction, Estimate, mean, paired_difference, proportion, settled
 from harness.family import Claim, chance_proven, margin_for, refused_by_chance
@@ -20,7 +20,6 @@ from harness.further import chance_accepted, further_rows
 from harness.policy import Policy
 from harness.scorecard import Gate
 
-FloatArray = NDArray[np.float64]
 Entry = dict[str, float | int | str | None]
 """One line of a table: plain numbers and words, as JSON holds them."""
 
@@ -43,7 +42,7 @@ FURTHER_SHOWN: Final = 3000
 _NEGLIGIBLE: Final = 1e-9
 
 
-def misses(lows: FloatArray, highs: FloatArray, chances: FloatArray, truth: float) -> tuple[float, float]:
+def misses(lows: DoubleArray, highs: DoubleArray, chances: DoubleArray, truth: float) -> tuple[float, float]:
     """Probability that an interval lies over, and under, the truth; the arrays hold one entry a sample."""
     return float(chances[lows > truth].sum()), float(chances[highs < truth].sum())
 
@@ -244,7 +243,7 @@ def _names(counts: Sequence[int]) -> list[str]:
     return [f"class {index + 1}" for index in range(len(counts))]
 
 
-def _limits(estimates: Sequence[Estimate]) -> Iterator[FloatArray]:
+def _limits(estimates: Sequence[Estimate]) -> Iterator[DoubleArray]:
     yield np.array([each.low for each in estimates])
     yield np.array([each.high for each in estimates])
 

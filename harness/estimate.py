@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from harness import limits
+from harness.arrays import BoolArray
 from harness.errors import ArgumentError
 from harness.limits import NORMAL, TAIL
 
-BoolArray = NDArray[np.bool_]
 Direction = Literal["at_least", "at_most"]
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -12,15 +11,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from harness import collect, perturbations, watch
-from harness.alignment import TrainingRecord
+from harness.arrays import Images, Probabilities
 from harness.bounds import BorderBounds
 from harness.candidate import Candidate
 from harness.dataset import Dataset
-from harness.diagnosis import StreamRecord
-from harness.inference import BATCHINGS, InferenceRecord
-from harness.model import Images, Probabilities
 from harness.perturbations import Interior, KeepRing, Perturbation, Ring
 from harness.predictions import Predictions
+from harness.records import BATCHINGS, BorderRecord, InferenceRecord, StreamRecord, TrainingRecord
 from harness.store import Arrays, code_digest, digest, pack, unpack
 from harness.training import note_undeclared
 
@@ -35,29 +32,6 @@ _BATCH = 32
 
 Changes = Callable[[Images, NDArray[np.int64], Sequence[str]], Iterator[tuple[str, Images]]]
 """Given films float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed films)."""
-
-
-@dataclass(frozen=True)
-class BorderRecord:
-    """Answers on the test films whole, and with ring or interior hidden or exchanged.
-
-    Args:
-        clean: Answers on whole films.
-        masked: With the ring hidden, by (width, fill).
-        only: With everything but the ring hidden, by (width, fill).
-        interior: With as much hidden in the middle as the ring of this width has.
-        other: With the ring of a film of another class, by width.
-        same: With the ring of another film of the same class, by width.
-        donor_labels: int64 (n,) class of each row's other-class donor.
-    """
-
-    clean: Predictions
-    masked: Mapping[tuple[float, str], Predictions]
-    only: Mapping[tuple[float, str], Predictions]
-    interior: Mapping[float, Predictions]
-    other: Mapping[float, Predictions]
-    same: Mapping[float, Predictions]
-    donor_labels: NDArray[np.int64]
 
 
 class Evidence:

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import FloatArray, Images, IntArray, Probabilities
 from harness.bounds import AttributionBounds
 from harness.candidate import Candidate
 from harness.errors import ArgumentError, did_you_mean
-from harness.model import Images, Probabilities
 
 if TYPE_CHECKING:
     from harness.keras_gradients import Insight
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 METHODS: Final = ("grad_cam", "integrated_gradients", "occlusion")
 BLACK_BOX: Final = ("occlusion",)

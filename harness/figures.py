@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from harness.arrays import Images
 from harness.blocks import architecture
 from harness.canvas import COLOURS, FAINT, INK, SPLIT_COLOURS, drawable, sheet
 from harness.estimate import proportion
@@ -37,8 +37,6 @@ __all__ = [
 _CURVES: Final = (("loss", "loss"), ("accuracy", "accuracy"), ("auc", "AUC"))
 _MONTAGE_COLUMNS = 6
 _SHEET_COLUMNS = 4
-
-Images = NDArray[np.float32]
 
 
 def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:

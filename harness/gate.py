@@ -12,49 +12,20 @@ from typing import Any, Literal
 
 from harness import optional
 from harness.candidate import Candidate
-from harness.card import Card, find_card
+from harness.card import Card
 from harness.checks import Verdict, unproven_words
 from harness.claims import Claims, read_claims
 from harness.dataset import read_classes
 from harness.errors import ArgumentError
+from harness.locate import open_card, open_store
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
 from harness.scorecard import Row
 from harness.settings import Settings
 from harness.source import find_model
-from harness.store import Store, code_digest, versions
+from harness.store import Store, versions
 
-STORE = ".roentgate"
 LOOKS = ("ledger", "test_set_looks")
-
-
-def open_store(root: Path) -> Store:
-    """Return the project's store: ``.roentgate/``, or the folder that ROENTGATE_STORE names."""
-    return Store(Path(os.environ.get("ROENTGATE_STORE") or root / STORE))
-
-
-def open_card(spec: str, folder: Path, store: Store) -> Card:
-    """Return the data card of ``--data SPEC`` with a root; a generated data set is drawn into the store first."""
-    from harness import phantom  # noqa: PLC0415 - drawing is needed by few commands
-
-    if spec in phantom.VARIANTS and not (folder / f"{spec}.toml").is_file():
-        card = phantom.card(spec)
-    else:
-        card = find_card(spec, folder)
-    if card.generator is None:
-        return card
-    if card.generator != "phantom" or (card.variant or "phantom") not in phantom.VARIANTS:
-        raise ArgumentError(
-            f"data '{card.name}': unknown generator '{card.generator}', variant '{card.variant}'; "
-            f"known: phantom with {', '.join(phantom.VARIANTS)}"
-        )
-    variant = card.variant or "phantom"
-    root = store.root / "data" / f"{variant}-{code_digest('anatomy', 'phantom')[:12]}"
-    if not root.is_dir():
-        with store.lock("data", root.name):
-            if not root.is_dir():
-                phantom.write(root, variant=variant)
-    return card.model_copy(update={"root": root, "generator": None})
 
 
 def folder_name(model: str) -> str:

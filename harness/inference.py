@@ -1,7 +1,6 @@
 """Is augmentation off when it should be, and on when it should be? From a record of predictions to estimates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,33 +8,7 @@ from numpy.typing import NDArray
 
 from harness.estimate import Estimate, census, undefined
 from harness.layers import LayerReport, declared
-
-BATCHINGS = ("alone", "pairs", "batches of 32", "reversed")
-
-
-@dataclass(frozen=True)
-class InferenceRecord:
-    """What a model did on the same probe rows, again and again.
-
-    Args:
-        ids: Probe rows.
-        repeats: Probabilities (5, n, K) of five predictions of the same batch.
-        batchings: Probabilities (n, K) for each of `BATCHINGS`, in row order.
-        before_saving: Probabilities (n, K) of the network as it was trained, where it was trained here.
-        reloaded: Probabilities (n, K) after saving and loading in a fresh process, or None.
-        reload_error: Why it could not be loaded there, or "".
-        layers: One report a layer; None for a model without layers.
-        displacement: A sentence on operations outside layers that move the image, or "".
-    """
-
-    ids: tuple[str, ...]
-    repeats: NDArray[np.float32]
-    batchings: Mapping[str, NDArray[np.float32]]
-    before_saving: NDArray[np.float32]
-    reloaded: NDArray[np.float32] | None
-    reload_error: str
-    layers: tuple[LayerReport, ...] | None
-    displacement: str
+from harness.records import InferenceRecord
 
 
 def predictions_repeat(record: InferenceRecord, *, tolerance: float) -> Estimate:

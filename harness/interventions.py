@@ -5,14 +5,10 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
+from harness.arrays import BoolArray, FloatArray, IntArray
 from harness.perturbations import blurred
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 Fill = Literal["black", "mean", "edge", "blur", "noise"]
 FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur", "noise")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import FloatArray, IntArray
 from harness.errors import ArgumentError
 from harness.estimate import Estimate, undefined
 from harness.evidence import Evidence
-from harness.perturbations import FloatArray, IntArray, ring_mask
+from harness.perturbations import ring_mask
 from harness.store import Arrays
 
 CONTENTS = 100

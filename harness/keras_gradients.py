@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import keras_model  # noqa: F401 - quiets TensorFlow before it is imported
+from harness.arrays import FloatArray, Images
 from harness.errors import ModelError
-from harness.model import Images
 
 import keras  # isort: skip
 import tensorflow as tf  # isort: skip
 
-FloatArray = NDArray[np.float32]
 
 BATCH = 16
 """Films a backward pass: more are no faster on two cores, and the memory of one batch is all that is ever held."""

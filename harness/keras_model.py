@@ -23,9 +23,13 @@ from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from harness import archive  # noqa: E402
+from harness.arrays import (
+    Images,  # noqa: E402
+    Probabilities,  # noqa: E402
+)
 from harness.dataset import Dataset, Splits  # noqa: E402
 from harness.errors import ArgumentError, HarnessError, ModelError  # noqa: E402
-from harness.model import Images, Probabilities, Recipe, Streams, Task, check_columns, check_images  # noqa: E402
+from harness.model import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
 from harness.process import keep_freed_memory  # noqa: E402
 from harness.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import Images
 from harness.displacement import displaced_any, keeps
-from harness.model import Images
 
 FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
 """Keras' own layers that scale, crop or pad every image in the same way at inference; they may change it."""

@@ -23,15 +23,13 @@ References:
 import math
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import RealArray
 from harness.errors import ArgumentError
 from harness.estimate import Estimate, undefined
-
-FloatArray = NDArray[np.floating[Any]]
 
 SIDE = 64
 """Pixels that the longer side of a map is averaged down to before maps are compared."""
@@ -56,9 +54,9 @@ class Licence:
     """
 
     method: str
-    similarity: FloatArray
-    correlation: FloatArray
-    others: FloatArray
+    similarity: RealArray
+    correlation: RealArray
+    others: RealArray
     cascade: tuple[tuple[float, float, float], ...]
     ceiling: float
     refusal: str = ""
@@ -122,7 +120,7 @@ def survives(licence: Licence) -> Estimate:
     )
 
 
-def mean_of(values: FloatArray, *, low: float, high: float, detail: str = "") -> Estimate:
+def mean_of(values: RealArray, *, low: float, high: float, detail: str = "") -> Estimate:
     """Mean of independent values with Student's t interval; NaN in [``low``, ``high``] of fewer than two values.
 
     Args:
@@ -143,7 +141,7 @@ def mean_of(values: FloatArray, *, low: float, high: float, detail: str = "") ->
     )
 
 
-def shown(maps: FloatArray) -> NDArray[np.float64]:
+def shown(maps: RealArray) -> NDArray[np.float64]:
     """Return what maps (n, H, W) show: the positive part, averaged to at most `SIDE` pixels, its largest value 1.
 
     A map without positive values stays 0.
@@ -157,7 +155,7 @@ def shown(maps: FloatArray) -> NDArray[np.float64]:
     return np.asarray(np.divide(small, largest, out=np.zeros_like(small), where=largest > 0))
 
 
-def structural_similarity(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
+def structural_similarity(first: RealArray, second: RealArray) -> NDArray[np.float64]:
     """Return the mean structural similarity of each pair of images (n, H, W) in [0, 1]: (n,), 1 for equal ones.
 
     As Wang et al. define it: a Gaussian window of deviation 1.5, 11 pixels wide, cut at the border by mirroring.
@@ -169,7 +167,7 @@ def structural_similarity(first: FloatArray, second: FloatArray) -> NDArray[np.f
     _same_shape(first, second)
     from scipy import ndimage  # noqa: PLC0415 - as above
 
-    def blurred(images: FloatArray) -> FloatArray:
+    def blurred(images: RealArray) -> RealArray:
         return np.asarray(ndimage.gaussian_filter(images, (0, _SIGMA, _SIGMA), radius=(0, _RADIUS, _RADIUS)))
 
     one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
@@ -182,7 +180,7 @@ def structural_similarity(first: FloatArray, second: FloatArray) -> NDArray[np.f
     return np.where(empty, np.nan, alike)
 
 
-def rank_correlation(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
+def rank_correlation(first: RealArray, second: RealArray) -> NDArray[np.float64]:
     """Return Spearman's rank correlation of each pair of images (n, H, W): (n,); NaN where either is flat.
 
     Raises:
@@ -199,13 +197,13 @@ def rank_correlation(first: FloatArray, second: FloatArray) -> NDArray[np.float6
     return found
 
 
-def between_films(maps: FloatArray) -> NDArray[np.float64]:
+def between_films(maps: RealArray) -> NDArray[np.float64]:
     """Return the structural similarity of the maps of every two films (n, H, W): (n (n - 1) / 2,)."""
     pairs = np.array(list(combinations(range(len(maps)), 2)), dtype=np.int64).reshape(-1, 2)
     return structural_similarity(maps[pairs[:, 0]], maps[pairs[:, 1]])
 
 
-def _by_draw(values: FloatArray) -> NDArray[np.float64]:
+def _by_draw(values: RealArray) -> NDArray[np.float64]:
     """Return the mean over films of each draw that kept half of them; none of fewer than `FEWEST_DRAWS` draws."""
     kept = np.isfinite(values).mean(axis=1) >= 0.5 if values.size else np.zeros(len(values), dtype=bool)
     if kept.sum() < FEWEST_DRAWS:
@@ -213,6 +211,6 @@ def _by_draw(values: FloatArray) -> NDArray[np.float64]:
     return np.asarray(np.nanmean(values[kept], axis=1))
 
 
-def _same_shape(first: FloatArray, second: FloatArray) -> None:
+def _same_shape(first: RealArray, second: RealArray) -> None:
     if first.shape != second.shape or first.ndim != 3:
         raise ArgumentError(f"maps of shapes {first.shape} and {second.shape}: compare maps (n, H, W) of one shape")

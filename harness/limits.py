@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from harness.arrays import DoubleArray, IntArray
 
 TAIL = 0.025
 NORMAL = float(special.ndtri(1 - TAIL))
@@ -25,7 +24,7 @@ def tail(confidence: float) -> float:
     return (1 - confidence) / 2
 
 
-def reaching(hits: ArrayLike, n: ArrayLike, rate: ArrayLike) -> FloatArray:
+def reaching(hits: ArrayLike, n: ArrayLike, rate: ArrayLike) -> DoubleArray:
     """Probability that at least ``hits`` of ``n`` independent rows count, each at ``rate``; broadcasts."""
     k, rows = np.asarray(hits, np.float64), np.asarray(n, np.float64)
     inside = special.betainc(np.clip(k, 1, np.maximum(rows, 1)), np.maximum(rows - k + 1, 1), rate)
@@ -41,7 +40,7 @@ def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: fl
 
 def settling(  # noqa: PLR0913  three counts and three levels
     hits: int, n: int, extra: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float
-) -> FloatArray:
+) -> DoubleArray:
     """Probability that ``extra`` further rows at the rate hits / n leave both exact limits on one side of the bound."""
     above = np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1  # fewest hits with the low limit over it
     below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
@@ -49,7 +48,7 @@ def settling(  # noqa: PLR0913  three counts and three levels
     return reaching(above - hits, extra, rate) + 1 - reaching(below - hits + 1, extra, rate)
 
 
-def effective_rows(values: FloatArray, groups: Sequence[str]) -> float:
+def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:
     """Number of independent rows that would pin down the mean of ``values`` (n,) as well as these grouped rows do.
 
     Rows over design effect, times (t of n - 1 over t of G - 1 degrees of freedom) squared, at most n (Korn and
@@ -106,7 +105,7 @@ def _tango_high(gained: float, lost: float, n: float, z: float) -> float:
     return _root(excess, start, 1.0) if start < 1.0 else 1.0
 
 
-def bootstrap_t(sums: FloatArray, sizes: IntArray, draws: int, seed: int) -> tuple[float, float]:
+def bootstrap_t(sums: DoubleArray, sizes: IntArray, draws: int, seed: int) -> tuple[float, float]:
     """Limits of the mean over rows of a skewed quantity, from its sum (G,) and the number of rows (G,) of each unit.
 
     A unit is a row, or a group of them. The distance of each redrawn mean counts in its own standard errors, so that a
@@ -124,7 +123,7 @@ def bootstrap_t(sums: FloatArray, sizes: IntArray, draws: int, seed: int) -> tup
     if error < _ROUNDING:
         return -math.inf, math.inf
     generator = np.random.default_rng(seed)
-    distances: list[FloatArray] = []
+    distances: list[DoubleArray] = []
     for part in portions(draws, len(sums)):
         drawn = generator.integers(len(sums), size=(part, len(sums)))
         means, errors = _mean_and_error(sums[drawn], sizes[drawn])
@@ -135,7 +134,7 @@ def bootstrap_t(sums: FloatArray, sizes: IntArray, draws: int, seed: int) -> tup
     return mean - float(ranked[-1 - rank]) * error, mean - float(ranked[rank]) * error
 
 
-def _mean_and_error(sums: FloatArray, sizes: IntArray) -> tuple[FloatArray, FloatArray]:
+def _mean_and_error(sums: DoubleArray, sizes: IntArray) -> tuple[DoubleArray, DoubleArray]:
     """Return the mean over the units of the last axis, and its standard error (of a ratio, by linearisation)."""
     totals, units = sizes.sum(axis=-1), sums.shape[-1]
     means = sums.sum(axis=-1) / totals
@@ -201,7 +200,7 @@ def macro_auroc(
     return value, min(low, float(np.mean([newcombe(1.0, *size)[0] for size in sizes]))), high, False
 
 
-def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> tuple[FloatArray, FloatArray]:
+def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> tuple[DoubleArray, DoubleArray]:
     """One-vs-rest areas (K,), and the influence (n,) of each row on their mean given the class counts.
 
     A row wins its share of pairs in the curve of its own class, and as one of the rest in every other curve; there it
@@ -220,13 +219,13 @@ def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> t
     return areas, influence / classes
 
 
-def _below(ordered: NDArray[np.floating], values: NDArray[np.floating]) -> FloatArray:
+def _below(ordered: NDArray[np.floating], values: NDArray[np.floating]) -> DoubleArray:
     """Share of ``ordered`` (sorted) below each of ``values``; ties count one half."""
     sides = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     return np.asarray(sides / (2 * len(ordered)), np.float64)
 
 
-def stratified_variance(influence: FloatArray, strata: NDArray[np.int64], units: NDArray[np.int64]) -> float:
+def stratified_variance(influence: DoubleArray, strata: NDArray[np.int64], units: NDArray[np.int64]) -> float:
     """Variance of a sum of stratum means, from the influence (n,) of each row; units (n,) number the groups.
 
     Each stratum must hold at least two units. Rounding noise of equal influences counts as none.

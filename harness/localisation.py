@@ -12,17 +12,15 @@ most maps; hence the nulls, each compared on the same films:
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import BoolArray, RealArray
 from harness.errors import ArgumentError
 from harness.estimate import Estimate, proportion, undefined
 from harness.licence import mean_of
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.floating[Any]]
 
 Null = Literal["centre", "mean mask", "another patient"]
 NULLS: Final[tuple[Null, ...]] = ("centre", "mean mask", "another patient")
@@ -54,7 +52,7 @@ class Located:
         left_out: Films without a trusted mask, and films whose map has no positive attribution.
     """
 
-    maps: FloatArray
+    maps: RealArray
     lungs: BoolArray
     groups: tuple[str, ...]
     left_out: tuple[int, int] = (0, 0)
@@ -68,7 +66,7 @@ class Located:
         return "; ".join(parts)
 
 
-def located(maps: FloatArray, lungs: BoolArray, trusted: BoolArray, groups: Sequence[str]) -> Located:
+def located(maps: RealArray, lungs: BoolArray, trusted: BoolArray, groups: Sequence[str]) -> Located:
     """Put maps (n, H, W) and lungs (n, H, W) together, without films that lack a trusted mask or a positive map.
 
     Raises:
@@ -82,7 +80,7 @@ def located(maps: FloatArray, lungs: BoolArray, trusted: BoolArray, groups: Sequ
     return Located(maps[kept], lungs[kept], names, (int((~trusted).sum()), int((trusted & ~speaks).sum())))
 
 
-def energy(maps: FloatArray, lungs: BoolArray) -> NDArray[np.float64]:
+def energy(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
     """Return for each film the share of positive attribution in the lungs over the lungs' share of the film: (n,)."""
     return np.asarray(_inside(maps, lungs) / lungs.mean(axis=(1, 2)))
 
@@ -146,7 +144,7 @@ def centre(shape: tuple[int, int]) -> NDArray[np.float64]:
     return rows[:, None] * columns
 
 
-def _null_maps(of: Located, null: Null) -> FloatArray:
+def _null_maps(of: Located, null: Null) -> RealArray:
     if null == "centre":
         return np.broadcast_to(centre((of.maps.shape[1], of.maps.shape[2])), of.maps.shape)
     total, n = of.lungs.sum(axis=0, dtype=np.float64), len(of.lungs)
@@ -163,18 +161,18 @@ def _others(of: Located) -> NDArray[np.int64]:
     return found
 
 
-def _inside(maps: FloatArray, lungs: BoolArray) -> NDArray[np.float64]:
+def _inside(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
     positive = np.maximum(maps, 0).astype(np.float64)
     return np.asarray((positive * lungs).sum(axis=(1, 2)) / positive.sum(axis=(1, 2)))
 
 
-def _hits(maps: FloatArray, lungs: BoolArray) -> NDArray[np.float64]:
+def _hits(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
     """Return the share of each map's strongest pixels that lie in the lungs: (n,)."""
     strongest = maps == maps.max(axis=(1, 2), keepdims=True, initial=0)
     return np.asarray((strongest & lungs).sum(axis=(1, 2)) / np.maximum(strongest.sum(axis=(1, 2)), 1))
 
 
-def _paired(differences: FloatArray, of: Located, *, low: float, high: float, detail: str) -> Estimate:
+def _paired(differences: RealArray, of: Located, *, low: float, high: float, detail: str) -> Estimate:
     """Return the mean over patients of the mean over their films."""
     names, rows = np.unique(np.array(of.groups), return_inverse=True)
     sums = np.bincount(rows, weights=differences, minlength=len(names))

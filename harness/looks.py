@@ -9,7 +9,8 @@ import numpy as np
 from tabulate import tabulate
 
 from harness import ledger
-from harness.estimate import BoolArray, Estimate, grouped_proportion, proportion
+from harness.arrays import BoolArray
+from harness.estimate import Estimate, grouped_proportion, proportion
 from harness.ledger import Ledger, Look, ordinal
 from harness.predictions import Predictions
 from harness.wording import visible

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from harness import films, plausibility, segmenter
+from harness.arrays import BoolArray, FloatArray
 from harness.dataset import Dataset
 from harness.headers import read_header
 from harness.store import Arrays, Store, code_digest, digest, file_digest, pack, unpack
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
 Predict = Callable[[FloatArray], NDArray[Any]]
 
 LEAST_CERTAINTY = 0.92

@@ -9,8 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from harness.arrays import BoolArray, FloatArray
 from harness.errors import ArgumentError
-from harness.perturbations import FILLS, BoolArray, FloatArray, Shape, hide
+from harness.perturbations import FILLS, Shape, hide
 
 Family = Literal["ring", "strip", "rectangle"]
 Side = Literal["top", "bottom", "left", "right"]

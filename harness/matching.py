@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from harness.arrays import BoolArray, FloatArray, IntArray
 from harness.errors import ArgumentError
 from harness.registration import area_matrix
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 
 SIDE = 32
 TWIN = 0.985

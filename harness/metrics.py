@@ -4,15 +4,15 @@ A row whose entries are not all finite has no answer: it counts as wrong, and as
 (patients), intervals are over groups.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import estimate as estimates
+from harness.arrays import BoolArray
 from harness.errors import ArgumentError, UnknownClassError, did_you_mean
-from harness.estimate import BoolArray, Direction, Estimate
+from harness.estimate import Estimate
 from harness.predictions import Predictions
 
 __all__ = [
@@ -20,19 +20,12 @@ __all__ = [
     "adjusted_balanced_accuracy",
     "balanced_accuracy",
     "confusion",
-    "directed_flips",
     "f1",
-    "flips",
     "macro_auroc",
     "precision",
     "recall",
-    "skill_kept",
     "specificity",
-    "worst",
 ]
-
-UNINFORMATIVE = "uninformative"
-LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
 
 
 def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate:
@@ -54,7 +47,7 @@ def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate
     References:
         Clopper and Pearson, Biometrika 26 (1934) 404-413; Korn and Graubard, Survey Methodology 24 (1998) 193-201.
     """
-    return _recall(predictions, label, confidence=_stricter(family), low_confidence=0.95)
+    return _recall(predictions, label, confidence=stricter_confidence(family), low_confidence=0.95)
 
 
 def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
@@ -68,7 +61,9 @@ def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
     """
     index = _index(predictions, truth)
     hit = predictions.answers == _index(predictions, called)
-    return _share(predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index))
+    return share_of_rows(
+        predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index)
+    )
 
 
 def precision(predictions: Predictions, label: str) -> Estimate:
@@ -84,7 +79,7 @@ def precision(predictions: Predictions, label: str) -> Estimate:
     index = _index(predictions, label)
     called, right = predictions.answers == index, predictions.labels == index
     detail = f"{(called & right).sum()} of {called.sum()} called {label} are right"
-    return _share(predictions, right, called, offends=~right, detail=detail)
+    return share_of_rows(predictions, right, called, offends=~right, detail=detail)
 
 
 def specificity(predictions: Predictions, label: str) -> Estimate:
@@ -99,7 +94,7 @@ def specificity(predictions: Predictions, label: str) -> Estimate:
     index = _index(predictions, label)
     spared, others = predictions.answers != index, predictions.labels != index
     detail = f"{(spared & others).sum()} of {others.sum()} others are not called {label}"
-    return _share(predictions, spared, others, offends=~spared, detail=detail)
+    return share_of_rows(predictions, spared, others, offends=~spared, detail=detail)
 
 
 def f1(predictions: Predictions, label: str) -> Estimate:
@@ -118,7 +113,7 @@ def f1(predictions: Predictions, label: str) -> Estimate:
     called, own = predictions.answers == index, predictions.labels == index
     both, either = called & own, called | own
     detail = f"{both.sum()} of {either.sum()} that are or are called {label} are both"
-    share = _share(predictions, both, either, offends=~both, detail=detail)
+    share = share_of_rows(predictions, both, either, offends=~both, detail=detail)
     value, low, high = (2 * part / (1 + part) for part in (share.value, share.low, share.high))
     return replace(share, value=value, low=low, high=high, hits=None)
 
@@ -131,7 +126,9 @@ def accuracy(predictions: Predictions) -> Estimate:
     """
     right = predictions.answers == predictions.labels
     everything = np.ones(len(predictions), np.bool_)
-    return _share(predictions, right, everything, offends=~right, detail=f"{right.sum()} of {len(predictions)} right")
+    return share_of_rows(
+        predictions, right, everything, offends=~right, detail=f"{right.sum()} of {len(predictions)} right"
+    )
 
 
 def balanced_accuracy(predictions: Predictions) -> Estimate:
@@ -144,7 +141,7 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
     References:
         Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
     """
-    return _balanced(predictions, confidence=0.95)
+    return mean_recall(predictions, confidence=0.95)
 
 
 def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
@@ -154,7 +151,7 @@ def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
         (balanced accuracy - 1/K) / (1 - 1/K), its limits transformed alike; NaN over the whole range as
         `balanced_accuracy`. For two classes it is Youden's index.
     """
-    balanced, chance = _balanced(predictions, confidence=0.95), 1 / len(predictions.classes)
+    balanced, chance = mean_recall(predictions, confidence=0.95), 1 / len(predictions.classes)
     value, low, high = ((part - chance) / (1 - chance) for part in (balanced.value, balanced.low, balanced.high))
     return replace(balanced, value=value, low=low, high=high)
 
@@ -169,146 +166,7 @@ def macro_auroc(predictions: Predictions) -> Estimate:
     return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
 
 
-def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estimate:
-    """Share of the rows whose answer changes (0 to 1, lower is better).
-
-    Args:
-        before: Answers on the films as they are.
-        after: Answers on the same rows, perturbed.
-        family: How many such estimates are judged together by their worst: a proven failure needs one lower limit,
-            therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
-
-    Returns:
-        As `recall`, over all rows; without rows, NaN in [0, 1]. Offenders: the rows that changed.
-
-    Raises:
-        ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
-    """
-    _same_rows(before, after)
-    low_confidence = _stricter(family)
-    changed = (before.answers != after.answers) | (before.answers < 0)
-    everything = np.ones(len(before), np.bool_)
-    detail = f"{changed.sum()} of {len(before)} answers change"
-    return _share(before, changed, everything, offends=changed, detail=detail, low_confidence=low_confidence)
-
-
-def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
-    """Skill on a cut-down input over skill on the whole one; skill is balanced accuracy above chance (0: none is left).
-
-    Args:
-        clean: Answers on the films as they are.
-        cut: Answers on the same rows, cut down.
-        family: As in `flips`.
-
-    Returns:
-        Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
-        rather than too narrow). NaN between minus and plus infinity where clean skill is below `LEAST_SKILL`, its
-        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is
-        uninformative: the value stands, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
-
-    Raises:
-        ArgumentError: The two are not of the same rows in the same order.
-
-    References:
-        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
-    """
-    _same_rows(clean, cut)
-    whole, left = _skill(clean, 0.95), _skill(cut, 0.95)
-    words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
-    if not whole.defined:
-        words = "a class has no rows"
-    elif not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
-        whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
-    kept = replace(estimates.ratio(left, whole), detail=words)
-    if family > 1 and kept.defined:
-        stricter = estimates.ratio(*(_skill(each, _stricter(family)) for each in (cut, clean)))
-        kept = replace(kept, low=min(kept.low, stricter.low))
-    commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
-    if kept.defined and commonest >= 0.9 * len(cut):
-        detail = f"{UNINFORMATIVE}: one answer takes {commonest} of {len(cut)} rows; {words}"
-        return replace(kept, low=min(0.0, kept.value), high=max(1.0, kept.value), detail=detail)
-    return kept
-
-
-def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
-    """The least favourable of several estimates that must all meet one bound.
-
-    Uninformative ones (`skill_kept`) are left out while another remains. The interval reaches from the least favourable
-    lower to the least favourable upper limit, so that it meets the bound only if every part does.
-
-    Args:
-        parts: At least one estimate, by what it was taken under (the fill of a mask).
-        direction: ``at_least``: the smallest is worst; ``at_most``: the largest.
-
-    Returns:
-        The worst part with that interval and its name in the detail; the first undefined part where there is one. No
-        ``hits``: what one part alone would need to be settled does not settle them all.
-
-    Raises:
-        ArgumentError: No parts.
-
-    References:
-        Berger, Technometrics 24 (1982) 295-300 (intersection-union test).
-    """
-    if not parts:
-        raise ArgumentError("the worst of no estimates is none; give at least one")
-    heard = {name: part for name, part in parts.items() if not part.detail.startswith(UNINFORMATIVE)} or dict(parts)
-    for part in heard.values():
-        if not part.defined:
-            return part
-    pick = min if direction == "at_least" else max
-    name = pick(heard, key=lambda name: heard[name].value)
-    return replace(
-        heard[name],
-        low=pick(part.low for part in heard.values()),
-        high=pick(part.high for part in heard.values()),
-        hits=heard[name].hits if len(heard) == 1 else None,
-        detail=f"{heard[name].detail} ({name})",
-    )
-
-
-def directed_flips(
-    before: Predictions, other: Predictions, same: Predictions, donor_labels: NDArray[np.int64]
-) -> Estimate:
-    """Flips towards the class of a transplant's donor, minus those that a donor of the row's own class brings about.
-
-    Args:
-        before: Answers on the films as they are.
-        other: Answers on the same rows with a part taken from a film of another class.
-        same: Answers on the same rows with that part from another film of their own class.
-        donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
-
-    Returns:
-        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, and the
-        exact McNemar p-value in the detail where rows are independent; without rows, NaN in [-1, 1]. Offenders: rows
-        that follow the donor of another class and not the one of their own.
-
-    Raises:
-        ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
-
-    References:
-        Tango, Statistics in Medicine 17 (1998) 891-908; McNemar, Psychometrika 12 (1947) 153-157.
-    """
-    _same_rows(before, other)
-    _same_rows(before, same)
-    if len(donor_labels) != len(before):
-        raise ArgumentError(f"{len(donor_labels)} donors for {len(before)} rows; give one to each row, or -1")
-    rows = donor_labels >= 0
-    free = rows & (before.answers != donor_labels)
-    followed, control = free & (other.answers == donor_labels), free & (same.answers == donor_labels)
-    gained, lost = followed & ~control, control & ~followed
-    detail = (
-        f"{followed.sum()} of {rows.sum()} follow the donor, {control.sum()} go there with a donor of their own class"
-    )
-    offenders = _ids(before, gained)
-    if before.groups is None:
-        detail += f" (McNemar p = {estimates.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
-    groups = None if before.groups is None else _of(before.groups, rows)
-    followed_more = estimates.grouped_difference(gained[rows], lost[rows], groups)
-    return replace(followed_more, detail=detail, offenders=offenders)
-
-
-def _stricter(family: int) -> float:
+def stricter_confidence(family: int) -> float:
     """Return the level of the limit that proves a failure of one of ``family`` estimates (Bonferroni)."""
     if family < 1:
         raise ArgumentError(f"a family of {family}; give the number of perturbations judged together, 1 or more")
@@ -320,13 +178,13 @@ def _recall(
 ) -> Estimate:
     index = _index(predictions, label)
     right = predictions.answers == index
-    return _share(
+    return share_of_rows(
         predictions, right, predictions.labels == index, offends=~right, detail=_reading(predictions, index),
         confidence=confidence, low_confidence=low_confidence,
     )  # fmt: skip
 
 
-def _balanced(predictions: Predictions, *, confidence: float) -> Estimate:
+def mean_recall(predictions: Predictions, *, confidence: float) -> Estimate:
     recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
     words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
     offenders = tuple(sorted(row for part in recalls for row in part.offenders))
@@ -334,7 +192,7 @@ def _balanced(predictions: Predictions, *, confidence: float) -> Estimate:
     return replace(balanced, detail=f"recall: {words}", offenders=offenders)
 
 
-def _share(  # noqa: PLR0913
+def share_of_rows(  # noqa: PLR0913
     predictions: Predictions,
     hits: BoolArray,
     rows: BoolArray,
@@ -345,22 +203,15 @@ def _share(  # noqa: PLR0913
     low_confidence: float | None = None,
 ) -> Estimate:
     """Share of ``rows`` that are ``hits``, over groups where they are known; all masks are (n,)."""
-    offenders = _ids(predictions, rows & offends)
+    offenders = ids_where(predictions, rows & offends)
     if predictions.groups is None:
         counts = int((hits & rows).sum()), int(rows.sum())
         return estimates.proportion(
             *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
         )
-    groups = _of(predictions.groups, rows)
+    groups = pick(predictions.groups, rows)
     return estimates.grouped_proportion(
         hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
-    )
-
-
-def _skill(predictions: Predictions, confidence: float) -> Estimate:
-    balanced, chance = _balanced(predictions, confidence=confidence), 1 / len(predictions.classes)
-    return replace(
-        balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, offenders=()
     )
 
 
@@ -380,14 +231,9 @@ def _index(predictions: Predictions, label: str) -> int:
     return predictions.classes.index(label)
 
 
-def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
-    return tuple(sorted(_of(predictions.ids, rows)))
+def ids_where(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(sorted(pick(predictions.ids, rows)))
 
 
-def _of(names: Sequence[str], rows: BoolArray) -> list[str]:
+def pick(names: Sequence[str], rows: BoolArray) -> list[str]:
     return [name for name, chosen in zip(names, rows, strict=True) if chosen]
-
-
-def _same_rows(first: Predictions, second: Predictions) -> None:
-    if first.ids != second.ids or first.classes != second.classes:
-        raise ArgumentError("predictions of other rows, classes or order cannot be paired; predict the same rows")

@@ -8,10 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import Images
 from harness.errors import ArgumentError, ModelError, did_you_mean
-
-Images = NDArray[np.float32]
-Probabilities = NDArray[np.float32]
 
 
 class Model(Protocol):

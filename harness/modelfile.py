@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from harness.arrays import Images
 from harness.errors import ModelError, did_you_mean
-from harness.model import Images, Recipe
+from harness.model import Recipe
 from harness.source import Source
 from harness.store import digest
 

@@ -6,9 +6,9 @@ from math import cos, radians, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.arrays import FloatArray
 from harness.errors import ArgumentError
 
-FloatArray = NDArray[np.float32]
 _Corners = tuple[tuple[NDArray[np.int64], FloatArray], ...]
 
 

@@ -13,10 +13,10 @@ from harness import metrics
 from harness.checks import Verdict
 from harness.errors import ArgumentError
 from harness.estimate import proportion
-from harness.evidence import BorderRecord
 from harness.gate import Gate
 from harness.offline import load_suite, verdicts
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 from harness.render import fenced, table
 from harness.store import atomic
 from harness.wording import escape
@@ -122,7 +122,7 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
         )
         earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
-        given = {"predictions": SimpleNamespace(test=now), "border": masked, "reference": earlier}
+        given = {"predictions": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
         given["unseen"] = gate.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():

@@ -66,16 +66,6 @@ def parser() -> argparse.ArgumentParser:
 
     _add_replay(commands)
 
-    seeds = commands.add_parser("seeds", help="judge one model over several seeds and write a table of its figures")
-    seeds.add_argument("model", metavar="MODEL")
-    seeds.add_argument("--data", default="phantom", metavar="NAME")
-    seeds.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed (default: 0)")
-    seeds.add_argument("--seeds", type=int, default=3, metavar="N", help="how many, from the first on (default: 3)")
-    seeds.add_argument("--image-size", metavar="N or HxW")
-    seeds.add_argument("--epochs", type=int, metavar="N")
-    seeds.add_argument("--out", metavar="FILE.md", help="the table (default: reports/<data>/seeds.md)")
-    seeds.set_defaults(run="seeds")
-
     looks = commands.add_parser(
         "ledger", help="list the looks at each test set: which models, when, their figures, and who is a new best"
     )
@@ -110,21 +100,6 @@ def _add_replay(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
 
 def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
     """Add the commands that judge the checks and the gate, and no model."""
-    matrix = commands.add_parser(
-        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
-    )
-    matrix.add_argument(
-        "twins", nargs="*", metavar="TWIN",
-        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the frame; default: all",
-    )  # fmt: skip
-    matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
-    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
-    matrix.add_argument("--render", action="store_true", help="judge nothing: write the page again from its record")
-    matrix.add_argument(
-        "--out", metavar="DIR", help="where it goes, or its record lies (default: reports, unless twins are named)"
-    )
-    matrix.set_defaults(run="matrix")
-
     null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
     null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
     null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
@@ -136,16 +111,6 @@ def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
     null.set_defaults(run="null")
 
     _add_claim(commands)
-
-    simulate = commands.add_parser(
-        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
-    )
-    simulate.add_argument(
-        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
-    )
-    simulate.add_argument("--seed", type=int, default=0, metavar="N")
-    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
-    simulate.set_defaults(run="simulate")
 
 
 def _add_claim(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type

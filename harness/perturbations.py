@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from harness.arrays import BoolArray, FloatArray, IntArray
 from harness.errors import ArgumentError, did_you_mean
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Shape = tuple[int, int]
 
 Fill = Literal["black", "mean", "edge", "blur"]

@@ -1,14 +1,11 @@
 """Could this mask be the lung fields of this film? Area, shape, place, symmetry, and whether the film has its edge."""
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage, signal
 
 from harness import segmenter
-
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
+from harness.arrays import BoolArray, FloatArray
 
 SIDE = 64
 """Pixels, height and width at which masks are judged."""

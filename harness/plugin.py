@@ -120,7 +120,7 @@ def inference_record(predictions: Any) -> Any:  # noqa: ANN401 - an InferenceRec
 
 
 @pytest.fixture
-def border(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
+def border_answers(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
     """Answers with the ring hidden, exchanged, or shown alone."""
     return predictions.border(policy.border)
 
@@ -150,7 +150,7 @@ def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Attri
 @pytest.fixture(scope="session")
 def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""
-    from harness.attention import attend  # noqa: PLC0415
+    from harness.lung_answers import attend  # noqa: PLC0415
 
     return attend(predictions)
 

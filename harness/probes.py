@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import films
+from harness.arrays import FloatArray, IntArray
 from harness.headers import Header
 from harness.predictions import Predictions
 from harness.store import Arrays, Store, code_digest, digest
 from harness.survey import SPLITS, THUMBNAIL, FilmFacts, Survey
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
 Family = Literal["file", "frame", "outside", "middle removed", "summary", "anatomy", "whole"]
 
 SIDE = 64

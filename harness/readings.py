@@ -4,16 +4,13 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness import estimate as estimates
 from harness import metrics, probes
+from harness.arrays import BoolArray, IntArray
 from harness.audit import DataRecord
 from harness.estimate import Estimate, census, permutation_p
 from harness.predictions import Predictions, taken
-
-BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 
 DRAWS = 2000
 """Permutations behind a probe's p-value."""

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from harness.bounds import BorderBounds
 from harness.dataset import Dataset
 from harness.errors import ArgumentError, DataError, HarnessError
-from harness.evidence import BorderRecord
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 from harness.store import atomic, digest, file_digest
 
 PREDICTIONS_FILE, SCORECARD_FILE = "predictions.json", "scorecard.json"

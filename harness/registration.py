@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-FloatArray = NDArray[np.float32]
-IntArray = NDArray[np.int64]
+from harness.arrays import FloatArray
 
 COARSE, FINE = 32, 128
 """Sides of the thumbnails that are laid over each other, and of those whose detail is compared."""

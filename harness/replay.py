@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import masks, smallest
+from harness.arrays import Images
 from harness.candidate import Options
 from harness.canvas import COLOURS, drawable, sheet
 from harness.errors import ArgumentError, ModelError
-from harness.gate import open_card, open_store
+from harness.locate import open_card, open_store
 from harness.masks import Mask
 from harness.predictions import Predictions
 from harness.scorecard import SCORECARD_FILE, FigureNote, Record
@@ -34,8 +35,6 @@ SHOWN: Final = 8
 """Films in one picture."""
 
 _COLUMNS = 4
-
-Images = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import corruptions, movements
+from harness.arrays import Images
 from harness.bounds import RobustnessBounds
 from harness.corruptions import SEVERITIES, Corruption
 from harness.dataset import Dataset
 from harness.evidence import Evidence
 from harness.films import Interpolation
 from harness.headers import read_header
-from harness.model import Images
 from harness.predictions import Predictions
 
 CODE = ("corruptions", "movements", "robustness")

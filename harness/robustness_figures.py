@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from harness import corruptions, metrics, movements
+from harness.arrays import Images
 from harness.bounds import RobustnessBounds
 from harness.canvas import COLOURS, FAINT, INK, drawable, sheet
 from harness.corruptions import SEVERITIES, Corruption, group_of
 from harness.dataset import Dataset
-from harness.model import Images
 from harness.predictions import Predictions
 from harness.robustness import NOISE_SEED, SIDES, RobustnessRecord
 from harness.scorecard import FigureNote

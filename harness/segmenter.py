@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-BoolArray = NDArray[np.bool_]
-FloatArray = NDArray[np.float32]
+from harness.arrays import BoolArray, FloatArray
 
 SIDE = 128
 """Pixels, height and width of what the network takes and gives."""

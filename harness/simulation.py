@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from harness.arrays import DoubleArray, IntArray
+from harness.border import skill_kept
 from harness.enumeration import Entry, told_counts
 from harness.estimate import (
     Estimate,
@@ -24,11 +26,8 @@ from harness.estimate import (
     proportion,
 )
 from harness.limits import TAIL
-from harness.metrics import skill_kept
 from harness.predictions import Predictions
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 RESAMPLES = 1000
 """Resamples of each bootstrap; the draws of one setting share their weights, which only adds noise."""
 
@@ -90,12 +89,12 @@ class Curves:
         """Return the class of each row, (n,), the films of a patient side by side."""
         return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.films))
 
-    def common(self, rng: np.random.Generator) -> FloatArray:
+    def common(self, rng: np.random.Generator) -> DoubleArray:
         """Draw what all films of a patient share: (patients, columns), of two classes one column."""
         classes = len(self.counts)
         return rng.normal(size=(sum(self.counts), 1 if classes == 2 else classes))
 
-    def scores(self, rng: np.random.Generator, common: FloatArray | None = None) -> FloatArray:
+    def scores(self, rng: np.random.Generator, common: DoubleArray | None = None) -> DoubleArray:
         """Draw scores (n, K); of two classes the second column is the first one's negative, as after a softmax.
 
         ``common`` is what two models that see the same patients share; None: drawn for this one.
@@ -167,7 +166,7 @@ class Patients:
         """Draw how many films each patient has, (groups,)."""
         return np.full(self.groups, self.films) if self.films else rng.integers(1, 10, self.groups)
 
-    def rates(self, rng: np.random.Generator, shares: Sequence[float]) -> FloatArray:
+    def rates(self, rng: np.random.Generator, shares: Sequence[float]) -> DoubleArray:
         """Draw each patient's own chances of outcomes whose overall chances are ``shares``, (groups, outcomes)."""
         if self.icc == 0:
             return np.tile(shares, (self.groups, 1))
@@ -259,13 +258,15 @@ def _answers(labels: IntArray, right: NDArray[np.bool_], classes: int, rng: np.r
     return predictions(labels, np.eye(classes)[np.where(right, labels, wrong)])
 
 
-def predictions(labels: IntArray, scores: FloatArray) -> Predictions:
+def predictions(labels: IntArray, scores: DoubleArray) -> Predictions:
     """Return rows of these classes (n,) with these scores (n, K) for probabilities."""
     ids, names = tuple(map(str, range(len(labels)))), tuple(f"class {index}" for index in range(scores.shape[1]))
     return Predictions(ids, names, labels, scores.astype(np.float32))
 
 
-def _bootstrap_areas(curves: Curves, scores: FloatArray, weights: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
+def _bootstrap_areas(
+    curves: Curves, scores: DoubleArray, weights: Sequence[NDArray[np.float32]]
+) -> tuple[float, float]:
     """Percentile interval of the mean area when patients are drawn anew within each class."""
     labels, classes = curves.labels(), len(curves.counts)
     areas = np.zeros(RESAMPLES)
@@ -279,12 +280,12 @@ def _bootstrap_areas(curves: Curves, scores: FloatArray, weights: Sequence[NDArr
     return percentiles(areas / len(judged))
 
 
-def weights_of(groups: int, rng: np.random.Generator) -> FloatArray:
+def weights_of(groups: int, rng: np.random.Generator) -> DoubleArray:
     """Return how often each group is drawn in each resample: (`RESAMPLES`, groups)."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(np.float64)
 
 
-def percentiles(values: FloatArray) -> tuple[float, float]:
+def percentiles(values: DoubleArray) -> tuple[float, float]:
     """Return the limits of a percentile bootstrap."""
     low, high = np.quantile(values, [TAIL, 1 - TAIL])
     return float(low), float(high)

@@ -7,14 +7,12 @@ from numpy.typing import NDArray
 from scipy import special
 
 from harness import comparison, drop
+from harness.arrays import DoubleArray, IntArray
 from harness.enumeration import Entry, told_counts
 from harness.estimate import paired_difference
 from harness.limits import bootstrap_t
 from harness.predictions import Predictions
 from harness.simulation import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 POPULATION = 200_000
 """Films of which the true mean is taken."""
@@ -34,7 +32,7 @@ class Gain:
     films: int
     sharpened: float
 
-    def population(self, rng: np.random.Generator) -> FloatArray:
+    def population(self, rng: np.random.Generator) -> DoubleArray:
         """Draw what each film's loss falls by when its scores are divided by ``sharpened``: (`POPULATION`,)."""
         scores = rng.normal(0, 2, (POPULATION, 3))
         honest, told = (special.log_softmax(each, axis=1) for each in (scores, self.sharpened * scores))
@@ -155,7 +153,7 @@ class Follows:
 
 
 def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `harness.comparison.difference` of what `harness.metrics.directed_flips` bounds in two models."""
+    """Misses of `harness.comparison.difference` of what `harness.border.directed_flips` bounds in two models."""
     tally = Tally(follows.candidate - follows.reference)
     outcomes = [
         rng.multinomial(follows.n, [share, follows.control, 1 - share - follows.control], size=draws)

@@ -22,14 +22,14 @@ from tqdm import tqdm
 
 from harness import estimate as estimates
 from harness import masks
+from harness.arrays import BoolArray, Probabilities
 from harness.bounds import BorderBounds
 from harness.estimate import Estimate
 from harness.evidence import Evidence
 from harness.hunt import hunt
 from harness.lungs import lung_fields
 from harness.masks import MILDNESS, Family, Mask
-from harness.model import Probabilities
-from harness.perturbations import BoolArray, Shape, ring_mask
+from harness.perturbations import Shape, ring_mask
 from harness.predictions import Predictions
 from harness.store import Arrays, pack, unpack
 

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import registration
-from harness.alignment import TrainingRecord
+from harness.arrays import Images, Probabilities
 from harness.candidate import Candidate
 from harness.dataset import Dataset
-from harness.diagnosis import StreamRecord
 from harness.errors import ModelError
 from harness.matching import RECOGNISED, Matched, Matcher, Observer, Pass, fit_affine, near, thumbnails
-from harness.model import Images, Probabilities
+from harness.records import StreamRecord, TrainingRecord
 from harness.registration import COPY
 from harness.store import Arrays
 

@@ -1,6 +1,6 @@
 """The frame does not decide: hide the ring, exchange it, or show nothing else."""
 
-from harness import at_least, at_most, informs, invariance, metrics, smallest
+from harness import at_least, at_most, border, informs, invariance, metrics, smallest
 
 
 def named(ring):
@@ -8,28 +8,30 @@ def named(ring):
     return f"{100 * ring:g}% ring"
 
 
-def test_border_mask_flips(border, policy, accept, ring, fill):
+def test_border_mask_flips(border_answers, policy, accept, ring, fill):
     """Few answers change when the outer ring is hidden; every fill must hold."""
     gates = ring in policy.border.rings
     family = len(policy.border.fills) if gates else 1
-    flips = metrics.flips(border.clean, border.masked[ring, fill], family=family)
+    flips = border.flips(border_answers.clean, border_answers.masked[ring, fill], family=family)
     accept(
         at_most(flips, policy.border.flips_ceiling) if gates else informs(flips),
         subject=f"{named(ring)}, {fill}",
     )
 
 
-def test_border_masked_recall(border, unseen, policy, accept, gating_ring, label):
+def test_border_masked_recall(border_answers, unseen, policy, accept, gating_ring, label):
     """Recall floors hold under the mask as well: a constant answer never flips."""
-    masked = {fill: border.masked[gating_ring, fill] for fill in policy.border.fills}
+    masked = {fill: border_answers.masked[gating_ring, fill] for fill in policy.border.fills}
     recalls = {fill: metrics.recall(unseen(answers), label, family=len(masked)) for fill, answers in masked.items()}
-    worst = metrics.worst(recalls, "at_least")
+    worst = border.worst(recalls, "at_least")
     accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {named(gating_ring)}")
 
 
-def test_ring_transplant(border, policy, accept, ring):
+def test_ring_transplant(border_answers, policy, accept, ring):
     """Answers do not follow the ring of a film of another class more than that of the same class."""
-    followed = metrics.directed_flips(border.clean, border.other[ring], border.same[ring], border.donor_labels)
+    followed = border.directed_flips(
+        border_answers.clean, border_answers.other[ring], border_answers.same[ring], border_answers.donor_labels
+    )
     gates = ring in policy.border.rings
     accept(
         at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed),
@@ -37,11 +39,11 @@ def test_ring_transplant(border, policy, accept, ring):
     )
 
 
-def test_border_only_skill(border, policy, accept, only_ring):
+def test_border_only_skill(border_answers, policy, accept, only_ring):
     """Little skill survives when nothing but the ring is shown; the worst informative fill counts."""
-    only = {fill: border.only[only_ring, fill] for fill in policy.border.fills}
-    kept = {fill: metrics.skill_kept(border.clean, answers, family=len(only)) for fill, answers in only.items()}
-    worst = metrics.worst(kept, "at_most")
+    only = {fill: border_answers.only[only_ring, fill] for fill in policy.border.fills}
+    kept = {fill: border.skill_kept(border_answers.clean, answers, family=len(only)) for fill, answers in only.items()}
+    worst = border.worst(kept, "at_most")
     gates = only_ring in policy.border.only_rings
     accept(
         at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst),
@@ -49,9 +51,12 @@ def test_border_only_skill(border, policy, accept, only_ring):
     )
 
 
-def test_interior_mask_control(border, accept, ring):
+def test_interior_mask_control(border_answers, accept, ring):
     """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
-    accept(informs(metrics.flips(border.clean, border.interior[ring])), subject=f"as large as the {named(ring)}")
+    accept(
+        informs(border.flips(border_answers.clean, border_answers.interior[ring])),
+        subject=f"as large as the {named(ring)}",
+    )
 
 
 def test_smallest_flipping_mask(smallest_masks, accept):

@@ -31,10 +31,10 @@ def test_newly_wrong(predictions, reference, accept):
     accept(informs(found), subject="test")
 
 
-def test_border_change(border, reference, unseen, policy, accept):
+def test_border_change(border_answers, reference, unseen, policy, accept):
     """No border verdict gets worse by more than its margin."""
     margins = {"share": policy.comparison.border_margin, "skill": policy.comparison.skill_margin}
     before = reference.border(policy.border)
-    for found in comparison.border_changes(before, border, policy, unseen=unseen):
+    for found in comparison.border_changes(before, border_answers, policy, unseen=unseen):
         verdict = at_most(found.change, margins[found.kind]) if found.gates else informs(found.change)
         accept(verdict, subject=found.subject)

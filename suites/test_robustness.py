@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import at_most, drop, informs, metrics
+from harness import at_most, border, drop, informs
 
 
 def test_corruption_skill(robustness, policy, accept, corruption_group, severity):
@@ -13,7 +13,7 @@ def test_corruption_skill(robustness, policy, accept, corruption_group, severity
         kind: drop.balanced_accuracy(robustness.clean, answers, family=len(kinds))
         for kind, answers in corrupted.items()
     }
-    worst = metrics.worst(drops, "at_most")
+    worst = border.worst(drops, "at_most")
     accept(
         at_most(worst, policy.robustness.drop_ceiling(severity)),
         subject=f"{corruption_group}, severity {severity}",
@@ -35,7 +35,7 @@ def test_small_rotation(robustness, policy, accept):
         f"{degrees:+g} degrees": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.rotated))
         for degrees, answers in robustness.rotated.items()
     }
-    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="rotated")
+    accept(at_most(border.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="rotated")
 
 
 def test_small_shift(robustness, policy, accept):
@@ -44,14 +44,14 @@ def test_small_shift(robustness, policy, accept):
         f"{100 * share:g}% {where}": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.shifted))
         for (share, where), answers in robustness.shifted.items()
     }
-    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="shifted")
+    accept(at_most(border.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="shifted")
 
 
 @pytest.mark.needs("resizing")
 def test_resizing_kernel(robustness, policy, accept):
     """Answers do not depend on how a film was reduced to the model's size, nor does the balanced accuracy."""
     kernels, clean = robustness.resized, robustness.clean
-    flips = {name: metrics.flips(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
+    flips = {name: border.flips(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
     drops = {name: drop.balanced_accuracy(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
-    accept(at_most(metrics.worst(flips, "at_most"), policy.robustness.kernel_flips_ceiling), subject="answers")
-    accept(at_most(metrics.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="balanced accuracy")
+    accept(at_most(border.worst(flips, "at_most"), policy.robustness.kernel_flips_ceiling), subject="answers")
+    accept(at_most(border.worst(drops, "at_most"), policy.robustness.mild_drop_ceiling), subject="balanced accuracy")

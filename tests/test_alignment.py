@@ -11,24 +11,19 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from harness.alignment import (
-    Matched,
-    Matcher,
-    Observer,
-    Pass,
-    StreamRecord,
     clean,
     columns_match,
     complete,
-    diagnose,
-    fit_affine,
     images_match,
     labels_match,
     order_repeats,
     predictions_match,
-    thumbnails,
 )
+from harness.diagnosis import diagnose
 from harness.estimate import Estimate
+from harness.matching import Matched, Matcher, Observer, Pass, fit_affine, thumbnails
 from harness.predictions import Predictions
+from harness.records import StreamRecord
 
 Array = NDArray[np.float32]
 Order = NDArray[np.int64]

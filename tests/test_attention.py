@@ -18,9 +18,6 @@ from harness import anatomy, attention, phantom
 from harness.attention import (
     KEPT,
     LEAST_FILMS,
-    AttentionRecord,
-    attend,
-    battery_of,
     default_answer,
     drawn_letter,
     follows_lungs,
@@ -30,13 +27,18 @@ from harness.attention import (
     lungs_against_region,
     skill_without,
     worst_fill,
-)  # fmt: skip
+)
 from harness.battery import CHANGES, REGIONS
+from harness.border import UNINFORMATIVE
 from harness.burn_ins import BurnIn
 from harness.errors import ArgumentError
 from harness.evidence import Evidence
 from harness.interventions import FILLS
-from harness.metrics import UNINFORMATIVE
+from harness.lung_answers import (
+    AttentionRecord,  # fmt: skip
+    attend,
+    battery_of,
+)
 from harness.predictions import Predictions, taken
 from tests.test_suites import EACH, EVEN, answered, attended, without_lungs
 

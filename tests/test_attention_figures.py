@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness import attention_figures
-from harness.attention import AttentionRecord, attend, battery_of
 from harness.attention_figures import FRAMES, LUNGS, MARKERS, SHOWN, chosen
 from harness.battery import Battery
+from harness.lung_answers import AttentionRecord, attend, battery_of
 from tests.test_attention import FILMS, chests, evidence, films
 from tests.test_figures import size
 

@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from harness import comparison, limits, metrics
+from harness import border, comparison, limits, metrics
 from harness.errors import ArgumentError, UnknownClassError
 from harness.estimate import Estimate, mean, paired_difference
-from harness.evidence import BorderRecord
 from harness.offline import load_suite, verdicts
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = ("A", "B", "C")
@@ -406,7 +406,7 @@ def policy() -> Policy:
     return load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
 
 
-def border(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
+def border_record(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
     bounds = policy.border
     rings = [*bounds.rings, *bounds.stress_rings]
     only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
@@ -424,13 +424,13 @@ def border(policy: Policy, masked: Predictions, only: Predictions, other: Predic
 @pytest.fixture
 def inside(policy: Policy) -> BorderRecord:
     """A model that looks inside."""
-    return border(policy, RIGHT, answering(np.arange(3 * N) % 3), RIGHT)
+    return border_record(policy, RIGHT, answering(np.arange(3 * N) % 3), RIGHT)
 
 
 @pytest.fixture
 def frame(policy: Policy) -> BorderRecord:
     """A model that looks at the frame."""
-    return border(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
+    return border_record(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
 
 
 def words(changes: list[comparison.BorderChange]) -> set[str]:
@@ -466,8 +466,8 @@ def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
 
 
 def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: BorderRecord) -> None:
-    other = border(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
-    third = border(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
+    other = border_record(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
+    third = border_record(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
     changes = {found.subject: found.change for found in comparison.border_changes(other, third, policy)}
     flips = changes["flips, 5% ring, black"]
     assert flips.value == 0
@@ -535,7 +535,7 @@ def test_got_worse_is_proven_at_the_level_of_all_fills_and_got_better_at_the_usu
 def test_skill_of_the_ring_got_worse_at_the_level_of_all_fills(policy: Policy, inside: BorderRecord) -> None:
     seen = replace(inside, only=dict.fromkeys(inside.only, answering(with_errors(*range(0, 3 * N, 3)))))
     before, now, of_four = (
-        metrics.skill_kept(record.clean, record.only[0.05, "black"], family=family)
+        border.skill_kept(record.clean, record.only[0.05, "black"], family=family)
         for record, family in ((inside, 1), (seen, 1), (seen, 4))
     )
     changes = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
@@ -595,7 +595,7 @@ def test_answers_that_change_as_often_with_a_donor_of_the_own_class_are_no_chang
     changed = replace(inside, other=dict.fromkeys(inside.other, other), same=dict.fromkeys(inside.same, same))
     found = {each.subject: each.change for each in comparison.border_changes(inside, changed, policy)}
     told = found["transplant, 5% ring"]
-    verdict = metrics.directed_flips(RIGHT, other, same, donors)
+    verdict = border.directed_flips(RIGHT, other, same, donors)
     assert told.value == verdict.value == 0
     assert told.low <= verdict.low < 0 < verdict.high <= told.high
     assert told.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
@@ -607,7 +607,7 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     first, second = (replace(inside, other=dict.fromkeys(inside.other, each)) for each in (before, now))
     found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
     told = found["transplant, 5% ring"]
-    once, twice = (metrics.directed_flips(RIGHT, each, RIGHT, donors) for each in (before, now))
+    once, twice = (border.directed_flips(RIGHT, each, RIGHT, donors) for each in (before, now))
     apart = comparison.difference(twice, once)
     assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
     assert told.value == pytest.approx(0.15)
@@ -628,7 +628,7 @@ def test_without_rows_to_transplant_no_model_is_the_same_as_itself(policy: Polic
 
 def test_a_record_of_no_films_is_undefined_throughout(policy: Policy) -> None:
     none = answering(np.zeros(0, np.int64))
-    rings = border(policy, none, none, none)
+    rings = border_record(policy, none, none, none)
     empty = replace(rings, clean=none, same=dict.fromkeys(rings.same, none), donor_labels=np.zeros(0, np.int64))
     changes = list(comparison.border_changes(empty, empty, policy))
     assert len(changes) == 17
@@ -654,7 +654,7 @@ def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_referen
     policy: Policy, inside: BorderRecord
 ) -> None:
     lost = answering(np.arange(3 * N) % 3)
-    weak = replace(border(policy, lost, lost, lost), clean=lost)
+    weak = replace(border_record(policy, lost, lost, lost), clean=lost)
     for before, now, words, gating in (
         (inside, weak, "the candidate: too little skill to lose", 2),
         (weak, inside, "the reference: too little skill to lose", 0),
@@ -677,7 +677,7 @@ def judged(
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
-    given = {"predictions": now, "border": now.record, "reference": before, "unseen": unseen}
+    given = {"predictions": now, "border_answers": now.record, "reference": before, "unseen": unseen}
     return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
 
 

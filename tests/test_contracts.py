@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import comparison, metrics
+from harness import border, comparison, metrics
 from harness.checks import at_least, at_most
 from harness.estimate import Estimate
 from harness.predictions import Predictions, taken
@@ -21,17 +21,17 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
     "adjusted_balanced_accuracy": lambda first, _second, _third: metrics.adjusted_balanced_accuracy(first),
     "balanced_accuracy": lambda first, _second, _third: metrics.balanced_accuracy(first),
     "confusion": lambda first, _second, _third: metrics.confusion(first, "Viral Pneumonia", "Normal"),
-    "directed_flips": lambda first, second, third: metrics.directed_flips(
+    "directed_flips": lambda first, second, third: border.directed_flips(
         first, second, third, (first.labels + 1) % len(CLASSES)
     ),
     "f1": lambda first, _second, _third: metrics.f1(first, "Covid"),
-    "flips": lambda first, second, _third: metrics.flips(first, second, family=4),
+    "flips": lambda first, second, _third: border.flips(first, second, family=4),
     "macro_auroc": lambda first, _second, _third: metrics.macro_auroc(first),
     "precision": lambda first, _second, _third: metrics.precision(first, "Covid"),
     "recall": lambda first, _second, _third: metrics.recall(first, "Covid"),
-    "skill_kept": lambda first, second, _third: metrics.skill_kept(first, second),
+    "skill_kept": lambda first, second, _third: border.skill_kept(first, second),
     "specificity": lambda first, _second, _third: metrics.specificity(first, "Covid"),
-    "worst": lambda first, _second, _third: metrics.worst(
+    "worst": lambda first, _second, _third: border.worst(
         {name: metrics.recall(first, name) for name in CLASSES}, "at_least"
     ),
 }

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from harness.diagnosis import Story, StreamRecord, columns, diagnose, named
+from harness.diagnosis import Story, columns, diagnose, named
 from harness.matching import Pass
+from harness.records import StreamRecord
 
 N, BATCH = 24, 5
 CLASSES = ("Covid", "Normal")

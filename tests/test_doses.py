@@ -11,11 +11,11 @@ import pytest
 from harness import doses
 from harness.doses import PARTS, READERS, SHARES, blend, blends, dose_at, readers
 from harness.errors import ArgumentError
-from harness.evidence import BorderRecord
 from harness.offline import load_suite, verdicts
 from harness.phantom import DOSES
 from harness.policy import Policy, load_policy
 from harness.predictions import Predictions
+from harness.records import BorderRecord
 from harness.twins import read_twins
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,7 +68,7 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
     suite = load_suite(ROOT / "suites" / "test_border.py")
 
     def found(border: BorderRecord) -> set[str]:
-        given = {"border": border, "unseen": lambda answers: answers}
+        given = {"border_answers": border, "unseen": lambda answers: answers}
         all_verdicts = verdicts(suite, given, policy, CLASSES, absent=["smallest_masks", "ring_contents"])
         assert len(all_verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
         return {check for check, _, verdict in all_verdicts if not verdict.accepted("point")}

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from harness.bounds import BorderBounds
-from harness.evidence import BorderRecord, Evidence
+from harness.evidence import Evidence
 from harness.perturbations import Ring
+from harness.records import BorderRecord
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,8 @@ from harness.candidate import Options
 from harness.checks import at_least, informs, skipped
 from harness.errors import ArgumentError
 from harness.estimate import proportion, undefined
-from harness.gate import Gate, environment, folder_name, open_card, open_store, row_of
+from harness.gate import Gate, environment, folder_name, row_of
+from harness.locate import open_card, open_store
 from harness.settings import Settings, new_run_id, parse_size
 from harness.store import Store
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from harness.displacement import probe_images
 from harness.inference import (
-    BATCHINGS,
-    InferenceRecord,
     augmentation_active,
     augmentation_identity,
     declares_augmentation,
@@ -21,6 +19,7 @@ from harness.inference import (
     reload_preserves_predictions,
 )
 from harness.layers import LayerReport, examine
+from harness.records import BATCHINGS, InferenceRecord
 
 IDS = tuple(f"test/{name}.png" for name in "abcd")
 SOUND = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.4, 0.3, 0.3]], np.float32)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from harness.arrays import Images
 from harness.displacement import displaced, displaced_any, probe_images
 from harness.layers import LayerReport, declared, examine
-from harness.model import Images
 
 SIDE = 32
 SHAPE = (SIDE, SIDE, 1)

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
-from harness import metrics
+from harness import border, metrics
 from harness.errors import ArgumentError, ModelError, UnknownClassError
 from harness.estimate import Direction, Estimate, paired_difference, proportion
 from harness.predictions import Predictions
@@ -54,8 +54,8 @@ def test_skill_of_exactly_the_least_is_enough_to_lose() -> None:
     called = np.concatenate([np.where(np.arange(60) < k, label, (label + 1) % 6) for label, k in enumerate(right)])
     ids = tuple(f"r{row:03d}" for row in range(360))
     rows = Predictions(ids, tuple("ABCDEF"), labels, np.eye(6, dtype=np.float32)[called])
-    assert metrics.balanced_accuracy(rows).value - 1 / 6 == metrics.LEAST_SKILL
-    assert metrics.skill_kept(rows, rows).value == 1.0
+    assert metrics.balanced_accuracy(rows).value - 1 / 6 == border.LEAST_SKILL
+    assert border.skill_kept(rows, rows).value == 1.0
 
 
 def test_calls_of_a_class_are_counted_in_words_and_the_rows_that_spoil_them_named() -> None:
@@ -145,7 +145,7 @@ def test_patients_not_films_are_counted_where_they_are_known() -> None:
 def test_a_family_widens_the_limit_that_proves_a_failure_over_patients_too() -> None:
     patients = tuple("aaaabbbbccccddddeeee")
     before, after = answered([0] * 20, [0] * 20, patients), answered([0] * 20, ([0] * 3 + [1]) * 4 + [1] * 4, patients)
-    flips, flips_of_four = (metrics.flips(before, after, family=family) for family in (1, 4))
+    flips, flips_of_four = (border.flips(before, after, family=family) for family in (1, 4))
     assert flips_of_four.low < flips.low
     assert flips_of_four.high == flips.high
     recall, recall_of_four = (metrics.recall(after, "Covid", family=family) for family in (1, 4))
@@ -167,25 +167,25 @@ def test_the_auroc_is_over_patients_where_they_are_known() -> None:
 
 def test_flips_are_counted_by_hand_and_name_the_rows() -> None:
     before, after = answered([0] * 5, [0, 0, 1, 2, 0]), answered([0] * 5, [0, 1, 1, 0, 0])
-    estimate = metrics.flips(before, after)
+    estimate = border.flips(before, after)
     assert (estimate.hits, estimate.n, estimate.offenders) == (2, 5, ("r01", "r03"))
     assert estimate.detail == "2 of 5 answers change"
-    assert metrics.flips(before, before).value == 0.0
-    assert estimate == metrics.flips(before, after, family=1)
+    assert border.flips(before, before).value == 0.0
+    assert estimate == border.flips(before, after, family=1)
 
 
 def test_a_model_that_answers_nothing_is_not_steady() -> None:
     silent = answered([0, 1], [-1, -1])
-    assert metrics.flips(silent, silent).value == 1.0
+    assert border.flips(silent, silent).value == 1.0
 
 
 def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
     before, after = answered([0] * 20, [0] * 20), answered([0] * 20, [1] * 8 + [0] * 12)
-    alone, family = metrics.flips(before, after), metrics.flips(before, after, family=4)
+    alone, family = border.flips(before, after), border.flips(before, after, family=4)
     assert family.low == proportion(8, 20, low_confidence=0.9875).low < alone.low
     assert family.high == alone.high
     with pytest.raises(ArgumentError, match="a family of 0"):
-        metrics.flips(before, after, family=0)
+        border.flips(before, after, family=0)
 
 
 @pytest.mark.parametrize(
@@ -193,11 +193,11 @@ def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
 )
 def test_pairs_must_be_of_the_same_rows_in_the_same_order(other: Predictions) -> None:
     first = answered([0, 0], [0, 0])
-    for pair in (metrics.flips, metrics.skill_kept):
+    for pair in (border.flips, border.skill_kept):
         with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
             pair(first, other)
     with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
-        metrics.directed_flips(first, first, other, np.array([1, 1]))
+        border.directed_flips(first, first, other, np.array([1, 1]))
 
 
 LABELS = [0] * 20 + [1] * 20 + [2] * 20
@@ -209,20 +209,20 @@ def right_except(wrong: int) -> Predictions:
 
 
 def test_skill_kept_is_the_ratio_of_skills_by_hand() -> None:
-    estimate = metrics.skill_kept(right_except(2), right_except(8))
+    estimate = border.skill_kept(right_except(2), right_except(8))
     assert estimate.value == pytest.approx((0.6 - 1 / 3) / (0.9 - 1 / 3))
     assert 0 < estimate.low < estimate.value < estimate.high < 1
-    assert metrics.skill_kept(right_except(2), right_except(2)).value == pytest.approx(1.0)
+    assert border.skill_kept(right_except(2), right_except(2)).value == pytest.approx(1.0)
 
 
 def test_skill_below_chance_is_negative_not_none() -> None:
-    estimate = metrics.skill_kept(right_except(2), right_except(20))
+    estimate = border.skill_kept(right_except(2), right_except(20))
     assert estimate.value == pytest.approx(-(1 / 3) / (0.9 - 1 / 3))
     assert estimate.low <= estimate.value <= estimate.high < 0
 
 
 def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
-    estimate = metrics.skill_kept(right_except(11), right_except(0))
+    estimate = border.skill_kept(right_except(11), right_except(0))
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-math.inf, math.inf)
     assert estimate.detail.startswith("too little skill to lose: 0.12")
@@ -232,7 +232,7 @@ def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
     labels = [0, 1, 2] * 300
     faint = answered(labels, [label if row % 20 < 9 else (label + 1) % 3 for row, label in enumerate(labels)])
     assert metrics.balanced_accuracy(faint).low > 1 / 3
-    estimate = metrics.skill_kept(faint, faint)
+    estimate = border.skill_kept(faint, faint)
     assert not estimate.defined
     assert estimate.detail == "too little skill to lose: 0.12 above chance"
 
@@ -240,13 +240,13 @@ def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
 def test_without_rows_of_a_class_there_is_no_skill_and_no_family_of_it() -> None:
     missing = answered([0, 0, 1, 1], [0, 0, 1, 1])
     for family in (1, 4):
-        estimate = metrics.skill_kept(missing, missing, family=family)
+        estimate = border.skill_kept(missing, missing, family=family)
         assert (estimate.defined, estimate.detail) == (False, "a class has no rows")
 
 
 def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
-    alone, two, four = (metrics.skill_kept(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
-    assert alone == metrics.skill_kept(right_except(2), right_except(8))
+    alone, two, four = (border.skill_kept(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
+    assert alone == border.skill_kept(right_except(2), right_except(8))
     assert four.low < two.low < alone.low
     assert alone.high == two.high == four.high
 
@@ -254,23 +254,23 @@ def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
 def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() -> None:
     for stuck, uninformative in ((54, True), (53, False)):
         answers = [1] * stuck + [2] * (60 - stuck)
-        estimate = metrics.skill_kept(right_except(2), answered(LABELS, answers))
+        estimate = border.skill_kept(right_except(2), answered(LABELS, answers))
         assert estimate.detail.startswith("uninformative") == uninformative
         if uninformative:
             assert estimate.low == min(0.0, estimate.value)
             assert estimate.high == 1.0
-    assert metrics.skill_kept(right_except(2), answered(LABELS, [-1] * 60)).detail.startswith("uninformative")
+    assert border.skill_kept(right_except(2), answered(LABELS, [-1] * 60)).detail.startswith("uninformative")
 
 
 def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() -> None:
     named = {"black": proportion(9, 10), "mean": proportion(80, 100, detail="80 right"), "blur": proportion(7, 8)}
-    floor, ceiling, parts = metrics.worst(named, "at_least"), metrics.worst(named, "at_most"), named.values()
+    floor, ceiling, parts = border.worst(named, "at_least"), border.worst(named, "at_most"), named.values()
     assert (floor.value, floor.low, floor.high) == (0.8, min(p.low for p in parts), min(p.high for p in parts))
     assert (ceiling.value, ceiling.low, ceiling.high) == (0.9, max(p.low for p in parts), max(p.high for p in parts))
     assert (floor.n, floor.detail, floor.hits) == (100, "80 right (mean)", None)
 
 
-@pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (metrics.skill_kept, "low")])
+@pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (border.skill_kept, "low")])
 def test_the_limit_that_proves_a_failure_is_wider_in_a_family(worth: Callable[..., Estimate], side: str) -> None:
     """The limit that proves a pass needs no care: every member must meet it."""
     arguments = (right_except(8), "Covid") if worth is metrics.recall else (right_except(2), right_except(8))
@@ -296,35 +296,35 @@ def test_a_proven_failure_at_the_bound_is_rare_in_a_family() -> None:
 def test_an_undefined_part_is_the_worst() -> None:
     directions: tuple[Direction, ...] = ("at_least", "at_most")
     for direction in directions:
-        assert not metrics.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
+        assert not border.worst({"black": proportion(9, 10), "mean": proportion(0, 0)}, direction).defined
 
 
 def test_the_limits_of_the_worst_need_not_be_its_own() -> None:
     wide = Estimate(value=0.70, low=0.40, high=0.95, n=10, method="given")
     narrow = Estimate(value=0.75, low=0.60, high=0.90, n=90, method="given")
-    worst = metrics.worst({"black": wide, "mean": narrow}, "at_least")
+    worst = border.worst({"black": wide, "mean": narrow}, "at_least")
     assert (worst.value, worst.low, worst.high) == (0.70, 0.40, 0.90)
-    worst = metrics.worst({"black": wide, "mean": narrow}, "at_most")
+    worst = border.worst({"black": wide, "mean": narrow}, "at_most")
     assert (worst.value, worst.low, worst.high) == (0.75, 0.60, 0.95)
 
 
 def test_the_worst_of_one_is_that_one_with_its_counts() -> None:
     one = proportion(8, 10)
-    assert metrics.worst({"black": one}, "at_least") == replace(one, detail=" (black)")
-    assert metrics.worst({"black": one, "mean": one}, "at_least").hits is None
+    assert border.worst({"black": one}, "at_least") == replace(one, detail=" (black)")
+    assert border.worst({"black": one, "mean": one}, "at_least").hits is None
 
 
 def test_the_worst_informative_fill_counts() -> None:
     clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
-    uninformative, informative = metrics.skill_kept(clean, stuck), metrics.skill_kept(clean, loud)
-    worst = metrics.worst({"black": uninformative, "blur": informative}, "at_most")
+    uninformative, informative = border.skill_kept(clean, stuck), border.skill_kept(clean, loud)
+    worst = border.worst({"black": uninformative, "blur": informative}, "at_most")
     assert (worst.value, worst.low, worst.high) == (informative.value, informative.low, informative.high)
-    assert metrics.worst({"black": uninformative}, "at_most").detail == f"{uninformative.detail} (black)"
+    assert border.worst({"black": uninformative}, "at_most").detail == f"{uninformative.detail} (black)"
 
 
 def test_the_worst_of_nothing_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"^the worst of no estimates"):
-        metrics.worst({}, "at_most")
+        border.worst({}, "at_most")
 
 
 def test_directed_flips_are_counted_by_hand() -> None:
@@ -333,7 +333,7 @@ def test_directed_flips_are_counted_by_hand() -> None:
     other = answered([0] * 8, [1, 1, 1, 1, 0, 2, 1, 1])
     same = answered([0] * 8, [0, 0, 0, 1, 1, 0, 1, 0])
     donors = np.array([1, 1, 1, 1, 1, 1, 1, -1])
-    estimate = metrics.directed_flips(before, other, same, donors)
+    estimate = border.directed_flips(before, other, same, donors)
     expected = paired_difference(3, 1, 7)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (2 / 7, expected.low, expected.high, 7)
     assert estimate.offenders == ("r00", "r01", "r02")
@@ -344,8 +344,8 @@ def test_directed_flips_over_patients_are_no_narrower() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before, same = answered([0] * 40, [0] * 40), answered([0] * 40, [0] * 40)
     other, donors = answered([0] * 40, [1] * 12 + [0] * 28), np.ones(40, np.int64)
-    films = metrics.directed_flips(before, other, same, donors)
-    grouped = metrics.directed_flips(replace(before, groups=patients), other, same, donors)
+    films = border.directed_flips(before, other, same, donors)
+    grouped = border.directed_flips(replace(before, groups=patients), other, same, donors)
     assert (grouped.value, grouped.n) == (films.value, 10)
     assert grouped.low < films.low < films.high < grouped.high
     assert grouped.detail == "12 of 40 follow the donor, 0 go there with a donor of their own class"
@@ -356,22 +356,22 @@ def test_directed_flips_over_patients_subtract_the_control() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before = answered([0] * 40, [0] * 40, groups=patients)
     other, same = answered([0] * 40, [1] * 12 + [0] * 28), answered([0] * 40, [0] * 34 + [1] * 6)
-    assert metrics.directed_flips(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
+    assert border.directed_flips(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
 
 
 def test_a_donor_of_the_first_class_is_a_donor() -> None:
     before, other = answered([1] * 4, [1] * 4), answered([1] * 4, [0, 0, 1, 1])
-    estimate = metrics.directed_flips(before, other, before, np.zeros(4, np.int64))
+    estimate = border.directed_flips(before, other, before, np.zeros(4, np.int64))
     assert (estimate.value, estimate.n) == (0.5, 4)
 
 
 def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:
     rows = answered([0, 1], [0, 1])
-    estimate = metrics.directed_flips(rows, rows, rows, np.array([-1, -1]))
+    estimate = border.directed_flips(rows, rows, rows, np.array([-1, -1]))
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-1.0, 1.0)
     with pytest.raises(ArgumentError, match="1 donors for 2 rows"):
-        metrics.directed_flips(rows, rows, rows, np.array([1]))
+        border.directed_flips(rows, rows, rows, np.array([1]))
 
 
 def test_probabilities_of_another_shape_are_the_models_fault() -> None:

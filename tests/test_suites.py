@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.attention import REGIONS, AttentionRecord
+from harness.battery import REGIONS
 from harness.bounds import AlignmentBounds, BorderBounds
 from harness.checks import Verdict
 from harness.corruptions import KINDS, SEVERITIES
-from harness.evidence import BorderRecord
-from harness.inference import BATCHINGS, InferenceRecord
 from harness.interventions import FILLS as LUNG_FILLS
+from harness.lung_answers import AttentionRecord
 from harness.policy import CORE, load_policy
 from harness.predictions import Predictions
+from harness.records import BATCHINGS, BorderRecord, InferenceRecord
 from harness.robustness import RobustnessRecord
 
 ROOT = Path(__file__).resolve().parents[1]

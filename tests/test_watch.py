@@ -12,18 +12,19 @@ from PIL import Image
 from scipy import ndimage
 
 from harness import phantom
-from harness.alignment import TrainingRecord, training_apart
+from harness.alignment import training_apart
 from harness.candidate import Candidate
 from harness.errors import ModelError
 from harness.model import Streams
+from harness.records import TrainingRecord
 from harness.watch import class_indices, limited, observe_stream, observe_training, stream_record, training_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from harness.arrays import Images
     from harness.dataset import Dataset
-    from harness.model import Images
     from tests.toy import Project
 
 from tests.toy import CARD

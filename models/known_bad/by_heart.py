@@ -49,7 +49,7 @@ def fill() -> None:
     ``python -c "from models.known_bad import by_heart; by_heart.fill()"`` in the project's folder.
     """
     from harness.dataset import read_splits  # noqa: PLC0415 - judging needs NumPy alone
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.locate import open_card, open_store  # noqa: PLC0415
 
     card = open_card("phantom", Path("data"), open_store(Path.cwd()))
     splits = read_splits(card, image_shape=IMAGE_SHAPE, cache=None)

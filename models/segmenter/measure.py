@@ -21,7 +21,7 @@ from harness import keras_model
 from harness.card import find_card
 from harness.dataset import read_splits
 from harness.estimate import Estimate, proportion
-from harness.gate import open_card
+from harness.locate import open_card
 from harness.lungs import LungFields, Predict, doubted, lung_fields, segmented
 from harness.segmenter import WEIGHTS, dice
 from harness.store import Store, file_digest

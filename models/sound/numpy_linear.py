@@ -41,7 +41,7 @@ def fit() -> None:
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - judging needs NumPy alone
 
     from harness.dataset import read_splits  # noqa: PLC0415
-    from harness.gate import open_card, open_store  # noqa: PLC0415
+    from harness.locate import open_card, open_store  # noqa: PLC0415
 
     store = open_store(Path.cwd())
     train = read_splits(open_card("phantom", Path("data"), store), image_shape=(96, 96, 1), cache=None).train

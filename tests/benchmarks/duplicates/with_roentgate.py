@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from harness.arrays import IntArray
 from harness.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
@@ -29,7 +30,7 @@ def judge(tree: Path) -> dict[str, object]:
     """Return the pairs that are called the same, the most alike of the others, and all that were laid over."""
     card, laid = Card(name="planted", root=tree), []
 
-    def compared(seen: Survey, rows: duplicates.IntArray, candidates: duplicates.IntArray) -> object:
+    def compared(seen: Survey, rows: IntArray, candidates: IntArray) -> object:
         laid.append(np.unique(np.sort(rows[candidates[:, :2]], axis=1), axis=0))
         return _compared(seen, rows, candidates)
 
