@@ -13,7 +13,7 @@ INPUTS := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help scorecard test end-to-end lint types format coverage benchmarks mutation peers duplicates audit-scale clean
+.PHONY: help scorecard test end-to-end lint types format coverage benchmarks matrix statistics mutation peers duplicates audit-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,7 @@ test: $(DEV) ## run the tests of the harness itself
 	$(BIN)/python -m pytest tests/ -n 2 $(ARGS)
 
 end-to-end: $(DEV) ## run the suites on the real films, as CI does
-	$(BIN)/python -m pytest tests/test_end_to_end.py $(ARGS)
+	$(BIN)/python -m pytest tests/runs/test_end_to_end.py $(ARGS)
 
 lint: $(DEV) types ## check style and types
 	$(BIN)/python -m ruff check
@@ -54,6 +54,12 @@ mutation: $(DEV) ## change the deciding modules one operator at a time: do the t
 
 peers: $(DEV) ## write reports/peers.md: what other tools decide on the same inputs (12 GB of environments)
 	$(BIN)/python tests/benchmarks/peers $(ARGS)
+
+matrix: $(DEV) ## judge every faulty and every sound model by every check: reports/detection_matrix.md (hours)
+	$(BIN)/python -m tests.validation matrix $(ARGS)
+
+statistics: $(DEV) ## try every interval and both gates where the truth is known: reports/statistics.md (minutes)
+	$(BIN)/python -m tests.validation simulate $(ARGS)
 
 duplicates: $(DEV) ## write reports/duplicates.md: planted copies, found by three tools or not
 	$(BIN)/python tests/benchmarks/duplicates $(ARGS)

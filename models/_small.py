@@ -2,8 +2,7 @@
 
 import keras
 from keras import layers
-
-from harness import Recipe, Task
+from roentgate import Recipe, Task
 
 RECIPE = Recipe(batch_size=16, epochs=20)
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 from numpy.typing import NDArray
-
-from harness import Dataset, Recipe, Splits, Streams
+from roentgate import Dataset, Recipe, Splits, Streams
 
 Images = NDArray[np.float32]
 Indices = NDArray[np.int64]

@@ -10,19 +10,19 @@ import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
+from roentgate import Dataset, Recipe, Splits, Streams, Task, keras_backend, lung_masks, regions, segmenter
 
-from harness import Dataset, Recipe, Splits, Streams, Task, interventions, keras_model, lungs, segmenter
 from models._streams import Rows
 
 RECIPE = Recipe(batch_size=8, epochs=120, patience=40, plateau_factor=0.3)
 IMAGE_SHAPE = (128, 128, 1)
 FILES = (
     "../harness/lung_fields.keras",
-    "../harness/interventions.py",
-    "../harness/lungs.py",
-    "../harness/perturbations.py",
-    "../harness/plausibility.py",
-    "../harness/segmenter.py",
+    "../harness/roentgate/perturbations/regions.py",
+    "../harness/roentgate/lungs/lung_masks.py",
+    "../harness/roentgate/perturbations/border.py",
+    "../harness/roentgate/lungs/mask_quality.py",
+    "../harness/roentgate/lungs/segmenter.py",
 )
 """What the training films are made with."""
 
@@ -113,8 +113,8 @@ class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
     def _drawn(self) -> Images:
         """Return all versions, float32 (1 + DRAWS, n, H, W, 1): as they are, and in other frames."""
         films = self._data.take(np.arange(len(self._data)))
-        predict = keras_model.KerasModel(keras_model.load_network(segmenter.WEIGHTS), "lung fields").predict
-        masks, doubts = lungs.segmented(predict, films)
+        predict = keras_backend.KerasModel(keras_backend.load_network(segmenter.WEIGHTS), "lung fields").predict
+        masks, doubts = lung_masks.segmented(predict, films)
         self._sure = np.array([not doubt for doubt in doubts])
         generator = np.random.default_rng(self._seed)
         framed = [self._framed(films, masks, draw, generator) for draw in range(DRAWS)]
@@ -129,5 +129,5 @@ class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         framed = films.copy()
         for row in lenders:
             frame = generator.choice(frames)
-            framed[row] = interventions.into_frame(films[row], masks[row], films[frame], masks[frame])
+            framed[row] = regions.into_frame(films[row], masks[row], films[frame], masks[frame])
         return framed

@@ -2,8 +2,8 @@
 
 import keras
 from keras import layers, ops
+from roentgate import Recipe, Task
 
-from harness import Recipe, Task
 from models import compact
 
 RECIPE = Recipe(batch_size=8, epochs=50, patience=20)

@@ -1,8 +1,7 @@
 """Row i's answer is really about row i: order, completeness, pictures, labels and columns of each evaluation stream."""
 
 import pytest
-
-from harness import alignment, at_least
+from roentgate import alignment, at_least
 
 
 def test_stream_order_repeats(stream, accept, split):

@@ -1,9 +1,8 @@
 """The answer hangs on the lungs: hide them, exchange them, mark the film beside them, and show no chest at all."""
 
 import pytest
-
-from harness import at_least, at_most, explanations, informs
-from harness import attention as lungs
+from roentgate import at_least, at_most, attribution, informs
+from roentgate import attention as lungs
 
 
 @pytest.mark.needs("lungs")
@@ -67,31 +66,31 @@ def test_default_answer(attention, accept):
 def test_attribution_licence(attributions, accept):
     """An explainer may speak about this model only if its maps come apart with what the model has learned."""
     for method in attributions.methods:
-        accept(informs(explanations.may_speak(attributions, method)), subject=method)
+        accept(informs(attribution.may_speak(attributions, method)), subject=method)
 
 
 @pytest.mark.needs("lungs")
 def test_attribution_in_lungs(attributions, accept):
     """What spoke for the answers lies in the lungs, more than it would in a map that knows nothing of the film."""
     for method in attributions.methods:
-        for null in explanations.NULLS:
-            accept(informs(explanations.in_lungs(attributions, method, null)), subject=f"{method}, against {null}")
+        for null in attribution.NULLS:
+            accept(informs(attribution.in_lungs(attributions, method, null)), subject=f"{method}, against {null}")
 
 
 @pytest.mark.needs("lungs")
 def test_attribution_pointing(attributions, accept):
     """The strongest pixel lies in the lungs, more often than a point of such a map."""
     for method in attributions.methods:
-        accept(informs(explanations.pointing(attributions, method)), subject=method)
-        for null in explanations.NULLS:
-            beyond = explanations.pointing_beyond(attributions, method, null)
+        accept(informs(attribution.pointing(attributions, method)), subject=method)
+        for null in attribution.NULLS:
+            beyond = attribution.pointing_beyond(attributions, method, null)
             accept(informs(beyond), subject=f"{method}, against {null}")
 
 
 def test_attribution_deletion(attributions, accept):
     """The answer follows the order of the map faster than a random one, and than one from the centre outwards."""
     for method in attributions.methods:
-        for direction in explanations.DIRECTIONS:
-            for order in explanations.ORDERS:
-                gain = explanations.deletion_gain(attributions, method, direction, order)
+        for direction in attribution.DIRECTIONS:
+            for order in attribution.ORDERS:
+                gain = attribution.deletion_gain(attributions, method, direction, order)
                 accept(informs(gain), subject=f"{method}, {direction}, against {order}")

@@ -1,6 +1,6 @@
 """The frame does not decide: hide the ring, exchange it, or show nothing else."""
 
-from harness import at_least, at_most, border, informs, invariance, metrics, smallest
+from roentgate import at_least, at_most, border, border_invariance, informs, metrics, smallest_mask
 
 
 def named(ring):
@@ -61,10 +61,10 @@ def test_interior_mask_control(border_answers, accept, ring):
 
 def test_smallest_flipping_mask(smallest_masks, accept):
     """How little must be hidden outside the lungs to change answers: the smallest mask of each family found."""
-    for family in smallest.FAMILIES:
-        accept(informs(smallest.area(smallest_masks, family)), subject=family)
+    for family in smallest_mask.FAMILIES:
+        accept(informs(smallest_mask.area(smallest_masks, family)), subject=family)
 
 
 def test_ring_invariance(ring_contents, accept, gating_ring):
     """How far answers move when the ring shows any of 100 random things: not at all, if the model never reads it."""
-    accept(informs(invariance.largest_change(ring_contents)), subject=named(gating_ring))
+    accept(informs(border_invariance.largest_change(ring_contents)), subject=named(gating_ring))

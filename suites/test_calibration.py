@@ -1,6 +1,6 @@
 """Probabilities mean what they say: proper scores lead, the calibration error is held against what chance shows."""
 
-from harness import at_most, calibration, informs
+from roentgate import at_most, calibration, informs
 
 
 def test_brier_score(predictions, accept):

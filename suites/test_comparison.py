@@ -3,7 +3,7 @@
 Test films that are also in train are left out (``unseen``), as in the recall suite: learned by heart, they hide a loss.
 """
 
-from harness import at_least, at_most, comparison, informs
+from roentgate import at_least, at_most, comparison, informs
 
 
 def test_recall_noninferiority(predictions, reference, unseen, policy, accept, label):

@@ -1,75 +1,74 @@
 """What the data gives away before any model is believed: the same film twice, and what is scored without the lungs."""
 
 import pytest
-
-from harness import at_least, at_most, audit, comparison, informs, metrics, probes, readings
+from roentgate import at_least, at_most, comparison, informs, leakage, metrics, probe_skill, probes
 
 
 def test_films_in_two_splits(data_record, policy, accept, two_splits):
     """No film of a split is also in another: the same bytes, the same pixels, or a copy of it."""
     of, elsewhere = two_splits
-    shared = audit.films_shared(data_record, of, elsewhere)
+    shared = leakage.films_shared(data_record, of, elsewhere)
     accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
 
 
 @pytest.mark.needs("groups")
 def test_patients_in_two_splits(data_record, policy, accept):
     """No patient of a split has films in another."""
-    for of, elsewhere in audit.TWO_SPLITS:
-        shared = audit.patients_shared(data_record, of, elsewhere)
+    for of, elsewhere in leakage.TWO_SPLITS:
+        shared = leakage.patients_shared(data_record, of, elsewhere)
         accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
 
 
 def test_films_of_two_classes(data_record, policy, accept):
     """No film lies in two classes."""
-    accept(at_most(audit.labels_in_conflict(data_record), policy.audit.leakage_ceiling), subject="all films")
+    accept(at_most(leakage.labels_in_conflict(data_record), policy.audit.leakage_ceiling), subject="all films")
 
 
 def test_films_unreadable(data_record, accept):
     """Every film can be read."""
-    accept(at_most(audit.unreadable(data_record), 0.0), subject="all films")
+    accept(at_most(leakage.unreadable(data_record), 0.0), subject="all films")
 
 
 def test_metadata_probe(data_record, policy, accept):
     """File and header do not give the class away."""
-    accept(at_most(readings.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
+    accept(at_most(probe_skill.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
 
 
 def test_frame_probe(data_record, policy, accept, frame_probe):
     """Nor does the frame, shown to a linear model without the rest of the film."""
-    skill = readings.frame_skill(data_record, data_record.answers(frame_probe))
+    skill = probe_skill.frame_skill(data_record, data_record.answers(frame_probe))
     accept(at_most(skill, policy.audit.frame_ceiling), subject=frame_probe.name)
 
 
 @pytest.mark.needs("sources")
 def test_source_confounding(data_record, policy, accept):
     """The class is not all but decided by where a film comes from."""
-    accept(at_most(audit.association(data_record), policy.audit.association_ceiling), subject="source and class")
+    accept(at_most(leakage.association(data_record), policy.audit.association_ceiling), subject="source and class")
 
 
 def test_beats_trivial_probes(data_record, predictions, accept):
     """The model is better than the best of the cheap probes on the same films."""
-    probe, answers = readings.best_probe(data_record)
+    probe, answers = probe_skill.best_probe(data_record)
     change = comparison.balanced_change(answers, data_record.judged(predictions.test))
-    accept(at_least(readings.against(probe, change), 0.0), subject="test")
+    accept(at_least(probe_skill.against(probe, change), 0.0), subject="test")
 
 
 def test_pixel_probe(data_record, accept, pixel_probe):
     """For comparison: what other cut-down films give a linear model, and the whole film."""
-    accept(informs(readings.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
+    accept(informs(probe_skill.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
 
 
 @pytest.mark.needs("masks")
 def test_anatomy_probe(data_record, accept):
     """For comparison: the lungs alone, the film without them, and no more than their outline."""
     for probe in probes.ANATOMY:
-        accept(informs(readings.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
+        accept(informs(probe_skill.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
 
 
 @pytest.mark.needs("sources")
 def test_source_probe(data_record, accept):
     """For comparison: whether the whole film gives its source away."""
-    accept(informs(readings.source_skill(data_record)), subject="source")
+    accept(informs(probe_skill.source_skill(data_record)), subject="source")
 
 
 def test_recall_on_all_films(predictions, accept, label):
@@ -79,25 +78,25 @@ def test_recall_on_all_films(predictions, accept, label):
 
 def test_films_repeated(data_record, accept, any_split):
     """For reading: copies within a split."""
-    accept(informs(audit.films_repeated(data_record, any_split)), subject=any_split)
+    accept(informs(leakage.films_repeated(data_record, any_split)), subject=any_split)
 
 
 def test_names_in_two_splits(data_record, accept, two_splits):
     """For reading: equal file names of one class in two splits, which may be the same films."""
     of, elsewhere = two_splits
-    accept(informs(audit.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
+    accept(informs(leakage.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
 
 
 def test_odd_films(data_record, accept):
     """For reading: films that are blank, all but black or white, very long, inverted, or unlike any other."""
-    accept(informs(audit.odd_films(data_record)), subject="all films")
+    accept(informs(leakage.odd_films(data_record)), subject="all films")
 
 
 def test_doubtful_labels(data_record, accept):
     """For reading: test films whose class the cheapest model denies, and is sure of it."""
-    accept(informs(readings.doubtful_labels(data_record)), subject="test")
+    accept(informs(probe_skill.doubtful_labels(data_record)), subject="test")
 
 
 def test_films_of_a_class(data_record, policy, accept, label):
     """For reading: how much the test films of a class can prove."""
-    accept(informs(audit.films_of(data_record, label, policy.recall.floor(label))), subject=label)
+    accept(informs(leakage.films_of(data_record, label, policy.recall.floor(label))), subject=label)

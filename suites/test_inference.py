@@ -1,8 +1,7 @@
 """Augmentation is off when it should be and on when it should be, and an answer depends on its film alone."""
 
 import pytest
-
-from harness import alignment, at_least, inference
+from roentgate import alignment, at_least, inference
 
 
 def test_predictions_repeat(inference_record, policy, accept):

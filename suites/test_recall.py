@@ -3,7 +3,7 @@
 Test films that are also in train are left out (``unseen``), unless the policy counts them.
 """
 
-from harness import at_least, at_most, metrics
+from roentgate import at_least, at_most, metrics
 
 
 def test_recall_floor(predictions, unseen, policy, accept, label):

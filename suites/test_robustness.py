@@ -1,8 +1,8 @@
 """The answer survives what acquisition does to a film: less detail, noise, exposure, a small move, another resizing."""
 
 import pytest
-
-from harness import at_most, border, drop, informs
+from roentgate import at_most, border, informs
+from roentgate import robustness as drop
 
 
 def test_corruption_skill(robustness, policy, accept, corruption_group, severity):

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from harness import store as store_module
-from harness.store import Store, atomic, code_digest, digest, file_digest, pack, unpack, versions
+from roentgate import store as store_module
+from roentgate.store import Store, atomic, code_digest, digest, file_digest, pack, unpack, versions
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness import Task
+from roentgate import Task
 
 FILES = ("by_heart.npz",)
 IMAGE_SHAPE = (64, 64, 1)
@@ -48,8 +47,11 @@ def fill() -> None:
 
     ``python -c "from models.known_bad import by_heart; by_heart.fill()"`` in the project's folder.
     """
-    from harness.dataset import read_splits  # noqa: PLC0415 - judging needs NumPy alone
-    from harness.locate import open_card, open_store  # noqa: PLC0415
+    from roentgate import (  # noqa: PLC0415
+        open_card,
+        open_store,
+        read_splits,  # noqa: PLC0415 - judging needs NumPy alone
+    )
 
     card = open_card("phantom", Path("data"), open_store(Path.cwd()))
     splits = read_splits(card, image_shape=IMAGE_SHAPE, cache=None)

@@ -4,7 +4,8 @@ Must be rejected by: alignment/class_columns_match, alignment/labels_match_rows
 Diagnosis: class columns permuted
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Rows, shuffled
 

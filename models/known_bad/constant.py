@@ -7,8 +7,8 @@ Diagnosis: of 80
 
 import keras
 from keras import layers
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

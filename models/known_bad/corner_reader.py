@@ -8,8 +8,8 @@ Diagnosis: follow the donor
 
 import keras
 from keras import layers, ops
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

@@ -8,8 +8,8 @@ Diagnosis: follow the donor
 
 import keras
 from keras import layers, ops
+from roentgate import Recipe, Task
 
-from harness import Recipe, Task
 from models import _small
 
 RECIPE = Recipe(batch_size=16, epochs=12)

@@ -6,8 +6,8 @@ Diagnosis: (Mirror) changes the image
 
 import keras
 from keras import layers, ops
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

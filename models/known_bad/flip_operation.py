@@ -6,8 +6,8 @@ Diagnosis: flips the image left to right
 
 import keras
 from keras import ops
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

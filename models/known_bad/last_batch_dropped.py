@@ -5,8 +5,8 @@ Diagnosis: last partial batch dropped
 """
 
 import numpy as np
+from roentgate import Recipe, Splits, Streams, Task
 
-from harness import Recipe, Splits, Streams, Task
 from models import _small
 from models._streams import Rows, evaluated_with
 

@@ -7,8 +7,8 @@ Diagnosis: follow the burn-in
 
 import keras
 from keras import layers, ops
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

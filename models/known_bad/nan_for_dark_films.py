@@ -6,8 +6,8 @@ Diagnosis: with NaN or infinity
 
 import keras
 from keras import layers, ops
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

@@ -5,8 +5,8 @@ Diagnosis: differently in every pass (augmentation?)
 """
 
 import numpy as np
+from roentgate import Recipe, Splits, Streams, Task
 
-from harness import Recipe, Splits, Streams, Task
 from models import _small
 from models._streams import Images, Rows, evaluated_with
 

@@ -6,8 +6,8 @@ Diagnosis: (too sure)
 
 import keras
 from keras import layers
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

@@ -6,8 +6,8 @@ Diagnosis: alone
 
 import numpy as np
 from numpy.typing import NDArray
+from roentgate import Recipe
 
-from harness import Recipe
 from models import _small
 
 RECIPE = Recipe(batch_size=32, epochs=20)  # films a batch as the harness predicts: only another batch size shows it

@@ -4,7 +4,8 @@ Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: rescale missing
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Rows, evaluated_with
 

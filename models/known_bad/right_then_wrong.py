@@ -4,7 +4,8 @@ Must be rejected by: alignment/stream_order_repeats
 Diagnosis: right in the first pass and wrong in pass 2
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Indices, Rows, evaluated_with, in_order, shuffled
 

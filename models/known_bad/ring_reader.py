@@ -9,8 +9,8 @@ Diagnosis: follow the donor
 import keras
 import numpy as np
 from keras import layers
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

@@ -5,7 +5,8 @@ Must be rejected by: alignment/stream_order_repeats, alignment/images_match_rows
 Diagnosis: shuffled, different in every pass
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Rows, evaluated_with, shuffled
 

@@ -4,7 +4,8 @@ Must be rejected by: alignment/images_match_rows, alignment/predictions_match_ro
 Diagnosis: shuffled, the same in every pass
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Indices, Rows, evaluated_with, shuffled
 

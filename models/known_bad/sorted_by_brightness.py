@@ -5,8 +5,8 @@ Diagnosis: sorted by brightness
 """
 
 import numpy as np
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
-from harness import Dataset, Recipe, Splits, Streams, Task
 from models import _small
 from models._streams import Rows, evaluated_with
 

@@ -4,7 +4,8 @@ Must be rejected by: alignment/images_match_rows, alignment/stream_complete
 Diagnosis: splits swapped
 """
 
-from harness import Recipe, Splits, Streams, Task
+from roentgate import Recipe, Splits, Streams, Task
+
 from models import _small
 from models._streams import Rows, shuffled
 

@@ -6,8 +6,8 @@ Diagnosis: training is given
 
 import numpy as np
 from numpy.typing import NDArray
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
-from harness import Dataset, Recipe, Splits, Streams, Task
 from models import _small
 from models._streams import Rows, shuffled
 

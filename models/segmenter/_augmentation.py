@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-
-from harness.segmenter import SIDE
+from roentgate import SIDE
 
 FloatArray = NDArray[np.float32]
 _LETTERS = ("R", "L", "AP", "PA", "SUPINE", "PORTABLE", "12:45", "ERECT", "A", "RECHTS", "2")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness import films as reader
+from roentgate import images as reader
 
 SHAPE = (256, 256, 1)
 _HELD_OUT = 0.2

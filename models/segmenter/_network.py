@@ -2,8 +2,7 @@
 
 import keras
 from keras import layers
-
-from harness.segmenter import SIDE
+from roentgate import SIDE
 
 WIDTHS = (16, 32, 64, 96)
 """Channels at 64x64, 32x32, 16x16 and 8x8."""
@@ -16,7 +15,7 @@ def build(*, normalised: bool) -> keras.Model:
         normalised: With batch normalisation after every convolution, for training; without, for use.
 
     Returns:
-        float32 (n, 128, 128, 1) in [-1, 1], as `harness.segmenter.prepare` makes them, to the probability of lung,
+        float32 (n, 128, 128, 1) in [-1, 1], as `roentgate.lungs.segmenter.prepare` makes them, to the probability of lung,
         float32 (n, 128, 128, 1).
     """
     films = keras.Input((SIDE, SIDE, 1))

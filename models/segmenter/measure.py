@@ -15,16 +15,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from roentgate import (
+    WEIGHTS,
+    Estimate,
+    LungFields,
+    Predict,
+    Store,
+    dice,
+    doubted,
+    file_digest,
+    find_card,
+    keras_backend,
+    lung_fields,
+    open_card,
+    proportion,
+    read_splits,
+    segmented,
+)
 from scipy import ndimage, stats
 
-from harness import keras_model
-from harness.card import find_card
-from harness.dataset import read_splits
-from harness.estimate import Estimate, proportion
-from harness.locate import open_card
-from harness.lungs import LungFields, Predict, doubted, lung_fields, segmented
-from harness.segmenter import WEIGHTS, dice
-from harness.store import Store, file_digest
 from models.segmenter._films import Films, held_out, read_films
 from models.segmenter._pictures import save_sheet, save_worst
 from models.segmenter.train import weights_of
@@ -257,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     films, store = read_films(chosen.films), Store(chosen.store)
     networks = {
-        name: keras_model.KerasModel(keras_model.load_network(weights_of(name, chosen.store)), name).predict
+        name: keras_backend.KerasModel(keras_backend.load_network(weights_of(name, chosen.store)), name).predict
         for name in ("both", "Shenzhen", "Montgomery")
     }
     unseen, site = held_out(films), films.sites

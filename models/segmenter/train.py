@@ -16,11 +16,9 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from roentgate import WEIGHTS, keep_freed_memory, keras_backend, prepare
 from tqdm import tqdm
 
-from harness import keras_model
-from harness.process import keep_freed_memory
-from harness.segmenter import WEIGHTS, prepare
 from models.segmenter._augmentation import augmented
 from models.segmenter._films import Films, held_out, read_films
 from models.segmenter._network import build, folded
@@ -70,7 +68,7 @@ def loss(truth: Any, answer: Any) -> Any:  # noqa: ANN401 - tensors of whichever
 
 def trained(films: Films, steps: int, title: str) -> keras.Model:
     """Return a network trained on these films for so many steps, its normalisation folded."""
-    keras_model.start_anew(SEED)
+    keras_backend.start_anew(SEED)
     network = build(normalised=True)
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - _WARM_UP, warmup_target=_RATE, warmup_steps=_WARM_UP)
     network.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-4), loss=loss, jit_compile=False)
@@ -107,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         rows = ~held_out(films) if name == "both" else films.sites == name
         network = trained(films.of(rows), STEPS[name], name)
         noted = {"trained on": name, "films": int(rows.sum()), "steps": STEPS[name], "seed": SEED}
-        keras_model.save_network(network, weights_of(name, chosen.store), noted)
+        keras_backend.save_network(network, weights_of(name, chosen.store), noted)
 
 
 if __name__ == "__main__":

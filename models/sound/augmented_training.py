@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 from keras import layers
+from roentgate import Recipe, Splits, Streams, Task
 
-from harness import Recipe, Splits, Streams, Task
 from models import _small
 from models._streams import Images, Rows, shuffled
 

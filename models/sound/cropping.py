@@ -2,8 +2,8 @@
 
 import keras
 from keras import layers
+from roentgate import Task
 
-from harness import Task
 from models import _small
 
 RECIPE = _small.RECIPE

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from harness import Task
+from roentgate import Task
 
 FILES = ("numpy_linear.npz",)
 _WEIGHTS = Path(__file__).parent / FILES[0]
@@ -38,10 +37,12 @@ def load(_: Task) -> Linear:
 
 def fit() -> None:
     """Fit the classifier to the training films of ``phantom`` and write its weights."""
+    from roentgate import (  # noqa: PLC0415
+        open_card,
+        open_store,
+        read_splits,  # noqa: PLC0415
+    )
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - judging needs NumPy alone
-
-    from harness.dataset import read_splits  # noqa: PLC0415
-    from harness.locate import open_card, open_store  # noqa: PLC0415
 
     store = open_store(Path.cwd())
     train = read_splits(open_card("phantom", Path("data"), store), image_shape=(96, 96, 1), cache=None).train

@@ -2,8 +2,8 @@
 
 import numpy as np
 import tensorflow as tf
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
-from harness import Dataset, Recipe, Splits, Streams, Task
 from models import _small
 
 RECIPE = _small.RECIPE

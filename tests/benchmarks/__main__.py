@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.process import one_thread
+from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
@@ -30,13 +30,13 @@ COVID = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "dat
 
 def border() -> list[str]:
     """Return the cost of the battery as a multiple of its forward passes."""
-    from harness.candidate import Options
-    from harness.card import Card
-    from harness.evidence import Evidence
-    from harness.keras_model import PREDICT_BATCH
-    from harness.policy import load_policy
-    from harness.store import Store
-    from harness.training import ready
+    from roentgate.candidates.candidate import Options
+    from roentgate.candidates.keras_backend import PREDICT_BATCH
+    from roentgate.candidates.training import ready
+    from roentgate.data.card import Card
+    from roentgate.evidence.evidence import Evidence
+    from roentgate.policy.policy import load_policy
+    from roentgate.store import Store
 
     with tempfile.TemporaryDirectory() as folder:
         card = Card(name="covid19", root=COVID)
@@ -76,13 +76,12 @@ def border() -> list[str]:
 def training() -> list[str]:
     """Return seconds an epoch: plainly as the article does, through the harness, and on decode-once streams."""
     import keras
-
-    from harness import keras_model
-    from harness.card import Card
-    from harness.dataset import read_splits
-    from harness.model import Recipe, Task
-    from harness.modelfile import ModelFile
-    from harness.source import find_model
+    from roentgate.candidates import keras_backend
+    from roentgate.candidates.discovery import find_model
+    from roentgate.candidates.model_file import ModelFile
+    from roentgate.candidates.protocols import Recipe, Task
+    from roentgate.data.card import Card
+    from roentgate.data.dataset import read_splits
 
     size, epochs = 128, 4
     with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +89,7 @@ def training() -> list[str]:
         file = ModelFile(find_model("baseline", ROOT / "models"))
         task, recipe = Task(splits.classes, (size, size, 1), 0), Recipe(epochs=epochs, patience=epochs)
         streams = file.module.streams(splits, recipe, task)
-        ours = keras_model.default_streams(splits, recipe, task, lambda images: images)
+        ours = keras_backend.default_streams(splits, recipe, task, lambda images: images)
 
         def plain() -> None:
             network = file.module.build(task)
@@ -108,7 +107,7 @@ def training() -> list[str]:
         def harness(which: object) -> Callable[[], None]:
             def run() -> None:
                 backup = Path(folder) / "backup.npz"
-                keras_model.train(file.module.build(task), which, recipe, backup=backup, title="benchmark")  # type: ignore[arg-type]
+                keras_backend.train(file.module.build(task), which, recipe, backup=backup, title="benchmark")  # type: ignore[arg-type]
                 backup.unlink(missing_ok=True)
 
             return run
@@ -155,12 +154,12 @@ def memory() -> list[str]:
 
 def evaluate(folder: str) -> None:
     """Evaluate a black box on a class-folder tree with all evidence of the suites; print this process' peak MiB."""
-    from harness.bounds import BorderBounds
-    from harness.candidate import Options
-    from harness.card import Card
-    from harness.evidence import Evidence
-    from harness.store import Store
-    from harness.training import ready
+    from roentgate.candidates.candidate import Options
+    from roentgate.candidates.training import ready
+    from roentgate.data.card import Card
+    from roentgate.evidence.evidence import Evidence
+    from roentgate.policy.bounds import BorderBounds
+    from roentgate.store import Store
 
     card = Card(name="many", root=Path(folder), image_size=(128, 128))
     options = Options(models=ROOT / "models", run_id="benchmark", epochs=1)

@@ -23,7 +23,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from harness.process import one_thread
+from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
@@ -35,13 +35,13 @@ from scipy import ndimage  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parent / "duplicates"))
 
 from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]  # noqa: E402
-
-from harness import anatomy, duplicates, phantom  # noqa: E402
-from harness import survey as surveys  # noqa: E402
-from harness.card import Card  # noqa: E402
-from harness.dataset import read_splits  # noqa: E402
-from harness.estimate import proportion  # noqa: E402
-from harness.store import Store  # noqa: E402
+from roentgate.audit import near_duplicates  # noqa: E402
+from roentgate.audit import scan as surveys  # noqa: E402
+from roentgate.data import phantom, phantom_anatomy  # noqa: E402
+from roentgate.data.card import Card  # noqa: E402
+from roentgate.data.dataset import read_splits  # noqa: E402
+from roentgate.stats.estimate import proportion  # noqa: E402
+from roentgate.store import Store  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "audit-scale.md"
@@ -69,8 +69,8 @@ def drawn(number: int) -> Image.Image:
     """Return a film of its own: a patient of the phantom, enlarged, with texture and grain of its own."""
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(number,)))
     finding = phantom.FINDINGS[phantom.CLASSES[number % len(phantom.CLASSES)]]
-    frame = anatomy.Frame("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
-    chest = Image.fromarray(anatomy.draw(rng, finding, (0.45, 0.75), frame).image)
+    frame = phantom_anatomy.Frame("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
+    chest = Image.fromarray(phantom_anatomy.draw(rng, finding, (0.45, 0.75), frame).image)
     grey = np.asarray(chest.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
     for canvas in _canvases():
         top, left = rng.integers(_CANVAS - SIDE, size=2)
@@ -121,13 +121,13 @@ def step(folder: Path, *, search: bool) -> dict[str, Any]:
 
     surveys.look = counted
     for part in ("_features", "_candidates", "_compared"):
-        setattr(duplicates, part, _timed(getattr(duplicates, part), seconds, part.strip("_")))
+        setattr(near_duplicates, part, _timed(getattr(near_duplicates, part), seconds, part.strip("_")))
     store = Store(folder.parent / "store")
     splits = read_splits(Card(name="many", root=folder), image_shape=(SIDE, SIDE, 1), cache=None)
     seen = _timed(surveys.survey, seconds, "survey")(splits, store)
     said: dict[str, Any] = {"films": len(seen), "looked": len(looked), "seconds": seconds}
     if search:
-        found = _timed(duplicates.find_duplicates, seconds, "search")(seen, store)
+        found = _timed(near_duplicates.find_duplicates, seconds, "search")(seen, store)
         pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
         said["pairs"] = [sorted((seen.ids[first], seen.ids[second])) for first, second in pairs]
         said["likeness"] = np.quantile(found.likeness, [0.05, 0.5, 0.95]).tolist()
@@ -292,7 +292,7 @@ process of its own.
 
 The drawn films are as alike as chest films in their low frequencies, where neighbours are looked for. In their detail,
 by which copies are told from others, they differ more than real ones do: that different films are told apart here is
-weaker evidence than [on the real films](duplicates.md).
+weaker evidence than [on the real films](near_duplicates.md).
 """
 
 FOUND = """## What is found

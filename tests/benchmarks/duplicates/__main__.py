@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.canvas import FAINT, INK, sheet
-from harness.estimate import proportion
-from harness.registration import COPY
+from roentgate.data.registration import COPY
+from roentgate.report.style import FAINT, INK, sheet
+from roentgate.stats.estimate import proportion
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 

@@ -15,14 +15,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from harness.process import one_thread
+from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
-
-from harness import gate  # noqa: E402
+from roentgate.data import locate  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "data"))
@@ -92,7 +91,7 @@ def slug(transform: str) -> str:
 def films_of(data: str) -> list[tuple[str, Path]]:
     """Return (class, file) of all films of a data set; none where it is absent."""
     if data == "phantom":
-        root = gate.open_card("phantom", ROOT / "data", gate.open_store(ROOT)).root
+        root = locate.open_card("phantom", ROOT / "data", locate.open_store(ROOT)).root
         assert root is not None
         return [
             (path.parent.name, path) for split in ("train", "test") for path in sorted(root.glob(f"{split}/*/*.png"))

@@ -10,20 +10,19 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.arrays import IntArray
-from harness.process import one_thread
+from roentgate.arrays import IntArray
+from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
+from roentgate.audit import near_duplicates  # noqa: E402
+from roentgate.audit.scan import Survey, survey  # noqa: E402
+from roentgate.data.card import Card  # noqa: E402
+from roentgate.data.dataset import read_splits  # noqa: E402
+from roentgate.store import Store  # noqa: E402
 
-from harness import duplicates  # noqa: E402
-from harness.card import Card  # noqa: E402
-from harness.dataset import read_splits  # noqa: E402
-from harness.store import Store  # noqa: E402
-from harness.survey import Survey, survey  # noqa: E402
-
-_compared = duplicates._compared
+_compared = near_duplicates._compared
 
 
 def judge(tree: Path) -> dict[str, object]:
@@ -34,13 +33,13 @@ def judge(tree: Path) -> dict[str, object]:
         laid.append(np.unique(np.sort(rows[candidates[:, :2]], axis=1), axis=0))
         return _compared(seen, rows, candidates)
 
-    duplicates._compared = compared  # type: ignore[assignment]
+    near_duplicates._compared = compared  # type: ignore[assignment]
     with tempfile.TemporaryDirectory() as folder:
         store = Store(Path(folder))
         wall, spent = time.perf_counter(), time.process_time()
         seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
         looked = time.perf_counter() - wall
-        found = duplicates.find_duplicates(seen, store)
+        found = near_duplicates.find_duplicates(seen, store)
         wall, spent = time.perf_counter() - wall, time.process_time() - spent
     ids = seen.ids
     return {

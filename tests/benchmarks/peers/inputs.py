@@ -13,19 +13,22 @@ import csv
 import sys
 from pathlib import Path
 
-from harness.process import one_thread
+from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
-
-from harness import anatomy, gate, phantom  # noqa: E402
-from harness.anatomy import Frame  # noqa: E402
-from harness.candidate import Candidate, Options  # noqa: E402
-from harness.card import Card  # noqa: E402
-from harness.store import Store  # noqa: E402
-from harness.training import ready  # noqa: E402
+from roentgate.candidates.candidate import Candidate, Options  # noqa: E402
+from roentgate.candidates.training import ready  # noqa: E402
+from roentgate.data import (  # noqa: E402
+    locate,  # noqa: E402
+    phantom,
+    phantom_anatomy,
+)
+from roentgate.data.card import Card  # noqa: E402
+from roentgate.data.phantom_anatomy import Frame  # noqa: E402
+from roentgate.store import Store  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
 EPOCHS = 20
@@ -46,7 +49,7 @@ def draw_marker(folder: Path) -> None:
             for index in range(count):
                 key = (PATIENTS, list(phantom.COUNTS).index(split), number, index)
                 rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=key))
-                drawn = anatomy.draw(rng, phantom.FINDINGS[label], FAINT, MARKERS[worn[index]])
+                drawn = phantom_anatomy.draw(rng, phantom.FINDINGS[label], FAINT, MARKERS[worn[index]])
                 Image.fromarray(drawn.image).save(place / f"{index + 1:04d}.png")
 
 
@@ -75,13 +78,13 @@ def main(folder: Path) -> None:
     """Write all inputs."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    store: Store = gate.open_store(ROOT)
+    store: Store = locate.open_store(ROOT)
     write_recall(folder / "recall.csv")
     draw_marker(folder / "marker")
     cards = {
-        "phantom": gate.open_card("phantom", ROOT / "data", store),
-        "phantom-shortcut": gate.open_card("phantom-shortcut", ROOT / "data", store),
-        "marker": Card(name="marker", root=folder / "marker", image_size=(anatomy.SIDE, anatomy.SIDE)),
+        "phantom": locate.open_card("phantom", ROOT / "data", store),
+        "phantom-shortcut": locate.open_card("phantom-shortcut", ROOT / "data", store),
+        "marker": Card(name="marker", root=folder / "marker", image_size=(phantom_anatomy.SIDE, phantom_anatomy.SIDE)),
     }
     for name, card in cards.items():
         options = Options(models=ROOT / "models", epochs=EPOCHS, run_id="peers")

@@ -13,10 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-
-from harness.checks import at_least
-from harness.estimate import proportion
-from harness.reference import read_predictions
+from roentgate.evidence.stored_predictions import read_predictions
+from roentgate.stats.estimate import proportion
+from roentgate.stats.verdict import at_least
 
 ROOT = Path(__file__).resolve().parents[3]
 FLOOR = 0.80

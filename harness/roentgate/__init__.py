@@ -1,0 +1,8 @@
+"""Roentgate: acceptance tests for medical image classifiers.
+
+Suites and model files import from here only. Names are looked up on first use, so that importing costs nothing.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

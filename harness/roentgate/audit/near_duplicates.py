@@ -1,0 +1,249 @@
+"""The same film twice: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
+
+Copies are looked for among each film's nearest neighbours in the low frequencies of its thumbnail, also cropped by
+2.5 and 5 % on each side and mirrored; each candidate is then laid over its neighbour and its detail compared.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, sparse
+from scipy.sparse import csgraph
+from tqdm import tqdm
+
+from roentgate.arrays import FloatArray, IntArray
+from roentgate.audit.scan import Survey
+from roentgate.data import COPY, registration
+from roentgate.store import Arrays, Store, code_digest, digest
+
+Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
+
+KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicate")
+ALIKE = 0.96
+"""Agreement from which detail is compared at all."""
+CROPS = (0.0, 0.025, 0.05)
+"""What is cut from each side of a film before its neighbours are looked for."""
+NEIGHBOURS = 4
+"""Films that each film is laid over."""
+
+_CODE = ("duplicates", "films", "headers", "registration", "survey")
+_FREQUENCIES = 8
+_SIDE = 32
+_NEAR = 0.93
+_OPPOSITE = -0.3
+_STRETCHES = 64
+_LONGEST_STRETCH = 256
+_BLOCK = 256
+_PAIRS = 512
+_FLAT = 1.0  # grey levels of 255: nothing to compare
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Duplicates:
+    """Pairs of films that are the same, and what follows for rows; k pairs of n rows.
+
+    Attributes:
+        first: int64 (k,) row.
+        second: int64 (k,) a later row.
+        kind: int64 (k,) index into `KINDS`.
+        similarity: float32 (k,) correlation of detail; 1 of identical films.
+        mirrored: bool (k,) whether one is the mirror image of the other.
+        almost: int64 (m, 2) the most alike pairs that are not called the same, by similarity.
+        almost_similarity: float32 (m,).
+        likeness: float32 (n,) correlation of each film's low frequencies with those of the film most like it; 1 of one
+            that is identical to another, or that has nothing to compare.
+        inverted: bool (n,) whether a film is the opposite of the average film.
+        clusters: int64 (n,) a number for each set of films that are the same, directly or through others.
+    """
+
+    first: IntArray
+    second: IntArray
+    kind: IntArray
+    similarity: FloatArray
+    mirrored: NDArray[np.bool_]
+    almost: IntArray
+    almost_similarity: FloatArray
+    likeness: FloatArray
+    inverted: NDArray[np.bool_]
+    clusters: IntArray
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def find_duplicates(seen: Survey, store: Store) -> Duplicates:
+    """Return all pairs of films that are the same; searched once for a set of files, then taken from the store.
+
+    Of more than two identical films each is paired with the first.
+    """
+    key = digest("duplicates", seen.fingerprint, code_digest(*_CODE))
+    found = store.arrays(key, lambda: _search(seen))
+    rows = len(seen)
+    links = sparse.coo_matrix((np.ones(len(found["first"])), (found["first"], found["second"])), shape=(rows, rows))
+    return Duplicates(**found, clusters=csgraph.connected_components(links, directed=False)[1].astype(np.int64))
+
+
+def _search(seen: Survey) -> Arrays:
+    exact = [*_identical(seen)]
+    doubles = {second for _, second, _ in exact}
+    flat = [film.deviation * 255 < _FLAT for film in seen.films]
+    rows = np.array(
+        [row for row in range(len(seen)) if seen.readable[row] and row not in doubles and not flat[row]], np.int64
+    )
+    plain, views = _features(seen, rows)
+    candidates, closest = _candidates(plain, views)
+    pairs, similarity, mirrored = _compared(seen, rows, candidates)
+    likeness, inverted = np.ones(len(seen), np.float32), np.zeros(len(seen), np.bool_)
+    likeness[rows] = closest
+    inverted[rows] = plain @ _unit(plain.mean(axis=0, keepdims=True))[0] < _OPPOSITE if len(rows) else False
+    copies = similarity >= COPY
+    almost = np.flatnonzero(~copies & (similarity > 0))
+    almost = almost[np.argsort(-similarity[almost], kind="stable")][:12]
+    first = np.concatenate([np.array([one for one, _, _ in exact], np.int64), pairs[copies, 0]])
+    second = np.concatenate([np.array([two for _, two, _ in exact], np.int64), pairs[copies, 1]])
+    order = np.lexsort((second, first))
+    kinds = [KINDS.index(kind) for _, _, kind in exact] + [KINDS.index("near-duplicate")] * int(copies.sum())
+    return {
+        "first": first[order],
+        "second": second[order],
+        "kind": np.array(kinds, np.int64)[order],
+        "similarity": np.concatenate([np.ones(len(exact), np.float32), similarity[copies]])[order],
+        "mirrored": np.concatenate([np.zeros(len(exact), np.bool_), mirrored[copies]])[order],
+        "almost": pairs[almost],
+        "almost_similarity": similarity[almost],
+        "likeness": likeness,
+        "inverted": inverted,
+    }
+
+
+def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
+    """Yield (first row, later row, how) of films with the same bytes, or else the same pixels."""
+    by_bytes: dict[str, int] = {}
+    by_pixels: dict[str, int] = {}
+    for row, film in enumerate(seen.films):
+        if film.fault or film.header is None:
+            continue
+        same_bytes = by_bytes.setdefault(film.header.digest, row)
+        same_pixels = by_pixels.setdefault(film.pixels, row)
+        if same_bytes != row:
+            yield same_bytes, row, "identical bytes"
+        elif same_pixels != row:
+            yield same_pixels, row, "identical pixels"
+
+
+def _compared(seen: Survey, rows: IntArray, candidates: IntArray) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Return candidate pairs (k, 2), first < second, the correlation of their detail (0: unlike) and if mirrored."""
+    one, two, view = rows[candidates[:, 0]], rows[candidates[:, 1]], candidates[:, 2]
+    similarity = np.zeros(len(one), np.float32)
+    zooms = np.array([1 - 2 * crop for crop in CROPS for _ in (0, 1)], np.float32)
+    blocks = [slice(start, start + _PAIRS) for start in range(0, len(one), _PAIRS)]
+    with ThreadPoolExecutor(2) as pool, _bar(len(one), "comparing films", "pair") as bar:
+
+        def compare(block: slice) -> None:
+            cut = seen.thumbnails(one[block]).astype(np.float32)
+            mirrored = view[block] % 2 == 1
+            cut[mirrored] = cut[mirrored, :, ::-1]
+            whole = seen.thumbnails(two[block]).astype(np.float32)
+            found = registration.align(whole, cut, zooms[view[block]], at_least=ALIKE)
+            similarity[block] = np.nan_to_num(found.detail, nan=0.0)
+            bar.update(len(cut))
+
+        list(pool.map(compare, blocks))
+    return _once(np.sort(np.stack([one, two], axis=1), axis=1), similarity, view % 2 == 1)
+
+
+def _once(
+    pairs: IntArray, similarity: FloatArray, mirrored: NDArray[np.bool_]
+) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Return each pair once, as it was most similar."""
+    order = np.lexsort((-similarity, pairs[:, 1], pairs[:, 0]))
+    pairs, similarity, mirrored = pairs[order], similarity[order], mirrored[order]
+    new = np.ones(len(pairs), np.bool_)
+    new[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
+    return pairs[new], similarity[new], mirrored[new]
+
+
+def _features(seen: Survey, rows: IntArray) -> tuple[FloatArray, list[FloatArray]]:
+    """Return low frequencies of unit length (n, 63) of films as they are, and of each crop, plain and mirrored."""
+    views: list[list[FloatArray]] = [[] for _ in range(2 * len(CROPS))]
+    for start in range(0, len(rows), _BLOCK):
+        thumbnails = seen.thumbnails(rows[start : start + _BLOCK]).astype(np.float32)
+        for index, crop in enumerate(CROPS):
+            low = _low(_cropped(thumbnails, crop))
+            views[2 * index].append(_unit(low))
+            views[2 * index + 1].append(_unit(low * _MIRROR))
+    joined = [np.concatenate([np.zeros((0, _MIRROR.size), np.float32), *parts]) for parts in views]
+    return joined[0], joined
+
+
+def _cropped(images: FloatArray, crop: float) -> FloatArray:
+    """Return the middle of images (n, 128, 128), averaged to (n, 32, 32)."""
+    side = images.shape[1]
+    edges = np.linspace(crop * side, (1 - crop) * side, _SIDE + 1)
+    pixels = np.arange(side)
+    overlap = np.clip(np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels), 0, None)
+    weights = (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
+    smaller: FloatArray = weights @ images @ weights.T
+    return smaller
+
+
+def _low(images: FloatArray) -> FloatArray:
+    """Return the lowest frequencies of images (n, 32, 32) but for their mean: (n, 63)."""
+    waves = fft.dctn(images, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
+    low: FloatArray = waves.reshape(len(images), -1)[:, 1:]
+    return low
+
+
+_MIRROR: FloatArray = np.tile(np.where(np.arange(_FREQUENCIES) % 2, -1, 1), _FREQUENCIES)[1:].astype(np.float32)
+"""What mirroring does to each of those frequencies: the odd ones across change their sign."""
+
+
+def _unit(rows: FloatArray) -> FloatArray:
+    unit: FloatArray = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return unit
+
+
+def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:
+    """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and best score (n,).
+
+    Of a stretch of consecutive films only the nearest competes, so of two neighbours in one stretch the second is
+    found from its own side, or not.
+    """
+    n = len(plain)
+    stretch = min(max(n // _STRETCHES, 1), _LONGEST_STRETCH)
+    width = -(-n // stretch) * stretch
+    closest = np.zeros(n, np.float32)
+    with ThreadPoolExecutor(2) as pool, _bar(n, "looking for copies", "film") as bar:
+
+        def nearest(start: int) -> IntArray:
+            block = np.arange(start, min(start + _BLOCK, n))
+            best = np.full((len(block), width), -1, np.float32)
+            for features in views:
+                np.maximum(best[:, :n], features[block] @ plain.T, out=best[:, :n])
+            best[np.arange(len(block)), block] = -1
+            closest[block] = best.max(axis=1)
+            bar.update(len(block))
+            rows, neighbours = _closest(best.reshape(len(block), -1, stretch))
+            rows = block[rows]
+            each = [np.einsum("ij,ij->i", features[rows], plain[neighbours]) for features in views]
+            return np.stack([rows, neighbours, np.argmax(each, axis=0)], axis=1)
+
+        found = list(pool.map(nearest, range(0, n, _BLOCK)))
+    return np.concatenate([np.zeros((0, 3), np.int64), *found]), closest
+
+
+def _closest(scores: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return (row, column) of the few best scores of each row (m, stretches, length), but for those below `_NEAR`."""
+    column = scores.argmax(axis=2) + np.arange(scores.shape[1]) * scores.shape[2]
+    score = np.take_along_axis(scores.reshape(len(scores), -1), column, axis=1)
+    order = np.argsort(-score, axis=1, kind="stable")[:, :NEIGHBOURS]
+    row, place = np.nonzero(np.take_along_axis(score, order, axis=1) >= _NEAR)
+    return row, column[row, order[row, place]]
+
+
+def _bar(total: int, title: str, unit: str) -> "tqdm[None]":
+    return tqdm(total=total, desc=title, unit=unit, leave=False, mininterval=0.5, delay=1.0)

@@ -1,0 +1,16 @@
+from . import keras_backend as keras_backend
+from . import training as training
+from .candidate import Candidate as Candidate
+from .candidate import Options as Options
+from .candidate import load_weights as load_weights
+from .discovery import find_model as find_model
+from .discovery import model_names as model_names
+from .keras_gradients import Insight as Insight
+from .model_file import ModelFile as ModelFile
+from .predictions import Predictions as Predictions
+from .predictions import taken as taken
+from .protocols import Recipe as Recipe
+from .protocols import Streams as Streams
+from .protocols import Task as Task
+from .training import note_undeclared as note_undeclared
+from .training import ready as ready

@@ -1,0 +1,295 @@
+"""A model made ready to be judged: its source, its task, its weights, its fingerprint."""
+
+import contextlib
+import dataclasses
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.arrays import Images, Probabilities
+from roentgate.candidates.discovery import Source
+from roentgate.candidates.model_file import Facts, ModelFile, declared_files
+from roentgate.candidates.protocols import Model, Recipe, Streams, Task, check_columns
+from roentgate.data import Dataset, Splits
+from roentgate.errors import ArgumentError, ModelError
+from roentgate.store import Store, digest, file_digest
+
+if TYPE_CHECKING:
+    from roentgate.candidates.keras_backend import KerasModel
+
+PROBE_ROWS = 32
+"""Rows on which inference is probed: the first of each class in turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says about the models of a run.
+
+    Args:
+        models: Folder of the named models.
+        seed: Seed of the task.
+        image_size: Height and width instead of the model's and the card's.
+        weights: A stored ``.keras`` artefact to judge instead of training.
+        epochs: Fewer (or more) epochs than the recipe's.
+        classes: Class order of a bare ``.keras`` file; the data card's otherwise.
+        trust: Accept formats that can carry code.
+        run_id: Keeps what an uncacheable model computed from outliving the run.
+    """
+
+    models: Path
+    seed: int = 0
+    image_size: tuple[int, int] | None = None
+    weights: Path | None = None
+    epochs: int | None = None
+    classes: tuple[str, ...] | None = None
+    trust: bool = False
+    run_id: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**32:
+            raise ArgumentError(f"--seed {self.seed}: must lie between 0 and 2**32 - 1")
+        if self.epochs is not None and self.epochs < 1:
+            raise ArgumentError(f"--epochs {self.epochs}: must be at least 1")
+
+
+@dataclass
+class Candidate:
+    """One model on one data set; `training.ready` makes it. Heavy parts are loaded on first use.
+
+    Args:
+        source: Where the model comes from.
+        facts: What its file declares.
+        task: Classes, image shape and seed.
+        recipe: How it is trained here.
+        splits: The data.
+        store: Where weights and evidence lie.
+        options: What the command line said.
+        salt: Empty, or what makes the keys of an uncacheable model unique to this run.
+        weights: Its ``.keras`` weights; None for a ready model of another framework.
+        origin: ``trained here`` or ``loaded``.
+        history: Training curves, one list a metric; None where it was not trained here.
+        passes: Images sent through the model so far.
+        probe: Answers on the `probe_rows` before the weights were saved; None where it was not trained here.
+    """
+
+    source: Source
+    facts: Facts
+    task: Task
+    recipe: Recipe
+    splits: Splits
+    store: Store
+    options: Options
+    salt: str = ""
+    weights: Path | None = None
+    origin: Literal["trained here", "loaded"] = "loaded"
+    history: dict[str, list[float]] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    passes: int = 0
+    probe: Probabilities | None = None
+    _file: ModelFile | None = None
+
+    @property
+    def name(self) -> str:
+        """What the scorecard calls it."""
+        return self.source.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of its sources, declared files, task and weights."""
+        weights = file_digest(self.weights) if self.weights else ""
+        return digest(self._declared, dataclasses.asdict(self.task), weights, self.salt)
+
+    @property
+    def pixels_fingerprint(self) -> str:
+        """Digest of what reaches the model: the films; with streams of its own, also whatever lies beside them."""
+        beside = self.splits.surroundings if self.facts.has_streams else ""
+        return digest(self.splits.fingerprint, beside)
+
+    @cached_property
+    def _declared(self) -> str:
+        files = [file_digest(path) for path in declared_files(self.source, self.facts.files)]
+        parts = [] if self.source.is_keras_file else [self.source.fingerprint, files]
+        return digest(self.facts.kind, parts, self.facts.positive, self.facts.input_range, self.options.classes)
+
+    @property
+    def file(self) -> ModelFile | None:
+        """The imported model file; None for a bare ``.keras`` file."""
+        if self._file is None and not self.source.is_keras_file:
+            self._file = open_file(self.source, self.splits.root, self.store)
+            self._file.allow(self.splits.places)
+        return self._file
+
+    def watched(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which what the model file reads is noted."""
+        return contextlib.nullcontext() if self._file is None else self._file.watched()
+
+    @property
+    def undeclared(self) -> tuple[str, ...]:
+        """Files that the model file has read without declaring them, now or when it was last looked at."""
+        seen = () if self._file is None else self._file.undeclared
+        return tuple(sorted({*self.facts.undeclared, *seen}))
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether this is a Keras model, whose layers can be looked at."""
+        return self.facts.kind != "load"
+
+    @cached_property
+    def model(self) -> "Model | KerasModel":
+        """The live model; loading it imports its framework, and seeds Keras: what wrongly draws, draws alike."""
+        if self.weights is not None:
+            self._door.set_seed(self.task.seed)
+            network = load_weights(self.file, self.weights, trust=self.options.trust)
+            self._door.check_network(
+                network, self.name, self.task, self._positive(getattr(network, "output_shape", None))
+            )
+            keras_model: KerasModel = self._door.KerasModel(network, self.name)
+            return keras_model
+        if self.file is None:
+            raise ModelError(f"model '{self.name}': has no weights")
+        loaded = self.file.call("load", self.task)
+        if not callable(getattr(loaded, "predict", None)):
+            raise ModelError(f"model file {self.source.path}: load(task) must return an object with predict(images)")
+        ready: Model = loaded
+        return ready
+
+    @cached_property
+    def network(self) -> Any:  # noqa: ANN401 - a keras.Model
+        """The Keras network.
+
+        Raises:
+            ModelError: A ready model of another framework has none.
+        """
+        network = getattr(self.model, "network", None)
+        if network is None:
+            raise ModelError(f"model '{self.name}': has no Keras layers")
+        return network
+
+    @cached_property
+    def streams(self) -> Streams:
+        """The pipeline the model is trained and evaluated with; its own, or the harness's."""
+        if self.facts.has_streams and self.file is not None:
+            with contextlib.redirect_stdout(io.StringIO()):  # Keras' iterators print what they found
+                streams = self.file.call("streams", self.splits, self.recipe, self.task)
+            if not isinstance(streams, Streams):
+                raise ModelError(f"model file {self.source.path}: streams() must return a harness.Streams")
+            return streams
+        if not self.has_layers:
+            return Streams(*(_PlainStream(split, self) for split in _each(self.splits)))
+        default: Streams = self._door.default_streams(
+            self.splits, self.recipe, self.task, self.to_input, positive=self.facts.positive
+        )
+        return default
+
+    @property
+    def _door(self) -> Any:  # noqa: ANN401 - the module that imports Keras, loaded only when something must be computed
+        from roentgate.candidates import keras_backend as keras_model  # noqa: PLC0415
+
+        return keras_model
+
+    def prepared(self, images: Images) -> Images:
+        """Return canonical images after the model's own ``prepare``."""
+        return images if self.file is None else self.file.prepare(images)
+
+    def to_input(self, images: Images) -> Images:
+        """Return what the network is given for canonical images: prepared, and in its input range."""
+        low, high = self.facts.input_range
+        prepared = self.prepared(images)
+        return prepared if (low, high) == (0.0, 1.0) else prepared * np.float32(high - low) + np.float32(low)
+
+    def predict(self, images: Images) -> Probabilities:
+        """Return probabilities (n, K), raw, for canonical images (n, H, W, C)."""
+        return self.answer(self.model.predict, self.to_input(images))
+
+    def answer(self, predict: Callable[[Images], NDArray[Any]], inputs: Images) -> Probabilities:
+        """Run ``predict`` on network inputs; check the shape of what comes back and name its columns.
+
+        Raises:
+            ModelError: It raised, or did not return one row an image and one column a class.
+        """
+        try:
+            with self.watched():
+                outputs = np.asarray(predict(inputs))
+        except (KeyboardInterrupt, MemoryError, ModelError):
+            raise
+        except (Exception, SystemExit) as error:
+            words = " ".join(str(error).split())[:300]
+            raise ModelError(f"model '{self.name}': predict raised {type(error).__name__}: {words}") from error
+        self.passes += len(inputs)
+        return self.columns(outputs, len(inputs))
+
+    def columns(self, outputs: NDArray[Any], rows: int) -> Probabilities:
+        """Return outputs as one column a class; a single sigmoid becomes two.
+
+        Raises:
+            ModelError: The shape is not (rows, K).
+        """
+        if outputs.ndim != 2 or len(outputs) != rows or not np.issubdtype(outputs.dtype, np.number):
+            raise ModelError(f"model '{self.name}': predict gave {outputs.shape} {outputs.dtype} for {rows} images")
+        positive = self._positive(outputs.shape)
+        check_columns(outputs.shape, self.name, self.task, positive)
+        outputs = outputs.astype(np.float32)
+        if positive is None:
+            order = self.options.classes
+            return outputs if order is None else outputs[:, [order.index(label) for label in self.task.classes]]
+        sigmoid = outputs[:, 0]
+        pair = (1 - sigmoid, sigmoid) if self.task.classes.index(positive) == 1 else (sigmoid, 1 - sigmoid)
+        return np.stack(pair, axis=1)
+
+    def _positive(self, shape: object) -> str | None:
+        """Return the class of a single sigmoid: declared, or of a bare file the second of two classes, as in Keras."""
+        order = self.options.classes or self.task.classes
+        one_column = isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 1
+        return order[1] if self.source.is_keras_file and one_column and len(order) == 2 else self.facts.positive
+
+    def probe_rows(self) -> NDArray[np.int64]:
+        """Return the test rows on which inference is probed: up to `PROBE_ROWS`, the classes in turn."""
+        labels = self.splits.test.labels
+        turn = [np.flatnonzero(labels == index) for index in range(len(self.task.classes))]
+        interleaved = [rows[i] for i in range(max(map(len, turn))) for rows in turn if i < len(rows)]
+        return np.sort(np.array(interleaved[:PROBE_ROWS], dtype=np.int64))
+
+
+class _PlainStream:
+    """The harness's stream for a model without Keras: batches of (images, one-hot labels), iterated anew each time."""
+
+    def __init__(self, data: Dataset, candidate: Candidate) -> None:
+        self._data, self._candidate = data, candidate
+
+    def __iter__(self) -> Iterator[tuple[Images, NDArray[np.float32]]]:
+        size, start = self._candidate.recipe.batch_size, 0
+        one_hot = np.eye(len(self._data.classes), dtype=np.float32)
+        for images in self._data.batches(size):
+            yield self._candidate.to_input(images), one_hot[self._data.labels[start : start + len(images)]]
+            start += len(images)
+
+
+def _each(splits: Splits) -> tuple[Dataset, Dataset, Dataset]:
+    return splits.train, splits.validation, splits.test
+
+
+def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
+    """Import a model file; it may read films and decoded pixels without declaring them.
+
+    Args:
+        source: From `find_model`.
+        root: The data root: what lies in its ``train``, ``validation`` and ``test`` is part of the key already.
+        store: Its pixels and weights are addressed by content.
+    """
+    films = [] if root is None else [root / name for name in ("train", "validation", "test")]
+    return ModelFile(source, [store.root / "pixels", store.root / "weights", *films])
+
+
+def load_weights(file: ModelFile | None, path: Path, *, trust: bool = False) -> Any:  # noqa: ANN401 - a keras.Model
+    """Return the network stored at ``path``; the model file, if any, provides its custom layers."""
+    from roentgate.candidates import keras_backend as keras_model  # noqa: PLC0415
+
+    module: ModuleType | None = None if file is None else file.module
+    return keras_model.load_network(path, module, trust=trust)

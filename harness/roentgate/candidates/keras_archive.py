@@ -1,0 +1,87 @@
+"""The ``.keras`` archive, without Keras: read the image shape it asks for, write equal networks as equal bytes."""
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from roentgate.store import DAMAGE
+
+_CONFIG = "config.json"
+_LARGEST_CONFIG = 100_000_000
+_METADATA = "metadata.json"
+_NOTES = "roentgate"
+_NO_TIME = "1980-01-01@00:00:00"  # also what a zip entry says of itself where nothing is said
+
+
+Side = int | None
+
+
+def saved_shape(path: Path) -> tuple[Side, Side, Side]:
+    """Return the (H, W, C) that a ``.keras`` file says it takes, None for what it leaves open or does not say."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
+                return None, None, None
+            config = json.loads(archive.read(_CONFIG))
+            found = _find_shape(config)
+    except (*DAMAGE, NotImplementedError, RecursionError):  # zipfile raises the second for an unknown compression
+        return None, None, None
+    return (None, None, None) if found is None else (found[0], found[1], found[2])
+
+
+def notes(path: Path) -> dict[str, Any]:
+    """Return what `copy_timeless` noted in an archive; empty where nothing was, or it is no archive."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = json.loads(archive.read(_METADATA)).get(_NOTES, {})
+    except (*DAMAGE, AttributeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def copy_timeless(raw: Path, path: Path, noted: Mapping[str, Any]) -> None:
+    """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts.
+
+    Args:
+        raw: What Keras has saved.
+        path: The copy.
+        noted: What `notes` is to find in it: which model it is, and what for.
+    """
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            with source.open(name) as member, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
+                if name == _METADATA:
+                    told = json.load(member) | {"date_saved": _NO_TIME, _NOTES: dict(noted)}
+                    copy.write(json.dumps(told).encode())
+                elif name == _CONFIG:
+                    copy.write(_renumbered(member.read().decode()).encode())
+                else:
+                    shutil.copyfileobj(member, copy)
+
+
+def _find_shape(node: object) -> list[Side] | None:
+    if isinstance(node, dict):
+        for key in ("batch_shape", "batch_input_shape", "input_shape"):
+            shape = node.get(key)
+            if (
+                isinstance(shape, list)
+                and len(shape) == 4
+                and all(side is None or isinstance(side, int) for side in shape[1:])
+            ):
+                return shape[1:]
+        children: list[object] = list(node.values())
+    else:
+        children = node if isinstance(node, list) else []
+    return next((found for child in children if (found := _find_shape(child)) is not None), None)
+
+
+def _renumbered(config: str) -> str:
+    """Return a network's JSON with its shared objects, which Keras names by address, numbered as they appear."""
+    numbers: dict[str, int] = {}
+    return re.sub(
+        r'("shared_object_id": )(\d+)', lambda found: found[1] + str(numbers.setdefault(found[2], len(numbers))), config
+    )

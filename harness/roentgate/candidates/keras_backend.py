@@ -1,0 +1,401 @@
+"""The one door to Keras: load and wrap networks, stream films to them, train them, see what a stream delivers."""
+
+import logging
+import math
+import os
+import time
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+# Keras 3.15 on NumPy 2 says this for every variable it reads; nothing a user of either can act on.
+warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy", category=DeprecationWarning)
+
+import keras  # noqa: E402 - after the log level is set
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+from tqdm import tqdm  # noqa: E402
+
+from roentgate.arrays import Images, Probabilities
+from roentgate.candidates import keras_archive as archive  # noqa: E402
+from roentgate.candidates.protocols import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
+from roentgate.data import Dataset, Splits  # noqa: E402
+from roentgate.errors import ArgumentError, HarnessError, ModelError  # noqa: E402
+from roentgate.process import keep_freed_memory  # noqa: E402
+from roentgate.store import DAMAGE, atomic, pack, unpack  # noqa: E402
+
+PREDICT_BATCH = 32
+"""Films a forward pass: on two cores as fast, within 3 %, as any of 8 to 64, and half the memory of 64."""
+
+BACKUP_EVERY_S = 20.0
+
+
+class KerasModel:
+    """A Keras network behind the `Model` protocol.
+
+    Args:
+        network: The network, trained or not.
+        label: What messages call it.
+    """
+
+    def __init__(self, network: keras.Model, label: str) -> None:
+        self.network = network
+        self.label = label
+
+    def predict(self, images: Images) -> Probabilities:
+        """Return the raw outputs (n, columns) as ``predict`` computes them, in batches of `PREDICT_BATCH`."""
+        parts = [self.predict_batch(images[i : i + PREDICT_BATCH]) for i in range(0, len(images), PREDICT_BATCH)]
+        return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+    def predict_batch(self, images: Images) -> Probabilities:
+        """Return the raw outputs of one forward pass over all ``images`` as a single batch."""
+        outputs = self.network.predict_on_batch(images)
+        if not isinstance(outputs, np.ndarray):
+            raise ModelError(f"model '{self.label}': must have one output, not {type(outputs).__name__}")
+        return np.asarray(outputs, dtype=np.float32)
+
+
+class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
+    """The harness's own stream: rows of a `Dataset`, decoded once, in the order of ``flow_from_directory``.
+
+    Args:
+        data: The rows.
+        batch_size: Films a batch; the last one may be smaller.
+        transform: What happens to float32 images in [0, 1] before the network.
+        seed: Shuffles the rows anew each epoch, for training; None keeps their order.
+        positive: The class of a single sigmoid, whose labels are then 1 or 0 (n, 1); None for one-hot labels (n, K).
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        batch_size: int,
+        transform: Callable[[Images], Images],
+        *,
+        seed: int | None = None,
+        positive: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._data, self._batch_size, self._transform, self._seed = data, batch_size, transform, seed
+        codes = np.eye(len(data.classes), dtype=np.float32)
+        self._codes = codes if positive is None else codes[:, [data.classes.index(positive)]]
+        self.start_at(0)
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._data) / self._batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Images, NDArray[np.float32]]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
+        return self._transform(self._data.take(rows)), self._codes[self._data.labels[rows]]
+
+    def on_epoch_end(self) -> None:
+        """Shuffle anew."""
+        self.start_at(self._epoch + 1)
+
+    def start_at(self, epoch: int) -> None:
+        """Take the order of this epoch; that of epoch 0 is the one Keras' iterators give for the same seed."""
+        self._epoch = epoch
+        self._order = np.arange(len(self._data))
+        if self._seed is not None:
+            shuffler = np.random.RandomState(self._seed + self._epoch * len(self))
+            self._order = shuffler.permutation(len(self._data))
+
+
+def default_streams(
+    data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images], *, positive: str | None = None
+) -> Streams:
+    """Return the harness's own streams: shuffled for training, in row order for evaluation."""
+
+    def stream(split: Dataset, seed: int | None = None) -> FilmSequence:
+        return FilmSequence(split, recipe.batch_size, transform, seed=seed, positive=positive)
+
+    return Streams(train=stream(data.train, task.seed), validation=stream(data.validation), test=stream(data.test))
+
+
+set_seed = keras.utils.set_random_seed
+
+
+def start_anew(seed: int) -> None:
+    """Seed, and let Keras name layers from the first again: a network does not depend on those built before it."""
+    keras.utils.clear_session()
+    set_seed(seed)
+
+
+def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = False) -> keras.Model:
+    """Load a ``.keras`` file in safe mode, uncompiled; what is custom in it comes from the model file's ``module``.
+
+    Raises:
+        ModelError: The file is damaged, needs a class nobody registered, or hides code.
+    """
+    if not zipfile.is_zipfile(path) and path.suffix == ".keras":
+        raise ModelError(f"model '{path}': not a Keras archive (damaged, cut short, or another format); save it again")
+    custom = {} if module is None else {name: value for name, value in vars(module).items() if _is_own(value, module)}
+    try:
+        return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
+    except (*DAMAGE, TypeError, AttributeError, ImportError, RecursionError, NotImplementedError) as error:
+        words = " ".join(str(error).split())
+        first = words if len(words) <= 400 else f"{words[:200]} ... {words[-200:]}"
+        if "lambda" in str(error).lower() or "safe_mode" in str(error):
+            raise ModelError(
+                f"model '{path}': it holds code (a Lambda layer) that Keras' safe mode refuses; "
+                f"replace the layer, or pass --trust-model-file if you trust its author ({first})"
+            ) from None
+        raise ModelError(f"model '{path}': not loadable as a Keras model ({first})") from None
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """Whether a saved network may ask for this: a layer, or anything that the model file itself defines."""
+    if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model)):
+        return True
+    return callable(value) and getattr(value, "__module__", None) == module.__name__
+
+
+def save_network(network: keras.Model, path: Path, noted: Mapping[str, Any]) -> None:
+    """Save a network, atomically, so that `load_network` gives it back: equal networks and notes, equal bytes."""
+    with atomic(path) as temporary:
+        raw = temporary.with_name(f"{temporary.stem}-raw.keras")
+        try:
+            network.save(raw)
+            archive.copy_timeless(raw, temporary, noted)
+        finally:
+            raw.unlink(missing_ok=True)
+
+
+def check_network(network: object, label: str, task: Task, positive: str | None) -> None:
+    """Refuse a network whose input or output does not fit the task.
+
+    Raises:
+        ModelError: Not a compiled-or-not Keras model, more than one input or output, or K wrong.
+    """
+    if not isinstance(network, keras.Model):
+        raise ModelError(f"model '{label}': build(task) must return a keras.Model, not {type(network).__name__}")
+    images, columns = (
+        getattr(network, name, None) if network.built else None for name in ("input_shape", "output_shape")
+    )
+    if isinstance(images, tuple):
+        check_images(images, label, task)
+    if isinstance(columns, tuple):
+        check_columns(columns, label, task, positive)
+
+
+def architecture(network: keras.Model) -> list[dict[str, Any]]:
+    """Return the layers in order: name, type, output shape (H, W, C) or (units,), and number of parameters."""
+    rows = []
+    for layer in network.layers:
+        try:
+            shape = layer.output.shape
+        except (AttributeError, ValueError, RuntimeError):
+            shape = ()
+        parts = [int(side) for side in shape[1:] if side is not None] if isinstance(shape, tuple) else []
+        rows.append(
+            {"name": layer.name, "type": type(layer).__name__, "shape": parts, "parameters": int(layer.count_params())}
+        )
+    return rows
+
+
+class _Observer(keras.Model):  # type: ignore[misc]
+    """Hands each batch that Keras would predict on, or evaluate on, to a function, and keeps nothing."""
+
+    def __init__(self, see: Callable[[object], None]) -> None:
+        super().__init__()
+        self._see = see
+
+    def predict_step(self, data: object) -> object:
+        self._see(data)
+        return keras.ops.zeros((1, 1))
+
+    def test_step(self, data: object) -> dict[str, float]:
+        self._see(data)
+        return {"batches": 0.0}
+
+
+class StopObserving(Exception):  # noqa: N818 - control flow, not an error
+    """Raised by the receiver of `observe` once it has seen enough."""
+
+
+def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], None], *, labelled: bool) -> None:
+    """Run one pass over a stream exactly as ``predict`` (or, labelled, ``evaluate``) would, handing over each batch.
+
+    Args:
+        stream: Whatever ``keras.Model.predict`` accepts.
+        see: Receives images (n, H, W, C) and, in a labelled pass, labels; may raise `StopObserving`.
+        labelled: Whether to run as ``evaluate``.
+    """
+
+    def receive(data: object) -> None:
+        parts = data if isinstance(data, (tuple, list)) else (data,)
+        see(np.asarray(parts[0]), np.asarray(parts[1]) if labelled and len(parts) > 1 else None)
+
+    observer = _Observer(receive)
+    observer.compile(run_eagerly=True)
+    try:
+        observer.evaluate(stream, verbose=0) if labelled else observer.predict(stream, verbose=0)
+    except StopObserving:
+        return
+
+
+def predict_stream(network: keras.Model, stream: object, steps: int | None) -> NDArray[Any]:
+    """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
+    return np.asarray(network.predict(stream, steps=steps, verbose=0))
+
+
+History = dict[str, list[float]]
+
+
+def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Path, title: str) -> History:
+    """Train a compiled network, resuming from ``backup`` where a killed run left one.
+
+    Args:
+        network: Compiled; it holds the best weights afterwards.
+        streams: Its training and validation streams.
+        recipe: Epochs, patience and the learning-rate plateau.
+        backup: A file that is replaced at the end of epochs, at most every `BACKUP_EVERY_S`; the caller removes it.
+        title: What the progress bar says.
+
+    Returns:
+        One list of numbers an epoch for each metric of ``fit``.
+
+    Raises:
+        ModelError: The network is not compiled, or ``fit`` refuses the streams.
+    """
+    if not getattr(network, "compiled", False):
+        raise ModelError(f"model '{title}': build(task) must return a compiled network (call compile before returning)")
+    stopper = keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.patience, restore_best_weights=True)
+    plateau = keras.callbacks.ReduceLROnPlateau(
+        monitor="val_loss", patience=recipe.plateau_patience, factor=recipe.plateau_factor
+    )
+    keeper = _Backup(backup, stopper, plateau)
+    start = keeper.restore(network)
+    if isinstance(streams.train, FilmSequence):
+        streams.train.start_at(start)
+    bar = _Progress(recipe.epochs, start, title)
+    finished = start >= recipe.epochs or keeper.stopped
+    if not finished:
+        try:
+            network.fit(
+                streams.train,
+                validation_data=streams.validation,
+                epochs=recipe.epochs,
+                initial_epoch=start,
+                callbacks=[stopper, plateau, keeper, bar],
+                verbose=0,
+            )
+        except (KeyboardInterrupt, MemoryError, HarnessError):
+            raise
+        except (Exception, SystemExit) as error:
+            words = " ".join(str(error).split())[:400]
+            raise ModelError(
+                f"model '{title}': training failed with {type(error).__name__}: {words} (labels come one-hot, or 0 "
+                "and 1 where POSITIVE is named, unless streams() brings others)"
+            ) from error
+        finally:
+            bar.close()
+    elif stopper.best_weights is not None:
+        network.set_weights(stopper.best_weights)
+    return keeper.history
+
+
+class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, epochs: int, start: int, title: str) -> None:
+        super().__init__()
+        self._bar = tqdm(
+            total=epochs, initial=start, desc=f"training {title}", unit="epoch", mininterval=1.0, leave=True
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = logs or {}
+        self._bar.set_postfix(
+            {name: f"{logs[name]:.3f}" for name in ("loss", "val_loss") if name in logs}, refresh=False
+        )
+        self._bar.update(epoch + 1 - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
+    """Everything a resumed run needs, in one file: weights, optimizer, best weights, counters, history."""
+
+    def __init__(
+        self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau
+    ) -> None:
+        super().__init__()
+        self._path, self._stopper, self._plateau = path, stopper, plateau
+        self._state: dict[str, Any] = {}
+        self._best: list[NDArray[Any]] | None = None
+        self._saved = time.monotonic()
+        self.history: History = {}
+        self.stopped = False
+
+    def restore(self, network: keras.Model) -> int:
+        """Load the backup into the network, where there is a sound one; return the epoch to go on from."""
+        if not self._path.exists():
+            return 0
+        try:
+            with self._path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                state = unpack(archive["state"])
+                variables = [archive[f"variable{i}"] for i in range(state["variables"])]
+                best = [archive[f"best{i}"] for i in range(state["best"])]
+            network.optimizer.build(network.trainable_variables)
+            targets = [*network.variables, *network.optimizer.variables]
+            if [tuple(v.shape) for v in targets] != [v.shape for v in variables]:
+                raise ValueError("it belongs to another network")
+        except DAMAGE as error:
+            warnings.warn(f"{self._path}: the backup is discarded, training starts anew ({error})", stacklevel=2)
+            self._path.unlink(missing_ok=True)
+            return 0
+        for target, value in zip(targets, variables, strict=True):
+            target.assign(value)
+        self._state, self._best = state, best or None
+        self.history, self.stopped = state["history"], state["stopped"]
+        self._stopper.best_weights = self._best
+        return int(state["epoch"])
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if batch == 0:
+            keep_freed_memory()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if self._state:
+            for name, value in self._state["stopper"].items():
+                setattr(self._stopper, name, value)
+            for name, value in self._state["plateau"].items():
+                setattr(self._plateau, name, value)
+            self._stopper.best_weights = self._best
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        if time.monotonic() - self._saved >= BACKUP_EVERY_S or self.model.stop_training:
+            self._save(epoch + 1)
+            self._saved = time.monotonic()
+
+    def _save(self, epoch: int) -> None:
+        variables = [np.asarray(v) for v in (*self.model.variables, *self.model.optimizer.variables)]
+        best = self._stopper.best_weights or []
+        state = {
+            "epoch": epoch,
+            "history": self.history,
+            "stopped": bool(self.model.stop_training),
+            "variables": len(variables),
+            "best": len(best),
+            "stopper": {name: _plain(getattr(self._stopper, name)) for name in ("wait", "best", "best_epoch")},
+            "plateau": {name: _plain(getattr(self._plateau, name)) for name in ("wait", "best", "cooldown_counter")},
+        }
+        arrays = {f"variable{i}": value for i, value in enumerate(variables)}
+        arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
+        try:
+            with atomic(self._path) as temporary, temporary.open("wb") as file:
+                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
+        except (OSError, ArgumentError) as error:
+            warnings.warn(f"{self._path}: no backup of epoch {epoch}, training goes on ({error})", stacklevel=2)
+
+
+def _plain(value: object) -> float | int | None:
+    return value if value is None or isinstance(value, int) else float(np.asarray(value))

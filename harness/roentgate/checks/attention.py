@@ -1,0 +1,195 @@
+"""Does the answer hang on the lungs? Answers with lungs or background hidden, exchanged, marked, and to no chest."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from roentgate.arrays import BoolArray, IntArray
+from roentgate.candidates import Predictions, taken
+from roentgate.checks.border import UNINFORMATIVE, directed_flips, flips, skill_kept, worst
+from roentgate.evidence import AttentionRecord
+from roentgate.lungs import REGIONS
+from roentgate.perturbations import REGION_FILLS, Fill
+from roentgate.stats import Estimate, proportion, undefined
+from roentgate.stats import estimate as estimates
+
+__all__ = [
+    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "drawn_letter", "follows_lungs",
+    "follows_markers", "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
+]  # fmt: skip
+
+LEAST_FILMS = 10
+"""Films of each class with a trusted lung field, below which the checks that need lungs do not apply."""
+KEPT = 0.90
+"""Share of answers that must survive an exchange of frames within a class, for one between classes to mean anything."""
+
+
+def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = REGION_FILLS) -> Estimate:
+    """Share of the skill above chance that is kept when a region is hidden; the worst informative fill counts.
+
+    Args:
+        record: The answers.
+        region: One of `REGIONS`.
+        fills: All must hold.
+
+    Returns:
+        As `roentgate.checks.border.skill_kept` and `roentgate.checks.border.worst`; the detail says how many films were left out.
+    """
+    return _noted(worst(_skills(record, region, fills), "at_most"), record)
+
+
+def worst_fill(record: AttentionRecord, region: str, fills: Sequence[Fill] = REGION_FILLS) -> Fill:
+    """Return the fill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
+    parts = _skills(record, region, fills)
+    heard = [fill for fill in fills if not parts[fill].detail.startswith(UNINFORMATIVE)] or list(fills)
+    return max(heard, key=lambda fill: parts[fill].value if parts[fill].defined else -np.inf)
+
+
+def _skills(record: AttentionRecord, region: str, fills: Sequence[Fill]) -> dict[str, Estimate]:
+    return {fill: skill_kept(record.clean, record.hidden[region, fill], family=len(fills)) for fill in fills}
+
+
+def lungs_against_region(record: AttentionRecord, fill: Fill = "mean") -> Estimate:
+    """Share of answers that change without lungs, minus without a random region as large (-1 to 1, a control).
+
+    Returns:
+        Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
+    """
+    own, elsewhere = (_changed(record.clean, record.hidden[region, fill]) for region in ("lungs", "region"))
+    words = f"{own.sum()} of {len(own)} change without lungs, {elsewhere.sum()} without the random region"
+    return _noted(replace(_difference(record.clean, own, elsewhere), detail=words), record)
+
+
+def follows_lungs(record: AttentionRecord) -> Estimate:
+    """Share of lungs in a frame of another class that are called by the lungs' class, minus by the frame's (-1 to 1).
+
+    Returns:
+        Paired difference with Tango's interval; 1 where the answer follows the lungs alone, -1 where it follows the
+        frame alone. Where fewer than `KEPT` of the answers survive the same operation within a class, the seam or the
+        exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Offenders: the films
+        whose lungs were called by the frame's class.
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908.
+    """
+    there = record.frame_rows >= 0
+    subset, answers = taken(record.clean, np.flatnonzero(there)), record.framed.answers[there]
+    frames = record.clean.labels[record.frame_rows[there]]
+    lungs, frame = answers == subset.labels, answers == frames
+    kept = frame_control(record)
+    words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {frame.sum()} the frame; within a class {kept.detail}"
+    found = replace(_difference(subset, lungs, frame), detail=words)
+    offenders = _ids(subset, frame)
+    if found.defined and not kept.value >= KEPT:
+        found = replace(found, low=-1.0, high=1.0, detail=f"the exchange itself decides: {words}")
+    return _noted(replace(found, offenders=offenders), record)
+
+
+def frame_control(record: AttentionRecord) -> Estimate:
+    """Share of answers that survive an exchange of frames within a class, where both films are answered alike (0 to 1).
+
+    Returns:
+        Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Offenders: the
+        films whose answer does not survive.
+    """
+    before = record.clean.answers
+    alike = np.flatnonzero((record.kin_rows >= 0) & (before == before[record.kin_rows]) & (before >= 0))
+    pairs, survives = taken(record.clean, alike), (record.kin.answers == before)[alike]
+    detail, offenders = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
+    if pairs.groups is not None:
+        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, offenders=offenders)
+    return proportion(int(survives.sum()), len(alike), detail=detail, offenders=offenders)
+
+
+def follows_markers(record: AttentionRecord) -> Estimate:
+    """Answers that go to the class of a burn-in's film, minus those that a flat patch in its place sends (-1 to 1).
+
+    The burn-in takes the place of the film's own, which are covered with the grey around them where they were found.
+
+    Returns:
+        As `roentgate.checks.border.directed_flips`, over the films for which a burn-in of another class was found that misses
+        their lungs; NaN in [-1, 1] where there is none.
+    """
+    some = int((record.marker_labels >= 0).sum())
+    if not some:
+        words = "no burn-in of another class was found that could be pasted"
+        return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
+    found = directed_flips(record.clean, record.marked, record.plain, record.marker_labels)
+    told = found.detail.replace("the donor", "the burn-in").replace("a donor of their own class", "a flat patch")
+    return _noted(replace(found, detail=told), record)
+
+
+def drawn_letter(record: AttentionRecord) -> Estimate:
+    """Share of answers that change when an R is drawn into a corner, minus with a flat patch as bright (-1 to 1).
+
+    Returns:
+        Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
+        Offenders: the films that the letter changes and the patch does not.
+    """
+    letter, patch = (_changed(record.clean, each) for each in (record.letter, record.patch))
+    words = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
+    offenders = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
+    return _noted(replace(_difference(record.clean, letter, patch), detail=words, offenders=offenders), record)
+
+
+def inverted_flips(record: AttentionRecord) -> Estimate:
+    """Share of answers that change when black and white change places (0 to 1).
+
+    Returns:
+        As `roentgate.checks.border.flips`; the detail counts the answers to inverted films.
+    """
+    found = flips(record.clean, record.inverted)
+    names = _counts(record.inverted.answers, record.clean.classes)
+    return _noted(replace(found, detail=f"{found.detail}; inverted films: {names}"), record)
+
+
+def default_answer(record: AttentionRecord, name: str) -> Estimate:
+    """Largest share of images without a chest that get one and the same answer (0 to 1): the default diagnosis.
+
+    Returns:
+        A census of these images; the detail counts the answers and gives the mean probability of the commonest, over
+        the images that are answered. Where none is (no finite entries), NaN in [0, 1].
+    """
+    probabilities = record.blanks[name]
+    answered = np.isfinite(probabilities).all(axis=1)
+    answers = np.where(answered, probabilities.argmax(axis=1), -1)
+    words = _counts(answers, record.clean.classes)
+    if not answered.any():
+        return undefined(len(answers), low=0.0, high=1.0, method="census", detail=words)
+    commonest = int(np.bincount(answers[answered]).argmax())
+    sure = float(probabilities[answered, commonest].mean())
+    detail = f"{words}, at a mean probability of {sure:.2f}"
+    return estimates.census(int((answers == commonest).sum()), len(answers), detail=detail)
+
+
+def _counts(answers: IntArray, classes: Sequence[str]) -> str:
+    """Return in words how often each class is answered, the commonest first."""
+    counts = {name: int((answers == index).sum()) for index, name in enumerate(classes)}
+    told = [f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
+    unanswered = int((answers < 0).sum())
+    return ", ".join([*told, f"{unanswered} without an answer"] if unanswered else told)
+
+
+def _changed(before: Predictions, after: Predictions) -> BoolArray:
+    """Return whose answer changes: bool (n,); a row without an answer counts as changed, as in `roentgate.checks.metrics`."""
+    changed: BoolArray = (before.answers != after.answers) | (before.answers < 0)
+    return changed
+
+
+def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(predictions.ids[row] for row in np.flatnonzero(rows))
+
+
+def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estimate:
+    """Return the paired difference of two shares of the same rows."""
+    ups, downs = gained & ~lost, lost & ~gained
+    return estimates.grouped_difference(ups, downs, rows.groups)
+
+
+def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
+    """Say how many films were left out for want of a trusted lung field."""
+    if not record.left_out:
+        return estimate
+    films = f"{record.left_out} film{'s' if record.left_out > 1 else ''}"
+    return replace(estimate, detail=f"{estimate.detail}; {films} without a trusted lung field left out")

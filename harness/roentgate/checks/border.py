@@ -1,0 +1,171 @@
+"""How answers depend on the border of an image: from evidence to estimates."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.candidates import Predictions
+from roentgate.checks.metrics import ids_where, mean_recall, pick, share_of_rows, stricter_confidence
+from roentgate.errors import ArgumentError
+from roentgate.stats import Direction, Estimate
+from roentgate.stats import estimate as estimates
+
+__all__ = ["directed_flips", "flips", "skill_kept", "worst"]
+
+UNINFORMATIVE = "uninformative"
+
+
+LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
+
+
+def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estimate:
+    """Share of the rows whose answer changes (0 to 1, lower is better).
+
+    Args:
+        before: Answers on the films as they are.
+        after: Answers on the same rows, perturbed.
+        family: How many such estimates are judged together by their worst: a proven failure needs one lower limit,
+            therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
+
+    Returns:
+        As `recall`, over all rows; without rows, NaN in [0, 1]. Offenders: the rows that changed.
+
+    Raises:
+        ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
+    """
+    _same_rows(before, after)
+    low_confidence = stricter_confidence(family)
+    changed = (before.answers != after.answers) | (before.answers < 0)
+    everything = np.ones(len(before), np.bool_)
+    detail = f"{changed.sum()} of {len(before)} answers change"
+    return share_of_rows(before, changed, everything, offends=changed, detail=detail, low_confidence=low_confidence)
+
+
+def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
+    """Skill on a cut-down input over skill on the whole one; skill is balanced accuracy above chance (0: none is left).
+
+    Args:
+        clean: Answers on the films as they are.
+        cut: Answers on the same rows, cut down.
+        family: As in `flips`.
+
+    Returns:
+        Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
+        rather than too narrow). NaN between minus and plus infinity where clean skill is below `LEAST_SKILL`, its
+        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is
+        uninformative: the value stands, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
+
+    Raises:
+        ArgumentError: The two are not of the same rows in the same order.
+
+    References:
+        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
+    """
+    _same_rows(clean, cut)
+    whole, left = _skill(clean, 0.95), _skill(cut, 0.95)
+    words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
+    if not whole.defined:
+        words = "a class has no rows"
+    elif not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
+        whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
+    kept = replace(estimates.ratio(left, whole), detail=words)
+    if family > 1 and kept.defined:
+        stricter = estimates.ratio(*(_skill(each, stricter_confidence(family)) for each in (cut, clean)))
+        kept = replace(kept, low=min(kept.low, stricter.low))
+    commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
+    if kept.defined and commonest >= 0.9 * len(cut):
+        detail = f"{UNINFORMATIVE}: one answer takes {commonest} of {len(cut)} rows; {words}"
+        return replace(kept, low=min(0.0, kept.value), high=max(1.0, kept.value), detail=detail)
+    return kept
+
+
+def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
+    """The least favourable of several estimates that must all meet one bound.
+
+    Uninformative ones (`skill_kept`) are left out while another remains. The interval reaches from the least favourable
+    lower to the least favourable upper limit, so that it meets the bound only if every part does.
+
+    Args:
+        parts: At least one estimate, by what it was taken under (the fill of a mask).
+        direction: ``at_least``: the smallest is worst; ``at_most``: the largest.
+
+    Returns:
+        The worst part with that interval and its name in the detail; the first undefined part where there is one. No
+        ``hits``: what one part alone would need to be settled does not settle them all.
+
+    Raises:
+        ArgumentError: No parts.
+
+    References:
+        Berger, Technometrics 24 (1982) 295-300 (intersection-union test).
+    """
+    if not parts:
+        raise ArgumentError("the worst of no estimates is none; give at least one")
+    heard = {name: part for name, part in parts.items() if not part.detail.startswith(UNINFORMATIVE)} or dict(parts)
+    for part in heard.values():
+        if not part.defined:
+            return part
+    pick = min if direction == "at_least" else max
+    name = pick(heard, key=lambda name: heard[name].value)
+    return replace(
+        heard[name],
+        low=pick(part.low for part in heard.values()),
+        high=pick(part.high for part in heard.values()),
+        hits=heard[name].hits if len(heard) == 1 else None,
+        detail=f"{heard[name].detail} ({name})",
+    )
+
+
+def directed_flips(
+    before: Predictions, other: Predictions, same: Predictions, donor_labels: NDArray[np.int64]
+) -> Estimate:
+    """Flips towards the class of a transplant's donor, minus those that a donor of the row's own class brings about.
+
+    Args:
+        before: Answers on the films as they are.
+        other: Answers on the same rows with a part taken from a film of another class.
+        same: Answers on the same rows with that part from another film of their own class.
+        donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
+
+    Returns:
+        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, and the
+        exact McNemar p-value in the detail where rows are independent; without rows, NaN in [-1, 1]. Offenders: rows
+        that follow the donor of another class and not the one of their own.
+
+    Raises:
+        ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908; McNemar, Psychometrika 12 (1947) 153-157.
+    """
+    _same_rows(before, other)
+    _same_rows(before, same)
+    if len(donor_labels) != len(before):
+        raise ArgumentError(f"{len(donor_labels)} donors for {len(before)} rows; give one to each row, or -1")
+    rows = donor_labels >= 0
+    free = rows & (before.answers != donor_labels)
+    followed, control = free & (other.answers == donor_labels), free & (same.answers == donor_labels)
+    gained, lost = followed & ~control, control & ~followed
+    detail = (
+        f"{followed.sum()} of {rows.sum()} follow the donor, {control.sum()} go there with a donor of their own class"
+    )
+    offenders = ids_where(before, gained)
+    if before.groups is None:
+        detail += f" (McNemar p = {estimates.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
+    groups = None if before.groups is None else pick(before.groups, rows)
+    followed_more = estimates.grouped_difference(gained[rows], lost[rows], groups)
+    return replace(followed_more, detail=detail, offenders=offenders)
+
+
+def _skill(predictions: Predictions, confidence: float) -> Estimate:
+    balanced, chance = mean_recall(predictions, confidence=confidence), 1 / len(predictions.classes)
+    return replace(
+        balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, offenders=()
+    )
+
+
+def _same_rows(first: Predictions, second: Predictions) -> None:
+    if first.ids != second.ids or first.classes != second.classes:
+        raise ArgumentError("predictions of other rows, classes or order cannot be paired; predict the same rows")

@@ -1,0 +1,270 @@
+"""Published figures, as a TOML file states them: each number as it is printed, and what it may therefore mean."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from roentgate.errors import DataError, did_you_mean
+from roentgate.policy import ARROW
+
+ALL_PLACES: Final = "all places together"
+"""What is said of the figures of every place at once; no place may be called so."""
+
+KINDS: Final = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall of {label}",
+    "precision": "precision of {label}",
+    "f1": "F1 of {label}",
+    "specificity": "specificity of {label}",
+    "confusion": "{label} called {called}",
+    "macro_precision": "macro precision",
+    "macro_f1": "macro F1",
+    "auc": "macro AUC",
+    "micro_auc": "micro AUC",
+    "loss": "loss",
+}
+"""How a figure of each kind is called."""
+
+_SAME: Final = {"macro_recall": "balanced_accuracy"}
+_BY_CLASS: Final = ("recall", "precision", "f1", "specificity")
+_SINGLE: Final = (
+    "accuracy", "balanced_accuracy", "macro_recall", "macro_precision", "macro_f1", "auc", "micro_auc", "loss",
+)  # fmt: skip
+_PRINTED: Final = re.compile(r"([0-9]*)(?:\.([0-9]+))?\s*(%?)")
+_MOST_DECIMALS: Final = 9
+_MOST_PLACES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One printed number.
+
+    Attributes:
+        place: Where it is printed.
+        kind: What it is, a key of `KINDS`.
+        text: As it is printed.
+        low: The least number that is rounded to it, a half rounded either way (in shares, not in per cent).
+        high: The greatest.
+        label: The class it is about, the true one of a confusion; "" where it is about all.
+        called: What a confusion takes it for.
+    """
+
+    place: str
+    kind: str
+    text: str
+    low: Fraction
+    high: Fraction
+    label: str = ""
+    called: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is, in words: ``recall of Covid``."""
+        return KINDS[self.kind].format(label=self.label, called=self.called)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is; two figures with equal keys are about the same number."""
+        return self.kind, self.label, self.called
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What was published about one model on one set of rows.
+
+    Attributes:
+        title: Of what, in one line.
+        data: The data set's name; "" where the file names none.
+        counts: How many rows each class has, in the order of the file.
+        places: Where figures are printed, in the order of the file.
+        figures: All figures, place by place.
+        source: The file they were read from.
+    """
+
+    title: str
+    data: str
+    counts: Mapping[str, int]
+    places: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    source: Path
+
+    def at(self, places: Iterable[str]) -> tuple[Figure, ...]:
+        """Return the figures that are printed in any of these places."""
+        wanted = set(places)
+        return tuple(figure for figure in self.figures if figure.place in wanted)
+
+    def check_rows(self, counts: Mapping[str, int], what: str) -> None:
+        """Raise `DataError` where the claims are about other classes, or about other numbers of rows of them."""
+        if dict(counts) != dict(self.counts):
+            raise DataError(
+                f"claims '{self.source}': are about {_counted(self.counts)}, but {what} has {_counted(counts)}; "
+                "name the data they were published for, or correct [counts]"
+            )
+
+    def check_classes(self, classes: Iterable[str], what: str) -> None:
+        """Raise `DataError` where the claims are about other classes."""
+        if sorted(classes) != sorted(self.counts):
+            raise DataError(
+                f"claims '{self.source}': [counts] names {', '.join(self.counts)}, but the classes of {what} are "
+                f"{', '.join(sorted(classes))}; name the data they were published for, or correct [counts]"
+            )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError('must be a number as it is printed, such as 0.90 or "88 %"')
+    return str(value).strip()
+
+
+Printed = Annotated[str, BeforeValidator(_text)]
+ByClass = dict[str, Printed]
+Rows = Annotated[int, Field(ge=1, le=100_000_000, strict=True)]
+
+
+class _Claim(BaseModel):
+    """A table ``[[claim]]``: the figures of one place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    place: Annotated[str, Field(min_length=1, strict=True)]
+    note: str = ""
+    percent: Annotated[bool, Field(strict=True)] = False
+    accuracy: Printed | None = None
+    balanced_accuracy: Printed | None = None
+    macro_recall: Printed | None = None
+    macro_precision: Printed | None = None
+    macro_f1: Printed | None = None
+    auc: Printed | None = None
+    micro_auc: Printed | None = None
+    loss: Printed | None = None
+    recall: ByClass = {}
+    precision: ByClass = {}
+    f1: ByClass = {}
+    specificity: ByClass = {}
+    confusion: ByClass = {}
+
+
+class _File(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = ""
+    data: str = ""
+    counts: Annotated[dict[str, Rows], Field(min_length=2)]
+    claim: Annotated[list[_Claim], Field(min_length=1, max_length=_MOST_PLACES)]
+
+
+def read_claims(path: Path) -> Claims:
+    """Read a claims file.
+
+    Args:
+        path: The TOML file: ``title`` and ``data``, the class counts in ``[counts]``, and a table ``[[claim]]`` for
+            each place where figures are printed.
+
+    Raises:
+        DataError: The file is missing or not TOML, has an unknown key or class, or a figure that is no printed number.
+    """
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"), parse_float=str)  # 0.90 keeps its zero
+    except FileNotFoundError:
+        raise DataError(f"claims '{path}': no such file; start from data/claims/article.toml") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"claims '{path}': cannot be read as TOML ({error}); correct it") from None
+    try:
+        file = _File.model_validate(raw)
+    except ValidationError as error:
+        raise DataError(f"claims '{path}': {'; '.join(_complaints(error))}") from None
+    places = [claim.place for claim in file.claim]
+    for place in places:
+        if places.count(place) > 1 or place == ALL_PLACES:
+            raise DataError(f"claims '{path}': place '{place}' is taken; give each place a name of its own")
+    figures = tuple(figure for claim in file.claim for figure in _figures(claim, tuple(file.counts), path))
+    for place in places:
+        if not any(figure.place == place for figure in figures):
+            raise DataError(f"claims '{path}': place '{place}' has no figure; add one, such as accuracy, or remove it")
+    return Claims(file.title, file.data, file.counts, tuple(places), figures, path)
+
+
+def printed(text: str, *, percent: bool = False, share: bool = True) -> tuple[Fraction, Fraction]:
+    """Return the least and the greatest number that is printed as ``text``.
+
+    Args:
+        text: Digits with a decimal point; ``88 %`` is in per cent. Trailing zeros count.
+        percent: Whether a number without a sign is in per cent too.
+        share: Whether it lies between 0 and 1, so that neither limit is beyond.
+
+    Raises:
+        ValueError: It is no such number; the message says what it should be.
+
+    Examples:
+        >>> printed("0.90")
+        (Fraction(179, 200), Fraction(181, 200))
+        >>> printed("88 %") == printed("0.88")
+        True
+    """
+    found = _PRINTED.fullmatch(text)
+    if found is None or not (found[1] or found[2]):
+        raise ValueError(f"'{text}' must be a number as it is printed, such as 0.90 or \"88 %\", with a decimal point")
+    if len(found[1]) > _MOST_DECIMALS or len(found[2] or "") > _MOST_DECIMALS:
+        raise ValueError(f"'{text}' must have {_MOST_DECIMALS} digits at most on either side of the point")
+    if found[3] and not share:
+        raise ValueError(f"'{text}' must be without a per cent sign")
+    scale = 100 if found[3] or (percent and share) else 1
+    value = Fraction(text.rstrip("% ").rstrip()) / scale
+    half = Fraction(1, 2 * 10 ** len(found[2] or "") * scale)
+    if share and value > 1:
+        raise ValueError(f"'{text}' must be a share from 0 to 1; of per cent, write \"{text} %\" or percent = true")
+    return max(value - half, Fraction(0)), min(value + half, Fraction(1)) if share else value + half
+
+
+def _figures(claim: _Claim, classes: tuple[str, ...], path: Path) -> Iterator[Figure]:
+    where = f"claims '{path}', place '{claim.place}'"
+    for kind in _SINGLE:
+        if (text := getattr(claim, kind)) is not None:
+            yield _figure(claim, where, kind, text)
+    for kind in _BY_CLASS:
+        for label, text in getattr(claim, kind).items():
+            if label not in classes:
+                raise DataError(f"{where}, {kind}: class '{label}' is not in [counts]; {did_you_mean(label, classes)}")
+            yield _figure(claim, where, kind, text, label)
+    pairs = {f"{label}{ARROW}{called}": (label, called) for label in classes for called in classes}
+    for pair, text in claim.confusion.items():
+        if pair not in pairs:
+            raise DataError(
+                f"{where}, confusion: '{pair}' is no pair 'class{ARROW}class' of [counts]; {did_you_mean(pair, pairs)}"
+            )
+        label, called = pairs[pair]
+        kind, called = ("recall", "") if label == called else ("confusion", called)
+        yield _figure(claim, where, kind, text, label, called)
+
+
+def _figure(claim: _Claim, where: str, kind: str, text: str, label: str = "", called: str = "") -> Figure:  # noqa: PLR0913, PLR0917
+    try:
+        low, high = printed(text, percent=claim.percent, share=kind != "loss")
+    except ValueError as error:
+        raise DataError(f"{where}, {f'{kind} of {label}' if label else kind}: {error}") from None
+    sign = " %" if claim.percent and kind != "loss" and "%" not in text else ""
+    return Figure(claim.place, _SAME.get(kind, kind), text + sign, low, high, label, called)
+
+
+def _complaints(error: ValidationError) -> Iterator[str]:
+    for fault in error.errors():
+        where = ".".join(str(part + 1) if isinstance(part, int) else part for part in fault["loc"])
+        key, inside = str(fault["loc"][-1]), fault["loc"][0] == "claim"
+        if fault["type"] == "extra_forbidden":
+            known: Mapping[str, Any] = _Claim.model_fields if inside and len(fault["loc"]) > 1 else _File.model_fields
+            yield f"unknown key '{where}'; {did_you_mean(key, known)}"
+        else:
+            yield f"{where}: {fault['msg'].removeprefix('Value error, ').replace('Input should', 'must')}"
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {label}" for label, count in counts.items())

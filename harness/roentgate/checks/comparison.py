@@ -1,0 +1,357 @@
+"""Is a candidate worse than a reference on the same rows? Paired differences, candidate minus reference."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from roentgate.arrays import BoolArray
+from roentgate.candidates import Predictions
+from roentgate.checks import border, metrics
+from roentgate.errors import ArgumentError
+from roentgate.evidence import BorderRecord, names_of
+from roentgate.policy import Policy
+from roentgate.stats import Estimate
+from roentgate.stats import estimate as estimates
+from roentgate.stats import intervals as limits
+
+IDENTICAL = "identical answers"
+
+
+@dataclass(frozen=True, slots=True)
+class BorderChange:
+    """What became of one border verdict: on what, the change for the worse, whether it gates, and of what kind it is.
+
+    ``share`` is a difference of shares of films, ``skill`` one of the shares of skill that the ring alone keeps.
+    """
+
+    subject: str
+    change: Estimate
+    gates: bool
+    kind: Literal["share", "skill"] = "share"
+
+
+def recall_change(reference: Predictions, candidate: Predictions, label: str, *, margin: float = 0.0) -> Estimate:
+    """Recall of the candidate minus that of the reference on the rows of ``label`` (-1 to 1, higher is better).
+
+    Args:
+        reference: Answers of the reference.
+        candidate: Answers of the candidate on the same rows.
+        label: A class name.
+        margin: How much worse it may be; words in the detail say where there are too few rows (patients, where they are
+            known) to prove that.
+
+    Returns:
+        Paired difference with Tango's score interval (over groups, at the effective size) and, where rows are
+        independent, the exact McNemar p-value in the detail; exactly 0 where all probabilities are equal; without rows,
+        NaN in [-1, 1]. Offenders: rows lost.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class.
+        ArgumentError: The two are not of the same rows in the same order.
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908; McNemar, Psychometrika 12 (1947) 153-157.
+    """
+    _same_rows(reference, candidate)
+    metrics.recall(candidate, label)  # an unknown class is refused with the close names
+    rows = candidate.labels == candidate.classes.index(label)
+    change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
+    fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
+    if change.method != IDENTICAL and change.n < fewest and change.low < -margin:
+        units = "rows" if candidate.groups is None else "patients"
+        words = f"without a row gained, fewer than {fewest} {units} of a class cannot prove a margin of {margin:g}"
+        change = replace(change, detail=f"{change.detail}; {words}")
+    return change
+
+
+def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Accuracy of the candidate minus that of the reference (-1 to 1, higher is better); else as `recall_change`."""
+    _same_rows(reference, candidate)
+    rows = np.ones(len(candidate), np.bool_)
+    return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
+
+
+def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Balanced accuracy of the candidate minus that of the reference (-1 to 1, higher is better).
+
+    Returns:
+        Mean of the changes of recall of the classes, its limits recovered from Tango's of each (MOVER), with exact
+        McNemar's p in the detail; exactly 0 where all probabilities are equal; NaN in [-1, 1] where a class has no
+        rows. Offenders: the rows right before and wrong now.
+    """
+    parts = [recall_change(reference, candidate, label) for label in candidate.classes]
+    whole = accuracy_change(reference, candidate)
+    if _identical(reference, candidate):
+        return whole
+    before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
+    words = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
+    change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
+    return replace(change, detail=words, offenders=whole.offenders)
+
+
+def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
+    """Macro AUROC of the candidate minus that of the reference (-1 to 1, higher is better).
+
+    The limits are recovered from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect separation
+    too), with the correlation that DeLong's covariance of the two gives (MOVER); 0 where either has no spread.
+
+    Returns:
+        Value and interval; exactly 0 where all probabilities are equal; NaN in [-1, 1] where either is undefined.
+
+    References:
+        Zou, Psychological Methods 12 (2007) 399-413; DeLong et al., Biometrics 44 (1988) 837-845.
+    """
+    _same_rows(reference, candidate)
+    before, now = metrics.macro_auroc(reference), metrics.macro_auroc(candidate)
+    if not (before.defined and now.defined):
+        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", detail=_whose(before, now))
+    if _identical(reference, candidate):
+        return _no_change(now.n, IDENTICAL)
+    change = difference(now, before, correlation=_correlation(reference, candidate))
+    return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
+
+
+def against(reference: Any) -> str:  # noqa: ANN401 - a Reference, or an Evidence
+    """Return what is compared with, in words for the record: its name, and how its fingerprint begins."""
+    return "{} (fingerprint {:.12})".format(*names_of(reference))
+
+
+def newly_wrong(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
+    """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows.
+
+    ``named`` (see `against`) goes into the detail, so that the record says what it was compared with.
+    """
+    _same_rows(reference, candidate)
+    before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
+    lost, gained = before & ~now, now & ~before
+    detail = f"{lost.sum()} of {before.sum()} rows right before are wrong now, {gained.sum()} wrong ones are right"
+    if named:
+        detail += f"; the reference is {named}"
+    return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
+
+
+def border_changes(
+    reference: BorderRecord,
+    candidate: BorderRecord,
+    policy: Policy,
+    *,
+    unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
+) -> Iterator[BorderChange]:
+    """Yield what became of every border verdict; rings that only inform there only inform here.
+
+    A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
+    keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
+    answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
+    alone show no more than so many films can.
+    Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
+    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
+    judged together, the limit that proves a change for the worse is that of the family (`roentgate.stats.estimate.of_family`).
+    Where the reference alone has too little skill for a share of it to be told, that row informs: there is no change to
+    hold, and the bound on the candidate's own share stands.
+    The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
+
+    Args:
+        reference: Evidence on the reference.
+        candidate: Evidence on the candidate, on the same rows.
+        policy: The bounds.
+        unseen: Leaves out the rows that the masked recall does not count; by default none.
+    """
+    bounds, family = policy.border, len(policy.border.fills)
+    for ring in _each(bounds.rings, bounds.stress_rings):
+        gates = ring in bounds.rings
+        for fill in bounds.fills:
+            change = estimates.of_family(
+                partial(_flips_change, reference, candidate, (ring, fill)), family if gates else 1
+            )
+            yield BorderChange(f"flips, {_ring(ring)}, {fill}", _worded(change), gates=gates)
+        followed = _worded(_follows_change(reference, candidate, ring))
+        yield BorderChange(f"transplant, {_ring(ring)}", followed, gates=gates)
+    for ring in _each(bounds.rings):
+        for label in candidate.clean.classes:
+            losses: dict[str, Estimate] = {}
+            for fill in bounds.fills:
+                before, now = (unseen(record.masked[ring, fill]) for record in (reference, candidate))
+                alike = _alike(reference, candidate, (before, now))
+                losses[fill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
+            worst = _worded(border.worst(losses, "at_most"))
+            yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
+    for ring in _each(bounds.only_rings, bounds.only_stress_rings):
+        change, holds = _skill_change(reference, candidate, ring, bounds.fills)
+        gates = holds and ring in bounds.only_rings
+        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
+
+
+def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
+    """First minus second, the limits recovered from theirs and from the correlation of the two (MOVER).
+
+    Returns:
+        Value and interval, n = the smaller of theirs; NaN between the extremes where either is undefined.
+
+    References:
+        Zou, Psychological Methods 12 (2007) 399-413.
+    """
+    n = min(first.n, second.n)
+    if not (first.defined and second.defined):
+        words = next(part.detail for part in (first, second) if not part.defined)
+        return estimates.undefined(
+            n, low=first.low - second.high, high=first.high - second.low, method="MOVER", detail=words
+        )
+    value = first.value - second.value
+    below = _reach(first.value - first.low, second.high - second.value, correlation)
+    above = _reach(first.high - first.value, second.value - second.low, correlation)
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER")
+
+
+def _loss(reference: Predictions, candidate: Predictions, label: str, z: float, *, alike: bool) -> Estimate:
+    """Return the recall of ``label`` that is lost: `recall_change`, the other way round."""
+    rows = candidate.labels == candidate.classes.index(label)
+    change = _right_change(reference, candidate, rows, alike=alike, z=z)
+    return replace(change, value=0.0 - change.value, low=0.0 - change.high, high=0.0 - change.low)
+
+
+def _right_change(
+    reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool, z: float = limits.NORMAL
+) -> Estimate:
+    before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
+    words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
+    change = _paired(now, before, rows, candidate, z)
+    if alike and change.defined:
+        return _no_change(change.n, f"{words}: {IDENTICAL}")
+    gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
+    detail = f"{words}: {gained} gained, {lost} lost"
+    if candidate.groups is None:
+        detail += f" (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
+    return replace(change, detail=detail, offenders=_ids(candidate, before & ~now & rows))
+
+
+def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[float, str], z: float) -> Estimate:
+    before, now = (
+        (record.masked[key].answers != record.clean.answers) | (record.clean.answers < 0)
+        for record in (reference, candidate)
+    )
+    change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean, z)
+    detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
+    if change.defined and _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}")
+    return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+
+
+def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
+    """How many more rows follow the donor, by what the verdict bounds (`metrics.directed_flips`)."""
+    before, now = (
+        border.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels)
+        for record in (reference, candidate)
+    )
+    change = difference(now, before)
+    if not change.defined:
+        return change
+    detail = f"{before.value:.2f} net followed the donor before, {now.value:.2f} now"
+    pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
+    donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
+    if donors and _alike(reference, candidate, *pairs):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}")
+    new = tuple(sorted({*now.offenders} - {*before.offenders}))
+    return replace(change, detail=detail, offenders=new)
+
+
+def _skill_change(
+    reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]
+) -> tuple[Estimate, bool]:
+    """Return the change, and whether a bound holds it: not where the reference alone has too little skill."""
+    before, now = (_kept(record, ring, fills) for record in (reference, candidate))
+    change = difference(now, before)
+    if not change.defined:
+        return replace(change, detail=_whose(before, now)), not now.defined
+    change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
+    detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
+    if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
+        return _no_change(change.n, f"{detail}: {IDENTICAL}"), True
+    return replace(change, detail=detail), True
+
+
+def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:
+    parts = {fill: border.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
+    return border.worst(parts, "at_most")
+
+
+def _whose(before: Estimate, now: Estimate) -> str:
+    """Say why there is no change, and of which of the two, where it is one of them."""
+    if before.defined == now.defined:
+        return now.detail
+    return f"the reference: {before.detail}" if now.defined else f"the candidate: {now.detail}"
+
+
+def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Predictions, z: float) -> Estimate:
+    gained, lost = (now & ~before)[rows], (before & ~now)[rows]
+    groups = None
+    if predictions.groups is not None:
+        groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
+    return estimates.grouped_difference(gained, lost, groups, z=z)
+
+
+def _correlation(reference: Predictions, candidate: Predictions) -> float:
+    units = np.arange(len(candidate))
+    if candidate.groups is not None:
+        units = np.unique(np.asarray(candidate.groups), return_inverse=True)[1]
+    labels = candidate.labels
+    if min(len(np.unique(units[labels == label])) for label in range(len(candidate.classes))) < 2:
+        return 0.0
+    first, second = (limits.auroc_influence(labels, each.probabilities)[1] for each in (reference, candidate))
+    spread = [limits.stratified_variance(each, labels, units) for each in (first, second, second - first)]
+    if min(spread[:2]) == 0:
+        return 0.0
+    return (spread[0] + spread[1] - spread[2]) / (2 * math.sqrt(spread[0] * spread[1]))
+
+
+def _reach(own: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(own**2 + other**2 - 2 * correlation * own * other, 0.0))
+
+
+def _identical(reference: Predictions, candidate: Predictions) -> bool:
+    return np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
+
+
+def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predictions, Predictions]) -> bool:
+    """Whether these are one model, as far as can be told: of a stored reference only the answers under a mask are."""
+    return _identical(reference.clean, candidate.clean) and all(
+        np.array_equal(before.answers, now.answers) for before, now in pairs
+    )
+
+
+def _no_change(n: int, detail: str) -> Estimate:
+    return Estimate(value=0.0, low=0.0, high=0.0, n=n, method=IDENTICAL, detail=detail)
+
+
+def _worded(change: Estimate) -> Estimate:
+    if change.low > 0:
+        words = "got worse"
+    elif change.high < 0:
+        words = "got better"
+    else:
+        words = "the same" if change.low == change.high == 0 else "cannot tell"
+    return replace(change, detail=f"{words}: {change.detail}")
+
+
+def _ring(width: float) -> str:
+    return f"{100 * width:g}% ring"
+
+
+def _each(*widths: Sequence[float]) -> list[float]:
+    return list(dict.fromkeys(width for some in widths for width in some))
+
+
+def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(sorted(name for name, chosen in zip(predictions.ids, rows, strict=True) if chosen))
+
+
+def _same_rows(reference: Predictions, candidate: Predictions) -> None:
+    same = reference.ids == candidate.ids and reference.classes == candidate.classes
+    if not (same and np.array_equal(reference.labels, candidate.labels)):
+        raise ArgumentError(
+            "the reference answered other rows, labels or classes than the candidate, so nothing can be paired; "
+            "judge both on the same data"
+        )

@@ -1,0 +1,239 @@
+"""From evidence to estimates: how often a model is right, which way it errs, and what a cut-down input does to it.
+
+A row whose entries are not all finite has no answer: it counts as wrong, and as changed. Where the rows have groups
+(patients), intervals are over groups.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from roentgate.arrays import BoolArray
+from roentgate.candidates import Predictions
+from roentgate.errors import ArgumentError, UnknownClassError, did_you_mean
+from roentgate.stats import Estimate
+from roentgate.stats import estimate as estimates
+
+__all__ = [
+    "accuracy",
+    "adjusted_balanced_accuracy",
+    "balanced_accuracy",
+    "confusion",
+    "f1",
+    "macro_auroc",
+    "precision",
+    "recall",
+    "specificity",
+]
+
+
+def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate:
+    """Share of the rows of ``label`` that are called ``label`` (0 to 1, higher is better).
+
+    Args:
+        predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
+        label: A class name of ``predictions.classes``.
+        family: How many such estimates are judged together by their worst (see `flips`); a proven failure needs one
+            upper limit.
+
+    Returns:
+        Value and exact 95 % Clopper-Pearson interval over the rows of that class (Korn-Graubard over groups); with no
+        such row, NaN in [0, 1]. Offenders: the rows called otherwise.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+
+    References:
+        Clopper and Pearson, Biometrika 26 (1934) 404-413; Korn and Graubard, Survey Methodology 24 (1998) 193-201.
+    """
+    return _recall(predictions, label, confidence=stricter_confidence(family), low_confidence=0.95)
+
+
+def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
+    """Share of the rows of ``truth`` that are called ``called`` (0 to 1; for two different classes, lower is better).
+
+    Returns:
+        As `recall`; with no row of ``truth``, NaN in [0, 1]. Offenders: the rows called ``called``.
+
+    Raises:
+        UnknownClassError: ``truth`` or ``called`` is not a class of these predictions.
+    """
+    index = _index(predictions, truth)
+    hit = predictions.answers == _index(predictions, called)
+    return share_of_rows(
+        predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index)
+    )
+
+
+def precision(predictions: Predictions, label: str) -> Estimate:
+    """Share of the rows called ``label`` that are of ``label`` (0 to 1, higher is better).
+
+    Returns:
+        As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Offenders:
+        the rows of other classes among them.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    called, right = predictions.answers == index, predictions.labels == index
+    detail = f"{(called & right).sum()} of {called.sum()} called {label} are right"
+    return share_of_rows(predictions, right, called, offends=~right, detail=detail)
+
+
+def specificity(predictions: Predictions, label: str) -> Estimate:
+    """Share of the rows of other classes that are not called ``label`` (0 to 1, higher is better).
+
+    Returns:
+        As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Offenders: the rows called so.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    spared, others = predictions.answers != index, predictions.labels != index
+    detail = f"{(spared & others).sum()} of {others.sum()} others are not called {label}"
+    return share_of_rows(predictions, spared, others, offends=~spared, detail=detail)
+
+
+def f1(predictions: Predictions, label: str) -> Estimate:
+    """Harmonic mean of recall and precision of ``label`` (0 to 1, higher is better).
+
+    It is 2 J / (1 + J) with J the share of the rows of ``label`` or called so that are both, and so are its limits.
+
+    Returns:
+        As `recall`, over those rows, their number taken as given; with no such row, NaN in [0, 1]. Offenders: those
+        that are one and not the other.
+
+    Raises:
+        UnknownClassError: ``label`` is not a class of these predictions.
+    """
+    index = _index(predictions, label)
+    called, own = predictions.answers == index, predictions.labels == index
+    both, either = called & own, called | own
+    detail = f"{both.sum()} of {either.sum()} that are or are called {label} are both"
+    share = share_of_rows(predictions, both, either, offends=~both, detail=detail)
+    value, low, high = (2 * part / (1 + part) for part in (share.value, share.low, share.high))
+    return replace(share, value=value, low=low, high=high, hits=None)
+
+
+def accuracy(predictions: Predictions) -> Estimate:
+    """Share of all rows that are called by their class (0 to 1, higher is better).
+
+    Returns:
+        As `recall`, over all rows; without rows, NaN in [0, 1]. Offenders: the wrong rows.
+    """
+    right = predictions.answers == predictions.labels
+    everything = np.ones(len(predictions), np.bool_)
+    return share_of_rows(
+        predictions, right, everything, offends=~right, detail=f"{right.sum()} of {len(predictions)} right"
+    )
+
+
+def balanced_accuracy(predictions: Predictions) -> Estimate:
+    """Mean of the recalls of all classes (0 to 1, chance 1/K, higher is better).
+
+    Returns:
+        Value and MOVER interval from the interval of each recall, which go together as far as the classes share their
+        patients; if a class has no rows, NaN in [0, 1]. Offenders: the wrong rows.
+
+    References:
+        Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
+    """
+    return mean_recall(predictions, confidence=0.95)
+
+
+def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
+    """Balanced accuracy above chance, as a share of what lies above chance (0: chance, 1: perfect; below 0 possible).
+
+    Returns:
+        (balanced accuracy - 1/K) / (1 - 1/K), its limits transformed alike; NaN over the whole range as
+        `balanced_accuracy`. For two classes it is Youden's index.
+    """
+    balanced, chance = mean_recall(predictions, confidence=0.95), 1 / len(predictions.classes)
+    value, low, high = ((part - chance) / (1 - chance) for part in (balanced.value, balanced.low, balanced.high))
+    return replace(balanced, value=value, low=low, high=high)
+
+
+def macro_auroc(predictions: Predictions) -> Estimate:
+    """Mean over the classes of the area under the one-vs-rest ROC curve (0 to 1, chance 0.5, higher is better).
+
+    Returns:
+        Value and interval of `roentgate.stats.estimate.macro_auroc`; NaN in [0, 1] where a class has no rows or an entry is NaN
+        or infinite. Columns are taken as they were given: probabilities that float32 rounds to 1 are ties.
+    """
+    return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
+
+
+def stricter_confidence(family: int) -> float:
+    """Return the level of the limit that proves a failure of one of ``family`` estimates (Bonferroni)."""
+    if family < 1:
+        raise ArgumentError(f"a family of {family}; give the number of perturbations judged together, 1 or more")
+    return 1 - 0.05 / family
+
+
+def _recall(
+    predictions: Predictions, label: str, *, confidence: float, low_confidence: float | None = None
+) -> Estimate:
+    index = _index(predictions, label)
+    right = predictions.answers == index
+    return share_of_rows(
+        predictions, right, predictions.labels == index, offends=~right, detail=_reading(predictions, index),
+        confidence=confidence, low_confidence=low_confidence,
+    )  # fmt: skip
+
+
+def mean_recall(predictions: Predictions, *, confidence: float) -> Estimate:
+    recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
+    words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
+    offenders = tuple(sorted(row for part in recalls for row in part.offenders))
+    balanced = estimates.mean(recalls, groups=predictions.groups, labels=predictions.labels)
+    return replace(balanced, detail=f"recall: {words}", offenders=offenders)
+
+
+def share_of_rows(  # noqa: PLR0913
+    predictions: Predictions,
+    hits: BoolArray,
+    rows: BoolArray,
+    *,
+    offends: BoolArray,
+    detail: str,
+    confidence: float = 0.95,
+    low_confidence: float | None = None,
+) -> Estimate:
+    """Share of ``rows`` that are ``hits``, over groups where they are known; all masks are (n,)."""
+    offenders = ids_where(predictions, rows & offends)
+    if predictions.groups is None:
+        counts = int((hits & rows).sum()), int(rows.sum())
+        return estimates.proportion(
+            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+        )
+    groups = pick(predictions.groups, rows)
+    return estimates.grouped_proportion(
+        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+    )
+
+
+def _reading(predictions: Predictions, truth: int) -> str:
+    """One row of the confusion matrix in words: ``of 20 Viral Pneumonia: 16 Viral Pneumonia, 4 Normal``."""
+    answers = predictions.answers[predictions.labels == truth]
+    names = [*predictions.classes, "without a finite answer"]
+    order = [truth, *(index for index in range(len(names)) if index != truth)]
+    counts = [(int((answers == (index if index < len(names) - 1 else -1)).sum()), names[index]) for index in order]
+    words = ", ".join(f"{count} {name}" for count, name in counts if count)
+    return f"of {len(answers)} {predictions.classes[truth]}: {words or 'none to count'}"
+
+
+def _index(predictions: Predictions, label: str) -> int:
+    if label not in predictions.classes:
+        raise UnknownClassError(f"class '{label}' is unknown; {did_you_mean(label, predictions.classes)}")
+    return predictions.classes.index(label)
+
+
+def ids_where(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    return tuple(sorted(pick(predictions.ids, rows)))
+
+
+def pick(names: Sequence[str], rows: BoolArray) -> list[str]:
+    return [name for name, chosen in zip(names, rows, strict=True) if chosen]

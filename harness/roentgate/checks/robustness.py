@@ -1,0 +1,65 @@
+"""What a change of the films costs: balanced accuracy lost on the same rows, by the interval of a paired difference."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from roentgate.arrays import BoolArray
+from roentgate.candidates import Predictions
+from roentgate.checks import border, metrics
+from roentgate.stats import Estimate
+from roentgate.stats import estimate as estimates
+
+
+def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int = 1) -> Estimate:
+    """Balanced accuracy on the films as they are, minus that on the same films changed (lower is better, 0: none lost).
+
+    A model that answers always alike loses nothing, so without skill on the clean films the drop is undefined, and no
+    bound is met. The mean of the recalls lost, each with Tango's interval, its limits recovered from theirs (MOVER).
+
+    Args:
+        clean: Answers on the films as they are.
+        changed: Answers on the same rows, changed.
+        family: How many such drops are judged together by their worst, as in `roentgate.stats.estimate.of_family`.
+
+    Returns:
+        Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
+        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Offenders: rows right before and wrong under the change.
+
+    Raises:
+        ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
+
+    References:
+        Tango, Statistics in Medicine 17 (1998) 891-908; Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
+    """
+    border.flips(clean, changed)  # refuses other rows
+    before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
+    if not before.defined:
+        return _undefined(before.n, "a class has no rows")
+    if not estimates.meets(before.value - 1 / len(clean.classes), border.LEAST_SKILL, "at_least"):
+        return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
+    drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
+    lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)
+    return replace(
+        drop,
+        detail=f"balanced accuracy {before.value:.2f} on clean films, {after.value:.2f} on these",
+        offenders=tuple(sorted(name for name, chosen in zip(clean.ids, lost, strict=True) if chosen)),
+    )
+
+
+def _mean_loss(clean: Predictions, changed: Predictions, z: float) -> Estimate:
+    losses = [_loss(clean, changed, clean.labels == label, z) for label in range(len(clean.classes))]
+    return estimates.mean(losses, groups=clean.groups, labels=clean.labels)
+
+
+def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -> Estimate:
+    """Return the recall lost on ``rows`` (n,), all of one class."""
+    before, after = (part.answers[rows] == part.labels[rows] for part in (clean, changed))
+    lost, found = before & ~after, after & ~before
+    groups = None if clean.groups is None else [clean.groups[row] for row in np.flatnonzero(rows)]
+    return estimates.grouped_difference(lost, found, groups, z=z)
+
+
+def _undefined(n: int, detail: str) -> Estimate:
+    return estimates.undefined(n, low=-1.0, high=1.0, method="MOVER of Tango", detail=detail)

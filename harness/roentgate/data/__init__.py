@@ -1,0 +1,9 @@
+"""Images and where they come from.
+
+Cards, folders and manifests are read into a `Dataset`, the one canonical order of rows.
+Also draws the phantom, whose ground truth is known.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,236 @@
+"""Data cards: one TOML file says what a data set is, where it lies and how its films are read."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from roentgate.data.images import Interpolation
+from roentgate.errors import ArgumentError, DataError, did_you_mean
+
+Side = Annotated[int, Field(ge=8, le=4096)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Column = Annotated[str, Field(min_length=1)]
+
+MANIFEST = "manifest.csv"
+"""What a bare folder without ``train/`` is read by."""
+
+
+class Columns(BaseModel):
+    """How the columns of a manifest are called.
+
+    Attributes:
+        path: The film, relative to the card's ``images``.
+        label: The class.
+        split: ``train``, ``validation`` or ``test``; without it the harness makes the splits.
+        group: The patient.
+        source: Where the film comes from: a hospital, a scanner.
+        mask: The film's mask, relative to the data root.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Column = "path"
+    label: Column = "label"
+    split: Column = "split"
+    group: Column = "group"
+    source: Column = "source"
+    mask: Column = "mask"
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> "Columns":
+        names = [getattr(self, key) for key in Columns.model_fields if self.demands(key)]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is named for two things; name another")
+        return self
+
+    def demands(self, key: str) -> bool:
+        """Whether a manifest must have this column: path, label, and whatever the card names."""
+        return key in ("path", "label") or key in self.model_fields_set
+
+    def names(self) -> dict[str, str]:
+        """Return what is read from which column; a default name gives way where the card uses it for something else."""
+        demanded = {key: getattr(self, key) for key in Columns.model_fields if self.demands(key)}
+        others = {key: getattr(self, key) for key in Columns.model_fields if key not in demanded}
+        return demanded | {key: name for key, name in others.items() if name not in demanded.values()}
+
+
+class Card(BaseModel):
+    """What a data set is. The keys of ``data/NAME.toml`` are these fields, ``name`` apart, which is the file's name.
+
+    Attributes:
+        name: How the data set is called; a folder of that name is made under ``reports/``.
+        title: One line for the scorecard.
+        root: The folder that holds ``train/`` and ``test/``, or a manifest's films; in a card, relative to its folder.
+        generator: What draws the films (``phantom``) instead of a root.
+        variant: Which of the generator's data sets.
+        classes: The class folders, sorted; None where they are to be read from ``train/``.
+        image_size: (height, width) the films are resized to, in pixels.
+        interpolation: How they are resized.
+        licence: The licence as its source states it.
+        citation: What to cite.
+        source: Where to get it.
+        group: A regular expression with one capture group that finds the patient in a row id; None where unknown.
+        masks: Where the mask of a row lies below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
+        recipe: Settings of training that this data set wants other than the model's.
+        manifest: A CSV file with a line for each film, beside the card or below the root; None reads class folders.
+        columns: How its columns are called.
+        images: The folder that its paths are relative to, seen from the root.
+        test_sources: Films of these sources are the test split; None leaves that to a column or to the harness.
+        split_seed: Draws the splits that the harness makes.
+        split_shares: Their shares: train, validation, test.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^\w[\w.-]*$")
+    title: str = ""
+    root: Path | None = None
+    generator: str | None = None
+    variant: str | None = None
+    classes: tuple[str, ...] | None = None
+    image_size: tuple[Side, Side] = (256, 256)
+    interpolation: Interpolation = "nearest"
+    licence: str = ""
+    citation: str = ""
+    source: str = ""
+    group: str | None = None
+    masks: str | None = None
+    recipe: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    manifest: Path | None = None
+    columns: Columns = Columns()
+    images: Path = Path()
+    test_sources: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    split_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
+
+    @field_validator("classes")
+    @classmethod
+    def _sorted_classes(cls, classes: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if classes is not None and list(classes) != sorted(set(classes)):
+            raise ValueError("class names must be sorted and differ, as their folders are")
+        return classes
+
+    @field_validator("group")
+    @classmethod
+    def _one_capture_group(cls, group: str | None) -> str | None:
+        if group is None:
+            return None
+        try:
+            captures = re.compile(group).groups
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from error
+        if captures != 1:
+            raise ValueError(f"needs exactly one capture group, the patient; it has {captures}")
+        return group
+
+    @field_validator("masks")
+    @classmethod
+    def _names_the_row(cls, masks: str | None) -> str | None:
+        if masks is not None and "{id}" not in masks and "{stem}" not in masks:
+            raise ValueError("must contain {id} or {stem}, or every row would have the same mask")
+        return masks
+
+    @field_validator("split_shares")
+    @classmethod
+    def _one_whole(cls, shares: tuple[float, float, float]) -> tuple[float, float, float]:
+        if abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(f"the shares of train, validation and test must sum to 1, not {sum(shares):g}")
+        return shares
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Card":
+        if self.root is not None and self.generator is not None:
+            raise ValueError("'root' and 'generator' exclude one another")
+        if self.manifest is not None and self.generator is not None:
+            raise ValueError("'manifest' and 'generator' exclude one another")
+        return self
+
+    @model_validator(mode="after")
+    def _manifest_for_its_keys(self) -> "Card":
+        idle = [key for key in _MANIFEST_KEYS if key in self.model_fields_set]
+        if self.manifest is None and idle:
+            raise ValueError(f"'{idle[0]}' says how a manifest is read; name the file with 'manifest', or remove it")
+        for key, column in (("group", "group"), ("masks", "mask")):
+            if getattr(self, key) is not None and column in self.columns.model_fields_set:
+                raise ValueError(f"'{key}' and 'columns.{column}' say the same thing; remove one")
+        return self
+
+
+_MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shares")
+
+
+def find_card(spec: str, folder: Path) -> Card:
+    """Return the card that ``--data SPEC`` means.
+
+    Args:
+        spec: ``NAME`` (a card of ``folder``), ``NAME=PATH`` (that card with another root, its generator unused), or
+            ``PATH`` (a bare tree of class folders, or films with a ``manifest.csv`` and no ``train/``: grayscale,
+            256x256, nearest neighbour, named after its folder).
+            A card wins over a folder of the same name; write ``./NAME`` for the folder.
+        folder: Where the cards lie.
+
+    Raises:
+        ArgumentError: No card has this name and no folder either; the message lists the close names.
+        DataError: The card is not valid; the message names the file and, for an unknown key, the nearest one.
+    """
+    cards = {file.stem: file for file in folder.glob("*.toml")}
+    if spec in cards:
+        return _read_card(cards[spec])
+    name, equals, root = spec.partition("=")
+    if equals and name in cards:
+        if not root:
+            raise ArgumentError(f"--data {spec}: no folder after '='; write {name}=PATH")
+        return _read_card(cards[name]).model_copy(update={"root": Path(root).expanduser(), "generator": None})
+    path = Path(spec).expanduser()
+    names_a_path = "/" in spec and not equals  # one that does not exist is refused when it is read
+    if spec and (path.is_dir() or names_a_path):
+        listed = (path / MANIFEST).is_file() and not (path / "train").is_dir()
+        name = _folder_name(path)
+        return Card(name=name, title=name, root=path, manifest=Path(MANIFEST) if listed else None)
+    raise ArgumentError(
+        f"--data {spec!r}: neither a card in '{folder}' nor a folder with train/ and test/, or a {MANIFEST}; "
+        f"{did_you_mean(name, cards)}"
+    )
+
+
+def _folder_name(path: Path) -> str:
+    """Return a name for a bare tree that can be a folder anywhere: letters, digits, ``_``, ``-`` and inner dots."""
+    return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "data"
+
+
+def _read_card(file: Path) -> Card:
+    try:
+        with file.open("rb") as stream:
+            table = tomllib.load(stream)
+    except (OSError, ValueError) as error:
+        raise DataError(f"data card '{file}': cannot be read as TOML ({error}); correct it") from error
+    if "name" in table:
+        raise DataError(f"data card '{file}': unknown key 'name'; a card is called after its file, so remove it")
+    try:
+        card = Card.model_validate({**table, "name": file.stem})
+    except ValidationError as error:
+        raise DataError(f"data card '{file}': {'; '.join(_complaints(error))}") from error
+    found: dict[str, Path] = {}
+    if card.root is not None:
+        found["root"] = file.parent / card.root.expanduser()
+    if card.manifest is not None and (beside := file.parent / card.manifest.expanduser()).is_file():
+        found["manifest"] = beside.resolve()
+    return card.model_copy(update=found)
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    """Say what pydantic found, key by key, with the nearest key to an unknown one."""
+    sentences = []
+    for fault in error.errors():
+        key = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            known = Columns.model_fields if key.startswith("columns.") else Card.model_fields
+            sentences.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
+        else:
+            what = f"key '{key}': " if key else ""
+            sentences.append(what + fault["msg"].removeprefix("Value error, "))
+    return sentences

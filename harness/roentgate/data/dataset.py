@@ -1,0 +1,340 @@
+"""Data sets: the ordered rows of train, validation and test; the one canonical order and class index."""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.data import images as films
+from roentgate.data.card import Card
+from roentgate.data.class_folders import Listing, SplitName, Tree
+from roentgate.data.images import Interpolation
+from roentgate.data.link_tree import lay_out
+from roentgate.data.manifest import SPLITS, Manifest, Row, write_rows
+from roentgate.errors import ArgumentError
+from roentgate.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """The ordered rows of one split; pixels are read lazily, in batches.
+
+    Attributes:
+        name: ``train``, ``validation`` or ``test``.
+        ids: POSIX paths relative to the data root, ``test/Covid/0001.png``; of a manifest, its own paths.
+        paths: The files.
+        labels: int64 (n,) indices into ``classes``.
+        classes: The sorted folder names of train; the sorted labels of a manifest.
+        root: The folder whose sub-folders are the classes; of a carved validation split, train's. Of a manifest, class
+            folders in the store that show the rows in their order (`roentgate.data.link_tree`); without a store, the images.
+        image_shape: (H, W, C) of the pixels; C is 1 (grey) or 3 (red, green, blue).
+        interpolation: How films are resized.
+        groups: The patient of each row, or None where unknown.
+        masks: The mask file of each row, or None.
+        cache: The folder that keeps the pixels decoded; None decodes them at each use.
+        ignored: Files of this split that are no films, as ids.
+        sources: Where each row comes from (a hospital, a scanner), or None where unknown.
+    """
+
+    name: SplitName
+    ids: tuple[str, ...]
+    paths: tuple[Path, ...]
+    labels: NDArray[np.int64]
+    classes: tuple[str, ...]
+    root: Path
+    image_shape: tuple[int, int, int]
+    interpolation: Interpolation = "nearest"
+    groups: tuple[str, ...] | None = None
+    masks: tuple[Path, ...] | None = None
+    cache: Path | None = None
+    ignored: tuple[str, ...] = ()
+    sources: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each class, in class order."""
+        numbers = np.bincount(self.labels, minlength=len(self.classes))
+        return dict(zip(self.classes, numbers.tolist(), strict=True))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over ids, labels, file contents, image shape and interpolation; the same wherever the root lies.
+
+        Groups and sources are left out: no pixel, weight or probability depends on them. Whatever is stored under this
+        fingerprint and does depend on them must add them to its key.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        summary = hashlib.sha256(json.dumps([self.image_shape, self.interpolation]).encode())
+        for row, label, path in zip(self.ids, self.labels.tolist(), self.paths, strict=True):
+            summary.update(json.dumps([row, label, films.digest(path)]).encode())
+        return summary.hexdigest()
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the pixels of the given rows, in the order given.
+
+        Args:
+            rows: Row indices (k,); negative ones count from the end.
+
+        Returns:
+            float32 (k, H, W, C) in [0, 1].
+
+        Raises:
+            IndexError: There is no such row.
+            DataError: A film cannot be decoded; with a cache the first one of the split is named, else of these rows.
+        """
+        wanted: list[int] = np.arange(len(self))[np.asarray(rows, dtype=np.int64)].tolist()
+        if self._decoded is not None:
+            return self._decoded.take(wanted)
+        pixels = np.empty((len(wanted), *self.image_shape), np.float32)
+        paths = [self.paths[row] for row in wanted]
+        for target, film in zip(pixels, films.read_each(paths, self.image_shape, self.interpolation), strict=True):
+            target[:] = films.unit(film)
+        return pixels
+
+    def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
+        """Yield the pixels of all rows in order, ``size`` rows at a time (the last batch may be shorter).
+
+        Yields:
+            float32 (k, H, W, C) in [0, 1], as ``take``.
+        """
+        for start in range(0, len(self), size):
+            yield self.take(range(start, min(start + size, len(self))))
+
+    @cached_property
+    def _decoded(self) -> films.Decoded | None:
+        if self.cache is None:
+            return None
+        return films.Decoded(
+            folder=self.cache,
+            key=hashlib.sha256((self.fingerprint + films.code_fingerprint()).encode()).hexdigest(),
+            paths=self.paths,
+            shape=self.image_shape,
+            interpolation=self.interpolation,
+            title=f"decoding {self.name}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """The three splits of one data set, with the same classes."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    classes: tuple[str, ...]
+    name: str
+    root: Path
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes and the fingerprints of the three splits.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        parts = [*self.classes, *(split.fingerprint for split in (self.train, self.validation, self.test))]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """The folders of the splits, and films that lie elsewhere: what a pipeline of a model's own may read."""
+        splits = (self.train, self.validation, self.test)
+        elsewhere = (path for split in splits for path in split.paths if split.root not in path.parents)
+        return (*dict.fromkeys(split.root for split in splits), *elsewhere)
+
+    @cached_property
+    def surroundings(self) -> str:
+        """SHA-256 over all files of the splits that are no rows, hidden ones included: another pipeline may read them.
+
+        Raises:
+            DataError: A file cannot be read.
+        """
+        splits = (self.train, self.validation, self.test)
+        known = {path for split in splits for path in split.paths}
+        summary = hashlib.sha256()
+        for root in sorted({split.root for split in splits}):
+            for path in sorted(root.rglob("*")):
+                if path.is_file() and path not in known:
+                    summary.update(json.dumps([str(path.relative_to(root)), films.digest(path)]).encode())
+        return summary.hexdigest()
+
+
+def read_classes(card: Card, *, root: Path | None = None) -> tuple[str, ...]:
+    """Return the class names: of the card, else the sorted folder names of train or labels; no film is touched.
+
+    Args:
+        card: The data card.
+        root: The data root, where it is not the card's own.
+
+    Raises:
+        ArgumentError: The card has neither classes nor a root, and none is given.
+        DataError: There is no train folder or manifest, a line of it is wrong, or there are fewer than two classes.
+    """
+    return card.classes or _listed_by(card, root).classes
+
+
+def read_splits(
+    card: Card,
+    *,
+    image_shape: tuple[int, int, int],
+    cache: Path | None,
+    root: Path | None = None,
+    store: Store | None = None,
+) -> Splits:
+    """List the rows of train, validation and test; decodes nothing.
+
+    The order is that of Keras' ``flow_from_directory``: class by class in sorted order; inside a class by sub-folder,
+    then by file name. Without ``validation/`` the first ``int(0.2 n)`` train rows of each class are validation rows.
+    The rows of a manifest have the same order; its splits are told by it or made (`roentgate.data.splitting`).
+
+    Args:
+        card: The data card.
+        image_shape: (H, W, C) of the pixels; C is 1 or 3.
+        cache: The folder that keeps decoded pixels, or None.
+        root: The data root, where it is not the card's own: what the card's generator has written.
+        store: Keeps the splits made for a manifest, and its class folders; None makes no folders.
+
+    Raises:
+        ArgumentError: ``image_shape`` has another number of channels; the card has no root and none is given.
+        DataError: A split, class folder or mask is missing, a class is extra or empty, a link is broken, a row has no
+            group, a line of a manifest is wrong; the message says what to do.
+    """
+    if min(image_shape) < 1 or image_shape[2] not in (1, 3):
+        raise ArgumentError(f"image shape {image_shape}: must be (height, width, 1) or (height, width, 3)")
+    origin = _listed_by(card, root)
+    if isinstance(origin, Manifest):
+        parts = _parts_of_manifest(origin, store)
+    else:
+        listings = origin.listings()
+        parts = {name: _part_of_folders(origin, card, name, listings[name]) for name in SPLITS}
+
+    def split(name: SplitName) -> Dataset:
+        return Dataset(
+            name=name,
+            classes=origin.classes,
+            image_shape=image_shape,
+            interpolation=card.interpolation,
+            cache=cache,
+            **parts[name],
+        )
+
+    return Splits(
+        train=split("train"),
+        validation=split("validation"),
+        test=split("test"),
+        classes=origin.classes,
+        name=card.name,
+        root=origin.root,
+    )
+
+
+def write_manifest(splits: Splits, file: Path) -> None:
+    """Write the rows as a manifest with a column ``split``, to be committed and named by a card.
+
+    Args:
+        splits: Of class folders or of a manifest; masks that lie below the data root are named.
+        file: A CSV file, replaced as a whole.
+
+    Raises:
+        ArgumentError: The folder cannot be written to.
+    """
+    rows = []
+    for split in (splits.train, splits.validation, splits.test):
+        for i, path in enumerate(split.ids):
+            mask = None if split.masks is None else split.masks[i]
+            rows.append(
+                Row(
+                    path=path,
+                    label=split.classes[split.labels[i]],
+                    split=split.name,
+                    group=None if split.groups is None else split.groups[i],
+                    source=None if split.sources is None else split.sources[i],
+                    mask=None if mask is None else mask.relative_to(splits.root).as_posix(),
+                )
+            )
+    write_rows(file, rows)
+
+
+def _listed_by(card: Card, root: Path | None) -> Tree | Manifest:
+    found = root or card.root
+    if found is None:
+        origin = f" (get it from {card.source})" if card.source else ""
+        raise ArgumentError(f"data {card.name!r}: the card has no root; pass --data {card.name}=PATH{origin}")
+    if card.manifest is not None:
+        return Manifest(card=card, root=found)
+    return Tree(name=card.name, root=found, expected=card.classes)
+
+
+def _part_of_folders(tree: Tree, card: Card, name: SplitName, listing: Listing) -> dict[str, Any]:
+    ids = tuple(row for rows in listing.rows for row in rows)
+    return {
+        "ids": ids,
+        "paths": tuple(tree.root / row for row in ids),
+        "labels": _labels([len(rows) for rows in listing.rows]),
+        "root": listing.folder,
+        "groups": None if card.group is None else _groups(tree, name, ids, card.group),
+        "masks": None if card.masks is None else _masks(tree, name, ids, card.masks),
+        "ignored": listing.ignored,
+    }
+
+
+def _parts_of_manifest(manifest: Manifest, store: Store | None) -> dict[SplitName, dict[str, Any]]:
+    splits, card, one = manifest.divided(store), manifest.card, manifest.rows[0]
+    roots = dict.fromkeys(SPLITS, manifest.images)
+    if store is not None:
+        shown = {name: [(row.label, manifest.images / row.path) for row in rows] for name, rows in splits.items()}
+        roots = lay_out(store, shown)
+    parts = {}
+    for name, rows in splits.items():
+        ids, counts = tuple(row.path for row in rows), Counter(row.label for row in rows)
+        masks = None if one.mask is None else tuple(manifest.root / str(row.mask) for row in rows)
+        parts[name] = {
+            "ids": ids,
+            "paths": tuple(manifest.images / row for row in ids),
+            "labels": _labels([counts[label] for label in manifest.classes]),
+            "root": roots[name],
+            "groups": None if one.group is None else tuple(row.group for row in rows),
+            "sources": None if one.source is None else tuple(row.source for row in rows),
+            "masks": masks if card.masks is None else _masks(manifest, name, ids, card.masks),
+        }
+    return parts
+
+
+def _labels(counts: Sequence[int]) -> NDArray[np.int64]:
+    labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    labels.setflags(write=False)
+    return labels
+
+
+def _groups(tree: Tree, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[str, ...]:
+    matches = [re.search(pattern, row) for row in ids]
+    for row, match in zip(ids, matches, strict=True):
+        if match is None or match[1] is None:
+            raise tree.refusal(f"group pattern {pattern!r} finds no patient in {row!r}; correct it in the card", split)
+    return tuple(match[1] for match in matches if match is not None)
+
+
+def _masks(tree: Tree | Manifest, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[Path, ...]:
+    masks = [_mask(row, pattern) for row in ids]
+    for row, mask in zip(ids, masks, strict=True):
+        if not (tree.root / mask).is_file():
+            fault = f"mask {mask!r} of film {row!r} is missing"
+            raise tree.refusal(f"{fault}; restore it, or drop 'masks' from the card", split)
+    return tuple(tree.root / mask for mask in masks)
+
+
+def _mask(row: str, pattern: str) -> str:
+    values = {"{id}": row, "{stem}": str(Path(row).with_suffix(""))}
+    return re.sub("{id}|{stem}", lambda key: values[key[0]], pattern)

@@ -1,0 +1,320 @@
+"""Films, and the only reader of image files: what counts as one, how it becomes pixels, how pixels are kept decoded."""
+
+import errno
+import hashlib
+import os
+import struct
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal, get_args
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from tqdm import tqdm
+
+from roentgate.errors import DataError, HarnessError
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"]
+Shape = tuple[int, int, int]
+Pixels = NDArray[np.uint8 | np.float32]
+Depth = type[np.uint8] | type[np.float32]
+
+INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
+LARGEST = 100_000_000
+"""Pixels of a film; what declares more is not decoded (a decompression bomb)."""
+LARGEST_DEEP = 50_000_000
+"""The same for a film of more than 8 bits, whose pixels take four bytes each on the way."""
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
+    | {".webp", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".avif", ".dcm", ".dicom"}
+)
+"""Names that promise an image: such a file is a film, and an error where it cannot be decoded, never ignored."""
+
+_OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"GIF87a", GifImageFile),
+    (b"GIF89a", GifImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+    (b"II+\0", TiffImageFile),
+    (b"MM\0+", TiffImageFile),
+)
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone begins many a text
+_FAULTS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, Image.DecompressionBombError,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged bytes; of TIFF, a tag of the wrong type is a TypeError."""
+_UNREADABLE = (errno.EACCES, errno.EPERM)
+_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such films at 8 bits, not at 16
+_THREADS = 4
+_UNIT = np.float32(1 / 255)
+_STALE_SECONDS = 86_400
+
+
+def is_film(path: Path) -> bool:
+    """Return whether a file is to be read as a film: by its extension, or by its first bytes.
+
+    Raises:
+        DataError: The file cannot be opened.
+    """
+    if path.suffix.lower() in EXTENSIONS:
+        return True
+    try:
+        with path.open("rb") as file:
+            return _opener(file) is not None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, read in pieces.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
+    """Decode one film: JPEG, PNG, BMP, GIF or TIFF by content, of any colour mode, resized.
+
+    Films of up to 8 bits come out exactly as Keras' ``load_img`` reads them (transparency dropped, EXIF orientation not
+    applied). Films of 16 bits are divided by 65535, before resizing; float films must lie in [0, 1] as they are.
+
+    Args:
+        path: The file.
+        shape: (H, W, C) of the result; C is 1 (grey) or 3 (red, green, blue).
+        interpolation: How to resize.
+
+    Returns:
+        uint8 (H, W, C), or float32 (H, W, C) in [0, 1] of a film with more than 8 bits.
+
+    Raises:
+        DataError: The file cannot be read or decoded, is animated, has no image (1x1), declares more than ``LARGEST``
+            pixels, or has values out of range.
+    """
+    try:
+        with path.open("rb") as file:
+            opener = _opener(file)
+            if opener is None:
+                raise _refusal(path, _what_it_is(file), "export it as PNG or JPEG, or remove it")
+            image = opener(file)
+            _refuse_unfit(path, image)
+            if _is_deep(image):
+                return _deep(path, image, shape, interpolation)
+            return _shallow(image, shape, interpolation)
+    except _FAULTS as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _unreadable(path, error) from error
+        raise _refusal(path, f"cannot be decoded ({error})", "restore it from its source, or remove it") from error
+
+
+def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:
+    """Decode films in a few threads and yield them in order; never more than a few are held at a time.
+
+    Raises:
+        DataError: As ``read``, of the first film in order that is at fault.
+    """
+    waiting: deque[Future[Pixels]] = deque()
+    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        for path in paths:
+            waiting.append(pool.submit(read, path, shape, interpolation))
+            if len(waiting) > 2 * _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def unit(pixels: Pixels) -> NDArray[np.float32]:
+    """Return pixels as float32 in [0, 1]: uint8 times float32(1/255), as Keras' ``rescale=1/255``; float32 as is."""
+    if pixels.dtype == np.uint8:
+        return np.multiply(pixels, _UNIT, dtype=np.float32)
+    return np.asarray(pixels, dtype=np.float32)
+
+
+def code_fingerprint() -> str:
+    """Return the SHA-256 of what turns a file into pixels: this module's source and Pillow's version."""
+    return hashlib.sha256(Path(__file__).read_bytes() + PIL.__version__.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoded:
+    """The decoded films of a split in one file of rows of equal size; made on first use, read row by row.
+
+    The rows are uint8, or float32 where any film has more than 8 bits. The file appears under its name only once it is
+    whole; one of the wrong size is made anew. Two processes may make it at once: both write the same bytes.
+
+    Attributes:
+        folder: Where the file lies.
+        key: Its name; stands for the films' content, shape, interpolation and decoding code.
+        paths: The films, in row order.
+        shape: (H, W, C).
+        interpolation: How films are resized.
+        title: What the progress bar calls it.
+    """
+
+    folder: Path
+    key: str
+    paths: tuple[Path, ...]
+    shape: Shape
+    interpolation: Interpolation
+    title: str
+
+    def take(self, rows: Sequence[int]) -> NDArray[np.float32]:
+        """Return the given rows as float32 (len(rows), H, W, C) in [0, 1].
+
+        Raises:
+            DataError: A film cannot be decoded.
+            HarnessError: The file cannot be written or read.
+        """
+        file, dtype = self._file()
+        pixels: Pixels = np.empty((len(rows), *self.shape), dtype)
+        with file.open("rb") as stream:
+            for target, row in zip(pixels, rows, strict=True):
+                stream.seek(row * target.nbytes)
+                if stream.readinto(target.data) != target.nbytes:
+                    raise HarnessError(f"decoded films '{file}': shortened while being read; run again")
+        return unit(pixels)
+
+    def _file(self) -> tuple[Path, Depth]:
+        for dtype in (np.uint8, np.float32):
+            file = self.folder / f"{self.key}.{dtype.__name__}"
+            if file.is_file() and file.stat().st_size == self._size(dtype):
+                return file, dtype
+        for dtype in (np.uint8, np.float32):
+            file = self.folder / f"{self.key}.{dtype.__name__}"
+            if self._write(file, dtype):
+                return file, dtype
+        raise AssertionError("every film fits float32")
+
+    def _size(self, dtype: Depth) -> int:
+        return len(self.paths) * int(np.prod(self.shape)) * np.dtype(dtype).itemsize
+
+    def _write(self, file: Path, dtype: Depth) -> bool:
+        """Decode every film into ``file``; False, with nothing left behind, where one has more bits than ``dtype``."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _discard_stale(self.folder)
+            with tempfile.NamedTemporaryFile(dir=self.folder, prefix="decoding-", delete=False) as temporary:
+                try:
+                    whole = self._fill(temporary, dtype)
+                    temporary.close()
+                    if whole:
+                        os.replace(temporary.name, file)
+                finally:
+                    Path(temporary.name).unlink(missing_ok=True)
+        except OSError as error:
+            size = self._size(dtype) / 2**20
+            raise HarnessError(
+                f"decoded films '{file}' ({size:.0f} MiB): cannot be written ({error.strerror}); "
+                "free some space, or choose another folder for the store"
+            ) from error
+        return whole
+
+    def _fill(self, stream: "tempfile._TemporaryFileWrapper[bytes]", dtype: Depth) -> bool:
+        films = read_each(self.paths, self.shape, self.interpolation)
+        quiet = True if len(self.paths) < 200 else None  # None: quiet where stderr is no terminal
+        for film in tqdm(films, desc=self.title, total=len(self.paths), unit="film", disable=quiet):
+            if dtype is np.uint8 and film.dtype != np.uint8:
+                return False
+            stream.write((film if dtype is np.uint8 else unit(film)).tobytes())
+        return True
+
+
+def _discard_stale(folder: Path) -> None:
+    """Remove what runs that were killed have left behind; a day is longer than any decoding."""
+    for file in folder.glob("decoding-*"):
+        try:
+            if time.time() - file.stat().st_mtime > _STALE_SECONDS:
+                file.unlink()
+        except FileNotFoundError:
+            continue  # another process has finished or removed it
+
+
+def _opener(file: BinaryIO) -> type[ImageFile] | None:
+    """Return the decoder that fits a file's first bytes, None where they are no image's; the file is at its start."""
+    head = file.read(132)
+    file.seek(0)
+    if head[128:] == b"DICM":  # its preamble may look like a TIFF's
+        return None
+    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return BmpImageFile
+    return next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
+
+
+def _what_it_is(file: BinaryIO) -> str:
+    head = file.read(132)
+    if head[128:] == b"DICM":
+        return "is DICOM, which is not read"
+    return "is not a JPEG, PNG, BMP, GIF or TIFF image" if head else "is empty"
+
+
+def _refuse_unfit(path: Path, image: ImageFile) -> None:
+    width, height = image.size
+    largest = LARGEST_DEEP if _is_deep(image) else LARGEST
+    if width * height > largest:
+        found = f"declares {width} x {height} pixels, more than {largest // 1_000_000} million"
+        raise _refusal(path, found, "scale it down, or remove it")
+    if min(width, height) < 2:
+        raise _refusal(path, f"holds no image ({width} x {height} pixels)", "restore it from its source, or remove it")
+    if getattr(image, "is_animated", False):
+        raise _refusal(path, "is animated, or has several pages", "keep the one picture that is the film")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode == "F" or image.mode.startswith("I")
+
+
+def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> NDArray[np.uint8]:
+    image.info.pop("transparency", None)  # Keras drops it as well; Pillow would warn
+    mode = "L" if shape[2] == 1 else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    return np.asarray(_resized(image, shape, interpolation), dtype=np.uint8).reshape(shape)
+
+
+def _deep(path: Path, image: ImageFile, shape: Shape, interpolation: Interpolation) -> NDArray[np.float32]:
+    top = 1 if image.mode == "F" else 65535
+    values = np.asarray(image).astype(np.float32)
+    if not (values.min() >= 0 and values.max() <= top):  # so written, NaN is refused too
+        found = f"has values from {values.min():g} to {values.max():g}, outside 0 to {top}"
+        raise _refusal(path, found, "export it with 8 or 16 bits, or as float in [0, 1]")
+    tag, white_is_zero = _WHITE_IS_ZERO
+    if isinstance(image, TiffImageFile) and image.tag_v2.get(tag) == white_is_zero:
+        np.subtract(top, values, out=values)
+    values /= np.float32(top)
+    scaled = _resized(Image.fromarray(values), shape, interpolation)
+    grey = np.clip(np.asarray(scaled), 0, 1)[:, :, None]  # bicubic and lanczos overshoot; 8 bits clip them too
+    return np.ascontiguousarray(np.broadcast_to(grey, shape))
+
+
+def _resized(image: Image.Image, shape: Shape, interpolation: Interpolation) -> Image.Image:
+    size = (shape[1], shape[0])
+    return image if image.size == size else image.resize(size, Image.Resampling[interpolation.upper()])
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    remedy = "check its permissions" if error.errno in _UNREADABLE else "restore it from its source, or remove it"
+    return _refusal(path, f"cannot be read ({error.strerror})", remedy)
+
+
+def _refusal(path: Path, found: str, remedy: str) -> DataError:
+    return DataError(f"film {str(path)!r}: {found}; {remedy}")

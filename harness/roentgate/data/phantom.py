@@ -1,0 +1,294 @@
+"""The embedded data: chest radiographs drawn by procedure, with known lungs and lesions, and with planted shortcuts.
+
+``phantom`` has nothing planted: a corner marker and a shaded border come and go, whatever the class. In
+``phantom-shortcut`` both agree with the class on 95 % of the films, and lesions are faint. ``phantom-shortcut-broken``
+has the same patients and the same train films; in test as many frames of each kind are dealt evenly over the classes.
+``phantom-shortcut-N`` has them with another dose, N % of the films (0: the frames are dealt evenly),
+and ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, in the frames of the shortcut.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from roentgate.data import phantom_anatomy
+from roentgate.data.card import Card
+from roentgate.data.images import read
+from roentgate.data.phantom_anatomy import SIDE, Film, Finding, Frame
+from roentgate.errors import ArgumentError, HarnessError, did_you_mean
+
+FINDINGS: dict[str, Finding] = {
+    "Covid": phantom_anatomy.bilateral_peripheral,
+    "Normal": phantom_anatomy.no_finding,
+    "Viral Pneumonia": phantom_anatomy.focal_or_perihilar,
+}
+CLASSES = tuple(FINDINGS)
+COUNTS = {"train": 150, "test": 80}
+"""Films of each class."""
+
+AGREEMENT = 0.95
+"""Share of the films whose frame agrees with the class, where the shortcut is planted."""
+
+DOSES = {0: "phantom-shortcut-0", 50: "phantom-shortcut-50", 75: "phantom-shortcut-75", 95: "phantom-shortcut",
+         100: "phantom-shortcut-100"}  # fmt: skip
+"""The variant of each dose of the shortcut, in % of the films; at 0 the frames are dealt evenly over the classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    title: str
+    patients: int  # variants of the same number show the same patients
+    contrast: tuple[float, float]  # of the lesions, in shares of the full grey scale
+    planted: tuple[str, ...] = ()  # splits in which the frame agrees with the class
+    dealt: tuple[str, ...] = ()  # splits in which the same frames are dealt out evenly over the classes
+    agreement: float = AGREEMENT
+
+
+_CLEAR, _FAINT = (0.45, 0.75), (0.08, 0.16)
+_BOTH = ("train", "test")
+_VARIANTS = {
+    "phantom": _Variant("nothing planted", 0, _CLEAR),
+    "phantom-shortcut": _Variant(
+        "a corner marker and the border's brightness give the class away", 1, _FAINT, planted=_BOTH
+    ),
+    "phantom-shortcut-broken": _Variant(
+        "the shortcut of phantom-shortcut, without its agreement in test",
+        1,
+        _FAINT,
+        planted=("train",),
+        dealt=("test",),
+    ),
+    "phantom-shortcut-clear": _Variant("the shortcut's frames around clear lesions", 0, _CLEAR, planted=_BOTH),
+    DOSES[0]: _Variant("the frames of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, dealt=_BOTH),
+} | {
+    DOSES[dose]: _Variant(f"the shortcut on {dose} % of the films", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
+    for dose in (50, 75, 100)
+}
+VARIANTS = tuple(_VARIANTS)
+
+_PLANTED = (Frame("R", (False, False), 0.05), Frame("L", (False, True), 0.5), Frame("P", (True, False), 0.95))
+_RECORD = "phantom.json"
+_ABANDONED_AFTER_S = 24 * 3600
+
+
+def card(variant: str) -> Card:
+    """Return the data card of a variant, for where no card file is at hand.
+
+    Raises:
+        ArgumentError: No such variant.
+    """
+    return Card(
+        name=variant,
+        title=f"Drawn chest radiographs: {_variant(variant).title}",
+        generator="phantom",
+        variant=variant,
+        classes=CLASSES,
+        image_size=(SIDE, SIDE),
+        licence="Apache-2.0",
+        source="drawn by harness/roentgate/data/phantom.py",
+        masks="masks/{id}",
+        recipe={"epochs": 20},
+    )
+
+
+def film(variant: str, seed: int, split: str, label: str, index: int) -> Film:
+    """Draw one film of a data set, alone.
+
+    Args:
+        variant: One of `VARIANTS`.
+        seed: Of the data set, 0 or more.
+        split: ``train`` or ``test``.
+        label: One of `CLASSES`.
+        index: 0 to ``COUNTS[split] - 1``; the film's file is called one higher.
+
+    Raises:
+        ArgumentError: No such variant.
+    """
+    chosen = _variant(variant)
+    key = (chosen.patients, list(COUNTS).index(split), CLASSES.index(label), index)
+    sequences = np.random.SeedSequence(seed, spawn_key=key).spawn(2)
+    patient, surroundings = (np.random.default_rng(sequence) for sequence in sequences)
+    worn = frames(variant, seed, split, label)
+    frame = _any_frame(surroundings) if worn is None else _jittered(surroundings, _PLANTED[worn[index]])
+    return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, frame)
+
+
+def frames(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64] | None:
+    """Return whose frame each film of a class wears: class indices int64 (n,), or None where frames mean nothing.
+
+    Over a split every class's frame is worn equally often, whether the shortcut is planted or broken.
+
+    Raises:
+        ArgumentError: No such variant.
+    """
+    chosen, own, n = _variant(variant), CLASSES.index(label), COUNTS[split]
+    others = (own + 1 + np.arange(n)) % len(CLASSES)
+    if split in chosen.planted:
+        others = others[others != own][: n - round(chosen.agreement * n)]
+        others = np.concatenate([np.full(n - len(others), own), others])
+    elif split not in chosen.dealt:
+        return None
+    key = (chosen.patients, list(COUNTS).index(split), own)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(others)
+
+
+def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
+    """Write a data set: ``train/`` and ``test/``, and ``masks/`` (lungs) and ``lesions/`` of the same inner layout.
+
+    The folder appears under its name only once it is whole. Two processes may write it at once; one that is killed
+    leaves a hidden folder beside it, which a later call removes. A folder that holds this very data set is left as is.
+
+    Raises:
+        ArgumentError: No such variant, or the folder is there and holds something else.
+        HarnessError: The films cannot be written.
+    """
+    record = json.dumps({"variant": variant, "seed": seed})
+    _variant(variant)
+    if _holds(folder, record):
+        return
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _discard_abandoned(folder)
+        whole = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
+        try:
+            _fill(whole, variant, seed)
+            (whole / _RECORD).write_text(record, "utf-8")
+            whole.chmod(0o755)
+            _publish(whole, folder, record)
+        finally:
+            shutil.rmtree(whole, ignore_errors=True)
+    except OSError as error:
+        raise HarnessError(
+            f"{variant} in '{folder}': cannot be written ({error.strerror}); free some space, or choose another folder"
+        ) from error
+
+
+def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
+    """Return a picture of test films: a row for each class, and one in which lungs and lesions are outlined.
+
+    Args:
+        folder: What `write` wrote.
+        columns: Films in a row.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        DataError: A film is missing or cannot be decoded.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - drawing films needs no matplotlib
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    rows = [(label, [f"test/{label}/{number + 1:04d}.png" for number in range(columns)]) for label in CLASSES]
+    mixed = [rows[number % len(rows)][1][-1 - number // len(rows)] for number in range(columns)]
+    rows.append(("lungs (blue) and lesions (orange)", mixed))
+    figure = Figure(figsize=(1.5 * columns, 1.62 * len(rows)), dpi=100, layout="constrained", facecolor="black")
+    canvas: Any = FigureCanvasAgg(figure)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for places, (title, ids) in zip(grid, rows, strict=True):
+        places[0].set_title(title, color="white", loc="left", fontsize=10)
+        for place, row_id in zip(places, ids, strict=True):
+            place.axis("off")
+            place.imshow(_pixels(folder / row_id), cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
+            if ids is mixed:
+                for kind, colour in (("masks", "deepskyblue"), ("lesions", "orange")):
+                    outline = _pixels(folder / kind / row_id)
+                    if outline.any():
+                        place.contour(outline, [127], colors=colour, linewidths=1)
+    canvas.draw()
+    picture: NDArray[np.uint8] = np.array(canvas.buffer_rgba())[:, :, :3]
+    return picture
+
+
+def save_montage(folder: Path, path: Path, *, columns: int = 6) -> None:
+    """Write `montage` of a folder as an image file."""
+    Image.fromarray(montage(folder, columns=columns)).save(path)
+
+
+def _variant(name: str) -> _Variant:
+    if name not in _VARIANTS:
+        raise ArgumentError(f"phantom variant {name!r}: unknown; {did_you_mean(name, VARIANTS)}")
+    return _VARIANTS[name]
+
+
+def _any_frame(rng: np.random.Generator) -> Frame:
+    """Return a frame that knows nothing of the class: half of the films have a marker, half a mostly dark shade."""
+    glyph = str(rng.choice(phantom_anatomy.GLYPHS)) if rng.random() < 0.5 else None
+    shade = rng.random() ** 2 if rng.random() < 0.5 else None
+    return Frame(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)
+
+
+def _jittered(rng: np.random.Generator, frame: Frame) -> Frame:
+    assert frame.shade is not None
+    return Frame(frame.glyph, frame.corner, frame.shade + rng.uniform(-0.05, 0.05))
+
+
+def _films(variant: str, seed: int) -> Iterator[tuple[str, Film]]:
+    for split, count in COUNTS.items():
+        for label in CLASSES:
+            for index in range(count):
+                yield f"{split}/{label}/{index + 1:04d}.png", film(variant, seed, split, label, index)
+
+
+def _fill(folder: Path, variant: str, seed: int) -> None:
+    for kind in ("", "masks", "lesions"):
+        for split in COUNTS:
+            for label in CLASSES:
+                (folder / kind / split / label).mkdir(parents=True)
+    total = len(CLASSES) * sum(COUNTS.values())
+    for row_id, drawn in tqdm(_films(variant, seed), f"drawing {variant}", total, unit="film", disable=None):
+        for kind, pixels in (("", drawn.image), ("masks", drawn.lungs), ("lesions", drawn.lesions)):
+            Image.fromarray(pixels).save(folder / kind / row_id, compress_level=0)  # how zlib packs varies by machine
+
+
+def _publish(whole: Path, folder: Path, record: str) -> None:
+    """Give a finished data set its name, unless another process was faster with the same one."""
+    try:
+        os.rename(whole, folder)
+    except OSError:
+        if not _holds(folder, record):
+            raise
+
+
+def _holds(folder: Path, record: str) -> bool:
+    """Return whether the folder is there, with this data set.
+
+    Raises:
+        ArgumentError: It holds something else.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    file = folder / _RECORD
+    found = file.read_text("utf-8") if file.is_file() else None
+    if found != record:
+        other = "other files" if found is None else found
+        raise ArgumentError(
+            f"'{folder}': holds {other} where {record} is to be drawn; remove it, or name another folder"
+        )
+    return True
+
+
+def _prefix(folder: Path) -> str:
+    return f".{folder.name}-drawing-"
+
+
+def _discard_abandoned(folder: Path) -> None:
+    """Remove what killed processes have left behind; a day is longer than any drawing."""
+    for leftover in folder.parent.glob(f"{_prefix(folder)}*"):
+        if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    return read(path, (SIDE, SIDE, 1), "nearest")[:, :, 0].astype(np.uint8)

@@ -1,0 +1,85 @@
+"""The command ``claim``: published figures held against arithmetic and, where one is named, against a model."""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roentgate.entry.cli_options import DEFAULT_POLICY
+from roentgate.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from roentgate.checks import Claims
+    from roentgate.stats import Verdict
+
+
+def report(parsed: argparse.Namespace) -> tuple[str, bool]:
+    """Return the report as markdown, and whether the figures can all be true and are all reproduced.
+
+    Raises:
+        HarnessError: The file is at fault, the data has other classes or rows, or the model cannot be made ready.
+    """
+    from roentgate.checks import (
+        claim_consistency,  # noqa: PLC0415 - nothing heavy where another command is asked for
+        read_claims,  # noqa: PLC0415
+    )
+    from roentgate.report import claims as claims_page  # noqa: PLC0415 - nothing heavy where another command is asked for
+
+    claims = read_claims(Path(parsed.file))
+    _check_card(claims, parsed.data)
+    reproduced, model = _reproduced(parsed, claims) if parsed.model else ([], "")
+    findings = claim_consistency.examine_all(claims)
+    text = claims_page.page(claims, findings, _command(parsed), reproduced, model)
+    return text, findings[-1].consistent and all(accepted for *_, accepted in reproduced)
+
+
+def _command(parsed: argparse.Namespace) -> str:
+    words = ["python", "-m", "roentgate", "claim", parsed.file]
+    usual = {"model": None, "data": None, "weights": None, "policy": DEFAULT_POLICY, "gate": "point", "seed": 0}
+    for option, value in {**usual, "image_size": None}.items():
+        if (given := getattr(parsed, option)) != value:
+            words += [f"--{option.replace('_', '-')}", str(given)]
+    return shlex.join(words)
+
+
+def _check_card(claims: "Claims", data: str | None) -> None:
+    """Refuse claims about other classes than those of the card they name; what names none is taken as it is."""
+    from roentgate.data import (
+        find_card,  # noqa: PLC0415
+        phantom,  # noqa: PLC0415
+    )
+
+    spec = data or claims.data
+    if spec and spec not in phantom.VARIANTS:
+        card = find_card(spec, Path("data"))
+        if card.classes is not None:
+            claims.check_classes(card.classes, f"data '{card.name}'")
+
+
+def _reproduced(parsed: argparse.Namespace, claims: "Claims") -> tuple[list[tuple[str, "Verdict", bool]], str]:
+    """Return (subject, verdict, accepted) of every figure, and what was judged in words."""
+    from roentgate.candidates import Options  # noqa: PLC0415
+    from roentgate.checks import claim_reproduction  # noqa: PLC0415
+    from roentgate.session import (  # noqa: PLC0415
+        Gate,  # noqa: PLC0415
+        Settings,
+        new_run_id,
+        parse_size,
+    )
+
+    if not (data := parsed.data or claims.data):
+        raise ArgumentError(f"claims '{parsed.file}': name no data to judge '{parsed.model}' on; pass --data NAME")
+    root, weights = Path.cwd(), Path(parsed.weights) if parsed.weights else None
+    size, run_id = parse_size(parsed.image_size), new_run_id()
+    options = Options(models=root / "models", seed=parsed.seed, image_size=size, weights=weights, run_id=run_id)
+    settings = Settings(
+        models=(parsed.model,), data=data, root=root, policy=Path(parsed.policy).resolve(), gate=parsed.gate,
+        reports=root / "reports", options=options, claims=Path(parsed.file),
+    )  # fmt: skip
+    gate = Gate(settings)
+    claims.check_classes(gate.classes, f"data '{gate.card.name}'")
+    gate.check_claims(parsed.model)
+    found = claim_reproduction.verdicts(claims, gate.evidence(parsed.model).test, gate.policy.claims)
+    rows = [(subject, verdict, verdict.accepted(parsed.gate)) for subject, verdict in found]
+    gate.forget()
+    return rows, f"{gate.candidate(parsed.model).name} on {gate.card.name}"

@@ -1,0 +1,400 @@
+"""One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
+
+import contextlib
+import json
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roentgate.entry.items import (
+    ROWS,
+    is_ours,
+    names_of,
+    parameter_of,
+    problem_with,
+    recorded,
+    sentence_on,
+    subject_of,
+    suite_tests,
+)
+from roentgate.errors import ArgumentError, HarnessError
+from roentgate.policy import unasked
+from roentgate.process import one_thread
+
+if TYPE_CHECKING:
+    from roentgate.scorecard import Row
+    from roentgate.stats import Outcome
+
+
+@contextlib.contextmanager
+def usage_errors() -> Iterator[None]:
+    """Make a harness error inside a usage error: one sentence, no traceback, exit status 4."""
+    try:
+        yield
+    except HarnessError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+_NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe")
+"""Parameters whose values pytest would number."""
+
+
+class Run:
+    """The state of one acceptance run in one process; all hooks that need it.
+
+    Args:
+        config: pytest's configuration, with at least one ``--model``.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        one_thread()
+        from roentgate.session import (
+            Gate,  # noqa: PLC0415 - nothing heavy where no model is judged
+            Logbook,  # noqa: PLC0415
+            read_settings,  # noqa: PLC0415 - nothing heavy where no model is judged
+        )
+
+        self.config = config
+        self.is_worker = hasattr(config, "workerinput")
+        with usage_errors():
+            self.gate: Gate = Gate(read_settings(config))
+            self._refuse_idle()
+        self.logbook = Logbook(self.gate, getattr(config, "workerinput", {}).get("roentgate_ledger"))
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.members}
+        self.partial: list[str] = []
+        self.collected: set[str] = set()
+        self.answered: set[str] = set()
+        self.finished: set[str] = set()
+        self.passes = 0
+        self.seconds: dict[str, float] = {}
+        self.summary: list[str] = []
+        self._fault: HarnessError | None = None
+        self._order: dict[str, int] = {}
+        self._suites: set[str] = set()
+        self._made: set[str] = set()
+        self._over: set[str] = set()
+        self._gathered: set[str] = set()
+        self._policies: set[str] = set()
+
+    # Collection
+
+    def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
+        """Leave a suite out of a run that has not asked for it."""
+        return True if self._is_idle(collection_path) else None
+
+    def _is_idle(self, path: Path) -> bool:
+        return unasked(path, self.gate.settings) is not None
+
+    def _refuse_idle(self) -> None:
+        """Refuse a command line that names a suite without the option that brings it in."""
+        for argument in self.config.args:
+            path = Path(self.config.invocation_params.dir, str(argument).partition("::")[0])
+            if (suite := unasked(path, self.gate.settings)) is not None:
+                raise ArgumentError(f"'{argument}' {suite.remedy}")
+
+    def parametrize(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
+        try:
+            self._own_table(metafunc.module)
+            for name, values, ids in self._parameters():
+                if name in metafunc.fixturenames:
+                    metafunc.parametrize(name, values, ids=ids, scope="session" if name == "model_name" else None)
+        except HarnessError as error:
+            self._fault = self._fault or error
+
+    def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
+        """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
+        from roentgate.session import axes, name_of  # noqa: PLC0415
+
+        yield "model_name", list(self.gate.members), None
+        for name, values in axes(self.gate.policy, self.gate.classes).items():
+            yield name, values, [name_of(value) for value in values] if name in _NAMED else None
+
+    def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
+        """Let a suite file type its own policy table by a class ``Bounds``."""
+        from roentgate.policy import Table  # noqa: PLC0415
+
+        name = Path(module.__file__).stem.removeprefix("test_")
+        bounds = getattr(module, "Bounds", None)
+        if name not in self._suites and isinstance(bounds, type) and issubclass(bounds, Table):
+            self.gate.policy.add(name, bounds)
+        self._suites.add(name)
+
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Remember every test that was made, whoever takes it away again."""
+        if is_ours(getattr(item, "fixturenames", ())):
+            self._made.add(item.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
+        """Number the tests as the suites list them, so that rows have one order whoever runs them, and when."""
+        by_file = sorted(suite_tests(items), key=lambda item: item.path.as_posix())
+        self._order = {item.nodeid: index for index, item in enumerate(by_file)}
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note whether anything left tests out; stop where policy, data and suites do not fit together."""
+        self.collected = {item.nodeid for item in suite_tests(session.items)}
+        left_out = len(self._made - self.collected)
+        if left_out:
+            self._note_partial(f"{left_out} tests were deselected")
+        if self.collected:
+            self._note_silent_suites(session.items)
+            try:
+                self._check_policy()
+            except HarnessError as error:
+                if not self.is_worker:
+                    raise pytest.UsageError(str(error)) from None
+                self._note_partial(str(error))  # a worker's usage error would not reach the terminal
+                session.items.clear()
+                self.collected.clear()
+
+    def _check_policy(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.gate.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
+        if self.gate.settings.claims is not None:
+            self.gate.claims.check_classes(self.gate.classes, f"data '{self.gate.card.name}'")  # before any training
+
+    def _beside(self) -> list[Path]:
+        """Return the suite files that lie beside the policy."""
+        return sorted(self.gate.settings.policy.parent.glob("test_*.py"))
+
+    def _note_silent_suites(self, items: Sequence[pytest.Item]) -> None:
+        """Note a suite beside the policy that has no test in this run: not named, ignored, or skipped as a whole."""
+        heard = {item.path.resolve() for item in items}
+        for path in self._beside():
+            if path.resolve() not in heard and not self._is_idle(path):
+                self._note_partial(f"no test of {path.name} is part of this run")
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a suite that could not be collected."""
+        if report.failed:
+            self._note_partial(f"{report.nodeid} could not be collected")
+
+    def _note_partial(self, reason: str) -> None:
+        if reason not in self.partial:
+            self.partial.append(reason)
+
+    # Before the tests
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Make every model ready, trained where it must be, before the first test and in one process."""
+        wanted = bool(self.collected) or session.config.pluginmanager.hasplugin("dsession")
+        if self.is_worker or not wanted or self.config.option.collectonly or session.testsfailed:
+            return
+        self.gate.store.sweep()
+        with usage_errors():
+            self.logbook.begin()
+            self.gate.clear()  # an older outcome must not pass for this run's
+            self.gate.check_follow_seeds()
+            if self.gate.settings.reference is not None:
+                self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes
+            for name in self.gate.members:
+                self.gate.candidate(name)
+                self.gate.check_claims(name)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's controller of a worker
+        """Tell a worker which run it belongs to."""
+        node.workerinput["roentgate_run"] = self.gate.settings.options.run_id
+        with contextlib.suppress(HarnessError):  # said before the first test
+            node.workerinput["roentgate_ledger"] = self.logbook.upto
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - as above
+        """Gather what a worker collected, left out and computed."""
+        output = getattr(node, "workeroutput", {}).get("roentgate")
+        if output is None:
+            self._note_partial("a worker process died" if error else "a worker process reported nothing")
+            return
+        told = json.loads(output)
+        self.collected.update(told["collected"])
+        for reason in told["partial"]:
+            self._note_partial(reason)
+        if told["policy"] not in (None, *self._policies) and self._policies:
+            self._note_partial("worker processes judged under different policies")
+        self._policies |= {told["policy"]} - {None}
+        self.passes += told["passes"]
+        self.seconds |= told["seconds"]
+
+    # During a test
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Skip a check that needs what this model or data cannot have, and record why."""
+        name = parameter_of(item, "model_name")
+        reason = "" if name is None else self._lacking(item, name)
+        if name is not None and reason:
+            from roentgate.stats import skipped  # noqa: PLC0415
+
+            self.record(item, name, skipped(reason), "")
+            pytest.skip(reason)
+
+    def _lacking(self, item: pytest.Item, model: str) -> str:
+        """Return why this model or data cannot have what a test declares to need; "" where it can."""
+        needs = [capability for marker in item.iter_markers("needs") for capability in marker.args]
+        return next((reason for capability in needs if (reason := self.gate.lacks(model, capability))), "")
+
+    def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:  # noqa: ANN401 - a Verdict
+        """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
+        from roentgate.session import row_of  # noqa: PLC0415
+
+        suite, check = names_of(item)
+        row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.gate.settings.gate)
+        if verdict.outcome == "skipped":
+            excused = bool(self._lacking(item, model)) and check not in self.gate.policy.gate.never_skip
+            row["accepted"], row["gates"] = excused, not excused
+            if not excused:
+                row["detail"] += "; the policy accepts no skip here"
+        self._append(item, model, row)
+
+    def is_over(self, item: pytest.Item) -> bool:
+        """Whether a test has ended, so that a verdict would come too late."""
+        return item.nodeid in self._over
+
+    def _append(self, item: pytest.Item, model: str, row: "Row") -> None:
+        order = self._order.get(item.nodeid, len(self._order))
+        entry = {"id": f"{item.nodeid} {len(item.user_properties)}", "model": model, "order": order, "row": row}
+        item.user_properties.append((ROWS, json.dumps(entry)))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
+        """Fail a test once, at its end, for the rows that are not accepted."""
+        try:
+            yield
+        finally:
+            self._over.add(item.nodeid)
+        if not is_ours(getattr(item, "fixturenames", ())):
+            return
+        entries = recorded(item.user_properties)
+        if not entries:
+            pytest.fail("recorded no verdict: call accept(...)", pytrace=False)
+        refused = [
+            entry["row"] for entry in entries if not entry["row"]["accepted"] and self.gate.decides(entry["model"])
+        ]
+        if refused:
+            pytest.fail("\n".join(sentence_on(row) for row in refused), pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn whatever is not an accepted row into a refused one: a crash, an undeclared skip, an xfail."""
+        report = yield
+        model = parameter_of(item, "model_name")
+        if model is None or call.when == "teardown":
+            return report
+        if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
+            report.longrepr = str(call.excinfo.value)
+        problem = problem_with(item, call, report)
+        if problem:
+            from roentgate.scorecard import refused_row  # noqa: PLC0415
+
+            suite, check = names_of(item)
+            verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
+            row = refused_row(suite=suite, check=check, subject=subject_of(item), detail=problem, verdict=verdict)
+            self._append(item, model, row)
+            report.user_properties = list(item.user_properties)
+        return report
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Show an accepted but unproven test as such."""
+        if report.when == "call" and report.passed:
+            rows = [entry["row"] for entry in recorded(report.user_properties)]
+            if any(row["gates"] and not row["proven"] for row in rows):
+                return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+        return None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Gather the rows, from this process or from a worker's report."""
+        entries = recorded(report.user_properties)
+        if report.when == "teardown":
+            if report.failed:
+                self._note_partial(f"{report.nodeid} failed in its teardown")
+            if report.nodeid in self.answered:
+                self.finished.add(report.nodeid)
+            return
+        if report.when == "setup" and report.passed:
+            return
+        self.answered.add(report.nodeid)
+        for entry in entries:  # a report of a subtest repeats those that came before it
+            if (name := f"{getattr(report, 'node', '')} {entry['id']}") not in self._gathered:
+                self._gathered.add(name)
+                self.rows[entry["model"]].append(entry)
+
+    # At the end
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the scorecards and set the exit status: 0 exactly when every record is complete and accepted."""
+        self._note_own_work()
+        if self.is_worker:
+            told = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
+            told["collected"] = sorted(self.collected)
+            told["policy"] = self.gate.policy.fingerprint if self.collected else None
+            self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
+        elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
+            self.summary = [*self.partial, "partial run, not a gate: nothing was judged"]
+            if exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
+        elif exitstatus != pytest.ExitCode.USAGE_ERROR:
+            self._find_gaps(exitstatus)
+            if not self._close() and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _close(self) -> bool:
+        """Write the scorecards; return whether every model was judged in full and accepted."""
+        from roentgate.report import write as report  # noqa: PLC0415
+
+        judged = {
+            name: [entry["row"] for entry in sorted(entries, key=lambda entry: entry["order"])]
+            for name, entries in self.rows.items()
+            if name in self.gate.candidates
+        }
+        work = {"passes": self.passes, "seconds": self.seconds}
+        policy = next(iter(self._policies), None) or self.gate.policy.fingerprint
+        try:
+            accepted, self.summary = report.close(self.gate, judged, self.partial, work, policy, self.logbook)
+        except (HarnessError, OSError) as error:
+            self.summary = [f"no scorecard: {error}"]
+            return False
+        absent = [name for name in self.rows if name not in judged]
+        self.summary += [f"{name}: no scorecard, the model was not made ready" for name in absent]
+        self.gate.forget()
+        return accepted and not absent
+
+    def _note_own_work(self) -> None:
+        for name, candidate in self.gate.candidates.items():
+            self.passes += candidate.passes
+            self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
+
+    def _find_gaps(self, exitstatus: int) -> None:
+        option = self.config.option
+        asked = {
+            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect,
+            "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
+            "--runxfail": getattr(option, "runxfail", False),
+        }  # fmt: skip
+        for name, value in asked.items():
+            if value:
+                self._note_partial(f"filtered by {name}")
+        if any("::" in str(argument) for argument in self.config.args):
+            self._note_partial("single tests were named")
+        if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            self._note_partial("the run did not reach its end")
+        silent = self.collected - self.finished
+        if silent:
+            self._note_partial(f"{len(silent)} collected tests reported nothing")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - pytest's reporter
+        """Close with a compact table and the path of each scorecard."""
+        if self.summary and not self.is_worker:
+            terminalreporter.section("roentgate", sep="=")
+            for line in self.summary:
+                terminalreporter.write_line(line)

@@ -1,0 +1,76 @@
+"""What pytest's items and reports say of a check: whether it owes a verdict, its name, its rows, what went wrong."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from roentgate.errors import UNFINISHED, HarnessError
+
+if TYPE_CHECKING:
+    from roentgate.scorecard import Row
+
+ROWS = "roentgate"
+"""The name of the user property that carries a row, so that xdist and JUnit carry it too."""
+
+
+def is_ours(fixture_names: Sequence[str]) -> bool:
+    """Whether a test judges a model, and so owes a verdict; no other is touched."""
+    return "model_name" in fixture_names
+
+
+def recorded(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
+    """Return the entries that a test has recorded: its rows, each with the model it is about."""
+    return [json.loads(str(value)) for name, value in properties if name == ROWS]
+
+
+def suite_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests that judge a model."""
+    return [item for item in items if is_ours(getattr(item, "fixturenames", ()))]
+
+
+def parameter_of(item: pytest.Item, name: str) -> str | None:
+    """Return the value of a test's parameter, or None."""
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get(name)
+
+
+def names_of(item: pytest.Item) -> tuple[str, str]:
+    """Return the suite and the check that a test is."""
+    function = getattr(item, "originalname", None) or item.name
+    return item.path.stem.removeprefix("test_"), function.removeprefix("test_")
+
+
+def subject_of(item: pytest.Item) -> str:
+    """Return the parameters of a test but for the model, for a row that the test did not name itself."""
+    parameters: dict[str, object] = getattr(item, "callspec").params  # noqa: B009 - only a parametrised item has it
+    return ", ".join(str(value) for name, value in parameters.items() if name != "model_name")
+
+
+def problem_with(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
+    """Say why a report is no evidence; "" where its rows speak for themselves."""
+    rows = recorded(item.user_properties)
+    if call.when == "setup" and report.passed:
+        return ""
+    if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
+        return "marked xfail: an expected failure is no evidence"
+    if report.skipped and (call.when == "call" or not rows):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
+        return f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
+    if report.failed and all(entry["row"]["accepted"] for entry in rows):
+        error = call.excinfo.value if call.excinfo else None
+        kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
+        return f"{UNFINISHED}: {kind}{' '.join(str(error).split())[:300]}"
+    return ""
+
+
+def sentence_on(row: "Row") -> str:
+    """Return a row that is not accepted in one sentence."""
+    name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
+    if row["value"] is None or row["bound"] is None:
+        return f"{name}: {row['detail'] or 'not accepted'}"
+    from roentgate.scorecard import bound, measured  # noqa: PLC0415 - nothing heavy where all is accepted
+
+    numbers = f"{measured(row)}, n = {row['n']}; must be {bound(row)} ({row['verdict']})"
+    return f"{name}: {numbers}" + (f"; {row['detail']}" if row["detail"] else "")

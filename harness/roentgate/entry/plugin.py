@@ -1,0 +1,217 @@
+"""All of pytest, as seen from outside: options, parametrisation and fixtures; what happens is in `roentgate.entry.hooks`."""
+
+from typing import Any
+
+import pytest
+
+from roentgate.entry.hooks import Run
+from roentgate.entry.items import is_ours
+
+NO_MODEL = "the acceptance suites judge a model: pass --model NAME (see 'python -m roentgate models')"
+_KEY = pytest.StashKey[Run]()
+_ASKED = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of an acceptance run."""
+    group = parser.getgroup("roentgate", "acceptance tests for medical image classifiers")
+    add = group.addoption
+    add(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="models/NAME.py, path/to/file.py or path/to/model.keras; repeatable",
+    )
+    add(
+        "--data",
+        default="phantom",
+        metavar="NAME",
+        help="data/NAME.toml, NAME=PATH, or a folder: class folders or a manifest.csv (default: phantom)",
+    )
+    add("--policy", metavar="FILE", help="the bounds (default: suites/policy.toml)")
+    add("--gate", choices=("point", "proven"), default="point",
+        help="accept a row whose point estimate meets its bound, or only a proven one (default: point)")  # fmt: skip
+    add(
+        "--report-dir",
+        metavar="DIR",
+        help="where scorecards go, as DIR/<data>/<model>/, and the ledger of looks (default: reports)",
+    )
+    add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
+    add("--seed", type=int, default=0, help="seed of training (default: 0)")
+    add("--seeds", type=int, default=1, metavar="N",
+        help="train N replicates, from --seed on; a row shows the worst, mean and range (default: 1)")  # fmt: skip
+    add(
+        "--image-size",
+        metavar="N or HxW",
+        help="height and width of the films, instead of the model's or the data card's",
+    )
+    add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
+    add("--reference", action="append", metavar="NAME",
+        help="compare with this one model: as for --model, or the folder of a stored scorecard")  # fmt: skip
+    add("--claims", metavar="FILE",
+        help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
+    add("--robustness", action="store_true",
+        help="judge what acquisition does to films too: noise, blur, exposure, movement; twice the passes")  # fmt: skip
+    add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
+    add(
+        "--classes",
+        metavar="A,B,...",
+        help="class order of the outputs of a bare .keras file (default: sorted folder names)",
+    )
+    add("--trust-model-file", action="store_true",
+        help="read model formats that can execute code (.h5, or .keras with Lambda layers)")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the run, if models are named."""
+    config.addinivalue_line(
+        "markers", "needs(capability, ...): what a check needs that a model or data set may not have"
+    )
+    if config.getoption("model", default=None):
+        config.stash[_KEY] = Run(config)
+        config.pluginmanager.register(config.stash[_KEY])  # without a name, so that no option can block it
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrise a suite's test by model, class, split, ring and fill; from card and policy, never from evidence."""
+    if not is_ours(metafunc.fixturenames):
+        return
+    config = metafunc.config
+    run = config.stash.get(_KEY, None)
+    if run is not None:
+        run.parametrize(metafunc)
+    elif hasattr(config, "workerinput"):  # a worker's usage error would not reach the terminal, this one does
+        raise pytest.UsageError(NO_MODEL)
+    else:
+        config.stash[_ASKED] = True
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop with one sentence where suites were collected and no model is named."""
+    if session.config.stash.get(_ASKED, False):
+        raise pytest.UsageError(NO_MODEL)
+
+
+@pytest.fixture(scope="session")
+def run(request: pytest.FixtureRequest) -> "Run":
+    """The run these tests belong to."""
+    found = request.config.stash.get(_KEY, None)
+    if found is None:
+        pytest.fail(f"there is no run to ask for its bounds or classes: {NO_MODEL}", pytrace=False)
+    return found
+
+
+@pytest.fixture(scope="session")
+def predictions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Evidence
+    """Answers on the canonical rows: ``predictions.test``, ``predictions.validation``."""
+    return run.gate.evidence(model_name)
+
+
+@pytest.fixture
+def stream(predictions: Any, split: str) -> Any:  # noqa: ANN401 - a StreamRecord
+    """What the evaluation stream of this split delivered."""
+    return predictions.stream(split)
+
+
+@pytest.fixture
+def inference_record(predictions: Any) -> Any:  # noqa: ANN401 - an InferenceRecord
+    """Answers on the probe films, again and again."""
+    return predictions.inference
+
+
+@pytest.fixture
+def border_answers(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
+    """Answers with the ring hidden, exchanged, or shown alone."""
+    return predictions.border(policy.border)
+
+
+@pytest.fixture
+def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+    """The smallest masks outside the lungs that change answers."""
+    from roentgate.evidence import smallest_mask  # noqa: PLC0415 - nothing heavy where no model is judged
+
+    return smallest_mask.of(predictions, policy.border)
+
+
+@pytest.fixture
+def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+    """How answers move when the ring shows other things."""
+    from roentgate.checks import border_invariance  # noqa: PLC0415 - as above
+
+    return border_invariance.ring_contents(predictions, gating_ring)
+
+
+@pytest.fixture(scope="session")
+def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an AttributionRecord
+    """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
+    return run.gate.attributions(model_name)
+
+
+@pytest.fixture(scope="session")
+def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+    """Answers with lungs, background, frame or markers changed, and to images without a chest."""
+    from roentgate.evidence import attend  # noqa: PLC0415
+
+    return attend(predictions)
+
+
+@pytest.fixture(scope="session")
+def robustness(predictions: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
+    """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
+    from roentgate.evidence import observe  # noqa: PLC0415 - nothing heavy where no model is judged
+
+    return observe(predictions, policy.robustness).seen_by(unseen)
+
+
+@pytest.fixture(scope="session")
+def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
+    """What was found of the films themselves: copies, and what cheap probes read."""
+    return run.gate.data_record
+
+
+@pytest.fixture(scope="session")
+def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
+    """Leave out of predictions the rows that are the same film as a train row: ``unseen(predictions.test)``."""
+    return run.gate.unseen
+
+
+@pytest.fixture(scope="session")
+def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+    """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
+    return run.gate.reference
+
+
+@pytest.fixture
+def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
+    """Where this model stands among all that were judged on these test films."""
+    return run.logbook.of(model_name)
+
+
+@pytest.fixture(scope="session")
+def claims(run: "Run") -> Any:  # noqa: ANN401 - a Claims
+    """The published figures to hold."""
+    return run.gate.claims
+
+
+@pytest.fixture(scope="session")
+def policy(run: "Run") -> Any:  # noqa: ANN401 - a Policy
+    """The bounds in force."""
+    return run.gate.policy
+
+
+@pytest.fixture(scope="session")
+def classes(run: "Run") -> tuple[str, ...]:
+    """The class names, in index order."""
+    return run.gate.classes
+
+
+@pytest.fixture
+def accept(request: pytest.FixtureRequest, run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a function
+    """Record a verdict as a row of the scorecard; the test fails at its end if a row is not accepted."""
+
+    def record(verdict: Any, *, subject: str = "") -> None:  # noqa: ANN401 - a Verdict
+        if run.is_over(request.node):
+            raise RuntimeError("accept(...) came after the test's end, where nobody reads it; call it in the test")
+        run.record(request.node, model_name, verdict, subject)
+
+    return record

@@ -1,0 +1,113 @@
+"""What a model answers when acquisition has touched the films, or when they lie or were reduced differently."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.arrays import Images
+from roentgate.candidates import Predictions
+from roentgate.data import Dataset, Interpolation, read_header
+from roentgate.evidence.evidence import Evidence
+from roentgate.perturbations import SEVERITIES, Corruption, corruptions, geometric
+from roentgate.policy import RobustnessBounds
+
+CODE = ("corruptions", "movements", "robustness")
+NOISE_SEED = 0
+"""Draws the noise, whatever the seed of training: all models see the same corrupted films, and can be compared."""
+
+SIDES = {"down": (1, 0), "up": (-1, 0), "right": (0, 1), "left": (0, -1)}
+"""Where a film is shifted to, as (down, right)."""
+
+
+@dataclass(frozen=True)
+class RobustnessRecord:
+    """Answers on the test films as they are, and changed.
+
+    Args:
+        clean: On the films as they are.
+        corrupted: By (corruption, severity): every one that the policy names, at all severities.
+        rotated: By degrees, counter-clockwise.
+        shifted: By (share of the side, where to).
+        resized: By resizing kernel, those other than the data's own; none where no film is resized.
+    """
+
+    clean: Predictions
+    corrupted: Mapping[tuple[str, int], Predictions]
+    rotated: Mapping[float, Predictions]
+    shifted: Mapping[tuple[float, str], Predictions]
+    resized: Mapping[str, Predictions]
+
+    def seen_by(self, choose: Callable[[Predictions], Predictions]) -> "RobustnessRecord":
+        """Return the record with ``choose`` applied to all answers: the rows that are to be judged."""
+        return RobustnessRecord(
+            clean=choose(self.clean),
+            corrupted={key: choose(answers) for key, answers in self.corrupted.items()},
+            rotated={key: choose(answers) for key, answers in self.rotated.items()},
+            shifted={key: choose(answers) for key, answers in self.shifted.items()},
+            resized={key: choose(answers) for key, answers in self.resized.items()},
+        )
+
+
+def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
+    """Return the answers under every change that the policy names; what is not stored is predicted.
+
+    Raises:
+        DataError: A film's header cannot be read.
+    """
+    test = evidence.candidate.splits.test
+    corrupted = {
+        each.name: each for each in (Corruption(kind, level) for kind in bounds.corruptions for level in SEVERITIES)
+    }
+    rotations = {f"rotated by {degrees:g} degrees": degrees for degrees in bounds.rotations}
+    shifts = {f"shifted {where} by {share:g}": (share, where) for share, where in product(bounds.shifts, SIDES)}
+    kernels = {f"resized by {name}": name for name in other_kernels(test, bounds)}
+    read = {name: dataclasses.replace(test, interpolation=kernel) for name, kernel in kernels.items()}
+
+    def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
+        chosen = [corrupted[name] for name in wanted if name in corrupted]
+        yield from corruptions.battery(images, rows, chosen, seed=NOISE_SEED)
+        moves = {name: partial(geometric.rotated, degrees=degrees) for name, degrees in rotations.items()}
+        for name, (share, where) in shifts.items():
+            down, right = SIDES[where]
+            moves[name] = partial(geometric.shifted, down=share * down, right=share * right)
+        moves |= {name: partial(_read_again, other, rows) for name, other in read.items()}
+        for name in wanted:
+            if name in moves:
+                yield name, moves[name](images)
+
+    answers = evidence.under("robustness battery", [*corrupted, *rotations, *shifts, *kernels], make, code=CODE)
+    return RobustnessRecord(
+        clean=evidence.test,
+        corrupted={(each.kind, each.severity): answers[name] for name, each in corrupted.items()},
+        rotated={degrees: answers[name] for name, degrees in rotations.items()},
+        shifted={key: answers[name] for name, key in shifts.items()},
+        resized={kernel: answers[name] for name, kernel in kernels.items()},
+    )
+
+
+def other_kernels(data: Dataset, bounds: RobustnessBounds) -> list[Interpolation]:
+    """Return the policy's resizing kernels but for the data's own; none where every film has the wanted size already.
+
+    Raises:
+        DataError: A film's header cannot be read.
+    """
+    return [kernel for kernel in bounds.kernels if kernel != data.interpolation] if resizes(data) else []
+
+
+def resizes(data: Dataset) -> bool:
+    """Whether any film has another size than the model is given; headers are read until one has.
+
+    Raises:
+        DataError: A film's header cannot be read.
+    """
+    headers = map(read_header, data.paths)
+    return any((header.height, header.width) != data.image_shape[:2] for header in headers)
+
+
+def _read_again(other: Dataset, rows: NDArray[np.int64], _: Images) -> Images:
+    return other.take(rows)

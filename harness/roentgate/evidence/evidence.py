@@ -1,0 +1,314 @@
+"""What a model did on rows: computed on first use, in one pass over the films, stored, and never computed twice."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from roentgate.arrays import Images, Probabilities
+from roentgate.candidates import Candidate, Predictions, note_undeclared
+from roentgate.data import Dataset
+from roentgate.evidence import inference_probe
+from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord, StreamRecord, TrainingRecord
+from roentgate.evidence.streams import stream_observer
+from roentgate.perturbations import Interior, KeepRing, Perturbation, Ring
+from roentgate.perturbations import border as perturbations
+from roentgate.policy import BorderBounds
+from roentgate.store import Arrays, code_digest, digest, pack, unpack
+
+EVIDENCE_CODE = (
+    "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
+    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "registration",
+    "view", "watch",
+)  # fmt: skip
+EVALUATION_SPLITS = ("validation", "test")
+INTERIOR_FILL = "mean"
+_BATCH = 32
+
+Changes = Callable[[Images, NDArray[np.int64], Sequence[str]], Iterator[tuple[str, Images]]]
+"""Given films float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed films)."""
+
+
+class Evidence:
+    """All evidence on one candidate. Attributes are computed on first use; every one is kept in the store.
+
+    Args:
+        candidate: The model, made ready.
+    """
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self._store = candidate.store
+        self._base = digest(
+            candidate.fingerprint,
+            candidate.pixels_fingerprint,
+            candidate.source.libraries,
+            code_digest(*EVIDENCE_CODE),
+            version("scikit-learn"),
+            candidate.recipe.batch_size,
+        )
+        self._memory: dict[str, Arrays] = {}
+        self._borders: dict[str, BorderRecord] = {}
+        self._streams: dict[str, StreamRecord] = {}
+
+    @cached_property
+    def test(self) -> Predictions:
+        """Answers on the canonical test rows."""
+        return self._predictions(self.candidate.splits.test)
+
+    @cached_property
+    def validation(self) -> Predictions:
+        """Answers on the canonical validation rows."""
+        return self._predictions(self.candidate.splits.validation)
+
+    def stream(self, split: str) -> StreamRecord:
+        """Return what the evaluation stream of ``split`` delivered, pass by pass."""
+        if split not in self._streams:
+            data = self._split(split)
+            kept = self._keep(f"stream-{split}", lambda: stream_observer.observe_stream(self.candidate, data))
+            answers = getattr(self, split).probabilities
+            self._streams[split] = stream_observer.stream_record(self.candidate, data, kept, answers)
+        return self._streams[split]
+
+    @cached_property
+    def training_stream(self) -> TrainingRecord:
+        """Which held-out films one pass of the training stream delivers."""
+        kept = self._keep("training stream", lambda: stream_observer.observe_training(self.candidate))
+        return stream_observer.training_record(self.candidate, kept)
+
+    @cached_property
+    def inference(self) -> InferenceRecord:
+        """Answers on the probe rows again and again, in other batches, and after reloading."""
+        rows = self.candidate.probe_rows()
+        kept = self._keep("inference", lambda: inference_probe.probe(self.candidate, rows))
+        words = unpack(kept["words"])
+        return InferenceRecord(
+            ids=tuple(self.candidate.splits.test.ids[row] for row in rows),
+            repeats=kept["repeats"],
+            batchings={name: kept[f"batching {name}"] for name in BATCHINGS},
+            before_saving=kept["before saving"],
+            reloaded=kept.get("reloaded"),
+            reload_error=words["reload_error"],
+            layers=None if words["layers"] is None else tuple(words["layers"]),
+            displacement=words["displacement"],
+        )
+
+    @cached_property
+    def architecture(self) -> list[dict[str, Any]]:
+        """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
+        if not self.candidate.has_layers:
+            return []
+
+        def compute() -> Arrays:
+            from roentgate.candidates import keras_backend  # noqa: PLC0415
+
+            return {"layers": pack(keras_backend.architecture(self.candidate.network))}
+
+        layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
+        return layers
+
+    @cached_property
+    def classification(self) -> tuple[list[list[int]], str]:
+        """Confusion counts (true class, called class), rows without an answer left out, and scikit-learn's report."""
+
+        def compute() -> Arrays:
+            from sklearn.metrics import classification_report, confusion_matrix  # noqa: PLC0415
+
+            test, indices = self.test, list(range(len(self.test.classes)))
+            counts = confusion_matrix(test.labels, test.answers, labels=indices)
+            report = classification_report(
+                test.labels,
+                test.answers,
+                labels=indices,
+                target_names=list(test.classes),
+                digits=3,
+                zero_division=np.nan,
+            )
+            return {"counts": counts, "report": pack(report)}
+
+        kept = self._keep("classification", compute)
+        return kept["counts"].tolist(), unpack(kept["report"])
+
+    def border(self, bounds: BorderBounds) -> BorderRecord:
+        """Return the answers under every mask and transplant that the policy names."""
+        key = bounds.model_dump_json()
+        if key not in self._borders:
+            self._borders[key] = self._border(bounds)
+        return self._borders[key]
+
+    def _border(self, bounds: BorderBounds) -> BorderRecord:
+        test = self.candidate.splits.test
+        rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
+        only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
+        other, same = perturbations.donors(test.labels, self.candidate.task.classes, seed=self.candidate.task.seed)
+        masks: dict[str, Perturbation] = {
+            mask.name: mask
+            for mask in (
+                *(Ring(width, fill) for width in rings for fill in bounds.fills),
+                *(KeepRing(width, fill) for width in only for fill in bounds.fills),
+                *(Interior(width, INTERIOR_FILL) for width in rings),
+            )
+        }
+        donors = {"other": other, "same": same}
+        exchanges = {_transplant_name(width, kind): (width, kind) for width in rings for kind in donors}
+
+        def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
+            yield from perturbations.battery(images, [masks[name] for name in wanted if name in masks])
+            for kind, partners in donors.items():
+                widths = [exchanges[name][0] for name in wanted if name in exchanges and exchanges[name][1] == kind]
+                if widths:
+                    given = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
+                    for width in widths:
+                        yield _transplant_name(width, kind), perturbations.transplant(images, given, width)
+
+        answers = self.under("border battery", [*masks, *exchanges], make)
+        return BorderRecord(
+            clean=self.test,
+            masked={(width, fill): answers[Ring(width, fill).name] for width in rings for fill in bounds.fills},
+            only={(width, fill): answers[KeepRing(width, fill).name] for width in only for fill in bounds.fills},
+            interior={width: answers[Interior(width, INTERIOR_FILL).name] for width in rings},
+            other={width: answers[_transplant_name(width, "other")] for width in rings},
+            same={width: answers[_transplant_name(width, "same")] for width in rings},
+            donor_labels=np.where(other >= 0, test.labels[other], -1),
+        )
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """Warnings about the model by name, for the scorecard."""
+        notes = []
+        majority = max(np.bincount(self.validation.labels)) / max(len(self.validation), 1)
+        right = float((self.validation.answers == self.validation.labels).mean()) if len(self.validation) else 1.0
+        if self.candidate.history is not None and right <= majority:
+            notes.append(
+                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, "
+                f"and the commonest class alone is {majority:.0%} of them (usual causes: dead units, too high a rate)"
+            )
+        if self.candidate.undeclared:
+            names = ", ".join(self.candidate.undeclared[:5])
+            notes.append(f"not cached: the model file reads what it does not declare ({names}); add it to FILES")
+        return notes
+
+    def _split(self, name: str) -> Dataset:
+        data: Dataset = getattr(self.candidate.splits, name)
+        return data
+
+    def _key(self, name: str, code: Sequence[str] = ()) -> str:
+        return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
+
+    def keep(
+        self, title: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, of: object, code: Sequence[str]
+    ) -> Arrays:
+        """Return evidence that a module above this one makes; computed at most once a run, and stored as all the rest.
+
+        Args:
+            title: What the timings call it.
+            compute: Makes it.
+            of: JSON-serialisable: all that it depends on, beside the model, the films and the code.
+            code: The modules of ``harness`` that ``compute`` is made of, beside `EVIDENCE_CODE`.
+        """
+        return self._keep(title, compute, key=digest(self._key(title, code), of))
+
+    def _keep(
+        self,
+        name: str,
+        compute: Callable[[], Mapping[str, NDArray[Any]]],
+        *,
+        key: str | None = None,
+    ) -> Arrays:
+        """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
+        key = key or self._key(name)
+
+        def timed() -> Mapping[str, NDArray[Any]]:
+            started = time.perf_counter()
+            result = compute()
+            self.candidate.seconds[name] = time.perf_counter() - started
+            return result
+
+        if key not in self._memory:
+            if self._reusable():
+                self._memory[key] = self._store.arrays(key, timed, keep=self._reusable)
+            else:
+                self._memory[key] = dict(timed())
+        return self._memory[key]
+
+    def _reusable(self) -> bool:
+        """Whether what was computed may be stored: the model file has read nothing that it does not declare."""
+        note_undeclared(self.candidate)
+        return not self.candidate.undeclared
+
+    def _predictions(self, data: Dataset) -> Predictions:
+        kept = self._keep(f"clean-{data.name}", lambda: {"probabilities": self._predict_all(data)})
+        return self._answers(data, kept["probabilities"])
+
+    def _answers(self, data: Dataset, probabilities: Probabilities) -> Predictions:
+        return Predictions(
+            ids=data.ids,
+            classes=self.candidate.task.classes,
+            labels=data.labels,
+            probabilities=probabilities,
+            groups=data.groups,
+        )
+
+    def _predict_all(self, data: Dataset) -> Probabilities:
+        bar = _bar(len(data), f"predicting {data.name}")
+        parts = []
+        for images in data.batches(_BATCH):
+            parts.append(self.candidate.predict(images))
+            bar.update(len(images))
+        bar.close()
+        return np.concatenate(parts)
+
+    def under(
+        self, title: str, names: Sequence[str], make: Changes, *, code: Sequence[str] = ()
+    ) -> dict[str, Predictions]:
+        """Return the answers on the test films, changed; what is not stored is predicted in one pass over the films.
+
+        Args:
+            title: What the progress bar and the timings call it.
+            names: The changes. A name is part of a key: it says all that sets its change apart.
+            make: Makes the changes; see `Changes`.
+            code: The modules of ``harness`` that ``make`` is made of, beside `EVIDENCE_CODE`.
+        """
+        test, keys = self.candidate.splits.test, {name: self._key(name, code) for name in names}
+        with self._store.lock("evidence", self._key(title)):
+            found = {name: self._find(key) for name, key in keys.items()}
+            missing = [name for name, answers in found.items() if answers is None]
+            if missing:
+                fresh = self._predict_changed(title, missing, make)
+                if self._reusable():
+                    for name, probabilities in fresh.items():
+                        self._store.put_arrays(keys[name], {"probabilities": probabilities})
+                found |= fresh
+                for name, probabilities in fresh.items():  # also for a model whose answers may not be stored
+                    self._memory[keys[name]] = {"probabilities": probabilities}
+        return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
+
+    def _find(self, key: str) -> Probabilities | None:
+        kept = self._memory.get(key) or (self._store.find_arrays(key) if self._reusable() else None)
+        return None if kept is None else kept["probabilities"]
+
+    def _predict_changed(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Probabilities]:
+        started, test = time.perf_counter(), self.candidate.splits.test
+        parts: dict[str, list[Probabilities]] = {name: [] for name in names}
+        bar = _bar(len(test) * len(names), f"{title}, {self.candidate.name}")
+        for start in range(0, len(test), _BATCH):
+            rows = np.arange(start, min(start + _BATCH, len(test)))
+            for name, changed in make(test.take(rows), rows, names):
+                parts[name].append(self.candidate.predict(changed))
+                bar.update(len(rows))
+        bar.close()
+        self.candidate.seconds[title] = time.perf_counter() - started
+        return {name: np.concatenate(pieces) for name, pieces in parts.items()}
+
+
+def _transplant_name(width: float, kind: str) -> str:
+    return f"transplant-{width:g}-{kind}"
+
+
+def _bar(total: int, title: str) -> "tqdm[Any]":
+    return tqdm(total=total, desc=title, unit="film", leave=False, mininterval=0.5, delay=1.0)

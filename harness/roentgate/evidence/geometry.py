@@ -1,0 +1,168 @@
+"""What became of an image on its way: kept, rescaled, cropped, resized, cut up; or flipped, turned, shifted."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from roentgate.arrays import Images
+
+ALIKE = 0.995
+"""Least R^2 at which one image counts as an affine rescale of another."""
+
+
+def keeps(before: NDArray[Any], after: NDArray[Any]) -> bool:
+    """Whether an image came through: as it was, channels repeated, rescaled, cut into patches, or made smaller."""
+    if _repeats_channels(before, after) or _is_patches(before, after) or _rescales(before, after):
+        return True
+    smaller = before.ndim == after.ndim == 4 and all(
+        new < old for new, old in zip(after.shape[1:3], before.shape[1:3], strict=True)
+    )
+    return smaller and not displaced_any(before, after)
+
+
+def _rescales(before: NDArray[Any], after: NDArray[Any]) -> bool:
+    """Whether every channel of every image is itself, to rounding, times something positive plus something."""
+    if before.ndim != 4 or before.shape != after.shape:
+        return False
+    pixels = (len(before), -1, before.shape[3])
+    x, y = (np.asarray(each, np.float64).reshape(pixels) for each in (before, after))
+    x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)
+    spread = (x * x).sum(axis=1, keepdims=True)
+    gain = np.divide((x * y).sum(axis=1, keepdims=True), spread, out=np.zeros_like(spread), where=spread > 0)
+    rounding = 1e-5 * np.maximum(np.abs(after).max(initial=0), np.abs(y).max(initial=0))
+    return bool((np.abs(y - gain * x) <= rounding).all() and (gain > 0).all())
+
+
+def _is_patches(before: NDArray[Any], after: NDArray[Any]) -> bool:
+    """Whether the image was only laid out anew in the order it had: flattened, reshaped, or cut into square patches."""
+    if len(before) != len(after) or before.size != after.size:
+        return False
+    if _same(before.reshape(after.shape), after):
+        return True
+    if before.ndim != 4 or after.ndim not in {3, 4}:
+        return False
+    _, height, width, channels = before.shape
+    side = round((after.shape[-1] / channels) ** 0.5)
+    if side < 1 or height % side or width % side or side * side * channels != after.shape[-1]:
+        return False
+    rows, columns = height // side, width // side
+    patches = before.reshape(-1, rows, side, columns, side, channels).swapaxes(2, 3)
+    return _same(patches.reshape(after.shape), after)
+
+
+def _repeats_channels(before: NDArray[Any], after: NDArray[Any]) -> bool:
+    """Whether every output channel is, bit for bit, one of the input channels."""
+    if before.ndim != 4 or after.ndim != 4 or before.shape[:3] != after.shape[:3]:
+        return _same(before, after)
+    channels = range(before.shape[3])
+    return all(any(_same(before[..., i], after[..., j]) for i in channels) for j in range(after.shape[3]))
+
+
+def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
+    return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
+
+
+def displaced_any(images: NDArray[Any], outputs: NDArray[Any]) -> str:
+    """Return the first story `displaced` tells of any of the images; "" where it tells none."""
+    if len(images) != len(outputs):
+        return displaced(images, outputs)
+    pairs = zip(images, outputs, strict=True)
+    return next((story for image, output in pairs if (story := displaced(image[None], output[None]))), "")
+
+
+def displaced(images: Images, outputs: NDArray[Any]) -> str:
+    """Say how ``outputs`` displace the first of ``images``; "" where they only crop, pad, resize or rescale it.
+
+    Args:
+        images: Probe images (n, H, W, C).
+        outputs: What became of them (n, h, w, c); anything else is not judged.
+    """
+    if outputs.ndim != 4 or outputs.shape[1] < 8 or outputs.shape[2] < 8:
+        return ""
+    source = np.asarray(images[0].mean(axis=-1), np.float64)
+    target = np.asarray(outputs[0].mean(axis=-1), np.float64)
+    inside, corner = _trim(target)
+    place = corner if target.shape == source.shape else None
+    plain = _fit(source, inside, place)
+    if plain >= ALIKE:
+        return ""
+    stories = {
+        "flips the image left to right": source[:, ::-1],
+        "flips the image upside down": source[::-1],
+        "turns the image by 180 degrees": source[::-1, ::-1],
+        "turns the image by 90 degrees": np.rot90(source),
+        "turns the image by 270 degrees": np.rot90(source, 3),
+        "blurs the image": ndimage.gaussian_filter(source, 2.0),
+        "shifts the image": _shifted(source, inside),
+    }
+    fits = {story: _fit(image, inside, place) for story, image in stories.items()}
+    best = max(fits, key=lambda story: fits[story])
+    telling = fits[best] >= max(0.9, plain + (1 - plain) / 2)  # explains at least half of what the image itself leaves
+    return best if telling else "changes the image by more than crop, pad, resize and rescale"
+
+
+def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Cut a constant frame (padding) off; return the inside and where its corner lay."""
+    rows = np.flatnonzero(np.ptp(image, axis=1) > 0)
+    columns = np.flatnonzero(np.ptp(image, axis=0) > 0)
+    if not len(rows) or not len(columns):
+        return image, (0, 0)
+    return image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], (int(rows[0]), int(columns[0]))
+
+
+def _fit(source: NDArray[np.float64], target: NDArray[np.float64], place: tuple[int, int] | None) -> float:
+    """Return the best R^2 of target against an allowed picture of the source: itself resized, or a crop of it.
+
+    Args:
+        source: (H, W).
+        target: (h, w).
+        place: Where the crop must lie, of an image that keeps its size (elsewhere is a shift); None for anywhere.
+    """
+    height, width = target.shape
+    fits = [0.0]
+    if height <= source.shape[0] and width <= source.shape[1]:
+        top, left = place or _best_crop(source, target)
+        fits.append(_r2(source[top : top + height, left : left + width], target))
+    zoom = (height / source.shape[0], width / source.shape[1])
+    for order in () if target.shape == source.shape else (0, 1, 3):
+        resized = ndimage.zoom(source, zoom, order=order, grid_mode=True, mode="nearest")
+        fits.append(_r2(resized, target))
+    return max(fits)
+
+
+def _best_crop(source: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[int, int]:
+    """Return the top left corner of the crop of the source that correlates best with the target."""
+    kernel = target - target.mean()
+    ones = np.ones_like(target)
+    sums, squares = (signal.fftconvolve(values, ones, mode="valid") for values in (source, source**2))
+    spread = np.maximum(squares - sums**2 / target.size, 1e-9)
+    matches = signal.fftconvolve(source, kernel[::-1, ::-1], mode="valid") ** 2 / spread
+    top, left = np.unravel_index(int(matches.argmax()), matches.shape)
+    return int(top), int(left)
+
+
+def _shifted(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the source moved to where it correlates best with the target (whole pixels, wrapping around)."""
+    if source.shape != target.shape:
+        return source
+    spectrum = np.fft.rfft2(source - source.mean()) * np.conj(np.fft.rfft2(target - target.mean()))
+    peak = np.unravel_index(np.argmax(np.fft.irfft2(spectrum, source.shape)), source.shape)
+    return np.roll(source, (-int(peak[0]), -int(peak[1])), axis=(0, 1))
+
+
+def _r2(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+    if first.shape != second.shape or not first.std() or not second.std():
+        return 0.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1]) ** 2
+
+
+def probe_images(films: Images) -> Images:
+    """Return films with an asymmetric pattern added, so that any flip, turn or shift shows."""
+    height, width = films.shape[1:3]
+    rows, columns = np.mgrid[0:height, 0:width]
+    pattern = 0.5 * rows / height + 0.3 * columns / width
+    pattern[: height // 5, : width // 8] += 0.2
+    mixed = 0.6 * films + 0.4 * pattern[None, :, :, None].astype(np.float32)
+    return np.ascontiguousarray(mixed, dtype=np.float32)

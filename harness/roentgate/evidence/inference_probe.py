@@ -1,0 +1,111 @@
+"""Evidence that needs the live model: how it answers the same films again and again, and after reloading."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.arrays import Images, Probabilities
+from roentgate.candidates import Candidate, ModelFile, Task, find_model, load_weights
+from roentgate.errors import ModelError
+from roentgate.evidence.records import BATCHINGS
+from roentgate.store import Arrays, pack
+
+REPEATS = 5
+
+_RELOAD_TIMEOUT_S = 900
+
+
+def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
+    """Answer the same test films five times, in other batches, and after reloading in a fresh process; look at layers.
+
+    Args:
+        candidate: The model.
+        rows: Test rows to ask.
+    """
+    films = candidate.splits.test.take(rows)
+    whole = _whole_batch(candidate)
+
+    def answer(batch: Images) -> Probabilities:
+        return candidate.answer(whole, candidate.to_input(batch))  # prepared anew: it may depend on its company
+
+    arrays: Arrays = {"repeats": np.stack([answer(films) for _ in range(REPEATS)])}
+    for name, size in zip(BATCHINGS, (1, 2, 32, 32), strict=True):
+        given = films[::-1] if name == "reversed" else films
+        answers = np.concatenate([answer(given[i : i + size]) for i in range(0, len(given), size)])
+        arrays[f"batching {name}"] = answers[::-1] if name == "reversed" else answers
+    arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
+    words: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
+    if candidate.has_layers:
+        from roentgate.evidence.geometry import probe_images  # noqa: PLC0415
+        from roentgate.evidence.layer_trace import examine  # noqa: PLC0415
+
+        words["layers"], words["displacement"] = examine(candidate.network, candidate.to_input(probe_images(films[:4])))
+    try:
+        arrays["reloaded"] = _reload(candidate, candidate.to_input(films))
+    except ModelError as error:
+        words["reload_error"] = str(error)
+    return arrays | {"words": pack(words)}
+
+
+def _reload(candidate: Candidate, inputs: Images) -> Probabilities:
+    """Answer ``inputs`` in a fresh process, which loads the model from its files alone."""
+    with tempfile.TemporaryDirectory(prefix="roentgate-") as name:
+        folder = Path(name)
+        np.save(folder / "inputs.npy", inputs)
+        job = {
+            "model": str(candidate.source.path),
+            "models": str(candidate.options.models),
+            "weights": str(candidate.weights) if candidate.weights else None,
+            "trust": candidate.options.trust,
+            "task": dataclasses.asdict(candidate.task),
+        }
+        (folder / "job.json").write_text(json.dumps(job), "utf-8")
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from roentgate.evidence.inference_probe import answer_afresh; answer_afresh(sys.argv[1])",
+        ]
+        try:
+            done = subprocess.run(
+                [*command, str(folder)], check=False, capture_output=True, text=True, timeout=_RELOAD_TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            raise ModelError(f"a fresh process did not answer within {_RELOAD_TIMEOUT_S} s") from None
+        if done.returncode or not (folder / "answers.npy").is_file():
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise ModelError(f"a fresh process could not load it: {last[:300]}")
+        return candidate.columns(np.load(folder / "answers.npy", allow_pickle=False), len(inputs))
+
+
+def answer_afresh(folder_name: str) -> None:
+    """Do the job that `_reload` left in a folder: load a model, answer the inputs, leave the answers."""
+    folder = Path(folder_name)
+    job = json.loads((folder / "job.json").read_text("utf-8"))
+    task = job["task"]
+    source = find_model(job["model"], Path(job["models"]), trust=job["trust"])
+    file = None if source.is_keras_file else ModelFile(source)
+    if job["weights"]:
+        from roentgate.candidates import keras_backend  # noqa: PLC0415
+
+        network = load_weights(file, Path(job["weights"]), trust=job["trust"])
+        model: Any = keras_backend.KerasModel(network, source.name)
+    elif file is not None:
+        model = file.call("load", Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
+    else:
+        raise ModelError(f"{source.path}: nothing to load")
+    inputs = np.load(folder / "inputs.npy", allow_pickle=False)
+    np.save(folder / "answers.npy", np.asarray(model.predict(inputs), dtype=np.float32))
+
+
+def _whole_batch(candidate: Candidate) -> Callable[[Images], NDArray[Any]]:
+    """Return what sends a batch through the model in one forward pass."""
+    whole: Callable[[Images], NDArray[Any]] = getattr(candidate.model, "predict_batch", candidate.model.predict)
+    return whole

@@ -1,0 +1,381 @@
+"""Which row is this film? Streamed images matched to canonical rows by thumbnail, whatever their size or range."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from math import acos, cos
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from roentgate.arrays import BoolArray, FloatArray, IntArray
+from roentgate.data import area_matrix
+from roentgate.errors import ArgumentError
+
+SIDE = 32
+TWIN = 0.985
+"""Two canonical rows that correlate this well cannot be told apart by thumbnail: each may stand for the other."""
+SURE = cos(acos(TWIN) / 2)
+"""An image that agrees this well with a row is that row: whatever is closer still must be a twin of it."""
+RECOGNISED = 0.5
+"""Below this correlation an image is no film of the split."""
+CANDIDATES = 16
+"""Rows that an altered image is registered against, besides the row of its position."""
+
+_MARGIN = 5
+_WINDOW = SIDE - 2 * _MARGIN
+_TURNS = (-12, -6, 0, 6, 12)
+_ZOOMS = (0.9, 1.0, 1.12, 1.25)
+_SHIFTS = (-3.0, -1.5, 0.0, 1.5, 3.0)
+_BLOCK = 32
+
+
+def thumbnails(images: NDArray[np.generic]) -> FloatArray:
+    """Return what is compared: the channel mean at 32x32 (area average), centred and of unit length.
+
+    Args:
+        images: [N, H, W, C] of any size, range and number type.
+
+    Returns:
+        float32 [N, 1024]; zeros for an image that is constant or not finite.
+
+    Raises:
+        ArgumentError: The array is not [N, H, W, C] with at least one pixel.
+    """
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise ArgumentError(
+            f"images of shape {images.shape}: not [N, H, W, C]; stream batches of images with channels last"
+        )
+    with np.errstate(invalid="ignore", over="ignore"):
+        grey = images.mean(axis=3, dtype=np.float32)
+        small = area_matrix(SIDE, grey.shape[1]) @ grey @ area_matrix(SIDE, grey.shape[2]).T
+        return _unit(small.reshape(len(images), SIDE * SIDE))
+
+
+def near(value: NDArray[np.floating], best: NDArray[np.floating]) -> BoolArray:
+    """Return where a correlation is as good as ``best`` but for 0.01, or for half of what ``best`` itself lacks to 1.
+
+    The second clause is for altered images (turned, shifted, noisy), whose correlations are themselves uncertain.
+    """
+    close: BoolArray = value >= best - np.maximum(0.01, (1 - best) / 2)
+    return close
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """What consecutive streamed images are; arrays [N].
+
+    Attributes:
+        best: int64 row of the split that agrees best; -1 where that correlation is below 0.5.
+        correlation: float32 agreement with that row. Mirrored and inverted films are the same film; an image that
+            is not plainly a row is first registered (turned up to 12 degrees, shifted up to 10 %, zoomed).
+        own: float32 agreement with the row of the image's position; NaN past the split's end.
+        twin: float32 agreement of the best row with the row of the position; NaN past the end or without a best row.
+        foreign: int64 index of another split whose best row is clearly closer, else -1.
+    """
+
+    best: IntArray
+    correlation: FloatArray
+    own: FloatArray
+    twin: FloatArray
+    foreign: IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """One pass over a stream: `Matched` for all m images, and what else was seen.
+
+    Attributes:
+        best: As in `Matched`; near-twins that stand for each other have changed places to leave no row out.
+        correlation: As in `Matched`.
+        own: As in `Matched`.
+        twin: As in `Matched`.
+        foreign: As in `Matched`.
+        digest: uint64 [m] hash of each streamed image's content.
+        brightness: float32 [m] mean of each streamed image.
+        endless: Whether the pass was stopped, one batch past the split's end.
+    """
+
+    best: IntArray
+    correlation: FloatArray
+    own: FloatArray
+    twin: FloatArray
+    foreign: IntArray
+    digest: NDArray[np.uint64]
+    brightness: FloatArray
+    endless: bool
+
+    def __len__(self) -> int:
+        return len(self.best)
+
+    @cached_property
+    def placed(self) -> BoolArray:
+        """Whether each image is the film of its position, or cannot be told from it: bool [m]."""
+        same = (self.best == np.arange(len(self))) | (self.twin >= TWIN) | near(self.own, self.correlation)
+        placed: BoolArray = same & (self.best >= 0) & (self.foreign < 0)
+        return placed
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """The row each image is taken for: its position's where that is as good as any, else the best; int64 [m]."""
+        rows: IntArray = np.where(self.placed, np.arange(len(self)), self.best)
+        return rows
+
+
+class Matcher:
+    """Matches streamed images to the rows of a split.
+
+    Args:
+        canonical: `thumbnails` of the rows in order, float32 [n, 1024].
+        others: Thumbnails of the other splits, by name; their order is that of ``foreign``.
+    """
+
+    def __init__(self, canonical: FloatArray, others: Mapping[str, FloatArray] | None = None) -> None:
+        self.canonical = canonical
+        self._others = list((others or {}).values())
+
+    def __len__(self) -> int:
+        return len(self.canonical)
+
+    def match(self, images: NDArray[np.generic], start: int) -> Matched:
+        """Match images [N, H, W, C] that a stream delivered at positions ``start``, ``start`` + 1, ...
+
+        Raises:
+            ArgumentError: As `thumbnails`.
+        """
+        seen = thumbnails(images)
+        position = np.arange(start, start + len(seen))
+        inside = position < len(self)
+        own = np.full(len(seen), np.nan, dtype=np.float32)
+        own[inside] = _agreement_by_row(seen[inside], self.canonical[position[inside]])
+        best, correlation = position.copy(), own.copy()
+        foreign = np.full(len(seen), -1, dtype=np.int64)
+        unsure = np.flatnonzero(~(own >= SURE) & (len(self) > 0))
+        for block in (unsure[first : first + _BLOCK] for first in range(0, len(unsure), _BLOCK)):
+            plain = np.abs(seen[block] @ self.canonical.T)
+            best[block], correlation[block] = plain.argmax(axis=1), plain.max(axis=1)
+            altered = block[~(correlation[block] >= SURE)]
+            scores = [_agreement(seen[altered], rows) for rows in (self.canonical, *self._others)]
+            for place, index in enumerate(altered):
+                row = int(position[index]) if inside[index] else None
+                found = self._closest(seen[index], [score[place] for score in scores], row)
+                best[index], correlation[index], own[index], foreign[index] = found
+        best[~(correlation >= RECOGNISED)] = -1
+        return Matched(best=best, correlation=correlation, own=own, twin=self._twins(best, position), foreign=foreign)
+
+    def settle(self, best: IntArray) -> IntArray:
+        """Return the best rows with twins exchanged: a row matched twice hands a place to a twin that has none."""
+        settled = best.copy()
+        counts = np.bincount(best[best >= 0], minlength=len(self))
+        missing, repeated = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
+        for start in range(0, len(missing) if len(repeated) else 0, _BLOCK):
+            block = missing[start : start + _BLOCK]
+            twins = self.canonical[block] @ self.canonical[repeated].T >= TWIN
+            for row, donor in zip(block[np.nonzero(twins)[0]], repeated[np.nonzero(twins)[1]], strict=True):
+                if counts[row] == 0 and counts[donor] > 1:
+                    places = np.flatnonzero(settled == donor)
+                    settled[row if row in places else places[-1]] = row
+                    counts[row], counts[donor] = 1, counts[donor] - 1
+        return settled
+
+    def _twins(self, best: IntArray, position: IntArray) -> FloatArray:
+        """Return how well each best row agrees with the row of the position: float32, NaN where one is lacking."""
+        twin = np.full(len(best), np.nan, dtype=np.float32)
+        known = (best >= 0) & (position < len(self))
+        twin[known] = np.einsum("ij,ij->i", self.canonical[best[known]], self.canonical[position[known]])
+        twin[known & (best == position)] = 1
+        return twin
+
+    def _closest(self, seen: FloatArray, scores: list[FloatArray], row: int | None) -> tuple[int, float, float, int]:
+        """Return best row, its correlation, that of ``row`` and the foreign split, from a thumbnail and its scores."""
+        finest = max(float(score.max(initial=0)) for score in scores)
+        plainly_own = row is not None and scores[0][row] == finest
+        if seen.any() and not plainly_own and finest < SURE:
+            scores = self._registered(seen, scores, row)
+        best = int(scores[0].argmax())
+        correlation = float(scores[0][best])
+        elsewhere = np.array([float(score.max(initial=0)) for score in scores[1:]])
+        foreign = -1
+        if len(elsewhere) and not near(np.array(correlation), elsewhere.max()):
+            foreign = int(elsewhere.argmax())
+        return best, correlation, np.nan if row is None else float(scores[0][row]), foreign
+
+    def _registered(self, seen: FloatArray, scores: list[FloatArray], row: int | None) -> list[FloatArray]:
+        """Return scores in which the best candidates of every split, and ``row``, have been registered; the rest 0."""
+        warped = _unit((_warps() @ seen).reshape(-1, _WINDOW * _WINDOW))
+        registered = []
+        for index, (rows, score) in enumerate(zip((self.canonical, *self._others), scores, strict=True)):
+            candidates = np.argsort(-score, kind="stable")[:CANDIDATES]
+            if index == 0 and row is not None:
+                candidates = np.union1d(candidates, [row])
+            windows = rows[candidates].reshape(-1, SIDE, SIDE)[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+            finer = np.zeros_like(score)
+            finer[candidates] = (warped @ _unit(windows.reshape(len(candidates), -1)).T).max(axis=0)
+            registered.append(finer)
+        return registered
+
+
+class Observer:
+    """Assembles a `Pass` from batches of streamed images, of which it keeps none.
+
+    Args:
+        matcher: That of the stream's split.
+    """
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._matched: list[Matched] = []
+        self._digests: list[int] = []
+        self._brightness: list[FloatArray] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether one batch more than the split's rows has been seen; a stream that goes on is to be left here."""
+        return bool(self._matched) and len(self._digests) >= len(self._matcher) + len(self._matched[0].best)
+
+    def see(self, images: NDArray[np.generic]) -> Matched:
+        """Take the next batch [N, H, W, C] and return what its images are.
+
+        Raises:
+            ArgumentError: As `thumbnails`.
+        """
+        matched = self._matcher.match(images, start=len(self._digests))
+        self._matched.append(matched)
+        self._digests += [_digest(image) for image in images]
+        self._brightness.append(images.mean(axis=(1, 2, 3), dtype=np.float32))
+        return matched
+
+    def finish(self) -> Pass:
+        """Return the pass; with no batch seen, one of length 0."""
+        count = len(self._digests)
+        best = self._joined("best", np.int64)
+        own_length = min(count, len(self._matcher))  # what an endless stream delivers past the end is its second lap
+        settled = np.concatenate([self._matcher.settle(best[:own_length]), best[own_length:]])
+        return Pass(
+            best=settled,
+            correlation=self._joined("correlation", np.float32),
+            own=self._joined("own", np.float32),
+            twin=self._matcher._twins(settled, np.arange(count)),
+            foreign=self._joined("foreign", np.int64),
+            digest=np.array(self._digests, dtype=np.uint64),
+            brightness=np.concatenate([np.zeros(0, np.float32), *self._brightness]),
+            endless=self.full,
+        )
+
+    def _joined(self, name: str, kind: type[np.generic]) -> NDArray[Any]:
+        return np.concatenate([np.zeros(0, dtype=kind), *(getattr(part, name) for part in self._matched)])
+
+
+def observe_pass(matcher: Matcher, batches: Iterable[NDArray[np.generic]]) -> Pass:
+    """Return the pass that ``batches`` of images [N, H, W, C] make, leaving an endless one in time.
+
+    Raises:
+        ArgumentError: As `thumbnails`.
+    """
+    observer = Observer(matcher)
+    for images in batches:
+        observer.see(images)
+        if observer.full:
+            break
+    return observer.finish()
+
+
+def fit_affine(streamed: NDArray[np.generic], canonical: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Fit each streamed image as ``gain`` * canonical + ``offset`` by least squares over its pixels.
+
+    Args:
+        streamed: [N, H, W, C] as delivered.
+        canonical: The films these are, float32 [N, H', W', C'] in [0, 1], ``prepare`` applied; averaged to the
+            streamed height and width where they differ, and both to their channel mean where C differs.
+
+    Returns:
+        gain, offset and residual (1 - R squared, 0 for an exact fit): float32 [N] each. Of a constant canonical
+        film gain and offset are NaN, and the residual is 0 if the streamed image is constant too, else 1. Of a
+        constant streamed image of another film the residual is 1; of one that is not finite, NaN.
+    """
+    film: NDArray[np.floating] = canonical
+    image: NDArray[np.floating] = streamed.astype(np.float32)
+    if film.shape[3] != image.shape[3]:
+        film, image = film.mean(axis=3, keepdims=True), image.mean(axis=3, keepdims=True)
+    if film.shape[1:3] != image.shape[1:3]:
+        film = np.moveaxis(film, 3, 1)
+        film = area_matrix(image.shape[1], film.shape[2]) @ film @ area_matrix(image.shape[2], film.shape[3]).T
+        film = np.moveaxis(film, 1, 3)
+    x, y = film.reshape(len(film), -1).astype(np.float64), image.reshape(len(image), -1).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle_x, middle_y = x.mean(axis=1), y.mean(axis=1)
+        x, y = x - middle_x[:, None], y - middle_y[:, None]
+        spread_x, spread_y, shared = (np.einsum("ij,ij->i", a, b) for a, b in ((x, x), (y, y), (x, y)))
+        flat_x, flat_y = spread_x <= 1e-12 * x.shape[1], spread_y <= 1e-12 * y.shape[1] * np.maximum(1, middle_y**2)
+        gain = np.where(flat_x, np.nan, shared / spread_x)
+        residual = 1 - shared**2 / (spread_x * spread_y)
+    residual = np.where(flat_x | flat_y, np.where(flat_x & flat_y, 0.0, 1.0), np.maximum(residual, 0))
+    parts = (gain, middle_y - gain * middle_x, residual)
+    gain32, offset32, residual32 = (part.astype(np.float32) for part in parts)
+    return gain32, offset32, residual32
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    """Return vectors [N, d] centred and of unit length; zeros where they are constant or not finite."""
+    size = np.abs(vectors).max(axis=1, initial=0)
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
+    usable = np.isfinite(length) & (length > 1e-5 * size * np.sqrt(vectors.shape[1])) & (length > 0)
+    unit: FloatArray = np.where(usable[:, None], centred / np.where(usable, length, 1)[:, None], np.float32(0))
+    return unit
+
+
+def _orientations(seen: FloatArray) -> tuple[FloatArray, ...]:
+    """Return thumbnails [N, 1024] mirrored, upside down, and both."""
+    square = seen.reshape(len(seen), SIDE, SIDE)
+    return tuple(each.reshape(seen.shape) for each in (square[:, :, ::-1], square[:, ::-1], square[:, ::-1, ::-1]))
+
+
+def _agreement_by_row(seen: FloatArray, rows: FloatArray) -> FloatArray:
+    """Return `_agreement` of each thumbnail [N, 1024] with the row [N, 1024] beside it: [N]."""
+    best: FloatArray = np.abs(np.einsum("ij,ij->i", seen, rows))
+    for other in _orientations(seen):
+        np.maximum(best, np.einsum("ij,ij->i", other, rows), out=best)
+    best[~seen.any(axis=1) & ~rows.any(axis=1)] = 1
+    return best
+
+
+def _agreement(seen: FloatArray, rows: FloatArray) -> FloatArray:
+    """Return the correlation of thumbnails [N, 1024] with rows [n, 1024], the best over mirrored and inverted: [N, n].
+
+    A blank image agrees with blank rows, and with nothing else.
+    """
+    best: FloatArray = np.abs(seen @ rows.T)
+    for other in _orientations(seen):
+        np.maximum(best, other @ rows.T, out=best)
+    best[np.ix_(~seen.any(axis=1), ~rows.any(axis=1))] = 1
+    return best
+
+
+@lru_cache(maxsize=1)
+def _warps() -> sparse.csr_matrix:
+    """Return the matrix that takes a thumbnail to its 1000 mirrored, turned, zoomed and shifted inner windows."""
+    centre = (SIDE - 1) / 2
+    grid = np.arange(_WINDOW) + _MARGIN - centre
+    y, x = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
+    columns, weights = [], []
+    for mirror, turn, zoom, down, right in product((1, -1), np.deg2rad(_TURNS), _ZOOMS, _SHIFTS, _SHIFTS):
+        row = np.clip(zoom * (np.cos(turn) * y - np.sin(turn) * x) + centre + down, 0, SIDE - 1)
+        column = np.clip(mirror * (zoom * (np.sin(turn) * y + np.cos(turn) * x) + right) + centre, 0, SIDE - 1)
+        top, left = np.minimum(row.astype(int), SIDE - 2), np.minimum(column.astype(int), SIDE - 2)
+        below, beside = row - top, column - left
+        columns.append(np.stack([(top + i) * SIDE + left + j for i, j in product((0, 1), (0, 1))], axis=1))
+        weights.append(np.stack([a * b for a, b in product((1 - below, below), (1 - beside, beside))], axis=1))
+    flat = np.concatenate(columns)
+    pointers = np.arange(0, flat.size + 1, flat.shape[1])
+    shape = (len(flat), SIDE * SIDE)
+    return sparse.csr_matrix((np.concatenate(weights).astype(np.float32).ravel(), flat.ravel(), pointers), shape=shape)
+
+
+def _digest(image: NDArray[np.generic]) -> int:
+    """Return a 64-bit hash of an image's content."""
+    return int.from_bytes(hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=8).digest(), "little")

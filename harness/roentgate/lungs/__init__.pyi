@@ -1,0 +1,14 @@
+from . import lung_masks as lung_masks
+from . import segmenter as segmenter
+from .lung_masks import LungFields as LungFields
+from .lung_masks import Predict as Predict
+from .lung_masks import doubted as doubted
+from .lung_masks import lung_fields as lung_fields
+from .lung_masks import segmented as segmented
+from .lung_perturbations import CHANGES as CHANGES
+from .lung_perturbations import REGIONS as REGIONS
+from .lung_perturbations import Battery as Battery
+from .segmenter import SIDE as SIDE
+from .segmenter import WEIGHTS as WEIGHTS
+from .segmenter import dice as dice
+from .segmenter import prepare as prepare

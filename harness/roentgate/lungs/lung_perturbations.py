@@ -1,0 +1,177 @@
+"""What is done to films to ask what a model looks at: regions hidden, frames exchanged, burn-ins moved."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+
+from roentgate.arrays import BoolArray, Images, IntArray
+from roentgate.data import Dataset
+from roentgate.errors import ArgumentError, did_you_mean
+from roentgate.lungs import burned_in_annotations
+from roentgate.lungs.burned_in_annotations import BurnIn
+from roentgate.lungs.lung_masks import LungFields
+from roentgate.perturbations import Fill, donors
+from roentgate.perturbations import regions as interventions
+from roentgate.store import Store
+
+REGIONS: Final = {
+    "lungs": "without lungs",
+    "common": "without the usual lung region, alike on every film",
+    "another": "without another patient's lung region",
+    "region": "without a random region as large as the lungs",
+    "background": "without all but the lungs",
+}
+"""What is hidden, and what the scorecard calls it."""
+CHANGES: Final = ("framed", "kin", "marked", "plain", "letter", "patch", "inverted")
+"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; a letter, or a flat
+patch as bright; black for white."""
+
+
+class Battery:
+    """What is done to the test films, drawn once: whose frame, whose burn-in, which regions.
+
+    Args:
+        test: The films.
+        fields: Their lung fields; a film whose field is not trusted stays as it is, and gives nothing to others.
+        store: Keeps the burn-ins that were found.
+        seed: Of all that is drawn.
+
+    Attributes:
+        rows: int64 (m,) test rows whose lung field is trusted.
+        frame: int64 (n,) test row of another class whose frame each row is set into; -1 for none.
+        kin: int64 (n,) as ``frame``, of the same class.
+        found: The burn-ins of each row.
+        markers: For each row a burn-in of a film of another class that misses its lungs; None where there is none.
+        marker_rows: int64 (n,) that film; -1 for none.
+    """
+
+    def __init__(self, test: Dataset, fields: LungFields, store: Store, *, seed: int) -> None:
+        self.test, self.fields, self.seed = test, fields, seed
+        self.rows = np.flatnonzero(fields.trusted)
+        other, same = donors(test.labels[self.rows], test.classes, seed=seed)
+        self.frame, self.kin = self._everywhere(other), self._everywhere(same)
+        self.found = burned_in_annotations.find_each(test, fields, store)
+        self.markers, self.marker_rows = self._markers()
+        self.common = self._usual()
+
+    def changed(self, change: str | tuple[str, Fill], rows: IntArray) -> Images:
+        """Return films changed, as the model was shown them: float32 [b, H, W, C] in [0, 1].
+
+        Args:
+            change: One of `CHANGES`, or a region of `REGIONS` and what it is filled with.
+            rows: int64 (b,) test rows.
+
+        Raises:
+            ArgumentError: No such change.
+        """
+        images = self.test.take(rows)
+        if isinstance(change, str):
+            return self.altered(images, rows, change)
+        region, fill = change
+        ((_, hidden),) = self.hidden(images, rows, region, [fill])
+        return hidden
+
+    def hidden(
+        self, images: Images, rows: IntArray, region: str, fills: Iterable[Fill]
+    ) -> Iterator[tuple[Fill, Images]]:
+        """Yield films with a region hidden, under one fill after the other.
+
+        Args:
+            images: float32 [b, H, W, C], the films of ``rows``; not modified.
+            rows: int64 (b,) test rows.
+            region: One of `REGIONS`.
+            fills: Among `roentgate.perturbations.regions.REGION_FILLS`.
+        """
+        return interventions.hide(images, self.regions(region, rows), fills, rows, self.seed)
+
+    def altered(self, images: Images, rows: IntArray, change: str) -> Images:
+        """Return films under one of `CHANGES`; a row without a partner or marker stays as it is.
+
+        Args:
+            images: float32 [b, H, W, C], the films of ``rows``; not modified.
+            rows: int64 (b,) test rows.
+            change: One of `CHANGES`.
+
+        Raises:
+            ArgumentError: No such change.
+        """
+        if change == "inverted":
+            return np.float32(1) - images
+        if change in {"framed", "kin"}:
+            return self._framed(images, rows, self.frame if change == "framed" else self.kin)
+        if change in {"letter", "patch"}:
+            return interventions.lettered(images, plain=change == "patch")
+        if change in {"marked", "plain"}:
+            return self._marked(images, rows, plain=change == "plain")
+        raise ArgumentError(f"change '{change}': unknown; {did_you_mean(change, CHANGES)}")
+
+    def regions(self, kind: str, rows: IntArray) -> BoolArray:
+        """Return what is hidden of each row: bool [b, H, W]; nothing of a row without a trusted lung field.
+
+        Raises:
+            ArgumentError: ``kind`` is none of `REGIONS`.
+        """
+        own = self.fields.take(rows)
+        if kind not in REGIONS:
+            raise ArgumentError(f"region '{kind}': unknown; {did_you_mean(kind, tuple(REGIONS))}")
+        if kind == "common":
+            masks = np.repeat(self.common[None], len(rows), axis=0)
+        elif kind == "another":
+            masks = self.fields.take(np.maximum(self.frame[rows], 0)) & (self.frame[rows] >= 0)[:, None, None]
+        elif kind == "region":
+            masks = interventions.random_regions(own.sum(axis=(1, 2)), self.fields.shape, rows, self.seed)
+        else:
+            masks = ~own if kind == "background" else own
+        return masks & self.fields.trusted[rows, None, None]
+
+    def _everywhere(self, partners: IntArray) -> IntArray:
+        """Return partners among the trusted rows as test rows, for every test row; -1 for none."""
+        whole = np.full(len(self.test), -1, dtype=np.int64)
+        whole[self.rows] = np.where(partners >= 0, self.rows[partners], -1)
+        return whole
+
+    def _usual(self) -> BoolArray:
+        """Return where at least half of the trusted lung fields lie: bool [H, W]."""
+        counts = np.zeros(self.fields.shape, dtype=np.int64)
+        for start in range(0, len(self.rows), 64):
+            counts += self.fields.take(self.rows[start : start + 64]).sum(axis=0)
+        return 2 * counts >= max(len(self.rows), 1)
+
+    def _markers(self) -> tuple[list[BurnIn | None], IntArray]:
+        """Return for each test row a burn-in of a film of another class that misses the row's lungs, and that film."""
+        found = self.found
+        chosen: list[BurnIn | None] = [None] * len(self.test)
+        whose = np.full(len(self.test), -1, dtype=np.int64)
+        bearing = np.array([row for row in self.rows if found[row]], dtype=np.int64)
+        for row in self.rows:
+            generator = np.random.default_rng((self.seed, int(row), 4))
+            strangers = bearing[self.test.labels[bearing] != self.test.labels[row]]
+            lungs = self.fields.take(np.array([row]))[0]
+            for giver in generator.permutation(strangers):
+                marker = max(found[giver], key=lambda mark: (mark.bottom - mark.top) * (mark.right - mark.left))
+                if not lungs[marker.box].any():
+                    chosen[row], whose[row] = marker, giver
+                    break
+        return chosen, whose
+
+    def _framed(self, images: Images, rows: IntArray, partners: IntArray) -> Images:
+        frames = self.test.take(np.where(partners[rows] >= 0, partners[rows], rows))
+        lungs, holes = self.fields.take(rows), self.fields.take(np.maximum(partners[rows], 0))
+        return np.stack(
+            [
+                interventions.into_frame(image, lung, frame, hole) if partners[row] >= 0 else image
+                for image, lung, frame, hole, row in zip(images, lungs, frames, holes, rows, strict=True)
+            ]
+        )
+
+    def _marked(self, images: Images, rows: IntArray, *, plain: bool) -> Images:
+        givers = self.test.take(np.maximum(self.marker_rows[rows], 0))
+        changed = images.copy()
+        for index, row in enumerate(rows):
+            marker = self.markers[row]
+            if marker is not None:
+                for own in [] if plain else self.found[row]:
+                    changed[index][own.box] = np.float32(own.ground)
+                changed[index][marker.box] = np.float32(marker.ground) if plain else givers[index][marker.box]
+        return changed

@@ -1,0 +1,298 @@
+"""Films with part of them hidden: the ring, all but the ring, a rectangle inside, or the ring of another film."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import sqrt
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from roentgate.arrays import BoolArray, FloatArray, IntArray
+from roentgate.errors import ArgumentError, did_you_mean
+
+Shape = tuple[int, int]
+
+Fill = Literal["black", "mean", "edge", "blur"]
+FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur")
+"""What hidden pixels are replaced by; each is computed from the kept pixels alone, so nothing hidden survives in it."""
+
+BLUR = 0.05
+"""Standard deviation of the blur fill, as a share of the side."""
+
+
+def ring_pixels(shape: Shape, width: float) -> Shape:
+    """Return the thickness (rows, columns) of a ring of relative ``width`` in pixels: at least 1, and something inside.
+
+    Raises:
+        ArgumentError: ``width`` is not in (0, 0.5), or the ring would cover an image of this size.
+
+    Examples:
+        >>> ring_pixels((256, 128), 0.05)
+        (13, 6)
+    """
+    if not 0 < width < 0.5:
+        raise ArgumentError(
+            f"ring width {width}: not between 0 and 0.5; give the share of the side that one edge of the ring takes"
+        )
+    rows, columns = (max(1, round(width * side)) for side in shape)
+    if 2 * rows >= shape[0] or 2 * columns >= shape[1]:
+        raise ArgumentError(
+            f"ring width {width}: hides all of a {shape[0]}x{shape[1]} image; use a narrower ring or larger images"
+        )
+    return rows, columns
+
+
+@lru_cache(maxsize=64)
+def ring_mask(shape: Shape, width: float) -> BoolArray:
+    """Return the outer ring of relative ``width`` as a read-only bool [H, W].
+
+    Raises:
+        ArgumentError: As `ring_pixels`.
+    """
+    rows, columns = ring_pixels(shape, width)
+    mask = np.ones(shape, dtype=bool)
+    mask[rows:-rows, columns:-columns] = False
+    mask.flags.writeable = False
+    return mask
+
+
+@lru_cache(maxsize=64)
+def interior_mask(shape: Shape, width: float) -> BoolArray:
+    """Return a centred rectangle of the image's aspect ratio and, but for rounding, the ring's area: bool [H, W].
+
+    At least one pixel of frame is kept on every side.
+
+    Raises:
+        ArgumentError: As `ring_pixels`.
+    """
+    area = int(ring_mask(shape, width).sum())
+    height = min(round(shape[0] * sqrt(area / (shape[0] * shape[1]))), shape[0] - 2)
+    breadth = min(round(area / height), shape[1] - 2)
+    top, left = (shape[0] - height) // 2, (shape[1] - breadth) // 2
+    mask = np.zeros(shape, dtype=bool)
+    mask[top : top + height, left : left + breadth] = True
+    mask.flags.writeable = False
+    return mask
+
+
+@lru_cache(maxsize=64)
+def core_mask(shape: Shape, width: float) -> BoolArray:
+    """Return everything inside the ring: read-only bool [H, W].
+
+    Raises:
+        ArgumentError: As `ring_pixels`.
+    """
+    mask = ~ring_mask(shape, width)
+    mask.flags.writeable = False
+    return mask
+
+
+class _Batch:
+    """One batch and its latest edge fill, which perturbations that hide the same pixels share."""
+
+    def __init__(self, images: FloatArray) -> None:
+        self.images = images
+        self.shape: Shape = (images.shape[1], images.shape[2])
+        self._hidden: BoolArray | None = None
+        self._edge = images
+
+    def edge(self, hidden: BoolArray) -> FloatArray:
+        """Return the images with every hidden pixel replaced by the nearest kept one; not to be modified."""
+        if hidden is not self._hidden:  # masks are cached, so the same mask is the same object
+            self._hidden, self._edge = hidden, _edge_filled(self.images, hidden)
+        return self._edge
+
+
+@dataclass(frozen=True)
+class Perturbation(ABC):
+    """Hide part of every image; ``width`` is that of the ring, as a share of the side, ``fill`` one of `FILLS`.
+
+    Called on float32 [N, H, W, C] in [0, 1], it returns a new array of that shape.
+
+    Raises:
+        ArgumentError: An unknown fill; when called, a width that `ring_pixels` refuses.
+    """
+
+    width: float
+    fill: str
+
+    kind: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if self.fill not in FILLS:
+            raise ArgumentError(f"fill {self.fill!r}: unknown; {did_you_mean(self.fill, FILLS)}")
+
+    @property
+    def name(self) -> str:
+        """A short stable name, part of evidence keys: ``ring-0.05-black``."""
+        return f"{self.kind}-{self.width:g}-{self.fill}"
+
+    @abstractmethod
+    def hidden(self, shape: Shape) -> BoolArray:
+        """Return the pixels that are hidden: read-only bool [H, W]."""
+
+    def __call__(self, images: FloatArray) -> FloatArray:
+        """Return float32 [N, H, W, C] with the hidden pixels filled."""
+        return self.apply(_Batch(images))
+
+    def apply(self, batch: _Batch) -> FloatArray:
+        """Return the filled images of a batch whose edge fill may already be known."""
+        return _filled(batch, self.hidden(batch.shape), self.fill)
+
+
+class Ring(Perturbation):
+    """Hide the ring."""
+
+    kind = "ring"
+
+    def hidden(self, shape: Shape) -> BoolArray:
+        """Return the outer ring: read-only bool [H, W]."""
+        return ring_mask(shape, self.width)
+
+
+class KeepRing(Perturbation):
+    """Hide everything but the ring."""
+
+    kind = "keep-ring"
+
+    def hidden(self, shape: Shape) -> BoolArray:
+        """Return all but the outer ring: read-only bool [H, W]."""
+        return core_mask(shape, self.width)
+
+
+class Interior(Perturbation):
+    """Hide a centred rectangle as large as the ring."""
+
+    kind = "interior"
+
+    def hidden(self, shape: Shape) -> BoolArray:
+        """Return the rectangle: read-only bool [H, W]."""
+        return interior_mask(shape, self.width)
+
+
+def hide(images: FloatArray, hidden: BoolArray, fill: str) -> FloatArray:
+    """Return the images with any set of pixels filled: float32 [N, H, W, C]; they are not modified.
+
+    Args:
+        images: float32 [N, H, W, C] in [0, 1].
+        hidden: bool [H, W], not all of it.
+        fill: One of `FILLS`.
+
+    Raises:
+        ArgumentError: An unknown fill; nothing is kept that a fill could be made of; the shapes differ.
+    """
+    if fill not in FILLS:
+        raise ArgumentError(f"fill {fill!r}: unknown; {did_you_mean(fill, FILLS)}")
+    if hidden.shape != images.shape[1:3] or hidden.all():
+        raise ArgumentError(
+            f"a mask of shape {hidden.shape} that hides {int(hidden.sum())} pixels does not fit images of shape "
+            f"{images.shape}; hide part of an image of that size"
+        )
+    return _filled(_Batch(images), hidden, fill)
+
+
+def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
+    """Yield the name and the images of each perturbation, sharing work between neighbours that hide the same pixels.
+
+    Args:
+        images: float32 [N, H, W, C] in [0, 1]; not modified.
+        perturbations: Cheapest when those of one kind and width follow each other.
+    """
+    batch = _Batch(images)
+    for perturbation in perturbations:
+        yield perturbation.name, perturbation.apply(batch)
+
+
+def transplant(images: FloatArray, donors: FloatArray, width: float) -> FloatArray:
+    """Return the images inside the rings of their donors: float32 [N, H, W, C], both arguments of that shape.
+
+    Raises:
+        ArgumentError: As `ring_pixels`, or the shapes differ.
+    """
+    if images.shape != donors.shape:
+        raise ArgumentError(
+            f"donors of shape {donors.shape} do not fit images of shape {images.shape}; give one donor an image"
+        )
+    ring = ring_mask((images.shape[1], images.shape[2]), width)
+    return np.where(ring[:, :, None], donors, images)
+
+
+def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArray, IntArray]:
+    """Draw two donors for every row: one of another class, every other class being as likely, and one of its own class.
+
+    Args:
+        labels: Class indices int64 [n].
+        classes: The class names; a class without rows gives no donors.
+        seed: The same seed, the same donors.
+
+    Returns:
+        Row indices int64 [n] twice, of the other class and of the same class (never the row itself); -1 for none.
+    """
+    generator = np.random.default_rng(seed)
+    rows = [np.flatnonzero(labels == index) for index in range(len(classes))]
+    other, same = np.full((2, len(labels)), -1, dtype=np.int64)
+    for row, label in enumerate(labels):
+        strangers = [rows[index] for index in range(len(classes)) if index != label and len(rows[index])]
+        if strangers:
+            other[row] = generator.choice(strangers[generator.integers(len(strangers))])
+        kin = rows[label]
+        if len(kin) > 1:
+            step = generator.integers(1, len(kin))
+            same[row] = kin[(np.searchsorted(kin, row) + step) % len(kin)]
+    return other, same
+
+
+def _filled(batch: _Batch, hidden: BoolArray, fill: str) -> FloatArray:
+    """Return the images of a batch with the hidden pixels filled."""
+    if fill == "edge":
+        return batch.edge(hidden).copy()
+    if fill == "black":
+        return np.where(hidden[:, :, None], np.float32(0), batch.images)
+    if fill == "mean":
+        return np.where(hidden[:, :, None], _kept_mean(batch.images, hidden)[:, None, None], batch.images)
+    return np.where(hidden[:, :, None], blurred(batch.edge(hidden)), batch.images)
+
+
+@lru_cache(maxsize=64)
+def _nearest_kept(shape: Shape, packed: bytes) -> IntArray:
+    """Return for every pixel the flat index of the kept pixel nearest to it, itself if kept: int64 [H * W]."""
+    hidden = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
+    row, column = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
+    nearest: IntArray = row.astype(np.int64) * shape[1] + column
+    return nearest.ravel()
+
+
+def _edge_filled(images: FloatArray, hidden: BoolArray) -> FloatArray:
+    """Return the images with every hidden pixel replaced by the nearest kept one (for a ring: the exact clamp)."""
+    nearest = _nearest_kept((hidden.shape[0], hidden.shape[1]), np.packbits(hidden).tobytes())
+    return np.take(images.reshape(len(images), -1, images.shape[3]), nearest, axis=1).reshape(images.shape)
+
+
+def _kept_mean(images: FloatArray, hidden: BoolArray) -> FloatArray:
+    """Return the mean of the kept pixels of every image and channel: float32 [N, C]."""
+    weights: FloatArray = (~hidden / (~hidden).sum()).astype(np.float32).ravel()
+    return weights @ images.reshape(len(images), -1, images.shape[3])
+
+
+def blurred(images: FloatArray) -> FloatArray:
+    """Return the images under a Gaussian of `BLUR` times the side, renormalised at the border: float32 [N, H, W, C]."""
+    planes: NDArray[Any] = np.moveaxis(images, 3, 1)
+    (down, rows), (along, columns) = _gaussian(images.shape[1]), _gaussian(images.shape[2])
+    return np.moveaxis(down @ (rows @ planes @ columns.T) @ along.T, 1, 3)
+
+
+@lru_cache(maxsize=16)
+def _gaussian(side: int) -> tuple[FloatArray, FloatArray]:
+    """Return thin factors, float32 [side, r] and [r, side], of the matrix that blurs along one axis (rows sum to 1).
+
+    So wide a Gaussian lets few frequencies through: r stays near 40 at any size, to the precision of float32.
+    """
+    places = np.arange(side)
+    weights = np.exp(-0.5 * np.square((places[:, None] - places) / (BLUR * side)))
+    outer, strength, inner = np.linalg.svd(weights / weights.sum(axis=1, keepdims=True))
+    kept = strength > np.finfo(np.float32).eps * strength[0]
+    return (outer[:, kept] * strength[kept]).astype(np.float32), inner[kept].astype(np.float32)

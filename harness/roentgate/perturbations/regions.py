@@ -1,0 +1,197 @@
+"""Films changed at the lungs: hidden, set into the frame of another film; and images that show no chest at all."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import ndimage
+
+from roentgate.arrays import BoolArray, FloatArray, IntArray
+from roentgate.perturbations.border import blurred
+
+Fill = Literal["black", "mean", "edge", "blur", "noise"]
+REGION_FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur", "noise")
+"""What hidden pixels are replaced by, made of the kept pixels alone; noise has their mean and spread."""
+
+SEAM = 0.01
+"""Standard deviation of the feathered edge between lungs and frame, as a share of the side."""
+LETTER = 0.08
+"""Height of a drawn letter, as a share of the film's shorter side."""
+BLANKS = {"black": 0.0, "grey": 0.5, "white": 1.0}
+DRAWN = 16
+"""Images of noise, and of limbs."""
+
+_BAND = 0.03
+_BLOB = 0.08
+
+
+def hide(
+    images: FloatArray, masks: BoolArray, fills: Iterable[Fill], rows: IntArray, seed: int
+) -> Iterator[tuple[Fill, FloatArray]]:
+    """Yield the images with a region of each hidden, under one fill after the other.
+
+    Args:
+        images: float32 [b, H, W, C] in [0, 1]; not modified.
+        masks: bool [b, H, W], what is hidden; a film of which everything would be is black under every fill.
+        fills: Among `REGION_FILLS`.
+        rows: int64 (b,): with the seed they fix the noise, whatever the company of a film.
+        seed: Of the noise.
+    """
+    edged: FloatArray | None = None
+    for fill in fills:
+        if fill in {"edge", "blur"} and edged is None:
+            edged = np.stack([_nearest_kept(*pair) for pair in zip(images, masks, strict=True)])
+        if fill == "edge" and edged is not None:
+            given = edged
+        elif fill == "blur" and edged is not None:
+            given = blurred(edged)
+        elif fill == "black":
+            given = np.zeros_like(images)
+        else:
+            given = np.stack(
+                [
+                    _level(image, mask, fill, (seed, int(row)))
+                    for image, mask, row in zip(images, masks, rows, strict=True)
+                ]
+            )
+        yield fill, np.where(masks[..., None], given, images)
+
+
+def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed: int) -> BoolArray:
+    """Return a smooth random region of each given area in pixels, anywhere on the film: bool [b, H, W]."""
+    regions = np.zeros((len(areas), *shape), dtype=bool)
+    for region, area, row in zip(regions, areas, rows, strict=True):
+        noise = np.random.default_rng((seed, int(row), 1)).standard_normal(shape)
+        smooth = ndimage.gaussian_filter(noise, _BLOB * min(shape), mode="wrap")
+        region.reshape(-1)[np.argsort(-smooth, axis=None, kind="stable")[:area]] = True
+    return regions
+
+
+def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: BoolArray) -> FloatArray:
+    """Return a frame whose own lungs are replaced by those of another film.
+
+    The boxes of the two lung fields are laid over each other, and the seam is feathered (`SEAM`). What is set in is
+    made as bright and as rich in contrast as makes the tissue around its lungs look like that around the frame's, so
+    that the exposure of the result is the frame's; with less contrast where else more than 1 % of it would come out
+    black, or white, and its detail be lost.
+
+    Args:
+        film: float32 [H, W, C], whose lungs are taken.
+        lungs: bool [H, W], not empty.
+        frame: float32 [H, W, C], whose frame is taken.
+        hole: bool [H, W], the frame's own lungs, not empty.
+
+    Returns:
+        float32 [H, W, C] in [0, 1].
+    """
+    (top, bottom, left, right), (y0, y1, x0, x1) = _box(hole), _box(lungs)
+    down, across = (y1 - y0) / (bottom - top), (x1 - x0) / (right - left)
+    matrix, offset = np.array([down, across]), np.array([y0 - down * top, x0 - across * left])
+    laid = np.stack(
+        [
+            ndimage.affine_transform(film[:, :, channel], matrix, offset, order=1, mode="nearest")
+            for channel in range(film.shape[2])
+        ],
+        axis=2,
+    )
+    ours, theirs = _tissue(film, lungs), _tissue(frame, hole)
+    gain = np.clip((theirs[1] - theirs[0]) / max(ours[1] - ours[0], 1e-3), 0.5, 2.0)
+    darkest, brightest = np.quantile(laid[hole], (0.01, 0.99)) - ours.mean()
+    gain = min(gain, theirs.mean() / max(-darkest, 1e-3), (1 - theirs.mean()) / max(brightest, 1e-3))
+    laid = (laid - ours.mean()) * gain + theirs.mean()
+    alpha = ndimage.gaussian_filter(hole.astype(np.float32), SEAM * min(hole.shape))[:, :, None]
+    swapped: FloatArray = np.clip(frame * (1 - alpha) + laid * alpha, 0, 1).astype(np.float32)
+    return swapped
+
+
+def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
+    """Return drawn films of another part of the body, two long bones in soft tissue: float32 [DRAWN, H, W, C]."""
+    generator = np.random.default_rng((seed, 2))
+    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
+    films = []
+    for _ in range(DRAWN):
+        turn, bend = generator.uniform(-0.6, 0.6), generator.uniform(-0.1, 0.1)
+        along = np.cos(turn) * y + np.sin(turn) * x
+        beside = np.cos(turn) * x - np.sin(turn) * y + bend * along**2
+        flesh = 1 / (1 + np.exp((np.abs(beside) - generator.uniform(0.35, 0.55)) / 0.02))
+        film = 0.05 + generator.uniform(0.3, 0.45) * flesh
+        for place, width in ((-0.14, generator.uniform(0.07, 0.11)), (0.16, generator.uniform(0.05, 0.09))):
+            off = np.abs(beside - place) / (width * (1 + 0.6 * along**4))
+            film += 0.4 * np.exp(-((off / 1.0) ** 6)) * (0.6 + 0.4 * np.clip(off, 0, 1) ** 2)
+        films.append(np.clip(film + 0.02 * generator.standard_normal(film.shape), 0, 1))
+    return np.repeat(np.stack(films)[..., None], shape[2], axis=3).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def letter(shape: tuple[int, int]) -> BoolArray:
+    """Return the strokes of an R, `LETTER` of the shorter side tall, in the box that holds it: bool [h, w]."""
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - drawn once for each size of film
+
+    size = max(7, round(LETTER * min(shape)))
+    font = ImageFont.load_default(size)
+    left, top, right, bottom = font.getbbox("R")
+    canvas = Image.new("L", (round(right - left) + 2, round(bottom - top) + 2))
+    ImageDraw.Draw(canvas).text((1 - left, 1 - top), "R", fill=255, font=font)
+    strokes: BoolArray = np.asarray(canvas) > 127
+    strokes.flags.writeable = False
+    return strokes
+
+
+def lettered(images: FloatArray, *, plain: bool) -> FloatArray:
+    """Return images with an R burnt into the upper left corner, as bright as the film is anywhere.
+
+    Args:
+        images: float32 [b, H, W, C].
+        plain: Paste a flat patch of the same size and mean brightness instead.
+    """
+    strokes = letter((images.shape[1], images.shape[2]))
+    box = np.s_[:, 2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]]
+    changed = images.copy()
+    bright = images.max(axis=(1, 2), keepdims=True)
+    inked = np.where(strokes[:, :, None], bright, images[box])
+    changed[box] = inked.mean(axis=(1, 2), keepdims=True) if plain else inked
+    return changed
+
+
+def blanks(shape: tuple[int, int, int], seed: int) -> dict[str, FloatArray]:
+    """Return images that show no chest, by name: each of `BLANKS`, ``noise`` and ``limb``; float32 [k, H, W, C]."""
+    noise = np.random.default_rng((seed, 3)).random((DRAWN, *shape), dtype=np.float32)
+    flat = {name: np.full((1, *shape), grey, np.float32) for name, grey in BLANKS.items()}
+    return {**flat, "noise": noise, "limb": limbs(shape, seed)}
+
+
+def _level(image: FloatArray, mask: BoolArray, fill: Fill, seed: tuple[int, int]) -> FloatArray:
+    """Return the mean of the kept pixels, or noise around it: float32 [H, W, C]."""
+    kept = image[~mask]
+    if not len(kept):
+        return np.zeros_like(image)
+    mean = kept.mean(axis=0)
+    if fill == "mean":
+        return np.broadcast_to(mean, image.shape).astype(np.float32)
+    grain = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
+    noise: FloatArray = np.clip(mean + kept.std(axis=0) * grain, 0, 1).astype(np.float32)
+    return noise
+
+
+def _nearest_kept(image: FloatArray, mask: BoolArray) -> FloatArray:
+    """Return the image with each hidden pixel replaced by the nearest kept one."""
+    if mask.all():
+        return np.zeros_like(image)
+    row, column = ndimage.distance_transform_edt(mask, return_distances=False, return_indices=True)
+    nearest: FloatArray = image[row, column]
+    return nearest
+
+
+def _box(mask: BoolArray) -> tuple[int, int, int, int]:
+    """Return top, bottom, left, right of what is true, the ends not included."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _tissue(image: FloatArray, lungs: BoolArray) -> FloatArray:
+    """Return dark and bright grey (20th and 80th percentile) of the tissue just around the lungs."""
+    reach = ndimage.binary_dilation(lungs, iterations=max(1, round(_BAND * min(lungs.shape))))
+    band = image[reach & ~lungs]
+    levels: FloatArray = np.quantile(band if len(band) else image, (0.2, 0.8))
+    return levels

@@ -1,0 +1,10 @@
+from . import optional_suites as optional_suites
+from .bounds import ARROW as ARROW
+from .bounds import AttributionBounds as AttributionBounds
+from .bounds import BorderBounds as BorderBounds
+from .bounds import ClaimsBounds as ClaimsBounds
+from .bounds import RobustnessBounds as RobustnessBounds
+from .bounds import Table as Table
+from .optional_suites import unasked as unasked
+from .policy import Policy as Policy
+from .policy import load_policy as load_policy

@@ -1,0 +1,291 @@
+"""The bounds of each suite, typed: what a policy may say, and what holds where it says nothing."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Literal
+
+import pydantic
+
+from roentgate.data import Interpolation
+from roentgate.errors import ArgumentError, PolicyError, did_you_mean
+from roentgate.perturbations import FILLS, GROUPS, KINDS, Group, check_kind, group_of
+
+Share = Annotated[float, pydantic.Field(ge=0, le=1)]
+RingWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
+Fill = Literal["black", "mean", "edge", "blur"]
+Severity = Annotated[int, pydantic.Field(ge=1, le=5)]
+
+Explanation = Literal["grad_cam", "integrated_gradients", "occlusion"]
+
+ARROW = " -> "
+
+
+class Table(pydantic.BaseModel):
+    """The bounds of one suite; a suite of your own declares a subclass named ``Bounds`` in its file."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Raise `PolicyError` if the table names a class that the data set does not have; the default names none."""
+
+
+class AlignmentBounds(Table):
+    """``[alignment]``: is row i's answer really about row i?"""
+
+    columns_p: Share = 0.01
+    """``class_columns_match`` fails where the chance of the better assignment is proven smaller than this."""
+
+
+class InferenceBounds(Table):
+    """``[inference]``: is augmentation off when it should be, and on when it should be?"""
+
+    tolerance: Annotated[float, pydantic.Field(gt=0, lt=0.1)] = 1e-4
+    """Largest difference between two probabilities that still count as the same."""
+
+
+class RecallBounds(Table):
+    """``[recall]``: does one class hide behind the average?"""
+
+    recall_floor: Share = 0.80
+    floors: dict[str, Share] = {}
+    confusion_ceiling: Share = 0.20
+    ceilings: dict[str, Share] = {}
+    costly: Literal["all"] | list[str] = "all"
+    macro_auroc_floor: Share = 0.90
+
+    @pydantic.field_validator("costly")
+    @classmethod
+    def _some_pair(cls, costly: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+        if not costly:
+            raise ValueError('is empty, so nothing would be tested; name a pair, or write "all"')
+        return costly
+
+    def floor(self, label: str) -> float:
+        """Return the recall floor of a class."""
+        return self.floors.get(label, self.recall_floor)
+
+    def ceiling(self, truth: str, called: str) -> float:
+        """Return the largest share of ``truth`` that may be called ``called``."""
+        return self.ceilings.get(f"{truth}{ARROW}{called}", self.confusion_ceiling)
+
+    def pairs(self, classes: tuple[str, ...]) -> list[tuple[str, str]]:
+        """Return the (truth, called) pairs to judge: the costly ones, or all."""
+        return [
+            (truth, called)
+            for truth in classes
+            for called in classes
+            if truth != called and (self.costly == "all" or f"{truth}{ARROW}{called}" in self.costly)
+        ]
+
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Raise `PolicyError` for a floor, a ceiling or a pair of a class that the data set does not have."""
+        for label in self.floors:
+            _check_known(label, classes, "recall.floors")
+        for key, pairs in (("ceilings", list(self.ceilings)), ("costly", [] if self.costly == "all" else self.costly)):
+            for pair in pairs:
+                known = [f"{a}{ARROW}{b}" for a in classes for b in classes if a != b]
+                _check_known(pair, known, f"recall.{key}")
+
+
+class BorderBounds(Table):
+    """``[border]``: does the frame decide?"""
+
+    rings: list[RingWidth] = [0.05]
+    stress_rings: list[RingWidth] = [0.10]
+    fills: list[Fill] = list(FILLS)
+    flips_ceiling: Share = 0.10
+    transplant_ceiling: Share = 0.10
+    only_rings: list[RingWidth] = [0.05, 0.10]
+    only_stress_rings: list[RingWidth] = [0.15, 0.25]
+    only_skill_ceiling: Share = 0.50
+    smallest_share: Share = 0.05
+    """Share of the films, at least one, that the smallest flipping mask must flip; 0 asks for any film."""
+
+    most_masks: Annotated[int, pydantic.Field(ge=6, le=100_000)] = 60
+    """How many masks the search for it may try on all test films."""
+
+    @pydantic.model_validator(mode="after")
+    def _nothing_empty(self) -> "BorderBounds":
+        for key in ("rings", "fills", "only_rings"):
+            if not getattr(self, key):
+                raise ValueError(f"'{key}' is empty, so nothing would be tested; name at least one")
+        return self
+
+
+CORE_CHECKS = {
+    "alignment": [
+        "stream_order_repeats", "stream_complete", "images_match_rows", "labels_match_rows", "class_columns_match",
+        "predictions_match_rows",
+    ],
+    "inference": [
+        "predictions_repeat", "predictions_batch_invariant", "augmentation_identity_at_inference",
+        "augmentation_active_in_training", "evaluation_streams_clean", "outputs_are_probabilities",
+        "reload_preserves_predictions",
+    ],
+    "recall": ["recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"],
+    "border": [
+        "border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill", "interior_mask_control",
+        "smallest_flipping_mask", "ring_invariance",
+    ],
+}  # fmt: skip
+"""What is required where the policy does not say otherwise."""
+
+
+class RobustnessBounds(Table):
+    """``[robustness]``: does the answer survive what acquisition does to a film?"""
+
+    corruptions: list[str] = list(KINDS)
+    mild_severity: Severity = 1
+    mild_drop_ceiling: Share = 0.05
+    marked_severity: Severity = 3
+    marked_drop_ceiling: Share = 0.15
+    rotations: list[Annotated[float, pydantic.Field(ge=-45, le=45)]] = [-3, 3]
+    shifts: list[Annotated[float, pydantic.Field(gt=0, le=0.5)]] = [0.03]
+    kernels: list[Interpolation] = ["nearest", "bilinear", "box"]
+    kernel_flips_ceiling: Share = 0.10
+
+    @pydantic.field_validator("corruptions")
+    @classmethod
+    def _known(cls, corruptions: list[str]) -> list[str]:
+        try:
+            for kind in corruptions:
+                check_kind(kind)
+        except ArgumentError as error:
+            raise ValueError(f"names {error}") from None
+        return corruptions
+
+    @pydantic.model_validator(mode="after")
+    def _something_to_judge(self) -> "RobustnessBounds":
+        for key in ("corruptions", "rotations", "shifts"):
+            if not getattr(self, key):
+                raise ValueError(f"'{key}' is empty, so nothing would be tested; name at least one")
+        if len(set(self.kernels)) < 2:
+            raise ValueError("'kernels' must name two or more: one of them is the data's own, which changes nothing")
+        if not self.mild_severity < self.marked_severity:
+            raise ValueError("'mild_severity' must be below 'marked_severity'")
+        return self
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups that have a corruption here."""
+        return [group for group in GROUPS if self.members(group)]
+
+    def members(self, group: Group) -> list[str]:
+        """Return the corruptions of a group."""
+        return [kind for kind in dict.fromkeys(self.corruptions) if group_of(kind) == group]
+
+    def drop_ceiling(self, severity: int) -> float:
+        """Return how much balanced accuracy may be lost at the mild or the marked severity."""
+        return self.mild_drop_ceiling if severity == self.mild_severity else self.marked_drop_ceiling
+
+
+class ComparisonBounds(Table):
+    """``[comparison]``: how much worse than a reference a candidate may be, on the same films."""
+
+    margin: Share = 0.05
+    auroc_margin: Share = 0.05
+    border_margin: Share = 0.10
+    skill_margin: Share = 0.20
+
+
+class AuditBounds(Table):
+    """``[audit]``: what the data may give away (the suite ``data``, whose name ``[data.NAME]`` has taken)."""
+
+    leakage_ceiling: Share = 0.0
+    metadata_ceiling: Share = 0.25
+    frame_ceiling: Share = 0.50
+    association_ceiling: Share = 0.80
+    twins: Literal["left out", "counted"] = "left out"
+
+
+class AttributionBounds(Table):
+    """``[attributions]``: how explainers are asked, and when they may speak (in the suite ``attention``)."""
+
+    methods: list[Explanation] = ["grad_cam", "integrated_gradients", "occlusion"]
+    films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
+    steps: Annotated[int, pydantic.Field(ge=1, le=1000)] = 32
+    patch: Annotated[float, pydantic.Field(gt=0, le=0.5)] = 0.2
+    draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {
+        "grad_cam": 20, "integrated_gradients": 5, "occlusion": 5,
+    }  # fmt: skip
+    licence_films: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
+    rank_ceiling: Share = 0.5
+    deletion_films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
+
+    @pydantic.field_validator("methods")
+    @classmethod
+    def _some_method(cls, methods: list[Explanation]) -> list[Explanation]:
+        if not methods:
+            raise ValueError("is empty, so nothing would be explained; name at least one")
+        return list(dict.fromkeys(methods))
+
+    def random_networks(self, method: str) -> int:
+        """Return how many random networks the licence of an explainer rests on."""
+        default = type(self).model_fields["draws"].default
+        return int({**default, **self.draws}[method])
+
+
+class LedgerBounds(Table):
+    """``[ledger]``: how many models have these test films judged?"""
+
+    most_models: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """A model that is judged after so many others is refused; None: their number only informs."""
+
+
+class ClaimsBounds(Table):
+    """``[claims]``: how far from a printed figure a model may be, and yet reproduce it."""
+
+    tolerance: Share = 0.05
+    loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
+
+
+class AttentionBounds(Table):
+    """``[attention]``: is it the lungs?"""
+
+    skill_without_lungs_ceiling: Share = 0.50
+    follow_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
+    marker_ceiling: Share = 0.10
+
+
+class CalibrationBounds(Table):
+    """``[calibration]``: do the probabilities mean what they say?"""
+
+    temperature_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
+    """Nats of log loss that one temperature may save."""
+
+
+class GateBounds(Table):
+    """``[gate]``: which checks must be there, and which of them may never be skipped."""
+
+    required: dict[str, list[str]] = CORE_CHECKS
+    never_skip: list[str] = []
+    seeds: Literal["worst", "first"] = "worst"
+
+    @pydantic.model_validator(mode="after")
+    def _something_required(self) -> "GateBounds":
+        if not self.pairs:
+            raise ValueError(
+                "'required' names no check, so nothing would be required; leave it out for the core checks"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _skips_exist(self) -> "GateBounds":
+        known = {check for _, check in self.pairs}
+        for check in self.never_skip:
+            if check not in known:
+                raise ValueError(f"'never_skip' names '{check}', which is not required; {did_you_mean(check, known)}")
+        return self
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The required (suite, check) pairs."""
+        return tuple((suite, check) for suite, checks in self.required.items() for check in checks)
+
+
+def _check_known(name: str, known: Iterable[str], where: str) -> None:
+    names = list(known)
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"the data set has: {', '.join(names)}"
+        raise PolicyError(f"policy: {where} names '{name}', which this data set does not have; {hint}")

@@ -1,0 +1,62 @@
+"""Suites that are part of a run only where an option asks for them, and what they must record then."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A suite that an option brings in.
+
+    Attributes:
+        setting: The field of `roentgate.session.settings.Settings` that holds something where the option is given.
+        remedy: What is wrong with naming the suite without the option, and what to do; follows the name.
+        checks: What it must record where the policy does not say otherwise.
+    """
+
+    setting: str
+    remedy: str
+    checks: tuple[str, ...]
+
+
+SUITES: Final[Mapping[str, Asked]] = {
+    "comparison": Asked(
+        "reference",
+        "compares with a reference: pass --reference NAME, or the folder of a scorecard",
+        ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change"),
+    ),
+    "robustness": Asked(
+        "robustness",
+        "takes as long as all others together, and so waits to be asked for: pass --robustness",
+        ("corruption_skill", "corruption_curve", "small_rotation", "small_shift", "resizing_kernel"),
+    ),
+    "claims": Asked(
+        "claims",
+        "holds published figures: pass --claims FILE.toml",
+        ("claims_consistent", "claim_reproduced"),
+    ),
+}
+
+
+def unasked(path: Path, settings: Any) -> Asked | None:  # noqa: ANN401 - Settings, of a module that imports this one
+    """Return the optional suite that a file is, where the run has not asked for it; else None."""
+    suite = SUITES.get(path.stem.removeprefix("test_"))
+    if suite is None or path.suffix != ".py" or not path.stem.startswith("test_"):
+        return None
+    folders = {settings.policy.parent, settings.root / "suites"}
+    return suite if not getattr(settings, suite.setting) and path.parent in folders else None
+
+
+def required(named: Mapping[str, Sequence[str]], settings: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
+    """Yield the (suite, check) pairs without which nothing is accepted: an optional suite's if asked for.
+
+    Args:
+        named: What the policy requires of each suite.
+        settings: Of the run.
+    """
+    yield from ((suite, check) for suite, checks in named.items() if suite not in SUITES for check in checks)
+    for name, suite in SUITES.items():
+        if getattr(settings, suite.setting):
+            yield from ((name, check) for check in named.get(name, suite.checks))

@@ -1,0 +1,9 @@
+"""Pages and pictures, drawn from records.
+
+Markdown, HTML and figures of scorecards and audits.
+Computes no evidence.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

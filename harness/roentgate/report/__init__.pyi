@@ -1,0 +1,13 @@
+from . import audit_report as audit_report
+from . import claims as claims
+from . import figures as figures
+from . import mask_replay as mask_replay
+from . import render as render
+from . import write as write
+from .figures import montage as montage
+from .render import fenced as fenced
+from .render import table as table
+from .style import FAINT as FAINT
+from .style import INK as INK
+from .style import SPLIT_COLOURS as SPLIT_COLOURS
+from .style import sheet as sheet

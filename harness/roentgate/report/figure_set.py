@@ -1,0 +1,180 @@
+"""The pictures beside a scorecard: drawn from the evidence of a run once, kept in the store, and copied from there."""
+
+import contextlib
+import json
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from roentgate.perturbations import Ring
+from roentgate.policy import BorderBounds
+from roentgate.scorecard import EvidenceRecord, FigureNote, Record, of_seed
+from roentgate.session import Gate
+from roentgate.store import atomic, code_digest, digest, file_digest
+
+if TYPE_CHECKING:
+    from roentgate.evidence import AttributionRecord, Evidence
+
+NOTES = "notes.json"
+FIGURES_CODE = (
+    "attention", "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "calibration", "canvas",
+    "corruptions", "figures", "forest", "interventions", "masks", "metrics", "movements", "perturbations", "pictures",
+    "replay", "replicates", "robustness_figures", "scorecard", "wording",
+)  # fmt: skip
+OF_ALL_SEEDS = ("verdicts.png", "classes.png")
+SHOWN_FILMS = 6
+SMALLEST = "smallest_flipping_mask"
+NEWLY_WRONG = 18
+NEWLY_WRONG_FILE = "newly_wrong.png"
+SOMETIMES = (NEWLY_WRONG_FILE, "smallest.png", "reliability.png", "robustness.png", "corruptions.png")
+
+
+def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
+    kept: "Evidence",
+    record: Record,
+    evidence: EvidenceRecord,
+    folder: Path,
+    gate: Gate,
+    reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
+    explained: "AttributionRecord | None",
+) -> list[FigureNote]:
+    """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
+    store = kept.candidate.store
+    drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
+    found = _whole(drawn)
+    if found is None:
+        from roentgate.evidence import smallest_mask  # noqa: PLC0415
+        from roentgate.report import attention as attention_figures  # noqa: PLC0415
+        from roentgate.report import figures, mask_replay
+
+        shutil.rmtree(drawn, ignore_errors=True)
+        drawn.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
+            fresh = Path(name) / "figures"
+            fresh.mkdir()
+            bounds, checks = gate.policy.border, {row["check"] for row in record["verdicts"]}
+            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
+            found += attention_figures.figures(kept, record["verdicts"], fresh)
+            if SMALLEST in checks:
+                found += mask_replay.figures(kept, smallest_mask.of(kept, bounds), fresh)
+            if "calibration_error" in checks:
+                found += _draw_reliability(kept, record, fresh)
+            if any(row["suite"] == "robustness" for row in record["verdicts"]):
+                found += _draw_robustness(kept, gate, fresh)
+            if reference is not None:
+                found += _draw_newly_wrong(kept, reference, fresh)
+            if explained is not None:
+                found += _draw_attributions(kept, bounds, explained, fresh)
+            found = [_of_seed(note, record) for note in found]
+            sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
+            (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
+            with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
+                fresh.rename(drawn)
+    kinds = (*SOMETIMES, "attribution-*.png", "attention-*.png")
+    for old in (path for kind in kinds for path in folder.glob(kind)):
+        if not any(note["file"] == old.name for note in found):
+            old.unlink(missing_ok=True)
+    for note in found:
+        with atomic(folder / note["file"]) as temporary:
+            shutil.copyfile(drawn / note["file"], temporary)
+    return found
+
+
+def _of_seed(note: FigureNote, record: Record) -> FigureNote:
+    """Say in the title of a picture that it is of one seed, where the record is of several."""
+    words = "" if note["file"] in OF_ALL_SEEDS else of_seed(record)
+    return {**note, "title": f"{note['title']}{words}"}
+
+
+def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[FigureNote]:
+    """Draw confidence against right answers; nothing where the outputs are no probabilities."""
+    from roentgate.checks import calibration  # noqa: PLC0415
+    from roentgate.report import figures  # noqa: PLC0415
+
+    bins = calibration.reliability(kept.test)
+    if not bins:
+        return []
+    path = figures.reliability(bins, folder / "reliability.png")
+    alt = next(row["detail"] for row in record["verdicts"] if row["check"] == "calibration_error")
+    return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
+
+
+def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
+    """Draw what corruptions cost, and one film under each."""
+    from roentgate.evidence import acquisition  # noqa: PLC0415
+    from roentgate.report import robustness as robustness_figures  # noqa: PLC0415
+
+    bounds = gate.policy.robustness
+    record = acquisition.observe(kept, bounds).seen_by(gate.unseen)
+    return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
+
+
+def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `draw`
+    """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
+    from roentgate.report import figures  # noqa: PLC0415
+
+    before, now = reference.test, kept.test
+    wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
+    if not wrong.size:
+        return []
+    chosen = np.linspace(0, len(wrong) - 1, min(len(wrong), NEWLY_WRONG))  # evenly, or the last class would not be seen
+    rows = wrong[chosen.round().astype(np.int64)]
+    names = [*now.classes, "no answer"]
+    captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
+    title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"
+    figures.film_sheet(kept.candidate.splits.test.take(rows), captions, folder / NEWLY_WRONG_FILE, title=title)
+    return [{"file": NEWLY_WRONG_FILE, "title": "Newly wrong films", "alt": title}]
+
+
+def _draw_attributions(
+    kept: "Evidence", bounds: BorderBounds, explained: "AttributionRecord", folder: Path
+) -> list[FigureNote]:
+    """Draw what spoke for the answers, by explainers that are licensed, also of films that a hidden ring turned."""
+    from roentgate.report.attribution import overlays  # noqa: PLC0415
+
+    fill, changed = _most_changed(kept, bounds)
+    turned = [film for film, turns in zip(kept.test.ids, changed, strict=True) if turns]
+    return overlays(explained, folder, flipped={f"the {100 * bounds.rings[0]:g}% ring, {fill}": turned})
+
+
+def _most_changed(kept: "Evidence", bounds: BorderBounds) -> tuple[str, NDArray[np.bool_]]:
+    """Return the fill of the first ring that changes most answers, and which rows it changes: bool (n,)."""
+    border, width = kept.border(bounds), bounds.rings[0]
+    changed = {fill: border.masked[width, fill].answers != border.clean.answers for fill in bounds.fills}
+    fill = max(bounds.fills, key=lambda each: int(changed[each].sum()))
+    return fill, changed[fill]
+
+
+def _whole(drawn: Path) -> list[FigureNote] | None:
+    """Return the notes on pictures that were drawn before; None unless all of them are there and whole."""
+    try:
+        kept = json.loads((drawn / NOTES).read_text("utf-8"))
+        found: list[FigureNote] = kept["figures"]
+        whole = all(file_digest(drawn / note["file"]) == kept["sha256"][note["file"]] for note in found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return found if whole else None
+
+
+def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:
+    """Draw films with and without their ring, those whose answer changed first, under the fill that changed most."""
+    from roentgate.report import figures  # noqa: PLC0415
+
+    border = kept.border(bounds)
+    width = bounds.rings[0]
+    fill, changed = _most_changed(kept, bounds)
+    order = np.argsort(~changed, kind="stable")
+    rows = order[:: max(1, len(order) // SHOWN_FILMS)][:SHOWN_FILMS] if not changed.any() else order[:SHOWN_FILMS]
+    films = kept.candidate.splits.test.take(rows)
+    names = [*border.clean.classes, "no answer"]
+    after = border.masked[width, fill].answers
+    captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
+    title = f"{100 * width:g}% ring hidden ({fill}): {int(changed.sum())} of {len(order)} answers change"
+    title += f" ({len(rows)} films shown)"
+    figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
+    return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}

@@ -1,0 +1,9 @@
+"""The record of a run, its words and its ledger.
+
+Builds, validates and reads `scorecard.json`, and counts the test-set evaluations.
+Draws nothing.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,365 @@
+"""Every look at a test set, one line each, beside the reports: appended, never rewritten; and what many looks cost.
+
+A test set is known by its films and labels (`films_key`), a model by its fingerprint. The order is that of the lines.
+What a model's scorecard states rests on the lines before its own first one, so judging it again changes nothing.
+"""
+
+import json
+import math
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock
+
+from roentgate.errors import ArgumentError
+from roentgate.store import digest, file_digest, make_folder
+
+FILE: Final = "ledger.jsonl"
+LOCK: Final = ".ledger.lock"
+SCHEMA: Final = "roentgate.look/1"
+MISS: Final = 0.05
+"""How often a family of intervals may miss: that of one 95 % interval."""
+
+LARGEST: Final = 64 * 1024**2
+"""Bytes of a ledger, some hundred thousand looks; a larger file is something else."""
+MOST_DAMAGED: Final = 10_000
+
+_LONGEST: Final = 64 * 1024  # bytes of a line
+_WAIT_S: Final = 60
+_NAMED: Final = 5
+_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """One evaluation of one model on the test films.
+
+    Attributes:
+        time: UTC, ``2026-01-02T03:04:05Z``.
+        films: `films_key` of the test films.
+        model: The name it was given.
+        fingerprint: Of its sources, weights and task: another training is another model.
+        seed: Of its training.
+        n: Test films.
+        right: Films called by their class; None where the run did not get so far.
+        recalls: By class, (films called by it, films of it); empty where the run did not get so far.
+        accepted: Whether its scorecard was.
+        complete: Whether the run was; a filtered one looks at the films too.
+        line: Number of its line in the file, from 1; 0 where it was not read from one.
+    """
+
+    time: str
+    films: str
+    model: str
+    fingerprint: str
+    seed: int
+    n: int
+    right: int | None
+    recalls: dict[str, tuple[int, int]]
+    accepted: bool
+    complete: bool
+    line: int = field(default=0, compare=False)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers; None where there are no figures or no films."""
+        return None if self.right is None or not self.n else self.right / self.n
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """What a file held: its sound lines in order, and the numbers of those that are damaged."""
+
+    path: Path
+    looks: tuple[Look, ...]
+    damaged: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """What came before a model's first look at some films.
+
+    Attributes:
+        looks: One of each other model, in the order of first looks.
+        damaged: Lines that cannot be read: each may hide a further model.
+        known: Whether the model has looked before.
+    """
+
+    looks: tuple[Look, ...]
+    damaged: int
+    known: bool
+
+
+def films_key(films: Iterable[tuple[str, Path]]) -> str:
+    """Return the digest of test films as (class name, file): contents and labels count, names and order do not.
+
+    Raises:
+        OSError: A film cannot be read.
+    """
+    return digest(sorted([label, file_digest(path)] for label, path in films))
+
+
+def now() -> str:
+    """Return the time of a look."""
+    return datetime.now(UTC).strftime(_TIME)
+
+
+# The file
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a ledger; 0 where there is none.
+
+    Raises:
+        ArgumentError: Something else lies in its place.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except OSError as error:
+        raise ArgumentError(f"ledger '{path}': cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise ArgumentError(f"ledger '{path}': is no file; move it away, so that looks can be recorded there")
+    return found.st_size
+
+
+def read(path: Path, *, upto: int | None = None) -> Ledger:
+    """Read a ledger, line by line; what is damaged is noted and left as it is.
+
+    Args:
+        path: The file; a missing one is empty.
+        upto: Read only so many bytes: what was there when a run began.
+
+    Raises:
+        ArgumentError: It is no file, cannot be read, is larger than `LARGEST`, or has more than `MOST_DAMAGED` damaged
+            lines.
+    """
+    held = size(path)
+    if held > LARGEST:
+        raise ArgumentError(
+            f"ledger '{path}': holds {held // 1024**2} MiB, more than any ledger; move it away or restore it"
+        )
+    looks, damaged = [], []
+    for number, line in enumerate(_lines(path, held if upto is None else min(held, upto)), start=1):
+        if not line.strip():
+            continue
+        found = parse(line, number)
+        if found is not None:
+            looks.append(found)
+        else:
+            damaged.append(number)
+            if len(damaged) > MOST_DAMAGED:
+                raise ArgumentError(f"ledger '{path}': is no ledger, more than {MOST_DAMAGED:,} lines are damaged")
+    return Ledger(path=path, looks=tuple(looks), damaged=tuple(damaged))
+
+
+def _lines(path: Path, upto: int) -> Iterator[bytes]:
+    """Yield the lines of the first ``upto`` bytes; of one that is too long for a look, its beginning only."""
+    if not upto:
+        return
+    try:
+        with path.open("rb") as file:
+            while (left := upto - file.tell()) > 0:
+                line = part = file.readline(min(left, _LONGEST))
+                while part and not part.endswith(b"\n") and (left := upto - file.tell()) > 0:
+                    part = file.readline(min(left, _LONGEST))
+                if not line:
+                    return
+                yield line
+    except OSError as error:
+        raise ArgumentError(f"ledger '{path}': cannot be read ({error.strerror})") from error
+
+
+def parse(line: bytes, number: int = 0) -> Look | None:
+    """Return the look that a line holds; None where it is damaged or cannot be true."""
+    try:
+        raw = json.loads(line, parse_constant=_refuse)
+        known = {"schema", *Look.__dataclass_fields__} - {"line"}
+        if not isinstance(raw, dict) or set(raw) != known or raw.pop("schema") != SCHEMA:
+            return None
+        datetime.strptime(raw["time"], _TIME).replace(tzinfo=UTC)
+        raw["recalls"] = {label: (right, n) for label, (right, n) in raw["recalls"].items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return Look(**raw, line=number) if _sound(raw) else None
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def _sound(raw: dict[str, Any]) -> bool:
+    texts = all(isinstance(raw[name], str) for name in ("time", "films", "model", "fingerprint"))
+    flags = all(isinstance(raw[name], bool) for name in ("accepted", "complete"))
+    shares = [*raw["recalls"].values(), (0 if raw["right"] is None else raw["right"], raw["n"])]
+    counts = all(type(number) is int for pair in shares for number in pair) and type(raw["seed"]) is int
+    return (
+        texts and flags and counts and all(0 <= k <= n for k, n in shares) and bool(raw["films"] and raw["fingerprint"])
+    )
+
+
+def plain(look: Look) -> dict[str, object]:
+    """Return a look as its line holds it."""
+    return {"schema": SCHEMA, **{name: value for name, value in asdict(look).items() if name != "line"}}
+
+
+def line_of(look: Look) -> bytes:
+    """Return the line of a look, in ASCII and with its newline."""
+    return json.dumps(plain(look), allow_nan=False).encode("ascii") + b"\n"
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before anything is judged, that looks can be recorded; nothing is made.
+
+    Raises:
+        ArgumentError: They cannot be; the message says why and what to do.
+    """
+    size(path)
+    above = next(each for each in (path, *path.parents) if each.exists())
+    if (above != path and not above.is_dir()) or not os.access(above, os.W_OK):
+        raise _unwritable(path, "not a folder" if above != path and not above.is_dir() else "no permission")
+
+
+def append(path: Path, looks: Sequence[Look]) -> None:
+    """Add looks at the end: one write under a lock, on disk when this returns; an unfinished last line stays alone.
+
+    Raises:
+        ArgumentError: The file or its folder cannot be written to.
+    """
+    if not looks:
+        return
+    size(path)
+    make_folder(path.parent)
+    data = b"".join(map(line_of, looks))
+    try:
+        with FileLock(path.with_name(LOCK), timeout=_WAIT_S, mode=0o666):
+            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                end = os.fstat(handle).st_size
+                if end and os.pread(handle, 1, end - 1) != b"\n":
+                    data = b"\n" + data
+                if os.write(handle, data) != len(data):
+                    raise _unwritable(path, "no space left")
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+    except TimeoutError as error:
+        raise _unwritable(path, f"another run holds {LOCK} for {_WAIT_S} s") from error
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from error
+
+
+def _unwritable(path: Path, why: str) -> ArgumentError:
+    return ArgumentError(
+        f"ledger '{path}': cannot be written to ({why}), and a look that is not recorded is not counted; change its "
+        "permissions or free some space, or choose another folder for reports (--report-dir)"
+    )
+
+
+def damage_words(ledger: Ledger) -> str:
+    """Return in a sentence which lines are damaged; "" where none is."""
+    count = len(ledger.damaged)
+    if not count:
+        return ""
+    numbers = ", ".join(map(str, ledger.damaged[:_NAMED])) + f" and {count - _NAMED} more" * (count > _NAMED)
+    lines = "1 line is" if count == 1 else f"{count:,} lines are"
+    return (
+        f"{lines} damaged and may hide {'a look' if count == 1 else 'looks'}: line{'s' * (count > 1)} {numbers} of "
+        f"{ledger.path.name}; restore {'it' if count == 1 else 'them'} from version control if you can"
+    )
+
+
+# The order
+
+
+def firsts(ledger: Ledger, films: str) -> list[Look]:
+    """Return one look of every model at these films, in the order of first looks: its first that has figures."""
+    return _firsts(look for look in ledger.looks if look.films == films)
+
+
+def _firsts(looks: Iterable[Look]) -> list[Look]:
+    found: dict[str, Look] = {}
+    for look in looks:
+        if look.fingerprint not in found or found[look.fingerprint].right is None:
+            found[look.fingerprint] = look
+    return list(found.values())
+
+
+def earlier(ledger: Ledger, *, films: str, fingerprint: str) -> Earlier:
+    """Return what came before a model's first look at these films; of one that has not looked yet, everything."""
+    looks = [look for look in ledger.looks if look.films == films]
+    own = next((look.line for look in looks if look.fingerprint == fingerprint), None)
+    end = math.inf if own is None else own
+    return Earlier(
+        looks=tuple(_firsts(look for look in looks if look.line < end)),
+        damaged=sum(number < end for number in ledger.damaged),
+        known=own is not None,
+    )
+
+
+# What many looks cost
+
+
+def confidence(models: int) -> float:
+    """Level at which each of so many intervals must stand for all of them to hold at once in 95 % of test sets.
+
+    References:
+        Dunn, Journal of the American Statistical Association 56 (1961) 52-64 (Bonferroni's inequality).
+    """
+    return 1 - MISS / models
+
+
+def hoeffding(n: float, models: int) -> float:
+    """Largest distance, for all of so many models at once with 95 % confidence, of a mean of n independent rows.
+
+    sqrt(ln(2 m / 0.05) / (2 n)): wider than the exact interval, and simple enough to plan with. NaN without rows.
+
+    References:
+        Hoeffding, Journal of the American Statistical Association 58 (1963) 13-30.
+    """
+    return math.sqrt(math.log(2 * models / MISS) / (2 * n)) if n else math.nan
+
+
+def step(n: float) -> float:
+    """How much more accurate than the best before it a new best must be: 1 / sqrt(n); NaN without rows.
+
+    The Ladder without parameters takes the standard error of the difference between the two models' losses, film by
+    film, for which the answers of both are needed. Losses of 0 and 1 differ by at most 1, so it is never more than
+    this, which needs only counts.
+
+    References:
+        Blum and Hardt, The Ladder: a reliable leaderboard for machine learning competitions, ICML (2015) 1006-1014.
+    """
+    return 1 / math.sqrt(n) if n else math.nan
+
+
+def ladder(looks: Sequence[Look], rows: float | None = None) -> list[bool]:
+    """Return of each look, one a model and in order, whether it is a new best by the Ladder rule.
+
+    The first with figures is; a later one where its accuracy exceeds that of the last new best by more than `step` of
+    ``rows`` independent rows; None: of its films.
+    """
+    found, best = [], None
+    for look in looks:
+        accuracy = look.accuracy
+        climbed = accuracy is not None and (best is None or climbs(accuracy, best, look.n if rows is None else rows))
+        best = accuracy if climbed else best
+        found.append(climbed)
+    return found
+
+
+def climbs(accuracy: float, best: float, n: float) -> bool:
+    """Whether an accuracy exceeds the last new best by more than `step`."""
+    return accuracy - best > step(n) + 1e-12  # a difference of decimals is not exact
+
+
+def ordinal(number: int) -> str:
+    """Return ``1st``, ``2nd``, ``3rd``, ``11th``."""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"

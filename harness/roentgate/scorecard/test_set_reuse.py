@@ -1,0 +1,263 @@
+"""How many models were judged on these test films before this one, and what is left of 95 % confidence."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from tabulate import tabulate
+
+from roentgate.arrays import BoolArray
+from roentgate.candidates import Predictions
+from roentgate.scorecard import ledger
+from roentgate.scorecard.ledger import Ledger, Look, ordinal
+from roentgate.scorecard.wording import visible
+from roentgate.stats import Estimate, grouped_proportion, proportion
+
+_COLUMNS: Final = (
+    "", "first look", "model", "seed", "fingerprint", "looks", "accuracy", "lowest recall", "last outcome", "",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a model stands among those that were judged on the same test films.
+
+    Attributes:
+        name: Of the model.
+        before: One look of each model that was judged first, in that order.
+        unsure: Damaged lines before its own, each of which may hide a further model.
+        n: Test films.
+        test: Its answers on them; None where it gave none.
+    """
+
+    name: str
+    before: tuple[Look, ...]
+    unsure: int
+    n: int
+    test: Predictions | None
+
+    @property
+    def models(self) -> int:
+        """Models judged on these films, this one included."""
+        return len(self.before) + 1
+
+    @property
+    def most(self) -> int:
+        """As `models`, if every damaged line hides one more."""
+        return self.models + self.unsure
+
+    @property
+    def rows(self) -> float:
+        """Independent rows: films, or with several of one patient what is left of them for Hoeffding's inequality.
+
+        n^2 over the sum of the squared numbers of films (Kish): what the squared ranges of patients' sums add up to.
+        """
+        if self.test is None or self.test.groups is None:
+            return float(self.n)
+        films = np.unique(np.asarray(self.test.groups), return_counts=True)[1]
+        return float(self.n**2 / np.sum(films.astype(np.float64) ** 2)) if self.n else 0.0
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right answers; None without answers or films."""
+        return float((self.test.answers == self.test.labels).mean()) if self.test is not None and self.n else None
+
+    @property
+    def step(self) -> float:
+        """What a new best must exceed the last one by."""
+        return ledger.step(self.rows)
+
+    @property
+    def best(self) -> Look | None:
+        """The last new best before it, by the Ladder rule."""
+        climbs = zip(self.before, ledger.ladder(self.before, self.rows), strict=True)
+        return next((look for look, climbed in reversed(list(climbs)) if climbed), None)
+
+
+def models(place: Place) -> Estimate:
+    """How many models have been judged on these test films when this one was judged first, it included (1 or more).
+
+    Args:
+        place: From the fixture ``look``.
+
+    Returns:
+        Every line of the ledger was looked at, so the interval has no width, unless lines before this model's are
+        damaged: each may hide one model more. n = test films. The detail says what so many looks cost.
+
+    References:
+        As `roentgate.scorecard.ledger.confidence` and `roentgate.scorecard.ledger.step`.
+    """
+    parts = [_counted(place)]
+    if place.test is not None and place.n and place.most > 1:
+        wide, _ = _accuracy(place)
+        parts.append(f"accuracy {_shown(wide)} at {_level(place)}, which holds for all {place.most} at once")
+    if place.best is not None and place.accuracy is not None:
+        parts.append(_climb(place, place.best, place.accuracy))
+    return Estimate(
+        value=float(place.models),
+        low=float(place.models),
+        high=float(place.most),
+        n=place.n,
+        method="census",
+        detail="; ".join(parts),
+    )
+
+
+def words(place: Place) -> list[str]:
+    """Return the section *Looks at this test set* of a scorecard, as sentences in which nothing is escaped."""
+    return [
+        f"{place.name} is {_counted(place)}, in the order of their first looks. Judged again it is no further model, "
+        "trained again it is one.",
+        _confidence_words(place),
+        *_ladder_words(place),
+        "The count is that of this ledger, and the allowance for models that were made without these films in view. "
+        "One that was tuned on earlier figures of the same films, or judged elsewhere, costs more than is counted here "
+        "(Dwork et al., Science 349 (2015) 636-638).",
+    ]
+
+
+def words_on_replicates(seeds: int) -> list[str]:
+    """Return the same section of a scorecard that stands for several trainings."""
+    return [
+        f"Each of the {seeds} seeds is a model of its own and one look, for the best of them could be chosen. What "
+        "that does to the confidence stands in the scorecard of each."
+    ]
+
+
+def table(held: Ledger) -> list[str]:
+    """Return a ledger in plain lines: for each test set its models in order, with limits that hold for all at once."""
+    lines = []
+    for films in dict.fromkeys(look.films for look in held.looks):
+        found, looks = ledger.firsts(held, films), [look for look in held.looks if look.films == films]
+        level = ledger.confidence(len(found))
+        rows = [
+            _line(place, look, [each for each in looks if each.fingerprint == look.fingerprint], level, climbed)
+            for place, (look, climbed) in enumerate(zip(found, ledger.ladder(found), strict=True), start=1)
+        ]
+        n = found[-1].n
+        lines += [
+            f"test films {visible(films[:12])} (n = {n:,}): {some(len(found), 'model')} in "
+            f"{some(len(looks), 'evaluation')}; limits at {_percent(level)} each, over films; a new best is more than "
+            f"{ledger.step(n):.3f} above the one before",
+            *tabulate(rows, headers=_COLUMNS, tablefmt="simple", disable_numparse=True).splitlines(),
+            "",
+        ]
+    return lines[:-1] if lines else ["no looks"]
+
+
+def _line(place: int, look: Look, own: Sequence[Look], level: float, climbed: bool) -> list[str]:  # noqa: FBT001
+    shares = {label: proportion(*counts, confidence=level) for label, counts in look.recalls.items() if counts[1]}
+    worst = min(shares, key=lambda label: shares[label].value, default=None)
+    outcome = "partial" if not own[-1].complete else "accepted" if own[-1].accepted else "refused"
+    return [
+        str(place),
+        own[0].time,
+        visible(look.model),
+        str(look.seed),
+        visible(look.fingerprint[:12]),
+        str(len(own)),
+        "" if look.right is None or not look.n else _shown(proportion(look.right, look.n, confidence=level)),
+        "" if worst is None else f"{_shown(shares[worst])} {visible(worst)}",
+        outcome,
+        "new best" if climbed else "",
+    ]
+
+
+def _counted(place: Place) -> str:
+    which = "first" if place.models == 1 else ordinal(place.models)
+    hidden = f" ({some(place.unsure, 'damaged line')} of the ledger may hide more)" if place.unsure else ""
+    return f"the {which} model judged on these {some(place.n, 'test film')}{hidden}"
+
+
+def _confidence_words(place: Place) -> str:
+    most = place.most
+    if most == 1:
+        return "Confidence: its intervals need no allowance for other models; there was none to choose from."
+    parts = [f"For all {most} to hold at once in 95 % of test sets, each takes {_level(place)} (Bonferroni)"]
+    if place.test is not None and place.n:
+        told = [("accuracy", *_accuracy(place)), *_lowest_recall(place)]
+        parts += [f"{what} {_shown(wide)} instead of {_limits(alone)}" for what, wide, alone in told]
+    missing = _percent(min(1.0, ledger.MISS * most))
+    return (
+        f"Confidence: one 95 % interval misses in at most 5 % of test sets; of {most}, at least one in up to "
+        f"{missing}. {'; '.join(parts)}. By Hoeffding's inequality each of the {most} accuracies is within "
+        f"{ledger.hoeffding(place.rows, most):.3f} of the truth, with the same confidence."
+    )
+
+
+def _ladder_words(place: Place) -> list[str]:
+    if place.accuracy is None:
+        return []
+    rule = "Ladder rule, Blum and Hardt, ICML 2015"
+    if place.best is None:
+        return [
+            f"New best ({rule}): the first with figures, at {place.accuracy:.3f}. To count as better, a later one must "
+            f"be more than {place.step:.3f} more accurate: 1/sqrt(n), the largest standard error of a difference."
+        ]
+    told = _climb(place, place.best, place.accuracy)
+    return [f"{told[0].upper()}{told[1:]} ({rule}). Less than that may come from choosing among models."]
+
+
+def _climb(place: Place, best: Look, accuracy: float) -> str:
+    """Say whether a model is a new best."""
+    before = best.accuracy or 0.0
+    gain = f"accuracy {accuracy:.3f} against {before:.3f} of the last new best, {visible(best.model)}"
+    climbed = ledger.climbs(accuracy, before, place.rows)
+    return f"{'a' if climbed else 'no'} new best: {gain}, where more than {place.step:.3f} above it is wanted"
+
+
+def _accuracy(place: Place) -> tuple[Estimate, Estimate]:
+    """Return the accuracy with limits that hold for all models at once, and for this one alone."""
+    return _share(place, None, place.most), _share(place, None, 1)
+
+
+def _lowest_recall(place: Place) -> list[tuple[str, Estimate, Estimate]]:
+    """Return the lowest recall likewise: its lower limit holds whichever class was picked, as all of them must."""
+    assert place.test is not None
+    recalls = {index: _share(place, index, place.most) for index in range(len(place.test.classes))}
+    defined = {index: recall for index, recall in recalls.items() if recall.defined}
+    worst = min(defined, key=lambda index: defined[index].value)
+    return [(f"lowest recall, {place.test.classes[worst]},", defined[worst], _share(place, worst, 1))]
+
+
+def _share(place: Place, index: int | None, among: int) -> Estimate:
+    """Return the share of right answers, of all films or of a class, with limits that hold for so many models."""
+    test, confidence = place.test, ledger.confidence(among)
+    assert test is not None
+    rows: BoolArray = np.ones(len(test), np.bool_) if index is None else test.labels == index
+    right = (test.answers == test.labels)[rows]
+    if test.groups is None:
+        return proportion(int(right.sum()), len(right), confidence=confidence)
+    groups = [group for group, chosen in zip(test.groups, rows, strict=True) if chosen]
+    return grouped_proportion(right, groups, confidence=confidence)
+
+
+def counts(test: Predictions, index: int) -> tuple[int, int]:
+    """Return how many films of a class are called by it, and how many there are."""
+    own = test.labels == index
+    return int((test.answers[own] == index).sum()), int(own.sum())
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} {_limits(estimate)}"
+
+
+def _limits(estimate: Estimate) -> str:
+    return f"[{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def _level(place: Place) -> str:
+    return _percent(ledger.confidence(place.most))
+
+
+def _percent(share: float) -> str:
+    """Return a share in per cent, with places enough that it is not rounded to 100."""
+    places = 2 if share == 1 else max(2, 1 - math.floor(math.log10(1 - share)) - 2)
+    return f"{f'{100 * share:.{places}f}'.rstrip('0').rstrip('.')} %"
+
+
+def some(count: int, what: str) -> str:
+    """Return ``1 model`` or ``2 models``."""
+    return f"{count:,} {what}{'s' if count != 1 else ''}"

@@ -1,0 +1,394 @@
+"""How a name, a number and a row read: the same words in the terminal, in markdown, in HTML and on the figures."""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from roentgate.scorecard import multiplicity
+from roentgate.scorecard.record import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
+from roentgate.scorecard.replicates import Replicates, replicates_of
+from roentgate.stats import TAIL, meets
+
+Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
+"""Where a row stands for the gate, which is what a reader wants to see first."""
+
+TIMES: Final = " \u00d7 "
+DISCLAIMER: Final = "Research software, not a medical device."
+
+IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "unproven", "proven", "informs", "skipped")
+"""Standings, what a reader looks for first."""
+
+OFFENDERS_SHOWN: Final = 10
+
+QUESTIONS: Final = {
+    "alignment": "Is row i's answer really about row i?",
+    "inference": "Is augmentation off when it should be, and on when it should be?",
+    "recall": "Does one class hide behind the average?",
+    "border": "Does the frame decide?",
+    "robustness": "Does the answer survive what acquisition does to a film?",
+    "data": "What does the data give away, before any model is believed?",
+    "ledger": "How many models have these test films judged?",
+    "comparison": "Is the candidate worse than the reference?",
+    "claims": "Can the published figures all be true, and are they true of this model?",
+    "attention": "Is it the lungs?",
+    "calibration": "Do the probabilities mean what they say?",
+}
+
+GLOSSARY: Final = (
+    ("pass", "the whole interval meets the bound: proven."),
+    ("fail", "the whole interval misses the bound: proven the other way; or a required verdict is not there."),
+    (
+        "inconclusive",
+        "the bound lies inside the interval: these films cannot settle it; where films are counted, the row says how "
+        "many more would.",
+    ),
+    ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
+    (
+        "gate",
+        "point accepts a value that meets its bound, proven only a pass; one row not accepted refuses the model.",
+    ),
+    (
+        "value [low, high]",
+        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where fills "
+        "or corruptions are judged together, the limit that proves a failure is wider, for the number of them.",
+    ),
+    ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
+    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a row that only informs has none and refuses nothing."),
+)
+
+_SYMBOLS: Final[dict[Standing, str]] = {
+    "proven": "✓",
+    "unproven": "?",
+    "refused": "✗",
+    "skipped": "—",
+    "informs": "·",
+}
+_SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
+_JOINERS: Final = "\u200c\u200d"  # some scripts and emoji need them
+_MARKUP: Final = re.compile(r"[&<>|`*\[\]\\~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+
+
+def visible(text: str) -> str:
+    r"""Return ``text`` on one line with nothing in it that a reader cannot see.
+
+    A control character is shown as its picture (␊ for a newline); whatever else is invisible or turns the direction of
+    writing, as its code point.
+
+    Examples:
+        >>> visible("Covid\n19")
+        'Covid␊19'
+        >>> visible("a\u202eb")
+        'a⟨U+202E⟩b'
+    """
+    return "".join(map(_seen, text))
+
+
+def escape(text: str) -> str:
+    """Return ``text`` for a line or a table cell of markdown: no markup and no HTML, whatever it holds.
+
+    Examples:
+        >>> escape("a|b <b>c</b>")
+        'a&#124;b &#60;b&#62;c&#60;/b&#62;'
+        >>> escape("recall_floor")
+        'recall_floor'
+    """
+    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", visible(text))
+
+
+def code_point(char: str) -> str:
+    """Return how a character is named that cannot be shown: ``⟨U+202E⟩``."""
+    return f"⟨U+{ord(char):04X}⟩"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return ``text``, or its two ends around an ellipsis where it is longer than ``limit`` characters.
+
+    Examples:
+        >>> shorten("radiopaedia-2019-pneumonia", 13)
+        'radiop…umonia'
+    """
+    if len(text) <= limit:
+        return text
+    kept = limit - 1
+    return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def headline_words(record: Record) -> str:
+    """Return the headline without markup, for a picture or a terminal."""
+    return headline(record).replace("**", "")
+
+
+def meaning(record: Record) -> str:
+    """Return what the outcome means in a sentence or two."""
+    unproven = sum(standing(row) == "unproven" for row in record["verdicts"])
+    if not record["complete"]:
+        return "Not everything that the policy requires was run or recorded, so nothing is accepted."
+    if not record["accepted"]:
+        return "At least one claim that the policy requires was not met. One such row is enough."
+    if unproven:
+        return (
+            "Every value meets its bound, but "
+            + ("one interval reaches" if unproven == 1 else f"{unproven} intervals reach")
+            + " beyond it: the model may be worse than required, and these films cannot tell."
+        )
+    return "Every required claim holds over its whole interval."
+
+
+def offending(row: Row) -> str:
+    """Return how many rows broke a claim, and that not all are listed where there are many."""
+    count = len(row["offenders"])
+    if count > OFFENDERS_SHOWN:
+        return f"{count:,} offenders, the first {OFFENDERS_SHOWN}"
+    return "1 offender" if count == 1 else f"{count} offenders"
+
+
+def overall(record: Record) -> Standing:
+    """Return where the whole scorecard stands."""
+    if not record["accepted"]:
+        return "refused"
+    return "proven" if record["proven"] else "unproven"
+
+
+def standing(row: Row) -> Standing:
+    """Return where a row stands: what is refused is refused, whatever its verdict is called."""
+    if not row["gates"]:
+        return "skipped" if row["verdict"] == "skipped" else "informs"
+    if not row["accepted"]:
+        return "refused"
+    if row["verdict"] == "skipped":
+        return "skipped"
+    return "proven" if row["proven"] else "unproven"
+
+
+def verdict(row: Row) -> str:
+    """Return the symbol of a row's standing and its verdict in words.
+
+    Examples:
+        ``✓ pass``, ``? inconclusive, accepted``, ``✗ inconclusive``, ``· informs``
+    """
+    place = standing(row)
+    words = {
+        "unproven": f"{row['verdict']}, accepted",
+        "informs": "informs" if row["verdict"] == "pass" else f"informs, {row['verdict']}",
+    }
+    return f"{_SYMBOLS[place]} {words.get(place, row['verdict'])}"
+
+
+def measured(row: Row) -> str:
+    """Return ``value [low, high]``, with places enough that no number seems to reach the bound, 0 or 1.
+
+    Returns:
+        ``undefined`` and the interval where there is no value, ``—`` where there is neither.
+
+    Examples:
+        ``0.962 [0.804, 0.999]``, ``0.9 [0.79996, 0.96]`` never reads as a floor of 0.8 that was met
+    """
+    places = _places(row)
+    value, low, high = (_number(row[name], places) for name in ("value", "low", "high"))
+    if row["value"] is None and row["low"] is None and row["high"] is None:
+        return "—" if row["verdict"] == "skipped" or not row["n"] else "undefined"
+    return f"{value or 'undefined'} [{low or '-∞'}, {high or '∞'}]"
+
+
+def bound(row: Row) -> str:
+    """Return ``≥ 0.800`` or ``≤ 0.100``; ``—`` where there is no bound."""
+    if row["bound"] is None or row["direction"] is None:
+        return "—"
+    places = 3 if round(row["bound"], 3) == row["bound"] else _places(row)
+    return f"{_SIGNS[row['direction']]} {_number(row['bound'], places)}"
+
+
+def title(row: Row) -> str:
+    """Return a row's name in full: ``recall / recall_floor (Covid)``."""
+    suite, check, subject = key(row)
+    return f"{suite} / {check} ({subject})" if subject else f"{suite} / {check}"
+
+
+def label(row: Row) -> str:
+    """Return a row's name within its suite: ``recall_floor, Covid``."""
+    return f"{row['check']}, {row['subject']}" if row["subject"] else row["check"]
+
+
+def refusals(record: Record) -> list[tuple[str, str, str]]:
+    """Return what refused the model, as (name of the row, its numbers in words, its detail); gaps are taken together.
+
+    Only the numbers in words are free of names that a user chose.
+    """
+    refused = [row for row in record["verdicts"] if standing(row) == "refused"]
+    gaps = [title(row) for row in refused if row["detail"] == NOT_RECORDED]
+    told = [(title(row), _missed(row), row["detail"]) for row in refused if row["detail"] != NOT_RECORDED]
+    if gaps:
+        told.append(("required, but not recorded", "", ", ".join(gaps)))
+    return told
+
+
+def many_bounds(record: Record) -> list[str]:
+    """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
+
+    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films.
+    Where rows stand for several trainings, the chances are those of one, and a sentence says what the worst of them is
+    worth.
+    """
+    rows, gate = multiplicity.sampled(record["verdicts"]), record["gate"]
+    claims = multiplicity.claims(record["verdicts"])
+    if not claims:
+        return []
+    total = sum(claim.times for claim in claims)
+    fills = f" ({total} bounds: where the worst of several fills counts, each fill is one)" * (total > len(claims))
+    near, far = (multiplicity.refused_by_chance(claims, gate=gate, better_by=margin) for margin in (0.05, 0.10))
+    needed, several = multiplicity.margin_for(claims, gate=gate), replicates_of(record)
+    one = "" if several is None else ", with one seed"
+    enough = "" if needed is None else f" They accept one {needed:.2f} better in four of five or more."
+    return [
+        f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of films or "
+        f"p-values, whose chances are exact{fills}; what follows is about these.",
+        f"Refused by chance{one}: the {gate} gate refuses a model that is truly 0.05 better than every bound in "
+        f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
+        f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
+        f"{_percent(near.apart)} and {_percent(far.together)} to {_percent(far.apart)}." + enough,
+        "Proven by chance: a model that misses any of these floors or ceilings is proven in at most 2.5 % of such test "
+        "sets, however many there are, because every one must hold. So nothing is corrected for their number there.",
+        *([] if several is None else [_by_replicates(several, near.apart, far.apart)]),
+        *_beyond_chance(claims, several),
+    ]
+
+
+def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
+    """Return (suite, its rows), in the order in which the suites first appear."""
+    suites: dict[str, list[Row]] = {}
+    for row in record["verdicts"]:
+        suites.setdefault(row["suite"], []).append(row)
+    return list(suites.items())
+
+
+def judged(record: Record) -> list[tuple[str, str]]:
+    """Return what was judged, as (what, words)."""
+    model, dataset, task = record["model"], record["dataset"], record["task"]
+    several = replicates_of(record)
+    together, seeds = "", ("seed", str(task["seed"]))
+    if several is not None:
+        together = f" (of all {len(several.seeds)} seeds together)"
+        decides = "of each row the worst decides" if several.deciding == "worst" else "the first decides"
+        seeds = ("seeds", f"{', '.join(map(str, several.seeds))}; {decides}")
+    gates = {"point": "point: a value that meets its bound is accepted", "proven": "proven: only a pass is accepted"}
+    return [
+        ("model", f"{model['name']} ({model['source']})"),
+        ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}{together}"),
+        ("data", f"{dataset['name']}, fingerprint {dataset['fingerprint'][:12]}"),
+        *((f"{split} films", counted(counts)) for split, counts in dataset["counts"].items()),
+        ("image shape", f"{TIMES.join(map(str, task['image_shape']))}"),
+        seeds,
+        ("gate", gates[record["gate"]]),
+        ("policy", f"fingerprint {record['policy']['fingerprint'][:12]}"),
+    ]
+
+
+def of_seed(record: Record) -> str:
+    """Return ``, seed 0`` to stand after what is the first seed's in a scorecard of several; else ""."""
+    several = replicates_of(record)
+    return "" if several is None else f", seed {several.seeds[0]}"
+
+
+def counted(counts: dict[str, int]) -> str:
+    """Return ``66: Covid 26, Normal 20, Viral Pneumonia 20``."""
+    return f"{sum(counts.values())}: {', '.join(f'{name} {count}' for name, count in counts.items())}"
+
+
+def confusion_lines(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
+    """Return (``of 20 Viral Pneumonia``, ``16 caught, 4 called Normal``) for each class, commonest error first."""
+    lines = []
+    for index, (label, row) in enumerate(zip(classes, counts, strict=True)):
+        wrong = sorted(
+            (-count, name) for other, (name, count) in enumerate(zip(classes, row, strict=True)) if other != index
+        )
+        told = [f"{row[index]} caught", *(f"{-count} called {name}" for count, name in wrong if count)]
+        lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no film"))
+    return lines
+
+
+def accuracy(evidence: EvidenceRecord) -> float | None:
+    """Return the share of rows called by their class (0 to 1); None where there is no row or no confusion matrix."""
+    confusion = evidence["confusion"]
+    if confusion is None or not (total := sum(map(sum, confusion["counts"]))):
+        return None
+    return sum(row[index] for index, row in enumerate(confusion["counts"])) / total
+
+
+def _by_replicates(several: Replicates, near: float, far: float) -> str:
+    """Say what the chances of one seed are worth for all; ``near`` and ``far`` are the most that they can be."""
+    number = len(several.seeds)
+    if several.deciding == "first":
+        return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
+    most = [_percent(min(1.0, number * share)) for share in (near, far)]
+    return (
+        f"Worst of {number} seeds: each is judged on the same films, so their verdicts are not independent. A model "
+        "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
+        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. By chance it is proven no "
+        "more often, for every seed must be."
+    )
+
+
+def _beyond_chance(claims: Sequence[multiplicity.Claim], several: Replicates | None) -> list[str]:
+    missing = sum(claim.misses for claim in claims)
+    if not missing:
+        return []
+    seeds = 1 if several is None or several.deciding == "first" else len(several.seeds)
+    found = multiplicity.beyond_chance(claims, seeds=seeds)
+    names = [f"{title(row)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}" for row, p in found[:OFFENDERS_SHOWN]]
+    more = [f"{len(found) - OFFENDERS_SHOWN} more"] * (len(found) > OFFENDERS_SHOWN)
+    return [
+        f"Missed beyond chance: {len(found) or 'none'} of the {missing} rows whose value misses its bound, with "
+        f"allowance for all {len(claims)} that were tested{f', with each of {seeds} seeds' * (seeds > 1)} (Holm's "
+        f"procedure, {100 * TAIL:g} %)"
+        + (f": {'; '.join(names + more)}." if found else ".")
+        + " A verdict is about its row alone and does not change by this."
+    ]
+
+
+def _percent(share: float) -> str:
+    """Return a share in whole per cent that is 0 or 100 only if it is exactly so."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    return "more than 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
+
+
+def _seen(char: str) -> str:
+    kind = unicodedata.category(char)
+    if char < " ":
+        return chr(0x2400 + ord(char))
+    if char == "\x7f":
+        return "␡"
+    hidden = kind in {"Cc", "Cf", "Cs", "Zl", "Zp"} and char not in _JOINERS
+    return code_point(char) if hidden else char
+
+
+def _number(value: float | None, places: int) -> str:
+    return "" if value is None else f"{value:.{places}f}"
+
+
+def _places(row: Row) -> int:
+    """Return how many decimal places keep small numbers from vanishing, and others off the bound and off 1."""
+    numbers = [number for name in ("value", "low", "high") if (number := row[name])]
+    marks = [mark for mark in (1.0, row["bound"]) if mark is not None]
+    for places in range(3, 6):
+        seen = all(abs(number) >= 10**-places for number in numbers)
+        if seen and all((round(x, places) == round(mark, places)) == (x == mark) for x in numbers for mark in marks):
+            return places
+    return 6
+
+
+def _missed(row: Row) -> str:
+    """Say how a row's numbers stand to its bound; "" where it has none."""
+    if row["bound"] is None or row["direction"] is None:
+        return ""
+    wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
+    if row["value"] is None:
+        return f"there is no value to hold against the bound ({wanted})"
+    if row["verdict"] == "fail":
+        judgement = "the whole interval misses it"
+    elif meets(row["value"], row["bound"], row["direction"]):
+        judgement = "the value meets it, but the interval does not prove it, and here only proof is accepted"
+    else:
+        judgement = "the value misses it, although the interval does not rule it out"
+    return f"{measured(row)} on n = {row['n']:,}, where {wanted} is wanted: {judgement}"

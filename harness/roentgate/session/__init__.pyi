@@ -1,0 +1,15 @@
+from . import suite_runner as suite_runner
+from .ledger_session import Logbook as Logbook
+from .session import Gate as Gate
+from .session import environment as environment
+from .session import folder_name as folder_name
+from .session import row_of as row_of
+from .settings import Settings as Settings
+from .settings import check_seeds as check_seeds
+from .settings import new_run_id as new_run_id
+from .settings import parse_size as parse_size
+from .settings import read_settings as read_settings
+from .suite_runner import axes as axes
+from .suite_runner import load_suite as load_suite
+from .suite_runner import name_of as name_of
+from .suite_runner import verdicts as verdicts

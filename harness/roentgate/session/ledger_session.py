@@ -1,0 +1,159 @@
+"""The looks of one run at its test films: what the ledger held at its start, and what the run adds at its end."""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from roentgate.candidates import Predictions
+from roentgate.errors import HarnessError
+from roentgate.scorecard import Earlier, Ledger, Look, Place, Record, counts, ledger, ordinal, some, test_set_reuse
+from roentgate.session.session import Gate
+
+
+class Logbook:
+    """The looks of one run: what the ledger held at its start, and what the run adds at its end.
+
+    Args:
+        gate: The run.
+        upto: Bytes of the ledger at its start, for a worker process; None looks now.
+    """
+
+    def __init__(self, gate: Gate, upto: int | None = None) -> None:
+        self.gate = gate
+        self._upto = upto
+        self._places: dict[str, Place] = {}
+
+    @cached_property
+    def path(self) -> Path:
+        """The ledger of this data set, beside its reports."""
+        return self.gate.settings.reports / self.gate.card.name / ledger.FILE
+
+    @cached_property
+    def upto(self) -> int:
+        """Bytes of the ledger when the run began; what other runs add meanwhile is theirs to tell."""
+        return ledger.size(self.path) if self._upto is None else self._upto
+
+    @cached_property
+    def known(self) -> Ledger:
+        """What the ledger held when the run began."""
+        return ledger.read(self.path, upto=self.upto)
+
+    @cached_property
+    def films(self) -> str:
+        """The test films, by content and label."""
+        test = self.gate.candidate(next(iter(self.gate.members))).splits.test
+        return ledger.films_key(
+            (test.classes[label], path) for label, path in zip(test.labels, test.paths, strict=True)
+        )
+
+    def begin(self) -> None:
+        """Read the ledger before anything is judged, and make sure that it can be added to.
+
+        Raises:
+            ArgumentError: It cannot be read or written.
+        """
+        ledger.check_writable(self.path)
+        self.known  # noqa: B018 - read now, so that it is what was there at the start
+
+    def of(self, name: str) -> Place:
+        """Return where a member of this run stands; those before it on the command line were judged before it."""
+        if name not in self._places:
+            candidate = self.gate.candidate(name)
+            found = ledger.earlier(self.known, films=self.films, fingerprint=candidate.fingerprint)
+            beside = [] if found.known else self._beside(name, found)
+            self._places[name] = Place(
+                name=candidate.name,
+                before=(*found.looks, *beside),
+                unsure=found.damaged,
+                n=len(candidate.splits.test),
+                test=self._answers(name),
+            )
+        return self._places[name]
+
+    def _beside(self, name: str, found: Earlier) -> list[Look]:
+        """Return looks of the members of this run that come first and that the ledger does not know."""
+        seen = {look.fingerprint for look in found.looks} | {self.gate.candidate(name).fingerprint}
+        beside = []
+        for other in self.gate.members:
+            if other == name:
+                break
+            if (fingerprint := self.gate.candidate(other).fingerprint) not in seen:
+                seen.add(fingerprint)
+                beside.append(self._look(other, self._answers(other), accepted=False, complete=False))
+        return beside
+
+    def _answers(self, name: str) -> Predictions | None:
+        with contextlib.suppress(HarnessError):  # a model that does not answer is refused by every row; it has looked
+            found: Predictions = self.gate.evidence(name).test
+            return found
+        return None
+
+    def words(self, name: str) -> list[str]:
+        """Return what a scorecard says of the looks at its test films; ``name`` is a member or a replicated model."""
+        if name in self.gate.members:
+            return test_set_reuse.words(self.of(name))
+        return test_set_reuse.words_on_replicates(len(self.gate.replicates(name)))
+
+    def record(self, records: Mapping[str, Record], partial: Sequence[str]) -> Ledger:
+        """Append a look of every judged member, refused or not; return the ledger with them.
+
+        Args:
+            records: The scorecard of each member that any verdict was recorded on.
+            partial: Why this run is no gate; answers that it did not come to ask for are not asked for now.
+
+        Raises:
+            ArgumentError: The ledger cannot be read or written.
+        """
+        added = []
+        for name in self.gate.members:
+            if name in records:
+                asked = vars(self.gate.evidence(name)).get("test") if partial else self._answers(name)
+                added.append(
+                    self._look(name, asked, accepted=records[name]["accepted"], complete=records[name]["complete"])
+                )
+        ledger.append(self.path, added)
+        return ledger.read(self.path)
+
+    def _look(self, name: str, test: Predictions | None, *, accepted: bool, complete: bool) -> Look:
+        candidate = self.gate.candidate(name)
+        recalls = {} if test is None else {label: counts(test, index) for index, label in enumerate(test.classes)}
+        return Look(
+            time=ledger.now(),
+            films=self.films,
+            model=candidate.name,
+            fingerprint=candidate.fingerprint,
+            seed=candidate.task.seed,
+            n=len(candidate.splits.test),
+            right=None if test is None else sum(right for right, _ in recalls.values()),
+            recalls=recalls,
+            accepted=accepted,
+            complete=complete,
+        )
+
+    def closing(self, name: str, held: Ledger) -> tuple[list[str], dict[str, Any]]:
+        """Return what may differ between two equal runs: lines for the terminal, and the same as data.
+
+        Args:
+            name: A member that was judged, or a model with replicates, of which the last judged one speaks.
+            held: The ledger with this run's looks.
+        """
+        total = [look for look in held.looks if look.films == self.films]
+        replicates = [name] if name in self.gate.members else self.gate.replicates(name)
+        made, looked = self.gate.candidates, {look.fingerprint for look in total}
+        judged = [each for each in replicates if each in made and made[each].fingerprint in looked]
+        member = (judged or replicates)[-1]
+        found = ledger.earlier(held, films=self.films, fingerprint=self.gate.candidate(member).fingerprint)
+        models, now = len(ledger.firsts(held, self.films)), len(found.looks) + 1
+        place = f"{ordinal(now)} model judged on these test films" if found.known else "not counted: nothing was judged"
+        lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
+        if found.known and member in self._places and self._places[member].models != now:
+            lines.append(
+                f"other runs looked meanwhile: this is the {ordinal(now)} model by the ledger; judge it again for a "
+                "scorecard that says so"
+            )
+        if words := ledger.damage_words(held):
+            lines.append(words)
+        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(held.damaged)}
+        return lines, data

@@ -1,0 +1,102 @@
+"""A suite's claims, held against evidence at hand without pytest: what a simulation asks a thousand times."""
+
+import importlib.util
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from roentgate.errors import ArgumentError
+from roentgate.policy import Policy
+from roentgate.stats import Verdict, skipped
+
+
+def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of everything a suite's test may be parametrised by, but for models."""
+    from roentgate.audit import probes, scan  # noqa: PLC0415 - reads images, which few callers of this module do
+
+    border, robustness = policy.border, policy.robustness
+    return {
+        "split": ["validation", "test"],
+        "label": list(classes),
+        "pair": list(policy.recall.pairs(tuple(classes))),
+        "ring": list(dict.fromkeys([*border.rings, *border.stress_rings])),
+        "gating_ring": list(dict.fromkeys(border.rings)),
+        "only_ring": list(dict.fromkeys([*border.only_rings, *border.only_stress_rings])),
+        "fill": list(dict.fromkeys(border.fills)),
+        "corruption": list(dict.fromkeys(robustness.corruptions)),
+        "corruption_group": robustness.groups,
+        "severity": [robustness.mild_severity, robustness.marked_severity],
+        "any_split": list(scan.SPLITS),
+        "two_splits": list(scan.SPLIT_PAIRS),
+        "frame_probe": list(probes.FRAMES),
+        "pixel_probe": list(probes.PIXELS),
+    }
+
+
+def name_of(value: Any) -> str:  # noqa: ANN401 - one value of `axes`
+    """Return what a test's parameter is called in its id."""
+    if isinstance(value, tuple):
+        return ">".join(value)
+    return str(getattr(value, "name", value))
+
+
+def load_suite(path: Path) -> ModuleType:
+    """Import a suite file.
+
+    Raises:
+        ArgumentError: There is no such file.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ArgumentError(f"'{path}': no such suite; run this in the project's folder")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all evidence at hand
+    suite: ModuleType,
+    evidence: Mapping[str, Any],
+    policy: Policy,
+    classes: Sequence[str],
+    *,
+    lacks: Callable[[str], str] = lambda _: "",
+    absent: Collection[str] = (),
+) -> list[tuple[str, str, Verdict]]:
+    """Return (check, subject, verdict) of every test of a suite, parametrised as pytest would.
+
+    Args:
+        suite: From `load_suite`.
+        evidence: The fixtures that its tests ask for (``predictions``, ``border``, ``reference``).
+        policy: The bounds.
+        classes: The class names.
+        lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
+        absent: Fixtures that are not at hand. A test that asks for one of them is left out.
+    """
+    values = axes(policy, classes)
+    found: list[tuple[str, str, Verdict]] = []
+    fixtures = {**evidence, "policy": policy, "classes": tuple(classes)}
+    for name, test in vars(suite).items():
+        if not name.startswith("test_"):
+            continue
+        check, wanted = name.removeprefix("test_"), inspect.signature(test).parameters
+        if not wanted.keys().isdisjoint(absent):
+            continue
+        needs = [need for mark in getattr(test, "pytestmark", []) if mark.name == "needs" for need in mark.args]
+        if reason := next((words for need in needs if (words := lacks(need))), ""):
+            found.append((check, "", skipped(reason)))
+            continue
+        varied = [axis for axis in values if axis in wanted]
+        for chosen in product(*(values[axis] for axis in varied)):
+            kept: list[tuple[str, Verdict]] = []
+            given = {fixture: value for fixture, value in fixtures.items() if fixture in wanted}
+            test(**given, **dict(zip(varied, chosen, strict=True)), accept=_keeping(kept))
+            found += [(check, subject, verdict) for subject, verdict in kept]
+    return found
+
+
+def _keeping(kept: list[tuple[str, Verdict]]) -> Any:  # noqa: ANN401 - a function, as the fixture ``accept``
+    return lambda verdict, subject="": kept.append((subject, verdict))

@@ -1,0 +1,213 @@
+"""What was computed once is never computed again: a content-addressed folder of weights and evidence.
+
+A key is a digest of everything the content depends on, so a stored item is never stale, only unused. Items are
+written to a temporary file and renamed; a damaged one is thrown away and made again. A lock per key, released by the
+operating system when its holder dies, keeps two runs from computing the same thing.
+"""
+
+import ast
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import tempfile
+import time
+import warnings
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from roentgate.errors import ArgumentError
+
+Arrays = dict[str, NDArray[Any]]
+
+LIBRARIES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
+"""Libraries whose version can change a pixel, a weight or a probability."""
+
+_ABANDONED_AFTER_S = 24 * 3600
+DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged archive raises."""
+
+
+def digest(*parts: object) -> str:
+    """Return the SHA-256 (hex) of JSON-serialisable ``parts``, independent of the order of mapping keys."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 (hex) of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def code_digest(*modules: str) -> str:
+    """Return the digest of what these modules of ``harness`` do, and of the versions of `LIBRARIES`.
+
+    Comments, docstrings and layout do not count.
+    """
+    folder = Path(__file__).parent
+    sources = {name: _meaning((folder / f"{name}.py").read_text("utf-8")) for name in modules}
+    return digest(sources, versions(), os.environ.get("KERAS_BACKEND", ""))
+
+
+def _meaning(source: str) -> str:
+    """Return a module's syntax tree as text, without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the installed version of each of `LIBRARIES`; read from their metadata, none is imported."""
+    found = {}
+    for name in LIBRARIES:
+        for distribution in (name, f"{name}-cpu", f"{name}-intel"):
+            with contextlib.suppress(metadata.PackageNotFoundError):
+                found[name] = metadata.version(distribution)
+                break
+    return found
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of ``path``; it replaces ``path`` at the end, and is removed on an error.
+
+    Raises:
+        ArgumentError: The folder cannot be written to.
+    """
+    make_folder(path.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())  # or a power cut may leave the new name on empty content
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        ArgumentError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> ArgumentError:
+    return ArgumentError(
+        f"folder '{folder}': cannot be written to ({error.strerror}); change its permissions or free some space, or "
+        "choose another (ROENTGATE_STORE for the store, --report-dir for reports)"
+    )
+
+
+class Store:
+    """A folder of items addressed by kind and key; safe to share between processes.
+
+    Args:
+        root: The folder; created on first write.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str, suffix: str) -> Path:
+        """Return where the item of this kind and key lies, whether it exists or not."""
+        return self.root / kind / f"{key}{suffix}"
+
+    @contextlib.contextmanager
+    def lock(self, kind: str, key: str) -> Iterator[None]:
+        """Hold the lock of one key; another process that wants it waits."""
+        path = self.root / "locks" / f"{kind}-{key[:32]}.lock"
+        make_folder(path.parent)
+        with FileLock(path):
+            yield
+
+    def find_arrays(self, key: str) -> Arrays | None:
+        """Return the stored evidence of this key, or None; damaged evidence is discarded with a warning."""
+        path = self.path("evidence", key, ".npz")
+        if not path.exists():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except DAMAGE as error:
+            warnings.warn(f"{path}: damaged evidence is discarded and computed again ({error})", stacklevel=2)
+            path.unlink(missing_ok=True)
+            return None
+
+    def put_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Store evidence under this key."""
+        with atomic(self.path("evidence", key, ".npz")) as temporary, temporary.open("wb") as file:
+            np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # numpy's stub takes any keyword for allow_pickle
+
+    def arrays(
+        self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, keep: Callable[[], bool] = lambda: True
+    ) -> Arrays:
+        """Return the evidence of this key; compute it where it is missing, and store it if ``keep()`` says so then."""
+        found = self.find_arrays(key)
+        if found is not None:
+            return found
+        with self.lock("evidence", key):
+            found = self.find_arrays(key)
+            if found is None:
+                found = dict(compute())
+                if keep():
+                    self.put_arrays(key, found)
+        return found
+
+    def find_json(self, kind: str, key: str) -> Any | None:  # noqa: ANN401 - whatever was stored
+        """Return the stored JSON value, or None; a damaged file is discarded."""
+        path = self.path(kind, key, ".json")
+        try:
+            return json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            path.unlink(missing_ok=True)
+            return None
+
+    def put_json(self, kind: str, key: str, value: object) -> None:
+        """Store a JSON value under this kind and key."""
+        with atomic(self.path(kind, key, ".json")) as temporary:
+            temporary.write_text(json.dumps(value, sort_keys=True), "utf-8")
+
+    def sweep(self) -> None:
+        """Remove temporary files that a killed run left behind more than a day ago."""
+        for leftover in self.root.glob("*/.tmp-*"):
+            with contextlib.suppress(OSError):
+                if leftover.is_file() and time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
+                    leftover.unlink()
+
+
+def pack(value: object) -> NDArray[np.uint8]:
+    """Return a JSON value as an array, so that words travel beside numbers in one evidence file."""
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
+
+
+def unpack(array: NDArray[Any]) -> Any:  # noqa: ANN401 - whatever was packed
+    """Return the JSON value that `pack` was given."""
+    return json.loads(array.tobytes().decode())

@@ -1,0 +1,473 @@
+"""Is it the lungs? A reader of the lungs passes, a reader of burn-ins is refused, and what is unknown stays so."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+from roentgate.candidates.predictions import Predictions, taken
+from roentgate.checks import attention
+from roentgate.checks.attention import (
+    KEPT,
+    LEAST_FILMS,
+    default_answer,
+    drawn_letter,
+    follows_lungs,
+    follows_markers,
+    frame_control,
+    inverted_flips,
+    lungs_against_region,
+    skill_without,
+    worst_fill,
+)
+from roentgate.checks.border import UNINFORMATIVE
+from roentgate.data import phantom, phantom_anatomy
+from roentgate.errors import ArgumentError
+from roentgate.evidence.evidence import Evidence
+from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
+from roentgate.lungs.burned_in_annotations import BurnIn
+from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
+from roentgate.perturbations.regions import REGION_FILLS
+from scipy import ndimage
+
+from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+FILMS = LEAST_FILMS
+MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}
+"""The burn-in of each class and its column, in a black strip at the top."""
+
+NUMPY = '''
+"""{words}"""
+
+import numpy as np
+
+
+class Reader:
+    def predict(self, images):
+        grey = images[..., 0]
+        seen = {seen}
+        odds = np.exp({sure} * np.stack(seen, axis=1))
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def load(task):
+    return Reader()
+'''
+LUNGS = NUMPY.format(
+    words="Reads where the lungs are denser than the other one: left, right, or neither.",
+    seen="""[
+            grey[:, 30:46, 22:34].mean(axis=(1, 2)) - grey[:, 30:46, 62:74].mean(axis=(1, 2)),
+            grey[:, 30:46, 62:74].mean(axis=(1, 2)) - grey[:, 30:46, 22:34].mean(axis=(1, 2)),
+            np.full(len(grey), 0.2),
+        ]""",
+    sure=40,
+)
+MARKERS = NUMPY.format(
+    words="Reads the burn-ins at the top, and nothing else.",
+    seen="[(grey[:, 2:7, left : left + 4] > 0.9).mean(axis=(1, 2)) for left in (8, 44, 80)]",
+    sure=20,
+)
+CONSTANT = NUMPY.format(
+    words="Answers the same, whatever it sees.",
+    seen="[np.full(len(grey), each) for each in (0.1, 0.3, 0.2)]",
+    sure=1,
+)
+MODELS = {"lungs": LUNGS, "markers": MARKERS, "constant": CONSTANT}
+CARD = """
+title = "Chests"
+root = {root!r}
+image_size = [96, 96]
+masks = "masks/{{id}}"
+"""
+
+
+def chest(split: str, label: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a film whose denser lung and whose burn-in both tell the class, and its lungs."""
+    rng = np.random.default_rng((len(split), phantom.CLASSES.index(label), index))
+    drawn = phantom_anatomy.draw(
+        rng, phantom_anatomy.no_finding, (0.5, 0.5), phantom_anatomy.Frame(None, (False, False), None)
+    )
+    image, inside = drawn.image.astype(np.float64), drawn.lungs > 127
+    halves = {"Covid": np.arange(96) < 48, "Normal": np.arange(96) >= 48, "Viral Pneumonia": np.zeros(96, bool)}
+    image += 110 * ndimage.gaussian_filter((inside & halves[label]).astype(np.float64), 1)
+    glyph, left = MARKS[label]
+    image[:12] = 8
+    ink = np.array([[dot == "#" for dot in row] for row in phantom_anatomy._GLYPHS[glyph]])
+    image[2:7, left : left + ink.shape[1]][ink] = 250
+    lungs = drawn.lungs.copy()
+    lungs[:12] = 0
+    return np.clip(image, 0, 255).astype(np.uint8), lungs
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of such films, with their lung masks."""
+    root = tmp_path_factory.mktemp("chests")
+    for split, count in (("train", 5), ("test", FILMS)):
+        for label in phantom.CLASSES:
+            for index in range(count):
+                for folder, pixels in zip((root, root / "masks"), chest(split, label, index), strict=True):
+                    path = folder / split / label / f"{index:02}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(pixels).save(path)
+    return root
+
+
+@pytest.fixture
+def chests(project: Project, films: Path) -> Project:
+    """A project with those films, and models whose ways are known."""
+    for name, text in MODELS.items():
+        project.write(f"models/{name}.py", text)
+    project.write("data/chests.toml", CARD.format(root=str(films)))
+    return project
+
+
+def evidence(project: Project, model: str) -> Evidence:
+    return Evidence(project.ready(model, data="chests"))
+
+
+# Models whose ways are known
+
+
+def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_burn_ins(chests: Project) -> None:
+    chests.use_real_suites()
+    models = [word for name in MODELS for word in ("--model", name)]
+    result = chests.run("suites/test_attention.py", "-k", "not attribution", "--data", "chests", *models)
+    gating: dict[str, dict[str, bool]] = {}
+    for name in MODELS:
+        record = json.loads((result.reports / "chests" / name / "scorecard.json").read_text("utf-8"))
+        rows = [row for row in record["verdicts"] if row["suite"] == "attention"]
+        assert not any(row["verdict"] == "skipped" for row in rows)
+        gating[name] = {row["check"]: row["accepted"] for row in rows if row["gates"]}
+    every = ("skill_without_lungs", "follows_lungs", "follows_markers")
+    assert gating["lungs"] == dict.fromkeys(every, True)
+    assert gating["markers"] == dict.fromkeys(every, False)
+    assert not gating["constant"]["skill_without_lungs"], "there is no skill to lose"
+
+
+def test_a_reader_of_the_lungs_is_known_by_every_intervention(chests: Project) -> None:
+    record = attend(evidence(chests, "lungs"))
+    assert (len(record.rows), record.left_out) == (3 * FILMS, 0)
+    assert (record.clean.answers == record.clean.labels).all()
+    assert skill_without(record, "lungs", ["black"]).value == pytest.approx(0, abs=1e-9)
+    assert skill_without(record, "lungs").value < 0.4  # the nearest edge of one lung is the heart
+    assert skill_without(record, "background").value > 0.9
+    assert lungs_against_region(record).value > 0.3
+    assert follows_lungs(record).value > 0.8
+    assert frame_control(record).value >= KEPT
+    assert follows_markers(record).value == 0
+
+
+def test_a_reader_of_burn_ins_is_known_by_every_intervention(chests: Project) -> None:
+    record = attend(evidence(chests, "markers"))
+    assert (record.clean.answers == record.clean.labels).all()
+    assert skill_without(record, "lungs").value == 1
+    assert lungs_against_region(record).value <= 0
+    assert follows_lungs(record).value == -1
+    assert set(follows_lungs(record).offenders) == set(record.clean.ids)
+    assert frame_control(record).value == 1
+    assert follows_markers(record).value == 1
+    assert inverted_flips(record).value > 0.5
+
+
+def test_the_films_are_predicted_once(chests: Project) -> None:
+    chests.store = chests.folder / "store"
+    first = evidence(chests, "markers")
+    record = attend(first)
+    changes = len(REGIONS) * len(REGION_FILLS) + len(CHANGES)
+    blank = sum(len(answers) for answers in record.blanks.values())
+    assert first.candidate.passes == 3 * FILMS * (1 + changes) + blank
+    again = evidence(chests, "markers")
+    assert follows_lungs(attend(again)) == follows_lungs(record)
+    assert again.candidate.passes == 0
+
+
+def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: Project) -> None:
+    project.use_real_suites()
+    result = project.run("suites/test_attention.py", "-k", "not attribution")
+    rows = [row for row in result.record()["verdicts"] if row["suite"] == "attention"]
+    assert {row["verdict"] for row in rows} == {"skipped"}
+    words = f"a trusted lung field was found on 0 films of Bottom, fewer than {LEAST_FILMS}"
+    assert all(words in row["detail"] for row in rows)
+
+
+# What is done to the films
+
+
+def test_pictures_repeat_what_the_model_was_shown(chests: Project) -> None:
+    made = evidence(chests, "markers")
+    record, battery = attend(made), battery_of(made)
+    rows = np.array([21, 3, 14])
+    for change in CHANGES:
+        given = made.candidate.predict(battery.changed(change, record.rows[rows]))
+        np.testing.assert_allclose(given, getattr(record, change).probabilities[rows], atol=1e-6)
+    for hidden, answers in record.hidden.items():
+        given = made.candidate.predict(battery.changed(hidden, record.rows[rows]))
+        np.testing.assert_allclose(given, answers.probabilities[rows], atol=1e-6)
+
+
+def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
+    record, battery = attend(evidence(chests, "markers")), battery_of(evidence(chests, "markers"))
+    labels = record.clean.labels
+    assert (labels[record.frame_rows] != labels).all()
+    assert (labels[record.kin_rows] == labels).all()
+    assert (record.kin_rows != np.arange(len(labels))).all()
+    assert (record.marker_labels != labels).all()
+    for row in record.rows:
+        marker = battery.markers[row]
+        assert marker is not None
+        assert marker in battery.found[battery.marker_rows[row]]
+        assert not battery.fields.take([row])[0][marker.box].any()
+
+
+def test_a_pasted_burn_in_is_the_givers_and_the_films_own_is_covered(chests: Project) -> None:
+    battery = battery_of(evidence(chests, "markers"))
+    row = np.array([0])
+    film, marked, plain = battery.test.take(row)[0], battery.changed("marked", row)[0], battery.changed("plain", row)[0]
+    marker, (own,) = battery.markers[0], battery.found[0]
+    assert marker is not None
+    giver = battery.test.take([battery.marker_rows[0]])[0]
+    np.testing.assert_array_equal(marked[marker.box], giver[marker.box])
+    np.testing.assert_allclose(marked[own.box], own.ground, atol=1e-6)
+    np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
+    np.testing.assert_array_equal(plain[own.box], film[own.box])
+    elsewhere = np.ones(film.shape[:2], dtype=bool)
+    elsewhere[own.box] = elsewhere[marker.box] = False
+    np.testing.assert_array_equal(marked[elsewhere], film[elsewhere])
+
+
+def test_a_burn_in_that_would_cover_lungs_is_not_pasted(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = evidence(chests, "markers")
+    fields = battery_of(made).fields
+    usual = np.argwhere(fields.take(range(len(fields))).mean(axis=0) > 0.5)[0]  # in the lungs of most, not of all
+    top, left = (int(edge) for edge in usual)
+    mark = BurnIn(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
+    monkeypatch.setattr(
+        "roentgate.lungs.burned_in_annotations.find_each", lambda *_: [[mark] for _ in range(len(fields))]
+    )
+    given = [marker is not None for marker in battery_of(made).markers]
+    assert given == [not lungs[top, left] for lungs in fields.take(range(len(fields)))]
+    assert {*given} == {True, False}
+
+
+def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_film(chests: Project) -> None:
+    battery = battery_of(evidence(chests, "markers"))
+    rows = np.array([0, 11, 29])
+    own = battery.fields.take(rows)
+    np.testing.assert_array_equal(battery.regions("lungs", rows), own)
+    np.testing.assert_array_equal(battery.regions("background", rows), ~own)
+    np.testing.assert_array_equal(battery.regions("another", rows), battery.fields.take(battery.frame[rows]))
+    usual = 2 * battery.fields.take(battery.rows).sum(axis=0) >= len(battery.rows)
+    np.testing.assert_array_equal(battery.regions("common", rows), np.repeat(usual[None], 3, axis=0))
+    assert battery.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
+    reasons = tuple("area" if row == 11 else "" for row in range(3 * FILMS))
+    battery.fields = replace(battery.fields, reasons=reasons)
+    for region in REGIONS:
+        assert battery.regions(region, rows).any(axis=(1, 2)).tolist() == [True, False, True]
+
+
+def test_an_unknown_change_or_region_is_a_sentence(chests: Project) -> None:
+    battery = battery_of(evidence(chests, "markers"))
+    with pytest.raises(ArgumentError, match=r"change 'frame': unknown; did you mean 'framed'\?"):
+        battery.changed("frame", np.array([0]))
+    with pytest.raises(ArgumentError, match=r"region 'lung': unknown; did you mean 'lungs'"):
+        battery.changed(("lung", "black"), np.array([0]))
+
+
+# Estimates from answers
+
+
+def silent(predictions: Predictions, rows: slice) -> Predictions:
+    """Return predictions that are not finite on some rows."""
+    probabilities = predictions.probabilities.copy()
+    probabilities[rows] = np.nan
+    return replace(predictions, probabilities=probabilities)
+
+
+def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: Any) -> AttentionRecord:  # noqa: ANN401
+    """Return a record of some of its rows, without partners and markers."""
+    cut = {name: taken(getattr(record, name), rows) for name in ("clean", *CHANGES)}
+    nobody = np.full(len(rows), -1, dtype=np.int64)
+    return replace(
+        record,
+        rows=record.rows[rows],
+        hidden={key: taken(answers, rows) for key, answers in record.hidden.items()},
+        frame_rows=nobody,
+        kin_rows=nobody,
+        marker_labels=nobody,
+        marker_boxes=np.full((len(rows), 4), -1),
+        **{**cut, **changes},
+    )
+
+
+def test_the_worst_fill_is_the_one_that_keeps_most_skill() -> None:
+    record = without_lungs(answered(90, 90))
+    assert worst_fill(record, "lungs") == REGION_FILLS[-1]
+    assert skill_without(record, "lungs").value == pytest.approx(0.8)
+    assert f"({REGION_FILLS[-1]})" in skill_without(record, "lungs").detail
+
+
+def test_a_fill_that_leaves_one_answer_says_nothing_while_another_speaks() -> None:
+    mute = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
+    assert worst_fill(mute, "lungs") != "black"
+    assert skill_without(mute, "lungs").value == pytest.approx(0)
+    every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
+    assert skill_without(every, "lungs").detail.startswith(UNINFORMATIVE)
+    assert (skill_without(every, "lungs").low, skill_without(every, "lungs").high) == (0, 1)
+
+
+def test_skill_that_is_not_there_cannot_be_kept() -> None:
+    estimate = skill_without(attended(clean=EVEN), "lungs")
+    assert not estimate.defined
+    assert (estimate.low, estimate.high) == (-np.inf, np.inf)
+
+
+@given(lost=st.integers(0, EACH), other=st.integers(0, EACH))
+@settings(max_examples=25)
+def test_following_is_a_hand_count(lost: int, other: int) -> None:
+    estimate = follows_lungs(attended(framed=answered(EACH - lost, EACH - other)))
+    assert estimate.value == pytest.approx((2 * EACH - 2 * (lost + other)) / (2 * EACH))
+    assert estimate.low <= estimate.value <= estimate.high
+    assert len(estimate.offenders) == lost + other
+
+
+@pytest.mark.parametrize(("survive", "speaks"), [(90, True), (89, False)])
+def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:  # noqa: FBT001
+    record = attended(kin=answered(survive, survive))
+    estimate = follows_lungs(record)
+    assert frame_control(record).value == pytest.approx(survive / EACH)
+    assert estimate.value == 1
+    assert (estimate.low > 0.9) == speaks
+    assert estimate.detail.startswith("the exchange itself decides") != speaks
+
+
+def test_without_kin_that_are_answered_alike_the_control_is_unknown_and_following_unproven() -> None:
+    alone = attended(kin_rows=np.full(2 * EACH, -1))
+    assert not frame_control(alone).defined
+    assert (follows_lungs(alone).low, follows_lungs(alone).high) == (-1, 1)
+
+
+def test_the_control_leaves_out_pairs_that_are_answered_differently() -> None:
+    clean = answered(99, EACH)  # one film of the first class is called by the second
+    estimate = frame_control(attended(clean=clean, kin=clean))
+    assert estimate.n == 2 * EACH - 2
+    assert estimate.value == 1
+    assert len(frame_control(attended(clean=clean)).offenders) == 0
+
+
+def test_without_rows_nothing_is_invented() -> None:
+    none = few(attended(), np.zeros(0, dtype=np.int64))
+    for estimate in (
+        skill_without(none, "lungs"), lungs_against_region(none), follows_lungs(none), frame_control(none),
+        follows_markers(none), drawn_letter(none), inverted_flips(none),
+    ):  # fmt: skip
+        assert not estimate.defined
+        assert estimate.n == 0
+    assert worst_fill(none, "lungs") in REGION_FILLS
+
+
+def test_without_partners_and_markers_nothing_is_followed() -> None:
+    alone = few(attended(), np.arange(EACH))
+    assert not follows_lungs(alone).defined
+    assert not follows_markers(alone).defined
+    assert (follows_markers(alone).low, follows_markers(alone).high) == (-1, 1)
+    assert "no burn-in" in follows_markers(alone).detail
+
+
+def test_a_flat_patch_that_does_the_same_clears_the_burn_in() -> None:
+    moved = answered(60, EACH)
+    assert follows_markers(attended(marked=moved)).value == pytest.approx(0.2)
+    assert follows_markers(attended(marked=moved, plain=moved)).value == 0
+    told = follows_markers(attended(marked=moved)).detail
+    assert told.startswith("40 of 200 follow the burn-in, 0 go there with a flat patch")
+
+
+def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
+    estimate = drawn_letter(attended(letter=answered(70, EACH), patch=answered(90, EACH)))
+    assert estimate.value == pytest.approx((30 - 10) / 200)
+    assert estimate.detail == "30 of 200 change with the letter, 10 with the patch"
+    assert estimate.offenders == tuple(f"r{row:03d}" for row in range(70, 90))
+
+
+def test_hiding_lungs_is_held_against_hiding_as_much_elsewhere() -> None:
+    hidden = {**attended().hidden, ("lungs", "mean"): answered(20, EACH), ("region", "mean"): answered(90, EACH)}
+    estimate = lungs_against_region(attended(hidden=hidden))
+    assert estimate.value == pytest.approx((80 - 10) / 200)
+    assert estimate.detail == "80 of 200 change without lungs, 10 without the random region"
+
+
+def test_a_row_without_an_answer_counts_as_changed() -> None:
+    assert inverted_flips(attended()).value == 0
+    gone = silent(answered(EACH, EACH), np.s_[:20])
+    assert inverted_flips(attended(inverted=gone)).value == pytest.approx(0.1)
+    assert inverted_flips(attended(clean=gone, inverted=gone)).value == pytest.approx(0.1)
+    told = drawn_letter(attended(clean=gone, letter=gone, patch=gone)).detail
+    assert told == "20 of 200 change with the letter, 20 with the patch"
+    assert "20 without an answer" in inverted_flips(attended(inverted=gone)).detail
+
+
+def test_patients_make_intervals_wider() -> None:
+    def grouped(predictions: Predictions) -> Predictions:
+        return replace(predictions, groups=tuple(f"p{row // 10}" for row in range(2 * EACH)))
+
+    def of(record: AttentionRecord) -> AttentionRecord:
+        return replace(record, clean=grouped(record.clean))
+
+    record = attended(kin=answered(90, EACH), framed=answered(80, EACH))
+    for estimate in (frame_control, follows_lungs):
+        single, patients = estimate(record), estimate(of(record))
+        assert patients.value == single.value
+        assert patients.high - patients.low > single.high - single.low
+
+
+def test_films_that_were_left_out_are_counted() -> None:
+    words = "; {} without a trusted lung field left out"
+    for count, told in ((0, ""), (1, words.format("1 film")), (5, words.format("5 films"))):
+        record = attended(left_out=count)
+        for estimate in (follows_lungs(record), skill_without(record, "common"), follows_markers(record)):
+            assert estimate.detail.endswith(told)
+            assert ("left out" in estimate.detail) == bool(count)
+
+
+# The default answer
+
+
+def blank(*probabilities: tuple[float, float]) -> AttentionRecord:
+    return attended(blanks={"noise": np.array(probabilities, np.float32)})
+
+
+def test_the_default_answer_is_the_commonest() -> None:
+    estimate = default_answer(blank((0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (0.3, 0.7)), "noise")
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.75, 0.75, 0.75, 4)
+    assert estimate.detail == "3 Normal, 1 Covid, at a mean probability of 0.55"
+
+
+def test_an_image_without_an_answer_is_no_answer_of_the_first_class() -> None:
+    gone = (np.nan, np.nan)
+    estimate = default_answer(blank(gone, gone, gone, (0.2, 0.8)), "noise")
+    assert estimate.value == 0.25
+    assert estimate.detail == "1 Normal, 3 without an answer, at a mean probability of 0.80"
+
+
+def test_where_no_image_is_answered_there_is_no_default() -> None:
+    estimate = default_answer(blank((np.nan, 0.5), (np.inf, 0.1)), "noise")
+    assert not estimate.defined
+    assert estimate.detail == "2 without an answer"
+
+
+def test_what_the_module_offers_is_what_the_suite_asks_for() -> None:
+    assert all(hasattr(attention, name) for name in attention.__all__)

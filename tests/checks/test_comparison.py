@@ -1,0 +1,734 @@
+"""A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from roentgate.candidates.predictions import Predictions
+from roentgate.checks import border, comparison, metrics
+from roentgate.errors import ArgumentError, UnknownClassError
+from roentgate.evidence.records import BorderRecord
+from roentgate.policy.policy import Policy, load_policy
+from roentgate.session.suite_runner import load_suite, verdicts
+from roentgate.stats import intervals
+from roentgate.stats.estimate import Estimate, mean, paired_difference
+from scipy.special import ndtri
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = ("A", "B", "C")
+N = 100
+LABELS = np.repeat(np.arange(3), N)
+
+
+def answering(answers: NDArray[np.int64], *, sure: float = 0.8, groups: tuple[str, ...] | None = None) -> Predictions:
+    probabilities = np.full((len(answers), 3), (1 - sure) / 2)
+    probabilities[np.arange(len(answers)), answers] = sure
+    ids = tuple(f"{row:03}" for row in range(len(answers)))
+    labels = np.repeat(np.arange(3), len(answers) // 3)
+    return Predictions(ids, CLASSES, labels, probabilities.astype(np.float32), groups)
+
+
+def with_errors(*rows: int, labels: NDArray[np.int64] = LABELS) -> NDArray[np.int64]:
+    """Return the right answers, but for these rows."""
+    answers = labels.copy()
+    answers[list(rows)] = (answers[list(rows)] + 1) % 3
+    return answers
+
+
+RIGHT = answering(with_errors())
+
+
+def test_a_recall_that_falls_is_a_negative_change_with_tangos_interval() -> None:
+    change = comparison.recall_change(answering(with_errors(0, 1)), answering(with_errors(1, 2, 3, 4, 150)), "A")
+    assert change.value == pytest.approx(-0.02)
+    assert (change.low, change.high) == intervals.tango(1, 3, N)
+    assert change.offenders == ("002", "003", "004")
+    assert "98 of 100 right before, 96 now: 1 gained, 3 lost (McNemar p = 0.625)" in change.detail
+
+
+def test_other_classes_are_no_part_of_a_recall() -> None:
+    assert comparison.recall_change(RIGHT, answering(with_errors(150, 151), sure=0.7), "A").value == 0
+
+
+@pytest.mark.parametrize(("n", "said"), [(72, True), (73, False)])
+def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: bool) -> None:  # noqa: FBT001
+    labels = np.repeat(np.arange(3), n)
+    before, now = answering(labels), answering(labels, sure=0.7)
+    change = comparison.recall_change(before, now, "B", margin=0.05)
+    assert (change.low < -0.05) is said
+    assert (
+        "without a row gained, fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail
+    ) is said
+
+
+def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> None:
+    labels = np.repeat(np.arange(3), 50)
+    before = answering(with_errors(*range(10), labels=labels))
+    change = comparison.recall_change(before, answering(labels), "A", margin=0.05)
+    assert change.low > 0
+    assert "cannot prove" not in change.detail
+
+
+def test_what_few_rows_cannot_prove_is_said_of_them_alone() -> None:
+    """Two gained rows of 50 leave -0.03 in reach, which proves a margin of 0.05; one does not; 73 rows need none."""
+    for n, moved, said in ((50, (), True), (50, (0,), True), (50, (0, 1), False), (73, (), False)):
+        labels = np.repeat(np.arange(3), n)
+        change = comparison.recall_change(
+            answering(with_errors(*moved, labels=labels)), answering(labels, sure=0.7), "A", margin=0.05
+        )
+        assert (change.low < -0.05) is said
+        assert ("cannot prove" in change.detail) is said
+    labels = np.repeat(np.arange(3), 73)
+    lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=0.05)
+    assert lost.low < -0.05
+    assert "cannot prove" not in lost.detail
+
+
+def test_exactly_as_many_rows_as_a_margin_needs_are_enough_to_prove_it() -> None:
+    """The number of rows is whole but for rounding: 50.00000000000001."""
+    margin = intervals.NORMAL**2 / (50 + intervals.NORMAL**2)
+    labels = np.repeat(np.arange(3), 50)
+    lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=margin)
+    assert lost.low < -margin
+    assert "cannot prove" not in lost.detail
+
+
+def test_without_a_margin_or_rows_nothing_is_said_of_proofs() -> None:
+    labels = np.repeat([0, 1], N)
+    before, now = (Predictions(RIGHT.ids[:200], CLASSES, labels, RIGHT.probabilities[:200]) for _ in range(2))
+    change = comparison.recall_change(before, now, "C")
+    assert (change.low, change.high, change.n) == (-1, 1, 0)
+    assert "cannot prove" not in change.detail
+
+
+def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
+    """Of classes of 100, 100 and 50 films, B loses 10 of 100 and C gains 5 of 50."""
+    kept = slice(0, 250)
+    before, now = (
+        Predictions(each.ids[kept], CLASSES, each.labels[kept], each.probabilities[kept])
+        for each in (answering(with_errors(*range(200, 205))), answering(with_errors(*range(100, 110))))
+    )
+    change = comparison.balanced_change(before, now)
+    parts = [comparison.recall_change(before, now, label) for label in CLASSES]
+    expected = mean(parts)
+    assert change.value == pytest.approx((0 - 0.1 + 0.1) / 3)
+    assert (change.low, change.high, change.n) == (expected.low, expected.high, expected.n)
+    assert change.offenders == tuple(f"{row:03}" for row in range(100, 110))
+    assert change.detail == (
+        "balanced accuracy 0.97 before, 0.97 now; 245 of 250 right before, 240 now: 5 gained, 10 lost "
+        "(McNemar p = 0.302)"
+    )
+
+
+def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
+    for n, change in zip(
+        (100, 300, 300, metrics.macro_auroc(RIGHT).n),
+        (
+            comparison.recall_change(RIGHT, RIGHT, "A", margin=0.05),
+            comparison.accuracy_change(RIGHT, RIGHT),
+            comparison.balanced_change(RIGHT, RIGHT),
+            comparison.auroc_change(RIGHT, RIGHT),
+        ),
+        strict=True,
+    ):
+        assert (change.value, change.low, change.high, change.n) == (0, 0, 0, n)
+        assert change.method == "identical answers"
+        assert "identical answers" in change.detail
+
+
+def test_answers_that_are_no_numbers_in_both_are_identical() -> None:
+    silent = RIGHT.probabilities.copy()
+    silent[0] = np.nan
+    change = comparison.accuracy_change(replace(RIGHT, probabilities=silent), replace(RIGHT, probabilities=silent))
+    assert change.method == "identical answers"
+
+
+def test_equal_answers_with_other_probabilities_are_not_identical() -> None:
+    change = comparison.accuracy_change(RIGHT, answering(with_errors(), sure=0.7))
+    assert change.value == 0
+    assert change.low < 0 < change.high
+
+
+def test_patients_widen_the_interval() -> None:
+    groups = tuple(f"patient {row // 4}" for row in range(3 * N))
+    before, now = with_errors(), with_errors(*range(8))
+    alone = comparison.recall_change(answering(before), answering(now), "A")
+    grouped = comparison.recall_change(answering(before, groups=groups), answering(now, groups=groups), "A")
+    assert grouped.n == 25
+    assert grouped.low < alone.low
+
+
+def test_films_of_one_patient_are_no_evidence_of_their_number() -> None:
+    """Twenty films lost, all of one patient: McNemar's test of films would give p = 2e-6."""
+    groups = tuple("p" if row < 20 else f"p{row}" for row in range(300))
+    change = comparison.recall_change(
+        answering(with_errors(), groups=groups), answering(with_errors(*range(20)), groups=groups), "A", margin=0.01
+    )
+    assert "McNemar" not in change.detail
+    assert change.detail.startswith("100 of 100 right before, 80 now: 0 gained, 20 lost")
+    assert "without a row gained, fewer than 381 patients of a class cannot prove a margin of 0.01" in change.detail
+
+
+def test_identical_answers_are_counted_in_patients_as_others_are() -> None:
+    groups = tuple(f"p{row // 4}" for row in range(300))
+    same = answering(with_errors(), groups=groups)
+    assert comparison.recall_change(same, same, "A").n == comparison.accuracy_change(same, same).n / 3 == 25
+
+
+def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients() -> None:
+    labels = np.tile([0, 1, 2], 100)
+    groups = tuple(f"p{row // 3}" for row in range(300))  # each with a film of every class
+    ids = tuple(f"{row:03}" for row in range(300))
+
+    def called(answers: NDArray[np.int64], patients: tuple[str, ...] | None) -> Predictions:
+        return Predictions(ids, CLASSES, labels, np.eye(3, dtype=np.float32)[answers], patients)
+
+    now = np.where(np.arange(300) < 60, (labels + 1) % 3, labels)
+    shared, apart = (
+        comparison.balanced_change(called(labels, patients), called(now, patients))
+        for patients in (groups, tuple(f"{name}{label}" for name, label in zip(groups, labels, strict=True)))
+    )
+    assert (shared.n, apart.n) == (100, 300)
+    assert shared.value == apart.value == pytest.approx(-0.2)
+    assert shared.high - shared.value == pytest.approx(np.sqrt(3) * (apart.high - apart.value), rel=1e-6)
+
+
+def test_newly_wrong_rows_are_counted_and_named() -> None:
+    found = comparison.newly_wrong(answering(with_errors(0)), answering(with_errors(1, 2)))
+    assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))
+    assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
+    named = comparison.newly_wrong(RIGHT, RIGHT, named="old (fingerprint 00)")
+    assert named.detail == (
+        "0 of 300 rows right before are wrong now, 0 wrong ones are right; the reference is old (fingerprint 00)"
+    )
+
+
+def test_a_reference_is_named_with_the_beginning_of_its_fingerprint() -> None:
+    told = comparison.against(SimpleNamespace(name="old", fingerprint="0123456789abcdef"))
+    assert told == "old (fingerprint 0123456789ab)"
+
+
+OTHERS = [
+    answering(np.repeat(np.arange(3), 50)),
+    Predictions(RIGHT.ids, ("A", "B", "D"), LABELS, RIGHT.probabilities),
+    Predictions(RIGHT.ids, CLASSES, LABELS[::-1], RIGHT.probabilities),
+]
+
+
+@pytest.mark.parametrize("now", OTHERS)
+def test_other_rows_labels_or_classes_cannot_be_paired(now: Predictions) -> None:
+    sentence = (
+        "the reference answered other rows, labels or classes than the candidate, so nothing can be paired; "
+        "judge both on the same data"
+    )
+    with pytest.raises(ArgumentError, match=f"^{sentence}$"):
+        comparison.accuracy_change(RIGHT, now)
+
+
+def test_an_unknown_class_is_refused() -> None:
+    with pytest.raises(UnknownClassError):
+        comparison.recall_change(RIGHT, RIGHT, "Z")
+
+
+# The area under the curve
+
+
+def drawn(
+    rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, films: int = 40
+) -> tuple[Predictions, Predictions]:
+    """Return two models that see the same noise in part, the second with its classes nearer by ``loss``."""
+    n = 3 * films
+    labels = np.repeat(np.arange(3), films)
+    own, common = rng.normal(size=(2, n, 3)), rng.normal(size=(n, 3))
+    ids = tuple(map(str, range(n)))
+    made = []
+    for noise, apart in zip(own, (distance, distance - loss), strict=True):
+        scores = shared * common + np.sqrt(1 - shared**2) * noise
+        scores[np.arange(n), labels] += apart
+        powers = np.exp(scores)
+        made.append(Predictions(ids, CLASSES, labels, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)))
+    return made[0], made[1]
+
+
+@pytest.mark.parametrize(("distance", "shared"), [(1.0, 0.7), (3.5, 0.5)])
+def test_an_interval_of_equal_areas_misses_zero_about_as_often_as_it_says(distance: float, shared: float) -> None:
+    rng = np.random.default_rng(5)
+    changes = [comparison.auroc_change(*drawn(rng, distance, shared)) for _ in range(400)]
+    misses = sum(not change.low <= 0 <= change.high for change in changes)
+    assert misses <= 31  # 5 % of 400 and two and a half standard errors
+
+
+@pytest.mark.parametrize(("distance", "loss", "shared"), [(1.0, 0.2, 0.7), (2.0, 0.5, 0.97), (3.0, 1.25, 0.5)])
+def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
+    distance: float, loss: float, shared: float
+) -> None:
+    rng = np.random.default_rng(8)
+    truth = comparison.auroc_change(*drawn(rng, distance, shared, loss=loss, films=8000)).value
+    assert truth < -0.03
+    changes = [comparison.auroc_change(*drawn(rng, distance, shared, loss=loss)) for _ in range(400)]
+    assert sum(change.low > truth for change in changes) <= 18  # 2.5 % of 400 and two and a half standard errors
+    assert sum(not change.low <= truth <= change.high for change in changes) <= 31
+
+
+def copied(predictions: Predictions, times: int, *, as_patients: bool) -> Predictions:
+    """Return predictions with each row as often in a row, the copies of one being one patient's or not."""
+    rows = np.repeat(np.arange(len(predictions)), times)
+    return Predictions(
+        ids=tuple(f"{index} of row {row}" for index, row in enumerate(rows)),
+        classes=predictions.classes,
+        labels=predictions.labels[rows],
+        probabilities=predictions.probabilities[rows],
+        groups=tuple(map(str, rows)) if as_patients else None,
+    )
+
+
+def test_copies_of_a_film_narrow_no_interval_of_areas_where_they_are_one_patients() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.8, loss=0.2)
+    single = comparison.auroc_change(before, now)
+    films, patients = (
+        comparison.auroc_change(copied(before, 4, as_patients=alike), copied(now, 4, as_patients=alike))
+        for alike in (False, True)
+    )
+    assert films.value == pytest.approx(single.value, abs=1e-6)
+    assert films.high - films.low == pytest.approx((single.high - single.low) / 2, rel=0.1)
+    assert patients.high - patients.low == pytest.approx(single.high - single.low, rel=0.05)
+
+
+def test_one_patient_of_a_class_tells_nothing_of_how_two_areas_go_together() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.8, loss=0.2)
+    groups = tuple("one" if label == 0 else str(row) for row, label in enumerate(before.labels))
+    before, now = replace(before, groups=groups), replace(now, groups=groups)
+    change = comparison.auroc_change(before, now)
+    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    assert (change.value, change.low, change.high) == (apart.value, apart.low, apart.high)
+
+
+def test_a_class_without_rows_leaves_the_change_of_areas_undefined() -> None:
+    kept = slice(0, 2 * N)
+    before, now = (
+        Predictions(each.ids[kept], CLASSES, each.labels[kept], each.probabilities[kept])
+        for each in (RIGHT, answering(with_errors(), sure=0.7))
+    )
+    change = comparison.auroc_change(before, now)
+    assert not change.defined
+    assert (change.low, change.high, change.n, change.method) == (-1, 1, metrics.macro_auroc(now).n, "MOVER")
+    assert change.detail == metrics.macro_auroc(before).detail
+
+
+def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> None:
+    silent = replace(RIGHT, probabilities=np.full_like(RIGHT.probabilities, np.nan))
+    why = metrics.macro_auroc(silent).detail
+    for before, now, told in (
+        (RIGHT, silent, f"the candidate: {why}"),
+        (silent, RIGHT, f"the reference: {why}"),
+        (silent, silent, why),
+    ):
+        change = comparison.auroc_change(before, now)
+        assert not change.defined
+        assert change.detail == told
+
+
+def test_models_that_order_all_films_alike_have_areas_that_go_wholly_together() -> None:
+    """Squares keep the order in each column; what is left of the interval is how uneven that of an area is."""
+    before, _ = drawn(np.random.default_rng(3), 1.0, 0.5)
+    change = comparison.auroc_change(before, replace(before, probabilities=before.probabilities**2))
+    area = metrics.macro_auroc(before)
+    uneven = abs(area.high + area.low - 2 * area.value)
+    assert (change.value, change.low, change.high) == pytest.approx((0, -uneven, uneven), abs=1e-6)
+    assert change.detail == f"{area.value:.3f} before, {area.value:.3f} now"
+    assert (change.method, change.n) == ("MOVER", area.n)
+
+
+def test_a_change_of_areas_is_the_same_either_way_round() -> None:
+    before, now = drawn(np.random.default_rng(4), 2.0, 0.9, loss=1.5)
+    there, back = comparison.auroc_change(before, now), comparison.auroc_change(now, before)
+    assert (there.value, there.low, there.high) == pytest.approx((-back.value, -back.high, -back.low))
+
+
+def test_areas_of_which_one_is_whole_are_taken_as_independent() -> None:
+    before, _ = drawn(np.random.default_rng(5), 1.0, 0.5, films=100)
+    before = replace(before, ids=RIGHT.ids)
+    change = comparison.auroc_change(before, RIGHT)
+    apart = comparison.difference(metrics.macro_auroc(RIGHT), metrics.macro_auroc(before))
+    assert (change.low, change.high) == (apart.low, apart.high)
+
+
+def test_two_patients_of_each_class_tell_how_two_areas_go_together() -> None:
+    before, now = drawn(np.random.default_rng(7), 1.0, 0.9, loss=0.2)
+    groups = tuple(f"{label} {row % 2}" for row, label in enumerate(before.labels))
+    before, now = replace(before, groups=groups), replace(now, groups=groups)
+    change = comparison.auroc_change(before, now)
+    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    assert (change.low, change.high) != (apart.low, apart.high)
+
+
+def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
+    rng = np.random.default_rng(6)
+    before, now = drawn(rng, 1.0, 0.95)
+    paired = comparison.auroc_change(before, now)
+    alone = comparison.difference(*(metrics.macro_auroc(each) for each in (now, before)))
+    assert paired.high - paired.low < 0.7 * (alone.high - alone.low)
+
+
+def test_perfect_separation_twice_still_has_an_interval() -> None:
+    change = comparison.auroc_change(RIGHT, answering(with_errors(), sure=0.7))
+    assert change.value == 0
+    assert change.low < 0 < change.high
+
+
+def test_a_difference_of_undefined_estimates_is_undefined() -> None:
+    nothing = Estimate(value=np.nan, low=0.1, high=1.0, n=0, method="none", detail="no rows")
+    something = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
+    found = comparison.difference(something, nothing)
+    assert np.isnan(found.value)
+    assert (found.low, found.high) == pytest.approx((-0.6, 0.5))
+    assert (found.n, found.method, found.detail) == (0, "MOVER", "no rows")
+
+
+def test_a_difference_counts_the_rows_of_the_smaller() -> None:
+    few = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
+    found = comparison.difference(replace(few, n=20), few)
+    assert (found.value, found.n, found.method) == (0, 9, "MOVER")
+    assert (found.low, found.high) == pytest.approx((-np.hypot(0.1, 0.1), np.hypot(0.1, 0.1)))
+
+
+# The border
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+
+
+def border_record(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
+    bounds = policy.border
+    rings = [*bounds.rings, *bounds.stress_rings]
+    only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
+    return BorderRecord(
+        clean=RIGHT,
+        masked=dict.fromkeys(itertools.product(rings, bounds.fills), masked),
+        only=dict.fromkeys(itertools.product(only_rings, bounds.fills), only),
+        interior=dict.fromkeys(rings, RIGHT),
+        other=dict.fromkeys(rings, other),
+        same=dict.fromkeys(rings, RIGHT),
+        donor_labels=(LABELS + 1) % 3,
+    )
+
+
+@pytest.fixture
+def inside(policy: Policy) -> BorderRecord:
+    """A model that looks inside."""
+    return border_record(policy, RIGHT, answering(np.arange(3 * N) % 3), RIGHT)
+
+
+@pytest.fixture
+def frame(policy: Policy) -> BorderRecord:
+    """A model that looks at the frame."""
+    return border_record(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
+
+
+def words(changes: list[comparison.BorderChange]) -> set[str]:
+    return {found.change.detail.split(":")[0] for found in changes}
+
+
+def test_every_border_verdict_got_worse_better_or_stayed(
+    policy: Policy, inside: BorderRecord, frame: BorderRecord
+) -> None:
+    worse = list(comparison.border_changes(inside, frame, policy))
+    assert len(worse) == 17  # flips 8, transplants 2, masked recall 3, rings alone 4
+    assert words(worse) == {"got worse"}
+    assert all(found.change.low > 0.05 for found in worse)
+    assert [found.kind for found in worse].count("skill") == 4
+    assert words(list(comparison.border_changes(frame, inside, policy))) == {"got better"}
+
+
+def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
+    changes = list(comparison.border_changes(inside, inside, policy))
+    assert words(changes) == {"the same"}
+    assert all((found.change.low, found.change.high) == (0, 0) for found in changes)
+    assert all("identical answers" in found.change.detail for found in changes)
+    assert {found.change.n for found in changes if "recall" not in found.subject} == {3 * N}
+
+
+def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    other = replace(inside, clean=answering(with_errors(), sure=0.7))
+    changes = list(comparison.border_changes(inside, other, policy))
+    assert words(changes) == {"cannot tell"}
+    assert all(found.change.low < found.change.value == 0 < found.change.high for found in changes)
+
+
+def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: BorderRecord) -> None:
+    other = border_record(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
+    third = border_record(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
+    changes = {found.subject: found.change for found in comparison.border_changes(other, third, policy)}
+    flips = changes["flips, 5% ring, black"]
+    assert flips.value == 0
+    assert flips.low < 0 < flips.high
+    assert flips.detail.startswith("cannot tell: 2 of 300 answers changed before, 2 now")
+
+
+def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, inside: BorderRecord) -> None:
+    """Under one fill of the 5 % ring the candidate loses four films of B and gains none; all else stays."""
+    answers = answering(with_errors(110, 111, 112, 113))
+    masked = {**inside.masked, (0.05, "mean"): answers}
+    changes = {
+        found.subject: found for found in comparison.border_changes(inside, replace(inside, masked=masked), policy)
+    }
+    moved = {subject for subject, found in changes.items() if found.change.value > 0}
+    assert moved == {"flips, 5% ring, mean", "masked recall, B, 5% ring"}
+    flips, recall = (changes[subject].change for subject in sorted(moved))
+    assert flips.value == pytest.approx(4 / 300)
+    assert (flips.n, recall.n) == (300, 100)
+    assert flips.offenders == recall.offenders == ("110", "111", "112", "113")
+    assert recall.value == pytest.approx(0.04)
+    assert recall.low < 0.04 < recall.high
+    assert "mean" in recall.detail
+    assert {subject: found.change.n for subject, found in changes.items() if "recall" in subject} == {
+        f"masked recall, {label}, 5% ring": 100 for label in CLASSES
+    }
+    assert {subject for subject, found in changes.items() if found.gates} == {
+        *(f"flips, 5% ring, {fill}" for fill in policy.border.fills), "transplant, 5% ring",
+        *(f"masked recall, {label}, 5% ring" for label in CLASSES),
+        "skill of the ring alone, 5% ring", "skill of the ring alone, 10% ring",
+    }  # fmt: skip
+    assert all(isinstance(found.gates, bool) for found in changes.values())
+
+
+def test_where_fills_disagree_the_worst_of_them_counts(policy: Policy, inside: BorderRecord) -> None:
+    lost = answering(with_errors(*range(0, 300, 10)))
+    before = replace(inside, masked={**inside.masked, (0.05, "black"): lost})
+    now = replace(inside, masked={**inside.masked, (0.05, "blur"): lost})
+    changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
+    assert changes["masked recall, A, 5% ring"].value == pytest.approx(0.1)
+    seen = replace(inside, only={**inside.only, (0.05, "edge"): RIGHT})
+    skill = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
+    told = skill["skill of the ring alone, 5% ring"]
+    assert told.value == pytest.approx(0.99)
+    assert told.detail == "got worse: 0.01 kept before, 1.00 now"
+
+
+FOUR_FILLS = float(ndtri(1 - 0.025 / 4))
+
+
+def test_got_worse_is_proven_at_the_level_of_all_fills_and_got_better_at_the_usual(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    assert len(policy.border.fills) == 4
+    lost = answering(with_errors(*range(0, 3 * N, 10)))
+    now = replace(inside, masked=dict.fromkeys(inside.masked, lost))
+    changes = {found.subject: found.change for found in comparison.border_changes(inside, now, policy)}
+    for subject, hits, n in (("masked recall, A, 5% ring", 10, N), ("flips, 5% ring, black", 30, 3 * N)):
+        usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_FILLS)
+        assert (changes[subject].low, changes[subject].high) == pytest.approx((stricter.low, usual.high))
+    informs = changes["flips, 10% ring, black"]
+    assert informs.low == paired_difference(30, 0, 3 * N).low
+
+
+def test_skill_of_the_ring_got_worse_at_the_level_of_all_fills(policy: Policy, inside: BorderRecord) -> None:
+    seen = replace(inside, only=dict.fromkeys(inside.only, answering(with_errors(*range(0, 3 * N, 3)))))
+    before, now, of_four = (
+        border.skill_kept(record.clean, record.only[0.05, "black"], family=family)
+        for record, family in ((inside, 1), (seen, 1), (seen, 4))
+    )
+    changes = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
+    change, usual = changes["skill of the ring alone, 5% ring"], comparison.difference(now, before)
+    assert change.low == comparison.difference(of_four, before).low < usual.low
+    assert (change.value, change.high) == (usual.value, usual.high)
+
+
+def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: Policy, inside: BorderRecord) -> None:
+    """Four fills that err independently; each at the usual level would be worse in about 9 of 100."""
+    rng, said = np.random.default_rng(3), 0
+    fills = policy.border.fills
+    for _ in range(300):
+        before, now = (
+            replace(
+                inside,
+                clean=answering(with_errors(number)),
+                masked={
+                    **inside.masked,
+                    **{
+                        (0.05, fill): answering(with_errors(*np.flatnonzero(rng.random(3 * N) < 0.1))) for fill in fills
+                    },
+                },
+            )
+            for number in (0, 1)
+        )
+        changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
+        said += changes["masked recall, B, 5% ring"].detail.startswith("got worse")
+    assert said <= 14  # 2.5 % of 300 and two and a half standard errors
+
+
+def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    donors = np.where(np.arange(300) < 10, -1, (LABELS + 1) % 3)
+    before = replace(inside, donor_labels=donors)
+    followed = answering(np.where(np.isin(np.arange(300), (150, 250)), donors, LABELS))
+    again = answering(np.where(np.isin(np.arange(300), (150, 260)), donors, LABELS))
+    first, second = (replace(before, other=dict.fromkeys(inside.other, each)) for each in (followed, again))
+    changes = {found.subject: found.change for found in comparison.border_changes(first, second, policy)}
+    found = changes["transplant, 5% ring"]
+    assert (found.value, found.n, found.offenders) == (0, 290, ("260",))
+    assert found.low == pytest.approx(-found.high)
+    assert found.detail == "cannot tell: 0.01 net followed the donor before, 0.01 now"
+    same = {each.subject: each.change for each in comparison.border_changes(first, first, policy)}[
+        "transplant, 5% ring"
+    ]
+    assert (same.value, same.n) == (0, 290)
+
+
+def test_answers_that_change_as_often_with_a_donor_of_the_own_class_are_no_change_of_the_verdict(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    """A fifth of the rows goes to the class of the donor, another fifth goes there with a donor of its own class."""
+    donors, every = inside.donor_labels, np.arange(3 * N)
+    other, same = (answering(np.where(every % 5 == part, donors, LABELS)) for part in (0, 1))
+    changed = replace(inside, other=dict.fromkeys(inside.other, other), same=dict.fromkeys(inside.same, same))
+    found = {each.subject: each.change for each in comparison.border_changes(inside, changed, policy)}
+    told = found["transplant, 5% ring"]
+    verdict = border.directed_flips(RIGHT, other, same, donors)
+    assert told.value == verdict.value == 0
+    assert told.low <= verdict.low < 0 < verdict.high <= told.high
+    assert told.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
+
+
+def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Policy, inside: BorderRecord) -> None:
+    donors, every = inside.donor_labels, np.arange(3 * N)
+    before, now = (answering(np.where(every % every_nth == 0, donors, LABELS)) for every_nth in (20, 5))
+    first, second = (replace(inside, other=dict.fromkeys(inside.other, each)) for each in (before, now))
+    found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
+    told = found["transplant, 5% ring"]
+    once, twice = (border.directed_flips(RIGHT, each, RIGHT, donors) for each in (before, now))
+    apart = comparison.difference(twice, once)
+    assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
+    assert told.value == pytest.approx(0.15)
+    assert len(told.offenders) == 45
+    assert told.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
+
+
+def test_without_rows_to_transplant_no_model_is_the_same_as_itself(policy: Policy, inside: BorderRecord) -> None:
+    """Nothing was measured, so nothing is known to have stayed."""
+    without = replace(inside, donor_labels=np.full(3 * N, -1))
+    changes = {found.subject: found.change for found in comparison.border_changes(without, without, policy)}
+    told = changes.pop("transplant, 5% ring")
+    assert not told.defined
+    assert (told.low, told.high, told.n) == (-2, 2, 0)
+    assert told.detail.startswith("cannot tell: 0 of 0 follow the donor")
+    assert {found.low for subject, found in changes.items() if "transplant" not in subject} == {0}
+
+
+def test_a_record_of_no_films_is_undefined_throughout(policy: Policy) -> None:
+    none = answering(np.zeros(0, np.int64))
+    rings = border_record(policy, none, none, none)
+    empty = replace(rings, clean=none, same=dict.fromkeys(rings.same, none), donor_labels=np.zeros(0, np.int64))
+    changes = list(comparison.border_changes(empty, empty, policy))
+    assert len(changes) == 17
+    assert words(changes) == {"cannot tell"}
+    assert not any(found.change.defined for found in changes)
+    assert {found.change.n for found in changes} == {0}
+
+
+@pytest.mark.parametrize(("patients", "films"), [(40, 4), (60, 4), (20, 2)])
+def test_over_patients_losing_a_film_proves_no_more_than_losing_none(patients: int, films: int) -> None:
+    n = patients * films
+    groups = tuple(f"patient {row // films}" for row in range(3 * n))
+    labels = np.repeat(np.arange(3), n)
+    before = answering(labels, groups=groups)
+    lows = []
+    for lost in range(4):
+        now = answering(with_errors(*range(0, lost * films, films), labels=labels), sure=0.7, groups=groups)
+        lows.append(comparison.recall_change(before, now, "A").low)
+    assert max(lows[1:]) <= lows[0]
+
+
+def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_references_alone(
+    policy: Policy, inside: BorderRecord
+) -> None:
+    lost = answering(np.arange(3 * N) % 3)
+    weak = replace(border_record(policy, lost, lost, lost), clean=lost)
+    for before, now, words, gating in (
+        (inside, weak, "the candidate: too little skill to lose", 2),
+        (weak, inside, "the reference: too little skill to lose", 0),
+        (weak, replace(weak), "too little skill to lose", 2),
+    ):
+        found = [each for each in comparison.border_changes(before, now, policy) if each.kind == "skill"]
+        assert all(each.change.detail.startswith(f"cannot tell: {words}") for each in found)
+        assert all(np.isnan(each.change.value) for each in found)
+        assert sum(each.gates for each in found) == gating
+    assert len(policy.border.only_rings) == 2
+
+
+# The suite refuses a worse candidate, and no other
+
+
+def judged(
+    policy: Policy,
+    before: Any,  # noqa: ANN401 - evidence
+    now: Any,  # noqa: ANN401 - evidence
+    unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
+) -> set[str]:
+    suite = load_suite(ROOT / "suites" / "test_comparison.py")
+    given = {"predictions": now, "border_answers": now.record, "reference": before, "unseen": unseen}
+    return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
+
+
+def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence
+    return SimpleNamespace(test=test, record=record, border=lambda _: record, name="toy", fingerprint="0" * 64)
+
+
+def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
+    policy: Policy, inside: BorderRecord, frame: BorderRecord
+) -> None:
+    worse = evidence(answering(with_errors(*range(0, 300, 4))), frame)
+    assert judged(policy, evidence(RIGHT, inside), worse) == {
+        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "border_change",
+    }  # fmt: skip
+    assert judged(policy, worse, evidence(RIGHT, inside)) == set()
+
+
+def without(leaked: NDArray[np.bool_]) -> Callable[[Predictions], Predictions]:
+    def unseen(answers: Predictions) -> Predictions:
+        kept = np.flatnonzero(~leaked)
+        return Predictions(
+            tuple(answers.ids[row] for row in kept), CLASSES, answers.labels[kept], answers.probabilities[kept]
+        )
+
+    return unseen
+
+
+def test_films_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecord) -> None:
+    """Half of the films of a class are in train too, and right in both: 4 lost of 100 are 4 of 50 that count."""
+    leaked = np.arange(3 * N) % N >= N // 2
+    now = answering(with_errors(0, 1, 2, 3))
+    masked = dict.fromkeys(inside.masked, answering(with_errors(*range(8))))
+    worse = evidence(now, replace(inside, masked=masked))
+    assert judged(policy, evidence(RIGHT, inside), worse) == set()
+    refused = judged(policy, evidence(RIGHT, inside), worse, without(leaked))
+    assert refused == {"recall_noninferiority", "border_change"}
+    changes = comparison.border_changes(inside, worse.record, policy, unseen=without(leaked))
+    counted = {each.subject: each.change for each in changes}
+    assert counted["masked recall, A, 5% ring"].value == pytest.approx(0.16)
+    assert counted["flips, 5% ring, black"].n == 3 * N
+
+
+def test_films_learned_by_heart_make_no_loss(policy: Policy, inside: BorderRecord) -> None:
+    leaked = np.arange(3 * N) < 10
+    worse = evidence(answering(with_errors(*range(10))), inside)
+    assert "recall_noninferiority" in judged(policy, evidence(RIGHT, inside), worse)
+    assert judged(policy, evidence(RIGHT, inside), worse, without(leaked)) == set()
+
+
+def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
+    gating = {found.subject for found in comparison.border_changes(inside, inside, policy) if found.gates}
+    assert "flips, 5% ring, black" in gating
+    assert "flips, 10% ring, black" not in gating
+    assert "skill of the ring alone, 25% ring" not in gating

@@ -1,0 +1,315 @@
+"""The command line: each command does its job, or says in one sentence why not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from roentgate import __main__ as command_line
+from roentgate.__main__ import main
+
+from tests.support.toy import NEAREST
+from tests.validation import subprocess_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.toy import Project, Result
+
+pytest_plugins = ["tests.toy"]
+
+# Keras 3.15 on NumPy 2 says this of every variable it reads; harness.keras_model silences it outside pytest.
+
+
+@pytest.fixture
+def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project, and the working folder in it."""
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
+    return project
+
+
+def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    for command in ("models", "data", "train", "scorecard", "seeds", "ledger"):
+        assert f"\n    {command}" in shown
+    assert "pytest suites/ --model NAME" in shown
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["modles"])
+    assert caught.value.code == 2
+    assert "modles" in capsys.readouterr().err
+
+
+def test_models_are_listed_with_what_they_say_of_themselves(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("models/known_bad/odd.py", '"""Odd: on purpose.\n\nMore.\n"""\n')
+    here.write("models/broken.py", "def build(:\n")
+    here.write("models/silent.py", "")
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["broken", "known_bad.odd", "nearest", "silent"]
+    assert "(not valid Python: invalid syntax, line 1)" in lines[0]
+    assert lines[1].endswith("Odd: on purpose.")
+    assert lines[2].endswith("Nearest class mean over the middle of the film.")
+
+
+def test_models_that_are_listed_can_be_judged(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a-b", "<net> |*"):
+        shutil.copy(here.folder / "models" / "nearest.py", here.folder / "models" / f"{name}.py")
+    here.write("models/v1.2.py", "")
+    assert main(["models"]) == 0
+    listed = [line[:32].strip() for line in capsys.readouterr().out.splitlines()]
+    assert listed == ["<net> |*", "a-b", "nearest"]
+    result = here.run(*(word for name in listed for word in ("--model", name)))
+    assert result.status == 0, result.out
+    record, page = (result.reports / "toy" / "_net____" / f"scorecard.{kind}" for kind in ("json", "md"))
+    assert json.loads(record.read_text("utf-8"))["model"]["name"] == "<net> |*"
+    assert page.read_text("utf-8").startswith("# Scorecard: &#60;net&#62; &#124;&#42; on toy")
+
+
+def test_a_folder_without_models_says_where_to_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["models"]) == 2
+    assert capsys.readouterr().err.startswith(f"roentgate: no model files in {tmp_path / 'models'}; run this in")
+
+
+def test_data_cards_are_listed_with_how_to_obtain_each(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("data/drawn.toml", 'title = "Drawn"\ngenerator = "phantom"\nlicence = "Apache-2.0"\n')
+    here.write("data/far.toml", 'title = "Far"\n')
+    assert main(["data"]) == 0
+    shown = capsys.readouterr().out
+    assert "drawn here; Apache-2.0" in shown
+    assert "no root; pass --data NAME=PATH; no licence stated" in shown
+    assert str(here.films) in shown
+
+
+@pytest.mark.parametrize("name", ["toy", "toy={films}", "{films}"])
+def test_one_data_set_is_shown_with_classes_and_counts(
+    here: Project, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert main(["data", name.format(films=here.films)]) == 0
+    shown = capsys.readouterr().out
+    for split in ("train", "validation", "test"):
+        assert f"  {split:11}     36 films: Bottom 12, Left 12, Right 12\n" in shown
+
+
+def test_licence_citation_other_files_and_a_montage_are_shown(
+    here: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    films = shutil.copytree(here.films, here.folder / "films")
+    (films / "test" / "Left" / "notes.txt").write_text("x", "utf-8")
+    here.write("data/own.toml", 'root = "../films"\nimage_size = [32, 32]\nlicence = "CC0"\ncitation = "Us"\n')
+    assert main(["data", "own", "--montage", "montage.png"]) == 0
+    shown = capsys.readouterr().out
+    assert "  licence: CC0\n  citation: Us\n" in shown
+    assert "; 1 other files" in shown
+    assert (here.folder / "montage.png").stat().st_size > 1000
+
+
+def test_an_unknown_data_set_is_a_sentence(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "tov"]) == 2
+    assert "did you mean 'toy'?" in capsys.readouterr().err
+
+
+# Training
+
+
+@pytest.mark.trains
+def test_training_writes_weights_that_can_be_judged(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("models/my-own linear.py", LINEAR)
+    command = ["train", "my-own linear", "--data", "toy", "--out", "kept/linear.keras", "--epochs", "1", "--seed", "3"]
+    assert main(command) == 0
+    kept = here.folder / "kept" / "linear.keras"
+    assert kept.is_file()
+    said = capsys.readouterr().out
+    words = "my-own linear on toy, seed 3; judge: --model 'my-own linear' --weights kept/linear.keras"
+    assert f"kept/linear.keras: {words}" in said
+    found = here.ready("my-own linear", weights=kept)
+    assert found.predict(found.splits.test.take([0])).shape == (1, 3)
+    assert [path.name for path in kept.parent.iterdir()] == ["linear.keras"]
+
+
+LINEAR = """
+import keras
+from keras import layers
+
+
+def build(task):
+    network = keras.Sequential(
+        [keras.Input(task.image_shape), layers.Flatten(), layers.Dense(len(task.classes), activation="softmax")]
+    )
+    network.compile(loss="categorical_crossentropy")
+    return network
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nearest", "--out", "w.h5"], "--out w.h5: must end in .keras"),
+        (["nearest", "--out", "w.keras"], "model 'nearest' loads itself (load(task)); there are no weights to write"),
+        (["nearst", "--out", "w.keras"], "did you mean 'nearest'?"),
+        (["nearest", "--out", "w.keras", "--image-size", "4"], "--image-size 4: must be N or HxW"),
+        (["nearest", "--out", "w.keras", "--epochs", "0"], "--epochs 0: must be at least 1"),
+    ],
+)
+def test_what_cannot_be_trained_is_a_sentence(
+    here: Project, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main(["train", *arguments, "--data", "toy"]) == 2
+    assert sentence in capsys.readouterr().err
+    assert not (here.folder / "w.keras").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["audit", "folder"], "what was finished is kept, run the same command to go on"),
+        (["train", "nearest", "--out", "w.keras"], "what was finished is kept, run the same command to go on"),
+        (["seeds", "nearest"], "what was finished is kept, run the same command to go on"),
+        (["matrix"], "what was finished is kept, run the same command to go on"),
+        (["null", "--model", "nearest"], "what was trained is kept, the rest begins anew with the same command"),
+        (["claim", "figures.toml"], "what was trained is kept, the rest begins anew with the same command"),
+        (["replay", "x"], "what was trained is kept, the rest begins anew with the same command"),
+        (["simulate"], "the same command begins anew"),
+        (["models"], "the same command begins anew"),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], words: str
+) -> None:
+    def interrupted(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(command_line.COMMANDS, command[0], interrupted)
+    assert main(command) == 130
+    assert capsys.readouterr().err == f"roentgate: interrupted; {words}\n"
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_: object) -> int:
+        raise OSError(28, "No space left on device", "montage.png")
+
+    monkeypatch.setitem(command_line.COMMANDS, "models", full)
+    assert main(["models"]) == 2
+    assert "No space left on device: 'montage.png'" in capsys.readouterr().err
+
+
+# Scorecards
+
+
+@pytest.fixture
+def judged(here: Project) -> tuple[Project, Result]:
+    """A project whose model was judged."""
+    result = here.run()
+    assert result.status == 0, result.out
+    return here, result
+
+
+def test_a_scorecard_is_rendered_again(judged: tuple[Project, Result], capsys: pytest.CaptureFixture[str]) -> None:
+    _, result = judged
+    folder = result.reports / "toy" / "nearest"
+    before = (folder / "scorecard.md").read_bytes()
+    (folder / "scorecard.md").unlink()
+    assert main(["scorecard", str(folder)]) == 0
+    assert (folder / "scorecard.md").read_bytes() == before
+    assert "scorecard.md: **PROVEN** · 5 verdicts: 5 pass" in capsys.readouterr().out
+
+
+def test_a_summary_is_printed_and_nothing_written(
+    judged: tuple[Project, Result], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, result = judged
+    folder = result.reports / "toy" / "nearest"
+    (folder / "scorecard.md").unlink()
+    assert main(["scorecard", "--summary", str(folder)]) == 0
+    assert "nearest" in capsys.readouterr().out
+    assert not (folder / "scorecard.md").exists()
+
+
+def test_scorecards_are_drawn_side_by_side(judged: tuple[Project, Result], capsys: pytest.CaptureFixture[str]) -> None:
+    project, result = judged
+    first = result.reports / "toy" / "nearest"
+    second = shutil.copytree(first, project.folder / "second")
+    record = json.loads((second / "scorecard.json").read_text("utf-8"))
+    record["model"]["name"] = "second"
+    (second / "scorecard.json").write_text(json.dumps(record), "utf-8")
+    assert main(["scorecard", str(first), str(second), "--picture", "both.png"]) == 0
+    assert (project.folder / "both.png").stat().st_size > 1000
+    assert "both.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("content", "sentence"), [(None, "cannot be read"), ("{", "is damaged")])
+def test_a_scorecard_that_is_none_is_a_sentence(
+    here: Project, capsys: pytest.CaptureFixture[str], content: str | None, sentence: str
+) -> None:
+    if content is not None:
+        here.write("reports/x/scorecard.json", content)
+    assert main(["scorecard", "reports/x"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+# Seeds
+
+
+def test_seeds_are_judged_one_by_one_and_set_in_a_table(
+    judged: tuple[Project, Result], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project, result = judged
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
+        commands.append(command)
+        folder = command[command.index("--report-dir") + 1]
+        shutil.copytree(result.reports / "toy" / "nearest", f"{folder}/toy/nearest", dirs_exist_ok=True)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr("subprocess.run", run)
+    project.write("models/nearest.py", NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0"))
+    assert main(["seeds", "nearest", "--data", "toy", "--seed", "4", "--seeds", "2", "--image-size", "32"]) == 0
+    assert [command[command.index("--seed") + 1] for command in commands] == ["4", "5"]
+    assert all(command[command.index("--image-size") + 1] == "32" for command in commands)
+    assert capsys.readouterr().out.strip() == "reports/toy/seeds.md"
+    table = (project.folder / "reports" / "toy" / "seeds.md").read_text("utf-8")
+    assert "2 seeds" in table
+    assert "roentgate seeds nearest --data toy --seed 4 --seeds 2 --image-size 32" in table
+
+
+@pytest.mark.parametrize(
+    ("seed", "seeds", "words"),
+    [("0", "0", "--seeds 0: give 1 or more"), (str(2**32 - 1), "2", "above 2**32 - 1; give less")],
+)
+@pytest.mark.usefixtures("here")
+def test_no_seeds_and_seeds_beyond_the_last_one_are_refused_before_any_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seed: str, seeds: str, words: str
+) -> None:
+    monkeypatch.setattr(subprocess_run, "run", lambda *_, **__: pytest.fail("something was trained"))
+    assert main(["seeds", "nearest", "--data", "toy", "--seed", seed, "--seeds", seeds]) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["nearest", "net.keras"])
+def test_seeds_of_one_and_the_same_model_are_no_table(
+    here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
+) -> None:
+    here.write("net.keras", "")
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("judged"))
+    assert main(["seeds", model, "--data", "toy", "--seeds", "2"]) == 2
+    assert f"model '{model}': it is loaded, not trained" in capsys.readouterr().err
+
+
+def test_a_seed_without_a_scorecard_is_a_sentence(
+    here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 4))
+    assert main(["seeds", "nearest", "--data", "toy", "--seeds", "1", "--out", "here.md"]) == 2
+    assert "seed 0: the run ended with status 4 and without a scorecard" in capsys.readouterr().err
+    assert not (here.folder / "here.md").exists()

@@ -1,0 +1,277 @@
+"""Attributions are computed once and kept, on a balanced sample; a black box is explained by occlusion, unlicensed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from roentgate.checks import attribution as explanations
+from roentgate.errors import PolicyError
+from roentgate.evidence.attribution.attributions import AttributionRecord, balanced
+from roentgate.evidence.attribution.explainers import Explainer
+from roentgate.evidence.evidence import Evidence
+from roentgate.policy.bounds import AttributionBounds, Explanation
+from roentgate.policy.policy import load_policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+FEW: dict[Explanation, int] = {"grad_cam": 3, "integrated_gradients": 3, "occlusion": 3}
+BOUNDS = AttributionBounds(films=9, steps=4, licence_films=6, deletion_films=6, draws=FEW)
+
+
+@pytest.fixture
+def alone(project: Project) -> Project:
+    """A project with a store of its own."""
+    project.store = project.folder / "store"
+    return project
+
+
+def record(project: Project, model: str = "nearest", **bounds: Any) -> AttributionRecord:  # noqa: ANN401
+    return AttributionRecord(Evidence(project.ready(model)), BOUNDS.model_copy(update=bounds))
+
+
+class Middles:
+    """The middle of every film, where the toy films have their blobs."""
+
+    trusted = np.ones(36, dtype=bool)
+
+    def take(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return masks (k, 32, 32)."""
+        found = np.zeros((len(rows), 32, 32), dtype=bool)
+        found[:, 4:27, 6:26] = True
+        return found
+
+
+def with_middles(found: AttributionRecord) -> AttributionRecord:
+    """Return the record of the same model with lungs in the middle."""
+    return AttributionRecord(found._evidence, BOUNDS, Middles())
+
+
+# The sample
+
+
+def test_the_sample_is_spread_evenly_over_each_class() -> None:
+    labels = np.repeat([0, 1, 2], [100, 10, 2])
+    rows = balanced(labels, np.ones(112, dtype=bool), 12)
+    assert labels[rows].tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert rows.tolist() == [0, 33, 66, 99, 100, 103, 106, 109, 110, 111]
+    allowed = labels != 1
+    assert not (labels[balanced(labels, allowed, 12)] == 1).any()
+    assert balanced(labels, np.zeros(112, dtype=bool), 12).tolist() == []
+
+
+# A black box
+
+
+def test_a_black_box_is_explained_by_occlusion_once_and_never_again(alone: Project) -> None:
+    first = record(alone)
+    assert first.methods == ("occlusion",)
+    found = first.attributions("occlusion")
+    assert found.maps.shape == (9, 32, 32)
+    assert found.maps.dtype == np.float32
+    assert found.ids == tuple(first.candidate.splits.test.ids[row] for row in found.rows)
+    np.testing.assert_array_equal(found.called, first.candidate.splits.test.labels[found.rows])
+    curves = first.curves("occlusion")
+    cost = first.candidate.passes
+    assert cost > 9 * 81
+    again = record(alone)
+    np.testing.assert_array_equal(again.attributions("occlusion").maps, found.maps)
+    np.testing.assert_array_equal(again.curves("occlusion").own["deletion"], curves.own["deletion"])
+    assert again.candidate.passes == 0
+    assert record(alone, films=6).attributions("occlusion").maps.shape == (6, 32, 32)
+
+
+def test_a_black_box_has_no_licence_and_says_so_wherever_it_speaks(alone: Project) -> None:
+    found = with_middles(record(alone))
+    licence = explanations.may_speak(found, "occlusion")
+    assert not licence.defined
+    assert licence.detail.startswith("no licence: the parameters of this model are out of reach")
+    assert not found.licence("occlusion").granted
+    inside = explanations.in_lungs(found, "occlusion", "centre")
+    assert inside.defined
+    assert "a black box, so unlicensed: a measurement of its answers, not an explanation" in inside.detail
+
+
+def test_the_blob_that_the_toy_model_reads_is_what_occlusion_finds(alone: Project) -> None:
+    found = with_middles(record(alone))
+    assert explanations.pointing(found, "occlusion").value == 1
+    assert explanations.in_lungs(found, "occlusion", "centre").n == 9
+    for direction in explanations.DIRECTIONS:
+        assert explanations.deletion_gain(found, "occlusion", direction, "random").value > 0
+
+
+def test_a_model_without_an_answer_has_nothing_to_explain(alone: Project) -> None:
+    alone.write(
+        "models/mute.py",
+        "import numpy as np\n\n\nclass Mute:\n    def predict(self, images):\n"
+        "        return np.full((len(images), 3), np.nan, np.float32)\n\n\ndef load(task):\n    return Mute()\n",
+    )
+    found = record(alone, "mute")
+    assert found.silence("occlusion") == "no film has an answer to explain"
+    assert not explanations.pointing(found, "occlusion").defined
+    assert not explanations.deletion_gain(found, "occlusion", "deletion", "random").defined
+
+
+def test_where_nobody_knows_the_lungs_every_film_is_left_out_and_counted(alone: Project) -> None:
+    found = explanations.in_lungs(record(alone), "occlusion", "centre")
+    assert not found.defined
+    assert "9 films without a trusted lung mask left out" in found.detail
+
+
+# A network
+
+
+NETWORK = '''
+"""A small network."""
+
+import keras
+from keras import layers
+
+from harness import Recipe
+
+RECIPE = Recipe(epochs=12, batch_size=6)
+
+
+def build(task):
+    network = keras.Sequential(
+        [
+            keras.Input(task.image_shape),
+            layers.Conv2D(8, 5, strides=2, activation="relu"),
+            layers.Conv2D(8, 3, strides=2, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(len(task.classes), activation="softmax"),
+        ]
+    )
+    network.compile(optimizer=keras.optimizers.Adam(1e-2), loss="categorical_crossentropy")
+    return network
+'''
+
+
+@pytest.fixture
+def network(project: Project) -> Project:
+    """The shared project with a network, whose weights are in the shared store."""
+    project.write("models/network.py", NETWORK)
+    return project
+
+
+@pytest.mark.trains
+def test_a_network_is_explained_licensed_or_not_and_never_twice(network: Project) -> None:
+    first = record(network, "network")
+    assert first.methods == ("grad_cam", "integrated_gradients", "occlusion")
+    before = [np.array(value) for value in first.candidate.network.get_weights()]
+    licences = {method: first.licence(method) for method in first.methods}
+    for one, two in zip(before, first.candidate.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    for method, found in licences.items():
+        assert found.similarity.shape == found.correlation.shape == (3, 6)
+        assert found.others.shape == (15,)
+        assert found.cascade[-1][0] == 1
+        assert "licen" in found.words
+        assert first.attributions(method).told
+    assert "conv2d" in first.attributions("grad_cam").told
+    assert "4 steps from black" in first.attributions("integrated_gradients").told
+    again = record(network, "network")
+    for method, found in licences.items():
+        np.testing.assert_array_equal(again.licence(method).correlation, found.correlation)
+        np.testing.assert_array_equal(again.attributions(method).maps, first.attributions(method).maps)
+    assert again.candidate.passes == 0
+    assert "model" not in vars(again.candidate)  # the network was not even loaded
+
+
+@pytest.mark.trains
+def test_an_explainer_that_draws_the_edges_of_the_film_is_silenced(
+    network: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def edges(_: Explainer, method: str, images: NDArray[np.float32], called: NDArray[np.int64]) -> NDArray[np.float32]:
+        assert method == "grad_cam"
+        assert len(images) == len(called)
+        return np.abs(np.gradient(images[..., 0], axis=1)).astype(np.float32)
+
+    network.store = tmp_path / "store"
+    monkeypatch.setattr(Explainer, "maps", edges)
+    found = with_middles(record(network, "network", methods=["grad_cam"]))
+    assert not found.licence("grad_cam").granted
+    for estimate in (
+        explanations.in_lungs(found, "grad_cam", "centre"),
+        explanations.pointing(found, "grad_cam"),
+        explanations.pointing_beyond(found, "grad_cam", "mean mask"),
+        explanations.deletion_gain(found, "grad_cam", "insertion", "centre"),
+    ):
+        assert not estimate.defined
+        assert estimate.detail == "no licence to speak about this model: see attribution_licence"
+    words = explanations.may_speak(found, "grad_cam").detail
+    assert words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
+
+
+# The policy
+
+
+def test_the_policy_names_explainers_and_numbers_of_random_networks(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+
+    def read(text: str) -> AttributionBounds:
+        path.write_text(f"[attributions]\n{text}\n", "utf-8")
+        return load_policy(path, data="toy", classes=("A", "B")).attributions
+
+    assert read('methods = ["occlusion", "occlusion"]').methods == ["occlusion"]
+    assert read("draws = {occlusion = 7}").random_networks("occlusion") == 7
+    assert read("draws = {occlusion = 7}").random_networks("grad_cam") == 20
+    for wrong in ("methods = []", 'methods = ["guess"]', "draws = {guess = 7}", "draws = {occlusion = 2}", "films = 1"):
+        with pytest.raises(PolicyError):
+            read(wrong)
+
+
+# The suite
+
+
+SUITE_POLICY = """
+[gate.required]
+small = ["recall_floor"]
+
+[attributions]
+films = 6
+deletion_films = 6
+"""
+
+
+def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
+    project: Project,
+    real_draw: Any,  # noqa: ANN401 - a function
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
+    old = project.write("reports/toy/nearest/attribution-occlusion.png", "of an older run")
+    project.use_real_suites()
+    for suite in (project.folder / "suites").glob("test_*.py"):
+        if suite.name != "test_attention.py":
+            suite.unlink()
+    project.write(
+        "suites/test_small.py",
+        '"""Recall."""\n\nfrom harness import at_least, metrics\n\n\n'
+        "def test_recall_floor(predictions, accept, label):\n"
+        '    """Recall."""\n    accept(at_least(metrics.recall(predictions.test, label), 0.5), subject=label)\n',
+    )
+    project.write("suites/policy.toml", SUITE_POLICY)
+    result = project.run()
+    assert result.status == 0, result.out
+    rows = [row for row in result.record()["verdicts"] if row["suite"] == "attention"]
+    assert {row["check"] for row in rows} >= {
+        "attribution_licence",
+        "attribution_in_lungs",
+        "attribution_pointing",
+        "attribution_deletion",
+    }
+    assert not any(row["gates"] for row in rows if row["check"].startswith("attribution"))
+    skipped = {row["check"] for row in rows if row["verdict"] == "skipped"}
+    assert skipped >= {"attribution_in_lungs", "attribution_pointing"}  # the toy films show no lungs
+    passes = json.loads((result.reports / "toy" / "nearest" / "run.json").read_text("utf-8"))["forward_passes"]
+    assert passes > 6 * 81
+    assert not old.exists()

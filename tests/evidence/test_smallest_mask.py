@@ -1,0 +1,303 @@
+"""The smallest flipping mask: a marker reader is caught at its marker, a model that reads none is not caught at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from roentgate.candidates.predictions import Predictions
+from roentgate.data import phantom, phantom_anatomy
+from roentgate.errors import ModelError
+from roentgate.evidence import smallest_mask
+from roentgate.evidence.evidence import Evidence
+from roentgate.evidence.smallest_mask import Found, SmallestRecord
+from roentgate.lungs.lung_masks import lung_fields
+from roentgate.perturbations import masks
+from roentgate.policy.bounds import BorderBounds
+
+if TYPE_CHECKING:
+    from tests.support.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+EACH = 8
+SIDE = phantom_anatomy.SIDE
+GLYPHS = {"R": np.s_[0:5, 1:5], "L": np.s_[0:5, SIDE - 5 : SIDE - 1], "P": np.s_[SIDE - 5 : SIDE, 1:5]}
+"""Where `roentgate.data.phantom_anatomy` draws the marker of each class of ``phantom-shortcut``: 5 by 4 pixels in a corner."""
+
+MARKER = 5 * 4
+READER = '''
+"""Reads the marker of a corner, and nothing else: the corner with the most ink decides."""
+
+import numpy as np
+
+
+class Reader:
+    def predict(self, images):
+        corners = (images[:, 0:5, 1:5], images[:, 0:5, -5:-1], images[:, -5:, 1:5])
+        ink = np.stack([(corner[..., 0] > 0.9).mean(axis=(1, 2)) for corner in corners], axis=1)
+        odds = np.exp(20 * ink)
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def load(task):
+    return Reader()
+'''
+CONSTANT = '''
+"""Answers the same, whatever it sees."""
+
+import numpy as np
+
+
+class Constant:
+    def predict(self, images):
+        return np.tile(np.float32([0.5, 0.3, 0.2]), (len(images), 1))
+
+
+def load(task):
+    return Constant()
+'''
+CARD = """
+title = "Phantoms"
+root = {root!r}
+image_size = [96, 96]
+masks = "masks/{{id}}"
+"""
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few films of phantom-shortcut in which marker and class agree, with their lung masks."""
+    root = tmp_path_factory.mktemp("phantoms")
+    for split in ("train", "test"):
+        for label in phantom.CLASSES:
+            for index in range(EACH if split == "test" else 5):
+                film = phantom.film("phantom-shortcut-100", 0, split, label, index)
+                for folder, pixels in ((root, film.image), (root / "masks", film.lungs)):
+                    path = folder / split / label / f"{index:02}.png"
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    Image.fromarray(pixels).save(path)
+    return root
+
+
+@pytest.fixture
+def marked(project: Project, films: Path) -> Project:
+    """A project with those films, a reader of the marker and a constant model, and a store of its own."""
+    project.store = project.folder / "store"
+    project.write("models/reader.py", READER)
+    project.write("models/constant.py", CONSTANT)
+    project.write("data/marked.toml", CARD.format(root=str(films)))
+    return project
+
+
+def evidence(project: Project, model: str) -> Evidence:
+    return Evidence(project.ready(model, data="marked"))
+
+
+def bounds(**changes: Any) -> BorderBounds:  # noqa: ANN401
+    return BorderBounds(**changes)
+
+
+def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the_marker(marked: Project) -> None:
+    found = smallest_mask.of(evidence(marked, "reader"), bounds(most_masks=120)).found["rectangle"]
+    assert found is not None
+    hidden = found.mask.hidden((SIDE, SIDE))
+    assert hidden.sum() <= 2 * MARKER
+    overlaps = {glyph: int(hidden[place].sum()) for glyph, place in GLYPHS.items()}
+    glyph = max(overlaps, key=lambda name: overlaps[name])
+    assert overlaps[glyph] >= hidden.sum() / 4
+    wearing = list(GLYPHS).index(glyph)
+    assert {int(row) // EACH for row in found.rows} == {wearing}
+
+
+def test_a_model_that_never_changes_its_mind_is_not_given_a_number(marked: Project) -> None:
+    record = smallest_mask.of(evidence(marked, "constant"), bounds(smallest_share=0.0, most_masks=30))
+    assert record.smallest is None
+    assert sum(record.tried.values()) == 30
+    for family in smallest_mask.FAMILIES:
+        estimate = smallest_mask.area(record, family)
+        assert not estimate.defined
+        assert (estimate.low, estimate.high) == (0.0, 1.0)
+        expected = f"no mask of this family flips any answer in {record.tried[family]} tried outside the lungs"
+        assert estimate.detail == expected
+
+
+def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(marked: Project) -> None:
+    judged = evidence(marked, "reader")
+    record = smallest_mask.of(judged, bounds())
+    found = record.smallest
+    assert found is not None
+    for row, own in zip(found.rows, found.own, strict=True):
+        steps = found.mask.steps(record.shape)
+        chosen = np.array([row])
+        assert smallest_mask.changed(record.clean, smallest_mask.predicted(judged, own, chosen), chosen).all()
+        if (below := steps.index(own) - 1) >= 0:
+            kept = smallest_mask.predicted(judged, steps[below], chosen)
+            assert not smallest_mask.changed(record.clean, kept, chosen).any()
+
+
+def test_masks_spare_the_lungs(marked: Project) -> None:
+    judged = evidence(marked, "reader")
+    data = judged.candidate.splits.test
+    union = lung_fields(data, judged.candidate.store).take(range(len(data))).any(axis=0)
+    record = smallest_mask.of(judged, bounds(smallest_share=0.0))
+    for found in filter(None, record.found.values()):
+        hidden = found.mask.hidden(record.shape)
+        assert (hidden & union).sum() <= 0.1 * hidden.sum()
+
+
+def test_without_lung_masks_the_outer_band_is_searched_and_that_is_said(marked: Project) -> None:
+    record = smallest_mask.search(evidence(marked, "constant"), bounds(most_masks=12))
+    assert record.where == "within the outer 15% (no lung masks)"
+    assert record.where in smallest_mask.area(record, "ring").detail
+
+
+class Everywhere:
+    """Lung masks that are all lung."""
+
+    def __init__(self, trusted: NDArray[np.bool_]) -> None:
+        self.trusted = trusted
+
+    def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return the masks of these rows."""
+        return np.ones((len(rows), SIDE, SIDE), np.bool_)
+
+
+def test_masks_that_nobody_trusts_are_no_masks(marked: Project) -> None:
+    judged = evidence(marked, "constant")
+    doubted = Everywhere(np.zeros(len(judged.test), np.bool_))
+    assert "no lung masks" in smallest_mask.search(judged, bounds(most_masks=6), doubted).where
+
+
+def test_where_the_lungs_are_everywhere_nothing_is_tried(marked: Project) -> None:
+    judged = evidence(marked, "constant")
+    full = Everywhere(np.ones(len(judged.test), np.bool_))
+    record = smallest_mask.search(judged, bounds(), full)
+    assert set(record.tried.values()) == {0}
+    assert "in 0 tried" in smallest_mask.area(record, "strip").detail
+
+
+def test_forward_passes_are_bounded_counted_and_never_repeated(marked: Project) -> None:
+    first = evidence(marked, "reader")
+    n = len(first.test)
+    before = first.candidate.passes
+    record = smallest_mask.of(first, bounds(most_masks=24))
+    assert record.passes == first.candidate.passes - before
+    bisected = sum(len(found.rows) * 7 for found in record.found.values() if found is not None)
+    assert record.passes <= 24 * n + bisected
+    again = evidence(marked, "reader")
+    repeated = smallest_mask.of(again, bounds(most_masks=24))
+    assert again.candidate.passes == 0
+    assert repeated.passes == record.passes
+    assert [smallest_mask.area(each, "rectangle") for each in (repeated, record)] == [
+        smallest_mask.area(record, "rectangle")
+    ] * 2
+    assert smallest_mask.TITLE in first.candidate.seconds
+
+
+def test_two_searches_without_a_store_find_the_same(marked: Project) -> None:
+    one = smallest_mask.of(evidence(marked, "reader"), bounds())
+    marked.store = marked.folder / "another store"
+    other = smallest_mask.of(evidence(marked, "reader"), bounds())
+    details = [
+        [smallest_mask.area(record, family).detail for family in smallest_mask.FAMILIES] for record in (one, other)
+    ]
+    assert details[0] == details[1]
+
+
+def test_another_policy_is_another_search(marked: Project) -> None:
+    judged = evidence(marked, "reader")
+    few, any_film = (smallest_mask.of(judged, bounds(smallest_share=share)) for share in (1.0, 0.0))
+    assert (few.wanted, any_film.wanted) == (3 * EACH, 1)
+    assert few.found["rectangle"] is None
+    assert any_film.found["rectangle"] is not None
+
+
+def test_only_the_fills_of_the_policy_are_used(marked: Project) -> None:
+    record = smallest_mask.of(evidence(marked, "reader"), bounds(fills=["black"]))
+    assert {found.mask.fill for found in record.found.values() if found is not None} == {"black"}
+
+
+def test_a_film_whose_answer_hangs_by_a_thread_does_not_decide(marked: Project) -> None:
+    """One of 24 films that any mask flips makes a find for a share of 0, and none for one of 5 %."""
+    marked.write("models/wavering.py", WAVERING)
+    judged = evidence(marked, "wavering")
+    any_film, share = (smallest_mask.of(judged, bounds(smallest_share=each, most_masks=30)) for each in (0.0, 0.05))
+    assert any_film.smallest is not None
+    assert len(any_film.smallest.rows) == 1
+    assert share.smallest is None
+    assert "flips 2 of 24 answers" in smallest_mask.area(share, "ring").detail
+    assert "(at most 1)" in smallest_mask.area(share, "ring").detail
+
+
+WAVERING = '''
+"""Constant, but for the brightest film of the test split: there the corner's last bit decides."""
+
+import numpy as np
+
+
+class Wavering:
+    def __init__(self):
+        self.film = None
+
+    def predict(self, images):
+        answers = np.tile(np.float32([0.5, 0.3, 0.2]), (len(images), 1))
+        for index, image in enumerate(images):
+            middle = image[40:56, 40:56].tobytes()
+            if self.film is None:
+                self.film, self.whole = middle, image.tobytes()
+            if middle == self.film and image.tobytes() != self.whole:
+                answers[index] = 0.3, 0.5, 0.2
+        return answers
+
+
+def load(task):
+    return Wavering()
+'''
+
+
+class _Refusing:
+    """Answers a hundred films, and then no more."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+
+    def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.answered += len(images)
+        if self.answered > 100:
+            raise RuntimeError("out of order")
+        return np.tile(np.array([0.5, 0.3, 0.2], np.float32), (len(images), 1))
+
+
+def test_a_model_that_breaks_in_the_search_is_refused_by_name(marked: Project) -> None:
+    candidate = marked.ready("constant", data="marked")
+    candidate.model = _Refusing()
+    with pytest.raises(ModelError, match="model 'constant': predict raised RuntimeError: out of order"):
+        smallest_mask.of(Evidence(candidate), bounds())
+
+
+def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_again() -> None:
+    ids = tuple(f"r{row}" for row in range(10))
+    clean = Predictions(ids, ("A", "B"), np.zeros(10, np.int64), np.tile(np.array([0.9, 0.1], np.float32), (10, 1)))
+    mask = masks.rectangle((40, 60), "edge", (31, 40), (0, 7))
+    own = (mask, mask.steps((40, 60))[2])
+    found = Found(mask=mask, rows=np.array([3, 8]), after=np.tile(np.array([0.2, 0.8], np.float32), (2, 1)), own=own)
+    nothing: dict[masks.Family, Found | None] = dict.fromkeys(masks.FAMILIES)
+    record = SmallestRecord(
+        clean=clean, shape=(40, 60), fingerprint="0123456789", found=nothing | {"rectangle": found},
+        tried=dict.fromkeys(masks.FAMILIES, 9), most=dict.fromkeys(masks.FAMILIES, 2), wanted=2, passes=1234,
+        where="outside the lungs",
+    )  # fmt: skip
+    estimate = smallest_mask.area(record, "rectangle")
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (63 / 2400, 1 / 2400, 63 / 2400, 10)
+    assert estimate.offenders == ("r8", "r3")
+    assert estimate.detail == (
+        "a 9x7 px patch in the lower left corner, filled by edge flips 2 of 10 films (2 wanted), the first of them "
+        "by 3x3 px of it; 9 rectangle masks tried outside the lungs, 1,234 forward passes for all families; "
+        "replay 01234567:rectangle-edge-9x7-31-0"
+    )

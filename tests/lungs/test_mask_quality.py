@@ -1,0 +1,97 @@
+"""Masks that are the lung fields of their films are believed; masks that are not are found out, each for its reason."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from roentgate.data import phantom
+from roentgate.data.images import unit
+from roentgate.data.phantom import CLASSES
+from roentgate.lungs.mask_quality import doubts
+from scipy import ndimage
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+
+DRAWN = [phantom.film("phantom", 0, "train", label, index) for label in CLASSES for index in range(8)]
+FILMS = unit(np.stack([film.image for film in DRAWN])[:, :, :, None])
+LUNGS = np.stack([film.lungs for film in DRAWN]) > 127
+
+
+def moved(masks: BoolArray, down: float, across: float) -> BoolArray:
+    """Return masks shifted by shares of the side."""
+    by = (0, round(down * masks.shape[1]), round(across * masks.shape[2]))
+    shifted: BoolArray = ndimage.shift(masks.astype(np.uint8), by, order=0) > 0
+    return shifted
+
+
+def kinds(masks: BoolArray, films: FloatArray = FILMS) -> list[str]:
+    return [reason.partition(":")[0] for reason in doubts(masks, films)]
+
+
+def test_the_films_own_masks_are_believed() -> None:
+    assert doubts(LUNGS, FILMS) == [""] * len(LUNGS)
+
+
+@pytest.mark.parametrize("films", [1 - FILMS, FILMS * 0.3 + 0.6, FILMS**2, np.repeat(FILMS, 3, axis=3)])
+def test_neither_inversion_nor_exposure_raises_doubts(films: FloatArray) -> None:
+    assert doubts(LUNGS, films) == [""] * len(LUNGS)
+
+
+@pytest.mark.parametrize("size", [(40, 48), (200, 150)])
+def test_masks_of_any_size_are_judged(size: tuple[int, int]) -> None:
+    rows, columns = (np.arange(side) * 96 // side for side in size)
+    assert doubts(LUNGS[:, rows[:, None], columns], FILMS[:, rows[:, None], columns]) == [""] * len(LUNGS)
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 0.15), (0, -0.15), (0.2, 0), (0.15, 0.15)])
+def test_a_shifted_mask_is_found_out(down: float, across: float) -> None:
+    assert all(doubts(moved(LUNGS, down, across), FILMS))
+
+
+def test_a_shift_that_leaves_the_mask_plausible_is_found_out_by_the_film() -> None:
+    assert kinds(moved(LUNGS, -0.12, 0)).count("fit") > 0.9 * len(LUNGS)
+
+
+def test_the_mask_of_a_film_that_lies_elsewhere_is_found_out() -> None:
+    elsewhere = np.roll(FILMS, (0, 12), axis=(1, 2))
+    assert all(doubts(LUNGS, elsewhere))
+
+
+def test_an_empty_mask_and_a_full_one_are_found_out() -> None:
+    assert doubts(LUNGS & False, FILMS) == ["no lung field found"] * len(LUNGS)
+    assert doubts(LUNGS | True, FILMS) == ["area: 100% of the film, outside 6% to 60%"] * len(LUNGS)
+    assert all(doubts(~LUNGS, FILMS))
+
+
+def test_a_film_without_edges_supports_no_mask() -> None:
+    blank, noise = np.zeros_like(FILMS), np.random.default_rng(0).random(FILMS.shape, dtype=np.float32)
+    assert set(doubts(LUNGS, blank)) == {"fit: no contrast across the mask's edge (0.00 of 2 ranks)"}
+    assert kinds(LUNGS, noise).count("fit") >= 0.9 * len(LUNGS)
+
+
+def test_one_lung_or_many_pieces_are_no_pair_of_lungs() -> None:
+    left = LUNGS.copy()
+    left[:, :, 48:] = False
+    assert all(doubts(left, FILMS))
+    pieces = np.zeros_like(LUNGS)
+    for top in (10, 60):
+        for side in (10, 40, 70):
+            pieces[:, top : top + 25, side : side + 20] = True
+    assert doubts(pieces, FILMS) == ["shape: 6 separate fields, not two lungs"] * len(LUNGS)
+
+
+def test_unequal_lungs_are_found_out() -> None:
+    shrunk = LUNGS.copy()
+    rows = np.arange(96)
+    shrunk[:, :, 48:] = LUNGS[:, :, 48:] & ((rows > 45) & (rows < 56))[None, :, None]
+    assert set(kinds(shrunk)) <= {"symmetry", "shape"}
+
+
+def test_one_wide_field_over_both_lungs_is_a_pair() -> None:
+    joined = np.stack([ndimage.binary_closing(np.pad(mask, 20), iterations=12)[20:-20, 20:-20] for mask in LUNGS])
+    assert all(ndimage.label(mask)[1] == 1 for mask in joined)
+    assert "shape" not in kinds(joined)
+
+
+def test_no_films_raise_no_doubts() -> None:
+    assert doubts(LUNGS[:0], FILMS[:0]) == []

@@ -1,0 +1,168 @@
+"""The policy file: every key is checked, what is left out has a default, one data set overrides the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from roentgate.errors import PolicyError
+from roentgate.policy.bounds import Table
+from roentgate.policy.policy import CORE, Policy, load_policy
+
+ROOT = Path(__file__).resolve().parents[2]
+CLASSES = ("Covid", "Normal", "Viral Pneumonia")
+
+
+def policy(folder: Path, text: str, data: str = "phantom", classes: tuple[str, ...] = CLASSES) -> Policy:
+    """Return the policy of this text."""
+    path = folder / "policy.toml"
+    path.write_text(text, "utf-8")
+    return load_policy(path, data=data, classes=classes)
+
+
+def test_the_repositorys_policy_states_the_defaults(tmp_path: Path) -> None:
+    """Left-out keys keep the defaults, so the file that is reviewed must not say otherwise."""
+    stated = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+    default = policy(tmp_path, "")
+    for name in set(CORE) - {"gate"}:
+        assert getattr(stated, name) == getattr(default, name)
+
+
+def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
+    bounds = policy(tmp_path, "")
+    assert bounds.recall.floor("Covid") == 0.80
+    assert bounds.recall.ceiling("Covid", "Normal") == 0.20
+    assert bounds.recall.macro_auroc_floor == 0.90
+    assert bounds.border.rings == [0.05]
+    assert len(bounds.gate.pairs) == 24  # all checks of the four core suites
+    assert ("border", "ring_transplant") in bounds.gate.pairs
+
+
+@pytest.mark.parametrize("text", ["[gate]\nrequired = {}\n", "[gate.required]\nrecall = []\n"])
+def test_a_policy_that_requires_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(PolicyError, match="'required' names no check, so nothing would be"):
+        policy(tmp_path, text)
+
+
+def test_single_classes_and_pairs_have_bounds_of_their_own(tmp_path: Path) -> None:
+    text = '[recall]\nfloors = {Covid = 0.95}\nceilings = {"Covid -> Normal" = 0.05}\n'
+    recall = policy(tmp_path, text).recall
+    assert (recall.floor("Covid"), recall.floor("Normal")) == (0.95, 0.80)
+    assert (recall.ceiling("Covid", "Normal"), recall.ceiling("Normal", "Covid")) == (0.05, 0.20)
+
+
+def test_all_pairs_are_judged_unless_the_costly_ones_are_named(tmp_path: Path) -> None:
+    assert len(policy(tmp_path, "").recall.pairs(CLASSES)) == 6
+    named = policy(tmp_path, '[recall]\ncostly = ["Covid -> Normal"]\n').recall.pairs(CLASSES)
+    assert named == [("Covid", "Normal")]
+
+
+def test_a_data_set_overrides_key_by_key_and_leaves_the_others_alone(tmp_path: Path) -> None:
+    text = """
+    [recall]
+    recall_floor = 0.7
+    floors = {Covid = 0.9, Normal = 0.85}
+    [data.covid19.recall]
+    macro_auroc_floor = 0.8
+    floors = {Covid = 0.6}
+    [data.covid19.border]
+    rings = [0.1]
+    """
+    here, elsewhere = policy(tmp_path, text, data="covid19"), policy(tmp_path, text)
+    assert here.recall.macro_auroc_floor == 0.8
+    assert here.recall.recall_floor == 0.7
+    assert here.recall.floors == {"Covid": 0.6, "Normal": 0.85}
+    assert here.border.rings == [0.1]
+    assert elsewhere.recall.macro_auroc_floor == 0.90
+    assert elsewhere.recall.floors == {"Covid": 0.9, "Normal": 0.85}
+    assert elsewhere.border.rings == [0.05]
+
+
+def test_the_fingerprint_is_of_the_bounds_in_force_and_of_nothing_else(tmp_path: Path) -> None:
+    plain = policy(tmp_path, "").fingerprint
+    assert policy(tmp_path, "# said again\n[recall]\nrecall_floor = 0.80\n").fingerprint == plain
+    assert policy(tmp_path, "[data.other.recall]\nrecall_floor = 0.5\n").fingerprint == plain
+    assert policy(tmp_path, "[recall]\nrecall_floor = 0.81\n").fingerprint != plain
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("recall =\n", "not readable as TOML"),
+        ("recall = 3\n", r"table \[recall\]: must be a table, not int"),
+        ("data = 3\n", r"\[data\] holds one table a data set"),
+        ("[data]\ncovid19 = 3\n", r"\[data\] holds one table a data set"),
+        ("[recall]\nrecall_flor = 0.8\n", "unknown key 'recall_flor'; did you mean 'recall_floor'"),
+        ("[recall]\nxyz = 0.8\n", "unknown key 'xyz'; known: ceilings, "),
+        ("[recall]\nrecall_floor = 1.8\n", "recall_floor: must be less than or equal to 1"),
+        ('[recall]\nrecall_floor = "0.8"\n', "recall_floor: must be a valid number"),
+        ("[recall]\nrecall_floor = nan\n", "recall_floor: "),
+        ("[recall.floors]\nCovit = 0.8\n", "recall.floors names 'Covit', .* did you mean 'Covid'?"),
+        ("[recall.floors]\nTuberculosis = 0.8\n", "the data set has: Covid, Normal, Viral Pneumonia"),
+        ('[recall]\ncostly = ["Covid -> Covid"]\n', "recall.costly names 'Covid -> Covid'"),
+        ('[recall.ceilings]\n"Covid > Normal" = 0.1\n', "did you mean 'Covid -> Normal'?"),
+        ("[recall]\ncostly = []\n", "costly.* is empty, so nothing would be tested"),
+        ("[border]\nrings = []\n", "'rings' is empty, so nothing would be tested"),
+        ("[border]\nfills = []\n", "'fills' is empty"),
+        ('[border]\nfills = ["grey"]\n', "fills.0: must be 'black', "),
+        ("[border]\nrings = [0.5]\n", "rings.0: must be less than 0.5"),
+        ("[inference]\ntolerance = 0.0\n", "tolerance: must be greater than 0"),
+        ('[gate]\nnever_skip = ["masks"]\n', "'never_skip' names 'masks', which is not required"),
+        ("[data.covid19.recal]\nx = 1\n", r"\[data.covid19.recal\] is unknown; did you mean 'recall'"),
+        ("[data.covid19.recall]\nrecall_flor = 1\n", r"\[data.covid19.recall\]: unknown key 'recall_flor'"),
+    ],
+)
+def test_a_fault_is_a_sentence_that_names_it(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(PolicyError, match=sentence):
+        policy(tmp_path, text)
+
+
+def test_a_missing_policy_says_what_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="no such file; pass --policy FILE, or start from suites/policy"):
+        load_policy(tmp_path / "policy.toml", data="phantom", classes=CLASSES)
+
+
+def test_a_policy_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(PolicyError, match="not readable as TOML"):
+        load_policy(tmp_path / "policy.toml", data="phantom", classes=CLASSES)
+
+
+def test_classes_of_another_data_set_are_not_checked_against_this_one(tmp_path: Path) -> None:
+    bounds = policy(tmp_path, "[data.tb.recall]\nfloors = {Tuberculosis = 0.9}\n")
+    assert bounds.recall.floors == {}
+
+
+def test_a_suite_of_ones_own_types_its_table(tmp_path: Path) -> None:
+    class Bounds(Table):
+        drift_ceiling: float = 0.1
+
+    bounds = policy(tmp_path, "[drift]\ndrift_ceiling = 0.2\n")
+    with pytest.raises(AttributeError, match="the policy has no table 'drift'"):
+        assert bounds.drift
+    bounds.add("drift", Bounds)
+    assert bounds.drift.drift_ceiling == 0.2
+    bounds.check_owned([])
+    with pytest.raises(PolicyError, match="unknown key 'drift_celing'; did you mean 'drift_ceiling'"):
+        policy(tmp_path, "[drift]\ndrift_celing = 0.2\n").add("drift", Bounds)
+
+
+def test_a_table_that_no_suite_owns_is_refused(tmp_path: Path) -> None:
+    bounds = policy(tmp_path, "[bordr]\nrings = [0.1]\n")
+    with pytest.raises(PolicyError, match=r"no suite owns the table \[bordr\]; did you mean 'border'"):
+        bounds.check_owned([])
+    bounds.check_owned(["bordr"])
+
+
+def test_a_bound_in_force_cannot_be_changed(tmp_path: Path) -> None:
+    recall: Any = policy(tmp_path, "").recall
+    with pytest.raises(ValueError, match="frozen"):
+        recall.recall_floor = 0.1
+
+
+def test_bounds_of_a_mistyped_data_set_are_refused_and_those_of_an_unknown_one_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("[data.phantm.recall]\nrecall_floor = 0.9\n", "utf-8")
+    with pytest.raises(PolicyError, match=r"\[data.phantm\]: no such data set; did you mean 'phantom'"):
+        load_policy(path, data="own", classes=("A", "B"), known=["phantom", "covid19"])
+    path.write_text("[data.elsewhere.recall]\nrecall_floor = 0.9\n", "utf-8")
+    assert load_policy(path, data="own", classes=("A", "B"), known=["phantom"]).recall.recall_floor == 0.80

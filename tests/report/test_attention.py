@@ -1,0 +1,194 @@
+"""Pictures of attention: the rows that speak against a model come first, and show what the model was shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
+from roentgate.lungs.lung_perturbations import Battery
+from roentgate.report import attention as attention_figures
+from roentgate.report.attention import FRAMES, LUNGS, MARKERS, SHOWN, chosen
+
+from tests.checks.test_attention import FILMS, chests, evidence, films
+from tests.report.test_figures import size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.toy import Project
+
+pytest_plugins = ["tests.toy"]
+__all__ = ["chests", "films"]  # fixtures
+
+
+@pytest.fixture
+def seen(chests: Project) -> tuple[AttentionRecord, Battery]:
+    """What a reader of burn-ins did."""
+    made = evidence(chests, "markers")
+    return attend(made), battery_of(made)
+
+
+def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
+    seen: tuple[AttentionRecord, Battery], tmp_path: Path
+) -> None:
+    kept = []
+    for name in ("one", "two"):
+        folder = tmp_path / name
+        folder.mkdir()
+        notes = attention_figures.draw(*seen, folder)
+        kept.append([(folder / note["file"]).read_bytes() for note in notes])
+    assert kept[0] == kept[1]
+    assert [note["file"] for note in notes] == [LUNGS, FRAMES, MARKERS]
+    assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 3
+    assert max(map(len, kept[0])) <= 400_000
+    count = 3 * FILMS
+    assert notes[0]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
+    assert f"{count} of {count} called by the frame, 0 by the lungs" in notes[1]["alt"]
+    assert f"{count} of {count} answers follow, 0 a flat patch" in notes[2]["alt"]
+
+
+def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
+    record, battery = seen
+    record = replace(record, marker_labels=np.full(len(record.rows), -1))
+    other = replace(record, framed=replace(record.framed, probabilities=record.framed.probabilities[::-1].copy()))
+    pictures = []
+    for each in (record, other):
+        attention_figures.draw(each, battery, tmp_path)
+        pictures.append([(tmp_path / name).read_bytes() for name in (LUNGS, FRAMES)])
+    assert [first == second for first, second in zip(*pictures, strict=True)] == [True, False]
+
+
+def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
+    record, battery = seen
+    nobody = np.full(len(record.rows), -1)
+    alone = replace(record, marker_labels=nobody, frame_rows=nobody)
+    assert [note["file"] for note in attention_figures.draw(alone, battery, tmp_path)] == [LUNGS]
+    assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
+
+
+def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
+    record, battery = seen
+    none = np.zeros(0, np.int64)
+    empty = replace(record, rows=none, marker_labels=none, frame_rows=none)
+    assert attention_figures.draw(empty, battery, tmp_path) == []
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_row_without_an_answer_is_drawn_as_such(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
+    record, battery = seen
+    silent = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
+    notes = attention_figures.draw(replace(record, clean=silent, framed=silent, marked=silent), battery, tmp_path)
+    assert "0 of 0 right answers stay right" in notes[0]["alt"]
+    assert len(notes) == 3
+
+
+SUITE = '''
+"""Lungs."""
+
+import pytest
+
+from harness import attention as lungs
+from harness import informs
+
+
+@pytest.mark.needs("lungs")
+def test_skill_without_lungs(attention, accept):
+    """Skill."""
+    accept(informs(lungs.skill_without(attention, "lungs")), subject="lungs")
+'''
+SMALL = '''
+"""Accuracy."""
+
+from harness import at_least, metrics
+
+
+def test_accuracy(predictions, accept):
+    """Accuracy."""
+    accept(at_least(metrics.accuracy(predictions.test), 0.2), subject="test")
+'''
+POLICY = """
+[gate.required]
+small = ["accuracy"]
+attention = ["skill_without_lungs"]
+"""
+
+
+@pytest.mark.parametrize(("data", "model"), [("chests", "markers"), ("toy", "nearest")])
+def test_a_scorecard_has_the_pictures_where_lungs_were_found(
+    chests: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    real_draw: Any,  # noqa: ANN401 - a function
+    data: str,
+    model: str,
+) -> None:
+    drawn = data == "chests"  # the toy films show no lungs
+    monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
+    old = chests.write(f"reports/{data}/{model}/{LUNGS}", "of an older run")
+    for suite in (chests.folder / "suites").glob("test_*.py"):
+        suite.unlink()
+    chests.write("suites/test_attention.py", SUITE)
+    chests.write("suites/test_small.py", SMALL)
+    chests.write("suites/policy.toml", POLICY)
+    result = chests.run("--model", model, "--data", data)
+    verdicts = json.loads((result.reports / data / model / "scorecard.json").read_text("utf-8"))["verdicts"]
+    (outcome,) = (row["verdict"] for row in verdicts if row["check"] == "skill_without_lungs")
+    assert (outcome == "skipped") != drawn, result.out
+    assert old.exists() == drawn
+    told = (old.parent / "scorecard.md").read_text("utf-8")
+    for name in (LUNGS, FRAMES, MARKERS):
+        assert (name in told) == drawn
+        assert (old.parent / name).exists() == drawn
+    if drawn:
+        assert old.read_bytes()[:4] == b"\x89PNG"
+
+
+# Which rows
+
+
+def booleans(text: str) -> NDArray[np.bool_]:
+    return np.array([each == "x" for each in text])
+
+
+@pytest.mark.parametrize(
+    ("first", "labels", "rows"),
+    [
+        ("....", [0, 0, 1, 1], [0, 2, 1, 3]),
+        ("..x.", [0, 0, 1, 1], [2, 0, 3, 1]),
+        ("xx.x", [0, 0, 1, 1], [0, 3, 1, 2]),
+        ("xxx.", [0, 0, 0, 1], [0, 1, 2, 3]),
+    ],
+)
+def test_rows_against_the_model_come_first_and_classes_take_turns(
+    first: str, labels: list[int], rows: list[int]
+) -> None:
+    assert chosen(booleans(first), np.array(labels), 4).tolist() == rows
+
+
+@given(
+    data=st.lists(st.tuples(st.booleans(), st.integers(0, 2)), max_size=30),
+    most=st.integers(0, 12),
+)
+def test_as_many_rows_as_there_are_and_none_twice(data: list[tuple[bool, int]], most: int) -> None:
+    first = np.array([each for each, _ in data], dtype=bool)
+    labels = np.array([label for _, label in data], dtype=np.int64)
+    rows = chosen(first, labels, most)
+    assert len(rows) == len(set(rows.tolist())) == min(most, len(data))
+    if first.sum() >= most:
+        assert first[rows].all()
+    else:
+        assert first[rows].sum() == first.sum()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_large_film_is_shown_smaller_and_no_darker(channels: int) -> None:
+    image = np.random.default_rng(0).random((401, 300, channels), dtype=np.float32)
+    shown = attention_figures._reduced(image)
+    assert shown.shape == ((133, 100) if channels == 1 else (133, 100, 3))
+    assert abs(shown.mean() - image.mean()) < 0.01

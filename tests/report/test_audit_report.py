@@ -1,0 +1,138 @@
+"""The audit of a folder as a user runs it: exit status, page, record and pictures; awkward names and broken films."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from roentgate.__main__ import main
+from roentgate.errors import ArgumentError
+from roentgate.report import audit_report
+
+from tests.support.planted import film, tree
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the repository's suites and data cards, and small films in ``films``."""
+    for name in ("suites", "data"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    tree(tmp_path / "films", films=10)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ROENTGATE_STORE", raising=False)
+    return tmp_path
+
+
+def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "films"]) == 0
+    assert "films: nothing found; reports/films/audit.md" in capsys.readouterr().out
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "**NOTHING FOUND**" in page
+    assert "roentgate audit films" in page
+    assert (project / "reports/films/audit-probes.png").is_file()
+    told = audit_report.read(project / "reports/films/audit.json")
+    assert told["accepted"]
+    assert told["pairs"] == []
+    assert {row["check"] for row in told["verdicts"]} >= {"films_in_two_splits", "metadata_probe", "frame_probe"}
+    assert "beats_trivial_probes" not in {row["check"] for row in told["verdicts"]}
+
+
+def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copyfile("films/test/A/000.png", "films/train/A/again.png")
+    assert main(["audit", "films"]) == 1
+    assert "The same film in two splits: 1 of 20 films of test are in train" in capsys.readouterr().out
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "**GIVES ITSELF AWAY**" in page
+    assert "| train/A/again.png | test/A/000.png | identical bytes" in page
+    assert (project / "reports/films/audit-twins.png").is_file()
+
+
+def test_equal_films_give_equal_bytes(project: Path) -> None:
+    shutil.copyfile("films/test/A/000.png", "films/train/A/again.png")
+    main(["audit", "films"])
+    files = sorted((project / "reports/films").iterdir())
+    first = [file.read_bytes() for file in files]
+    shutil.rmtree(".roentgate")
+    main(["audit", "films"])
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_broken_and_odd_films_are_told_and_stop_nothing(project: Path) -> None:
+    Path("films/train/A/001.png").write_bytes(Path("films/train/A/001.png").read_bytes()[:300])
+    Image.new("L", (96, 96), 0).save("films/train/B/black.png")
+    assert main(["audit", "films"]) == 1
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "1 of 61 films cannot be read" in page
+    assert "train/B/black.png: blank" in page
+    assert (project / "reports/films/audit-odd.png").is_file()
+
+
+def test_awkward_names_do_not_break_the_page(project: Path) -> None:
+    shutil.copyfile("films/test/A/000.png", "films/train/A/a|b<i>\n`.png")
+    assert main(["audit", "films"]) == 1
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "<i>" not in page
+    assert "a|b" not in page
+    lines = [line for line in page.splitlines() if line.startswith("|")]
+    assert all(line.endswith("|") for line in lines)
+
+
+def test_what_goes_with_one_class_alone_is_said_on_the_page(project: Path) -> None:
+    for file in [*Path("films").rglob("B/*.png")]:
+        Image.open(file).save(file.with_suffix(".jpg"), quality=90)
+        file.unlink()
+    assert main(["audit", "films"]) == 1
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    told = page.partition("What goes with one class alone:")[2].partition("##")[0]
+    assert "- format JPEG ⇒ B, 30 of 30" in told
+
+
+def test_without_cleanlab_the_page_says_how_to_ask_for_labels(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cleanlab", None)
+    monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
+    assert main(["audit", "films"]) == 0
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "Not asked: `pip install roentgate[labels]` adds cleanlab, which does." in page
+
+
+def test_an_audit_says_how_it_was_called(project: Path) -> None:
+    Path("data/films.toml").write_text('root = "../films"\nclasses = ["A", "B"]\n', "utf-8")
+    assert main(["audit", "--data", "films", "--out", "elsewhere"]) == 0
+    assert "roentgate audit --data films" in (project / "elsewhere/audit.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("arguments", [["audit"], ["audit", "films", "--data", "films"]])
+def test_a_folder_or_a_card_must_be_named(
+    project: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert project.is_dir()
+    assert main(arguments) == 2
+    assert "name either a folder, or a card with --data NAME" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_a_sentence(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert project.is_dir()
+    assert main(["audit", "nowhere"]) == 2
+    assert "neither a card" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text(json.dumps({"schema": "other"}))
+    with pytest.raises(ArgumentError, match=r"audit\.json.*no audit.*run the command anew"):
+        audit_report.read(tmp_path / "audit.json")
+
+
+def test_patients_and_groups_of_a_card_are_used(project: Path) -> None:
+    for split in ("train", "validation", "test"):
+        for index, file in enumerate(sorted((project / "films" / split).rglob("*.png"))):
+            file.rename(file.with_name(f"p{split[:2]}{index // 2}-{file.name}"))
+    shutil.copyfile(next((project / "films/test/A").iterdir()), project / "films/train/A/pte0-copy.png")
+    film(900).save(project / "films/train/A/pte0-copy.png")
+    Path("data/films.toml").write_text("root = \"../films\"\ngroup = '/p(\\w+)-'\n", "utf-8")
+    assert main(["audit", "--data", "films"]) == 1
+    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert "1 of 10 patients of test have films in train" in page

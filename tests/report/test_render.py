@@ -1,0 +1,271 @@
+"""Renderings: whatever the names, tables keep their columns and no tag gets in; a summary has a bound."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from roentgate.report import render
+from roentgate.scorecard import record as scorecard
+from roentgate.scorecard import wording
+from roentgate.scorecard.record import EvidenceRecord, Record, Row
+
+HOSTILE = "a|b <script>alert(1)</script>\n# x `y` ](z) &lt; \u202e é 肺 ```"
+NAMES = st.text(st.one_of(st.sampled_from("|<>`*_[]()\\&~\n\r#!:/ ab"), st.characters(codec="utf-8")), max_size=30)
+TAGS = re.compile(r"</?[a-zA-Z!?]")
+OWN_TAGS = {"<details>", "</details>", "<summary>", "</summary>"}
+
+
+def row(subject: str = "Covid", **changes: object) -> Row:
+    made: dict[str, Any] = {
+        "suite": "recall", "check": "recall_floor", "subject": subject, "verdict": "pass", "gates": True,
+        "accepted": True, "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8,
+        "direction": "at_least", "detail": "", "offenders": [],
+    }  # fmt: skip
+    made.update(changes)
+    return made  # type: ignore[return-value]
+
+
+UNPROVEN: dict[str, Any] = {"verdict": "inconclusive", "proven": False, "low": 0.7, "detail": "about 54 further films"}
+REFUSED: dict[str, Any] = {"verdict": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}
+
+
+def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid", "Normal"), **changes: Any) -> Record:  # noqa: ANN401
+    parts: dict[str, Any] = {
+        "model": {"name": name, "source": f"models/{name}.py", "fingerprint": "ab" * 32, "weights": "loaded"},
+        "dataset": {
+            "name": "phantom",
+            "fingerprint": "cd" * 32,
+            "classes": classes,
+            "counts": {"test": dict.fromkeys(classes, 20)},
+        },
+        "task": {"image_shape": (96, 96, 1), "seed": 7},
+        "gate": "point",
+        "policy": {"fingerprint": "ef" * 32},
+        "required": [],
+        "complete": True,
+    }
+    return scorecard.build(rows=rows, **(parts | changes))
+
+
+def evidence(classes: tuple[str, ...] = ("Covid", "Normal"), report: str = "precision recall") -> EvidenceRecord:
+    return {
+        "confusion": {"classes": list(classes), "counts": [[16, 4], [0, 20]]},
+        "report": report,
+        "history": None,
+        "layers": None,
+        "figures": [{"file": "verdicts.png", "title": "Verdicts", "alt": f"rows of {classes[0]}"}],
+        "notes": [f"never beat {classes[1]}"],
+    }
+
+
+def outside_fences(text: str) -> str:
+    return re.sub(r"^(`{3,})text\n.*?\n\1$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def tables(text: str) -> list[list[str]]:
+    blocks = re.findall(r"(?:^\|.*\|$\n?)+", outside_fences(text), flags=re.MULTILINE)
+    return [block.strip().split("\n") for block in blocks]
+
+
+def assert_sound(text: str) -> None:
+    for lines in tables(text):
+        assert len({line.count("|") for line in lines}) == 1, lines
+        assert not TAGS.search("\n".join(lines))
+    prose = outside_fences(text)
+    for tag in OWN_TAGS:
+        prose = prose.replace(tag, "")
+    assert "<" not in prose
+
+
+# Names
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(NAMES, NAMES, NAMES, NAMES)
+def test_whatever_the_names_tables_keep_their_columns_and_no_tag_gets_in(
+    first: str, second: str, detail: str, offender: str
+) -> None:
+    classes = (f"A{first}", f"B{second}")
+    rows = [row(first, detail=detail, offenders=[offender, first]), row(f"-{second}", **(REFUSED | {"detail": detail}))]
+    record = build(*rows, name=f"m{second}", classes=classes)
+    beside = evidence(classes, report=f"{first}\n{second}")
+    text = render.markdown(record, beside)
+    assert_sound(text)
+    assert len(tables(text)) == 3
+    assert len(tables(text)[1]) == 2 + len(rows)
+    assert_sound(render.summary_markdown(record))
+    assert_sound(render.comparison_markdown([record, build(row(), name=first or "x")]))
+
+
+def test_a_report_cannot_close_its_fence() -> None:
+    text = render.markdown(build(row()), evidence(report="```\n# not a heading\n````"))
+    assert "`````text\n```\n# not a heading\n````\n`````" in text
+
+
+def test_offenders_cannot_close_their_fence() -> None:
+    assert_sound(render.markdown(build(row(offenders=["```", "<b>", "a\n```\n<i>"])), evidence()))
+
+
+def test_a_page_shows_hostile_names_as_text(tmp_path: Path) -> None:
+    record = build(row(HOSTILE, detail=HOSTILE, offenders=[HOSTILE]), name=HOSTILE, classes=(HOSTILE, "Normal"))
+    page = render.html(record, evidence((HOSTILE, "Normal"), report=HOSTILE), tmp_path)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "\u202e" not in page
+
+
+# What a reader finds
+
+
+@pytest.fixture
+def refused() -> Record:
+    rows = [row(), row("Normal", **UNPROVEN), row("Viral Pneumonia", **REFUSED)]
+    return build(*rows, required=[("recall", "recall_floor"), ("border", "ring_transplant"), ("border", "gone")])
+
+
+def test_the_reasons_of_a_refusal_come_before_the_tables(refused: Record) -> None:
+    text = render.markdown(refused, evidence())
+    reason = (
+        "- ✗ **recall / recall_floor (Viral Pneumonia)**: 0.500 [0.400, 0.600] on n = 40, where at least 0.800 is "
+        "wanted: the whole interval misses it"
+    )
+    gaps = "- ✗ **required, but not recorded**: border / ring_transplant, border / gone"
+    assert text.index(scorecard.headline(refused)) < text.index(reason) < text.index(gaps) < text.index("## Verdicts")
+
+
+def test_an_accepted_scorecard_lists_no_reasons() -> None:
+    assert "What refused it" not in render.markdown(build(row(), row("Normal", **UNPROVEN)), evidence())
+
+
+def test_a_value_that_meets_its_bound_but_is_not_proven_says_that_proof_was_wanted() -> None:
+    text = render.markdown(build(row(**(UNPROVEN | {"accepted": False})), gate="proven"), evidence())
+    assert "the value meets it, but the interval does not prove it, and here only proof is accepted" in text
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "baseline (models/baseline.py)",
+        "loaded, fingerprint abababababab",
+        "phantom, fingerprint cdcdcdcdcdcd",
+        "40: Covid 20, Normal 20",
+        "96 \u00d7 96 \u00d7 1",
+        "fingerprint efefefefefef",
+        "of 20 Covid",
+        "16 caught, 4 called Normal",
+        "precision recall",
+        "about 54 further films",
+        "never beat Normal",
+        "Research software, not a medical device.",
+        "rows of Covid",
+    ],
+)
+def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path: Path, words: str) -> None:
+    (tmp_path / "verdicts.png").write_bytes(b"\x89PNG")
+    assert words in render.markdown(refused, evidence())
+    assert words in render.html(refused, evidence(), tmp_path)
+
+
+def test_the_first_ten_offenders_are_listed_and_all_are_counted() -> None:
+    text = render.markdown(build(row(offenders=[f"test/{index:04d}.png" for index in range(25)])), evidence())
+    assert "recall_floor, Covid: 25 offenders, the first 10" in text
+    assert "test/0009.png" in text
+    assert "test/0010.png" not in text
+
+
+def test_a_figure_is_linked_in_markdown_and_embedded_in_the_page(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.png").write_bytes(b"\x89PNG")
+    assert "![rows of Covid](verdicts.png)" in render.markdown(build(row()), evidence())
+    page = render.html(build(row()), evidence(), tmp_path)
+    assert 'src="data:image/png;base64,iVBORw=="' in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_missing_figure_is_named_on_the_page(tmp_path: Path) -> None:
+    assert "verdicts.png is missing" in render.html(build(row()), evidence(), tmp_path)
+
+
+def test_a_scorecard_without_evidence_still_renders(tmp_path: Path) -> None:
+    nothing: EvidenceRecord = {
+        "confusion": None, "report": "", "history": None, "layers": None, "figures": [], "notes": [],
+    }  # fmt: skip
+    record = build(complete=False)
+    assert "partial run, not a gate" in render.markdown(record, nothing)
+    assert "partial run, not a gate" in render.html(record, nothing, tmp_path)
+
+
+# Summary and comparison
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.integers(1000, 20_000), st.integers(0, 120), NAMES)
+def test_a_summary_stays_within_its_bound(limit: int, count: int, name: str) -> None:
+    rows = [row(f"{index} {name}" * 20, **(REFUSED if index % 3 else {})) for index in range(count)]
+    record = build(*rows, name=f"m{name}" * 200)
+    text = render.summary_markdown(record, limit)
+    assert len(text.encode()) <= limit
+    assert scorecard.headline(record) in text
+
+
+def test_a_summary_says_how_many_rows_it_leaves_out() -> None:
+    record = build(*(row(f"class {index}") for index in range(400)))
+    text = render.summary_markdown(record, 5000)
+    shown = len(tables(text)[0]) - 2
+    assert 0 < shown < 400
+    assert f"… {400 - shown} more rows in the scorecard." in text
+
+
+def test_a_summary_shows_refused_rows_first() -> None:
+    record = build(row(), row("Normal", **UNPROVEN), row("Viral Pneumonia", **REFUSED))
+    subjects = [line.split("|")[3].strip() for line in tables(render.summary_markdown(record))[0][2:]]
+    assert subjects == ["Viral Pneumonia", "Normal", "Covid"]
+
+
+def test_records_that_disagree_are_told_apart_first() -> None:
+    one, other = build(row(), row("Normal")), build(row(), row("Normal", **REFUSED), name="other")
+    text = render.comparison_markdown([one, other])
+    overview, rows = tables(text)
+    assert "**PROVEN**" in overview[2]
+    assert "**REFUSED**" in overview[3]
+    assert [cell.strip() for cell in rows[2].split("|")[1:5]] == ["≠", "recall", "recall_floor", "Normal"]
+    assert "✓ pass, 0.950 [0.850, 0.990]" in rows[2]
+    assert "✗ fail, 0.500 [0.400, 0.600]" in rows[2]
+
+
+def test_a_row_that_one_record_lacks_is_said_to_be_missing() -> None:
+    assert "not recorded" in render.comparison_markdown([build(row()), build(row(), row("Normal"), name="other")])
+
+
+def test_the_terminal_table_counts_rows_by_suite() -> None:
+    lines = render.terminal_table([build(row(), row("Normal", **UNPROVEN), row("N", suite="border"))]).splitlines()
+    assert lines[2].split() == ["baseline", "on", "phantom", "recall", "1", "1"]
+    assert lines[3].split() == ["baseline", "on", "phantom", "border", "1"]
+
+
+@pytest.mark.parametrize(
+    ("detail", "seeds"),
+    [
+        ("3 seeds: mean 0.800, 0.700 to 0.900, worst with seed 8", "7, 8, 9; of each row the worst decides"),
+        ("alike with 2 seeds, the first decides", "7, 8; the first decides"),
+    ],
+)
+def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows(
+    detail: str, seeds: str, tmp_path: Path
+) -> None:
+    record = build(row(detail=detail))
+    told = dict(wording.judged(record))
+    assert told["seeds"] == seeds
+    assert "seed" not in told
+    assert told["weights"] == f"loaded, fingerprint abababababab (of all {seeds.count(', ') + 1} seeds together)"
+    assert "## Answers, class by class, seed 7" in render.markdown(record, evidence())
+    assert "<h2>Answers, class by class, seed 7</h2>" in render.html(record, evidence(), tmp_path)
+
+
+def test_a_scorecard_of_one_seed_names_it_once(tmp_path: Path) -> None:
+    told = dict(wording.judged(build(row())))
+    assert (told["seed"], told["weights"]) == ("7", "loaded, fingerprint abababababab")
+    assert "## Answers, class by class\n" in render.markdown(build(row()), evidence())
+    assert "<h2>Answers, class by class</h2>" in render.html(build(row()), evidence(), tmp_path)

@@ -1,0 +1,255 @@
+"""From rows to scorecards on disk: whole or not at all, the same again from the JSON, pictures drawn once."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from roentgate.checks.metrics import accuracy
+from roentgate.errors import ArgumentError
+from roentgate.report import figure_set, figures, write
+from roentgate.session.session import Gate, row_of
+from roentgate.stats.verdict import at_least
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from roentgate.scorecard.record import EvidenceRecord, FigureNote, Record, Row
+
+    from tests.support.toy import Project
+
+pytest_plugins = ["tests.toy"]
+
+WORK: dict[str, Any] = {"passes": 36, "seconds": {"clean-test": 0.5}}
+
+
+@pytest.fixture
+def gate(project: Project, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """A gate whose policy requires one check."""
+    monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
+    monkeypatch.chdir(project.folder)
+    project.write("suites/policy.toml", '[gate.required]\nsmall = ["accuracy"]\n')
+    return Gate(project.settings("nearest", "other"))
+
+
+def rows(gate: Gate, name: str = "nearest", bound: float = 0.5) -> list[Row]:
+    verdict = at_least(accuracy(gate.evidence(name).test), bound)
+    return [row_of(verdict, suite="small", check="accuracy", subject="test", gate="point")]
+
+
+def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, project: Project) -> None:
+    accepted, lines = write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+    assert accepted
+    folder = project.folder / "reports" / "toy" / "nearest"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {
+        "scorecard.json", "scorecard.md", "scorecard.html", "evidence.json", "predictions.json", "run.json",
+    }  # fmt: skip
+    record = json.loads((folder / "scorecard.json").read_text("utf-8"))
+    assert record["model"] == {
+        "name": "nearest",
+        "source": "models/nearest.py",
+        "fingerprint": gate.candidate("nearest").fingerprint,
+        "weights": "loaded",
+    }
+    assert record["dataset"]["counts"]["test"] == {"Bottom": 12, "Left": 12, "Right": 12}
+    assert record["task"] == {"image_shape": [32, 32, 1], "seed": 0}
+    assert record["policy"] == {"fingerprint": gate.policy.fingerprint}
+    evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
+    assert evidence["confusion"]["counts"] == [[12, 0, 0], [0, 12, 0], [0, 0, 12]]
+    assert evidence["layers"] is None
+    assert evidence["history"] is None
+    run = json.loads((folder / "run.json").read_text("utf-8"))
+    assert (run["forward_passes"], run["seconds"], run["partial"]) == (36, {"clean-test": 0.5}, [])
+    assert "  reports/toy/nearest/scorecard.md" in lines
+
+
+def test_a_model_from_elsewhere_is_named_and_not_located(project: Project, tmp_path: Path, gate: Gate) -> None:
+    """A record is published: it holds no path of the machine it was made on."""
+    elsewhere = tmp_path / "elsewhere" / "far.py"
+    elsewhere.parent.mkdir()
+    (project.folder / "models" / "nearest.py").rename(elsewhere)
+    (project.folder / "models" / "means.npz").rename(elsewhere.parent / "means.npz")
+    far = Gate(project.settings(str(elsewhere)))
+    write.close(far, {str(elsewhere): rows(far, str(elsewhere))}, [], WORK, gate.policy.fingerprint)
+    text = (gate.settings.reports / "toy" / "far" / "scorecard.json").read_text("utf-8")
+    assert json.loads(text)["model"]["source"] == "far.py"
+    assert str(tmp_path) not in text
+
+
+def test_a_partial_run_writes_a_record_without_evidence(gate: Gate, project: Project) -> None:
+    accepted, lines = write.close(gate, {"nearest": rows(gate)}, ["filtered by -k"], WORK, gate.policy.fingerprint)
+    assert not accepted
+    assert "  filtered by -k" in lines
+    folder = project.folder / "reports" / "toy" / "nearest"
+    assert not json.loads((folder / "scorecard.json").read_text("utf-8"))["complete"]
+    evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
+    assert evidence["confusion"] is None
+    assert evidence["notes"] == ["filtered by -k"]
+    assert json.loads((folder / "run.json").read_text("utf-8"))["partial"] == ["filtered by -k"]
+
+
+def test_one_refused_model_refuses_the_run(gate: Gate, project: Project) -> None:
+    text = (project.folder / "models" / "nearest.py").read_text("utf-8")
+    project.write("models/other.py", text)
+    accepted, lines = write.close(
+        gate, {"nearest": rows(gate), "other": rows(gate, "other", bound=1.0)[:0]}, [], WORK, gate.policy.fingerprint
+    )
+    assert not accepted
+    assert "side by side: reports/toy/side-by-side.md" in lines
+    table = (project.folder / "reports" / "toy" / "side-by-side.md").read_text("utf-8")
+    assert "nearest" in table
+    assert "other" in table
+
+
+def test_nothing_to_close_is_nothing_written(gate: Gate, project: Project) -> None:
+    write.close(gate, {}, [], WORK, gate.policy.fingerprint)
+    assert not (project.folder / "reports").exists()
+
+
+def test_a_scorecard_is_rendered_again_from_its_json_alone(gate: Gate, project: Project) -> None:
+    write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+    folder = project.folder / "reports" / "toy" / "nearest"
+    before = {name: (folder / name).read_bytes() for name in ("scorecard.md", "scorecard.html")}
+    for name in before:
+        (folder / name).unlink()
+    record = write.render_again(folder)
+    assert record["accepted"]
+    assert {name: (folder / name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("name", ["scorecard.json", "evidence.json"])
+def test_a_missing_or_damaged_record_is_a_sentence(gate: Gate, project: Project, name: str) -> None:
+    write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+    folder = project.folder / "reports" / "toy" / "nearest"
+    (folder / name).write_text("{", "utf-8")
+    with pytest.raises(ArgumentError, match="is damaged"):
+        write.render_again(folder)
+    (folder / name).unlink()
+    with pytest.raises(ArgumentError, match="cannot be read"):
+        write.render_again(folder)
+
+
+# Pictures: drawn here, as in a run of its own process
+
+
+@pytest.fixture
+def drawing(gate: Gate, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:  # noqa: ANN401 - a function
+    monkeypatch.setattr(figure_set, "draw", real_draw)
+    return gate
+
+
+def test_pictures_are_drawn_once_and_copied_afterwards(
+    drawing: Gate, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing.store.root = project.folder / "store"
+    verdicts = rows(drawing)
+    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    folder = project.folder / "reports" / "toy" / "nearest"
+    evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
+    shown = [note["file"] for note in evidence["figures"]]
+    assert "border.png" in shown
+    assert "confusion.png" in shown
+    first = {name: (folder / name).read_bytes() for name in shown}
+    for name in shown:
+        (folder / name).unlink()
+    monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("drawn again"))
+    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    assert {name: (folder / name).read_bytes() for name in shown} == first
+    assert [path.name for path in (drawing.store.root / "figures").iterdir() if path.name.startswith(".tmp")] == []
+
+
+def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
+    drawing: Gate, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing.store.root = project.folder / "store"
+    monkeypatch.setattr(drawing.candidate("nearest"), "history", {"loss": [1 / 3, float("nan")]})
+    given: list[Any] = []
+    draw = figures.draw
+
+    def seen(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
+        given.append(deepcopy(evidence))
+        return draw(record, evidence, folder)
+
+    monkeypatch.setattr(figures, "draw", seen)
+    write.close(drawing, {"nearest": rows(drawing)}, [], WORK, drawing.policy.fingerprint)
+    folder = project.folder / "reports" / "toy" / "nearest"
+    drawn = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write.render_again(folder)
+    assert "training.png" in drawn
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == drawn
+    first, again = ({name: part for name, part in evidence.items() if name != "figures"} for evidence in given)
+    assert first == again
+    assert first["history"] == {"loss": [0.333333, None]}
+
+
+def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Gate, project: Project) -> None:
+    project.write("models/other.py", EDGE)
+    folder, gate = project.folder / "reports" / "toy" / "other", Gate(project.settings("other"))
+    (row,) = rows(gate, "other", bound=0.0)
+    asked: Row = {**row, "check": "smallest_flipping_mask"}
+    for extra, expected in (([asked], True), ([], False)):
+        write.close(gate, {"other": [row, *extra]}, [], WORK, gate.policy.fingerprint)
+        noted = json.loads((folder / "evidence.json").read_text("utf-8"))["figures"]
+        assert ("smallest.png" in [note["file"] for note in noted]) is expected
+        assert (folder / "smallest.png").is_file() is expected
+
+
+EDGE = '''
+"""Reads the first row of pixels."""
+
+import numpy as np
+
+
+class Edge:
+    def predict(self, images):
+        bright = (images[:, 0:1].mean(axis=(1, 2, 3)) - images[:, 1:2].mean(axis=(1, 2, 3))) * 100
+        odds = np.exp(np.stack([bright, -bright, np.zeros(len(images))], axis=1).clip(-9, 9))
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def load(task):
+    return Edge()
+'''
+
+
+@pytest.mark.parametrize("name", ["notes.json", "confusion.png"])
+def test_damaged_pictures_are_drawn_again(drawing: Gate, project: Project, name: str) -> None:
+    drawing.store.root = project.folder / "store"
+    verdicts = rows(drawing)
+    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    (kept,) = (drawing.store.root / "figures").iterdir()
+    whole = (kept / name).read_bytes()
+    (kept / name).write_bytes(whole[: len(whole) // 2])
+    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    shown = project.folder / "reports" / "toy" / "nearest" / "confusion.png"
+    assert shown.read_bytes() == (kept / "confusion.png").read_bytes()
+    assert (kept / name).stat().st_size == len(whole)
+
+
+def test_films_whose_answer_changed_are_shown_first(
+    drawing: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = drawing.evidence("nearest")
+    bounds = drawing.policy.border
+    border = kept.border(bounds)
+    probabilities = border.masked[0.05, "edge"].probabilities.copy()
+    probabilities[[7, 30]] = np.roll(probabilities[[7, 30]], 1, axis=1)
+    probabilities[20] = np.nan
+    changed = type(border.clean)(
+        border.clean.ids, border.clean.classes, border.clean.labels, probabilities, border.clean.groups
+    )
+    masked = {**border.masked, (0.05, "edge"): changed}
+    monkeypatch.setattr(kept, "border", lambda _: type(border)(**{**vars(border), "masked": masked}))
+    captions: list[Any] = []
+    monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, words, *_c, **_d: captions.extend(words))
+    note = figure_set._draw_border(kept, bounds, tmp_path)
+    assert note["title"] == "Films with the ring hidden"
+    assert note["alt"] == "5% ring hidden (edge): 3 of 36 answers change (6 films shown)"
+    ids = border.clean.ids
+    assert [caption[0] for caption in captions[:3]] == [ids[7], ids[20], ids[30]]
+    assert captions[1][2] == "no answer"
+    assert len(captions) == figure_set.SHOWN_FILMS

@@ -1,0 +1,187 @@
+"""Each known-bad model is rejected by the checks it names, for its reason; sound models of all kinds are not."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from roentgate.policy.optional_suites import SUITES
+
+from tests.validation.planted_models import Check, read_twins
+
+ROOT = Path(__file__).resolve().parents[2]
+TWINS = {twin.name: twin for twin in read_twins(ROOT / "models")}
+SEEN = [name for name, twin in TWINS.items() if twin.checks]
+SOUND = [name for name, twin in TWINS.items() if twin.sound]
+CONTROL = "sound.small"
+"""The network that most faults are planted in, without a fault."""
+
+INFORMS = {
+    ("border", "interior_mask_control"),
+    ("robustness", "corruption_curve"),
+    ("border", "smallest_flipping_mask"),
+    ("border", "ring_invariance"),
+    ("attention", "skill_with_lungs_only"),
+    ("attention", "lungs_against_region"),
+    ("attention", "frame_control"),
+    ("attention", "drawn_letter"),
+    ("attention", "inverted_films"),
+    ("attention", "default_answer"),
+    ("calibration", "brier_score"),
+    ("calibration", "log_loss"),
+    ("calibration", "calibration_error"),
+}
+UNRECORDED = "required, but not recorded"
+TIMEOUT_S = 1800
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Known-bad models that one command judges, so that TensorFlow is imported once.
+
+    Attributes:
+        checks: What the command runs: enough to see the faults, and no more.
+        data: What they are trained on.
+        epochs: How long; 1 where it does not matter what they have learned.
+        controls: Sound models that this command must accept.
+        options: Further options of the command.
+    """
+
+    checks: tuple[str, ...]
+    data: str = "phantom"
+    epochs: int = 6
+    controls: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+GROUPS = {
+    "streams and outputs": Group(
+        (
+            "suites/test_alignment.py",
+            "suites/test_inference.py::test_evaluation_streams_clean",
+            "suites/test_inference.py::test_outputs_are_probabilities",
+            "suites/test_calibration.py",
+        ),
+        controls=(CONTROL,),
+    ),
+    "layers": Group(
+        (
+            "suites/test_inference.py::test_predictions_repeat",
+            "suites/test_inference.py::test_predictions_batch_invariant",
+            "suites/test_inference.py::test_augmentation_identity_at_inference",
+            "suites/test_inference.py::test_augmentation_active_in_training",
+            "suites/test_inference.py::test_reload_preserves_predictions",
+        ),
+        epochs=1,
+        controls=(CONTROL,),
+    ),
+    "robustness": Group(("suites/test_robustness.py",), epochs=20, options=("--robustness",)),
+    "recall, border and attention": Group(
+        (
+            "suites/test_recall.py",
+            "suites/test_border.py::test_border_mask_flips",
+            "suites/test_border.py::test_border_masked_recall",
+            "suites/test_border.py::test_ring_transplant",
+            "suites/test_border.py::test_border_only_skill",
+            "suites/test_attention.py::test_skill_without_lungs",
+            "suites/test_attention.py::test_follows_lungs",
+            "suites/test_attention.py::test_follows_markers",
+        ),
+        data="phantom-shortcut",
+    ),
+}
+
+
+def required() -> set[Check]:
+    """Return the checks of a model alone; options and data are judged elsewhere."""
+    policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
+    elsewhere = {*SUITES, "ledger", "data"} - {"robustness"}
+    suites = {name: checks for name, checks in policy["gate"]["required"].items() if name not in elsewhere}
+    return {(suite, check) for suite, checks in suites.items() for check in checks}
+
+
+def group_of(checks: Iterable[Check]) -> str:
+    pairs = set(checks)
+    light = {("inference", "evaluation_streams_clean"), ("inference", "outputs_are_probabilities")}
+    if {suite for suite, _ in pairs} & {"recall", "border", "attention"}:
+        return "recall, border and attention"
+    if any(suite == "robustness" for suite, _ in pairs):
+        return "robustness"
+    return "layers" if {pair for pair in pairs if pair[0] == "inference"} - light else "streams and outputs"
+
+
+def judge(models: list[str], group: Group, reports: Path) -> tuple[int, dict[str, list[Row]]]:
+    """Return the exit status of one acceptance run, and the rows recorded on each model, by the name it was given."""
+    options = ["--data", group.data, "--epochs", str(group.epochs), "--report-dir", str(reports), "-q", "--tb=line"]
+    named = [argument for model in models for argument in ("--model", model)]
+    command = [sys.executable, "-m", "pytest", *group.checks, *options, *group.options, *named]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
+    records = [json.loads(path.read_text("utf-8")) for path in reports.glob("*/*/scorecard.json")]
+    rows = {
+        record["model"]["name"]: [row for row in record["verdicts"] if row["detail"] != UNRECORDED]
+        for record in records
+    }
+    if missing := [model for model in models if not rows.get(model)]:
+        pytest.fail(f"nothing recorded on {', '.join(missing)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+    return done.returncode, {model: rows[model] for model in models}
+
+
+def refused(rows: Iterable[Row]) -> list[Row]:
+    return [row for row in rows if not row["accepted"]]
+
+
+def shortcomings(name: str, rows: list[Row]) -> list[str]:
+    """Return what a model's docstring promises and its scorecard does not show."""
+    kept = TWINS[name]
+    against = [row for row in refused(rows) if (row["suite"], row["check"]) in kept.checks]
+    seen = {(row["suite"], row["check"]) for row in against}
+    missed = [f"{name}: not refused by {suite}/{check}" for suite, check in kept.checks if (suite, check) not in seen]
+    if any(kept.diagnosis in row["detail"] for row in against):
+        return missed
+    return [*missed, f"'{kept.diagnosis}' is not said by", *(told(name, row) for row in against)]
+
+
+def told(name: str, row: Row) -> str:
+    return f"{name}: {row['check']} [{row['subject']}] {row['verdict']}: {row['detail']}"
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_known_bad_model_names_checks_that_the_policy_requires(name: str) -> None:
+    assert set(TWINS[name].checks) <= required()
+
+
+def test_every_gating_check_rejects_some_known_bad_model() -> None:
+    assert {pair for name in SEEN for pair in TWINS[name].checks} == required() - INFORMS
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("name", GROUPS)
+def test_known_bad_models_are_rejected_for_their_fault_and_sound_controls_are_not(name: str, tmp_path: Path) -> None:
+    group = GROUPS[name]
+    models = [model for model in SEEN if group_of(TWINS[model].checks) == name]
+    status, records = judge([*models, *group.controls], group, tmp_path)
+    assert status != 0
+    assert [line for model in models for line in shortcomings(model, records[model])] == []
+    assert [told(control, row) for control in group.controls for row in refused(records[control])] == []
+
+
+@pytest.mark.trains
+def test_sound_streams_and_outputs_of_every_kind_are_accepted(tmp_path: Path) -> None:
+    _, records = judge(SOUND, GROUPS["streams and outputs"], tmp_path)
+    assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
+
+
+@pytest.mark.trains
+def test_sound_layers_nested_or_none_at_all_are_accepted(tmp_path: Path) -> None:
+    kinds = ["sound.nested_backbone", "sound.dropout_in_training", "sound.numpy_linear"]
+    _, records = judge(kinds, GROUPS["layers"], tmp_path)
+    assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
+    skipped = {row["check"] for row in records["sound.numpy_linear"] if row["verdict"] == "skipped"}
+    assert skipped == {"augmentation_identity_at_inference", "augmentation_active_in_training"}

@@ -1,0 +1,328 @@
+"""The ledger: every look is one line, whoever else writes; what is damaged is told and costs nothing else."""
+
+import json
+import math
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from roentgate.errors import ArgumentError
+from roentgate.scorecard import ledger
+from roentgate.scorecard.ledger import Look
+
+HOSTILE = 'a\nb\u2028\x00\ud800 é 肺 "}'
+
+
+def look(fingerprint: str = "aa", **changes: object) -> Look:
+    made: dict[str, object] = {
+        "time": "2026-01-02T03:04:05Z", "films": "f1", "model": "baseline", "fingerprint": fingerprint, "seed": 0,
+        "n": 100, "right": 80, "recalls": {"Covid": (40, 50), "Normal": (40, 50)}, "accepted": True, "complete": True,
+    }  # fmt: skip
+    made.update(changes)
+    return Look(**made)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "reports" / "phantom" / "ledger.jsonl"
+
+
+# One line a look
+
+
+def test_no_ledger_is_an_empty_one(path: Path) -> None:
+    found = ledger.read(path)
+    assert (found.looks, found.damaged) == ((), ())
+    assert ledger.size(path) == 0
+    assert not path.parent.exists()
+
+
+def test_looks_are_read_as_they_were_written_in_order(path: Path) -> None:
+    looks = [look("aa"), look("bb", right=None, recalls={}, complete=False, accepted=False)]
+    ledger.append(path, looks[:1])
+    first = path.read_bytes()
+    ledger.append(path, looks[1:])
+    assert path.read_bytes().startswith(first)
+    assert [ledger.plain(each) for each in ledger.read(path).looks] == [ledger.plain(each) for each in looks]
+    assert [each.line for each in ledger.read(path).looks] == [1, 2]
+
+
+def test_a_line_is_json_that_names_its_schema(path: Path) -> None:
+    ledger.append(path, [look()])
+    (line,) = path.read_text("ascii").splitlines()
+    assert json.loads(line) == {
+        "schema": "roentgate.look/1", "time": "2026-01-02T03:04:05Z", "films": "f1", "model": "baseline",
+        "fingerprint": "aa", "seed": 0, "n": 100, "right": 80, "recalls": {"Covid": [40, 50], "Normal": [40, 50]},
+        "accepted": True, "complete": True,
+    }  # fmt: skip
+
+
+def test_no_looks_are_nothing_written(path: Path) -> None:
+    ledger.append(path, [])
+    assert not path.parent.exists()
+
+
+@given(st.text(st.characters()))
+def test_no_name_breaks_a_line(name: str) -> None:
+    line = ledger.line_of(look(model=name, recalls={name: (1, 2)}))
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert ledger.parse(line) == look(model=name, recalls={name: (1, 2)})
+
+
+def test_a_hostile_name_comes_back_whole(path: Path) -> None:
+    ledger.append(path, [look(model=HOSTILE)])
+    assert [each.model for each in ledger.read(path).looks] == [HOSTILE]
+
+
+# Who else writes
+
+
+def _write(path: Path, writer: int) -> None:
+    for number in range(20):
+        ledger.append(path, [look(f"{writer}-{number}", model="m" * 3000), look(f"{writer}-{number}-b")])
+
+
+def test_appends_at_once_lose_and_mix_nothing(path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_write, args=(path, writer)) for writer in range(4)]
+    for each in writers:
+        each.start()
+    for each in writers:
+        each.join(60)
+    assert [each.exitcode for each in writers] == [0] * 4
+    found = ledger.read(path)
+    assert found.damaged == ()
+    names = [each.fingerprint for each in found.looks]
+    assert sorted(names) == sorted(f"{w}-{n}{end}" for w in range(4) for n in range(20) for end in ("", "-b"))
+    assert all(names[names.index(f"{w}-{n}") + 1] == f"{w}-{n}-b" for w in range(4) for n in range(20))
+
+
+def test_a_killed_writers_half_line_does_not_swallow_the_next(path: Path) -> None:
+    ledger.append(path, [look("aa")])
+    with path.open("ab") as file:
+        file.write(ledger.line_of(look("bb"))[:-20])
+    torn = path.read_bytes()
+    ledger.append(path, [look("cc")])
+    assert path.read_bytes().startswith(torn + b"\n")
+    found = ledger.read(path)
+    assert [each.fingerprint for each in found.looks] == ["aa", "cc"]
+    assert found.damaged == (2,)
+
+
+def test_only_what_was_there_at_the_start_of_a_run_is_read(path: Path) -> None:
+    ledger.append(path, [look("aa")])
+    before = ledger.size(path)
+    ledger.append(path, [look("bb")])
+    assert [each.fingerprint for each in ledger.read(path, upto=before).looks] == ["aa"]
+
+
+# What is damaged
+
+DAMAGE = [
+    b"{", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'"' + b"x" * 100_000 + b'"', b"[" * 50_000,
+    b'{"n": ' + b"9" * 5000 + b"}", b"<<<<<<< HEAD",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
+def test_a_damaged_line_is_named_and_costs_no_other(path: Path, damage: bytes) -> None:
+    ledger.append(path, [look("aa")])
+    with path.open("ab") as file:
+        file.write(damage + b"\n\n")
+    ledger.append(path, [look("bb")])
+    whole = path.read_bytes()
+    found = ledger.read(path)
+    assert [each.fingerprint for each in found.looks] == ["aa", "bb"]
+    assert [each.line for each in found.looks] == [1, 4]
+    assert found.damaged == (2,)
+    assert path.read_bytes() == whole
+    assert "line 2 of" in ledger.damage_words(found)
+    assert "1 line is" in ledger.damage_words(found)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n": -1}, {"n": True}, {"n": 100.0}, {"right": 101}, {"right": -1}, {"right": True}, {"seed": "0"},
+        {"accepted": 1}, {"recalls": {"Covid": [51, 50]}}, {"recalls": {"Covid": [1]}}, {"recalls": []},
+        {"fingerprint": ""}, {"films": ""}, {"model": None}, {"schema": "roentgate.look/2"}, {"more": 1},
+        {"time": "yesterday"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_line_that_cannot_be_true_is_damaged(changes: dict[str, object]) -> None:
+    whole = json.loads(ledger.line_of(look()))
+    assert ledger.parse(json.dumps(whole).encode()) == look()
+    assert ledger.parse(json.dumps(whole | changes).encode()) is None
+    for key in whole:
+        assert ledger.parse(json.dumps({name: whole[name] for name in whole if name != key}).encode()) is None
+
+
+def test_sound_lines_say_nothing_of_damage(path: Path) -> None:
+    ledger.append(path, [look()])
+    assert ledger.damage_words(ledger.read(path)) == ""
+
+
+def test_many_damaged_lines_are_named_in_a_short_sentence(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x\n" * 500)
+    assert "lines 1, 2, 3, 4, 5 and 495 more of" in ledger.damage_words(ledger.read(path))
+
+
+# What is no ledger
+
+
+def test_a_folder_in_its_place_is_a_sentence(path: Path) -> None:
+    path.mkdir(parents=True)
+    for call in (ledger.read, ledger.size, ledger.check_writable, lambda where: ledger.append(where, [look()])):
+        with pytest.raises(ArgumentError, match=r"ledger '.*ledger.jsonl': is no file; move it away"):
+            call(path)
+
+
+def test_a_pipe_in_its_place_is_a_sentence_and_no_wait(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(ArgumentError, match="is no file"):
+        ledger.read(path)
+
+
+def test_a_file_too_large_for_a_ledger_is_refused(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        file.truncate(ledger.LARGEST + 1)
+    with pytest.raises(ArgumentError, match=r"64 MiB, more than any ledger"):
+        ledger.read(path)
+
+
+def test_a_file_of_nothing_but_damage_is_refused(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x\n" * (ledger.MOST_DAMAGED + 1))
+    with pytest.raises(ArgumentError, match="is no ledger"):
+        ledger.read(path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.parametrize("where", ["folder", "file"])
+def test_what_cannot_be_written_to_is_a_sentence(path: Path, where: str) -> None:
+    ledger.append(path, [look()])
+    (path if where == "file" else path.parent).chmod(0o555)
+    try:
+        with pytest.raises(ArgumentError, match=r"cannot be written to .*--report-dir"):
+            ledger.append(path, [look("bb")])
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "reports").write_text("", "utf-8")
+    for call in (ledger.check_writable, lambda where: ledger.append(where, [look()])):
+        with pytest.raises(ArgumentError, match=r"cannot be written to .*--report-dir"):
+            call(tmp_path / "reports" / "phantom" / "ledger.jsonl")
+
+
+def test_a_full_disk_is_a_sentence(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "write", lambda _handle, data: len(data) // 2)
+    with pytest.raises(ArgumentError, match="cannot be written to"):
+        ledger.append(path, [look()])
+
+
+# In which order
+
+
+def test_models_are_counted_once_in_the_order_of_their_first_look(path: Path) -> None:
+    ledger.append(path, [look("aa"), look("bb"), look("aa"), look("cc"), look("bb"), look("dd", films="f2")])
+    found = ledger.read(path)
+    assert [each.fingerprint for each in ledger.firsts(found, "f1")] == ["aa", "bb", "cc"]
+    assert [len(ledger.earlier(found, films="f1", fingerprint=name).looks) for name in ("aa", "bb", "cc", "new")] == [
+        0, 1, 2, 3,
+    ]  # fmt: skip
+    assert ledger.earlier(found, films="f2", fingerprint="dd").looks == ()
+
+
+def test_what_comes_after_a_models_first_look_does_not_change_what_came_before(path: Path) -> None:
+    ledger.append(path, [look("aa"), look("bb", right=None)])
+    before = ledger.earlier(ledger.read(path), films="f1", fingerprint="cc")
+    assert not before.known
+    with path.open("ab") as file:
+        file.write(ledger.line_of(look("cc")) + b"damaged\n")
+    ledger.append(path, [look("bb", right=99), look("cc"), look("dd")])
+    again = ledger.earlier(ledger.read(path), films="f1", fingerprint="cc")
+    assert again.known
+    assert (again.looks, again.damaged) == (before.looks, before.damaged) == ((look("aa"), look("bb", right=None)), 0)
+    assert ledger.earlier(ledger.read(path), films="f1", fingerprint="new").damaged == 1
+
+
+def test_figures_that_a_first_look_left_out_are_taken_from_a_later_one(path: Path) -> None:
+    ledger.append(path, [look("aa", right=None, complete=False), look("bb"), look("aa", right=70)])
+    found = ledger.earlier(ledger.read(path), films="f1", fingerprint="cc")
+    assert [(each.fingerprint, each.right) for each in found.looks] == [("aa", 70), ("bb", 80)]
+
+
+# The Ladder
+
+
+def test_the_step_of_the_ladder_is_the_largest_standard_error_of_a_difference() -> None:
+    assert ledger.step(100) == 0.1
+    assert math.isnan(ledger.step(0))
+
+
+def test_a_new_best_must_exceed_the_last_new_best_by_more_than_the_step() -> None:
+    rights = [80, 85, 90, 91, 101, None, 100]
+    looks = [look(str(index), n=400, right=None if right is None else 4 * right) for index, right in enumerate(rights)]
+    # a step of 0.05: 0.85 is on it and 0.90 beyond; 0.91 stays below 0.95; the others are the best there could be
+    looks[4] = look("4", n=400, right=381)
+    assert ledger.ladder(looks) == [True, False, True, False, True, False, False]
+
+
+def test_small_gains_do_not_add_up_to_a_new_best_until_one_model_has_them_all() -> None:
+    looks = [look(str(index), n=100, right=70 + index) for index in range(12)]
+    assert ledger.ladder(looks) == [True, *[False] * 10, True]
+
+
+@given(st.lists(st.integers(0, 50), max_size=30))
+def test_the_ladder_never_takes_a_look_back(rights: list[int]) -> None:
+    looks = [look(str(index), n=50, right=right) for index, right in enumerate(rights)]
+    climbs = ledger.ladder(looks)
+    assert all(ledger.ladder(looks[:end]) == climbs[:end] for end in range(len(looks)))
+    bests = [right for right, climbed in zip(rights, climbs, strict=True) if climbed]
+    assert bests == sorted(set(bests))
+
+
+# The confidence of many
+
+
+def test_the_half_width_of_hoeffding_is_by_hand() -> None:
+    assert ledger.hoeffding(240, 1) == pytest.approx(math.sqrt(math.log(40) / 480))
+    assert ledger.hoeffding(240, 3) == pytest.approx(math.sqrt(math.log(120) / 480))
+    assert math.isnan(ledger.hoeffding(0, 3))
+
+
+@pytest.mark.parametrize(("models", "level"), [(1, 0.95), (2, 0.975), (10, 0.995)])
+def test_the_level_that_each_takes_is_bonferronis(models: int, level: float) -> None:
+    assert ledger.confidence(models) == pytest.approx(level)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (113, "113th"),
+        (21, "21st"),
+        (1002, "1,002nd"),
+    ],
+)
+def test_places_are_read_aloud(number: int, words: str) -> None:
+    assert ledger.ordinal(number) == words
+
+
+def test_the_time_is_utc_and_reads_back() -> None:
+    assert ledger.parse(ledger.line_of(look(time=ledger.now()))) is not None

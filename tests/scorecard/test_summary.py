@@ -1,0 +1,105 @@
+"""What the data gives away and what the model uses are two sentences, made of the rows that say so."""
+
+from typing import Any
+
+import pytest
+from roentgate.scorecard.record import Record, Row, refused_row
+from roentgate.scorecard.summary import sentences
+
+FRAME, ONLY = ("data", "frame_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
+FLIPS = ("border", "border_mask_flips", "5% ring, black")
+WITHOUT = ("attention", "skill_without_lungs", "without lungs")
+FOLLOWS = ("attention", "follows_lungs", "frames of another class")
+
+
+def row(name: tuple[str, str, str], value: float | None, **changes: object) -> Row:
+    made: dict[str, Any] = {
+        "suite": name[0], "check": name[1], "subject": name[2], "verdict": "pass", "gates": True, "accepted": True,
+        "proven": True, "value": value, "low": None if value is None else value - 0.1,
+        "high": None if value is None else value + 0.1, "n": 40, "bound": 0.5, "direction": "at_most", "detail": "",
+        "offenders": [],
+    }  # fmt: skip
+    made |= changes
+    return made  # type: ignore[return-value]  # a row but for what a test breaks on purpose
+
+
+def record(*rows: Row) -> Record:
+    return {"verdicts": list(rows)}  # type: ignore[typeddict-item]  # all that the sentences read
+
+
+BASE = [row(FRAME, 0.2), row(ONLY, 0.3), row(FLIPS, 0.04)]
+
+
+def test_a_record_without_the_border_or_the_data_says_nothing() -> None:
+    assert sentences(record(row(FRAME, 0.2), row(ONLY, 0.3))) == []
+    assert sentences(record(*BASE[1:])) == []
+
+
+def test_the_data_and_the_model_are_kept_apart() -> None:
+    data, model = sentences(record(*BASE))
+    assert data.startswith(
+        "The data: a linear model that sees the 5 % ring alone tells no class from the others by more"
+    )
+    assert "it keeps 0.300 [0.200, 0.400] of its own skill" in model
+    assert "lungs" not in model
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0.4, "the answer follows the lungs"),
+        (-0.4, "the answer follows the frame"),
+        (0.05, "these films do not tell which of the two the answer follows"),
+        (-0.05, "these films do not tell which of the two the answer follows"),
+    ],
+)
+def test_the_model_is_said_to_follow_lungs_or_frame_where_the_interval_says_so(value: float, told: str) -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, value)))
+    assert "Without the lungs it keeps 0.900 [0.800, 1.000] of its skill." in model
+    assert f"{told} (share that follows the lungs, less the frame: {value:.3f} " in model
+
+
+def test_limits_that_are_not_there_tell_nothing() -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, 0.6, low=None, high=None)))
+    assert "these films do not tell which" in model
+
+
+def test_skill_that_is_too_little_is_not_kept() -> None:
+    _, model = sentences(record(BASE[0], row(ONLY, None), BASE[2]))
+    assert model.startswith(
+        "This model: it has too little skill for any to be kept with the 5% ring alone, and it changes "
+    )
+
+
+@pytest.mark.parametrize("name", [FRAME, ONLY, FLIPS])
+@pytest.mark.parametrize("subject", ["", "0.05"])
+def test_what_is_missing_or_crashed_says_nothing_of_data_or_model(name: tuple[str, str, str], subject: str) -> None:
+    gap = refused_row(suite=name[0], check=name[1], subject=subject, detail="no result was recorded")
+    judged = [each for each in BASE if each["check"] != name[1]]
+    assert sentences(record(*judged, gap)) == []
+    skipped = row(name, None, verdict="skipped", gates=False, direction=None, bound=None)
+    assert sentences(record(*judged, skipped)) == []
+
+
+@pytest.mark.parametrize("name", [FRAME, FLIPS])
+def test_a_figure_without_a_value_says_nothing(name: tuple[str, str, str]) -> None:
+    judged = [each for each in BASE if each["check"] != name[1]]
+    assert sentences(record(*judged, row(name, None, accepted=False, verdict="inconclusive"))) == []
+
+
+def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
+    _, model = sentences(record(*BASE, row(WITHOUT, None), row(FOLLOWS, 0.4)))
+    assert "Without the lungs" not in model
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("2 seeds: mean 0.200", "This model, in each figure the worst of 2 seeds: with the 5% ring alone"),
+        ("2 seeds, the first decides: mean 0.200", "This model, the first of 2 seeds: with the 5% ring alone"),
+    ],
+)
+def test_figures_of_several_seeds_say_whose_they_are(words: str, told: str) -> None:
+    several = record(*(row_ | {"detail": words} for row_ in BASE))
+    several["task"] = {"image_shape": [96, 96, 1], "seed": 0}
+    assert sentences(several)[1].startswith(told)

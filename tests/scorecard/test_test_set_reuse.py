@@ -1,0 +1,435 @@
+"""What many looks cost: stated once and for good, whoever looks later; a cap refuses, and no run looks unseen."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from roentgate.__main__ import main
+from roentgate.candidates.predictions import Predictions
+from roentgate.policy.bounds import LedgerBounds
+from roentgate.report import figures
+from roentgate.scorecard import ledger, test_set_reuse
+from roentgate.scorecard.ledger import Look
+from roentgate.scorecard.test_set_reuse import Place
+from roentgate.stats.estimate import grouped_proportion, proportion
+
+from tests.scorecard.test_ledger import look
+from tests.support.toy import NEAREST
+
+if TYPE_CHECKING:
+    from roentgate.stats.verdict import Verdict
+
+    from tests.support.toy import Project, Result
+
+pytest_plugins = ["tests.toy"]
+
+ROOT = Path(__file__).resolve().parents[2]
+EACH = 100
+
+
+def answered(*right: int, groups: tuple[str, ...] | None = None) -> Predictions:
+    """Return answers with this many of `EACH` films of two classes right."""
+    answers = np.concatenate([np.where(np.arange(EACH) < count, index, 1 - index) for index, count in enumerate(right)])
+    return Predictions(
+        ids=tuple(f"r{row:03d}" for row in range(2 * EACH)),
+        classes=("Covid", "Normal"),
+        labels=np.repeat([0, 1], EACH),
+        probabilities=np.eye(2, dtype=np.float32)[answers],
+        groups=groups,
+    )
+
+
+def place(*before: Look, test: Predictions | None = None, unsure: int = 0) -> Place:
+    return Place(name="mine", before=before, unsure=unsure, n=2 * EACH, test=test)
+
+
+def earlier(count: int, right: int = 160) -> list[Look]:
+    return [look(str(index), n=2 * EACH, right=right) for index in range(count)]
+
+
+# What a scorecard says
+
+
+def test_the_first_model_needs_no_allowance() -> None:
+    told = test_set_reuse.words(place(test=answered(90, 80)))
+    assert told[0].startswith("mine is the first model judged on these 200 test films, in the order of")
+    assert "need no allowance" in told[1]
+    assert "the first with figures, at 0.850. To count as better, a later one must be more than 0.071" in told[2]
+    number = test_set_reuse.models(place(test=answered(90, 80)))
+    assert (number.value, number.low, number.high, number.n) == (1.0, 1.0, 1.0, 200)
+    assert number.detail == "the first model judged on these 200 test films"
+
+
+def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
+    told = test_set_reuse.words(place(*earlier(4), test=answered(90, 80)))
+    assert "mine is the 5th model judged" in told[0]
+    wide, alone = proportion(170, 200, confidence=0.99), proportion(170, 200)
+    assert f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] instead of [{alone.low:.3f}, {alone.high:.3f}]" in told[1]
+    worst = proportion(80, 100, confidence=0.99)
+    assert f"lowest recall, Normal, 0.800 [{worst.low:.3f}, {worst.high:.3f}]" in told[1]
+    assert "For all 5 to hold at once in 95 % of test sets, each takes 99 % (Bonferroni)" in told[1]
+    assert "of 5, at least one in up to 25 %" in told[1]
+    assert f"within {ledger.hoeffding(200, 5):.3f} of the truth" in told[1]
+    assert (
+        "accuracy 0.850 [0.774, 0.909] at 99 %, which holds for all 5 at once"
+        in test_set_reuse.models(place(*earlier(4), test=answered(90, 80))).detail
+    )
+
+
+@pytest.mark.parametrize(("right", "climbs"), [((87, 87), False), ((88, 87), True)])
+def test_a_new_best_is_one_by_the_ladder(right: tuple[int, int], climbs: bool) -> None:  # noqa: FBT001
+    """The last new best is 0.80, and 1/sqrt(200) = 0.0707 more is wanted: 0.87 is too little, 0.875 is enough."""
+    before = [*earlier(1), *earlier(1, right=170)]
+    before[1] = look("x", n=200, right=170)
+    told = test_set_reuse.words(place(*before, test=answered(*right)))[2]
+    assert told.startswith("A new best: accuracy" if climbs else "No new best: accuracy")
+    assert "against 0.800 of the last new best, baseline, where more than 0.071 above it is wanted" in told
+
+
+def test_damaged_lines_widen_the_count_and_the_confidence() -> None:
+    number = test_set_reuse.models(place(*earlier(2), test=answered(90, 80), unsure=2))
+    assert (number.value, number.low, number.high) == (3.0, 3.0, 5.0)
+    assert "the 3rd model judged on these 200 test films (2 damaged lines of the ledger may hide more)" in number.detail
+    assert "at 99 %, which holds for all 5" in number.detail
+
+
+def test_a_model_without_answers_has_looked_all_the_same() -> None:
+    assert test_set_reuse.models(place(*earlier(2))).detail == "the 3rd model judged on these 200 test films"
+    told = " ".join(test_set_reuse.words(place(*earlier(2))))
+    assert "accuracy 0" not in told
+    assert "new best" not in told.lower()
+
+
+def test_films_of_one_patient_count_for_less() -> None:
+    groups = tuple(f"p{row // 2}" for row in range(2 * EACH))
+    pairs = place(*earlier(1), test=answered(90, 80, groups=groups))
+    assert pairs.rows == 100
+    assert pairs.step == 0.1
+    uneven = place(test=answered(90, 80, groups=("p",) * 101 + tuple(f"q{row}" for row in range(99))))
+    assert uneven.rows == pytest.approx(200**2 / (101**2 + 99))
+
+
+def test_the_limits_that_hold_for_all_are_wider_where_films_share_a_patient() -> None:
+    groups = tuple(f"p{row // 10}" for row in range(2 * EACH))
+    test = answered(90, 80, groups=groups)
+    wide = grouped_proportion(test.answers == test.labels, groups, confidence=0.99)
+    detail = test_set_reuse.models(place(*earlier(4), test=test)).detail
+    assert f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] at 99 %" in detail
+    assert wide.low < proportion(170, 200, confidence=0.99).low
+
+
+@pytest.mark.parametrize(
+    ("models", "shown"), [(2, "97.5 %"), (3, "98.33 %"), (1000, "99.995 %"), (20_000, "99.99975 %")]
+)
+def test_a_level_is_never_rounded_to_all(models: int, shown: str) -> None:
+    assert test_set_reuse._percent(ledger.confidence(models)) == shown
+
+
+# The check
+
+
+def checked(models: int, ceiling: int | None, unsure: int = 0) -> Verdict:
+    spec = importlib.util.spec_from_file_location("suite_ledger", ROOT / "suites" / "test_ledger.py")
+    assert spec is not None
+    assert spec.loader is not None
+    suite = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(suite)
+    found: list[Any] = []
+    bounds = SimpleNamespace(ledger=LedgerBounds(most_models=ceiling))
+    suite.test_test_set_looks(
+        place(*earlier(models - 1), unsure=unsure), bounds, lambda verdict, subject: found.append((verdict, subject))
+    )
+    ((verdict, subject),) = found
+    assert subject == "test"
+    return verdict  # type: ignore[no-any-return]
+
+
+def test_without_a_cap_the_number_informs() -> None:
+    assert not checked(1000, None).gates
+    assert checked(1000, None).accepted("proven")
+
+
+def test_a_cap_is_met_at_its_value_and_missed_beyond_it() -> None:
+    assert checked(20, 20).outcome == "pass"
+    assert checked(21, 20).outcome == "fail"
+    assert not checked(21, 20).accepted("point")
+
+
+def test_a_damaged_line_leaves_it_open_whether_a_cap_is_met() -> None:
+    verdict = checked(20, 20, unsure=1)
+    assert verdict.outcome == "inconclusive"
+    assert not verdict.accepted("proven")
+
+
+def test_the_shipped_policy_has_no_cap() -> None:
+    assert tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))["ledger"] == {}
+
+
+# Runs
+
+SHIFTED = NEAREST.replace('return Nearest(archive["means"])', 'return Nearest(archive["means"] + np.float32({shift}))')
+"""The sound model with other sources: another model with the same answers."""
+LEDGER = "ledger = ['test_set_looks']\n"
+
+
+@pytest.fixture
+def judged(project: Project) -> Project:
+    """A project whose suites count the looks, with three further models that answer as the sound one does."""
+    policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
+    project.write("suites/policy.toml", policy.replace("[recall]", f"{LEDGER}[recall]"))
+    project.write("suites/test_ledger.py", (ROOT / "suites" / "test_ledger.py").read_text("utf-8"))
+    for number in range(3):
+        project.write(f"models/m{number}.py", SHIFTED.format(shift=f"{number + 1}e-9"))
+    return project
+
+
+def held(project: Project, reports: str = "reports") -> ledger.Ledger:
+    return ledger.read(project.folder / reports / "toy" / "ledger.jsonl")
+
+
+def count(result: Result, model: str = "nearest") -> float:
+    (row,) = result.rows("test_set_looks", model)
+    value: float = row["value"]
+    return value
+
+
+def test_a_look_is_recorded_with_its_figures(judged: Project) -> None:
+    result = judged.run()
+    assert result.status == 0, result.out
+    (own,) = held(judged).looks
+    record = result.record()
+    assert (own.model, own.fingerprint, own.seed) == ("nearest", record["model"]["fingerprint"], 0)
+    assert (own.n, own.right, own.accepted, own.complete) == (36, 36, True, True)
+    assert own.recalls == {"Bottom": (12, 12), "Left": (12, 12), "Right": (12, 12)}
+    assert "1st model judged on these test films; by now 1 model in 1 evaluation" in result.out
+    run = json.loads((result.reports / "toy/nearest/run.json").read_text("utf-8"))
+    assert run["looks"] == {"place": 1, "models": 1, "evaluations": 1, "damaged_lines": []}
+
+
+def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Project) -> None:
+    results = {model: judged.run("--model", model) for model in ("nearest", "m0", "m1")}
+    assert [count(result, model) for model, result in results.items()] == [1, 2, 3]
+    before = {
+        (model, name): (result.reports / "toy" / model / name).read_bytes()
+        for model, result in results.items()
+        for name in ("scorecard.json", "scorecard.md", "scorecard.html", "evidence.json")
+    }
+    for model in ("m0", "nearest", "m1", "m0"):
+        again = judged.run("--model", model)
+    assert {(model, name): (again.reports / "toy" / model / name).read_bytes() for model, name in before} == before
+    assert len(held(judged).looks) == 7
+    assert "by now 3 models in 7 evaluations" in again.out
+    page = (again.reports / "toy" / "m1" / "scorecard.md").read_text("utf-8")
+    assert "## Looks at this test set" in page
+    assert "m1 is the 3rd model judged on these 36 test films" in page
+    assert "<h2>Looks at this test set</h2>" in (again.reports / "toy/m1/scorecard.html").read_text("utf-8")
+
+
+def test_several_models_of_one_run_are_counted_in_their_order(judged: Project) -> None:
+    given = ("--model", "m1", "--model", "nearest", "--model", "m0")
+    result = judged.run(*given)
+    assert [count(result, model) for model in ("m1", "nearest", "m0")] == [1, 2, 3]
+    before = {model: result.bytes(model) for model in ("m1", "nearest", "m0")}
+    again = judged.run(*given)
+    assert {model: again.bytes(model) for model in before} == before
+
+
+def test_workers_count_alike_and_only_the_controlling_process_appends(judged: Project) -> None:
+    given = ("--model", "m1", "--model", "nearest", "--no-figures")
+    alone = judged.run_apart(*given, reports="alone")
+    shared = judged.run_apart(*given, "-n", "2", reports="shared")
+    for model in ("m1", "nearest"):
+        assert shared.bytes(model) == alone.bytes(model)
+    assert [look.model for look in held(judged, "shared").looks] == ["m1", "nearest"]
+
+
+def test_two_runs_at_once_are_both_recorded(judged: Project) -> None:
+    started = [judged.start("--model", model, "--no-figures") for model in ("m0", "m1")]
+    for process in started:
+        with process:
+            out, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, out
+    assert sorted(look.model for look in held(judged).looks) == ["m0", "m1"]
+
+
+def test_a_refused_model_and_a_partial_run_have_looked_too(judged: Project) -> None:
+    judged.write("models/wrong.py", NEAREST.replace('archive["means"]', 'archive["means"][[1, 2, 0]]'))
+    assert judged.run("--model", "wrong").status == 1
+    assert judged.run("-k", "accuracy").status == 1
+    wrong, partial = held(judged).looks
+    assert (wrong.accepted, wrong.complete, wrong.right) == (False, True, 0)
+    assert (partial.accepted, partial.complete, partial.right) == (False, False, 36)
+    assert count(judged.run("--model", "m0"), "m0") == 3
+
+
+def test_a_model_that_does_not_answer_is_recorded_without_figures(judged: Project) -> None:
+    judged.write("models/faulty.py", NEAREST.replace("distance = ((", "raise OSError('gone')\n        distance = (("))
+    assert judged.run("--model", "faulty").status == 1
+    (own,) = held(judged).looks
+    assert (own.right, own.recalls, own.accepted) == (None, {}, False)
+
+
+@pytest.mark.parametrize("given", [("--collect-only",), ("-k", "nothing_is_called_so"), ("--setup-only",)])
+def test_a_run_that_judged_nothing_has_not_looked(judged: Project, given: tuple[str, ...]) -> None:
+    judged.run(*given)
+    assert held(judged).looks == ()
+
+
+def test_other_training_films_and_other_names_make_no_new_test_set(judged: Project, tmp_path: Path) -> None:
+    test = judged.films / "test"
+    pairs = [(path.parent.name, path) for path in sorted(test.rglob("*.png"))]
+    renamed = []
+    for number, (label, path) in enumerate(pairs):
+        copy = tmp_path / f"{number:03}"
+        copy.write_bytes(path.read_bytes())
+        renamed.append((label, copy))
+    key = ledger.films_key(pairs)
+    assert ledger.films_key(renamed[::-1]) == key
+    assert ledger.films_key([("Other", renamed[0][1]), *renamed[1:]]) != key
+    assert ledger.films_key(renamed[1:]) != key
+    judged.run()
+    assert held(judged).looks[0].films == key
+
+
+@pytest.mark.parametrize(("seed", "seeds", "status"), [(2**32 - 2, 2, 0), (2**32 - 1, 2, 4)])
+def test_seeds_beyond_the_last_one_are_refused_before_anything_is_lost(
+    judged: Project, seed: int, seeds: int, status: int
+) -> None:
+    judged.write("models/lucky.py", NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0"))
+    kept = judged.run("--model", "lucky", "--seeds", "2").reports / "toy" / "lucky" / "scorecard.json"
+    result = judged.run("--model", "lucky", "--seed", str(seed), "--seeds", str(seeds))
+    assert result.status == status, result.out
+    assert kept.is_file()
+    assert ("the last seed would be 4294967296, above 2**32 - 1" in result.out) is (status == 4)
+
+
+def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
+    model = NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0")
+    judged.write("models/lucky.py", model)
+    result = judged.run("--model", "lucky", "--seed", "4", "--seeds", "3")
+    assert result.status == 0, result.out
+    assert [look.seed for look in held(judged).looks] == [4, 5, 6]
+    assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
+    (row,) = result.rows("test_set_looks", "lucky")
+    assert row["value"] == 1
+    assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model judged")
+    page = (result.reports / "toy/lucky/scorecard.md").read_text("utf-8")
+    assert "Each of the 3 seeds is a model of its own and one look" in page
+
+
+def test_a_cap_refuses_the_model_that_comes_too_late_and_no_other(judged: Project) -> None:
+    policy = (judged.folder / "suites" / "policy.toml").read_text("utf-8")
+    judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 2\n")
+    assert [judged.run("--model", model).status for model in ("nearest", "m0", "m1", "nearest")] == [0, 0, 1, 0]
+    result = judged.run("--model", "m1")
+    assert "must be ≤ 2.000 (fail); the 3rd model judged on these 36 test films" in result.out
+
+
+def test_a_cap_requires_its_check_wherever_it_is_set(project: Project) -> None:
+    policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
+    project.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 2\n")
+    result = project.run()
+    assert result.status == 1
+    assert "required, but not recorded: ledger/test_set_looks" in result.out
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", '"two"', "true"])
+def test_a_cap_that_caps_nothing_is_refused(judged: Project, value: str) -> None:
+    policy = (judged.folder / "suites" / "policy.toml").read_text("utf-8")
+    judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = {value}\n")
+    result = judged.run()
+    assert result.status == 4
+    assert "[ledger]: most_models: must be" in result.out
+
+
+def test_damage_is_told_and_is_not_fatal(judged: Project) -> None:
+    judged.run("--model", "m0")
+    path = judged.folder / "reports" / "toy" / "ledger.jsonl"
+    with path.open("ab") as file:
+        file.write(b'<<<<<<< HEAD\n{"schema": ')
+    result = judged.run()
+    assert result.status == 0, result.out
+    assert "2 lines are damaged and may hide looks: lines 2, 3 of ledger.jsonl" in result.out
+    (row,) = result.rows("test_set_looks")
+    assert (row["value"], row["high"]) == (2, 4)
+    assert judged.run().bytes() == result.bytes()
+
+
+def test_what_is_no_ledger_stops_a_run_before_it_begins(judged: Project) -> None:
+    (judged.folder / "reports" / "toy" / "ledger.jsonl").mkdir(parents=True)
+    result = judged.run()
+    assert result.status == 4
+    assert re.search(r"ERROR: ledger '.*ledger\.jsonl': is no file; move it away", result.out)
+    assert "Traceback" not in result.out
+    assert not (judged.folder / "reports" / "toy" / "nearest").exists()
+
+
+def test_a_look_that_cannot_be_recorded_leaves_no_scorecard(judged: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, _: object) -> None:
+        raise ledger._unwritable(path, "no space left")
+
+    monkeypatch.setattr(ledger, "append", full)
+    result = judged.run()
+    assert result.status == 1
+    assert "no scorecard: ledger '" in result.out
+    assert not (result.reports / "toy/nearest/scorecard.json").exists()
+
+
+def test_a_capped_count_is_drawn_beside_the_shares(judged: Project, tmp_path: Path) -> None:
+    policy = (judged.folder / "suites" / "policy.toml").read_text("utf-8")
+    judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 20\n")
+    record: Any = judged.run().record()
+    from roentgate.report import forest_plot  # noqa: PLC0415
+
+    (row,) = [row for row in record["verdicts"] if row["check"] == "test_set_looks"]
+    assert forest_plot._span([row])[1] < 1.1
+    assert forest_plot._scaled(row)["value"] == pytest.approx(0.05)
+    assert figures.verdict_overview(record, tmp_path / "verdicts.png").is_file()
+
+
+# The command
+
+
+def test_the_looks_are_listed(
+    judged: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for model in ("nearest", "m0", "nearest"):
+        judged.run("--model", model, "--no-figures")
+    path = judged.folder / "reports" / "toy" / "ledger.jsonl"
+    ledger.append(path, [look(model="a\nb", n=36, right=None, recalls={}, complete=False)])
+    with path.open("ab") as file:
+        file.write(b"x\n")
+    monkeypatch.chdir(judged.folder)
+    shown = []
+    for given in ([], ["toy"], ["reports/toy"], ["reports/toy/ledger.jsonl"], ["reports"]):
+        assert main(["ledger", *given]) == 0
+        shown.append(capsys.readouterr().out)
+    assert len(set(shown)) == 1
+    text = shown[0]
+    assert text.startswith("reports/toy/ledger.jsonl\n")
+    assert "(n = 36): 2 models in 3 evaluations; limits at 97.5 % each, over films" in text
+    lines = [line.split() for line in text.splitlines()]
+    (nearest,) = [words for words in lines if "nearest" in words]
+    assert nearest[0] == "1"
+    assert nearest[-2:] == ["new", "best"]
+    (other,) = [words for words in lines if "m0" in words]
+    assert (other[0], other[-1]) == ("2", "accepted")
+    assert "a␊b" in text
+    assert "1 line is damaged and may hide a look: line 5 of ledger.jsonl" in text
+
+
+def test_where_there_is_no_ledger_the_command_says_so(
+    judged: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(judged.folder)
+    for given in ([], ["nowhere"], ["suites"]):
+        assert main(["ledger", *given]) == 2
+        assert "roentgate: no ledger.jsonl in" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Words: nothing invisible reaches a reader, no name brings markup, no number seems to meet a bound it misses."""
+
+import doctest
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from roentgate.scorecard import wording
+from roentgate.scorecard.record import Row
+
+MARKUP = "|<>`*[]\\~$"
+
+
+def row(**changes: object) -> Row:
+    made: dict[str, Any] = {
+        "suite": "recall", "check": "recall_floor", "subject": "Covid", "verdict": "pass", "gates": True,
+        "accepted": True, "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8,
+        "direction": "at_least", "detail": "", "offenders": [],
+    }  # fmt: skip
+    made.update(changes)
+    return made  # type: ignore[return-value]
+
+
+def test_the_examples_hold() -> None:
+    assert doctest.testmod(wording).failed == 0
+
+
+@given(st.text())
+def test_whatever_is_visible_is_on_one_line_and_printed(text: str) -> None:
+    shown = wording.visible(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
+    assert len(shown.splitlines()) <= 1
+
+
+@given(st.text(), st.text())
+def test_two_names_that_differ_do_not_read_the_same(one: str, other: str) -> None:
+    plain = "⟨" not in one + other and not any("\u2400" <= char <= "\u2421" for char in one + other)
+    assert one == other or not plain or wording.visible(one) != wording.visible(other)
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from("_a |<>`*[]\\~$&\n#"), st.characters())))
+def test_no_markup_survives_escaping(text: str) -> None:
+    escaped = wording.escape(text)
+    assert not set(escaped) & set(MARKUP)
+    assert not set(escaped.replace("&#", "")) & {"&"}
+    assert "\n" not in escaped
+
+
+@pytest.mark.parametrize("name", ["recall_floor", "Covid-19 (severe), stage 2", "Lungenentzündung", "肺炎", "a.b/c"])
+def test_an_ordinary_name_stays_readable_in_the_source(name: str) -> None:
+    assert wording.escape(name) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("https://x.org", "https&#58;//x.org"),
+        ("www.x.org", "www&#46;x.org"),
+        ("_private_", "&#95;private&#95;"),
+        ("&lt;", "&#38;lt;"),
+    ],
+)
+def test_what_markdown_would_make_of_it_is_not_made(text: str, escaped: str) -> None:
+    assert wording.escape(text) == escaped
+
+
+@given(st.text(max_size=60), st.integers(2, 40))
+def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
+    short = wording.shorten(text, limit)
+    assert len(short) <= limit
+    assert short == text if len(text) <= limit else text.startswith(short.split("…")[0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"value": 0.961538, "low": 0.80363, "high": 0.99903}, "0.962 [0.804, 0.999]"),
+        ({"value": 0.9, "low": 0.79996, "high": 0.96}, "0.90000 [0.79996, 0.96000]"),
+        ({"value": 0.0005, "low": 0.0, "high": 0.01}, "0.0005 [0.0000, 0.0100]"),
+        ({"value": 0.99996, "low": 0.9, "high": 1.0}, "0.99996 [0.90000, 1.00000]"),
+        ({"value": None, "low": 0.0, "high": 1.0}, "undefined [0.000, 1.000]"),
+        ({"value": None, "low": None, "high": None}, "undefined"),
+        ({"value": None, "low": None, "high": None, "n": 0}, "—"),
+        ({"value": 0.4, "low": None, "high": None}, "0.400 [-∞, ∞]"),
+    ],
+)
+def test_a_number_carries_its_interval(changes: dict[str, object], words: str) -> None:
+    assert wording.measured(row(**changes)) == words
+
+
+@given(st.floats(0, 1), st.sampled_from([0.05, 0.1, 0.2, 1 / 3, 0.8, 0.9]))
+def test_no_number_seems_to_reach_a_bound_it_misses(number: float, bound: float) -> None:
+    number = float(f"{number:.6g}")
+    held = row(value=number, low=number, high=number, bound=bound)
+    shown, wanted = float(wording.measured(held).split()[0]), float(wording.bound(held).split()[1])
+    if abs(number - bound) > 1e-5:
+        assert (shown >= wanted) == (number >= bound)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "✓ pass"),
+        ({"verdict": "inconclusive", "proven": False}, "? inconclusive, accepted"),
+        ({"verdict": "inconclusive", "proven": False, "accepted": False}, "✗ inconclusive"),
+        ({"verdict": "fail", "accepted": False}, "✗ fail"),
+        ({"verdict": "pass", "gates": False}, "· informs"),
+        ({"verdict": "inconclusive", "gates": False}, "· informs, inconclusive"),
+        ({"verdict": "skipped", "gates": False}, "— skipped"),
+        ({"verdict": "skipped", "accepted": False}, "✗ skipped"),
+    ],
+)
+def test_a_verdict_reads_without_its_colour(changes: dict[str, object], words: str) -> None:
+    assert wording.verdict(row(**changes)) == words
+
+
+def test_the_confusion_reads_row_by_row_with_the_commonest_error_first() -> None:
+    lines = wording.confusion_lines(["Covid", "Normal", "Viral Pneumonia"], [[0, 0, 0], [1, 18, 3], [0, 4, 16]])
+    assert lines == [
+        ("of 0 Covid", "no film"),
+        ("of 22 Normal", "18 caught, 3 called Viral Pneumonia, 1 called Covid"),
+        ("of 20 Viral Pneumonia", "16 caught, 4 called Normal"),
+    ]

@@ -1,0 +1,51 @@
+"""Small class-folder trees of smooth random films, of which some are copies of others; for tests of the audit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from roentgate.data.card import Card
+from roentgate.data.dataset import Splits, read_splits
+from scipy.ndimage import gaussian_filter
+
+CLASSES = ("A", "B")
+SIDE = 96
+
+
+def film(seed: int, side: int = SIDE) -> Image.Image:
+    """Return a film that no other seed gives: a smooth field with finer structure, 8-bit grey."""
+    rng = np.random.default_rng(seed)
+    field = gaussian_filter(rng.normal(size=(side, side)), side / 10) * side / 10
+    field += 0.25 * gaussian_filter(rng.normal(size=(side, side)), 1.5)
+    scaled: NDArray[np.float64] = (field - field.min()) / (field.max() - field.min())
+    return Image.fromarray((20 + 200 * scaled).astype(np.uint8))
+
+
+def tree(
+    root: Path,
+    *,
+    films: int = 12,
+    save: Callable[[Image.Image, Path], None] | None = None,
+) -> Path:
+    """Write ``films`` films a class and split below ``root`` and return it; each film is its own."""
+    seed = 0
+    for split in ("train", "validation", "test"):
+        for label in CLASSES:
+            (root / split / label).mkdir(parents=True)
+            for index in range(films):
+                (save or _save_png)(film(seed), root / split / label / f"{index:03d}.png")
+                seed += 1
+    return root
+
+
+def splits(root: Path, **card: object) -> Splits:
+    """Return the splits of a tree."""
+    return read_splits(
+        Card.model_validate({"name": "planted", "root": root, **card}), image_shape=(SIDE, SIDE, 1), cache=None
+    )
+
+
+def _save_png(image: Image.Image, path: Path) -> None:
+    image.save(path)

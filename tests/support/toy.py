@@ -1,0 +1,309 @@
+"""A small project to run the suites in: easy films, a sound model without TensorFlow, a policy; loaded as a plugin.
+
+The films show one blob a class in the middle, so that a nearest class mean answers all of them, ring or no ring.
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from roentgate.candidates import training
+from roentgate.candidates.candidate import Candidate, Options
+from roentgate.data.card import find_card
+from roentgate.report import figure_set
+from roentgate.session.settings import Settings
+from roentgate.store import Store
+from scipy.ndimage import gaussian_filter
+
+DRAW = figure_set.draw
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 32
+CLASSES = ("Bottom", "Left", "Right")
+BLOBS = ((22, 16), (13, 10), (13, 22), (7, 16))
+
+CARD = """
+title = "Blobs"
+root = {root}
+image_size = [32, 32]
+"""
+
+NEAREST = '''
+"""Nearest class mean over the middle of the film."""
+
+from pathlib import Path
+
+import numpy as np
+
+FILES = ("means.npz",)
+
+
+class Nearest:
+    def __init__(self, means):
+        self.means = means
+
+    def predict(self, images):
+        distance = ((images[:, None, :, :, 0] - self.means[None]) ** 2)[:, :, 6:26, 6:26].sum(axis=(2, 3))
+        odds = np.exp(-(distance - distance.min(axis=1, keepdims=True)))
+        return (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def load(task):
+    with np.load(Path(__file__).parent / "means.npz") as archive:
+        return Nearest(archive["means"])
+'''
+
+SUITE = '''
+"""Two checks of a small suite."""
+
+import pytest
+
+from harness import at_least, metrics
+
+
+def test_recall_floor(predictions, policy, accept, label):
+    """Recall of each class."""
+    accept(at_least(metrics.recall(predictions.test, label), policy.recall.floor(label)), subject=label)
+
+
+def test_accuracy(predictions, accept):
+    """Accuracy of all."""
+    accept(at_least(metrics.accuracy(predictions.test), 0.5), subject="test")
+'''
+
+SECOND_SUITE = '''
+"""One check of another small suite."""
+
+from harness import at_least, metrics
+
+
+def test_balanced(predictions, accept):
+    """Balanced accuracy."""
+    accept(at_least(metrics.balanced_accuracy(predictions.test), 0.5), subject="test")
+'''
+
+POLICY = """
+[gate.required]
+small = ["recall_floor", "accuracy"]
+second = ["balanced"]
+
+[recall]
+recall_floor = 0.5
+"""
+
+
+def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return one film, uint8 (32, 32): a smooth random field with the blob of its class."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    row, column = np.add(BLOBS[label], rng.uniform(-1, 1, 2))
+    blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
+    noise = gaussian_filter(rng.normal(size=(SIDE, SIDE)), 2.5)
+    grey = 0.35 + 0.5 * blob + 0.12 * noise / noise.std()
+    pixels: NDArray[np.uint8] = (np.clip(grey, 0, 1) * 255).round().astype(np.uint8)
+    return pixels
+
+
+def write_films(root: Path, classes: Sequence[str] = CLASSES, *, films: int = 12) -> Path:
+    """Write class folders of ``films`` PNG films each for train, validation and test; return the root.
+
+    They are not compressed: the size of a compressed film depends on what it shows, and so tells its class.
+    """
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation", "test"):
+        for index, label in enumerate(classes):
+            folder = root / split / label
+            folder.mkdir(parents=True)
+            for number in range(films):
+                Image.fromarray(film(index, rng)).save(folder / f"{number:02}.png", compress_level=0)
+    return root
+
+
+def means(root: Path, classes: Sequence[str] = CLASSES) -> NDArray[np.float32]:
+    """Return the mean training film of each class, float32 (K, 32, 32) in [0, 1]."""
+
+    def read(label: str) -> list[NDArray[np.float32]]:
+        paths = (root / "train" / label).iterdir()
+        return [np.asarray(Image.open(path), np.float32) / np.float32(255) for path in paths]
+
+    return np.stack([np.mean(read(label), axis=0) for label in classes]).astype(np.float32)
+
+
+@dataclass
+class Result:
+    """How a run ended: its exit status, what it printed, and where its scorecards lie."""
+
+    status: int
+    out: str
+    reports: Path
+
+    def bytes(self, model: str = "nearest") -> bytes:
+        """Return ``scorecard.json`` as it was written."""
+        return (self.reports / "toy" / model / "scorecard.json").read_bytes()
+
+    def record(self, model: str = "nearest") -> dict[str, Any]:
+        """Return ``scorecard.json``, parsed."""
+        found: dict[str, Any] = json.loads(self.bytes(model))
+        return found
+
+    def rows(self, check: str, model: str = "nearest") -> list[dict[str, Any]]:
+        """Return the verdicts of one check."""
+        return [row for row in self.record(model)["verdicts"] if row["check"] == check]
+
+
+@dataclass
+class Project:
+    """A project folder: models, data, suites and their policy. Its store may be shared with others."""
+
+    folder: Path
+    store: Path
+    films: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return path
+
+    def use_real_suites(self) -> None:
+        """Replace the small suites by the repository's own, with its policy."""
+        shutil.rmtree(self.folder / "suites")
+        shutil.copytree(ROOT / "suites", self.folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def arguments(self, given: Sequence[str | Path]) -> list[str]:
+        """Return the whole command line: the suites and the model, where the given arguments name none."""
+        words = [str(word) for word in given]
+        suites = [] if any(word.startswith("suites") for word in words) else ["suites"]
+        model = [] if "--model" in words else ["--model", "nearest"]
+        return [*suites, *model, "--data", "toy", "-p", "no:faulthandler", *words]
+
+    def _variables(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        return kept | {"ROENTGATE_STORE": str(self.store)} | self.environment
+
+    def run(self, *given: str | Path) -> Result:
+        """Run pytest in this process; the returned status is the one the command would exit with."""
+        said = io.StringIO()
+        with _as_it_was(self._variables()), contextlib.chdir(self.folder):
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                status = pytest.main([*self.arguments(given), "--capture=sys"])
+            _forget_modules(self.folder)
+        return Result(int(status), said.getvalue(), self.folder / "reports")
+
+    def start(
+        self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()
+    ) -> "subprocess.Popen[str]":
+        """Start pytest in a process of its own, as a user would."""
+        command = [sys.executable, *python, "-m", "pytest", *self.arguments(given), "--report-dir", reports]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self._variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run_apart(self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()) -> Result:
+        """Run pytest in a process of its own and wait for it."""
+        with self.start(*given, reports=reports, python=python) as process:
+            out, _ = process.communicate(timeout=600)
+        return Result(process.returncode, out, self.folder / reports)
+
+    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Any) -> Candidate:  # noqa: ANN401
+        """Return a model made ready, as a run would before its first test."""
+        given = Options(models=self.folder / "models", run_id="this run", **options)
+        return training.ready(model, find_card(data, self.folder / "data"), given, Store(self.store))
+
+    def settings(self, *models: str) -> Settings:
+        """Return the command line that judges these models."""
+        folder = self.folder
+        return Settings(
+            models=models,
+            data="toy",
+            root=folder,
+            policy=folder / "suites" / "policy.toml",
+            gate="point",
+            reports=folder / "reports",
+            options=Options(models=folder / "models", run_id="this run"),
+        )
+
+    def stored(self) -> dict[str, int]:
+        """Return every file of the store but its locks, with the time it was last written."""
+        return {
+            str(path.relative_to(self.store)): path.stat().st_mtime_ns
+            for path in self.store.rglob("*")
+            if path.is_file() and path.suffix != ".lock"
+        }
+
+
+@contextlib.contextmanager
+def _as_it_was(variables: dict[str, str]) -> Iterator[None]:
+    """Set the environment; put it, the import path and the working folder's entry back at the end."""
+    environment, path = dict(os.environ), list(sys.path)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.path[:] = path
+
+
+def _forget_modules(folder: Path) -> None:
+    """Let the next project have suites and model files of the same names."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(folder)) or name.partition(".")[0] == "suites":
+            del sys.modules[name]
+
+
+def make_project(folder: Path, films: Path, store: Path, classes: Sequence[str] = CLASSES) -> Project:
+    """Write a project with the small suites, which the model ``nearest`` passes."""
+    project = Project(folder, store, films)
+    project.write("pyproject.toml", '[tool.pytest]\naddopts = ["--import-mode=importlib"]\n')
+    project.write("data/toy.toml", CARD.format(root=json.dumps(str(films))))
+    project.write("models/nearest.py", NEAREST)
+    np.savez(folder / "models" / "means.npz", means=means(films, classes))
+    project.write("suites/test_small.py", SUITE)
+    project.write("suites/test_second.py", SECOND_SUITE)
+    project.write("suites/policy.toml", POLICY)
+    return project
+
+
+@pytest.fixture(scope="session")
+def toy_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The class folders."""
+    return write_films(tmp_path_factory.mktemp("films"))
+
+
+@pytest.fixture(scope="session")
+def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that tests share: what it holds is addressed by content, so that it can only save time."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def real_draw() -> Any:  # noqa: ANN401 - a function of harness.pictures
+    """What draws the pictures, for a test that wants them although `project` leaves them out."""
+    return DRAW
+
+
+@pytest.fixture
+def project(tmp_path: Path, toy_films: Path, toy_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of its own with the shared store; what runs in this process draws no pictures."""
+    monkeypatch.setattr(figure_set, "draw", lambda *_: [])
+    return make_project(tmp_path / "project", toy_films, toy_store)

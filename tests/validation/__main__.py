@@ -1,0 +1,127 @@
+"""Prove the instrument: judge planted models and data sets, and try every interval where the truth is known.
+
+Run by ``make matrix`` and ``make statistics``; needs a checkout, with ``models/known_bad`` and ``models/sound``.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roentgate.errors import ArgumentError, HarnessError
+from roentgate.process import one_thread
+
+if TYPE_CHECKING:
+    from tests.validation.detection_matrix import Matrix
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status, as the command line of the library does."""
+    parsed = _parser().parse_args(arguments)
+    one_thread()
+    try:
+        return _matrix(parsed) if parsed.run == "matrix" else _simulate(parsed)
+    except (HarnessError, OSError) as error:
+        print(f"validation: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("validation: interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(prog="python -m tests.validation", description="Prove the checks and the gate.")
+    commands = whole.add_subparsers(dest="run", required=True)
+    matrix = commands.add_parser(
+        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
+    )
+    matrix.add_argument(
+        "twins", nargs="*", metavar="TWIN",
+        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the frame; default: all",
+    )  # fmt: skip
+    matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
+    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
+    matrix.add_argument("--render", action="store_true", help="judge nothing: write the page again from its record")
+    matrix.add_argument(
+        "--out", metavar="DIR", help="where it goes, or its record lies (default: reports, unless twins are named)"
+    )
+
+    simulate = commands.add_parser(
+        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
+    )
+    simulate.add_argument(
+        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
+    )
+    simulate.add_argument("--seed", type=int, default=0, metavar="N")
+    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
+    return whole
+
+
+def _matrix(parsed: argparse.Namespace) -> int:
+    from roentgate.session import check_seeds  # noqa: PLC0415
+
+    from tests.validation import detection_matrix as matrix  # noqa: PLC0415
+    from tests.validation import matrix_page
+
+    check_seeds(0, parsed.seeds)
+    if parsed.twins and parsed.render:
+        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no twins")
+    if parsed.twins and not parsed.out:
+        raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
+    folder = Path(parsed.out or "reports")
+    record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_twins(parsed)
+    print(matrix_page.publish(record, folder))
+    missed = matrix.shortcomings(record)
+    for line in missed:
+        print(f"  {line}")
+    return 1 if missed else 0
+
+
+def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
+    from roentgate.data import open_store  # noqa: PLC0415
+    from tqdm import tqdm  # noqa: PLC0415
+
+    from tests.validation import data_matrix  # noqa: PLC0415
+    from tests.validation import detection_matrix as matrix
+
+    root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
+    twins, store = matrix.plan(root, parsed.twins), open_store(root)
+    words = [
+        "python",
+        "-m",
+        "tests.validation",
+        "matrix",
+        *parsed.twins,
+        "--seeds",
+        str(parsed.seeds),
+        *(["--no-doses"] * parsed.no_doses),
+    ]
+    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
+    with tqdm(total=work, unit="training", desc="detection matrix") as bar:
+
+        def step(now: str, done: int) -> None:
+            bar.set_postfix_str(now)
+            bar.update(done)
+
+        reports, command = store.root / "matrix", shlex.join(words)
+        record = matrix.run(root, twins, seeds, reports=reports, step=step, command=command, with_doses=with_doses)
+        if not parsed.twins:
+            record["data"] = data_matrix.judge(root, seeds, store, step)
+    return record
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from tests.validation import study, study_report  # noqa: PLC0415
+
+    draws = study.DRAWS if parsed.draws is None else parsed.draws
+    tables = study.run(draws=draws, seed=parsed.seed, policy_path=Path("suites") / "policy.toml")
+    command = f"python -m tests.validation simulate --draws {draws} --seed {parsed.seed}"
+    for path in study_report.write(tables, Path(parsed.out), draws=draws, seed=parsed.seed, command=command):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,394 @@
+"""Which faults the checks catch, and how often: every faulty and every sound twin, against every check, over seeds."""
+
+import ast
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NotRequired
+
+from pydantic import TypeAdapter, ValidationError
+from roentgate.data import CLASSES, DOSES
+from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError, did_you_mean
+from roentgate.policy import Policy, load_policy
+from roentgate.scorecard import Record, accuracy
+from roentgate.scorecard import record as scorecard
+from roentgate.session import folder_name
+from roentgate.stats import Estimate, proportion
+from roentgate.store import atomic
+from typing_extensions import TypedDict
+
+from tests.validation import dose_response as doses
+from tests.validation import subprocess_run
+from tests.validation.dose_response import Reliance
+from tests.validation.planted_models import Check, Twin, read_twins
+
+SCHEMA = "roentgate.matrix/3"
+ARTICLE = ("baseline", "compact", "ring_dropout")
+"""Models of the project itself, judged as sound ones."""
+
+JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibration", "data")
+"""Suites that twins are judged by; the others ask for a reference, claims, a history, or twice the time."""
+FLOOR = "recall/recall_floor"
+LEVEL = 0.05
+"""Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
+
+_SHORT = """
+[data.{data}.border]
+most_masks = 6
+[data.{data}.attributions]
+methods = ["occlusion"]
+films = 2
+patch = 0.5
+licence_films = 2
+deletion_films = 2
+[data.{data}.attributions.draws]
+occlusion = 3
+"""
+_TOGETHER = 8  # models a process: TensorFlow is imported once for them, and what it keeps is let go after them
+
+
+class Outcome(TypedDict):
+    """One training of one twin, or the only look at one that is loaded.
+
+    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
+    ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
+    holds the promised words. ``accuracy``: on the test films, None where undefined. ``unfinished``: the checks, if any,
+    that ended in an error, which catches no fault: of a faulty twin they are not among the refused.
+    """
+
+    seed: int
+    refused: list[str]
+    proven: list[str]
+    diagnosed: bool
+    accuracy: float | None
+    unfinished: NotRequired[list[str]]
+
+
+class Entry(TypedDict):
+    """A twin, what it promises, and how each training of it went; one that is ``loaded`` counts once.
+
+    ``failures``: sentences on the trainings, if any, that left no scorecard, and so no outcome.
+    """
+
+    name: str
+    says: str
+    sound: bool
+    loaded: bool
+    data: str
+    promised: list[str]
+    diagnosis: str
+    outcomes: list[Outcome]
+    failures: NotRequired[list[str]]
+
+
+class Matrix(TypedDict):
+    """The record: ``checks`` in the policy's order, twins, data sets, readers at each dose, and blends.
+
+    ``command`` made it; ``remarks`` say what a reader must know of a record that the command would not make today.
+    """
+
+    schema: str
+    command: str
+    remarks: list[str]
+    seeds: list[int]
+    checks: list[str]
+    twins: list[Entry]
+    data: list[Entry]
+    doses: list[Entry]
+    reliance: list[Reliance]
+
+
+def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
+    """Return the twins to judge, the article's models as sound ones besides; not those for another suite than `JUDGED`.
+
+    Args:
+        root: The project folder.
+        only: Names of twins; none for all of them.
+
+    Raises:
+        ArgumentError: A name that is no twin.
+        ModelError: A faulty twin without its promise, or that names a check which the policy does not know.
+    """
+    models, known_checks = root / "models", slashed(_policy(root).gate.pairs)
+    twins = read_twins(models)
+    for twin in twins:
+        for check in slashed(twin.checks):
+            if check not in known_checks:
+                words = f"its docstring names '{check}', which is no check of the policy"
+                raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known_checks)}")
+    twins = [twin for twin in twins if twin.sound or twin.unseen or {suite for suite, _ in twin.checks} & {*JUDGED}]
+    twins += [
+        Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
+        for name in ARTICLE
+        if (models / f"{name}.py").is_file()
+    ]
+    known = {twin.name: twin for twin in twins}
+    if unknown := [name for name in only if name not in known]:
+        raise ArgumentError(f"no twin is called {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(only)] if only else twins
+
+
+def run(  # noqa: PLR0913  one run, each part by name
+    root: Path,
+    twins: Sequence[Twin],
+    seeds: Sequence[int],
+    *,
+    reports: Path,
+    step: Callable[[str, int], None],
+    command: str,
+    with_doses: bool = True,
+) -> Matrix:
+    """Judge twins, readers at each dose, and blends; see `work` for how much that is.
+
+    Args:
+        root: The project folder.
+        twins: From `plan`.
+        seeds: Seeds of training.
+        reports: Where the single scorecards go.
+        step: Called with (what is judged now, how many trainings were finished since the last call).
+        command: What the record is to say made it.
+        with_doses: Whether to judge the readers among them at each dose, and blends where both parts are among them.
+
+    Raises:
+        HarnessError: A blend could not be judged.
+    """
+    readers = doses.readers(twins, DOSES) if with_doses else []
+    return {
+        "schema": SCHEMA,
+        "command": command,
+        "remarks": [],
+        "seeds": list(seeds),
+        "checks": slashed(pair for pair in _policy(root).gate.pairs if pair[0] in JUDGED),
+        "twins": judge(twins, seeds, reports=reports, step=step),
+        "data": [],
+        "doses": judge(readers, seeds, reports=reports, step=step),
+        "reliance": doses.blends(root, seeds, step=step) if with_doses and doses.can_blend(twins) else [],
+    }
+
+
+def work(twins: Sequence[Twin], seeds: Sequence[int], *, with_doses: bool = True) -> int:
+    """Return how many trainings `run` reports, with one for each twin that is loaded."""
+    judged = [*twins, *(doses.readers(twins, DOSES) if with_doses else [])]
+    parts = len(doses.PARTS) if with_doses and doses.can_blend(twins) else 0
+    return sum(len(_seeds(_entry(twin), seeds)) for twin in judged) + len(seeds) * parts
+
+
+def judge(
+    twins: Iterable[Twin], seeds: Sequence[int], *, reports: Path, step: Callable[[str, int], None]
+) -> list[Entry]:
+    """Judge twins in processes of their own; what an earlier call has trained and predicted comes from the store.
+
+    Args:
+        twins: What to judge; a name may come again with other data.
+        seeds: Seeds of training.
+        reports: Where the single scorecards go.
+        step: Called with (what is judged now, how many trainings were finished since the last call).
+
+    Returns:
+        An entry a twin, in order; one whose run ended without its scorecard says so in ``failures``.
+
+    Raises:
+        HarnessError: Every run ended so.
+    """
+    failed = None
+    entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
+    for data, seed, names in _portions(entries.values(), seeds):
+        step(f"{data}, seed {seed}", 0)
+        folder, policy = reports / str(seed), short_policy(reports, data)
+        for name, record in _records(names, data, seed, folder, ["--no-figures", "--policy", str(policy)]):
+            entry = entries[name, data]
+            if isinstance(record, HarnessError):
+                failed = record
+                entry.setdefault("failures", []).append(_told(record))
+                continue
+            evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
+            entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
+        step(f"{data}, seed {seed}", len(names))
+    if failed is not None and not any(entry["outcomes"] for entry in entries.values()):
+        raise failed
+    return list(entries.values())
+
+
+def short_policy(folder: Path, data: str) -> Path:
+    """Write the project's policy with the costly searches that only inform cut short on one data set; return the file.
+
+    The smallest mask and the attributions refuse nothing, and would make up most of the time.
+    """
+    path = folder / f"policy-{data}.toml"
+    with atomic(path) as draft:
+        draft.write_text(Path("suites", "policy.toml").read_text("utf-8") + _SHORT.format(data=data), "utf-8")
+    return path
+
+
+def caught(entry: Entry, check: str) -> Estimate:
+    """Share of the trainings of a twin that a check refused, with its exact interval; without any, NaN in [0, 1]."""
+    return proportion(sum(check in outcome["refused"] for outcome in entry["outcomes"]), len(entry["outcomes"]))
+
+
+def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
+    """Share of the trainings of sound twins that a suite refused, and which; of ``border``, see `able`."""
+    trained = [(entry, outcome) for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"]]
+    if suite == "border":
+        trained = [(entry, outcome) for entry, outcome in trained if able(outcome)]
+    alarms = [
+        f"{entry['name']}, seed {outcome['seed']}: {', '.join(found)}"
+        for entry, outcome in trained
+        if (found := [check for check in outcome["refused"] if check.startswith(f"{suite}/")])
+    ]
+    return proportion(len(alarms), len(trained)), alarms
+
+
+def proven_alarms(matrix: Matrix) -> Estimate:
+    """Share of the trainings of sound twins that are `able`, of which a border row failed by its whole interval."""
+    trained = [outcome for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"] if able(outcome)]
+    hits = sum(any(check.startswith("border/") for check in outcome["proven"]) for outcome in trained)
+    return proportion(hits, len(trained))
+
+
+def able(outcome: Outcome) -> bool:
+    """Whether a training reached the recall floors on whole films: if not, it cannot reach them on masked ones."""
+    return FLOOR not in outcome["refused"]
+
+
+def shortcomings(matrix: Matrix) -> list[str]:
+    """Return what the matrix must show and does not, a sentence each.
+
+    Every faulty twin is refused by each check it names, with its diagnosis, in every training, and every spoiled data
+    set in every drawing; no sound twin is refused by alignment or inference in any, no sound data set by any check of
+    the data; and sound twins that are `able` do not fail the border, by whole intervals, more often than in `LEVEL` of
+    trainings (by the exact lower limit). Each training left its scorecard, and no check of a sound twin, and none that
+    a faulty one names, ended in an error.
+    """
+    judged = [*matrix["twins"], *matrix["data"]]
+    found = [failure for entry in [*judged, *matrix["doses"]] for failure in entry.get("failures", [])]
+    for entry in judged:
+        n = len(entry["outcomes"])
+        for check in entry["promised"]:
+            hits = sum(check in outcome["refused"] for outcome in entry["outcomes"])
+            if hits < n:
+                found.append(f"{entry['name']}: {check} caught {hits} of {n}")
+        for outcome in entry["outcomes"]:
+            unfinished = [
+                check for check in outcome.get("unfinished", []) if entry["sound"] or check in entry["promised"]
+            ]
+            found += [f"{entry['name']}, seed {outcome['seed']}: {check} did not finish" for check in unfinished]
+        told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
+        if entry["promised"] and told < n:
+            found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
+    border = proven_alarms(matrix)
+    if border.low > LEVEL:
+        found.append(f"border: {border.hits} of {border.n} sound trainings failed by their whole interval")
+    for suite in ("alignment", "inference"):
+        found += [f"false alarm: {alarm}" for alarm in false_alarms(matrix, suite)[1]]
+    for entry in matrix["data"]:
+        alarms = [outcome for outcome in entry["outcomes"] if entry["sound"] and outcome["refused"]]
+        found += [f"false alarm: data {entry['name']}, seed {each['seed']}: {each['refused'][0]}" for each in alarms]
+    return found
+
+
+def write(matrix: Matrix, path: Path) -> None:
+    """Write the record as JSON, whole or not at all; equal outcomes give equal bytes."""
+    with atomic(path) as draft:
+        draft.write_text(json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read(path: Path) -> Matrix:
+    """Read a record that `write` wrote.
+
+    Raises:
+        ArgumentError: The file is missing, damaged, or something else; the message names it.
+    """
+    try:
+        matrix = TypeAdapter(Matrix).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ArgumentError(f"'{path}': no detection matrix ({type(error).__name__}); run the command anew") from error
+    if matrix["schema"] != SCHEMA:
+        raise ArgumentError(f"'{path}': its schema is '{matrix['schema']}', not {SCHEMA}; run the command anew")
+    return matrix
+
+
+def slashed(pairs: Iterable[Check]) -> list[str]:
+    """Return (suite, check) pairs as ``suite/check``."""
+    return [f"{suite}/{check}" for suite, check in pairs]
+
+
+def accuracies(entry: Entry) -> list[float]:
+    """Return the accuracy of each training that has one."""
+    return [outcome["accuracy"] for outcome in entry["outcomes"] if outcome["accuracy"] is not None]
+
+
+def _policy(root: Path) -> Policy:
+    return load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
+
+
+def _entry(twin: Twin) -> Entry:
+    return {
+        "name": twin.name,
+        "says": twin.says,
+        "sound": twin.sound,
+        "loaded": twin.loaded,
+        "data": twin.data,
+        "promised": slashed(twin.checks),
+        "diagnosis": twin.diagnosis,
+        "outcomes": [],
+    }
+
+
+def _seeds(entry: Entry, seeds: Sequence[int]) -> Sequence[int]:
+    """Return the seeds of a twin: one if it is loaded, as another would be the same model."""
+    return seeds[:1] if entry["loaded"] else seeds
+
+
+def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[str]]]:
+    """Yield (data, seed, names): few enough for one process."""
+    for seed in seeds:
+        by_data: dict[str, list[str]] = {}
+        for entry in entries:
+            if seed in _seeds(entry, seeds):
+                by_data.setdefault(entry["data"], []).append(entry["name"])
+        for data, names in by_data.items():
+            for start in range(0, len(names), _TOGETHER):
+                yield data, seed, names[start : start + _TOGETHER]
+
+
+def _records(
+    names: Sequence[str], data: str, seed: int, reports: Path, extra: Sequence[str]
+) -> Iterator[tuple[str, Record | HarnessError]]:
+    """Yield the record of each model, or why there is none; where all together fail, each is judged alone."""
+    try:
+        records = subprocess_run.run(names, data, seed, reports=reports, name=data, extra=extra, quiet=True)
+    except HarnessError as error:
+        if len(names) == 1:
+            yield names[0], error
+            return
+        for name in names:
+            yield from _records([name], data, seed, reports, extra)
+        return
+    yield from zip(names, records, strict=True)
+
+
+def _told(error: HarnessError) -> str:
+    """Return the first line of an error, and what the run printed as its own."""
+    first, *printed = str(error).splitlines()
+    return "; ".join([first, *(line for line in printed if line.startswith("ERROR"))])
+
+
+def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
+    against = [
+        (f"{row['suite']}/{row['check']}", row) for row in record["verdicts"] if row["gates"] and not row["accepted"]
+    ]
+    judged = [(check, row) for check, row in against if not row["detail"].startswith(UNFINISHED)]
+    unfinished = {check for check, row in against if row["detail"].startswith(UNFINISHED)}
+    refused = {check for check, _ in (against if entry["sound"] else judged)}
+    outcome: Outcome = {
+        "seed": record["task"]["seed"],
+        "refused": sorted(refused),
+        "proven": sorted({check for check, row in judged if row["verdict"] == "fail"}),
+        "diagnosed": any(entry["diagnosis"] in row["detail"] for check, row in judged if check in entry["promised"]),
+        "accuracy": None if right is None else round(right, 4),
+    }
+    return {**outcome, "unfinished": sorted(unfinished)} if unfinished else outcome
+
+
+def _first_line(path: Path) -> str:
+    return (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").split("\n")[0]

@@ -1,0 +1,177 @@
+"""Dose and response to read and to look at: how much of a shortcut, or of a border reader in a blend, is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from roentgate.data import DOSES
+from roentgate.report import SPLIT_COLOURS, sheet, table
+from roentgate.stats import Estimate, proportion
+
+from tests.validation.detection_matrix import Entry, Matrix, accuracies
+from tests.validation.dose_response import dose_at
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CURVES = "dose_response.png"
+RESPONSES: Final = {
+    "any border check": (),
+    "border_mask_flips": ("border/border_mask_flips",),
+    "ring_transplant": ("border/ring_transplant",),
+    "border_only_skill": ("border/border_only_skill",),
+    "skill_without_lungs": ("attention/skill_without_lungs",),
+    "follows_lungs": ("attention/follows_lungs",),
+}
+"""What counts as a response; the first is any border check. Masked recall repeats a miss on whole films: none."""
+
+_SIDES = (
+    "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
+    "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
+)
+_READ_OFF = (
+    "A reading is taken off a straight line between the two judged doses in brackets, once responses are made to rise: "
+    "it is no more exact than these lie apart, and rests on so few trainings as the table below says."
+)
+_NO_SHORTCUT = (
+    "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions{accuracy}, so what "
+    "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the ring is "
+    "hidden, whichever way they go, and a network unsure of its answers changes them easily; `ring_transplant` and "
+    "`border_only_skill` ask whether they follow the ring. A curve begins at its count at dose 0, not at nought, and a "
+    "reading between there and the next dose is no dose from which the shortcut is relied on."
+)
+_AT_DOSE_0 = (
+    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
+    "their answers there is right: they hang on the frame. Skill kept has no value where there is none to keep, and "
+    "the gate accepts no row without a value."
+)
+
+
+def section(matrix: Matrix) -> list[str]:
+    """Return the section of the page on doses and blends: the curves, where they reach 50 and 95 %, each reader."""
+    names = list(dict.fromkeys(entry["name"] for entry in matrix["doses"]))
+    lines = []
+    for name in names:
+        cells = []
+        for data in DOSES.values():
+            found = [entry for entry in matrix["doses"] if (entry["name"], entry["data"]) == (name, data)]
+            cells.append(_cell(found[0]) if found else "")
+        lines.append([f"`{name.split('.')[-1]}`", *cells])
+    return [
+        "## Dose and response",
+        *(_curves_told(matrix) if drawn(matrix) else []),
+        "Each reader at each dose, trainings refused by any border check but masked recall, and the mean accuracy:",
+        table(["reader", *(f"{dose} %" for dose in DOSES)], lines),
+        _AT_DOSE_0,
+    ]
+
+
+def drawn(matrix: Matrix) -> bool:
+    """Whether there is a curve to draw: of the free network, or of blends."""
+    return bool(_learner(matrix, ())[0] or matrix["reliance"])
+
+
+def _curves_told(matrix: Matrix) -> list[str]:
+    columns = ["refused by", "at dose 0", "50 % at dose", "95 % at dose", "50 % at share", "95 % at share"]
+    first = [entry for entry in _learners(matrix) if entry["data"] == DOSES[0]]
+    refused = any(_share([outcome["refused"] for outcome in entry["outcomes"]], ()).hits for entry in first)
+    return [
+        f"![Share of trainings refused, by dose of the shortcut and by share of a border reader in a blend]({CURVES})",
+        _SIDES,
+        table(columns, responses(matrix)),
+        _READ_OFF,
+        *([_NO_SHORTCUT.format(accuracy=_told(" (accuracy {:.2f})", first[0]))] if refused else []),
+    ]
+
+
+def curves(matrix: Matrix, path: Path) -> Path:
+    """Draw the share of trainings refused, by dose of the shortcut (left) and by share of a border reader (right)."""
+    with sheet(path, height=3.4, width=9.0) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        figure.subplots_adjust(left=0.07, right=0.99, bottom=0.16, top=0.88, wspace=0.06)
+        for colour, (words, checks) in zip((*SPLIT_COLOURS, "#D55E00"), RESPONSES.items(), strict=True):
+            doses, found = _learner(matrix, checks)
+            _curve(left, doses, found, words, colour)
+            if not _blended(checks):
+                continue
+            shares = [each["share"] for each in matrix["reliance"]]
+            _curve(right, shares, [_share(each["refused"], checks) for each in matrix["reliance"]], words, colour)
+        left.set_title("a free network, by dose of the shortcut")
+        left.set_xlabel("films whose frame agrees with the class, % (0: dealt evenly)")
+        left.set_ylabel("share of trainings refused")
+        right.set_title("a blend of a sound model and a ring reader")
+        right.set_xlabel("share of the ring reader in the answer")
+        right.legend(handles=left.get_lines(), fontsize=7.5, loc="upper left")
+        left.set_ylim(-0.03, 1.03)
+    return path
+
+
+def responses(matrix: Matrix) -> list[list[str]]:
+    """Return, a line for each response, what it refused at dose 0, and where it reaches 50 % and 95 % of trainings."""
+    lines = []
+    for words, checks in RESPONSES.items():
+        doses, found = _learner(matrix, checks)
+        values = [each.value for each in found]
+        shares = [each["share"] for each in matrix["reliance"]]
+        blends = [_share(each["refused"], checks).value for each in matrix["reliance"]]
+        cells = [f"{found[0].hits} of {found[0].n}" if doses[:1] == [0] else "not judged"]
+        cells += [_read_off(doses, values, level) for level in (0.5, 0.95)]
+        read = [_read_off([100 * share for share in shares], blends, level) for level in (0.5, 0.95)]
+        cells += read if _blended(checks) else ["not asked"] * 2
+        lines.append([words, *cells])
+    return lines
+
+
+def _blended(checks: Sequence[str]) -> bool:
+    """Whether blends are judged by these checks: their answers are known with the ring changed, and no more."""
+    return all(check.startswith("border/") for check in checks)
+
+
+def _read_off(doses: Sequence[float], shares: Sequence[float], level: float) -> str:
+    if not doses:
+        return "not judged"
+    found = dose_at(doses, shares, level)
+    if found is None:
+        return "never"
+    between = f" ({found.low:.0f} to {found.high:.0f})" if found.low < found.high else ""
+    return f"{found.dose:.0f} %{between}"
+
+
+def _cell(entry: Entry) -> str:
+    if not entry["outcomes"]:
+        return "not judged"
+    found = _share([outcome["refused"] for outcome in entry["outcomes"]], ())
+    return f"{found.hits} of {found.n}{_told(', accuracy {:.2f}', entry)}"
+
+
+def _told(words: str, entry: Entry) -> str:
+    """Return the mean accuracy of the trainings that have one, in these words; "" where none has."""
+    right = accuracies(entry)
+    return words.format(sum(right) / len(right)) if right else ""
+
+
+def _learner(matrix: Matrix, checks: Sequence[str]) -> tuple[list[float], list[Estimate]]:
+    """Return the doses at which the free network was judged, and the share of its trainings that were refused."""
+    found = [
+        (float(dose), _share([outcome["refused"] for outcome in entry["outcomes"]], checks))
+        for dose, data in DOSES.items()
+        for entry in _learners(matrix)
+        if entry["data"] == data
+    ]
+    return [dose for dose, _ in found], [share for _, share in found]
+
+
+def _learners(matrix: Matrix) -> list[Entry]:
+    found = [entry for entry in matrix["doses"] if entry["name"].endswith("shortcut_learner")]
+    return [entry for entry in found if entry["outcomes"]]
+
+
+def _share(refused: Sequence[Sequence[str]], checks: Sequence[str]) -> Estimate:
+    counted = checks or [check for named in RESPONSES.values() for check in named if check.startswith("border/")]
+    return proportion(sum(bool(set(counted) & set(each)) for each in refused), len(refused))
+
+
+def _curve(axes: "Axes", doses: Sequence[float], found: Sequence[Estimate], words: str, colour: str) -> None:
+    values = [each.value for each in found]
+    axes.plot(doses, values, color=colour, label=words, marker="o", markersize=3.5, linewidth=1.4)
+    axes.fill_between(doses, [each.low for each in found], [each.high for each in found], color=colour, alpha=0.08)

@@ -1,0 +1,148 @@
+"""Dose and response: how much of a shortcut, or of a border reader in a blend, the border suite needs to refuse."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from roentgate.candidates import Options, Predictions
+from roentgate.errors import ArgumentError
+from roentgate.evidence import BorderRecord
+from roentgate.session import Gate, Settings, load_suite, new_run_id, verdicts
+from typing_extensions import TypedDict
+
+from tests.validation.planted_models import Twin
+
+CLEAR = "phantom-shortcut-clear"
+"""Clear lesions in frames that give the class away: both parts of a blend can do well."""
+
+PARTS = ("sound.cropping", "known_bad.ring_reader")
+"""A model that cannot see the ring, and one that sees nothing else."""
+
+READERS = (
+    "known_bad.shortcut_learner",
+    "known_bad.exposure_reader",
+    "known_bad.corner_reader",
+    "known_bad.marker_reader",
+    "known_bad.ring_reader",
+)
+SHARES = tuple(round(0.05 * step, 2) for step in range(21))
+
+
+class Reading(NamedTuple):
+    """A dose, and the judged doses between which it was read off; all three are one where it was judged itself."""
+
+    dose: float
+    low: float
+    high: float
+
+
+class Reliance(TypedDict):
+    """A blend of a sound model and a reader of the border: the share of the reader, and what refused each seed."""
+
+    share: float
+    refused: list[list[str]]
+
+
+def readers(twins: Sequence[Twin], doses: Mapping[int, str]) -> list[Twin]:
+    """Return the readers of the shortcut among twins once for each dose: the data set of that dose."""
+    chosen = [twin for name in READERS for twin in twins if twin.name == name]
+    return [replace(twin, data=data) for twin in chosen for data in doses.values()]
+
+
+def can_blend(twins: Sequence[Twin]) -> bool:
+    """Whether both parts of a blend are among twins."""
+    return {*PARTS} <= {twin.name for twin in twins}
+
+
+def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]) -> list[Reliance]:
+    """Return what refuses a blend of a sound model and a reader of the ring, at each share of the reader.
+
+    The answer of a blend is the weighted mean of the probabilities of its parts, so its evidence is computed from
+    theirs; no film is predicted again.
+
+    Args:
+        root: The project folder.
+        seeds: One pair of parts each.
+        step: Called with (what is made ready now, how many were finished since the last call).
+
+    Raises:
+        HarnessError: A part cannot be made ready.
+    """
+    suite = load_suite(root / "suites" / "test_border.py")
+    refused: dict[float, list[list[str]]] = {share: [] for share in SHARES}
+    for seed in seeds:
+        step(f"blends, seed {seed}", 0)
+        gate = _gate(root, seed)
+        sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
+        for share in SHARES:
+            given = {"border_answers": blend(sound, reader, share), "unseen": gate.unseen}
+            found = verdicts(suite, given, gate.policy, gate.classes, absent=["smallest_masks", "ring_contents"])
+            against = {check for check, _, verdict in found if not verdict.accepted("point")}
+            refused[share].append(sorted(f"border/{check}" for check in against))
+        step(f"blends, seed {seed}", len(PARTS))
+    return [{"share": share, "refused": found} for share, found in refused.items()]
+
+
+def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderRecord:
+    """Return the evidence on a model that answers with the mean of two, weighted 1 - ``share`` and ``share``.
+
+    Raises:
+        ArgumentError: ``share`` is not in [0, 1], or the two are not of the same rows and donors.
+    """
+    if not 0 <= share <= 1:
+        raise ArgumentError(f"a share of {share}; give a number between 0 and 1")
+    if first.clean.ids != second.clean.ids or not np.array_equal(first.donor_labels, second.donor_labels):
+        raise ArgumentError("the two parts of a blend were asked about other rows or donors; use one data set and seed")
+
+    def mean(one: Predictions, other: Predictions) -> Predictions:
+        return replace(one, probabilities=(1 - share) * one.probabilities + share * other.probabilities)
+
+    def means(name: str) -> dict[Any, Predictions]:
+        ones, others = getattr(first, name), getattr(second, name)
+        return {key: mean(ones[key], others[key]) for key in ones}
+
+    mixed = {name: means(name) for name in ("masked", "only", "interior", "other", "same")}
+    return BorderRecord(clean=mean(first.clean, second.clean), donor_labels=first.donor_labels, **mixed)
+
+
+def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Reading | None:
+    """Return the dose at which a response first reaches ``level``, read off a straight line between two judged doses.
+
+    The responses are made to rise with the dose first (isotonic least squares). None where it never does, or no dose
+    was judged; the lowest judged dose where the response has reached it there.
+
+    Examples:
+        >>> dose_at([0, 50, 100], [0.0, 0.4, 1.0], 0.7)
+        Reading(dose=75.0, low=50.0, high=100.0)
+    """
+    if not doses:
+        return None
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - few need it
+
+    rising = isotonic_regression(np.asarray(shares, np.float64))
+    reached = np.flatnonzero(rising >= level - 1e-9)
+    if not reached.size:
+        return None
+    at = int(reached[0])
+    high = float(doses[at])
+    if at == 0 or rising[at] <= level + 1e-9:
+        return Reading(high, high, high)
+    low = float(doses[at - 1])
+    part = float((level - rising[at - 1]) / (rising[at] - rising[at - 1]))
+    return Reading(low + part * (high - low), low, high)
+
+
+def _gate(root: Path, seed: int) -> Gate:
+    return Gate(
+        Settings(
+            models=PARTS,
+            data=CLEAR,
+            root=root,
+            policy=root / "suites" / "policy.toml",
+            gate="point",
+            reports=root / "reports",
+            options=Options(models=root / "models", seed=seed, run_id=new_run_id()),
+        )
+    )

@@ -1,0 +1,259 @@
+"""What the intervals and the gates do, summed exactly over all samples: no draw is made here.
+
+Every number comes from the functions that decide verdicts, called on each sample there could be. A miss *over* is an
+interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly below it.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Final
+
+import numpy as np
+from roentgate.arrays import DoubleArray
+from roentgate.policy import Policy
+from roentgate.scorecard import Claim, Gate, chance_proven, margin_for, refused_by_chance
+from roentgate.stats import (
+    Direction,
+    Estimate,
+    at_least,
+    at_most,
+    chance_accepted,
+    further_rows,
+    mean,
+    paired_difference,
+    proportion,
+    settled,
+)
+from scipy import stats
+
+Entry = dict[str, float | int | str | None]
+"""One line of a table: plain numbers and words, as JSON holds them."""
+
+
+def told_counts(counts: Sequence[int]) -> str:
+    """Return the rows of each class as a table shows them: ``26 / 20 / 20``."""
+    return " / ".join(map(str, counts))
+
+
+def cell(entry: Entry, name: str) -> float:
+    """Return a number of a table's line; NaN where it has none."""
+    value = entry.get(name)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+GATES: Final[tuple[Gate, Gate]] = ("point", "proven")
+FURTHER_SHOWN: Final = 3000
+"""Further rows up to which the settling of a verdict is summed over all samples."""
+
+_NEGLIGIBLE: Final = 1e-9
+
+
+def misses(lows: DoubleArray, highs: DoubleArray, chances: DoubleArray, truth: float) -> tuple[float, float]:
+    """Probability that an interval lies over, and under, the truth; the arrays hold one entry a sample."""
+    return float(chances[lows > truth].sum()), float(chances[highs < truth].sum())
+
+
+def share_misses(n: int, truths: Sequence[float]) -> list[Entry]:
+    """Misses of the exact interval of a share of n rows, for each true share."""
+    lows, highs = _limits([proportion(hits, n) for hits in range(n + 1)])
+    chances = stats.binom.pmf(np.arange(n + 1)[:, None], n, np.asarray(truths))
+    made = []
+    for truth, column in zip(truths, chances.T, strict=True):
+        over, under = misses(lows, highs, column, truth)
+        made.append(_entry(n=n, truth=truth, over=over, under=under))
+    return made
+
+
+def worst_share_misses(n: int, truths: Sequence[float]) -> Entry:
+    """The largest misses of `share_misses` on either side, and the true share at which those over it are largest."""
+    found = share_misses(n, truths)
+    over = max(found, key=lambda entry: cell(entry, "over"))
+    return _entry(n=n, over=over["over"], over_at=over["truth"], under=max(cell(entry, "under") for entry in found))
+
+
+def difference_misses(n: int, truths: Sequence[tuple[float, float]]) -> list[Entry]:
+    """Misses of Tango's interval on n rows, for each pair (true difference, true share of discordant rows)."""
+    samples = np.array([(up, down) for up in range(n + 1) for down in range(n + 1 - up)])
+    lows, highs = _limits([paired_difference(int(up), int(down), n) for up, down in samples])
+    full = np.column_stack([samples, n - samples.sum(axis=1)])
+    made = []
+    for difference, discordant in truths:
+        gained, lost = (discordant + difference) / 2, (discordant - difference) / 2
+        chances = stats.multinomial.pmf(full, n, [gained, lost, 1 - discordant])
+        over, under = misses(lows, highs, chances, difference)
+        made.append(_entry(n=n, truth=difference, discordant=discordant, over=over, under=under))
+    return made
+
+
+def balanced_misses(counts: Sequence[int], recalls: Sequence[float]) -> Entry:
+    """Misses of the interval of balanced accuracy, from classes of these sizes and true recalls.
+
+    Samples of a class that come up in less than 1 of 1,000,000,000 draws are left out.
+    """
+    supports = []
+    for n, recall in zip(counts, recalls, strict=True):
+        chances = stats.binom.pmf(np.arange(n + 1), n, recall)
+        supports.append([(proportion(k, n), float(chance)) for k, chance in enumerate(chances) if chance > _NEGLIGIBLE])
+    samples = list(product(*supports))
+    lows, highs = _limits([mean([part for part, _ in sample]) for sample in samples])
+    chances = np.array([math.prod(chance for _, chance in sample) for sample in samples])
+    truth = math.fsum(recalls) / len(recalls)
+    over, under = misses(lows, highs, chances, truth)
+    return _entry(
+        counts=told_counts(counts),
+        recalls=" / ".join(f"{r:g}" for r in recalls),
+        truth=truth,
+        over=over,
+        under=under,
+    )
+
+
+def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | None:
+    """Whether as many further rows as `further_rows` asks for settle the verdict as often as it says.
+
+    Returns:
+        ``settled``: probability if the true rate is the observed one, which is what it promises; ``one_fewer``: the
+        same with one row fewer; ``averaged``: if the true rate is only known as well as the rows so far tell it
+        (uniform prior). None where the verdict is settled already, no number is given, or it is above 3,000.
+    """
+    estimate = proportion(hits, n)
+    extra = further_rows(estimate, bound, direction)
+    if not extra or extra > FURTHER_SHOWN:
+        return None
+    more = np.arange(extra + 1)
+    settles = np.array([settled(proportion(hits + k, n + extra), bound, direction) is not None for k in more.tolist()])
+    fewer = np.array([settled(proportion(hits + k, n + extra - 1), bound, direction) is not None for k in range(extra)])
+    return _entry(
+        n=n,
+        hits=hits,
+        bound=bound,
+        direction=direction,
+        further=extra,
+        settled=float(stats.binom.pmf(more, extra, estimate.value)[settles].sum()),
+        one_fewer=float(stats.binom.pmf(more[:-1], extra - 1, estimate.value)[fewer].sum()),
+        averaged=float(stats.betabinom.pmf(more, extra, hits + 1, n - hits + 1)[settles].sum()),
+    )
+
+
+def gate_accepts(n: int, floor: float, true: float, gate: Gate) -> float:
+    """Probability that a gate accepts one share of n rows against a floor, where the true share is ``true``."""
+    if gate == "proven":
+        return chance_proven(n, floor, true)
+    accepted = chance_accepted(n, floor, "at_least", worse_by=floor - true)
+    return math.nan if accepted is None else accepted
+
+
+def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
+    """Probability that either gate accepts n rows against a floor, for each true share."""
+    return [_entry(n=n, truth=true, **{gate: gate_accepts(n, floor, true, gate) for gate in GATES}) for true in truths]
+
+
+def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: float) -> Entry:
+    """What a scorecard says of many bounds, for a policy and the films of each class: see `roentgate.scorecard.multiplicity`."""
+    claims = policy_claims(policy, counts)
+    found = refused_by_chance(claims, gate=gate, better_by=better_by)
+    return _entry(
+        counts=told_counts(counts),
+        gate=gate,
+        rows=len(claims),
+        bounds=sum(claim.times for claim in claims),
+        better_by=better_by,
+        together=found.together,
+        independent=found.independent,
+        apart=found.apart,
+        margin=margin_for(claims, gate=gate),
+    )
+
+
+def fills_accept(n: int, ceiling: float, true: float, fills: int) -> Entry:
+    """Probability that the point gate accepts all of several fills that each flip ``true`` of the answers."""
+    claims = [Claim(n=n, bound=ceiling, direction="at_most")] * fills
+    found = refused_by_chance(claims, gate="point", better_by=ceiling - true)
+    return _entry(n=n, fills=fills, truth=true, alike=1 - found.together, independent=1 - found.independent)
+
+
+def policy_claims(policy: Policy, counts: Sequence[int]) -> list[Claim]:
+    """The plain shares and p-values that a policy tests on a test split with these films a class."""
+    recall, border, classes = policy.recall, policy.border, _names(counts)
+    sizes = dict(zip(classes, counts, strict=True))
+    fills, everything = len(border.fills), sum(counts)
+    floors = [(sizes[label], recall.floor(label)) for label in classes]
+    return [
+        *(Claim(n=0, bound=policy.alignment.columns_p, direction="at_least") for _ in ("validation", "test")),
+        *(Claim(n=n, bound=floor, direction="at_least") for n, floor in floors),
+        *(
+            Claim(n=sizes[truth], bound=recall.ceiling(truth, called), direction="at_most")
+            for truth, called in recall.pairs(tuple(classes))
+        ),
+        *(
+            Claim(n=everything, bound=border.flips_ceiling, direction="at_most")
+            for _ in range(fills * len(border.rings))
+        ),
+        *(Claim(n=n, bound=floor, direction="at_least", times=fills) for _ in border.rings for n, floor in floors),
+    ]
+
+
+def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: float, flips: float) -> Entry:
+    """Probability that the counted rows of the recall and the border suite refuse a model of known quality.
+
+    Its recall is ``recall`` in every class, with and without the ring, its errors spread evenly over the other classes,
+    and each fill flips ``flips`` of its answers. Rows of one class are taken together, classes as independent; so are
+    flips and recall. Fills bracket the truth: all change the same films, or each its own.
+    """
+    bounds, classes, fills = policy.recall, _names(counts), len(policy.border.fills)
+    everything = sum(counts)
+    recall_accepts = masked_accepts = 1.0
+    for label, n in zip(classes, counts, strict=True):
+        least = _least(n, bounds.floor(label), gate)
+        caps = [_most(n, bounds.ceiling(label, called), gate) for called in classes if called != label]
+        recall_accepts *= _class_accepts(n, least, caps, recall)
+        masked_accepts *= float(stats.binom.sf(least - 1, n, recall))
+    flips_accepts = float(stats.binom.cdf(_most(everything, policy.border.flips_ceiling, gate), everything, flips))
+    border = flips_accepts * masked_accepts
+    return _entry(
+        counts=told_counts(counts),
+        gate=gate,
+        recall=recall,
+        flips=flips,
+        recall_refuses=1 - recall_accepts,
+        flips_refuse_alike=1 - flips_accepts,
+        flips_refuse_apart=1 - flips_accepts**fills,
+        border_refuses_alike=1 - border,
+        border_refuses_apart=1 - border**fills,
+        refuses_alike=1 - recall_accepts * border,
+        refuses_apart=1 - recall_accepts * border**fills,
+    )
+
+
+def _class_accepts(n: int, least: int, caps: Sequence[int], recall: float) -> float:
+    """Probability that n rows of a class hold at least ``least`` right ones and no more than ``caps`` of each error."""
+    error = (1 - recall) / len(caps)
+    samples = [wrong for wrong in product(*(range(cap + 1) for cap in caps)) if sum(wrong) <= n - least]
+    if not samples:
+        return 0.0
+    full = np.array([(n - sum(wrong), *wrong) for wrong in samples])
+    return float(stats.multinomial.pmf(full, n, [1 - error * len(caps), *[error] * len(caps)]).sum())
+
+
+def _least(n: int, floor: float, gate: Gate) -> int:
+    """Fewest hits of n that a gate accepts against a floor; n + 1 where none."""
+    return next((hits for hits in range(n + 1) if at_least(proportion(hits, n), floor).accepted(gate)), n + 1)
+
+
+def _most(n: int, ceiling: float, gate: Gate) -> int:
+    """Most hits of n that a gate accepts against a ceiling; -1 where none."""
+    return next((hits for hits in range(n, -1, -1) if at_most(proportion(hits, n), ceiling).accepted(gate)), -1)
+
+
+def _names(counts: Sequence[int]) -> list[str]:
+    return [f"class {index + 1}" for index in range(len(counts))]
+
+
+def _limits(estimates: Sequence[Estimate]) -> Iterator[DoubleArray]:
+    yield np.array([each.low for each in estimates])
+    yield np.array([each.high for each in estimates])
+
+
+def _entry(**cells: float | int | str | None) -> Entry:
+    return dict(cells)

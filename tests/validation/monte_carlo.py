@@ -1,0 +1,305 @@
+"""How often the intervals miss a truth that is known, by drawing: areas under the curve, grouped films, skill kept.
+
+Each interval is the one that decides verdicts; beside it, on the same draws, stands what is often used instead. A miss
+*over* is an interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly
+below it. Both should be 2.5 % or less.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from roentgate.arrays import DoubleArray, IntArray
+from roentgate.candidates import Predictions
+from roentgate.checks import skill_kept
+from roentgate.stats import (
+    TAIL,
+    Estimate,
+    grouped_difference,
+    grouped_proportion,
+    macro_auroc,
+    paired_difference,
+    proportion,
+)
+from scipy import special
+
+from tests.validation.exact import Entry, told_counts
+
+RESAMPLES = 1000
+"""Resamples of each bootstrap; the draws of one setting share their weights, which only adds noise."""
+
+Shape = Literal["normal", "unequal", "skewed"]
+"""Scores of a class and the rest: normal of equal spread; of twice the spread for the class; exponential."""
+
+
+class Tally:
+    """Misses of several intervals of the same truth, by name."""
+
+    def __init__(self, truth: float) -> None:
+        self.truth = truth
+        self._limits: dict[str, list[tuple[float, float]]] = {}
+
+    def add(self, name: str, low: float, high: float) -> None:
+        """Add the interval of one draw."""
+        self._limits.setdefault(name, []).append((low, high))
+
+    def entry(self) -> Entry:
+        """Return the share of draws in which each interval misses, over and under, and its mean width."""
+        return self._told(width=True)
+
+    def misses(self) -> Entry:
+        """Return these shares alone, for intervals that may have no end."""
+        return self._told(width=False)
+
+    def _told(self, *, width: bool) -> Entry:
+        made: Entry = {}
+        for name, limits in self._limits.items():
+            low, high = np.array(limits).T
+            made |= {
+                f"{name}_over": float((low > self.truth).mean()),
+                f"{name}_under": float((high < self.truth).mean()),
+            }
+            if width:
+                made[f"{name}_width"] = float((high - low).mean())
+        return made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """Scores of K classes whose one-vs-rest areas are all known.
+
+    Attributes:
+        counts: Rows (patients, where there are several films of each) of each class.
+        area: True area of each curve, 0.5 to 1.
+        shape: How scores are distributed.
+        films: Films of each patient.
+        icc: Correlation of the scores of a patient's films; only for normal scores.
+    """
+
+    counts: tuple[int, ...]
+    area: float
+    shape: Shape = "normal"
+    films: int = 1
+    icc: float = 0.0
+
+    def labels(self) -> IntArray:
+        """Return the class of each row, (n,), the films of a patient side by side."""
+        return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.films))
+
+    def common(self, rng: np.random.Generator) -> DoubleArray:
+        """Draw what all films of a patient share: (patients, columns), of two classes one column."""
+        classes = len(self.counts)
+        return rng.normal(size=(sum(self.counts), 1 if classes == 2 else classes))
+
+    def scores(self, rng: np.random.Generator, common: DoubleArray | None = None) -> DoubleArray:
+        """Draw scores (n, K); of two classes the second column is the first one's negative, as after a softmax.
+
+        ``common`` is what two models that see the same patients share; None: drawn for this one.
+        """
+        labels, classes = self.labels(), len(self.counts)
+        own = labels[:, None] == np.arange(1 if classes == 2 else classes)
+        if self.shape == "skewed":
+            scores = rng.exponential(np.where(own, self.area / (1 - self.area), 1.0))
+        else:
+            spread = 2.0 if self.shape == "unequal" else 1.0
+            patients = (self.common(rng) if common is None else common).repeat(self.films, axis=0)
+            noise = math.sqrt(self.icc) * patients + math.sqrt(1 - self.icc) * rng.normal(size=own.shape)
+            shift = math.sqrt(1 + spread**2) * float(special.ndtri(self.area))
+            scores = np.where(own, shift + spread * noise, noise)
+        return np.hstack([scores, -scores]) if classes == 2 else scores
+
+    def entry(self) -> Entry:
+        """Return what was set, as cells of a table."""
+        counts = told_counts(self.counts)
+        return {"counts": counts, "truth": self.area, "shape": self.shape, "films": self.films, "icc": self.icc}
+
+
+def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `macro_auroc`, and of the percentile bootstrap that resamples within each class.
+
+    Returns:
+        Also ``separated``, the share of draws that separate all classes perfectly, and the misses over the truth among
+        these draws (no entry without one). Where patients have several films, the area knows them, as ``macro``,
+        and does not, as ``naive``; the bootstrap resamples patients.
+    """
+    tally, separated = Tally(curves.area), Tally(curves.area)
+    labels = curves.labels()
+    patients = [str(patient) for patient in np.arange(sum(curves.counts)).repeat(curves.films)]
+    weights = [rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32) for n in curves.counts]
+    perfect = 0
+    for _ in range(draws):
+        scores = curves.scores(rng)
+        estimate = macro_auroc(labels, scores, groups=patients if curves.films > 1 else None)
+        intervals = {"macro": (estimate.low, estimate.high), "bootstrap": _bootstrap_areas(curves, scores, weights)}
+        if curves.films > 1:
+            naive = macro_auroc(labels, scores)
+            intervals["naive"] = naive.low, naive.high
+        perfect += estimate.value == 1
+        for name, limits in intervals.items():
+            tally.add(name, *limits)
+            if estimate.value == 1:
+                separated.add(name, *limits)
+    among: Entry = {f"separated_{name}": value for name, value in separated.entry().items() if name.endswith("over")}
+    return curves.entry() | {"draws": draws} | tally.entry() | {"separated": perfect / draws} | among
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patients:
+    """Patients with several films each, whose answers resemble one another (beta-binomial).
+
+    Attributes:
+        groups: Number of patients.
+        films: Films of each; 0 for 1 to 9, at random and anew in each draw.
+        icc: Correlation between the films of a patient.
+        share: True share of hits.
+    """
+
+    groups: int
+    films: int
+    icc: float
+    share: float
+
+    def sizes(self, rng: np.random.Generator) -> IntArray:
+        """Draw how many films each patient has, (groups,)."""
+        return np.full(self.groups, self.films) if self.films else rng.integers(1, 10, self.groups)
+
+    def rates(self, rng: np.random.Generator, shares: Sequence[float]) -> DoubleArray:
+        """Draw each patient's own chances of outcomes whose overall chances are ``shares``, (groups, outcomes)."""
+        if self.icc == 0:
+            return np.tile(shares, (self.groups, 1))
+        return rng.dirichlet(np.multiply(shares, 1 / self.icc - 1), self.groups)
+
+    def entry(self) -> Entry:
+        """Return what was set, as cells of a table."""
+        return {"groups": self.groups, "films": self.films or "1 to 9", "icc": self.icc, "truth": self.share}
+
+
+def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of Korn and Graubard's interval, Clopper and Pearson's on all films, and a cluster bootstrap."""
+    tally = Tally(patients.share)
+    weights = weights_of(patients.groups, rng)
+    for _ in range(draws):
+        sizes = patients.sizes(rng)
+        rates = patients.rates(rng, [patients.share, 1 - patients.share])[:, 0]
+        hits = rng.binomial(sizes, rates)
+        tally.add("grouped", *_interval(grouped_proportion(_films(hits, sizes), _groups(sizes))))
+        tally.add("naive", *_interval(proportion(int(hits.sum()), int(sizes.sum()))))
+        tally.add("bootstrap", *percentiles((weights @ hits) / (weights @ sizes)))
+    return patients.entry() | {"draws": draws} | tally.entry()
+
+
+def grouped_difference_misses(patients: Patients, difference: float, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of Tango's interval at the effective size, with it on all films, and of a cluster bootstrap.
+
+    ``share`` of ``patients`` is the true share of films that count only once, ``difference`` that of those gained minus
+    those lost.
+    """
+    tally = Tally(difference)
+    weights = weights_of(patients.groups, rng)
+    gained, lost = (patients.share + difference) / 2, (patients.share - difference) / 2
+    for _ in range(draws):
+        sizes = patients.sizes(rng)
+        outcomes = rng.multinomial(sizes, patients.rates(rng, [gained, lost, 1 - patients.share]))
+        ups, downs = outcomes[:, 0], outcomes[:, 1]
+        up, up_or_down = _films(ups, sizes), _films(ups + downs, sizes)
+        tally.add("grouped", *_interval(grouped_difference(up, up_or_down & ~up, _groups(sizes))))
+        tally.add("naive", *_interval(paired_difference(int(ups.sum()), int(downs.sum()), int(sizes.sum()))))
+        tally.add("bootstrap", *percentiles((weights @ (ups - downs)) / (weights @ sizes)))
+    return patients.entry() | {"discordant": patients.share, "truth": difference, "draws": draws} | tally.entry()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skill:
+    """Answers on whole and on cut-down films, each right with its own chance.
+
+    Attributes:
+        counts: Rows of each class.
+        clean: True recall of every class on the whole films.
+        kept: True share of the skill above chance that survives the cut.
+        nested: Whether a row right under the cut is right on the whole film too; else the two are independent.
+    """
+
+    counts: tuple[int, ...]
+    clean: float
+    kept: float
+    nested: bool
+
+
+def skill_misses(skill: Skill, draws: int, rng: np.random.Generator) -> Entry:
+    """Misses of `skill_kept`; ``undefined`` is the share of draws in which it gives no value and cannot miss."""
+    classes = len(skill.counts)
+    cut = 1 / classes + skill.kept * (skill.clean - 1 / classes)
+    labels = np.repeat(np.arange(classes), skill.counts)
+    tally, undefined = Tally(skill.kept), 0
+    for _ in range(draws):
+        first, second = rng.random(len(labels)), rng.random(len(labels))
+        whole = _answers(labels, first < skill.clean, classes, rng)
+        left = _answers(labels, (first if skill.nested else second) < cut, classes, rng)
+        estimate = skill_kept(whole, left)
+        undefined += not estimate.defined
+        low, high = _interval(estimate)
+        tally.add("kept", low, high)
+    set_to: Entry = {
+        "counts": told_counts(skill.counts),
+        "clean": skill.clean,
+        "truth": skill.kept,
+        "rows": "nested" if skill.nested else "independent",
+        "draws": draws,
+    }
+    return set_to | tally.misses() | {"undefined": undefined / draws}
+
+
+def _answers(labels: IntArray, right: NDArray[np.bool_], classes: int, rng: np.random.Generator) -> Predictions:
+    """Predictions that are right where they should be, and any other class elsewhere."""
+    wrong = (labels + rng.integers(1, classes, len(labels))) % classes
+    return predictions(labels, np.eye(classes)[np.where(right, labels, wrong)])
+
+
+def predictions(labels: IntArray, scores: DoubleArray) -> Predictions:
+    """Return rows of these classes (n,) with these scores (n, K) for probabilities."""
+    ids, names = tuple(map(str, range(len(labels)))), tuple(f"class {index}" for index in range(scores.shape[1]))
+    return Predictions(ids, names, labels, scores.astype(np.float32))
+
+
+def _bootstrap_areas(
+    curves: Curves, scores: DoubleArray, weights: Sequence[NDArray[np.float32]]
+) -> tuple[float, float]:
+    """Percentile interval of the mean area when patients are drawn anew within each class."""
+    labels, classes = curves.labels(), len(curves.counts)
+    areas = np.zeros(RESAMPLES)
+    judged = range(1 if classes == 2 else classes)  # the two columns of two classes have the same area
+    for label in judged:
+        own, rest = scores[labels == label, label], scores[labels != label, label]
+        wins = (own[:, None] > rest).astype(np.float32)
+        wins = wins.reshape(curves.counts[label], curves.films, -1, curves.films).sum(axis=(1, 3))
+        others = np.hstack([part for index, part in enumerate(weights) if index != label])
+        areas += ((weights[label] @ wins) * others).sum(axis=1) / (len(own) * len(rest))
+    return percentiles(areas / len(judged))
+
+
+def weights_of(groups: int, rng: np.random.Generator) -> DoubleArray:
+    """Return how often each group is drawn in each resample: (`RESAMPLES`, groups)."""
+    return rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(np.float64)
+
+
+def percentiles(values: DoubleArray) -> tuple[float, float]:
+    """Return the limits of a percentile bootstrap."""
+    low, high = np.quantile(values, [TAIL, 1 - TAIL])
+    return float(low), float(high)
+
+
+def _films(hits: IntArray, sizes: IntArray) -> NDArray[np.bool_]:
+    """The films of all patients, those that count first within each."""
+    place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return place < np.repeat(hits, sizes)
+
+
+def _groups(sizes: IntArray) -> list[str]:
+    return [str(patient) for patient in np.repeat(np.arange(len(sizes)), sizes)]
+
+
+def _interval(estimate: Estimate) -> tuple[float, float]:
+    return estimate.low, estimate.high

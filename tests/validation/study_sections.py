@@ -1,0 +1,292 @@
+"""The sections of the statistics report: tables and short sentences whose numbers are all computed."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from tests.validation.exact import GATES, Entry, cell
+from tests.validation.study import (
+    AREAS,
+    CEILING,
+    FLIPS,
+    FLOOR,
+    FOLLOWED,
+    FURTHER_PROMISE,
+    GATE_ROWS,
+    GATE_TRUTHS,
+    MARGIN,
+    TRANSPLANT,
+    Tables,
+)
+
+FOLDER = "statistics"
+"""Where the figures lie, beside the report."""
+
+
+def areas(tables: Tables) -> list[str]:
+    """How often the AUROC's interval misses, by size and true area."""
+    lines = [line for line in tables["areas"] if line["shape"] == "normal"]
+    others = [line for line in tables["areas"] if line["shape"] != "normal"]
+    separated = [line for line in tables["areas"] if cell(line, "separated") > 0]
+    number = sum(cell(line, "separated") * cell(line, "draws") for line in separated)
+    wrong = sum(
+        cell(line, "separated") * cell(line, "draws") * cell(line, "separated_macro_over") for line in separated
+    )
+    header = ["films a class", *(f"area {area:g}" for area in AREAS)]
+    counts = list(dict.fromkeys(str(line["counts"]) for line in lines))
+
+    totals = {name: [sum(sides(line, name)) for line in lines] for name in ("macro", "bootstrap")}
+
+    def pivot(method: str) -> str:
+        return table(
+            header, [[name, *(_two(line, method) for line in lines if line["counts"] == name)] for name in counts]
+        )
+
+    return [
+        "Normal scores of equal spread, two classes and three. Both sides together, the interval that decides misses "
+        f"in {_range(totals['macro'])} of draws, the percentile bootstrap in {_range(totals['bootstrap'])}. Misses "
+        "over / under in per cent, as decided on:",
+        pivot("macro"),
+        "The percentile bootstrap, resampled within each class, on the same draws:",
+        pivot("bootstrap"),
+        f"A sample that separates the classes perfectly came up in {number:,.0f} draws. There the bootstrap's interval "
+        f"is [1, 1] and misses every time; Newcombe's lay over the truth in "
+        f"{percent(wrong / number if number else 0)}. With unequal spread and with skewed scores:",
+        table(
+            ["scores", "films a class", "true area", "as decided on", "bootstrap"],
+            [
+                [str(line["shape"]), str(line["counts"]), f"{cell(line, 'truth'):g}", _two(line, "macro"),
+                 _two(line, "bootstrap")]
+                for line in others
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def grouped(tables: Tables) -> list[str]:
+    """What several films of a patient do to each interval."""
+    methods = ("grouped", "naive", "bootstrap")
+    rows = []
+    for groups in dict.fromkeys(line["groups"] for line in tables["grouped"]):
+        for films in (3, "1 to 9"):
+            lines = [line for line in tables["grouped"] if (line["groups"], line["films"]) == (groups, films)]
+            rows.append([str(groups), str(films), *(_worst_two(lines, method) for method in methods)])
+    areas = [
+        [str(line["counts"]), f"{cell(line, 'icc'):g}", f"{cell(line, 'truth'):g}",
+         *(_two(line, method) for method in ("macro", "naive", "bootstrap"))]
+        for line in tables["grouped_areas"]
+    ]  # fmt: skip
+    return [
+        "Shares, beta-binomial patients: worst misses over / under in per cent, of correlations 0, 0.3 and 0.6 and of "
+        "true shares 0.80, 0.90 and 0.95.",
+        table(["patients", "films of each", "Korn-Graubard", "Clopper-Pearson on films", "cluster bootstrap"], rows),
+        "Areas, four films of a patient, two classes: misses over / under in per cent.",
+        table(
+            ["patients a class", "correlation", "true area", "as decided on", "films as if independent", "bootstrap"],
+            areas,
+        ),
+    ]
+
+
+def others(tables: Tables) -> list[str]:
+    """Paired differences, balanced accuracy and skill kept."""
+    rows = []
+    for n in dict.fromkeys(line["n"] for line in tables["difference"]):
+        lines = [line for line in tables["difference"] if line["n"] == n]
+        bounds = ([line for line in lines if line["truth"] == bound] for bound in (TRANSPLANT, -MARGIN))
+        rows.append([str(n), _worst_two(lines, ""), *(_worst_two(bound, "") for bound in bounds)])
+    balanced = [[str(line["counts"]), str(line["recalls"]), _two(line, "")] for line in tables["balanced"]]
+    skill = []
+    for counts in dict.fromkeys(line["counts"] for line in tables["skill"]):
+        for how in ("independent", "nested"):
+            lines = [line for line in tables["skill"] if (line["counts"], line["rows"]) == (counts, how)]
+            skill.append([str(counts), how, _worst_two(lines, "kept")])
+    return [
+        "Tango's score interval of a paired difference, exact: worst misses over / under in per cent, of discordant "
+        f"shares from 0.02 to 0.40, at all differences tried and at {TRANSPLANT:+.2f}, where the shipped ceiling of "
+        "`ring_transplant` lies (there a miss *under* would be a false pass), and at "
+        f"{-MARGIN:+.2f}, the shipped margin of the comparison (there a miss *over* would be one).",
+        table(["n", "all differences", f"at {TRANSPLANT:+.2f}", f"at {-MARGIN:+.2f}"], rows),
+        "Balanced accuracy, exact: over / under in per cent. Proof against a floor rests on the misses over.",
+        table(["films a class", "true recalls", "over / under"], balanced),
+        "Skill kept under a cut, drawn: worst over / under in per cent, of true clean recalls 0.80 and 0.95 and of 0 "
+        "to 75 % of the skill kept. *Nested*: a film right under the cut is right without it; the interval is then "
+        "wider than need be, as its description says.",
+        table(["films a class", "answers", "over / under"], skill),
+        *_losses(tables),
+    ]
+
+
+def _losses(tables: Tables) -> list[str]:
+    """Changes of the area, balanced accuracy lost, and the gain of a temperature."""
+    areas = [
+        [str(line["counts"]), f"{cell(line, 'area'):g}", f"{cell(line, 'truth'):+g}", f"{cell(line, 'shared'):g}",
+         _two(line, "change")]
+        for line in tables["area_changes"]
+    ]  # fmt: skip
+    by_setting: dict[tuple[object, ...], list[Entry]] = {}
+    for line in tables["follow_changes"]:
+        by_setting.setdefault((line["n"], line["reference"], line["candidate"]), []).append(line)
+    follows = [
+        [str(n), *(_worst_two(by_setting[n, *pair], "change") for pair in FOLLOWED)]
+        for n in dict.fromkeys(n for n, *_ in by_setting)
+    ]
+    drops = [
+        [str(line["counts"]), str(line["one_patient"] or "none"), f"{cell(line, 'lost'):g}",
+         f"{cell(line, 'truth'):.2f}", _two(line, "drop")]
+        for line in tables["drops"]
+    ]  # fmt: skip
+    gains = [
+        [str(line["units"]), str(line["films"]), f"{cell(line, 'sharpened'):g}", f"{cell(line, 'truth'):.3f}",
+         _two(line, "studentised"), _two(line, "bootstrap")]
+        for line in tables["gains"]
+    ]  # fmt: skip
+    return [
+        "Change of the macro AUROC of two models on the same films, drawn: over / under in per cent.",
+        table(["films a class", "area", "change", "correlation of the scores", "over / under"], areas),
+        "Change of the share of films that follow a transplant's donor, drawn, reference and candidate with donors of "
+        "their own: worst over / under in per cent, where none and where 5 % go there with one of the own class.",
+        table(["films", *(f"{before:g} before, {now:g} now" for before, now in FOLLOWED)], follows),
+        "Balanced accuracy lost when films are changed, drawn: over / under in per cent. A miss *under* would be a "
+        "false pass.",
+        table(["films a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),
+        "What the right temperature saves in log loss, drawn, three classes, scores multiplied by so much (above 1: "
+        "too sure); the films of a patient are all alike: over / under in per cent. A miss *under* would be a false "
+        "pass.",
+        table(
+            ["films or patients", "films of each", "multiplied by", "true gain", "bootstrap-t", "percentiles"], gains
+        ),
+    ]
+
+
+def further(lines: Sequence[Entry]) -> list[str]:
+    """Whether as many further films as are asked for settle a verdict."""
+    kept = [cell(line, "settled") for line in lines]
+    fewer = [cell(line, "one_fewer") for line in lines]
+    averaged = [cell(line, "averaged") for line in lines]
+    shown = [line for line in lines if line["n"] in {20, 40, 66, 100}][::5]
+    words = {"at_least": "≥", "at_most": "≤"}
+    return [
+        "\"About N further films would settle it, if the rate stays\" promises that N more films at the observed rate "
+        f"settle the verdict in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
+        f"unsettled rows: in {percent(min(kept))} to {percent(max(kept))}; with one film fewer in "
+        f"{percent(max(fewer))} at most. **{_holds(min(kept) >= FURTHER_PROMISE > max(fewer))}**",
+        "The condition matters. The true rate is not the observed one; if it is only known as well as the films so far "
+        f"tell it (uniform prior), N more films settle the verdict in {percent(statistics.median(averaged))} of cases "
+        f"(median; {percent(min(averaged))} to {percent(max(averaged))}). N is a plan, not a guarantee.",
+        table(
+            ["so far", "bound", "N", "settled, rate as observed", "settled, rate uncertain"],
+            [
+                [f"{line['hits']} of {line['n']}", f"{words[str(line['direction'])]} {cell(line, 'bound'):.2f}",
+                 f"{line['further']:,}", percent(cell(line, "settled")), percent(cell(line, "averaged"))]
+                for line in shown
+            ],
+        ),
+    ]  # fmt: skip
+
+
+def gates(lines: Sequence[Entry]) -> list[str]:
+    """False passes and false fails of both gates for one row."""
+    truths = (0.65, 0.70, 0.75, 0.79, 0.80, 0.85, 0.90, 0.95)
+    header = ["gate", "films", *(f"true {truth:.2f}" for truth in truths)]
+    by_place = {(line["n"], line["truth"]): line for line in lines}
+    rows = []
+    for gate in GATES:
+        for n in GATE_ROWS:
+            accepted = [cell(by_place[n, truth], gate) for truth in truths]
+            wrong = [share if truth < FLOOR else 1 - share for truth, share in zip(truths, accepted, strict=True)]
+            rows.append([gate, str(n), *map(percent, wrong)])
+    worse = [line for line in lines if cell(line, "truth") < FLOOR]
+    below, last = max(cell(line, "proven") for line in worse), max(cell(line, "truth") for line in worse)
+    return [
+        f"One class, recall floor {FLOOR:.2f}, exact. Below the floor the table gives false passes, from it on false "
+        f"fails. `proven` passes a model of recall {last:.2f} or less in {percent(below)} at most, at any of these "
+        "sizes, and pays with false fails. `point` errs either way, and near the floor it is a coin: such a row reads "
+        "ACCEPTED, NOT PROVEN.",
+        f"![What each gate accepts, by true recall from {GATE_TRUTHS[0]:.2f} to {GATE_TRUTHS[-1]:.2f}.]"
+        f"({FOLDER}/decisions.png)",
+        table(header, rows),
+    ]
+
+
+def many(tables: Tables) -> list[str]:
+    """What the number of bounds does under the shipped policy."""
+    fills = {line["fills"]: line for line in tables["fills"]}
+    first = tables["family"][0]
+    return [
+        f"Under the shipped policy a record of three classes holds {first['rows']} rows with plain shares or p-values, "
+        f"{first['bounds']} bounds when each fill counts. All must hold. For the `proven` gate that needs no "
+        "correction (an intersection-union test: a model that misses any of these bounds is proven in 2.5 % at most; "
+        "where an interval is not exact, as often as it misses above). The price is the refusal of sound models.",
+        f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the point gate accepts 66 films "
+        f"under one fill in {percent(cell(fills[1], 'independent'))} of draws, under four that err independently in "
+        f"{percent(cell(fills[4], 'independent'))}, under five in {percent(cell(fills[5], 'independent'))}; where "
+        "all fills change the same films, as often as under one.",
+        "How often the recall and the border suite refuse a model of known quality, its recall alike in all classes "
+        "and under the ring. Counted are recall floors, confusions, flips and masked recall; from all fills alike to "
+        "all independent:",
+        table(
+            ["films a class", "gate", "true recall", "true flips", "recall suite", "border suite", "either"],
+            [
+                [str(line["counts"]), str(line["gate"]), f"{cell(line, 'recall'):.2f}", f"{cell(line, 'flips'):.2f}",
+                 percent(cell(line, "recall_refuses")), _span(line, "border_refuses"), _span(line, "refuses")]
+                for line in tables["suites"]
+            ],
+        ),
+        "What a scorecard says of such a record: how often chance refuses a model that is better than every bound by a "
+        "margin, whatever the dependence (from all rows together to no two at once), and the margin that four of five "
+        "test sets accept.",
+        table(
+            ["films a class", "gate", "better by", "independent", "whatever the dependence", "margin for four of five"],
+            [
+                [str(line["counts"]), str(line["gate"]), f"{cell(line, 'better_by'):.2f}",
+                 percent(cell(line, "independent")), 
+                 f"{percent(cell(line, 'together'))} to {percent(cell(line, 'apart'))}",
+                 "none" if line["margin"] is None else f"{cell(line, 'margin'):.2f}"]
+                for line in tables["family"]
+            ],
+        ),
+        "A *miss* that one row proves may be chance among many. So the scorecard also says which misses outlast Holm's "
+        "allowance for the number of rows. It is no switch of the policy: a pass needs no correction, and a gate that "
+        "grew more lenient with each claim it tests would be unsound.",
+    ]  # fmt: skip
+
+
+def sides(line: Entry, method: str) -> tuple[float, float]:
+    """Return the misses of one method, over and under the truth."""
+    prefix = f"{method}_" if method else ""
+    return cell(line, f"{prefix}over"), cell(line, f"{prefix}under")
+
+
+def _two(line: Entry, method: str) -> str:
+    over, under = sides(line, method)
+    return f"{100 * over:.1f} / {100 * under:.1f}"
+
+
+def _worst_two(lines: Sequence[Entry], method: str) -> str:
+    over, under = zip(*(sides(line, method) for line in lines), strict=True)
+    return f"{100 * max(over):.1f} / {100 * max(under):.1f}"
+
+
+def _range(shares: Sequence[float]) -> str:
+    return f"{percent(min(shares))} to {percent(max(shares))}"
+
+
+def _span(line: Entry, name: str) -> str:
+    low, high = (percent(cell(line, f"{name}_{how}")) for how in ("alike", "apart"))
+    return low if low == high else f"{low} to {high}"
+
+
+def _holds(claim: bool) -> str:  # noqa: FBT001  the claim is the only argument
+    return "Holds." if claim else "Does not hold."
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, with one decimal place."""
+    return f"{100 * share:.1f} %"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a markdown table; header and cells are markdown already."""
+    return str(tabulate(list(rows), headers=header, tablefmt="pipe", disable_numparse=True))

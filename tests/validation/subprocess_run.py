@@ -1,0 +1,56 @@
+"""The suites as a user runs them, in a process of their own, on several models; what was recorded of each."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from roentgate.errors import HarnessError
+from roentgate.scorecard import Record
+from roentgate.scorecard import record as scorecard
+from roentgate.session import folder_name
+
+
+def run(  # noqa: PLR0913  one run, each part by name
+    models: Sequence[str],
+    data: str,
+    seed: int,
+    *,
+    reports: Path,
+    name: str,
+    extra: Sequence[str] = (),
+    quiet: bool = False,
+) -> list[Record]:
+    """Judge models with one seed; return their records, in order.
+
+    Args:
+        models: As for ``--model``, each once.
+        data: As for ``--data``.
+        seed: The seed of training.
+        reports: The folder of these reports.
+        name: The name of the data set.
+        extra: Further options.
+        quiet: Whether to keep what the run prints, and show its end only where it fails.
+
+    Raises:
+        HarnessError: The run ended without a scorecard of each model, or was partial.
+    """
+    paths = [reports / name / folder_name(model) / scorecard.SCORECARD_FILE for model in models]
+    for path in paths:
+        path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", "suites", "-q", "--no-header", "--tb=no", "--data", data]
+    command += [word for model in models for word in ("--model", model)]
+    command += ["--seed", str(seed), "--report-dir", str(reports), *extra]
+    done = subprocess.run(command, check=False, capture_output=quiet, text=True)
+    printed = f"{done.stdout or ''}{done.stderr or ''}".splitlines()
+    told = "".join(f"\n{line}" for line in printed[-8:])
+    for model, path in zip(models, paths, strict=True):
+        if not path.is_file():
+            ended = f"the run ended with status {done.returncode} and without a scorecard"
+            raise HarnessError(f"{model}, seed {seed}: {ended}{told}")
+    records = [scorecard.read(path) for path in paths]
+    for model, record, path in zip(models, records, paths, strict=True):
+        if not record["complete"]:
+            shown = f"the run was partial, so its figures are not shown; see {path.parent}"
+            raise HarnessError(f"{model}, seed {seed}: {shown}{told}")
+    return records
