@@ -32,6 +32,7 @@ end-to-end: $(DEV) ## run the suites on the real films, as CI does
 lint: $(DEV) types ## check style and types
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m ruff format --check
+	$(BIN)/lint-imports
 
 types: $(DEV) ## check types
 	$(BIN)/python -m mypy

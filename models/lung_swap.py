@@ -17,7 +17,7 @@ from models._streams import Rows
 RECIPE = Recipe(batch_size=8, epochs=120, patience=40, plateau_factor=0.3)
 IMAGE_SHAPE = (128, 128, 1)
 FILES = (
-    "../harness/lung_fields.keras",
+    "../harness/roentgate/lungs/lung_fields.keras",
     "../harness/roentgate/perturbations/regions.py",
     "../harness/roentgate/lungs/lung_masks.py",
     "../harness/roentgate/perturbations/border.py",

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -14,127 +15,14 @@ from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
-HARNESS = ROOT / "harness"
+LIBRARY = ROOT / "harness" / "roentgate"
+ROOMS = sorted(path.parent.name for path in LIBRARY.glob("*/__init__.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 REQUIREMENTS = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]]
 
-# Low to high: a module imports only from those above it.
-LAYERS = {
-    "numbers": ["errors", "process", "limits", "estimate", "further", "store", "ledger"],
-    "films": [
-        "films",
-        "card",
-        "folders",
-        "partition",
-        "manifest",
-        "view",
-        "dataset",
-        "anatomy",
-        "phantom",
-        "perturbations",
-        "corruptions",
-        "movements",
-        "masks",
-        "hunt",
-        "bounds",
-        "policy",
-    ],
-    "survey": ["headers", "survey", "registration", "duplicates"],
-    "models": ["model", "source", "modelfile", "archive", "keras_model", "keras_gradients", "candidate", "training"],
-    "evidence": [
-        "predictions",
-        "displacement",
-        "layers",
-        "inference",
-        "matching",
-        "diagnosis",
-        "alignment",
-        "watch",
-        "collect",
-        "segmenter",
-        "plausibility",
-        "lungs",
-        "evidence",
-        "robustness",
-        "smallest",
-        "invariance",
-        "reference",
-        "licence",
-        "localisation",
-        "deletion",
-        "explainers",
-        "attributions",
-        "explanations",
-    ],
-    "verdicts": [
-        "metrics",
-        "burn_ins",
-        "interventions",
-        "battery",
-        "attention",
-        "drop",
-        "calibration",
-        "comparison",
-        "claims",
-        "consistency",
-        "checks",
-        "reproduction",
-        "probes",
-        "audit",
-        "readings",
-        "offline",
-        "scorecard",
-        "replicates",
-        "family",
-        "wording",
-        "giveaway",
-        "looks",
-        "settings",
-        "optional",
-        "gate",
-        "logbook",
-    ],
-    "pages": [
-        "canvas",
-        "blocks",
-        "forest",
-        "figures",
-        "robustness_figures",
-        "replay",
-        "attribution_figures",
-        "attention_figures",
-        "pictures",
-        "render",
-        "report",
-        "seeds",
-        "claims_page",
-        "audit_figures",
-        "audit_report",
-    ],
-    "proofs": [
-        "null",
-        "twins",
-        "trial",
-        "doses",
-        "spoiled",
-        "matrix",
-        "data_matrix",
-        "dose_page",
-        "matrix_page",
-        "enumeration",
-        "simulation",
-        "simulation_changes",
-        "study",
-        "study_figures",
-        "study_sections",
-        "study_report",
-    ],
-    "doors": ["items", "run", "plugin", "options", "claim", "__main__"],
-}
-ORDER = [module for layer in LAYERS.values() for module in layer]
-
 FRAMEWORKS = {"keras", "tensorflow"}
 HEAVY = ("keras", "tensorflow", "matplotlib", "scipy", "sklearn", "pandas")
+SUITES = sorted((ROOT / "suites").glob("*.py"))
 MODEL_FILES = sorted(path for path in (ROOT / "models").rglob("*.py") if path.name != "__init__.py")
 
 
@@ -147,9 +35,12 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def harness_modules(path: Path) -> set[str]:
-    """Return the modules of ``harness`` that a file imports; of ``from harness import x``, x."""
-    return {name.split(".")[1] for name in imports(path) if name.startswith("harness.")}
+def below_the_door(path: Path) -> set[str]:
+    """Return the modules of ``roentgate`` that a file reaches by their dotted name instead of by the door."""
+    tree = ast.parse(path.read_text("utf-8"))
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return {name for name in modules if name.startswith("roentgate.")}
 
 
 def packages(path: Path) -> set[str]:
@@ -180,19 +71,23 @@ def pins() -> dict[NormalizedName, str]:
 # Layers
 
 
-def test_the_order_names_every_module_once() -> None:
-    modules = {path.stem for path in HARNESS.glob("*.py")} - {"__init__"}
-    assert sorted(ORDER) == sorted(modules)
+def test_rooms_and_doors_hold() -> None:
+    """`lint-imports` reads the contracts in pyproject.toml: one direction between rooms, and doors between them."""
+    done = subprocess.run([shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"],
+                          cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_a_module_imports_only_from_those_above_it(module: str) -> None:
-    above = set(ORDER[: ORDER.index(module)])
-    assert harness_modules(HARNESS / f"{module}.py") <= above
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for_and_offers_what_is_there(room: str) -> None:
+    said = ast.get_docstring(ast.parse((LIBRARY / room / "__init__.py").read_text("utf-8"))) or ""
+    assert 2 <= len([line for line in said.splitlines() if line]) <= 3
+    script = f"import roentgate.{room} as room; print(*(name for name in room.__all__ if not hasattr(room, name)))"
+    assert python("-c", script).split() == []
 
 
 def test_only_the_two_keras_modules_and_the_models_know_the_framework() -> None:
-    sources = [*HARNESS.rglob("*.py"), *(ROOT / "suites").rglob("*.py")]
+    sources = [*LIBRARY.rglob("*.py"), *(ROOT / "suites").rglob("*.py")]
     knowing = {path.relative_to(ROOT).as_posix() for path in sources if packages(path) & FRAMEWORKS}
     assert knowing == {
         "harness/roentgate/candidates/keras_backend.py",
@@ -200,20 +95,20 @@ def test_only_the_two_keras_modules_and_the_models_know_the_framework() -> None:
     }
 
 
-def test_suites_import_from_the_harness_and_nothing_below_it() -> None:
-    offered = set(python("-c", "import harness; print(*harness.__all__)").split())
-    for suite in (ROOT / "suites").glob("*.py"):
-        assert packages(suite) <= {"harness", "pytest"} | set(sys.stdlib_module_names), suite.name
-        assert harness_modules(suite) <= offered, suite.name
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in [*SUITES, *MODEL_FILES]])
+def test_suites_and_models_import_from_the_door_only(path: Path) -> None:
+    assert below_the_door(path) == set()
+    if path in SUITES:
+        assert packages(path) <= {"roentgate", "pytest"} | set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(HARNESS.glob("*.py"))])
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(LIBRARY.rglob("*.py"))])
 def test_a_module_is_read_in_one_sitting(path: Path) -> None:
     lines = len(path.read_text("utf-8").splitlines())
     assert lines <= 400
 
 
-@pytest.mark.parametrize("module", ["harness", "roentgate.entry.plugin", "roentgate.__main__"])
+@pytest.mark.parametrize("module", ["roentgate", "roentgate.entry.plugin", "roentgate.__main__"])
 def test_importing_costs_nothing_heavy(module: str) -> None:
     loaded = python("-c", f"import sys, {module}; print(*sys.modules)").split()
     assert not set(HEAVY) & set(loaded)
@@ -298,8 +193,8 @@ def test_constraints_pin_everything_that_is_installed_for_it() -> None:
 def test_what_is_imported_is_declared() -> None:
     homes = metadata.packages_distributions()
     declared = {canonicalize_name(requirement.name) for requirement in REQUIREMENTS}
-    ours = {"harness", "models", *sys.stdlib_module_names}
-    for path in [*HARNESS.rglob("*.py"), *MODEL_FILES]:
+    ours = {"roentgate", "models", *sys.stdlib_module_names}
+    for path in [*LIBRARY.rglob("*.py"), *MODEL_FILES]:
         for package in packages(path) - ours:
             owners = {canonicalize_name(name) for name in homes.get(package, [package])}
             assert owners & declared, f"{path.name} imports {package}, which pyproject.toml does not name"
@@ -309,7 +204,7 @@ def test_changes_reviewed_as_changing_nothing_are_of_lines_that_are_there() -> N
     entries = tomllib.loads((ROOT / "tests" / "benchmarks" / "survivors.toml").read_text("utf-8"))["survivor"]
     modules = {entry["function"].split(".")[0] for entry in entries}
     lines = {
-        name: [line.strip() for line in (ROOT / "harness" / f"{name}.py").read_text("utf-8").splitlines()]
+        name: [line.strip() for line in next(LIBRARY.rglob(f"{name}.py")).read_text("utf-8").splitlines()]
         for name in modules
     }
     gone = [entry for entry in entries if entry["before"] not in " ".join(lines[entry["function"].split(".")[0]])]

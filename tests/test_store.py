@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from roentgate import store as store_module
-from roentgate.store import Store, atomic, code_digest, digest, file_digest, pack, unpack, versions
+from roentgate.store import Store, atomic, digest, file_digest, pack, unpack, versions
 
 
 @pytest.fixture
@@ -34,34 +34,6 @@ def test_a_files_digest_is_of_its_bytes(tmp_path: Path) -> None:
     assert file_digest(first) == file_digest(second)
     second.write_bytes(b"y")
     assert file_digest(first) != file_digest(second)
-
-
-SOURCE = '"""Says."""\n\n\ndef f(x):\n    """Adds."""\n    return x + 1  # one\n'
-
-
-@pytest.mark.parametrize(
-    ("changed", "same"),
-    [
-        ('"""Says otherwise."""\n\ndef f(x):\n    return (x\n            + 1)\n', True),
-        (SOURCE.replace("x + 1", "x + 2"), False),
-        (SOURCE.replace("f(x)", "f(x, y=0)"), False),
-    ],
-)
-def test_code_counts_by_what_it_does_not_by_how_it_is_laid_out(*, changed: str, same: bool) -> None:
-    assert (store_module._meaning(changed) == store_module._meaning(SOURCE)) is same
-
-
-def test_a_class_or_function_that_is_only_a_docstring_has_a_meaning() -> None:
-    assert store_module._meaning('class A:\n    """A."""\n') == store_module._meaning('class A:\n    """B."""\n')
-
-
-def test_a_string_that_is_no_docstring_counts() -> None:
-    assert store_module._meaning("x = 'a'\n") != store_module._meaning("x = 'b'\n")
-
-
-def test_the_digest_of_code_knows_its_modules() -> None:
-    assert code_digest("errors") == code_digest("errors")
-    assert code_digest("errors") != code_digest("store")
 
 
 def test_versions_are_found_without_importing_anything() -> None:
@@ -175,7 +147,7 @@ def test_the_sweep_takes_old_leftovers_and_nothing_else(store: Store) -> None:
 
 def test_a_lock_is_released_when_its_holder_dies(store: Store) -> None:
     script = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom harness.store import Store\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom roentgate.store import Store\n"
         "with Store(Path(sys.argv[1])).lock('weights', 'k'):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", script, str(store.root)], check=False, timeout=60)

@@ -5,7 +5,6 @@ written to a temporary file and renamed; a damaged one is thrown away and made a
 operating system when its holder dies, keeps two runs from computing the same thing.
 """
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -47,26 +46,6 @@ def file_digest(path: Path) -> str:
     """Return the SHA-256 (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@functools.cache
-def code_digest(*modules: str) -> str:
-    """Return the digest of what these modules of ``harness`` do, and of the versions of `LIBRARIES`.
-
-    Comments, docstrings and layout do not count.
-    """
-    folder = Path(__file__).parent
-    sources = {name: _meaning((folder / f"{name}.py").read_text("utf-8")) for name in modules}
-    return digest(sources, versions(), os.environ.get("KERAS_BACKEND", ""))
-
-
-def _meaning(source: str) -> str:
-    """Return a module's syntax tree as text, without docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
 
 
 @functools.cache

@@ -25,17 +25,21 @@ REVIEWED = HERE / "survivors.toml"
 NEEDS = "mutmut==3.8.1"
 COPIED = ("harness", "tests", "models", "suites", "data", "README.md")
 
-NUMBERS = ("estimate", "further", "limits", "metrics", "checks", "contracts")
+NUMBERS = (
+    "stats/test_estimate", "stats/test_sample_size", "stats/test_intervals", "checks/test_metrics", "stats/test_verdict",
+    "checks/test_contracts",
+)  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {
-    "limits": NUMBERS,
-    "estimate": NUMBERS,
-    "further": NUMBERS,
-    "metrics": (*NUMBERS, "reproduction"),
-    "checks": NUMBERS,
-    "comparison": ("comparison",),
-    "calibration": ("calibration",),
-    "diagnosis": ("diagnosis", "alignment"),
-    "alignment": ("alignment", "watch"),
+    "stats/intervals": NUMBERS,
+    "stats/estimate": NUMBERS,
+    "stats/sample_size": NUMBERS,
+    "stats/verdict": NUMBERS,
+    "checks/metrics": (*NUMBERS, "checks/test_claim_reproduction"),
+    "checks/border": NUMBERS,
+    "checks/comparison": ("checks/test_comparison",),
+    "checks/calibration": ("checks/test_calibration",),
+    "checks/stream_diagnosis": ("checks/test_stream_diagnosis", "checks/test_alignment"),
+    "checks/alignment": ("checks/test_alignment", "evidence/test_stream_observer"),
 }
 """Test files of each module; of these mutmut runs the tests that reach the changed function."""
 
@@ -112,9 +116,9 @@ def run(mutmut: Path, module: str) -> list[tuple[str, str]]:
             shutil.copy(source, copy / name)
     table = {
         "source_paths": ["harness"],
-        "only_mutate": [f"harness/{module}.py"],
+        "only_mutate": [f"harness/roentgate/{module}.py"],
         "also_copy": ["models", "suites", "data"],
-        "pytest_add_cli_args_test_selection": [f"tests/test_{name}.py" for name in TESTS[module]],
+        "pytest_add_cli_args_test_selection": [f"tests/{name}.py" for name in TESTS[module]],
         "pytest_add_cli_args": ["-p", "no:cacheprovider", "-k", SLOW],
     }
     lines = "\n".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
@@ -125,7 +129,7 @@ def run(mutmut: Path, module: str) -> list[tuple[str, str]]:
     shown = subprocess.run(
         [str(mutmut), "results", "--all", "true"], cwd=copy, check=True, capture_output=True, text=True
     )
-    found = re.findall(r"^\s*(harness\.\S+): (.+)$", shown.stdout, re.MULTILINE)
+    found = re.findall(r"^\s*((?:harness\.)?roentgate\.\S+): (.+)$", shown.stdout, re.MULTILINE)
     return [(status, name) for name, status in found]
 
 
@@ -134,7 +138,8 @@ def survivor(mutmut: Path, module: str, name: str) -> Survivor:
     shown = subprocess.run([str(mutmut), "show", name], cwd=WORK / module, check=True, capture_output=True, text=True)
     lines = [line for line in shown.stdout.splitlines() if not line.startswith(("---", "+++"))]
     before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))
-    function = re.sub(r"__mutmut_\d+$", "", name).removeprefix("harness.").replace("xǁ", "").replace("ǁ", ".")
+    function = re.sub(r"__mutmut_\d+$", "", name).replace("xǁ", "").replace("ǁ", ".")
+    function = re.sub(r"^(?:harness\.)?roentgate\.\w+\.", "", function)
     return Survivor(re.sub(r"\.x_", ".", function), before, after)
 
 

@@ -89,11 +89,11 @@ def test_its_stream_gives_every_film_in_order_with_its_label(candidate: Candidat
 
 
 def test_a_pipeline_of_its_own_is_used_and_must_be_streams(project: Project) -> None:
-    own = "from harness import Streams\n\ndef streams(data, recipe, task):\n    print('found')\n    return {}\n"
+    own = "from roentgate import Streams\n\ndef streams(data, recipe, task):\n    print('found')\n    return {}\n"
     project.write("models/own.py", ANSWERS + own.format("Streams([1], [2], [3])"))
     assert project.ready("own").streams.test == [3]
     project.write("models/wrong.py", ANSWERS + own.format("[1, 2, 3]"))
-    with pytest.raises(ModelError, match=r"streams\(\) must return a harness.Streams"):
+    with pytest.raises(ModelError, match=r"streams\(\) must return a roentgate.Streams"):
         assert project.ready("wrong").streams
 
 

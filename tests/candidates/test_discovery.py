@@ -124,7 +124,7 @@ def test_another_suffix_is_refused(tmp_path: Path) -> None:
 
 def test_local_imports_are_sources_however_deep_and_others_are_not(tmp_path: Path) -> None:
     models = tmp_path / "models"
-    write(models / "net.py", "import json\nimport blocks\nfrom parts.heads import dense\nfrom harness import Task\n")
+    write(models / "net.py", "import json\nimport blocks\nfrom parts.heads import dense\nfrom roentgate import Task\n")
     write(models / "blocks.py", "import blocks, deeper\n")
     write(models / "deeper.py", "def f():\n    from models.shared import x\n")
     write(models / "shared.py", "")
@@ -149,7 +149,7 @@ def test_relative_imports_inside_a_package_are_sources(tmp_path: Path) -> None:
 
 
 def test_the_versions_of_foreign_libraries_count_and_local_modules_do_not(tmp_path: Path) -> None:
-    write(tmp_path / "net.py", "import json, numpy, sklearn.linear_model\nimport blocks\nimport harness\n")
+    write(tmp_path / "net.py", "import json, numpy, sklearn.linear_model\nimport blocks\nimport roentgate\n")
     write(tmp_path / "blocks.py", "import tabulate\n")
     found = find_model(str(tmp_path / "net.py"), tmp_path).libraries
     assert found == {"scikit-learn": version("scikit-learn"), "tabulate": version("tabulate")}

@@ -38,7 +38,7 @@ def test_what_it_does_not_declare_has_a_default(tmp_path: Path) -> None:
 
 def test_what_it_declares_is_read(tmp_path: Path) -> None:
     text = """
-from harness import Recipe
+from roentgate import Recipe
 RECIPE = Recipe(epochs=3)
 IMAGE_SHAPE = [224, 192, 3]
 INPUT_RANGE = (-1, 1)
@@ -62,7 +62,7 @@ def test_load_wins_over_build(tmp_path: Path) -> None:
     [
         ("", r"offers neither build\(task\) nor load\(task\)"),
         ("def built(task): ...\n", r"neither build\(task\) nor load\(task\) \(did you mean 'built'\?\)"),
-        ("RECIPE = {}\n" + LOAD, "RECIPE must be a harness.Recipe, not dict"),
+        ("RECIPE = {}\n" + LOAD, "RECIPE must be a roentgate.Recipe, not dict"),
         ("IMAGE_SHAPE = (8, 8)\n" + LOAD, r"IMAGE_SHAPE must be three positive integers \(H, W, C\), not \(8, 8\)"),
         ("IMAGE_SHAPE = (8, 0, 1)\n" + LOAD, "IMAGE_SHAPE must be three positive integers"),
         ("IMAGE_SHAPE = (8, 8, 4)\n" + LOAD, "IMAGE_SHAPE asks for 4 channels; films are read with 1 or 3"),
@@ -74,7 +74,10 @@ def test_load_wins_over_build(tmp_path: Path) -> None:
         ("raise OSError('gone')\n", "importing it raised OSError: gone"),
         ("import sys; sys.exit(0)\n", "importing it raised SystemExit: 0"),
         ("import nothing_is_called_so\n", "importing it raised ModuleNotFoundError"),
-        ("from harness import Recipe\nRecipe(epochs=0)\n", "importing it raised ArgumentError: recipe: epochs must be"),
+        (
+            "from roentgate import Recipe\nRecipe(epochs=0)\n",
+            "importing it raised ArgumentError: recipe: epochs must be",
+        ),
     ],
 )
 def test_a_fault_is_a_sentence_that_names_the_file(tmp_path: Path, text: str, sentence: str) -> None:
@@ -106,7 +109,7 @@ def test_what_a_function_raises_names_file_and_function(tmp_path: Path, body: st
 
 
 def test_a_sentence_from_below_is_passed_on(tmp_path: Path) -> None:
-    text = "from harness.errors import ModelError\ndef load(task):\n    raise ModelError('said so')\n"
+    text = "from roentgate.errors import ModelError\ndef load(task):\n    raise ModelError('said so')\n"
     with pytest.raises(ModelError, match=r"^said so$"):
         opened(tmp_path, text).call("load", None)
 

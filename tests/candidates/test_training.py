@@ -22,7 +22,7 @@ NETWORK = '''
 import keras
 from keras import layers
 
-from harness import Recipe
+from roentgate import Recipe
 
 RECIPE = Recipe(batch_size=4, epochs=4, patience=4)
 
@@ -220,7 +220,7 @@ class Broken(keras.utils.PyDataset):
 
 
 def streams(data, recipe, task):
-    from harness import Streams
+    from roentgate import Streams
     return Streams(Broken(), Broken(), Broken())
 """
     model.write_text(NETWORK + broken, "utf-8")
@@ -333,7 +333,7 @@ SUBCLASSED = '''
 import keras
 from keras import layers
 
-from harness import Recipe
+from roentgate import Recipe
 
 RECIPE = Recipe(batch_size=4, epochs=1)
 

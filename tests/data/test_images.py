@@ -13,7 +13,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import PIL
 import pytest
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from numpy.typing import NDArray
@@ -320,7 +319,7 @@ def test_what_a_killed_run_left_behind_is_discarded_after_a_day(decoded: images.
 
 def test_two_processes_may_decode_at_once(decoded: images.Decoded) -> None:
     script = (
-        "import sys; from pathlib import Path; from harness.films import Decoded;"
+        "import sys; from pathlib import Path; from roentgate.data.images import Decoded;"
         "paths = tuple(map(Path, sys.argv[2:]));"
         "kept = Decoded(folder=Path(sys.argv[1]), key='key', paths=paths, shape=(12, 10, 1), interpolation='nearest',"
         "title='films');"
@@ -372,13 +371,6 @@ def test_progress_is_shown_from_200_films_on(
         folder=decoded.folder, key="many", paths=many, shape=SHAPE, interpolation="nearest", title="films"
     ).take([0])
     assert asked == [disable]  # None: tqdm shows itself where stderr is a terminal
-
-
-def test_another_pillow_is_another_decoding_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = images.code_fingerprint()
-    assert before == images.code_fingerprint()
-    monkeypatch.setattr(PIL, "__version__", "0")
-    assert images.code_fingerprint() != before
 
 
 def test_a_tag_of_the_wrong_type_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -508,7 +508,7 @@ STREAMS = '''
 import numpy as np
 from PIL import Image
 
-from harness import Streams
+from roentgate import Streams
 
 FILES = ("means.npz",)
 

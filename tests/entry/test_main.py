@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.toy"]
 
-# Keras 3.15 on NumPy 2 says this of every variable it reads; harness.keras_model silences it outside pytest.
+# Keras 3.15 on NumPy 2 says this of every variable it reads; the Keras backend silences it outside pytest.
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.toy"]
 
 FIXTURES = """
-from harness import Predictions, at_least, metrics
+from roentgate import Predictions, at_least, metrics
 
 
 def test_fixtures(predictions, stream, inference_record, border, policy, classes, accept, split):
@@ -76,7 +76,7 @@ def test_fixtures_give_the_evidence_the_policy_and_the_classes(project: Project)
 
 def test_a_suite_of_ones_own_has_a_policy_table_of_its_own(project: Project) -> None:
     suite = """
-    from harness import Table, at_least, metrics
+    from roentgate import Table, at_least, metrics
 
 
     class Bounds(Table):

@@ -135,7 +135,7 @@ NETWORK = '''
 import keras
 from keras import layers
 
-from harness import Recipe
+from roentgate import Recipe
 
 RECIPE = Recipe(epochs=12, batch_size=6)
 
@@ -255,7 +255,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
             suite.unlink()
     project.write(
         "suites/test_small.py",
-        '"""Recall."""\n\nfrom harness import at_least, metrics\n\n\n'
+        '"""Recall."""\n\nfrom roentgate import at_least, metrics\n\n\n'
         "def test_recall_floor(predictions, accept, label):\n"
         '    """Recall."""\n    accept(at_least(metrics.recall(predictions.test, label), 0.5), subject=label)\n',
     )

@@ -64,7 +64,7 @@ def test_only_what_is_missing_of_the_border_battery_is_computed(alone: Project) 
     assert len(first.test) == 36
     first.border(BOUNDS)
     assert first.candidate.passes == 36 + FORWARD_PASSES
-    alone.store.joinpath("evidence", f"{first._key(Ring(0.05, 'mean').name)}.npz").unlink()
+    alone.store.joinpath("evidence", f"{first._key(Ring(0.05, 'mean').name, Evidence)}.npz").unlink()
     again = evidence(alone)
     again.border(BOUNDS)
     assert again.candidate.passes == 36
@@ -165,29 +165,34 @@ def test_groups_of_the_data_travel_with_the_answers(alone: Project) -> None:
 
 
 def test_another_batch_size_or_model_has_evidence_of_its_own(alone: Project) -> None:
-    keys = {evidence(alone)._key("clean-test")}
+    keys = {evidence(alone)._key("clean-test", Evidence)}
     candidate = alone.ready()
     candidate.recipe = candidate.recipe.replace(batch_size=4)
-    keys.add(Evidence(candidate)._key("clean-test"))
-    keys.add(Evidence(alone.ready(seed=3))._key("clean-test"))
-    keys.add(Evidence(alone.ready())._key("clean-validation"))
+    keys.add(Evidence(candidate)._key("clean-test", Evidence))
+    keys.add(Evidence(alone.ready(seed=3))._key("clean-test", Evidence))
+    keys.add(Evidence(alone.ready())._key("clean-validation", Evidence))
     assert len(keys) == 4
 
 
 def test_what_a_module_above_makes_is_kept_by_all_that_it_depends_on(alone: Project) -> None:
-    def count(asked: Evidence, of: object, code: tuple[str, ...] = ("masks",)) -> int:
+    def count(asked: Evidence, of: object, module: str = "roentgate.perturbations.masks") -> int:
         made: list[int] = []
 
         def compute() -> dict[str, NDArray[np.int64]]:
             made.append(1)
             return {"answer": np.array([42])}
 
+        compute.__module__ = module
         for _ in range(2):
-            assert asked.keep("question", compute, of=of, code=code)["answer"] == 42
+            assert asked.keep("question", compute, of=of)["answer"] == 42
         return len(made)
 
     first = evidence(alone)
-    assert [count(first, "this"), count(first, "that"), count(first, "this", ("hunt",))] == [1, 1, 1]
+    assert [
+        count(first, "this"),
+        count(first, "that"),
+        count(first, "this", "roentgate.perturbations.mask_search"),
+    ] == [1, 1, 1]
     assert first.candidate.seconds["question"] >= 0
     again = evidence(alone)
     assert [count(again, "this"), count(again, "that"), count(again, "another")] == [0, 0, 1]

@@ -90,7 +90,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from harness import Recipe
+from roentgate import Recipe
 
 RECIPE = Recipe(epochs=1)
 {more}

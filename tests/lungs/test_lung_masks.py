@@ -146,7 +146,7 @@ def test_fields_of_the_segmenter_are_computed_once(
 
 
 def test_importing_lungs_does_not_import_keras() -> None:
-    code = "import sys, harness.lungs; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    code = "import sys, roentgate.lungs.lung_masks; sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -139,8 +139,8 @@ def test_an_uncertain_answer_is_asked_for_once() -> None:
 
 
 PROGRAM = """
-from harness.hunt import hunt
-from harness.masks import MILDNESS
+from roentgate.perturbations.mask_search import hunt
+from roentgate.perturbations.masks import MILDNESS
 
 asked = []
 hunt(

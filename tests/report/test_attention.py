@@ -94,8 +94,8 @@ SUITE = '''
 
 import pytest
 
-from harness import attention as lungs
-from harness import informs
+from roentgate.checks import attention
+from roentgate import informs
 
 
 @pytest.mark.needs("lungs")
@@ -106,7 +106,7 @@ def test_skill_without_lungs(attention, accept):
 SMALL = '''
 """Accuracy."""
 
-from harness import at_least, metrics
+from roentgate import at_least, metrics
 
 
 def test_accuracy(predictions, accept):

@@ -222,7 +222,7 @@ def test_a_sign_that_the_font_lacks_is_shown_as_its_code_point() -> None:
 
 @pytest.mark.parametrize("module", ["figures", "render"])
 def test_reading_a_scorecard_needs_no_matplotlib(module: str) -> None:
-    command = f"import sys, harness.{module}; sys.exit('matplotlib' in sys.modules)"
+    command = f"import sys, roentgate.report.{module}; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from roentgate.policy.optional_suites import SUITES
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "harness" / "scorecard.schema.json"
+SCHEMA = ROOT / "harness" / "roentgate" / "scorecard" / "scorecard.schema.json"
 TIME_LIMIT_S = 1200
 
 
@@ -69,6 +69,6 @@ def test_real_films_are_judged_in_full_and_the_exit_status_is_the_records(real_d
 
     assert (reports / "scorecard.md").is_file()
     assert str(scorecard.with_suffix(".md").name) in done.stdout, "the run closes with the path of its scorecard"
-    summary = run("harness", "scorecard", reports, "--summary")
+    summary = run("roentgate", "scorecard", reports, "--summary")
     assert summary.returncode == 0, summary.stderr
     assert "recall_floor" in summary.stdout

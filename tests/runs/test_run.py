@@ -300,7 +300,7 @@ def test_the_order_in_which_tests_run_does_not_change_the_record(project: Projec
         ("accept(True)", "", "the check did not finish: AttributeError"),
         ("metrics.recall(predictions.test, 'Lefty')", "", "the check did not finish: "),
         ("pytest.fail('by hand')", "", "the check did not finish: by hand"),
-        ("from harness import skipped\naccept(skipped('no'))", "", "no; the policy accepts no skip here"),
+        ("from roentgate import skipped\naccept(skipped('no'))", "", "no; the policy accepts no skip here"),
         (f"{ACCEPT}\n{ACCEPT}", "", "recorded 2 times, once is wanted: pass (36 of 36 right) / pass"),
     ],
 )
@@ -390,8 +390,8 @@ def test_a_required_check_that_no_suite_has_refuses_the_run(project: Project) ->
 def test_a_run_that_requires_nothing_and_judges_nothing_that_gates_is_no_gate(project: Project) -> None:
     project.write("suites/policy.toml", "")
     project.write("suites/test_second.py", "")
-    body = "from harness import informs\naccept(informs(metrics.accuracy(predictions.test)))"
-    project.write("suites/test_small.py", "from harness import metrics\n")
+    body = "from roentgate import informs\naccept(informs(metrics.accuracy(predictions.test)))"
+    project.write("suites/test_small.py", "from roentgate.checks import metrics\n")
     with_extra(project, body)
     refused(project.run(), complete=False)
 
@@ -702,7 +702,7 @@ LINEAR = """
 import keras
 from keras import layers
 
-from harness import Recipe
+from roentgate import Recipe
 
 RECIPE = Recipe(batch_size=12, epochs=30, patience=30)
 

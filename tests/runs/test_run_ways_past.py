@@ -17,7 +17,7 @@ pytest_plugins = ["tests.toy"]
 OWN_SUITE = '''
 """A suite that no policy requires, and that the model fails."""
 
-from harness import at_least, metrics
+from roentgate import at_least, metrics
 
 
 def test_own(predictions, accept):
@@ -98,7 +98,7 @@ def test_a_skip_is_excused_only_where_what_is_needed_is_lacking(
 
     monkeypatch.setattr(Gate, "lacks", lambda *_: "")
     with_extra(
-        project, 'accept(skipped("I do not feel like it"))', decorator=needs, above="from harness import skipped"
+        project, 'accept(skipped("I do not feel like it"))', decorator=needs, above="from roentgate import skipped"
     )
     (row,) = [row for row in refused(project.run())["verdicts"] if row["check"] == "extra"]
     assert row["gates"]
@@ -140,7 +140,7 @@ def test_rings_of_neighbouring_widths_are_rows_of_their_own(project: Project) ->
 OWN_BOUNDS = '''
 """A suite with a table of its own."""
 
-from harness import Table, at_least, metrics
+from roentgate import Table, at_least, metrics
 
 
 class Bounds(Table):

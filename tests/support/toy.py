@@ -69,7 +69,7 @@ SUITE = '''
 
 import pytest
 
-from harness import at_least, metrics
+from roentgate import at_least, metrics
 
 
 def test_recall_floor(predictions, policy, accept, label):
@@ -85,7 +85,7 @@ def test_accuracy(predictions, accept):
 SECOND_SUITE = '''
 """One check of another small suite."""
 
-from harness import at_least, metrics
+from roentgate import at_least, metrics
 
 
 def test_balanced(predictions, accept):

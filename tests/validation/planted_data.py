@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+from roentgate.code_key import code_digest
 from roentgate.data import Card, phantom
 from roentgate.errors import ArgumentError, did_you_mean
-from roentgate.store import Store, code_digest
+from roentgate.store import Store
 
 _PLANTED = 8
 """Films of a fault that takes some."""
@@ -52,7 +53,7 @@ def write(name: str, seed: int, store: Store) -> Card:
     if name not in known:
         raise ArgumentError(f"no spoiled data set is called '{name}'; {did_you_mean(name, known)}")
     chosen = known[name]
-    code = code_digest("anatomy", "phantom", "spoiled")[:12]
+    code = code_digest(__name__)[:12]
     folder = store.root / "data" / f"{name}-{seed}-{code}"
     with store.lock("data", folder.name):
         if not folder.is_dir():

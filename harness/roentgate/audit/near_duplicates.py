@@ -17,8 +17,9 @@ from tqdm import tqdm
 
 from roentgate.arrays import FloatArray, IntArray
 from roentgate.audit.scan import Survey
+from roentgate.code_key import code_digest
 from roentgate.data import COPY, registration
-from roentgate.store import Arrays, Store, code_digest, digest
+from roentgate.store import Arrays, Store, digest
 
 Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
 
@@ -30,7 +31,6 @@ CROPS = (0.0, 0.025, 0.05)
 NEIGHBOURS = 4
 """Films that each film is laid over."""
 
-_CODE = ("duplicates", "films", "headers", "registration", "survey")
 _FREQUENCIES = 8
 _SIDE = 32
 _NEAR = 0.93
@@ -80,7 +80,7 @@ def find_duplicates(seen: Survey, store: Store) -> Duplicates:
 
     Of more than two identical films each is paired with the first.
     """
-    key = digest("duplicates", seen.fingerprint, code_digest(*_CODE))
+    key = digest("duplicates", seen.fingerprint, code_digest(__name__))
     found = store.arrays(key, lambda: _search(seen))
     rows = len(seen)
     links = sparse.coo_matrix((np.ones(len(found["first"])), (found["first"], found["second"])), shape=(rows, rows))

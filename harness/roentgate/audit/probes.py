@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from roentgate.arrays import FloatArray, IntArray
 from roentgate.audit.scan import SPLITS, THUMBNAIL, FilmFacts, Survey
 from roentgate.candidates import Predictions
+from roentgate.code_key import code_digest
 from roentgate.data import Header
 from roentgate.data import images as films
-from roentgate.store import Arrays, Store, code_digest, digest
+from roentgate.store import Arrays, Store, digest
 
 Family = Literal["file", "frame", "outside", "middle removed", "summary", "anatomy", "whole"]
 
@@ -30,7 +31,6 @@ REMOVED = (0.5, 0.6, 0.7)
 LARGEST_FIT = 4000
 """Films a probe is fitted on at most, as many of each class: more would cost time and change little."""
 
-_CODE = ("duplicates", "films", "headers", "probes", "registration", "survey")
 _COMPONENTS = 64
 _TREES = 200
 _FOLDS = 5
@@ -143,7 +143,7 @@ def _units(seen: Survey, clusters: IntArray) -> IntArray:
 
 
 def _code() -> str:
-    return digest(code_digest(*_CODE), version("scikit-learn"))
+    return digest(code_digest(__name__), version("scikit-learn"))
 
 
 def of_source(seen: Survey, clusters: IntArray, store: Store) -> Predictions | None:

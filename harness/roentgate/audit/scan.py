@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from roentgate.code_key import code_digest
 from roentgate.data import SplitName, Splits, headers
 from roentgate.data import images as films
 from roentgate.errors import DataError, HarnessError
-from roentgate.store import Store, code_digest, digest
+from roentgate.store import Store, digest
 
 THUMBNAIL = 128
 """Side of the thumbnails: each film averaged to a square, whatever its shape."""
@@ -38,7 +39,6 @@ SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
 )  # fmt: skip
 """(of, elsewhere): whose rows are counted, and where their twins are looked for."""
 
-_CODE = ("films", "headers", "survey")
 _COMMIT_EVERY = 256
 _WAIT_S = 600
 _PLAIN_BITS = 8
@@ -151,7 +151,7 @@ def survey(splits: Splits, store: Store) -> Survey:
     parts = [splits.train, splits.validation, splits.test]
     ids = tuple(row for part in parts for row in part.ids)
     paths = tuple(path for part in parts for path in part.paths)
-    code = code_digest(*_CODE)
+    code = code_digest(__name__)
     root = digest(str(splits.root.resolve()))[:16]
     file = store.path("survey", f"{root}-{code[:8]}", ".sqlite")
     try:
@@ -244,7 +244,7 @@ def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tu
 
 
 def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tuple[str, ...]]:
-    code = code_digest(*_CODE)
+    code = code_digest(__name__)
     database.execute("CREATE TABLE IF NOT EXISTS film (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
     stamps = [_stamp(path, code) for path in paths]
     known = dict(database.execute("SELECT path, stamp FROM film"))

@@ -179,7 +179,7 @@ class Candidate:
             with contextlib.redirect_stdout(io.StringIO()):  # Keras' iterators print what they found
                 streams = self.file.call("streams", self.splits, self.recipe, self.task)
             if not isinstance(streams, Streams):
-                raise ModelError(f"model file {self.source.path}: streams() must return a harness.Streams")
+                raise ModelError(f"model file {self.source.path}: streams() must return a roentgate.Streams")
             return streams
         if not self.has_layers:
             return Streams(*(_PlainStream(split, self) for split in _each(self.splits)))

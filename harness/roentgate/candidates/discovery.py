@@ -22,6 +22,9 @@ UNSAFE_SUFFIXES = {
     ".pth": "pickle",
 }
 
+_LIBRARY = Path(__file__).resolve().parents[1]
+"""The folder of this library, whose code is not a model's own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -59,7 +62,7 @@ class Source:
         local = {
             name for name in names for root in self.roots if (root / name).is_dir() or (root / f"{name}.py").is_file()
         }
-        foreign = sorted(names - local - set(sys.stdlib_module_names) - {"harness", *LIBRARIES})
+        foreign = sorted(names - local - set(sys.stdlib_module_names) - {"roentgate", *LIBRARIES})
         owners = metadata.packages_distributions() if foreign else {}
         return {owner: metadata.version(owner) for name in foreign for owner in owners.get(name, ())}
 
@@ -237,7 +240,7 @@ def _imported(tree: ast.AST, file: Path, roots: Sequence[Path]) -> set[Path]:
                 found.update(
                     path.resolve() for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()
                 )
-    return {path for path in found if path.parent != Path(__file__).parent.resolve()}
+    return {path for path in found if _LIBRARY not in path.parents}
 
 
 def _names(tree: ast.AST) -> set[tuple[int, str]]:

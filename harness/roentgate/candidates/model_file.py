@@ -116,7 +116,7 @@ class ModelFile:
             )
         recipe = getattr(module, "RECIPE", Recipe())
         if not isinstance(recipe, Recipe):
-            raise ModelError(f"model file {path}: RECIPE must be a harness.Recipe, not {type(recipe).__name__}")
+            raise ModelError(f"model file {path}: RECIPE must be a roentgate.Recipe, not {type(recipe).__name__}")
         return Facts(
             kind="load" if hasattr(module, "load") else "build",
             recipe=dataclasses.asdict(recipe),
@@ -228,7 +228,7 @@ class _Watch:
         self.seen: set[Path] = set()
         self._modules: list[set[str]] = []
         self._known = {path.resolve() for path in source.sources}
-        self._allowed = {*_SYSTEM, Path(__file__).parent.resolve()}
+        self._allowed = {*_SYSTEM, Path(__file__).resolve().parents[1]}
         self.allow(allowed)
 
     def __enter__(self) -> None:

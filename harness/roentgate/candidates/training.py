@@ -12,14 +12,10 @@ from roentgate.candidates.candidate import Candidate, Options, open_file
 from roentgate.candidates.discovery import Source, find_model
 from roentgate.candidates.model_file import Facts, ModelFile, declared_files
 from roentgate.candidates.protocols import Recipe, Task
+from roentgate.code_key import code_digest
 from roentgate.data import Card, read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
-from roentgate.store import Store, code_digest, digest, file_digest
-
-TRAINING_CODE = (
-    "archive", "candidate", "dataset", "films", "folders", "keras_model", "manifest", "model", "modelfile",
-    "training", "view",
-)  # fmt: skip
+from roentgate.store import Store, digest, file_digest
 
 
 def find_facts(source: Source, root: Path | None, store: Store) -> tuple[Facts, ModelFile | None]:
@@ -60,7 +56,7 @@ def _keep_facts(source: Source, store: Store, facts: Facts) -> None:
 
 
 def _facts_key(source: Source) -> str:
-    return digest("facts", source.fingerprint, code_digest("model", "modelfile"))
+    return digest("facts", source.fingerprint, code_digest("roentgate.candidates.model_file"))
 
 
 def _digests(source: Source, facts: Facts) -> list[str]:
@@ -185,7 +181,7 @@ def weights_key(candidate: Candidate) -> str:
         dataclasses.asdict(candidate.recipe),
         dataclasses.asdict(candidate.task),
         candidate.pixels_fingerprint,
-        code_digest(*TRAINING_CODE),
+        code_digest(__name__),
         candidate.salt,
     )
 

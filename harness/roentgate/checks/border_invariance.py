@@ -67,9 +67,7 @@ def ring_contents(evidence: Evidence, width: float, *, count: int = CONTENTS) ->
         ModelError: The model cannot answer.
     """
     rows, test = evidence.candidate.probe_rows(), evidence.test
-    kept = evidence.keep(
-        f"{_TITLE} {width:g}", lambda: _compute(evidence, rows, width, count), of=[width, count], code=["invariance"]
-    )
+    kept = evidence.keep(f"{_TITLE} {width:g}", lambda: _compute(evidence, rows, width, count), of=[width, count])
     return InvarianceRecord(
         ids=tuple(test.ids[row] for row in rows), width=width, moved=kept["moved"], flipped=kept["flipped"]
     )

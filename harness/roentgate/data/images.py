@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO, Literal, get_args
 
 import numpy as np
-import PIL
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
@@ -25,6 +24,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from tqdm import tqdm
 
+from roentgate.code_key import code_digest
 from roentgate.errors import DataError, HarnessError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"]
@@ -151,8 +151,8 @@ def unit(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def code_fingerprint() -> str:
-    """Return the SHA-256 of what turns a file into pixels: this module's source and Pillow's version."""
-    return hashlib.sha256(Path(__file__).read_bytes() + PIL.__version__.encode()).hexdigest()
+    """Return the digest of what turns a file into pixels: this module, what it imports, and the libraries."""
+    return code_digest(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+from roentgate.code_key import code_digest
 from roentgate.data.card import Card, find_card
 from roentgate.errors import ArgumentError
-from roentgate.store import Store, code_digest
+from roentgate.store import Store
 
 STORE = ".roentgate"
 
@@ -31,7 +32,7 @@ def open_card(spec: str, folder: Path, store: Store) -> Card:
             f"known: phantom with {', '.join(phantom.VARIANTS)}"
         )
     variant = card.variant or "phantom"
-    root = store.root / "data" / f"{variant}-{code_digest('anatomy', 'phantom')[:12]}"
+    root = store.root / "data" / f"{variant}-{code_digest('roentgate.data.phantom')[:12]}"
     if not root.is_dir():
         with store.lock("data", root.name):
             if not root.is_dir():

@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import get_args
 
+from roentgate.code_key import code_digest
 from roentgate.data.card import Card
 from roentgate.data.class_folders import RIGHT_ROOT, SplitName, differing_in_form, listed
 from roentgate.data.splitting import CannotDivideError, Film, divide
 from roentgate.errors import DataError, did_you_mean
-from roentgate.store import Store, atomic, code_digest, digest, file_digest
+from roentgate.store import Store, atomic, digest, file_digest
 
 SPLITS: tuple[SplitName, ...] = get_args(SplitName)
 
@@ -192,7 +193,7 @@ class Manifest:
     def _key(self) -> str:
         card = self.card
         told = [file_digest(self.file), card.columns.names(), card.group, card.test_sources]
-        return digest(told, card.split_seed, card.split_shares, code_digest("partition", "manifest"))[:32]
+        return digest(told, card.split_seed, card.split_shares, code_digest(__name__))[:32]
 
     def _read(self, path: Path) -> dict[str, SplitName]:
         """Return stored splits; the file is as it was written."""

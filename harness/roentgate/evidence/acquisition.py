@@ -16,7 +16,6 @@ from roentgate.evidence.evidence import Evidence
 from roentgate.perturbations import SEVERITIES, Corruption, corruptions, geometric
 from roentgate.policy import RobustnessBounds
 
-CODE = ("corruptions", "movements", "robustness")
 NOISE_SEED = 0
 """Draws the noise, whatever the seed of training: all models see the same corrupted films, and can be compared."""
 
@@ -80,7 +79,7 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
             if name in moves:
                 yield name, moves[name](images)
 
-    answers = evidence.under("robustness battery", [*corrupted, *rotations, *shifts, *kernels], make, code=CODE)
+    answers = evidence.under("robustness battery", [*corrupted, *rotations, *shifts, *kernels], make)
     return RobustnessRecord(
         clean=evidence.test,
         corrupted={(each.kind, each.severity): answers[name] for name, each in corrupted.items()},

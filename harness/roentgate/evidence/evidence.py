@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from roentgate.arrays import Images, Probabilities
 from roentgate.candidates import Candidate, Predictions, note_undeclared
+from roentgate.code_key import code_digest
 from roentgate.data import Dataset
 from roentgate.evidence import inference_probe
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord, StreamRecord, TrainingRecord
@@ -19,13 +20,8 @@ from roentgate.evidence.streams import stream_observer
 from roentgate.perturbations import Interior, KeepRing, Perturbation, Ring
 from roentgate.perturbations import border as perturbations
 from roentgate.policy import BorderBounds
-from roentgate.store import Arrays, code_digest, digest, pack, unpack
+from roentgate.store import Arrays, digest, pack, unpack
 
-EVIDENCE_CODE = (
-    "candidate", "collect", "dataset", "displacement", "evidence", "films", "folders", "inference", "keras_model",
-    "layers", "manifest", "matching", "model", "modelfile", "perturbations", "predictions", "registration",
-    "view", "watch",
-)  # fmt: skip
 EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
 _BATCH = 32
@@ -48,7 +44,7 @@ class Evidence:
             candidate.fingerprint,
             candidate.pixels_fingerprint,
             candidate.source.libraries,
-            code_digest(*EVIDENCE_CODE),
+            code_digest(__name__),
             version("scikit-learn"),
             candidate.recipe.batch_size,
         )
@@ -197,21 +193,18 @@ class Evidence:
         data: Dataset = getattr(self.candidate.splits, name)
         return data
 
-    def _key(self, name: str, code: Sequence[str] = ()) -> str:
-        return digest(self._base, name, code_digest(*code)) if code else digest(self._base, name)
+    def _key(self, name: str, made_by: Callable[..., Any]) -> str:
+        return digest(self._base, name, code_digest(made_by.__module__))
 
-    def keep(
-        self, title: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, of: object, code: Sequence[str]
-    ) -> Arrays:
+    def keep(self, title: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, of: object) -> Arrays:
         """Return evidence that a module above this one makes; computed at most once a run, and stored as all the rest.
 
         Args:
             title: What the timings call it.
-            compute: Makes it.
+            compute: Makes it; its module, and all that imports, are part of the key.
             of: JSON-serialisable: all that it depends on, beside the model, the films and the code.
-            code: The modules of ``harness`` that ``compute`` is made of, beside `EVIDENCE_CODE`.
         """
-        return self._keep(title, compute, key=digest(self._key(title, code), of))
+        return self._keep(title, compute, key=digest(self._key(title, compute), of))
 
     def _keep(
         self,
@@ -221,7 +214,7 @@ class Evidence:
         key: str | None = None,
     ) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
-        key = key or self._key(name)
+        key = key or self._key(name, compute)
 
         def timed() -> Mapping[str, NDArray[Any]]:
             started = time.perf_counter()
@@ -263,19 +256,16 @@ class Evidence:
         bar.close()
         return np.concatenate(parts)
 
-    def under(
-        self, title: str, names: Sequence[str], make: Changes, *, code: Sequence[str] = ()
-    ) -> dict[str, Predictions]:
+    def under(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Predictions]:
         """Return the answers on the test films, changed; what is not stored is predicted in one pass over the films.
 
         Args:
             title: What the progress bar and the timings call it.
             names: The changes. A name is part of a key: it says all that sets its change apart.
-            make: Makes the changes; see `Changes`.
-            code: The modules of ``harness`` that ``make`` is made of, beside `EVIDENCE_CODE`.
+            make: Makes the changes; see `Changes`. Its module, and all that imports, are part of the keys.
         """
-        test, keys = self.candidate.splits.test, {name: self._key(name, code) for name in names}
-        with self._store.lock("evidence", self._key(title)):
+        test, keys = self.candidate.splits.test, {name: self._key(name, make) for name in names}
+        with self._store.lock("evidence", self._key(title, make)):
             found = {name: self._find(key) for name, key in keys.items()}
             missing = [name for name, answers in found.items() if answers is None]
             if missing:

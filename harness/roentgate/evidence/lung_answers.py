@@ -11,8 +11,6 @@ from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import CHANGES, REGIONS, Battery, lung_fields
 from roentgate.perturbations import REGION_FILLS, Fill, regions
 
-_CODE = ("battery", "burn_ins", "interventions", "lungs", "plausibility", "segmenter")
-
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
@@ -84,7 +82,7 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = REGION_FILLS) -> Attentio
             if name in others:
                 yield name, battery.altered(images, rows, others[name])
 
-    answers = evidence.under("attention battery", [*hidden, *others], make, code=_CODE)
+    answers = evidence.under("attention battery", [*hidden, *others], make)
     trusted = battery.rows
 
     def kept(name: str) -> Predictions:
@@ -111,7 +109,7 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = REGION_FILLS) -> Attentio
         letter=kept("letter"),
         patch=kept("patch"),
         inverted=kept("inverted"),
-        blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[], code=("interventions",)),
+        blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[]),
     )
 
 

@@ -43,7 +43,6 @@ SPILL = 0.01
 """The share of a mask's pixels that may lie in the lungs all the same."""
 
 TITLE = "smallest mask"
-_CODE = ("hunt", "masks", "smallest")
 _TURNS = {"ring": 6, "strip": 6, "rectangle": 1}
 """A family may try one part in so many of the masks that are left when its turn comes."""
 
@@ -134,7 +133,6 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
         TITLE,
         lambda: _compute(evidence, fills, outside, wanted, bounds.most_masks),
         of=[fills, region, wanted, bounds.most_masks, version("hypothesis")],
-        code=_CODE,
     )
     words = unpack(kept["words"])
     found: dict[Family, Found | None] = {

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from roentgate.arrays import BoolArray, FloatArray
+from roentgate.code_key import code_digest
 from roentgate.data import Dataset
 from roentgate.lungs.lung_masks import LungFields
-from roentgate.store import Store, code_digest, digest
+from roentgate.store import Store, digest
 
 INK = 0.28
 """How far strokes stand out from what a small opening leaves, as a share of the film's grey range."""
@@ -19,8 +20,6 @@ STEP = 0.25
 """How much brighter the strokes are than that ground, at least."""
 SHARP = 0.09
 """Least gradient (90th percentile, a pixel) inside the box: letters have edges, bones have slopes."""
-
-_CODE = ("burn_ins",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +100,7 @@ def find_each(data: Dataset, fields: LungFields, store: Store) -> list[list[Burn
                     boxes += [(row, b.top, b.bottom, b.left, b.right, b.ground) for b in find(film, lungs)]
         return {"boxes": np.array(boxes, dtype=np.float64).reshape(-1, 6)}
 
-    kept = store.arrays(digest("burn-ins", data.fingerprint, fields.fingerprint, code_digest(*_CODE)), compute)
+    kept = store.arrays(digest("burn-ins", data.fingerprint, fields.fingerprint, code_digest(__name__)), compute)
     found: list[list[BurnIn]] = [[] for _ in range(len(data))]
     for row, top, bottom, left, right, ground in kept["boxes"].tolist():
         found[int(row)].append(

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from roentgate.arrays import BoolArray, FloatArray
+from roentgate.code_key import code_digest
 from roentgate.data import Dataset, read_header
 from roentgate.data import images as films
 from roentgate.lungs import mask_quality, segmenter
-from roentgate.store import Arrays, Store, code_digest, digest, file_digest, pack, unpack
+from roentgate.store import Arrays, Store, digest, file_digest, pack, unpack
 
 Predict = Callable[[FloatArray], NDArray[Any]]
 
@@ -32,7 +33,6 @@ LEAST_AGREEMENT = 0.70
 Such a pair has 0.72 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
 """
 
-_CODE = ("dataset", "films", "keras_model", "lungs", "plausibility", "segmenter")
 _BATCH = 32
 _SAME_ASPECT = 0.02
 
@@ -103,7 +103,7 @@ def lung_fields(data: Dataset, store: Store) -> LungFields:
     """
     source: Literal["data", "segmenter"] = "segmenter" if data.masks is None else "data"
     files = (segmenter.WEIGHTS, *(data.masks or ()))
-    key = digest("lung fields", data.fingerprint, [file_digest(file) for file in files], code_digest(*_CODE))
+    key = digest("lung fields", data.fingerprint, [file_digest(file) for file in files], code_digest(__name__))
     kept = store.arrays(key, lambda: _computed(data))
     return LungFields(
         shape=data.image_shape[:2], packed=kept["packed"], reasons=tuple(unpack(kept["reasons"])), source=source

@@ -11,21 +11,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from roentgate.code_key import code_digest
 from roentgate.perturbations import Ring
 from roentgate.policy import BorderBounds
 from roentgate.scorecard import EvidenceRecord, FigureNote, Record, of_seed
 from roentgate.session import Gate
-from roentgate.store import atomic, code_digest, digest, file_digest
+from roentgate.store import atomic, digest, file_digest
 
 if TYPE_CHECKING:
     from roentgate.evidence import AttributionRecord, Evidence
 
 NOTES = "notes.json"
-FIGURES_CODE = (
-    "attention", "attention_figures", "attribution_figures", "battery", "blocks", "burn_ins", "calibration", "canvas",
-    "corruptions", "figures", "forest", "interventions", "masks", "metrics", "movements", "perturbations", "pictures",
-    "replay", "replicates", "robustness_figures", "scorecard", "wording",
-)  # fmt: skip
 OF_ALL_SEEDS = ("verdicts.png", "classes.png")
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
@@ -45,7 +41,7 @@ def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
 ) -> list[FigureNote]:
     """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
     store = kept.candidate.store
-    drawn = store.root / "figures" / digest(record, evidence, code_digest(*FIGURES_CODE), version("matplotlib"))
+    drawn = store.root / "figures" / digest(record, evidence, code_digest(__name__), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
         from roentgate.evidence import smallest_mask  # noqa: PLC0415

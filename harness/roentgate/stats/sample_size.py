@@ -23,7 +23,7 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
         sits on the bound, or more than 100,000 rows would be needed.
 
     Examples:
-        >>> from harness.estimate import proportion
+        >>> from roentgate.stats.estimate import proportion
         >>> further_rows(proportion(10, 10), 0.80, "at_least")  # without a miss, 17 rows prove 0.80
         7
     """

@@ -107,7 +107,7 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction, *, by
         One line; "" where the verdict is settled or the estimate is not a plain proportion of rows.
 
     Examples:
-        >>> from harness.estimate import proportion
+        >>> from roentgate.stats.estimate import proportion
         >>> unproven_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
         'about 54 further films of this kind would settle it, if the rate stays; this row ... 30% ...'
     """

@@ -7,7 +7,7 @@ imports a framework unless something must be computed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,6 @@ from roentgate.evidence.evidence import Evidence
 from roentgate.policy import AttributionBounds
 from roentgate.store import Arrays, pack, unpack
 
-ATTRIBUTION_CODE: Final = (
-    "attributions", "candidate", "dataset", "deletion", "explainers", "films", "folders", "keras_gradients",
-    "keras_model", "licence", "manifest", "model", "modelfile", "view",
-)  # fmt: skip
 _BATCH = 8
 
 
@@ -247,7 +243,7 @@ class AttributionRecord:
         """Return what was computed with these settings, from memory, the store, or now."""
         bounds = self._bounds
         settings = {**asked, "sample": bounds.films, "steps": bounds.steps, "patch": bounds.patch}
-        return self._evidence.keep(f"{title}, {method}", compute, of=settings, code=ATTRIBUTION_CODE)
+        return self._evidence.keep(f"{title}, {method}", compute, of=settings)
 
 
 def balanced(labels: IntArray, allowed: NDArray[np.bool_], films: int) -> IntArray:

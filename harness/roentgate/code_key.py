@@ -1,0 +1,117 @@
+"""Which code made a stored item: a digest of a module and of all it imports.
+
+The digest is derived from the import graph and the syntax trees. It is free of imports, comments, docstrings and
+places, so that a module may move without making stored evidence useless.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from roentgate.store import digest, versions
+
+PACKAGE = __name__.partition(".")[0]
+
+
+@functools.cache
+def code_digest(module: str) -> str:
+    """Return the digest of what a module does, with all of this package that it imports, and of the libraries.
+
+    Args:
+        module: The dotted name of the module, such as ``__name__``; of this package, or of one that imports it.
+    """
+    return digest(sorted(_read(name)[0] for name in closure(module)), versions(), os.environ.get("KERAS_BACKEND", ""))
+
+
+@functools.cache
+def closure(module: str) -> frozenset[str]:
+    """Return the dotted names of a module and of every module of its package that it imports, however deep."""
+    pending, seen = [module], {module}
+    while pending:
+        found = _read(pending.pop())[1] - seen
+        seen |= found
+        pending.extend(found)
+    return frozenset(seen)
+
+
+@functools.cache
+def _read(module: str) -> tuple[str, frozenset[str]]:
+    """Return the digest of a module's meaning and the modules of its package that it imports; parsed once."""
+    tree = ast.parse(_path(module).read_bytes())
+    imported = frozenset(_imported(tree, module))
+    return hashlib.sha256(ast.dump(_Bare().visit(tree)).encode()).hexdigest(), imported
+
+
+def _path(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"module '{module}' has no source", name=module)
+    return Path(spec.origin)
+
+
+class _Bare(ast.NodeTransformer):
+    """Removes imports, docstrings and the texts below constants: what does not change what a module does."""
+
+    def visit_Import(self, _: ast.Import) -> None:
+        return None
+
+    def visit_ImportFrom(self, _: ast.ImportFrom) -> None:
+        return None
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if _is_for_types(node) else self.generic_visit(node)
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        return None if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+
+def _is_for_types(node: ast.If) -> bool:
+    return isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _imported(tree: ast.AST, module: str) -> Iterator[str]:
+    """Yield the modules of the package that a tree imports anywhere, but for what only type checkers read."""
+    packages = {PACKAGE, module.partition(".")[0]}
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.If) and _is_for_types(node):
+            continue
+        pending.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] in packages)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in packages:
+            for alias in node.names:
+                yield _home(node.module, alias.name)
+
+
+def _home(module: str, name: str) -> str:
+    """Return the module that ``from module import name`` reaches, through the doors of rooms."""
+    if not _is_package(module):
+        return module
+    below = _door(module).get(name, "")
+    if below:
+        return _home(f"{module}.{below}", name)
+    submodule = f"{module}.{name}"
+    return submodule if importlib.util.find_spec(submodule) else module
+
+
+@functools.cache
+def _is_package(module: str) -> bool:
+    return _path(module).name == "__init__.py"
+
+
+@functools.cache
+def _door(package: str) -> dict[str, str]:
+    """Return the submodule that each name of a room's door comes from; "" for a submodule itself."""
+    stub = _path(package).with_suffix(".pyi")
+    if not stub.is_file():
+        return {}
+    statements = ast.parse(stub.read_bytes()).body
+    return {
+        alias.name: node.module or "" for node in statements if isinstance(node, ast.ImportFrom) for alias in node.names
+    }

@@ -1,0 +1,36 @@
+"""A contract of import-linter: what a room holds is imported from outside only by the room's name."""
+
+import re
+
+from grimp import ImportGraph
+from importlinter import Contract, ContractCheck, output
+
+
+class DoorsContract(Contract):
+    """Refuses ``from roentgate.room.module import name`` outside that room; ``from roentgate.room import name`` passes.
+
+    What a door offers is for mypy to hold: a name that its stub does not list is an error there.
+    """
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: ARG002, FBT001 - the interface
+        """Look at every import that leads into another room."""
+        entered = [
+            f"{detail['importer']}:{detail['line_number']}: {detail['line_contents']}"
+            for importer in sorted(graph.modules)
+            for imported in sorted(graph.find_modules_directly_imported_by(importer))
+            if _room(imported) and _room(imported) != _room(importer)
+            for detail in graph.get_import_details(importer=importer, imported=imported)
+            if re.match(rf"(from|import) {re.escape(_room(imported))}\.", detail["line_contents"])
+        ]
+        return ContractCheck(kept=not entered, metadata={"entered": entered})
+
+    def render_broken_contract(self, check: ContractCheck) -> None:
+        """Print the imports that go past a door."""
+        for line in check.metadata["entered"]:
+            output.print_error(f"{line} goes past the door of that room")
+
+
+def _room(module: str) -> str:
+    """Return the room that a module lies in; "" for a module that lies in none."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 else ""
