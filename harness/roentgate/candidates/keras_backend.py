@@ -392,7 +392,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
         try:
             with atomic(self._path) as temporary, temporary.open("wb") as file:
-                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
+                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in roentgate.store
         except (OSError, ArgumentError) as error:
             warnings.warn(f"{self._path}: no backup of epoch {epoch}, training goes on ({error})", stacklevel=2)
 
