@@ -1,6 +1,7 @@
 """Row i's answer is really about row i: order, completeness, pictures, labels and columns of each evaluation stream."""
 
 import pytest
+
 from roentgate import alignment, at_least
 
 

@@ -1,6 +1,7 @@
 """What the data gives away before any model is believed: the same film twice, and what is scored without the lungs."""
 
 import pytest
+
 from roentgate import at_least, at_most, comparison, informs, leakage, metrics, probe_skill, probes
 
 

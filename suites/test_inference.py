@@ -1,6 +1,7 @@
 """Augmentation is off when it should be and on when it should be, and an answer depends on its film alone."""
 
 import pytest
+
 from roentgate import alignment, at_least, inference
 
 

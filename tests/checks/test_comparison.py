@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import ndtri
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, comparison, metrics
 from roentgate.errors import ArgumentError, UnknownClassError
@@ -18,7 +20,6 @@ from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
 from roentgate.stats import intervals
 from roentgate.stats.estimate import Estimate, mean, paired_difference
-from scipy.special import ndtri
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("A", "B", "C")

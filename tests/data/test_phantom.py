@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+
 from roentgate.data import phantom
 from roentgate.data.card import find_card
 from roentgate.data.phantom_anatomy import MARGIN, SIDE
 from roentgate.errors import ArgumentError, HarnessError
-from scipy import ndimage
 
 CARDS = Path(__file__).resolve().parents[2] / "data"
 WHOLE = 3 * (150 + 80)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate.__main__ import main
 from roentgate.candidates.predictions import Predictions
 from roentgate.entry import aa_test
 from roentgate.errors import ArgumentError
 from roentgate.session.session import Gate
-
 from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]

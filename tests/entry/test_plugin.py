@@ -18,14 +18,14 @@ FIXTURES = """
 from roentgate import Predictions, at_least, metrics
 
 
-def test_fixtures(predictions, stream, inference_record, border, policy, classes, accept, split):
+def test_fixtures(predictions, stream, inference_record, border_answers, policy, classes, accept, split):
     assert isinstance(predictions.test, Predictions)
     assert len(predictions.validation) == 36
     assert stream.split == split
     assert stream.ids == getattr(predictions, split).ids
     assert inference_record.layers is None
-    assert border.clean is predictions.test
-    assert set(border.masked) == {(width, fill) for width in (0.05, 0.10) for fill in policy.border.fills}
+    assert border_answers.clean is predictions.test
+    assert set(border_answers.masked) == {(width, fill) for width in (0.05, 0.10) for fill in policy.border.fills}
     assert classes == ("Bottom", "Left", "Right")
     accept(at_least(metrics.accuracy(predictions.test), policy.recall.recall_floor), subject=split)
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.checks import attribution as explanations
 from roentgate.errors import PolicyError
 from roentgate.evidence.attribution.attributions import AttributionRecord, balanced

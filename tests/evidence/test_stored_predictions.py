@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.errors import ArgumentError, ModelError
 from roentgate.evidence.stored_predictions import PREDICTIONS_FILE, drop_others, find_stored, read_predictions
 from roentgate.policy.bounds import BorderBounds
 from roentgate.report.write import render_again
 from roentgate.session.session import Gate
-
 from tests.support.toy import NEAREST, Project, Result
 
 pytest_plugins = ["tests.support.toy"]
@@ -351,7 +351,7 @@ def undigested(path: Path) -> dict[str, Any]:
 
 
 def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path) -> None:
-    from roentgate.evidence.evidence import Evidence  # noqa: PLC0415
+    from roentgate.evidence.evidence import Evidence
 
     bounds = BorderBounds(rings=[0.05])
     evidence, found = Evidence(compared.ready()), read_predictions(stored)

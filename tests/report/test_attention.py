@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.lung_perturbations import Battery
 from roentgate.report import attention as attention_figures
 from roentgate.report.attention import FRAMES, LUNGS, MARKERS, SHOWN, chosen
-
 from tests.checks.test_attention import FILMS, chests, evidence, films
 from tests.report.test_figures import size
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from roentgate.checks.metrics import accuracy
 from roentgate.errors import ArgumentError
 from roentgate.report import figure_set, figures, write
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roentgate.scorecard.record import EvidenceRecord, FigureNote, Record, Row
-
     from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]

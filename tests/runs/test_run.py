@@ -91,7 +91,7 @@ def test_a_sound_run_of_the_small_suites_exits_0_and_is_proven(project: Project)
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, toy_films: Path, toy_store: Path) -> tuple[Project, Result]:
     """A project with the repository's own suites and policy, run once in a process of its own."""
-    from tests.support.toy import make_project  # noqa: PLC0415 - a plugin: imported once its asserts are rewritten
+    from tests.support.toy import make_project
 
     project = make_project(tmp_path_factory.mktemp("whole"), toy_films, toy_store)
     project.use_real_suites()
@@ -639,7 +639,7 @@ def test_damaged_items_of_the_store_are_made_again(project: Project) -> None:
 def test_a_run_killed_while_evidence_is_gathered_leaves_a_store_that_the_next_run_uses(
     whole: tuple[Project, Result], tmp_path: Path
 ) -> None:
-    from tests.support.toy import make_project  # noqa: PLC0415
+    from tests.support.toy import make_project
 
     complete, sound = whole
     project = make_project(tmp_path / "project", complete.films, tmp_path / "store")
@@ -673,7 +673,7 @@ DIE = """
 
 
 def test_hostile_class_names_run_through_to_every_rendering(tmp_path: Path, toy_store: Path) -> None:
-    from tests.support.toy import make_project, write_films  # noqa: PLC0415
+    from tests.support.toy import make_project, write_films
 
     names = ("<b>Links", "Größe $x^2$", "a|b", "line\nbreak")
     films = write_films(tmp_path / "films", names)
@@ -726,7 +726,7 @@ def build(task):
 @pytest.fixture(scope="session")
 def at_once(tmp_path_factory: pytest.TempPathFactory, toy_films: Path) -> tuple[Project, list[Result]]:
     """A project whose network is trained and judged by two runs at once, on one new store."""
-    from tests.support.toy import Result, make_project  # noqa: PLC0415
+    from tests.support.toy import Result, make_project
 
     folder = tmp_path_factory.mktemp("trained")
     project = make_project(folder, toy_films, folder / "store")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.candidate import Options
 from roentgate.data.locate import open_card, open_store
 from roentgate.errors import ArgumentError

@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
+
 from roentgate.candidates import training
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import find_card
 from roentgate.report import figure_set
 from roentgate.session.settings import Settings
 from roentgate.store import Store
-from scipy.ndimage import gaussian_filter
 
 DRAW = figure_set.draw
 ROOT = Path(__file__).resolve().parents[2]

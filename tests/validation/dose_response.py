@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from typing_extensions import TypedDict
+
 from roentgate.candidates import Options, Predictions
 from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
 from roentgate.session import Gate, Settings, load_suite, new_run_id, verdicts
-from typing_extensions import TypedDict
-
 from tests.validation.planted_models import Twin
 
 CLEAR = "phantom-shortcut-clear"
@@ -119,7 +119,7 @@ def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Re
     """
     if not doses:
         return None
-    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - few need it
+    from sklearn.isotonic import isotonic_regression
 
     rising = isotonic_regression(np.asarray(shares, np.float64))
     reached = np.flatnonzero(rising >= level - 1e-9)

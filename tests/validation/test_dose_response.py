@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.data.phantom import DOSES
 from roentgate.errors import ArgumentError
 from roentgate.evidence.records import BorderRecord
 from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
-
 from tests.validation import dose_response
 from tests.validation.dose_response import PARTS, READERS, SHARES, blend, blends, dose_at, readers
 from tests.validation.planted_models import read_twins

@@ -20,10 +20,10 @@ def report(parsed: argparse.Namespace) -> tuple[str, bool]:
         HarnessError: The file is at fault, the data has other classes or rows, or the model cannot be made ready.
     """
     from roentgate.checks import (
-        claim_consistency,  # noqa: PLC0415 - nothing heavy where another command is asked for
-        read_claims,  # noqa: PLC0415
+        claim_consistency,
+        read_claims,
     )
-    from roentgate.report import claims as claims_page  # noqa: PLC0415 - nothing heavy where another command is asked for
+    from roentgate.report import claims as claims_page
 
     claims = read_claims(Path(parsed.file))
     _check_card(claims, parsed.data)
@@ -45,8 +45,8 @@ def _command(parsed: argparse.Namespace) -> str:
 def _check_card(claims: "Claims", data: str | None) -> None:
     """Refuse claims about other classes than those of the card they name; what names none is taken as it is."""
     from roentgate.data import (
-        find_card,  # noqa: PLC0415
-        phantom,  # noqa: PLC0415
+        find_card,
+        phantom,
     )
 
     spec = data or claims.data
@@ -58,10 +58,10 @@ def _check_card(claims: "Claims", data: str | None) -> None:
 
 def _reproduced(parsed: argparse.Namespace, claims: "Claims") -> tuple[list[tuple[str, "Verdict", bool]], str]:
     """Return (subject, verdict, accepted) of every figure, and what was judged in words."""
-    from roentgate.candidates import Options  # noqa: PLC0415
-    from roentgate.checks import claim_reproduction  # noqa: PLC0415
-    from roentgate.session import (  # noqa: PLC0415
-        Gate,  # noqa: PLC0415
+    from roentgate.candidates import Options
+    from roentgate.checks import claim_reproduction
+    from roentgate.session import (
+        Gate,
         Settings,
         new_run_id,
         parse_size,

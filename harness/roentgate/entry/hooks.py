@@ -51,9 +51,9 @@ class Run:
     def __init__(self, config: pytest.Config) -> None:
         one_thread()
         from roentgate.session import (
-            Gate,  # noqa: PLC0415 - nothing heavy where no model is judged
-            Logbook,  # noqa: PLC0415
-            read_settings,  # noqa: PLC0415 - nothing heavy where no model is judged
+            Gate,
+            Logbook,
+            read_settings,
         )
 
         self.config = config
@@ -106,7 +106,7 @@ class Run:
 
     def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
-        from roentgate.session import axes, name_of  # noqa: PLC0415
+        from roentgate.session import axes, name_of
 
         yield "model_name", list(self.gate.members), None
         for name, values in axes(self.gate.policy, self.gate.classes).items():
@@ -114,7 +114,7 @@ class Run:
 
     def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
         """Let a suite file type its own policy table by a class ``Bounds``."""
-        from roentgate.policy import Table  # noqa: PLC0415
+        from roentgate.policy import Table
 
         name = Path(module.__file__).stem.removeprefix("test_")
         bounds = getattr(module, "Bounds", None)
@@ -229,7 +229,7 @@ class Run:
         name = parameter_of(item, "model_name")
         reason = "" if name is None else self._lacking(item, name)
         if name is not None and reason:
-            from roentgate.stats import skipped  # noqa: PLC0415
+            from roentgate.stats import skipped
 
             self.record(item, name, skipped(reason), "")
             pytest.skip(reason)
@@ -241,7 +241,7 @@ class Run:
 
     def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:  # noqa: ANN401 - a Verdict
         """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
-        from roentgate.session import row_of  # noqa: PLC0415
+        from roentgate.session import row_of
 
         suite, check = names_of(item)
         row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.gate.settings.gate)
@@ -292,7 +292,7 @@ class Run:
             report.longrepr = str(call.excinfo.value)
         problem = problem_with(item, call, report)
         if problem:
-            from roentgate.scorecard import refused_row  # noqa: PLC0415
+            from roentgate.scorecard import refused_row
 
             suite, check = names_of(item)
             verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
@@ -350,7 +350,7 @@ class Run:
 
     def _close(self) -> bool:
         """Write the scorecards; return whether every model was judged in full and accepted."""
-        from roentgate.report import write as report  # noqa: PLC0415
+        from roentgate.report import write as report
 
         judged = {
             name: [entry["row"] for entry in sorted(entries, key=lambda entry: entry["order"])]

@@ -1,4 +1,6 @@
-"""All of pytest, as seen from outside: options, parametrisation and fixtures; what happens is in `roentgate.entry.hooks`."""
+"""All of pytest, as seen from outside: options, parametrisation and fixtures; what happens is in
+`roentgate.entry.hooks`.
+"""
 
 from typing import Any
 
@@ -128,7 +130,7 @@ def border_answers(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a Bo
 @pytest.fixture
 def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
     """The smallest masks outside the lungs that change answers."""
-    from roentgate.evidence import smallest_mask  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import smallest_mask
 
     return smallest_mask.of(predictions, policy.border)
 
@@ -136,7 +138,7 @@ def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a Sm
 @pytest.fixture
 def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
     """How answers move when the ring shows other things."""
-    from roentgate.checks import border_invariance  # noqa: PLC0415 - as above
+    from roentgate.checks import border_invariance
 
     return border_invariance.ring_contents(predictions, gating_ring)
 
@@ -150,7 +152,7 @@ def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Attri
 @pytest.fixture(scope="session")
 def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""
-    from roentgate.evidence import attend  # noqa: PLC0415
+    from roentgate.evidence import attend
 
     return attend(predictions)
 
@@ -158,7 +160,7 @@ def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
 @pytest.fixture(scope="session")
 def robustness(predictions: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
     """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
-    from roentgate.evidence import observe  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import observe
 
     return observe(predictions, policy.robustness).seen_by(unseen)
 

@@ -44,8 +44,8 @@ def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     drawn = store.root / "figures" / digest(record, evidence, code_digest(__name__), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from roentgate.evidence import smallest_mask  # noqa: PLC0415
-        from roentgate.report import attention as attention_figures  # noqa: PLC0415
+        from roentgate.evidence import smallest_mask
+        from roentgate.report import attention as attention_figures
         from roentgate.report import figures, mask_replay
 
         shutil.rmtree(drawn, ignore_errors=True)
@@ -89,8 +89,8 @@ def _of_seed(note: FigureNote, record: Record) -> FigureNote:
 
 def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[FigureNote]:
     """Draw confidence against right answers; nothing where the outputs are no probabilities."""
-    from roentgate.checks import calibration  # noqa: PLC0415
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.checks import calibration
+    from roentgate.report import figures
 
     bins = calibration.reliability(kept.test)
     if not bins:
@@ -102,8 +102,8 @@ def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[Fi
 
 def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
     """Draw what corruptions cost, and one film under each."""
-    from roentgate.evidence import acquisition  # noqa: PLC0415
-    from roentgate.report import robustness as robustness_figures  # noqa: PLC0415
+    from roentgate.evidence import acquisition
+    from roentgate.report import robustness as robustness_figures
 
     bounds = gate.policy.robustness
     record = acquisition.observe(kept, bounds).seen_by(gate.unseen)
@@ -112,7 +112,7 @@ def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureN
 
 def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `draw`
     """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
     before, now = reference.test, kept.test
     wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
@@ -131,7 +131,7 @@ def _draw_attributions(
     kept: "Evidence", bounds: BorderBounds, explained: "AttributionRecord", folder: Path
 ) -> list[FigureNote]:
     """Draw what spoke for the answers, by explainers that are licensed, also of films that a hidden ring turned."""
-    from roentgate.report.attribution import overlays  # noqa: PLC0415
+    from roentgate.report.attribution import overlays
 
     fill, changed = _most_changed(kept, bounds)
     turned = [film for film, turns in zip(kept.test.ids, changed, strict=True) if turns]
@@ -159,7 +159,7 @@ def _whole(drawn: Path) -> list[FigureNote] | None:
 
 def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:
     """Draw films with and without their ring, those whose answer changed first, under the fill that changed most."""
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
     border = kept.border(bounds)
     width = bounds.rings[0]

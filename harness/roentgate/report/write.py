@@ -45,7 +45,7 @@ def close(  # noqa: PLR0913, PLR0917  everything that a run leaves
     Returns:
         Whether every record is complete and accepted, and the lines that close the run in the terminal.
     """
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
 
     records, lines = [], []
     logbook = logbook or Logbook(gate)
@@ -207,7 +207,7 @@ def render_again(folder: Path) -> Record:
     Raises:
         ArgumentError: ``scorecard.json`` is missing or damaged.
     """
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
     record = scorecard.read(folder / scorecard.SCORECARD_FILE)
     evidence = scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE)
@@ -218,7 +218,7 @@ def render_again(folder: Path) -> Record:
 
 
 def _render(record: Record, evidence: EvidenceRecord, folder: Path) -> None:
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
 
     _write_text(folder / MARKDOWN, render.markdown(record, evidence))
     _write_text(folder / HTML, render.html(record, evidence, folder))

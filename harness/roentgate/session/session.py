@@ -91,7 +91,7 @@ class Gate:
     def candidate(self, name: str) -> Candidate:
         """Return a model made ready; trained on first use."""
         if name not in self.candidates:
-            from roentgate.candidates import training  # noqa: PLC0415
+            from roentgate.candidates import training
 
             model, seed = self.members[name]
             self._check_imports(model)
@@ -138,7 +138,7 @@ class Gate:
         Raises:
             ArgumentError: A folder for reports cannot be written to, or what to compare with is kept there.
         """
-        from roentgate.evidence import stored_predictions as reference  # noqa: PLC0415
+        from roentgate.evidence import stored_predictions as reference
 
         own = [self.folder(name) for name in dict.fromkeys([*self.settings.models, *self.members])]
         folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*") if seed.is_dir())]
@@ -153,7 +153,7 @@ class Gate:
     def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
         """Return the evidence on a model."""
         if name not in self._evidence:
-            from roentgate.evidence import Evidence  # noqa: PLC0415
+            from roentgate.evidence import Evidence
 
             self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
@@ -161,8 +161,8 @@ class Gate:
     def attributions(self, name: str) -> Any:  # noqa: ANN401 - an AttributionRecord, imported on first use
         """Return what spoke for the answers of a model, where, and which explainers may be believed."""
         if name not in self._attributions:
-            from roentgate.evidence import AttributionRecord  # noqa: PLC0415
-            from roentgate.lungs import lung_fields  # noqa: PLC0415
+            from roentgate.evidence import AttributionRecord
+            from roentgate.lungs import lung_fields
 
             lungs = None if self._lungs_lacking(name) else lung_fields(self.candidate(name).splits.test, self.store)
             self._attributions[name] = AttributionRecord(self.evidence(name), self.policy.attributions, lungs)
@@ -171,7 +171,7 @@ class Gate:
     @cached_property
     def data_record(self) -> Any:  # noqa: ANN401 - a DataRecord, imported on first use
         """What was found of the films themselves."""
-        from roentgate.audit import DataRecord  # noqa: PLC0415
+        from roentgate.audit import DataRecord
 
         return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
 
@@ -195,8 +195,8 @@ class Gate:
             raise ArgumentError("a comparison needs a reference: pass --reference NAME, or the folder of a scorecard")
         if name in self.members and self.settings.options.weights is None:
             return self.evidence(name)
-        from roentgate.candidates import training  # noqa: PLC0415
-        from roentgate.evidence import stored_predictions as reference  # noqa: PLC0415
+        from roentgate.candidates import training
+        from roentgate.evidence import stored_predictions as reference
 
         path = reference.find_stored(name) if name else None
         if path is not None:
@@ -204,7 +204,7 @@ class Gate:
             reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test, path)
             return stored
         reference.check_names_model(name, self.settings.options.models)
-        from roentgate.evidence import Evidence  # noqa: PLC0415
+        from roentgate.evidence import Evidence
 
         self._check_imports(name)
         options = replace(self.settings.options, weights=None)
@@ -232,7 +232,7 @@ class Gate:
 
     def forget(self) -> None:
         """Remove what no other run may use."""
-        from roentgate.candidates import training  # noqa: PLC0415
+        from roentgate.candidates import training
 
         for candidate in (*self.candidates.values(), *self._beside.values()):
             training.forget(candidate)
@@ -243,7 +243,7 @@ class Gate:
         Raises:
             ArgumentError: An unknown capability.
         """
-        from roentgate.audit import leakage  # noqa: PLC0415 - as all that looks at films
+        from roentgate.audit import leakage
 
         candidate = self.candidate(name)
         layers = candidate.has_layers
@@ -271,8 +271,8 @@ class Gate:
 
     def _lungs_lacking(self, name: str) -> str:
         """Return why checks that need lung fields do not apply to the test films; "" where they do."""
-        from roentgate.checks import LEAST_FILMS  # noqa: PLC0415
-        from roentgate.lungs import lung_fields  # noqa: PLC0415
+        from roentgate.checks import LEAST_FILMS
+        from roentgate.lungs import lung_fields
 
         test = self.candidate(name).splits.test
         labels = test.labels[lung_fields(test, self.store).trusted]
@@ -283,13 +283,13 @@ class Gate:
 
     def _resizes(self, name: str) -> bool:
         if name not in self._resizing:
-            from roentgate.evidence import resizes  # noqa: PLC0415
+            from roentgate.evidence import resizes
 
             self._resizing[name] = resizes(self.candidate(name).splits.test)
         return self._resizing[name]
 
     def _declares_augmentation(self, name: str) -> bool:
-        from roentgate.checks import declares_augmentation  # noqa: PLC0415
+        from roentgate.checks import declares_augmentation
 
         return declares_augmentation(self.evidence(name).inference)
 
@@ -310,7 +310,7 @@ def check_follows_seed(name: str, models: Path, root: Path | None, store: Store,
         ArgumentError: It is loaded, and none of its sources reads a seed.
         ModelError: There is no such model, or it cannot be imported.
     """
-    from roentgate.candidates import training  # noqa: PLC0415 - needed only where something must be judged
+    from roentgate.candidates import training
 
     source = find_model(name, models, trust=trust)
     facts, _ = training.find_facts(source, root, store)

@@ -15,7 +15,7 @@ from roentgate.stats import Verdict, skipped
 
 def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
-    from roentgate.audit import probes, scan  # noqa: PLC0415 - reads images, which few callers of this module do
+    from roentgate.audit import probes, scan
 
     border, robustness = policy.border, policy.robustness
     return {
