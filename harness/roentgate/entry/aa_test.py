@@ -120,7 +120,7 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
         )
         earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
-        given = {"predictions": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
+        given = {"evidence": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
         given["unseen"] = gate.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():

@@ -102,43 +102,43 @@ def run(request: pytest.FixtureRequest) -> "Run":
 
 
 @pytest.fixture(scope="session")
-def predictions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Evidence
-    """Answers on the canonical rows: ``predictions.test``, ``predictions.validation``."""
+def evidence(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Evidence
+    """Answers on the canonical rows: ``evidence.test``, ``evidence.validation``."""
     return run.gate.evidence(model_name)
 
 
 @pytest.fixture
-def stream(predictions: Any, split: str) -> Any:  # noqa: ANN401 - a StreamRecord
+def stream(evidence: Any, split: str) -> Any:  # noqa: ANN401 - a StreamRecord
     """What the evaluation stream of this split delivered."""
-    return predictions.stream(split)
+    return evidence.stream(split)
 
 
 @pytest.fixture
-def inference_record(predictions: Any) -> Any:  # noqa: ANN401 - an InferenceRecord
+def inference_record(evidence: Any) -> Any:  # noqa: ANN401 - an InferenceRecord
     """Answers on the probe films, again and again."""
-    return predictions.inference
+    return evidence.inference
 
 
 @pytest.fixture
-def border_answers(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
+def border_answers(evidence: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
     """Answers with the ring hidden, exchanged, or shown alone."""
-    return predictions.border(policy.border)
+    return evidence.border(policy.border)
 
 
 @pytest.fixture
-def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+def smallest_masks(evidence: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
     """The smallest masks outside the lungs that change answers."""
     from roentgate.evidence import smallest_mask  # noqa: PLC0415 - nothing heavy where no model is judged
 
-    return smallest_mask.of(predictions, policy.border)
+    return smallest_mask.of(evidence, policy.border)
 
 
 @pytest.fixture
-def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+def ring_contents(evidence: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
     """How answers move when the ring shows other things."""
     from roentgate.checks import border_invariance  # noqa: PLC0415 - as above
 
-    return border_invariance.ring_contents(predictions, gating_ring)
+    return border_invariance.ring_contents(evidence, gating_ring)
 
 
 @pytest.fixture(scope="session")
@@ -148,19 +148,19 @@ def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Attri
 
 
 @pytest.fixture(scope="session")
-def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+def attention(evidence: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""
     from roentgate.evidence import attend  # noqa: PLC0415
 
-    return attend(predictions)
+    return attend(evidence)
 
 
 @pytest.fixture(scope="session")
-def robustness(predictions: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
+def robustness(evidence: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
     """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
     from roentgate.evidence import observe  # noqa: PLC0415 - nothing heavy where no model is judged
 
-    return observe(predictions, policy.robustness).seen_by(unseen)
+    return observe(evidence, policy.robustness).seen_by(unseen)
 
 
 @pytest.fixture(scope="session")
@@ -171,7 +171,7 @@ def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRec
 
 @pytest.fixture(scope="session")
 def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
-    """Leave out of predictions the rows that are the same film as a train row: ``unseen(predictions.test)``."""
+    """Leave out of predictions the rows that are the same film as a train row: ``unseen(evidence.test)``."""
     return run.gate.unseen
 
 

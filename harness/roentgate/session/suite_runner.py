@@ -70,7 +70,7 @@ def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all e
 
     Args:
         suite: From `load_suite`.
-        evidence: The fixtures that its tests ask for (``predictions``, ``border``, ``reference``).
+        evidence: The fixtures that its tests ask for (``evidence``, ``border_answers``, ``reference``).
         policy: The bounds.
         classes: The class names.
         lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
