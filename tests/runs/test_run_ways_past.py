@@ -94,9 +94,9 @@ def test_a_verdict_after_the_end_of_its_test_refuses_the_run(project: Project) -
 def test_a_skip_is_excused_only_where_what_is_needed_is_lacking(
     project: Project, needs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roentgate.session.session import Gate  # noqa: PLC0415
+    from roentgate.session.session import Session
 
-    monkeypatch.setattr(Gate, "lacks", lambda *_: "")
+    monkeypatch.setattr(Session, "lacks", lambda *_: "")
     with_extra(
         project, 'accept(skipped("I do not feel like it"))', decorator=needs, above="from roentgate import skipped"
     )

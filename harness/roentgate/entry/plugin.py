@@ -102,114 +102,114 @@ def run(request: pytest.FixtureRequest) -> "Run":
 
 
 @pytest.fixture(scope="session")
-def evidence(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Evidence
+def evidence(run: "Run", model_name: str) -> Any:
     """Answers on the canonical rows: ``evidence.test``, ``evidence.validation``."""
-    return run.gate.evidence(model_name)
+    return run.session.evidence(model_name)
 
 
 @pytest.fixture
-def stream(evidence: Any, split: str) -> Any:  # noqa: ANN401 - a StreamRecord
+def stream(evidence: Any, split: str) -> Any:
     """What the evaluation stream of this split delivered."""
     return evidence.stream(split)
 
 
 @pytest.fixture
-def inference_record(evidence: Any) -> Any:  # noqa: ANN401 - an InferenceRecord
+def inference_record(evidence: Any) -> Any:
     """Answers on the probe films, again and again."""
     return evidence.inference
 
 
 @pytest.fixture
-def border_answers(evidence: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
+def border_answers(evidence: Any, policy: Any) -> Any:
     """Answers with the ring hidden, exchanged, or shown alone."""
     return evidence.border(policy.border)
 
 
 @pytest.fixture
-def smallest_masks(evidence: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+def smallest_masks(evidence: Any, policy: Any) -> Any:
     """The smallest masks outside the lungs that change answers."""
-    from roentgate.evidence import smallest_mask  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import smallest_mask
 
     return smallest_mask.of(evidence, policy.border)
 
 
 @pytest.fixture
-def ring_contents(evidence: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+def ring_contents(evidence: Any, gating_ring: float) -> Any:
     """How answers move when the ring shows other things."""
-    from roentgate.checks import border_invariance  # noqa: PLC0415 - as above
+    from roentgate.checks import border_invariance
 
     return border_invariance.ring_contents(evidence, gating_ring)
 
 
 @pytest.fixture(scope="session")
-def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an AttributionRecord
+def attributions(run: "Run", model_name: str) -> Any:
     """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
-    return run.gate.attributions(model_name)
+    return run.session.attributions(model_name)
 
 
 @pytest.fixture(scope="session")
-def attention(evidence: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+def attention(evidence: Any) -> Any:
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""
-    from roentgate.evidence import attend  # noqa: PLC0415
+    from roentgate.evidence import attend
 
     return attend(evidence)
 
 
 @pytest.fixture(scope="session")
-def robustness(evidence: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
+def robustness(evidence: Any, policy: Any, unseen: Any) -> Any:
     """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
-    from roentgate.evidence import observe  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import observe
 
     return observe(evidence, policy.robustness).seen_by(unseen)
 
 
 @pytest.fixture(scope="session")
-def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
+def data_record(run: "Run", model_name: str) -> Any:
     """What was found of the films themselves: copies, and what cheap probes read."""
-    return run.gate.data_record
+    return run.session.data_record
 
 
 @pytest.fixture(scope="session")
-def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
+def unseen(run: "Run") -> Any:
     """Leave out of predictions the rows that are the same film as a train row: ``unseen(evidence.test)``."""
-    return run.gate.unseen
+    return run.session.unseen
 
 
 @pytest.fixture(scope="session")
-def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+def reference(run: "Run") -> Any:
     """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
-    return run.gate.reference
+    return run.session.reference
 
 
 @pytest.fixture
-def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
+def look(run: "Run", model_name: str) -> Any:
     """Where this model stands among all that were judged on these test films."""
     return run.logbook.of(model_name)
 
 
 @pytest.fixture(scope="session")
-def claims(run: "Run") -> Any:  # noqa: ANN401 - a Claims
+def claims(run: "Run") -> Any:
     """The published figures to hold."""
-    return run.gate.claims
+    return run.session.claims
 
 
 @pytest.fixture(scope="session")
-def policy(run: "Run") -> Any:  # noqa: ANN401 - a Policy
+def policy(run: "Run") -> Any:
     """The bounds in force."""
-    return run.gate.policy
+    return run.session.policy
 
 
 @pytest.fixture(scope="session")
 def classes(run: "Run") -> tuple[str, ...]:
     """The class names, in index order."""
-    return run.gate.classes
+    return run.session.classes
 
 
 @pytest.fixture
-def accept(request: pytest.FixtureRequest, run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a function
+def accept(request: pytest.FixtureRequest, run: "Run", model_name: str) -> Any:
     """Record a verdict as a row of the scorecard; the test fails at its end if a row is not accepted."""
 
-    def record(verdict: Any, *, subject: str = "") -> None:  # noqa: ANN401 - a Verdict
+    def record(verdict: Any, *, subject: str = "") -> None:
         if run.is_over(request.node):
             raise RuntimeError("accept(...) came after the test's end, where nobody reads it; call it in the test")
         run.record(request.node, model_name, verdict, subject)
