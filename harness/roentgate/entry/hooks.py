@@ -1,10 +1,10 @@
-"""One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
+"""What pytest calls in an acceptance run: before the tests, during them, and at the end."""
 
 import contextlib
 import json
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -19,30 +19,29 @@ from roentgate.entry.items import (
     subject_of,
     suite_tests,
 )
-from roentgate.errors import ArgumentError, HarnessError
+from roentgate.entry.usage import left_out_by, refuse_idle, usage_errors
+from roentgate.errors import HarnessError
 from roentgate.policy import unasked
 from roentgate.process import one_thread
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from roentgate.scorecard import Row
-    from roentgate.stats import Outcome
+    from roentgate.stats import Outcome, Verdict
 
+    class WorkerController(Protocol):
+        """What is used of xdist's class of this name, which is not typed."""
 
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """Make a harness error inside a usage error: one sentence, no traceback, exit status 4."""
-    try:
-        yield
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from None
+        workerinput: dict[str, Any]
 
 
 _NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe")
 """Parameters whose values pytest would number."""
 
 
-class Run:
-    """The state of one acceptance run in one process; all hooks that need it.
+class Hooks:
+    """All hooks of an acceptance run in one process, and what they gather.
 
     Args:
         config: pytest's configuration, with at least one ``--model``.
@@ -56,7 +55,7 @@ class Run:
         self.is_worker = hasattr(config, "workerinput")
         with usage_errors():
             self.session = open_session(read_settings(config))
-            self._refuse_idle()
+            refuse_idle(config, self.session.settings)
         self.logbook = Logbook(self.session, getattr(config, "workerinput", {}).get("roentgate_ledger"))
         self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.session.members}
         self.partial: list[str] = []
@@ -83,13 +82,6 @@ class Run:
     def _is_idle(self, path: Path) -> bool:
         return unasked(path, self.session.settings) is not None
 
-    def _refuse_idle(self) -> None:
-        """Refuse a command line that names a suite without the option that brings it in."""
-        for argument in self.config.args:
-            path = Path(self.config.invocation_params.dir, str(argument).partition("::")[0])
-            if (suite := unasked(path, self.session.settings)) is not None:
-                raise ArgumentError(f"'{argument}' {suite.remedy}")
-
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
         try:
@@ -108,11 +100,11 @@ class Run:
         for name, values in axes(self.session.policy, self.session.classes).items():
             yield name, values, [name_of(value) for value in values] if name in _NAMED else None
 
-    def _own_table(self, module: Any) -> None:
+    def _own_table(self, module: "ModuleType") -> None:
         """Let a suite file type its own policy table by a class ``Bounds``."""
         from roentgate.policy import Table
 
-        name = Path(module.__file__).stem.removeprefix("test_")
+        name = Path(str(module.__file__)).stem.removeprefix("test_")
         bounds = getattr(module, "Bounds", None)
         if name not in self._suites and isinstance(bounds, type) and issubclass(bounds, Table):
             self.session.policy.add(name, bounds)
@@ -198,14 +190,14 @@ class Run:
                 self.session.check_claims(name)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:
+    def pytest_configure_node(self, node: "WorkerController") -> None:
         """Tell a worker which run it belongs to."""
         node.workerinput["roentgate_run"] = self.session.settings.options.run_id
         with contextlib.suppress(HarnessError):  # said before the first test
             node.workerinput["roentgate_ledger"] = self.logbook.upto
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
+    def pytest_testnodedown(self, node: object, error: object) -> None:
         """Gather what a worker collected, left out and computed."""
         output = getattr(node, "workeroutput", {}).get("roentgate")
         if output is None:
@@ -239,7 +231,7 @@ class Run:
         needs = [capability for marker in item.iter_markers("needs") for capability in marker.args]
         return next((reason for capability in needs if (reason := self.session.lacks(model, capability))), "")
 
-    def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:
+    def record(self, item: pytest.Item, model: str, verdict: "Verdict", subject: str) -> None:
         """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
         from roentgate.session import row_of
 
@@ -383,24 +375,15 @@ class Run:
             self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
 
     def _find_gaps(self, exitstatus: int) -> None:
-        option = self.config.option
-        asked = {
-            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect,
-            "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
-            "--runxfail": getattr(option, "runxfail", False),
-        }  # fmt: skip
-        for name, value in asked.items():
-            if value:
-                self._note_partial(f"filtered by {name}")
-        if any("::" in str(argument) for argument in self.config.args):
-            self._note_partial("single tests were named")
+        for reason in left_out_by(self.config):
+            self._note_partial(reason)
         if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             self._note_partial("the run did not reach its end")
         silent = self.collected - self.finished
         if silent:
             self._note_partial(f"{len(silent)} collected tests reported nothing")
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Close with a compact table and the path of each scorecard."""
         if self.summary and not self.is_worker:
             terminalreporter.section("roentgate", sep="=")
