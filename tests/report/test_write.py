@@ -115,6 +115,16 @@ def test_one_refused_model_refuses_the_run(session: Session, project: Project) -
     assert "other" in table
 
 
+def test_clearing_removes_outcomes_of_every_seed_and_keeps_predictions(session: Session) -> None:
+    folder = session.folder("nearest")
+    for place in (folder, folder / "seed-3"):
+        place.mkdir(parents=True)
+        for name in ("scorecard.json", "scorecard.md", "scorecard.html", "predictions.json"):
+            (place / name).write_text("{}", "utf-8")
+    write.clear(session)
+    assert {path.name for path in folder.rglob("*.*")} == {"predictions.json"}
+
+
 def test_nothing_to_close_is_nothing_written(session: Session, project: Project) -> None:
     written(session, {})
     assert not (project.folder / "reports").exists()

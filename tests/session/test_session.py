@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -147,34 +146,6 @@ def test_card_classes_and_policy_are_read_for_the_data(session: Session) -> None
     assert session.card.name == "toy"
     assert session.classes == ("Bottom", "Left", "Right")
     assert session.policy.recall.floor("Left") == 0.5
-
-
-@pytest.mark.parametrize(
-    ("capability", "reason"),
-    [
-        ("layers", "the model has no layers to look at"),
-        ("gradients", "the model gives no gradients"),
-        ("augmentation", ""),
-        ("masks", "the data has no masks"),
-        ("groups", "the data names no patients"),
-    ],
-)
-def test_what_is_lacking_is_said(session: Session, capability: str, reason: str) -> None:
-    assert session.lacks("nearest", capability) == reason
-
-
-def test_data_with_patients_and_masks_lacks_neither(session: Session, tmp_path: Path) -> None:
-    candidate = session.candidate("nearest")
-    test = candidate.splits.test
-    known = dataclasses.replace(test, groups=("p",) * len(test), masks=(tmp_path,) * len(test))
-    candidate.splits = dataclasses.replace(candidate.splits, test=known)
-    assert session.lacks("nearest", "masks") == ""
-    assert session.lacks("nearest", "groups") == ""
-
-
-def test_an_unknown_need_names_the_known_ones(session: Session) -> None:
-    with pytest.raises(ArgumentError, match=r"needs\('layer'\): unknown; known: layers, training"):
-        session.lacks("nearest", "layer")
 
 
 # Rows

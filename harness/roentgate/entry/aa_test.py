@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,5 +189,5 @@ def _several(test: Predictions) -> None:
 
 
 def _share(hits: int, draws: int) -> str:
-    found: Any = proportion(hits, draws)
+    found = proportion(hits, draws)
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
