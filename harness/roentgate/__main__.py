@@ -233,18 +233,13 @@ def _null(parsed: argparse.Namespace) -> int:
 
     from roentgate.candidates import Options
     from roentgate.entry import aa_test
-    from roentgate.session import (
-        Gate,
-        Settings,
-        new_run_id,
-        parse_size,
-    )
+    from roentgate.session import Settings, new_run_id, open_session, parse_size
 
     root = Path.cwd()
     options = Options(
         models=root / "models", seed=parsed.seed, image_size=parse_size(parsed.image_size), run_id=new_run_id()
     )
-    gate = Gate(
+    session = open_session(
         Settings(
             models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="point",
             reports=root / "reports", options=options,
@@ -252,15 +247,16 @@ def _null(parsed: argparse.Namespace) -> int:
     )  # fmt: skip
     if parsed.out and Path(parsed.out).is_dir():
         raise ArgumentError(f"--out '{parsed.out}': is a folder; name the file to write")
-    gate.candidate(parsed.model)
+    session.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
-        counts = aa_test.false_alarms(gate, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
+        counts = aa_test.false_alarms(session, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
     words = ["roentgate", "null", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
     words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
     words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
-    path = Path(parsed.out) if parsed.out else gate.folder(parsed.model) / aa_test.PAGE
-    name, blind = gate.candidate(parsed.model).name, aa_test.blind_spots(gate.unseen(gate.evidence(parsed.model).test))
-    aa_test.write_page(path, aa_test.page(name, gate.card.name, counts, shlex.join(words), blind=blind))
+    path = Path(parsed.out) if parsed.out else session.folder(parsed.model) / aa_test.PAGE
+    name, test = session.candidate(parsed.model).name, session.evidence(parsed.model).test
+    blind = aa_test.blind_spots(session.unseen(test))
+    aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(words), blind=blind))
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
     for line in blind:

@@ -678,7 +678,7 @@ def judged(
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
-    given = {"predictions": now, "border_answers": now.record, "reference": before, "unseen": unseen}
+    given = {"evidence": now, "border_answers": now.record, "reference": before, "unseen": unseen}
     return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
 
 

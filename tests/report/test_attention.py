@@ -109,9 +109,9 @@ SMALL = '''
 from roentgate import at_least, metrics
 
 
-def test_accuracy(predictions, accept):
+def test_accuracy(evidence, accept):
     """Accuracy."""
-    accept(at_least(metrics.accuracy(predictions.test), 0.2), subject="test")
+    accept(at_least(metrics.accuracy(evidence.test), 0.2), subject="test")
 '''
 POLICY = """
 [gate.required]

@@ -114,7 +114,7 @@ def test_every_share_of_every_pair_is_judged_by_the_border_suite(
             evidence=lambda name: SimpleNamespace(border=lambda _: parts[name]),
         )
 
-    monkeypatch.setattr(dose_response, "_gate", ready)
+    monkeypatch.setattr(dose_response, "_session", ready)
     found = blends(ROOT, [0, 1], step=lambda words, done: told.append((words, done)))
     assert [each["share"] for each in found] == list(SHARES)
     refused = {each["share"]: each["refused"] for each in found}
