@@ -62,7 +62,8 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def other_process(folder: Path, *, films: int) -> subprocess.Popen[bytes]:
-    program = "import sys, pathlib; from roentgate.data import phantom; phantom.COUNTS.update(train=int(sys.argv[2]), test=2); "
+    program = "import sys, pathlib; from roentgate.data import phantom; "
+    program += "phantom.COUNTS.update(train=int(sys.argv[2]), test=2); "
     program += "phantom.write(pathlib.Path(sys.argv[1]))"
     return subprocess.Popen([sys.executable, "-c", program, str(folder), str(films)])
 

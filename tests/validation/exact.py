@@ -151,8 +151,9 @@ def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
 
 
 def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: float) -> Entry:
-    """What a scorecard says of many bounds, for a policy and the films of each class: see
-    `roentgate.scorecard.multiplicity`.
+    """What a scorecard says of many bounds, for a policy and the films of each class.
+
+    See `roentgate.scorecard.multiplicity`.
     """
     claims = policy_claims(policy, counts)
     found = refused_by_chance(claims, gate=gate, better_by=better_by)

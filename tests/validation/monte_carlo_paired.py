@@ -152,8 +152,9 @@ class Follows:
 
 
 def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `roentgate.checks.comparison.difference` of what `roentgate.checks.border.directed_flips` bounds in
-    two models.
+    """Misses of the difference of what `roentgate.checks.border.directed_flips` bounds.
+
+    The two models are judged apart.
     """
     tally = Tally(follows.candidate - follows.reference)
     outcomes = [

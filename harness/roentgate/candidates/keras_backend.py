@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from roentgate.arrays import Images, Probabilities
+from roentgate.arrays import Images, Probabilities  # noqa: E402
 from roentgate.candidates import keras_archive as archive  # noqa: E402
 from roentgate.candidates.protocols import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
 from roentgate.data import Dataset, Splits  # noqa: E402

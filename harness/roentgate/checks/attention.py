@@ -173,9 +173,7 @@ def _counts(answers: IntArray, classes: Sequence[str]) -> str:
 
 
 def _changed(before: Predictions, after: Predictions) -> BoolArray:
-    """Return whose answer changes: bool (n,); a row without an answer counts as changed, as in
-    `roentgate.checks.metrics`.
-    """
+    """Return whose answer changes: bool (n,). A row without an answer counts as changed."""
     changed: BoolArray = (before.answers != after.answers) | (before.answers < 0)
     return changed
 

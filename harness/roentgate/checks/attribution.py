@@ -53,8 +53,9 @@ def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
 
 
 def pointing(record: AttributionRecord, method: str) -> Estimate:
-    """Share of films whose strongest pixel lies in the lungs (0 to 1), as
-    `roentgate.evidence.attribution.localisation.pointing`.
+    """Share of films whose strongest pixel lies in the lungs (0 to 1).
+
+    See `roentgate.evidence.attribution.localisation.pointing`.
 
     Returns:
         Value and Clopper-Pearson interval; NaN in [0, 1] of an unlicensed explainer.
@@ -65,8 +66,9 @@ def pointing(record: AttributionRecord, method: str) -> Estimate:
 
 
 def pointing_beyond(record: AttributionRecord, method: str, null: Null) -> Estimate:
-    """Hits of the pointing game less those of a null (-1 to 1), as
-    `roentgate.evidence.attribution.localisation.pointing_beyond`.
+    """Hits of the pointing game less those of a null (-1 to 1).
+
+    See `roentgate.evidence.attribution.localisation.pointing_beyond`.
 
     Returns:
         Mean of the paired differences and t interval; NaN in [-1, 1] of an unlicensed explainer.
@@ -77,8 +79,9 @@ def pointing_beyond(record: AttributionRecord, method: str, null: Null) -> Estim
 
 
 def deletion_gain(record: AttributionRecord, method: str, direction: Direction, order: Order) -> Estimate:
-    """How much faster the answer follows a map's order than another (-1 to 1), as
-    `roentgate.evidence.attribution.faithfulness.gain`.
+    """How much faster the answer follows a map's order than another (-1 to 1).
+
+    See `roentgate.evidence.attribution.faithfulness.gain`.
 
     Returns:
         Mean of the paired differences and t interval; NaN in [-1, 1] of an unlicensed explainer.
