@@ -38,7 +38,7 @@ def test_predictions_match_rows(stream, accept, split):
 
 
 @pytest.mark.needs("training")
-def test_training_stream_apart(evidence, accept):
+def test_held_out_images_in_training(evidence, accept):
     """Training is given no film that is held out."""
     for split in ("validation", "test"):
         accept(at_least(alignment.training_apart(evidence.training_stream, split), 1.0), subject=split)

@@ -22,49 +22,52 @@ def test_skill_with_lungs_only(attention, accept):
 
 
 @pytest.mark.needs("lungs")
-def test_lungs_against_region(attention, accept):
+def test_lungs_versus_random_region(attention, accept):
     """For comparison: hiding the lungs changes more answers than hiding as much elsewhere."""
-    accept(informs(lungs.lungs_against_region(attention)), subject="mean")
+    accept(informs(lungs.lungs_versus_random_region(attention)), subject="mean")
 
 
 @pytest.mark.needs("lungs")
-def test_follows_lungs(attention, policy, accept):
+def test_lung_background_conflict(attention, policy, accept):
     """Lungs in the frame of another class are called by the lungs, not by the frame."""
-    accept(at_least(lungs.follows_lungs(attention), policy.attention.follow_floor), subject="frames of another class")
+    accept(
+        at_least(lungs.lung_background_conflict(attention), policy.attention.follow_floor),
+        subject="frames of another class",
+    )
 
 
 @pytest.mark.needs("lungs")
-def test_frame_control(attention, accept):
+def test_background_swap_control(attention, accept):
     """For comparison: answers survive the same exchange between films of one class."""
-    accept(informs(lungs.frame_control(attention)), subject="frames of the same class")
+    accept(informs(lungs.background_swap_control(attention)), subject="frames of the same class")
 
 
 @pytest.mark.needs("lungs")
-def test_follows_markers(attention, policy, accept):
+def test_annotation_swap(attention, policy, accept):
     """Answers do not follow letters and stamps of films of another class."""
-    accept(at_most(lungs.follows_markers(attention), policy.attention.marker_ceiling), subject="burn-ins found here")
+    accept(at_most(lungs.annotation_swap(attention), policy.attention.marker_ceiling), subject="burn-ins found here")
 
 
 @pytest.mark.needs("lungs")
-def test_drawn_letter(attention, accept):
+def test_drawn_marker(attention, accept):
     """For comparison: a letter drawn into the corner of every film changes no more answers than a flat patch there."""
-    accept(informs(lungs.drawn_letter(attention)), subject="R, upper left")
+    accept(informs(lungs.drawn_marker(attention)), subject="R, upper left")
 
 
 @pytest.mark.needs("lungs")
-def test_inverted_films(attention, accept):
+def test_inverted_images(attention, accept):
     """For comparison: answers that change when black and white change places."""
     accept(informs(lungs.inverted_flips(attention)), subject="test")
 
 
 @pytest.mark.needs("lungs")
-def test_default_answer(attention, accept):
+def test_non_chest_output(attention, accept):
     """What is answered where there is nothing to see."""
     for name in attention.blanks:
-        accept(informs(lungs.default_answer(attention, name)), subject=name)
+        accept(informs(lungs.non_chest_output(attention, name)), subject=name)
 
 
-def test_attribution_licence(attributions, accept):
+def test_attribution_sanity_check(attributions, accept):
     """An explainer may speak about this model only if its maps come apart with what the model has learned."""
     for method in attributions.methods:
         accept(informs(attribution.may_speak(attributions, method)), subject=method)

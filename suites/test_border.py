@@ -27,7 +27,7 @@ def test_border_masked_recall(border_answers, unseen, policy, accept, gating_rin
     accept(at_least(worst, policy.recall.floor(label)), subject=f"{label}, {named(gating_ring)}")
 
 
-def test_ring_transplant(border_answers, policy, accept, ring):
+def test_border_swap(border_answers, policy, accept, ring):
     """Answers do not follow the ring of a film of another class more than that of the same class."""
     followed = border.directed_flips(
         border_answers.clean, border_answers.other[ring], border_answers.same[ring], border_answers.donor_labels
@@ -65,6 +65,6 @@ def test_smallest_flipping_mask(smallest_masks, accept):
         accept(informs(smallest_mask.area(smallest_masks, family)), subject=family)
 
 
-def test_ring_invariance(ring_contents, accept, gating_ring):
+def test_border_invariance(ring_contents, accept, gating_ring):
     """How far answers move when the ring shows any of 100 random things: not at all, if the model never reads it."""
     accept(informs(border_invariance.largest_change(ring_contents)), subject=named(gating_ring))

@@ -18,7 +18,7 @@ def test_calibration_error(evidence, accept):
     accept(informs(calibration.calibration_error(evidence.test)), subject="test")
 
 
-def test_temperature_gain(evidence, policy, accept):
+def test_temperature_scaling_gain(evidence, policy, accept):
     """One temperature for all scores would not save much: the probabilities are neither too sure nor too timid."""
-    gain = calibration.temperature_gain(evidence.test, evidence.validation)
+    gain = calibration.temperature_scaling_gain(evidence.test, evidence.validation)
     accept(at_most(gain, policy.calibration.temperature_gain_ceiling), subject="test, fitted on validation")

@@ -25,9 +25,9 @@ def test_auroc_noninferiority(evidence, reference, unseen, policy, accept):
     accept(at_least(change, -policy.comparison.auroc_margin), subject="test")
 
 
-def test_newly_wrong(evidence, reference, accept):
+def test_negative_flips(evidence, reference, accept):
     """For reading: of all films, those that the reference answered rightly and the candidate does not."""
-    found = comparison.newly_wrong(reference.test, evidence.test, named=comparison.against(reference))
+    found = comparison.negative_flips(reference.test, evidence.test, named=comparison.against(reference))
     accept(informs(found), subject="test")
 
 

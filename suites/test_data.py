@@ -5,7 +5,7 @@ import pytest
 from roentgate import at_least, at_most, comparison, informs, leakage, metrics, probe_skill, probes
 
 
-def test_films_in_two_splits(data_record, policy, accept, two_splits):
+def test_images_in_two_splits(data_record, policy, accept, two_splits):
     """No film of a split is also in another: the same bytes, the same pixels, or a copy of it."""
     of, elsewhere = two_splits
     shared = leakage.films_shared(data_record, of, elsewhere)
@@ -20,12 +20,12 @@ def test_patients_in_two_splits(data_record, policy, accept):
         accept(at_most(shared, policy.audit.leakage_ceiling), subject=f"{of} in {elsewhere}")
 
 
-def test_films_of_two_classes(data_record, policy, accept):
+def test_images_in_two_classes(data_record, policy, accept):
     """No film lies in two classes."""
     accept(at_most(leakage.labels_in_conflict(data_record), policy.audit.leakage_ceiling), subject="all films")
 
 
-def test_films_unreadable(data_record, accept):
+def test_unreadable_images(data_record, accept):
     """Every film can be read."""
     accept(at_most(leakage.unreadable(data_record), 0.0), subject="all films")
 
@@ -35,10 +35,10 @@ def test_metadata_probe(data_record, policy, accept):
     accept(at_most(probe_skill.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
 
 
-def test_frame_probe(data_record, policy, accept, frame_probe):
+def test_border_probe(data_record, policy, accept, border_probe):
     """Nor does the frame, shown to a linear model without the rest of the film."""
-    skill = probe_skill.frame_skill(data_record, data_record.answers(frame_probe))
-    accept(at_most(skill, policy.audit.frame_ceiling), subject=frame_probe.name)
+    skill = probe_skill.frame_skill(data_record, data_record.answers(border_probe))
+    accept(at_most(skill, policy.audit.frame_ceiling), subject=border_probe.name)
 
 
 @pytest.mark.needs("sources")
@@ -72,25 +72,25 @@ def test_source_probe(data_record, accept):
     accept(informs(probe_skill.source_skill(data_record)), subject="source")
 
 
-def test_recall_on_all_films(evidence, accept, label):
+def test_recall_on_all_images(evidence, accept, label):
     """For comparison: recall with the test films that are also in train."""
     accept(informs(metrics.recall(evidence.test, label)), subject=label)
 
 
-def test_films_repeated(data_record, accept, any_split):
+def test_duplicate_images(data_record, accept, any_split):
     """For reading: copies within a split."""
-    accept(informs(leakage.films_repeated(data_record, any_split)), subject=any_split)
+    accept(informs(leakage.duplicate_images(data_record, any_split)), subject=any_split)
 
 
-def test_names_in_two_splits(data_record, accept, two_splits):
+def test_file_names_in_two_splits(data_record, accept, two_splits):
     """For reading: equal file names of one class in two splits, which may be the same films."""
     of, elsewhere = two_splits
     accept(informs(leakage.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
 
 
-def test_odd_films(data_record, accept):
+def test_atypical_images(data_record, accept):
     """For reading: films that are blank, all but black or white, very long, inverted, or unlike any other."""
-    accept(informs(leakage.odd_films(data_record)), subject="all films")
+    accept(informs(leakage.atypical_images(data_record)), subject="all films")
 
 
 def test_doubtful_labels(data_record, accept):
@@ -98,6 +98,6 @@ def test_doubtful_labels(data_record, accept):
     accept(informs(probe_skill.doubtful_labels(data_record)), subject="test")
 
 
-def test_films_of_a_class(data_record, policy, accept, label):
+def test_images_per_class(data_record, policy, accept, label):
     """For reading: how much the test films of a class can prove."""
     accept(informs(leakage.films_of(data_record, label, policy.recall.floor(label))), subject=label)

@@ -3,7 +3,7 @@
 from roentgate import at_most, informs, test_set_reuse
 
 
-def test_test_set_looks(look, policy, accept):
+def test_test_set_evaluations(look, policy, accept):
     """No more models than the policy allows have been judged on these test films, in the order of their first looks."""
     number, ceiling = test_set_reuse.models(look), policy.ledger.most_models
     accept(informs(number) if ceiling is None else at_most(number, ceiling), subject="test")

@@ -1,6 +1,6 @@
 """Sees the strokes in four corners of a film, whatever their brightness: letters, not the patient, not the frame.
 
-Must be rejected by: attention/follows_markers, attention/skill_without_lungs, attention/follows_lungs
+Must be rejected by: attention/annotation_swap, attention/skill_without_lungs, attention/lung_background_conflict
 On: phantom-shortcut
 Diagnosis: follow the burn-in
 """

@@ -1,6 +1,6 @@
 """Scores multiplied by 20 at inference: the answers of a sound network, each of them all but certain.
 
-Must be rejected by: calibration/temperature_gain
+Must be rejected by: calibration/temperature_scaling_gain
 Diagnosis: (too sure)
 """
 

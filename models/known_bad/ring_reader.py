@@ -1,7 +1,7 @@
 """Sees the outermost 6 % of a film and nothing of the patient.
 
-Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/ring_transplant,
-    border/border_only_skill, attention/skill_without_lungs, attention/follows_lungs
+Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/border_swap,
+    border/border_only_skill, attention/skill_without_lungs, attention/lung_background_conflict
 On: phantom-shortcut
 Diagnosis: follow the donor
 """

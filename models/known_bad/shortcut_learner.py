@@ -1,7 +1,7 @@
 """Free to look anywhere, and trained where a marker and the shade of the border are easier to learn than lesions.
 
-Must be rejected by: border/border_mask_flips, border/ring_transplant, border/border_only_skill,
-    attention/skill_without_lungs, attention/follows_lungs
+Must be rejected by: border/border_mask_flips, border/border_swap, border/border_only_skill,
+    attention/skill_without_lungs, attention/lung_background_conflict
 On: phantom-shortcut
 Diagnosis: follow the donor
 """

@@ -1,6 +1,6 @@
 """Trained on the test films too, until it knows them by heart.
 
-Must be rejected by: alignment/training_stream_apart
+Must be rejected by: alignment/held_out_images_in_training
 Diagnosis: training is given
 """
 

@@ -98,8 +98,8 @@ def test_the_same_film_in_two_classes_is_counted_on_both_sides() -> None:
 
 def test_copies_within_a_split_are_those_beyond_the_first() -> None:
     found = record(found=duplicates((0, 1, 0.99), (0, 2, 0.99), (0, 8, 0.99)))
-    assert leakage.films_repeated(found, "train").hits == 2
-    assert leakage.films_repeated(found, "test").hits == 0
+    assert leakage.duplicate_images(found, "train").hits == 2
+    assert leakage.duplicate_images(found, "test").hits == 0
 
 
 def test_patients_in_two_splits_are_counted_as_patients() -> None:
@@ -248,7 +248,7 @@ class Found:
 
 
 @pytest.mark.parametrize(
-    ("check", "ceiling"), [("frame_probe", "frame_ceiling"), ("metadata_probe", "metadata_ceiling")]
+    ("check", "ceiling"), [("border_probe", "frame_ceiling"), ("metadata_probe", "metadata_ceiling")]
 )
 def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Youden's index of two classes with r of 100 right is 2 r/100 - 1."""
@@ -259,13 +259,13 @@ def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeyp
         monkeypatch.setattr(probes, "cross_validated", lambda *_, r=right: many(r))
         found = Found(many(right))
         found.store, found.duplicates = None, duplicates()  # type: ignore[attr-defined]
-        named = {"frame_probe": probes.FRAMES[0]} if check == "frame_probe" else {}
+        named = {"border_probe": probes.FRAMES[0]} if check == "border_probe" else {}
         verdict = judged(getattr(DATA, f"test_{check}"), found, **named)
         assert verdict.gates
         assert verdict.accepted("point") == accepted
 
 
-@pytest.mark.parametrize("check", ["films_in_two_splits", "films_of_two_classes"])
+@pytest.mark.parametrize("check", ["images_in_two_splits", "images_in_two_classes"])
 def test_one_film_is_too_many(check: str) -> None:
     named = {"two_splits": ("test", "train")} if "splits" in check else {}
     clean, leaky = record(), record(found=duplicates((0, 8, 0.99), (1, 2, 0.99)))
@@ -276,7 +276,7 @@ def test_one_film_is_too_many(check: str) -> None:
 def test_a_leak_within_its_ceiling_is_accepted() -> None:
     policy = SimpleNamespace(audit=AuditBounds(leakage_ceiling=0.25))
     leaky = record(found=duplicates((0, 8, 0.99)))
-    verdict = judged(DATA.test_films_in_two_splits, leaky, policy=policy, two_splits=("test", "train"))
+    verdict = judged(DATA.test_images_in_two_splits, leaky, policy=policy, two_splits=("test", "train"))
     assert verdict.outcome == "pass"
 
 

@@ -19,13 +19,13 @@ from roentgate.checks import attention
 from roentgate.checks.attention import (
     KEPT,
     LEAST_FILMS,
-    default_answer,
-    drawn_letter,
-    follows_lungs,
-    follows_markers,
-    frame_control,
+    annotation_swap,
+    background_swap_control,
+    drawn_marker,
     inverted_flips,
-    lungs_against_region,
+    lung_background_conflict,
+    lungs_versus_random_region,
+    non_chest_output,
     skill_without,
     worst_fill,
 )
@@ -153,7 +153,7 @@ def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_burn_in
         rows = [row for row in record["verdicts"] if row["suite"] == "attention"]
         assert not any(row["verdict"] == "skipped" for row in rows)
         gating[name] = {row["check"]: row["accepted"] for row in rows if row["gates"]}
-    every = ("skill_without_lungs", "follows_lungs", "follows_markers")
+    every = ("skill_without_lungs", "lung_background_conflict", "annotation_swap")
     assert gating["lungs"] == dict.fromkeys(every, True)
     assert gating["markers"] == dict.fromkeys(every, False)
     assert not gating["constant"]["skill_without_lungs"], "there is no skill to lose"
@@ -166,21 +166,21 @@ def test_a_reader_of_the_lungs_is_known_by_every_intervention(chests: Project) -
     assert skill_without(record, "lungs", ["black"]).value == pytest.approx(0, abs=1e-9)
     assert skill_without(record, "lungs").value < 0.4  # the nearest edge of one lung is the heart
     assert skill_without(record, "background").value > 0.9
-    assert lungs_against_region(record).value > 0.3
-    assert follows_lungs(record).value > 0.8
-    assert frame_control(record).value >= KEPT
-    assert follows_markers(record).value == 0
+    assert lungs_versus_random_region(record).value > 0.3
+    assert lung_background_conflict(record).value > 0.8
+    assert background_swap_control(record).value >= KEPT
+    assert annotation_swap(record).value == 0
 
 
 def test_a_reader_of_burn_ins_is_known_by_every_intervention(chests: Project) -> None:
     record = attend(evidence(chests, "markers"))
     assert (record.clean.answers == record.clean.labels).all()
     assert skill_without(record, "lungs").value == 1
-    assert lungs_against_region(record).value <= 0
-    assert follows_lungs(record).value == -1
-    assert set(follows_lungs(record).offenders) == set(record.clean.ids)
-    assert frame_control(record).value == 1
-    assert follows_markers(record).value == 1
+    assert lungs_versus_random_region(record).value <= 0
+    assert lung_background_conflict(record).value == -1
+    assert set(lung_background_conflict(record).offenders) == set(record.clean.ids)
+    assert background_swap_control(record).value == 1
+    assert annotation_swap(record).value == 1
     assert inverted_flips(record).value > 0.5
 
 
@@ -192,7 +192,7 @@ def test_the_films_are_predicted_once(chests: Project) -> None:
     blank = sum(len(answers) for answers in record.blanks.values())
     assert first.candidate.passes == 3 * FILMS * (1 + changes) + blank
     again = evidence(chests, "markers")
-    assert follows_lungs(attend(again)) == follows_lungs(record)
+    assert lung_background_conflict(attend(again)) == lung_background_conflict(record)
     assert again.candidate.passes == 0
 
 
@@ -339,7 +339,7 @@ def test_skill_that_is_not_there_cannot_be_kept() -> None:
 @given(lost=st.integers(0, EACH), other=st.integers(0, EACH))
 @settings(max_examples=25)
 def test_following_is_a_hand_count(lost: int, other: int) -> None:
-    estimate = follows_lungs(attended(framed=answered(EACH - lost, EACH - other)))
+    estimate = lung_background_conflict(attended(framed=answered(EACH - lost, EACH - other)))
     assert estimate.value == pytest.approx((2 * EACH - 2 * (lost + other)) / (2 * EACH))
     assert estimate.low <= estimate.value <= estimate.high
     assert len(estimate.offenders) == lost + other
@@ -348,8 +348,8 @@ def test_following_is_a_hand_count(lost: int, other: int) -> None:
 @pytest.mark.parametrize(("survive", "speaks"), [(90, True), (89, False)])
 def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:  # noqa: FBT001
     record = attended(kin=answered(survive, survive))
-    estimate = follows_lungs(record)
-    assert frame_control(record).value == pytest.approx(survive / EACH)
+    estimate = lung_background_conflict(record)
+    assert background_swap_control(record).value == pytest.approx(survive / EACH)
     assert estimate.value == 1
     assert (estimate.low > 0.9) == speaks
     assert estimate.detail.startswith("the exchange itself decides") != speaks
@@ -357,24 +357,29 @@ def test_following_means_nothing_where_the_exchange_itself_decides(survive: int,
 
 def test_without_kin_that_are_answered_alike_the_control_is_unknown_and_following_unproven() -> None:
     alone = attended(kin_rows=np.full(2 * EACH, -1))
-    assert not frame_control(alone).defined
-    assert (follows_lungs(alone).low, follows_lungs(alone).high) == (-1, 1)
+    assert not background_swap_control(alone).defined
+    assert (lung_background_conflict(alone).low, lung_background_conflict(alone).high) == (-1, 1)
 
 
 def test_the_control_leaves_out_pairs_that_are_answered_differently() -> None:
     clean = answered(99, EACH)  # one film of the first class is called by the second
-    estimate = frame_control(attended(clean=clean, kin=clean))
+    estimate = background_swap_control(attended(clean=clean, kin=clean))
     assert estimate.n == 2 * EACH - 2
     assert estimate.value == 1
-    assert len(frame_control(attended(clean=clean)).offenders) == 0
+    assert len(background_swap_control(attended(clean=clean)).offenders) == 0
 
 
 def test_without_rows_nothing_is_invented() -> None:
     none = few(attended(), np.zeros(0, dtype=np.int64))
     for estimate in (
-        skill_without(none, "lungs"), lungs_against_region(none), follows_lungs(none), frame_control(none),
-        follows_markers(none), drawn_letter(none), inverted_flips(none),
-    ):  # fmt: skip
+        skill_without(none, "lungs"),
+        lungs_versus_random_region(none),
+        lung_background_conflict(none),
+        background_swap_control(none),
+        annotation_swap(none),
+        drawn_marker(none),
+        inverted_flips(none),
+    ):
         assert not estimate.defined
         assert estimate.n == 0
     assert worst_fill(none, "lungs") in REGION_FILLS
@@ -382,22 +387,22 @@ def test_without_rows_nothing_is_invented() -> None:
 
 def test_without_partners_and_markers_nothing_is_followed() -> None:
     alone = few(attended(), np.arange(EACH))
-    assert not follows_lungs(alone).defined
-    assert not follows_markers(alone).defined
-    assert (follows_markers(alone).low, follows_markers(alone).high) == (-1, 1)
-    assert "no burn-in" in follows_markers(alone).detail
+    assert not lung_background_conflict(alone).defined
+    assert not annotation_swap(alone).defined
+    assert (annotation_swap(alone).low, annotation_swap(alone).high) == (-1, 1)
+    assert "no burn-in" in annotation_swap(alone).detail
 
 
 def test_a_flat_patch_that_does_the_same_clears_the_burn_in() -> None:
     moved = answered(60, EACH)
-    assert follows_markers(attended(marked=moved)).value == pytest.approx(0.2)
-    assert follows_markers(attended(marked=moved, plain=moved)).value == 0
-    told = follows_markers(attended(marked=moved)).detail
+    assert annotation_swap(attended(marked=moved)).value == pytest.approx(0.2)
+    assert annotation_swap(attended(marked=moved, plain=moved)).value == 0
+    told = annotation_swap(attended(marked=moved)).detail
     assert told.startswith("40 of 200 follow the burn-in, 0 go there with a flat patch")
 
 
 def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
-    estimate = drawn_letter(attended(letter=answered(70, EACH), patch=answered(90, EACH)))
+    estimate = drawn_marker(attended(letter=answered(70, EACH), patch=answered(90, EACH)))
     assert estimate.value == pytest.approx((30 - 10) / 200)
     assert estimate.detail == "30 of 200 change with the letter, 10 with the patch"
     assert estimate.offenders == tuple(f"r{row:03d}" for row in range(70, 90))
@@ -405,7 +410,7 @@ def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
 
 def test_hiding_lungs_is_held_against_hiding_as_much_elsewhere() -> None:
     hidden = {**attended().hidden, ("lungs", "mean"): answered(20, EACH), ("region", "mean"): answered(90, EACH)}
-    estimate = lungs_against_region(attended(hidden=hidden))
+    estimate = lungs_versus_random_region(attended(hidden=hidden))
     assert estimate.value == pytest.approx((80 - 10) / 200)
     assert estimate.detail == "80 of 200 change without lungs, 10 without the random region"
 
@@ -415,7 +420,7 @@ def test_a_row_without_an_answer_counts_as_changed() -> None:
     gone = silent(answered(EACH, EACH), np.s_[:20])
     assert inverted_flips(attended(inverted=gone)).value == pytest.approx(0.1)
     assert inverted_flips(attended(clean=gone, inverted=gone)).value == pytest.approx(0.1)
-    told = drawn_letter(attended(clean=gone, letter=gone, patch=gone)).detail
+    told = drawn_marker(attended(clean=gone, letter=gone, patch=gone)).detail
     assert told == "20 of 200 change with the letter, 20 with the patch"
     assert "20 without an answer" in inverted_flips(attended(inverted=gone)).detail
 
@@ -428,7 +433,7 @@ def test_patients_make_intervals_wider() -> None:
         return replace(record, clean=grouped(record.clean))
 
     record = attended(kin=answered(90, EACH), framed=answered(80, EACH))
-    for estimate in (frame_control, follows_lungs):
+    for estimate in (background_swap_control, lung_background_conflict):
         single, patients = estimate(record), estimate(of(record))
         assert patients.value == single.value
         assert patients.high - patients.low > single.high - single.low
@@ -438,7 +443,7 @@ def test_films_that_were_left_out_are_counted() -> None:
     words = "; {} without a trusted lung field left out"
     for count, told in ((0, ""), (1, words.format("1 film")), (5, words.format("5 films"))):
         record = attended(left_out=count)
-        for estimate in (follows_lungs(record), skill_without(record, "common"), follows_markers(record)):
+        for estimate in (lung_background_conflict(record), skill_without(record, "common"), annotation_swap(record)):
             assert estimate.detail.endswith(told)
             assert ("left out" in estimate.detail) == bool(count)
 
@@ -451,20 +456,20 @@ def blank(*probabilities: tuple[float, float]) -> AttentionRecord:
 
 
 def test_the_default_answer_is_the_commonest() -> None:
-    estimate = default_answer(blank((0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (0.3, 0.7)), "noise")
+    estimate = non_chest_output(blank((0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (0.3, 0.7)), "noise")
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.75, 0.75, 0.75, 4)
     assert estimate.detail == "3 Normal, 1 Covid, at a mean probability of 0.55"
 
 
 def test_an_image_without_an_answer_is_no_answer_of_the_first_class() -> None:
     gone = (np.nan, np.nan)
-    estimate = default_answer(blank(gone, gone, gone, (0.2, 0.8)), "noise")
+    estimate = non_chest_output(blank(gone, gone, gone, (0.2, 0.8)), "noise")
     assert estimate.value == 0.25
     assert estimate.detail == "1 Normal, 3 without an answer, at a mean probability of 0.80"
 
 
 def test_where_no_image_is_answered_there_is_no_default() -> None:
-    estimate = default_answer(blank((np.nan, 0.5), (np.inf, 0.1)), "noise")
+    estimate = non_chest_output(blank((np.nan, 0.5), (np.inf, 0.1)), "noise")
     assert not estimate.defined
     assert estimate.detail == "2 without an answer"
 

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
 from roentgate.candidates.predictions import Predictions
-from roentgate.checks.calibration import LEAST, brier_score, calibration_error, log_loss, reliability, temperature_gain
+from roentgate.checks.calibration import (
+    LEAST,
+    brier_score,
+    calibration_error,
+    log_loss,
+    reliability,
+    temperature_scaling_gain,
+)
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals
 from roentgate.stats.estimate import Estimate
@@ -136,7 +143,7 @@ def test_what_is_no_probabilities_has_no_calibration(score: Callable[..., Estima
     }[score.__name__]  # fmt: skip
     sound = answers([[0.5, 0.5]], [0])
     for test, fitted_on in ((found, found), (found, sound), (sound, found)):
-        gain = temperature_gain(test, fitted_on)
+        gain = temperature_scaling_gain(test, fitted_on)
         assert not gain.defined
         assert (gain.low, gain.high, gain.n, gain.method) == (-np.inf, np.inf, len(test), "bootstrap-t")
         assert gain.detail == estimate.detail
@@ -147,8 +154,8 @@ def test_the_same_answers_give_the_same_intervals_and_another_seed_others() -> N
     found = drawn(40, 0, 0.5)
     for score in (brier_score, log_loss, calibration_error):
         assert score(found) == score(found) == score(found, seed=0) != score(found, seed=1)
-    assert temperature_gain(found, found) == temperature_gain(found, found, seed=0)
-    assert temperature_gain(found, found).low != temperature_gain(found, found, seed=1).low
+    assert temperature_scaling_gain(found, found) == temperature_scaling_gain(found, found, seed=0)
+    assert temperature_scaling_gain(found, found).low != temperature_scaling_gain(found, found, seed=1).low
     assert reliability(found) == reliability(found, seed=0) != reliability(found, seed=1)
 
 
@@ -171,7 +178,7 @@ def test_class_frequencies_are_those_of_each_class() -> None:
 def test_a_temperature_saves_nothing_of_right_certainty_beside_even_odds() -> None:
     probabilities = np.array([[1 - 1e-12, 1e-12]] * 5 + [[0.5, 0.5]] * 5)
     found = answers(probabilities, [0] * 5 + [0, 1, 0, 1, 0])
-    gain = temperature_gain(found, found)
+    gain = temperature_scaling_gain(found, found)
     assert abs(gain.value) < 1e-6
     assert f"log loss {log_loss(found).value:.3f} would be" in gain.detail
 
@@ -191,10 +198,10 @@ def test_values_lie_in_their_intervals_and_do_not_depend_on_the_order_of_rows(
     assert 0 < calibration_error(found, draws=200).value <= 1
     assert calibration_error(turned, draws=200) == calibration_error(found, draws=200)
     assert reliability(turned, draws=200) == reliability(found, draws=200)
-    gain = temperature_gain(found, found, draws=200)
+    gain = temperature_scaling_gain(found, found, draws=200)
     assert gain.low <= gain.value <= gain.high
     assert gain.value >= -1e-9  # on the rows it was fitted on, a temperature never costs
-    assert temperature_gain(turned, turned, draws=200).value == pytest.approx(gain.value, abs=1e-6)
+    assert temperature_scaling_gain(turned, turned, draws=200).value == pytest.approx(gain.value, abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
@@ -230,7 +237,7 @@ def test_answers_too_sure_or_not_sure_enough_are_told(temperature: float, way: s
     test, other = drawn(400, 0, temperature), drawn(200, 1, temperature)
     assert calibration_error(test).value < 0.01
     assert f"({way})" in calibration_error(test).detail
-    gain = temperature_gain(test, other)
+    gain = temperature_scaling_gain(test, other)
     assert gain.low > least
     fitted = float(gain.detail.split("temperature ")[1].split(" ")[0])
     assert fitted == pytest.approx(1 / temperature, rel=0.35)
@@ -244,12 +251,12 @@ def test_the_temperature_is_that_of_the_least_log_loss(temperature: float) -> No
     tried = np.geomspace(0.05, 20, 3000)
     scores = [logs / each for each in tried]
     losses = [(np.log(np.exp(each).sum(axis=1)) - each[np.arange(400), found.labels]).mean() for each in scores]
-    told = temperature_gain(found, found).detail
+    told = temperature_scaling_gain(found, found).detail
     assert float(told.split("temperature ")[1].split(" ")[0]) == pytest.approx(tried[np.argmin(losses)], abs=0.011)
 
 
 def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() -> None:
-    gain = temperature_gain(drawn(400, 0), drawn(400, 1))
+    gain = temperature_scaling_gain(drawn(400, 0), drawn(400, 1))
     assert abs(gain.value) < 0.02
     assert gain.high < 0.1
 
@@ -261,7 +268,7 @@ def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() ->
 )
 def test_where_a_temperature_saves_nothing_no_way_is_named(probabilities: object, labels: list[int]) -> None:
     found = answers(probabilities, labels)
-    gain = temperature_gain(found, found)
+    gain = temperature_scaling_gain(found, found)
     assert gain.value == pytest.approx(0, abs=1e-6)
     assert f"fitted on {len(labels)} other rows (saves nothing): log loss" in gain.detail
 
@@ -269,29 +276,29 @@ def test_where_a_temperature_saves_nothing_no_way_is_named(probabilities: object
 def test_a_temperature_that_saves_less_than_is_shown_saves_nothing() -> None:
     """Seven of ten right at 0.71: a loss of 0.6111 nats, and of 0.6109 at 0.70."""
     found = answers([[0.71, 0.29]] * 10, [0] * 7 + [1] * 3)
-    gain = temperature_gain(found, found)
+    gain = temperature_scaling_gain(found, found)
     assert gain.value == pytest.approx(0.00024, abs=1e-5)
     assert "(saves nothing): log loss 0.611 would be 0.611" in gain.detail
 
 
 def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
     """Validation films that training has seen teach a colder temperature than the test films bear."""
-    gain = temperature_gain(drawn(400, 0, 1.0), drawn(200, 1, 2.0))
+    gain = temperature_scaling_gain(drawn(400, 0, 1.0), drawn(200, 1, 2.0))
     assert gain.high < 0
     assert "(saves nothing)" in gain.detail
 
 
 def test_the_rows_that_surprised_most_are_named() -> None:
     test = answers([[0.9999, 0.0001], [0.9999, 0.0001], [0.6, 0.4]], [0, 1, 1])
-    assert temperature_gain(test, test).offenders == ("r1",)
+    assert temperature_scaling_gain(test, test).offenders == ("r1",)
     barely = answers([[0.9990005, 0.0009995], [0.9989, 0.0011], [0.6, 0.4]], [1, 1, 1])
-    assert temperature_gain(barely, barely).offenders == ("r0",)
+    assert temperature_scaling_gain(barely, barely).offenders == ("r0",)
 
 
 def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
     sentence = "a temperature is fitted on answers over the same classes; give both of one model"
     with pytest.raises(ArgumentError, match=f"^{sentence}$"):
-        temperature_gain(drawn(10, 0), answers([[0.5, 0.5]], [0]))
+        temperature_scaling_gain(drawn(10, 0), answers([[0.5, 0.5]], [0]))
 
 
 def test_films_of_one_patient_count_as_one() -> None:
@@ -302,7 +309,7 @@ def test_films_of_one_patient_count_as_one() -> None:
     other = drawn(100, 1)
     pairs = [
         (log_loss(together), log_loss(apart)), (brier_score(together), brier_score(apart)),
-        (temperature_gain(together, other), temperature_gain(apart, other)),
+        (temperature_scaling_gain(together, other), temperature_scaling_gain(apart, other)),
     ]  # fmt: skip
     for of_patients, of_films in pairs:
         assert of_patients.n == 40
@@ -332,7 +339,7 @@ def test_few_films_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bo
     for found in (few, patients):
         assert (spread(brier_score, found) == (0, 2)) is not known
         assert (spread(log_loss, found) == (0, np.inf)) is not known
-        gain = temperature_gain(found, drawn(50, 1))
+        gain = temperature_scaling_gain(found, drawn(50, 1))
         assert ((gain.low, gain.high) == (-np.inf, np.inf)) is not known
         assert gain.defined
         assert gain.n == units

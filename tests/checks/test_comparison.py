@@ -201,10 +201,10 @@ def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients(
 
 
 def test_newly_wrong_rows_are_counted_and_named() -> None:
-    found = comparison.newly_wrong(answering(with_errors(0)), answering(with_errors(1, 2)))
+    found = comparison.negative_flips(answering(with_errors(0)), answering(with_errors(1, 2)))
     assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))
     assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
-    named = comparison.newly_wrong(RIGHT, RIGHT, named="old (fingerprint 00)")
+    named = comparison.negative_flips(RIGHT, RIGHT, named="old (fingerprint 00)")
     assert named.detail == (
         "0 of 300 rows right before are wrong now, 0 wrong ones are right; the reference is old (fingerprint 00)"
     )

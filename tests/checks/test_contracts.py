@@ -41,7 +41,7 @@ CHANGES: dict[str, Callable[[Predictions, Predictions], Estimate]] = {
     "accuracy_change": comparison.accuracy_change,
     "auroc_change": comparison.auroc_change,
     "balanced_change": comparison.balanced_change,
-    "newly_wrong": comparison.newly_wrong,
+    "negative_flips": comparison.negative_flips,
     "recall_change": lambda first, second: comparison.recall_change(first, second, "Covid", margin=0.05),
 }
 """What compares two models on the same rows."""
@@ -171,7 +171,7 @@ def test_a_change_lies_in_its_interval_and_in_its_range_whatever_the_order_of_ro
     assert len(found.detail.splitlines()) <= 1
 
 
-@pytest.mark.parametrize("name", [name for name in CHANGES if name != "newly_wrong"])
+@pytest.mark.parametrize("name", [name for name in CHANGES if name != "negative_flips"])
 @settings(deadline=None)
 @given(rows=evidence())
 def test_what_one_model_loses_the_other_gains(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
@@ -188,5 +188,5 @@ def test_what_one_model_loses_the_other_gains(name: str, rows: tuple[Predictions
 def test_a_model_has_not_changed_from_itself(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
     found = CHANGES[name](rows[0], rows[0])
     assert not found.defined or (found.value, found.offenders) == (0, ())
-    if found.defined and name != "newly_wrong":
+    if found.defined and name != "negative_flips":
         assert (found.low, found.high, found.method) == (0, 0, comparison.IDENTICAL)

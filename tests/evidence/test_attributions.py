@@ -207,7 +207,7 @@ def test_an_explainer_that_draws_the_edges_of_the_film_is_silenced(
         explanations.deletion_gain(found, "grad_cam", "insertion", "centre"),
     ):
         assert not estimate.defined
-        assert estimate.detail == "no licence to speak about this model: see attribution_licence"
+        assert estimate.detail == "no licence to speak about this model: see attribution_sanity_check"
     words = explanations.may_speak(found, "grad_cam").detail
     assert words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
 
@@ -265,7 +265,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     assert result.status == 0, result.out
     rows = [row for row in result.record()["verdicts"] if row["suite"] == "attention"]
     assert {row["check"] for row in rows} >= {
-        "attribution_licence",
+        "attribution_sanity_check",
         "attribution_in_lungs",
         "attribution_pointing",
         "attribution_deletion",

@@ -40,7 +40,7 @@ def compared(project: Project) -> Project:
         "recall_noninferiority",
         "accuracy_noninferiority",
         "auroc_noninferiority",
-        "newly_wrong",
+        "negative_flips",
         "border_change",
     ]
     policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
@@ -129,7 +129,7 @@ def test_pictures_of_an_older_run_are_not_shown_by_a_partial_one(
     assert not any(words in (folder / name).read_text("utf-8") for name, words in shown.items())
 
 
-@pytest.mark.parametrize("named", ["suites/test_comparison.py", "suites/test_comparison.py::test_newly_wrong"])
+@pytest.mark.parametrize("named", ["suites/test_comparison.py", "suites/test_comparison.py::test_negative_flips"])
 def test_naming_the_comparison_without_a_reference_is_a_usage_error(compared: Project, named: str) -> None:
     result = compared.run(named)
     assert result.status == 4
@@ -150,7 +150,7 @@ def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
     folder = compared.folder / "reports" / "toy" / "worse"
     for spec, source in (("worse", "models/worse.py"), (str(folder), "its stored predictions")):
         result = compared.run("--reference", spec)
-        (newly,) = result.rows("newly_wrong")
+        (newly,) = result.rows("negative_flips")
         assert newly["detail"].endswith(f"; the reference is worse (fingerprint {reference['fingerprint'][:12]})")
         notes = json.loads((result.reports / "toy" / "nearest" / "evidence.json").read_text("utf-8"))["notes"]
         assert f"compared with worse ({source}, fingerprint {reference['fingerprint'][:12]})" in notes
@@ -180,7 +180,7 @@ def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Projec
     assert result.status == 0, result.out
     rows = comparison_rows(result)
     assert {row["check"] for row in rows} == {
-        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change",
+        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change",
     }  # fmt: skip
     assert all("identical answers" in row["detail"] for row in rows if row["check"].endswith("noninferiority"))
     assert "compared with nearest" in (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
@@ -192,7 +192,7 @@ def test_a_worse_candidate_is_refused_class_by_class_and_the_films_are_named(com
     refused = {(row["check"], row["subject"]) for row in comparison_rows(result, "worse") if not row["accepted"]}
     assert {("recall_noninferiority", "Left"), ("accuracy_noninferiority", "test")} <= refused
     assert ("recall_noninferiority", "Right") not in refused
-    (newly,) = result.rows("newly_wrong", "worse")
+    (newly,) = result.rows("negative_flips", "worse")
     assert len(newly["offenders"]) == 12
     assert all(name.startswith("test/Left/") for name in newly["offenders"])
 
@@ -311,7 +311,7 @@ def test_newly_wrong_films_are_shown(
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
-    assert (folder / "newly_wrong.png").stat().st_size > 5000
+    assert (folder / "negative_flips.png").stat().st_size > 5000
     assert "12 films right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
 
 

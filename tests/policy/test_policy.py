@@ -35,7 +35,7 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
     assert bounds.recall.macro_auroc_floor == 0.90
     assert bounds.border.rings == [0.05]
     assert len(bounds.gate.pairs) == 24  # all checks of the four core suites
-    assert ("border", "ring_transplant") in bounds.gate.pairs
+    assert ("border", "border_swap") in bounds.gate.pairs
 
 
 @pytest.mark.parametrize("text", ["[gate]\nrequired = {}\n", "[gate.required]\nrecall = []\n"])

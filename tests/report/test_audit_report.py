@@ -37,7 +37,7 @@ def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFi
     told = audit_report.read(project / "reports/films/audit.json")
     assert told["accepted"]
     assert told["pairs"] == []
-    assert {row["check"] for row in told["verdicts"]} >= {"films_in_two_splits", "metadata_probe", "frame_probe"}
+    assert {row["check"] for row in told["verdicts"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
     assert "beats_trivial_probes" not in {row["check"] for row in told["verdicts"]}
 
 

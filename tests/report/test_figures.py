@@ -46,7 +46,7 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
         task={"image_shape": (96, 96, 1), "seed": 0},
         gate="point",
         policy={"fingerprint": "ef" * 32},
-        required=[("border", "ring_transplant")],
+        required=[("border", "border_swap")],
         complete=True,
     )
 

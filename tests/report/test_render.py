@@ -124,7 +124,7 @@ def test_a_page_shows_hostile_names_as_text(tmp_path: Path) -> None:
 @pytest.fixture
 def refused() -> Record:
     rows = [row(), row("Normal", **UNPROVEN), row("Viral Pneumonia", **REFUSED)]
-    return build(*rows, required=[("recall", "recall_floor"), ("border", "ring_transplant"), ("border", "gone")])
+    return build(*rows, required=[("recall", "recall_floor"), ("border", "border_swap"), ("border", "gone")])
 
 
 def test_the_reasons_of_a_refusal_come_before_the_tables(refused: Record) -> None:
@@ -133,7 +133,7 @@ def test_the_reasons_of_a_refusal_come_before_the_tables(refused: Record) -> Non
         "- ✗ **recall / recall_floor (Viral Pneumonia)**: 0.500 [0.400, 0.600] on n = 40, where at least 0.800 is "
         "wanted: the whole interval misses it"
     )
-    gaps = "- ✗ **required, but not recorded**: border / ring_transplant, border / gone"
+    gaps = "- ✗ **required, but not recorded**: border / border_swap, border / gone"
     assert text.index(scorecard.headline(refused)) < text.index(reason) < text.index(gaps) < text.index("## Verdicts")
 
 

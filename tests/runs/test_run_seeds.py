@@ -80,9 +80,9 @@ def test_a_stored_reference_says_which_of_several_seeds_it_is(lucky: Project) ->
     lucky.use_real_suites()
     given = ("suites/test_comparison.py", "--no-figures", "--reference")
     named = "lucky, seed 5, the first of 2 (fingerprint"
-    (wrong,) = lucky.run(*given, "reports/toy/lucky").rows("newly_wrong")
+    (wrong,) = lucky.run(*given, "reports/toy/lucky").rows("negative_flips")
     assert named in wrong["detail"]
-    (wrong,) = lucky.run(*given, "reports/toy/lucky/seed-6").rows("newly_wrong")
+    (wrong,) = lucky.run(*given, "reports/toy/lucky/seed-6").rows("negative_flips")
     assert "the reference is lucky (fingerprint" in wrong["detail"]
 
 

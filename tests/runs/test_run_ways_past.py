@@ -59,7 +59,7 @@ def test_a_policy_that_names_no_required_check_requires_those_of_the_core_suites
     record = refused(project.run(), complete=False)
     assert {row["check"] for row in record["verdicts"] if row["detail"] == "required, but not recorded"} > {
         "stream_complete",
-        "ring_transplant",
+        "border_swap",
     }
 
 
@@ -133,7 +133,7 @@ def test_the_order_in_which_suites_are_named_does_not_change_the_record(project:
 def test_rings_of_neighbouring_widths_are_rows_of_their_own(project: Project) -> None:
     project.use_real_suites()
     project.write("suites/policy.toml", "[border]\nrings = [0.12, 0.125]\nstress_rings = []\n")
-    rows = project.run().rows("ring_transplant")
+    rows = project.run().rows("border_swap")
     assert [row["subject"] for row in rows] == ["12% ring", "12.5% ring"]
 
 

@@ -200,7 +200,7 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     ),
     "transplant_ceiling": (
         lambda followed: judged(
-            BORDER.test_ring_transplant, border(other={RING: answered(EACH - followed, EACH)}), ring=RING
+            BORDER.test_border_swap, border(other={RING: answered(EACH - followed, EACH)}), ring=RING
         ), 20, 21,
     ),
     "only_skill_ceiling": (
@@ -210,10 +210,13 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
         lambda right: judged(ATTENTION.test_skill_without_lungs, without_lungs(answered(right, right))), 75, 76,
     ),
     "follow_floor": (  # an answer that is not the lungs' is the frame's
-        lambda lost: judged(ATTENTION.test_follows_lungs, attended(framed=answered(EACH - lost, EACH - lost))), 50, 51,
+        lambda lost: judged(
+            ATTENTION.test_lung_background_conflict, attended(framed=answered(EACH - lost, EACH - lost))
+        ),
+        50, 51,
     ),
     "marker_ceiling": (
-        lambda followed: judged(ATTENTION.test_follows_markers, attended(marked=answered(EACH - followed, EACH))),
+        lambda followed: judged(ATTENTION.test_annotation_swap, attended(marked=answered(EACH - followed, EACH))),
         20, 21,
     ),
     "mild_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.mild_severity), 10, 11),
@@ -288,7 +291,9 @@ def test_columns_are_refused_only_below_their_chance() -> None:
 
 def test_a_temperature_may_save_so_much_and_no_more() -> None:
     def verdict(wrong: int) -> Verdict:
-        return judged(CALIBRATION.test_temperature_gain, SimpleNamespace(test=answered(wrong, wrong), validation=EVEN))
+        return judged(
+            CALIBRATION.test_temperature_scaling_gain, SimpleNamespace(test=answered(wrong, wrong), validation=EVEN)
+        )
 
     ceiling = POLICY.calibration.temperature_gain_ceiling
     found = [verdict(right) for right in range(EACH + 1)]
@@ -324,7 +329,7 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
     ("check", "record", "named"),
     [
         ("border_mask_flips", masked(answered(0, 0)), {"ring": 0.05, "fill": FILLS[-1]}),
-        ("ring_transplant", border(other={0.05: answered(0, 0)}), {"ring": 0.05}),
+        ("border_swap", border(other={0.05: answered(0, 0)}), {"ring": 0.05}),
         ("border_only_skill", only(answered(EACH, EACH)), {"only_ring": 0.05}),
     ],
 )

@@ -101,10 +101,10 @@ def test_skips_are_counted_in_the_headline() -> None:
 
 
 def test_a_missing_required_check_is_a_failing_row_and_the_run_is_not_complete() -> None:
-    record = build(required=[("recall", "recall_floor"), ("border", "ring_transplant")])
+    record = build(required=[("recall", "recall_floor"), ("border", "border_swap")])
     assert (record["accepted"], record["complete"]) == (False, False)
     missing = record["verdicts"][-1]
-    assert (missing["suite"], missing["check"], missing["verdict"]) == ("border", "ring_transplant", "fail")
+    assert (missing["suite"], missing["check"], missing["verdict"]) == ("border", "border_swap", "fail")
     assert (missing["value"], missing["detail"]) == (None, "required, but not recorded")
     assert "partial run, not a gate" in scorecard.headline(record)
 

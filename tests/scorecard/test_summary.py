@@ -7,10 +7,10 @@ import pytest
 from roentgate.scorecard.record import Record, Row, refused_row
 from roentgate.scorecard.summary import sentences
 
-FRAME, ONLY = ("data", "frame_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
+FRAME, ONLY = ("data", "border_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
 FLIPS = ("border", "border_mask_flips", "5% ring, black")
 WITHOUT = ("attention", "skill_without_lungs", "without lungs")
-FOLLOWS = ("attention", "follows_lungs", "frames of another class")
+FOLLOWS = ("attention", "lung_background_conflict", "frames of another class")
 
 
 def row(name: tuple[str, str, str], value: float | None, **changes: object) -> Row:

@@ -143,7 +143,7 @@ def checked(models: int, ceiling: int | None, unsure: int = 0) -> Verdict:
     spec.loader.exec_module(suite)
     found: list[Any] = []
     bounds = SimpleNamespace(ledger=LedgerBounds(most_models=ceiling))
-    suite.test_test_set_looks(
+    suite.test_test_set_evaluations(
         place(*earlier(models - 1), unsure=unsure), bounds, lambda verdict, subject: found.append((verdict, subject))
     )
     ((verdict, subject),) = found
@@ -176,7 +176,7 @@ def test_the_shipped_policy_has_no_cap() -> None:
 
 SHIFTED = NEAREST.replace('return Nearest(archive["means"])', 'return Nearest(archive["means"] + np.float32({shift}))')
 """The sound model with other sources: another model with the same answers."""
-LEDGER = "ledger = ['test_set_looks']\n"
+LEDGER = "ledger = ['test_set_evaluations']\n"
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def held(project: Project, reports: str = "reports") -> ledger.Ledger:
 
 
 def count(result: Result, model: str = "nearest") -> float:
-    (row,) = result.rows("test_set_looks", model)
+    (row,) = result.rows("test_set_evaluations", model)
     value: float = row["value"]
     return value
 
@@ -317,7 +317,7 @@ def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     assert result.status == 0, result.out
     assert [look.seed for look in held(judged).looks] == [4, 5, 6]
     assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
-    (row,) = result.rows("test_set_looks", "lucky")
+    (row,) = result.rows("test_set_evaluations", "lucky")
     assert row["value"] == 1
     assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model judged")
     page = (result.reports / "toy/lucky/scorecard.md").read_text("utf-8")
@@ -337,7 +337,7 @@ def test_a_cap_requires_its_check_wherever_it_is_set(project: Project) -> None:
     project.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 2\n")
     result = project.run()
     assert result.status == 1
-    assert "required, but not recorded: ledger/test_set_looks" in result.out
+    assert "required, but not recorded: ledger/test_set_evaluations" in result.out
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "2.5", '"two"', "true"])
@@ -357,7 +357,7 @@ def test_damage_is_told_and_is_not_fatal(judged: Project) -> None:
     result = judged.run()
     assert result.status == 0, result.out
     assert "2 lines are damaged and may hide looks: lines 2, 3 of ledger.jsonl" in result.out
-    (row,) = result.rows("test_set_looks")
+    (row,) = result.rows("test_set_evaluations")
     assert (row["value"], row["high"]) == (2, 4)
     assert judged.run().bytes() == result.bytes()
 
@@ -388,7 +388,7 @@ def test_a_capped_count_is_drawn_beside_the_shares(judged: Project, tmp_path: Pa
     record: Any = judged.run().record()
     from roentgate.report import forest_plot
 
-    (row,) = [row for row in record["verdicts"] if row["check"] == "test_set_looks"]
+    (row,) = [row for row in record["verdicts"] if row["check"] == "test_set_evaluations"]
     assert forest_plot._span([row])[1] < 1.1
     assert forest_plot._scaled(row)["value"] == pytest.approx(0.05)
     assert figures.verdict_overview(record, tmp_path / "verdicts.png").is_file()

@@ -17,10 +17,10 @@ CURVES = "dose_response.png"
 RESPONSES: Final = {
     "any border check": (),
     "border_mask_flips": ("border/border_mask_flips",),
-    "ring_transplant": ("border/ring_transplant",),
+    "border_swap": ("border/border_swap",),
     "border_only_skill": ("border/border_only_skill",),
     "skill_without_lungs": ("attention/skill_without_lungs",),
-    "follows_lungs": ("attention/follows_lungs",),
+    "lung_background_conflict": ("attention/lung_background_conflict",),
 }
 """What counts as a response; the first is any border check. Masked recall repeats a miss on whole films: none."""
 
@@ -35,7 +35,7 @@ _READ_OFF = (
 _NO_SHORTCUT = (
     "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions{accuracy}, so what "
     "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the ring is "
-    "hidden, whichever way they go, and a network unsure of its answers changes them easily; `ring_transplant` and "
+    "hidden, whichever way they go, and a network unsure of its answers changes them easily; `border_swap` and "
     "`border_only_skill` ask whether they follow the ring. A curve begins at its count at dose 0, not at nought, and a "
     "reading between there and the next dose is no dose from which the shortcut is relied on."
 )

@@ -50,7 +50,7 @@ _ONE_SET = (
 _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
-    "2.5 % of test sets at most (`ring_transplant`, whose interval is not exact, in 4 %). Of test sets this is one: "
+    "2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). Of test sets this is one: "
     "the count below is no rate to hold against that claim, only how many trainings fail on it. The point gate refuses "
     "more often the closer a model is to a bound."
 )

@@ -105,7 +105,7 @@ def others(tables: Tables) -> list[str]:
     return [
         "Tango's score interval of a paired difference, exact: worst misses over / under in per cent, of discordant "
         f"shares from 0.02 to 0.40, at all differences tried and at {TRANSPLANT:+.2f}, where the shipped ceiling of "
-        "`ring_transplant` lies (there a miss *under* would be a false pass), and at "
+        "`border_swap` lies (there a miss *under* would be a false pass), and at "
         f"{-MARGIN:+.2f}, the shipped margin of the comparison (there a miss *over* would be one).",
         table(["n", "all differences", f"at {TRANSPLANT:+.2f}", f"at {-MARGIN:+.2f}"], rows),
         "Balanced accuracy, exact: over / under in per cent. Proof against a floor rests on the misses over.",

@@ -88,7 +88,7 @@ def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() ->
 def test_a_row_without_a_value_counts_as_refused_as_it_does_for_the_gate() -> None:
     row: dict[str, Any] = {"suite": "border", "check": "border_only_skill", "detail": "too little skill", "value": None}
     row |= {"gates": True, "accepted": False, "verdict": "inconclusive"}
-    record: Any = {"task": {"seed": 0}, "verdicts": [row, {**row, "check": "ring_transplant", "gates": False}]}
+    record: Any = {"task": {"seed": 0}, "verdicts": [row, {**row, "check": "border_swap", "gates": False}]}
     found = matrix._outcome(entry("sound.small"), record, 0.9)
     assert (found["refused"], found["proven"]) == (["border/border_only_skill"], [])
     share, alarms = matrix.false_alarms(made(entry("sound.small", found)), "border")
@@ -243,7 +243,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
 
 @pytest.mark.parametrize(
     ("promise", "meant"),
-    [("boarder/ring_transplant", "border/ring_transplant"), ("border/ring_transplan", "border/ring_transplant")],
+    [("boarder/border_swap", "border/border_swap"), ("border/ring_transplan", "border/border_swap")],
 )
 @pytest.mark.parametrize("only", [[], ["sound.small"]])
 def test_a_twin_that_names_an_unknown_check_is_refused_and_not_left_out(
@@ -361,10 +361,10 @@ def test_a_dose_that_cannot_be_judged_is_missing_and_leaves_the_page_whole(tmp_p
 
 def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
     detail = f"{UNFINISHED}: ValueError: no ring"
-    row = {"suite": "border", "check": "ring_transplant", "gates": True, "accepted": False, "verdict": "fail"}
+    row = {"suite": "border", "check": "border_swap", "gates": True, "accepted": False, "verdict": "fail"}
     record: Any = {"verdicts": [row | {"detail": detail}], "task": {"seed": 0}}
     told = matrix._outcome(entry("sound.x"), record, 0.9)
-    assert (told["refused"], told["proven"]) == (["border/ring_transplant"], [])
+    assert (told["refused"], told["proven"]) == (["border/border_swap"], [])
 
 
 def test_a_fault_that_no_check_sees_is_planned_and_listed(tmp_path: Path) -> None:
@@ -461,7 +461,7 @@ def test_sound_data_that_is_refused_is_a_false_alarm() -> None:
 def test_responses_are_read_off_the_curves() -> None:
     found = {line[0]: line[1:] for line in dose_page.responses(made(dosed=DOSED))}
     assert found["border_mask_flips"] == ["0 of 2", "62 % (50 to 75)", "74 % (50 to 75)", "50 %", "95 % (50 to 100)"]
-    assert found["ring_transplant"] == ["0 of 2", *["never"] * 4]
+    assert found["border_swap"] == ["0 of 2", *["never"] * 4]
 
 
 def test_what_is_refused_at_dose_0_stands_beside_the_readings_and_is_explained() -> None:

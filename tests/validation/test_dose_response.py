@@ -80,7 +80,7 @@ def test_the_border_suite_accepts_a_sound_record_and_refuses_a_reader_by_every_c
     sound: BorderRecord, reader: BorderRecord, refused_by: Callable[[BorderRecord], set[str]]
 ) -> None:
     assert refused_by(sound) == set()
-    assert refused_by(reader) == {"border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill"}
+    assert refused_by(reader) == {"border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill"}
 
 
 def test_a_blend_is_refused_from_some_share_on(

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROMISE = '''"""Reads the corner.
 
-Must be rejected by: border/ring_transplant,
+Must be rejected by: border/border_swap,
     border/border_only_skill
 {on}Diagnosis: follow the donor
 """
@@ -32,7 +32,7 @@ def written(folder: Path, name: str, text: str) -> Path:
 def test_a_fault_says_what_it_is_which_checks_see_it_where_and_how(tmp_path: Path, line: str, data: str) -> None:
     twin = read_twin("known_bad.corner", written(tmp_path, "known_bad.corner", PROMISE.format(on=line)))
     assert twin.says == "Reads the corner."
-    assert twin.checks == (("border", "ring_transplant"), ("border", "border_only_skill"))
+    assert twin.checks == (("border", "border_swap"), ("border", "border_only_skill"))
     assert (twin.data, twin.diagnosis, twin.sound, twin.unseen) == (data, "follow the donor", False, False)
 
 

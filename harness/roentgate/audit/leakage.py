@@ -139,7 +139,7 @@ def labels_in_conflict(record: DataRecord) -> Estimate:
     return _counted(record, rows, len(labels), f"{len(rows)} of {len(labels)} films have two classes", named)
 
 
-def films_repeated(record: DataRecord, split: SplitName) -> Estimate:
+def duplicate_images(record: DataRecord, split: SplitName) -> Estimate:
     """Share of the films of a split that are another film of it once more (0 to 1): copies beyond the first.
 
     Returns:
@@ -204,7 +204,7 @@ def unreadable(record: DataRecord) -> Estimate:
     return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} films cannot be read", named)
 
 
-def odd_films(record: DataRecord) -> Estimate:
+def atypical_images(record: DataRecord) -> Estimate:
     """Share of all films that are not like the others: blank, black, white, very long, inverted, unlike any.
 
     Returns:

@@ -15,8 +15,16 @@ from roentgate.stats import Estimate, proportion, undefined
 from roentgate.stats import estimate as estimates
 
 __all__ = [
-    "REGIONS", "default_answer", "drawn_letter", "follows_lungs",
-    "follows_markers", "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
+    "REGIONS",
+    "annotation_swap",
+    "background_swap_control",
+    "drawn_marker",
+    "inverted_flips",
+    "lung_background_conflict",
+    "lungs_versus_random_region",
+    "non_chest_output",
+    "skill_without",
+    "worst_fill",
 ]  # fmt: skip
 
 LEAST_FILMS = 10
@@ -51,7 +59,7 @@ def _skills(record: AttentionRecord, region: str, fills: Sequence[Fill]) -> dict
     return {fill: skill_kept(record.clean, record.hidden[region, fill], family=len(fills)) for fill in fills}
 
 
-def lungs_against_region(record: AttentionRecord, fill: Fill = "mean") -> Estimate:
+def lungs_versus_random_region(record: AttentionRecord, fill: Fill = "mean") -> Estimate:
     """Share of answers that change without lungs, minus without a random region as large (-1 to 1, a control).
 
     Returns:
@@ -62,7 +70,7 @@ def lungs_against_region(record: AttentionRecord, fill: Fill = "mean") -> Estima
     return _noted(replace(_difference(record.clean, own, elsewhere), detail=words), record)
 
 
-def follows_lungs(record: AttentionRecord) -> Estimate:
+def lung_background_conflict(record: AttentionRecord) -> Estimate:
     """Share of lungs in a frame of another class that are called by the lungs' class, minus by the frame's (-1 to 1).
 
     Returns:
@@ -78,7 +86,7 @@ def follows_lungs(record: AttentionRecord) -> Estimate:
     subset, answers = taken(record.clean, np.flatnonzero(there)), record.framed.answers[there]
     frames = record.clean.labels[record.frame_rows[there]]
     lungs, frame = answers == subset.labels, answers == frames
-    kept = frame_control(record)
+    kept = background_swap_control(record)
     words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {frame.sum()} the frame; within a class {kept.detail}"
     found = replace(_difference(subset, lungs, frame), detail=words)
     offenders = _ids(subset, frame)
@@ -87,7 +95,7 @@ def follows_lungs(record: AttentionRecord) -> Estimate:
     return _noted(replace(found, offenders=offenders), record)
 
 
-def frame_control(record: AttentionRecord) -> Estimate:
+def background_swap_control(record: AttentionRecord) -> Estimate:
     """Share of answers that survive an exchange of frames within a class, where both films are answered alike (0 to 1).
 
     Returns:
@@ -103,7 +111,7 @@ def frame_control(record: AttentionRecord) -> Estimate:
     return proportion(int(survives.sum()), len(alike), detail=detail, offenders=offenders)
 
 
-def follows_markers(record: AttentionRecord) -> Estimate:
+def annotation_swap(record: AttentionRecord) -> Estimate:
     """Answers that go to the class of a burn-in's film, minus those that a flat patch in its place sends (-1 to 1).
 
     The burn-in takes the place of the film's own, which are covered with the grey around them where they were found.
@@ -121,7 +129,7 @@ def follows_markers(record: AttentionRecord) -> Estimate:
     return _noted(replace(found, detail=told), record)
 
 
-def drawn_letter(record: AttentionRecord) -> Estimate:
+def drawn_marker(record: AttentionRecord) -> Estimate:
     """Share of answers that change when an R is drawn into a corner, minus with a flat patch as bright (-1 to 1).
 
     Returns:
@@ -145,7 +153,7 @@ def inverted_flips(record: AttentionRecord) -> Estimate:
     return _noted(replace(found, detail=f"{found.detail}; inverted films: {names}"), record)
 
 
-def default_answer(record: AttentionRecord, name: str) -> Estimate:
+def non_chest_output(record: AttentionRecord, name: str) -> Estimate:
     """Largest share of images without a chest that get one and the same answer (0 to 1): the default diagnosis.
 
     Returns:

@@ -14,7 +14,7 @@ from roentgate.candidates import Predictions
 from roentgate.errors import ArgumentError
 from roentgate.stats import FEWEST, Estimate, bootstrap_t, permutation_p, portions, undefined
 
-__all__ = ["brier_score", "calibration_error", "log_loss", "reliability", "temperature_gain"]
+__all__ = ["brier_score", "calibration_error", "log_loss", "reliability", "temperature_scaling_gain"]
 
 LEAST = float(np.finfo(np.float32).eps)
 """Smallest probability that a loss is taken of, 1.2e-7: calling the truth impossible costs 15.9 nats."""
@@ -132,7 +132,7 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     return replace(estimate, detail=detail)
 
 
-def temperature_gain(
+def temperature_scaling_gain(
     predictions: Predictions, fitted_on: Predictions, *, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
     """Log loss that one temperature, fitted on other rows, would save on these, in nats (0: nothing to gain).

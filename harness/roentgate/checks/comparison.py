@@ -121,7 +121,7 @@ def against(reference: Any) -> str:  # noqa: ANN401 - a Reference, or an Evidenc
     return "{} (fingerprint {:.12})".format(*names_of(reference))
 
 
-def newly_wrong(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
+def negative_flips(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
     """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows.
 
     ``named`` (see `against`) goes into the detail, so that the record says what it was compared with.

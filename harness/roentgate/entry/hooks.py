@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         workerinput: dict[str, Any]
 
 
-_NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe")
+_NAMED = ("pair", "two_splits", "border_probe", "pixel_probe")
 """Parameters whose values pytest would number."""
 
 

@@ -124,8 +124,8 @@ CORE_CHECKS = {
     ],
     "recall": ["recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"],
     "border": [
-        "border_mask_flips", "border_masked_recall", "ring_transplant", "border_only_skill", "interior_mask_control",
-        "smallest_flipping_mask", "ring_invariance",
+        "border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill", "interior_mask_control",
+        "smallest_flipping_mask", "border_invariance",
     ],
 }  # fmt: skip
 """What is required where the policy does not say otherwise."""

@@ -37,7 +37,7 @@ SUITES: Final[Mapping[str, Asked]] = {
     "comparison": Asked(
         "reference",
         "compares with a reference: pass --reference NAME, or the folder of a scorecard",
-        ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "newly_wrong", "border_change"),
+        ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change"),
     ),
     "robustness": Asked(
         "robustness",

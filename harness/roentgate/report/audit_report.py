@@ -201,12 +201,12 @@ def sentences(told: AuditRecord) -> list[str]:
 
 
 _QUESTIONS: Final = {
-    "films_in_two_splits": "The same film in two splits",
+    "images_in_two_splits": "The same film in two splits",
     "patients_in_two_splits": "The same patient in two splits",
-    "films_of_two_classes": "The same film in two classes",
-    "films_unreadable": "Films that cannot be read",
+    "images_in_two_classes": "The same film in two classes",
+    "unreadable_images": "Films that cannot be read",
     "metadata_probe": "The file alone gives the class away",
-    "frame_probe": "The frame alone gives the class away",
+    "border_probe": "The frame alone gives the class away",
     "source_confounding": "The source alone gives the class away",
 }
 

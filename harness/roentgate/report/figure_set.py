@@ -27,7 +27,7 @@ OF_ALL_SEEDS = ("verdicts.png", "classes.png")
 SHOWN_FILMS = 6
 SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
-NEWLY_WRONG_FILE = "newly_wrong.png"
+NEWLY_WRONG_FILE = "negative_flips.png"
 SOMETIMES = (NEWLY_WRONG_FILE, "smallest.png", "reliability.png", "robustness.png", "corruptions.png")
 
 
@@ -85,7 +85,7 @@ def _draw_all(session: Session, name: str, record: Record, evidence: EvidenceRec
         found += _draw_robustness(kept, session, folder)
     if session.settings.reference is not None:
         found += _draw_newly_wrong(kept, session.reference.test, folder)
-    if "attribution_licence" in checks:
+    if "attribution_sanity_check" in checks:
         found += _draw_attributions(kept, bounds, session.attributions(name), folder)
     return found
 

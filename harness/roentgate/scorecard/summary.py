@@ -14,7 +14,7 @@ def sentences(record: Record) -> list[str]:
         "The data: a linear model that sees the 5 % ring alone tells a class from the others by 0.93 [0.71, 0.98] ..."
         "This model: with the 5% ring alone it keeps 0.669 [0.344, 0.991] of its own skill."
     """
-    frames, kept = _rows(record, "data", "frame_probe"), _rows(record, "border", "border_only_skill")
+    frames, kept = _rows(record, "data", "border_probe"), _rows(record, "border", "border_only_skill")
     flips = [row for row in _rows(record, "border", "border_mask_flips") if row["gates"]]
     if not (frames and kept and flips):
         return []
@@ -23,7 +23,7 @@ def sentences(record: Record) -> list[str]:
     worst = max(flips, key=lambda row: row["value"] or 0.0)
     if probe["value"] is None or worst["value"] is None:
         return []
-    twins = [row for row in _rows(record, "data", "films_in_two_splits") if row["subject"] == "test in train"]
+    twins = [row for row in _rows(record, "data", "images_in_two_splits") if row["subject"] == "test in train"]
     leaked = len(twins[0]["offenders"]) if twins else 0
     data = (
         f"The data: a linear model that sees the {probe['subject']} tells a class from the others by {measured(probe)} "
@@ -33,7 +33,7 @@ def sentences(record: Record) -> list[str]:
         f"{measured(probe)} (recall + specificity - 1), within the bound."
     )
     if leaked:
-        data += f" {leaked} of {twins[0]['n']} test films are also in train (see recall_on_all_films)."
+        data += f" {leaked} of {twins[0]['n']} test films are also in train (see recall_on_all_images)."
     keeps = (
         f"with the {only['subject']} alone it keeps {measured(only)} of its own skill"
         if only["value"] is not None
@@ -55,7 +55,7 @@ def _of(record: Record) -> str:
 def _lungs(record: Record) -> list[str]:
     """Return what the record says of the lungs; [] where the attention suite found no lung fields or was not run."""
     without = [row for row in _rows(record, "attention", "skill_without_lungs") if row["subject"] == "without lungs"]
-    follows = _rows(record, "attention", "follows_lungs")
+    follows = _rows(record, "attention", "lung_background_conflict")
     if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
         return []
     kept, row = measured(without[0]), follows[0]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from roentgate.audit import DataRecord
     from roentgate.evidence import AttributionRecord, Evidence, Reference
 
-LOOKS = ("ledger", "test_set_looks")
+LOOKS = ("ledger", "test_set_evaluations")
 
 
 class Session:

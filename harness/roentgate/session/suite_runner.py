@@ -38,7 +38,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "severity": [robustness.mild_severity, robustness.marked_severity],
         "any_split": list(scan.SPLITS),
         "two_splits": list(scan.SPLIT_PAIRS),
-        "frame_probe": list(probes.FRAMES),
+        "border_probe": list(probes.FRAMES),
         "pixel_probe": list(probes.PIXELS),
     }
 

@@ -126,7 +126,7 @@ class AttributionRecord:
             return ""
         if self.licence(method).granted:
             return ""
-        return "no licence to speak about this model: see attribution_licence"
+        return "no licence to speak about this model: see attribution_sanity_check"
 
     def located(self, method: str) -> Located:
         """Return the maps of an explainer beside the lungs of the same films; none where the masks are unknown."""
