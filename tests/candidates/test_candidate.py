@@ -18,7 +18,7 @@ from roentgate.store import Store
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ANSWERS = """
 import numpy as np

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 FILMS = LEAST_FILMS
 MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}

@@ -15,7 +15,7 @@ from roentgate.perturbations.border import ring_pixels
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 RING = 0.05
 READER = '''

@@ -14,7 +14,7 @@ from roentgate.errors import DataError
 
 from tests.support.toy import NEAREST, Project, Result
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = "[counts]\nCovid = 26\nNormal = 20\n"

@@ -28,7 +28,7 @@ from roentgate.store import Store
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 CARDS = Path(__file__).resolve().parents[2] / "data"
 SUITES = CARDS.parent / "suites"

@@ -13,7 +13,7 @@ from roentgate.session.session import Gate
 
 from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LABELS = np.repeat(np.arange(3), 12)

@@ -13,7 +13,7 @@ from roentgate.__main__ import main
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 

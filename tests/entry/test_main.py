@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project, Result
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 # Keras 3.15 on NumPy 2 says this of every variable it reads; the Keras backend silences it outside pytest.
 

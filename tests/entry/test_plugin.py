@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 FIXTURES = """
 from roentgate import Predictions, at_least, metrics

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 BOUNDS = RobustnessBounds(corruptions=["JPEG", "gaussian noise"])
 ROBUSTNESS = suite("robustness")

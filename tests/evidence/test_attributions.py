@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 FEW: dict[Explanation, int] = {"grad_cam": 3, "integrated_gradients": 3, "occlusion": 3}
 BOUNDS = AttributionBounds(films=9, steps=4, licence_films=6, deletion_films=6, draws=FEW)

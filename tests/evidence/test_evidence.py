@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 BOUNDS = BorderBounds(rings=[0.05], stress_rings=[0.1], fills=["black", "mean"], only_rings=[0.1], only_stress_rings=[])
 FORWARD_PASSES = (2 * 2 + 2 + 2 + 2 * 2) * 36

@@ -15,7 +15,7 @@ from roentgate.policy.bounds import AttributionBounds
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 SIDE = 20
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 Batch = tuple[Any, Any]
 

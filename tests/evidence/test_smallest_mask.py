@@ -23,7 +23,7 @@ from roentgate.policy.bounds import BorderBounds
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 EACH = 8
 SIDE = phantom_anatomy.SIDE

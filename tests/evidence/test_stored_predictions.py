@@ -17,7 +17,7 @@ from roentgate.session.session import Gate
 
 from tests.support.toy import NEAREST, Project, Result
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 WORSE = NEAREST.replace(
     'return Nearest(archive["means"])', 'return Nearest(archive["means"] - (np.arange(3) == 1)[:, None, None])'

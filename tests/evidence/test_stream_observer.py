@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 from tests.support.toy import CARD
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 Batch = tuple[Any, Any]
 

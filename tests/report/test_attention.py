@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 __all__ = ["chests", "films"]  # fixtures
 
 

@@ -23,7 +23,7 @@ from roentgate.scorecard.record import SCORECARD_FILE
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CORNER = '''

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 WORK: dict[str, Any] = {"passes": 36, "seconds": {"clean-test": 0.5}}
 

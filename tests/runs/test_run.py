@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.support.toy import Project, Result
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 

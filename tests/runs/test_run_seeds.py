@@ -8,7 +8,7 @@ from roentgate.report import figure_set
 
 from tests.support.toy import NEAREST, Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 LUCKY = NEAREST.replace("def load(task):", "def load(task):\n    shift = -1.0 if task.seed == 5 else 0.0").replace(
     'return Nearest(archive["means"])', 'return Nearest(archive["means"] + shift * (np.arange(3) == 1)[:, None, None])'

@@ -12,7 +12,7 @@ from tests.runs.test_run import ACCEPT, refused, with_extra
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 OWN_SUITE = '''
 """A suite that no policy requires, and that the model fails."""

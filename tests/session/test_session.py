@@ -20,7 +20,7 @@ from roentgate.store import Store
 if TYPE_CHECKING:
     from tests.support.toy import Project
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 
 def settings(folder: Path, *models: str, weights: Path | None = None, data: str = "toy") -> Settings:

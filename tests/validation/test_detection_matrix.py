@@ -18,7 +18,7 @@ from tests.validation.detection_matrix import Entry, Matrix, Outcome
 from tests.validation.dose_response import READERS, Reliance
 from tests.validation.planted_models import Twin
 
-pytest_plugins = ["tests.toy"]
+pytest_plugins = ["tests.support.toy"]
 
 CHECKS = [
     "alignment/images_match_rows", "inference/predictions_repeat", "recall/recall_floor", "border/border_mask_flips",
