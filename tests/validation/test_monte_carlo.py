@@ -14,7 +14,7 @@ from roentgate.candidates.predictions import Predictions
 from roentgate.checks import comparison, metrics
 from roentgate.errors import ArgumentError
 from roentgate.policy.policy import Policy, load_policy
-from roentgate.report import robustness
+from roentgate.checks import robustness
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.multiplicity import claims
 from roentgate.stats.estimate import Estimate, paired_difference, proportion, settled
