@@ -1,7 +1,6 @@
 """The ledger: every look is one line, whoever else writes; what is damaged is told and costs nothing else."""
 
 import json
-import math
 import multiprocessing
 import os
 from pathlib import Path
@@ -263,43 +262,7 @@ def test_figures_that_a_first_look_left_out_are_taken_from_a_later_one(path: Pat
     assert [(each.fingerprint, each.right) for each in found.looks] == [("aa", 70), ("bb", 80)]
 
 
-# The Ladder
-
-
-def test_the_step_of_the_ladder_is_the_largest_standard_error_of_a_difference() -> None:
-    assert ledger.step(100) == 0.1
-    assert math.isnan(ledger.step(0))
-
-
-def test_a_new_best_must_exceed_the_last_new_best_by_more_than_the_step() -> None:
-    rights = [80, 85, 90, 91, 101, None, 100]
-    looks = [look(str(index), n=400, right=None if right is None else 4 * right) for index, right in enumerate(rights)]
-    # a step of 0.05: 0.85 is on it and 0.90 beyond; 0.91 stays below 0.95; the others are the best there could be
-    looks[4] = look("4", n=400, right=381)
-    assert ledger.ladder(looks) == [True, False, True, False, True, False, False]
-
-
-def test_small_gains_do_not_add_up_to_a_new_best_until_one_model_has_them_all() -> None:
-    looks = [look(str(index), n=100, right=70 + index) for index in range(12)]
-    assert ledger.ladder(looks) == [True, *[False] * 10, True]
-
-
-@given(st.lists(st.integers(0, 50), max_size=30))
-def test_the_ladder_never_takes_a_look_back(rights: list[int]) -> None:
-    looks = [look(str(index), n=50, right=right) for index, right in enumerate(rights)]
-    climbs = ledger.ladder(looks)
-    assert all(ledger.ladder(looks[:end]) == climbs[:end] for end in range(len(looks)))
-    bests = [right for right, climbed in zip(rights, climbs, strict=True) if climbed]
-    assert bests == sorted(set(bests))
-
-
 # The confidence of many
-
-
-def test_the_half_width_of_hoeffding_is_by_hand() -> None:
-    assert ledger.hoeffding(240, 1) == pytest.approx(math.sqrt(math.log(40) / 480))
-    assert ledger.hoeffding(240, 3) == pytest.approx(math.sqrt(math.log(120) / 480))
-    assert math.isnan(ledger.hoeffding(0, 3))
 
 
 @pytest.mark.parametrize(("models", "level"), [(1, 0.95), (2, 0.975), (10, 0.995)])

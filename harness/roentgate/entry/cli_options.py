@@ -66,9 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_replay(commands)
 
-    looks = commands.add_parser(
-        "ledger", help="list the looks at each test set: which models, when, their figures, and who is a new best"
-    )
+    looks = commands.add_parser("ledger", help="list the looks at each test set: which models, when, and their figures")
     looks.add_argument(
         "where", nargs="?", default="reports", metavar="DIR or DATA",
         help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",

@@ -65,11 +65,6 @@ class Look:
     complete: bool
     line: int = field(default=0, compare=False)
 
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right answers; None where there are no figures or no films."""
-        return None if self.right is None or not self.n else self.right / self.n
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
@@ -313,50 +308,6 @@ def confidence(models: int) -> float:
         Dunn, Journal of the American Statistical Association 56 (1961) 52-64 (Bonferroni's inequality).
     """
     return 1 - MISS / models
-
-
-def hoeffding(n: float, models: int) -> float:
-    """Largest distance, for all of so many models at once with 95 % confidence, of a mean of n independent rows.
-
-    sqrt(ln(2 m / 0.05) / (2 n)): wider than the exact interval, and simple enough to plan with. NaN without rows.
-
-    References:
-        Hoeffding, Journal of the American Statistical Association 58 (1963) 13-30.
-    """
-    return math.sqrt(math.log(2 * models / MISS) / (2 * n)) if n else math.nan
-
-
-def step(n: float) -> float:
-    """How much more accurate than the best before it a new best must be: 1 / sqrt(n); NaN without rows.
-
-    The Ladder without parameters takes the standard error of the difference between the two models' losses, film by
-    film, for which the answers of both are needed. Losses of 0 and 1 differ by at most 1, so it is never more than
-    this, which needs only counts.
-
-    References:
-        Blum and Hardt, The Ladder: a reliable leaderboard for machine learning competitions, ICML (2015) 1006-1014.
-    """
-    return 1 / math.sqrt(n) if n else math.nan
-
-
-def ladder(looks: Sequence[Look], rows: float | None = None) -> list[bool]:
-    """Return of each look, one a model and in order, whether it is a new best by the Ladder rule.
-
-    The first with figures is; a later one where its accuracy exceeds that of the last new best by more than `step` of
-    ``rows`` independent rows; None: of its films.
-    """
-    found, best = [], None
-    for look in looks:
-        accuracy = look.accuracy
-        climbed = accuracy is not None and (best is None or climbs(accuracy, best, look.n if rows is None else rows))
-        best = accuracy if climbed else best
-        found.append(climbed)
-    return found
-
-
-def climbs(accuracy: float, best: float, n: float) -> bool:
-    """Whether an accuracy exceeds the last new best by more than `step`."""
-    return accuracy - best > step(n) + 1e-12  # a difference of decimals is not exact
 
 
 def ordinal(number: int) -> str:

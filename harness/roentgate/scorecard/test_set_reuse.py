@@ -16,8 +16,16 @@ from roentgate.scorecard.wording import visible
 from roentgate.stats import Estimate, grouped_proportion, proportion
 
 _COLUMNS: Final = (
-    "", "first look", "model", "seed", "fingerprint", "looks", "accuracy", "lowest recall", "last outcome", "",
-)  # fmt: skip
+    "",
+    "first look",
+    "model",
+    "seed",
+    "fingerprint",
+    "looks",
+    "accuracy",
+    "lowest recall",
+    "last outcome",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +34,14 @@ class Place:
 
     Attributes:
         name: Of the model.
-        before: One look of each model that was judged first, in that order.
+        before: Models that were judged first.
         unsure: Damaged lines before its own, each of which may hide a further model.
         n: Test films.
         test: Its answers on them; None where it gave none.
     """
 
     name: str
-    before: tuple[Look, ...]
+    before: int
     unsure: int
     n: int
     test: Predictions | None
@@ -41,39 +49,12 @@ class Place:
     @property
     def models(self) -> int:
         """Models judged on these films, this one included."""
-        return len(self.before) + 1
+        return self.before + 1
 
     @property
     def most(self) -> int:
         """As `models`, if every damaged line hides one more."""
         return self.models + self.unsure
-
-    @property
-    def rows(self) -> float:
-        """Independent rows: films, or with several of one patient what is left of them for Hoeffding's inequality.
-
-        n^2 over the sum of the squared numbers of films (Kish): what the squared ranges of patients' sums add up to.
-        """
-        if self.test is None or self.test.groups is None:
-            return float(self.n)
-        films = np.unique(np.asarray(self.test.groups), return_counts=True)[1]
-        return float(self.n**2 / np.sum(films.astype(np.float64) ** 2)) if self.n else 0.0
-
-    @property
-    def accuracy(self) -> float | None:
-        """Share of right answers; None without answers or films."""
-        return float((self.test.answers == self.test.labels).mean()) if self.test is not None and self.n else None
-
-    @property
-    def step(self) -> float:
-        """What a new best must exceed the last one by."""
-        return ledger.step(self.rows)
-
-    @property
-    def best(self) -> Look | None:
-        """The last new best before it, by the Ladder rule."""
-        climbs = zip(self.before, ledger.ladder(self.before, self.rows), strict=True)
-        return next((look for look, climbed in reversed(list(climbs)) if climbed), None)
 
 
 def models(place: Place) -> Estimate:
@@ -87,14 +68,12 @@ def models(place: Place) -> Estimate:
         damaged: each may hide one model more. n = test films. The detail says what so many looks cost.
 
     References:
-        As `roentgate.scorecard.ledger.confidence` and `roentgate.scorecard.ledger.step`.
+        As `roentgate.scorecard.ledger.confidence`.
     """
     parts = [_counted(place)]
     if place.test is not None and place.n and place.most > 1:
         wide, _ = _accuracy(place)
         parts.append(f"accuracy {_shown(wide)} at {_level(place)}, which holds for all {place.most} at once")
-    if place.best is not None and place.accuracy is not None:
-        parts.append(_climb(place, place.best, place.accuracy))
     return Estimate(
         value=float(place.models),
         low=float(place.models),
@@ -111,7 +90,6 @@ def words(place: Place) -> list[str]:
         f"{place.name} is {_counted(place)}, in the order of their first looks. Judged again it is no further model, "
         "trained again it is one.",
         _confidence_words(place),
-        *_ladder_words(place),
         "The count is that of this ledger, and the allowance for models that were made without these films in view. "
         "One that was tuned on earlier figures of the same films, or judged elsewhere, costs more than is counted here "
         "(Dwork et al., Science 349 (2015) 636-638).",
@@ -133,21 +111,19 @@ def table(held: Ledger) -> list[str]:
         found, looks = ledger.firsts(held, films), [look for look in held.looks if look.films == films]
         level = ledger.confidence(len(found))
         rows = [
-            _line(place, look, [each for each in looks if each.fingerprint == look.fingerprint], level, climbed)
-            for place, (look, climbed) in enumerate(zip(found, ledger.ladder(found), strict=True), start=1)
+            _line(place, look, [each for each in looks if each.fingerprint == look.fingerprint], level)
+            for place, look in enumerate(found, start=1)
         ]
-        n = found[-1].n
         lines += [
-            f"test films {visible(films[:12])} (n = {n:,}): {some(len(found), 'model')} in "
-            f"{some(len(looks), 'evaluation')}; limits at {_percent(level)} each, over films; a new best is more than "
-            f"{ledger.step(n):.3f} above the one before",
+            f"test films {visible(films[:12])} (n = {found[-1].n:,}): {some(len(found), 'model')} in "
+            f"{some(len(looks), 'evaluation')}; limits at {_percent(level)} each, over films",
             *tabulate(rows, headers=_COLUMNS, tablefmt="simple", disable_numparse=True).splitlines(),
             "",
         ]
     return lines[:-1] if lines else ["no looks"]
 
 
-def _line(place: int, look: Look, own: Sequence[Look], level: float, climbed: bool) -> list[str]:  # noqa: FBT001
+def _line(place: int, look: Look, own: Sequence[Look], level: float) -> list[str]:
     shares = {label: proportion(*counts, confidence=level) for label, counts in look.recalls.items() if counts[1]}
     worst = min(shares, key=lambda label: shares[label].value, default=None)
     outcome = "partial" if not own[-1].complete else "accepted" if own[-1].accepted else "refused"
@@ -161,7 +137,6 @@ def _line(place: int, look: Look, own: Sequence[Look], level: float, climbed: bo
         "" if look.right is None or not look.n else _shown(proportion(look.right, look.n, confidence=level)),
         "" if worst is None else f"{_shown(shares[worst])} {visible(worst)}",
         outcome,
-        "new best" if climbed else "",
     ]
 
 
@@ -182,30 +157,8 @@ def _confidence_words(place: Place) -> str:
     missing = _percent(min(1.0, ledger.MISS * most))
     return (
         f"Confidence: one 95 % interval misses in at most 5 % of test sets; of {most}, at least one in up to "
-        f"{missing}. {'; '.join(parts)}. By Hoeffding's inequality each of the {most} accuracies is within "
-        f"{ledger.hoeffding(place.rows, most):.3f} of the truth, with the same confidence."
+        f"{missing}. {'; '.join(parts)}."
     )
-
-
-def _ladder_words(place: Place) -> list[str]:
-    if place.accuracy is None:
-        return []
-    rule = "Ladder rule, Blum and Hardt, ICML 2015"
-    if place.best is None:
-        return [
-            f"New best ({rule}): the first with figures, at {place.accuracy:.3f}. To count as better, a later one must "
-            f"be more than {place.step:.3f} more accurate: 1/sqrt(n), the largest standard error of a difference."
-        ]
-    told = _climb(place, place.best, place.accuracy)
-    return [f"{told[0].upper()}{told[1:]} ({rule}). Less than that may come from choosing among models."]
-
-
-def _climb(place: Place, best: Look, accuracy: float) -> str:
-    """Say whether a model is a new best."""
-    before = best.accuracy or 0.0
-    gain = f"accuracy {accuracy:.3f} against {before:.3f} of the last new best, {visible(best.model)}"
-    climbed = ledger.climbs(accuracy, before, place.rows)
-    return f"{'a' if climbed else 'no'} new best: {gain}, where more than {place.step:.3f} above it is wanted"
 
 
 def _accuracy(place: Place) -> tuple[Estimate, Estimate]:

@@ -1,6 +1,7 @@
 """The looks of one run at its test films: what the ledger held at its start, and what the run adds at its end."""
 
 import contextlib
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -62,27 +63,23 @@ class Logbook:
         if name not in self._places:
             candidate = self.session.candidate(name)
             found = ledger.earlier(self.known, films=self.films, fingerprint=candidate.fingerprint)
-            beside = [] if found.known else self._beside(name, found)
             self._places[name] = Place(
                 name=candidate.name,
-                before=(*found.looks, *beside),
+                before=self._before(name, found),
                 unsure=found.damaged,
                 n=len(candidate.splits.test),
                 test=self._answers(name),
             )
         return self._places[name]
 
-    def _beside(self, name: str, found: Earlier) -> list[Look]:
-        """Return looks of the members of this run that come first and that the ledger does not know."""
-        seen = {look.fingerprint for look in found.looks} | {self.session.candidate(name).fingerprint}
-        beside = []
-        for other in self.session.members:
-            if other == name:
-                break
-            if (fingerprint := self.session.candidate(other).fingerprint) not in seen:
-                seen.add(fingerprint)
-                beside.append(self._look(other, self._answers(other), accepted=False, complete=False))
-        return beside
+    def _before(self, name: str, found: Earlier) -> int:
+        """Return how many other models were judged first, in the ledger or in this run."""
+        seen = {look.fingerprint for look in found.looks}
+        if not found.known:
+            earlier = itertools.takewhile(lambda member: member != name, self.session.members)
+            own = self.session.candidate(name).fingerprint
+            seen |= {self.session.candidate(other).fingerprint for other in earlier} - {own}
+        return len(seen)
 
     def _answers(self, name: str) -> Predictions | None:
         with contextlib.suppress(HarnessError):  # a model that does not answer is refused by every row; it has looked
