@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from numpy.typing import NDArray
-from roentgate.candidates.keras_gradients import BATCH, Insight
+from roentgate.candidates.backends.keras_gradients import BATCH, Insight
 from roentgate.candidates.protocols import Task
 from roentgate.errors import ModelError
 
