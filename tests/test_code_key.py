@@ -114,5 +114,5 @@ def test_every_module_of_the_library_has_a_key() -> None:
 def test_evidence_is_keyed_by_what_draws_the_perturbations_and_reads_the_weights() -> None:
     found = closure("roentgate.evidence.evidence")
     assert found >= {
-        f"roentgate.{name}" for name in ("perturbations.border", "candidates.keras_archive", "data.images")
+        f"roentgate.{name}" for name in ("perturbations.border", "candidates.backends.keras_archive", "data.images")
     }

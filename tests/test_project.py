@@ -90,8 +90,8 @@ def test_only_the_two_keras_modules_and_the_models_know_the_framework() -> None:
     sources = [*LIBRARY.rglob("*.py"), *(ROOT / "suites").rglob("*.py")]
     knowing = {path.relative_to(ROOT).as_posix() for path in sources if packages(path) & FRAMEWORKS}
     assert knowing == {
-        "harness/roentgate/candidates/keras_backend.py",
-        "harness/roentgate/candidates/keras_gradients.py",
+        "harness/roentgate/candidates/backends/keras_backend.py",
+        "harness/roentgate/candidates/backends/keras_gradients.py",
     }
 
 

@@ -30,8 +30,8 @@ COVID = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "dat
 
 def border() -> list[str]:
     """Return the cost of the battery as a multiple of its forward passes."""
+    from roentgate.candidates.backends.keras_backend import PREDICT_BATCH
     from roentgate.candidates.candidate import Options
-    from roentgate.candidates.keras_backend import PREDICT_BATCH
     from roentgate.candidates.training import ready
     from roentgate.data.card import Card
     from roentgate.evidence.evidence import Evidence

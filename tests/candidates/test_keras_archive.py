@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from roentgate.candidates import keras_archive as archive
-from roentgate.candidates.keras_backend import load_network, save_network, start_anew
+from roentgate.candidates.backends import keras_archive as archive
+from roentgate.candidates.backends.keras_backend import load_network, save_network, start_anew
 
 NOTES = {"model": "small", "classes": ["A", "B", "C"]}
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from models.known_bad import corner_reader, ring_reader
 from models.sound import cropping, nested_backbone, small, three_channels
-from roentgate.candidates.keras_gradients import BATCH, Insight
+from roentgate.candidates.backends.keras_gradients import BATCH, Insight
 from roentgate.candidates.protocols import Task
 from roentgate.errors import ModelError
 

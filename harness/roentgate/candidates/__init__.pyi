@@ -1,11 +1,14 @@
-from . import keras_backend as keras_backend
 from . import training as training
+from .backends import Insight as Insight
+from .backends import KerasBackend as KerasBackend
+from .backends import PlainBackend as PlainBackend
+from .backends import keras_backend as keras_backend
+from .backends import keras_layers as keras_layers
+from .backends import load_model as load_model
 from .candidate import Candidate as Candidate
 from .candidate import Options as Options
-from .candidate import load_weights as load_weights
 from .discovery import find_model as find_model
 from .discovery import model_names as model_names
-from .keras_gradients import Insight as Insight
 from .model_file import ModelFile as ModelFile
 from .predictions import Predictions as Predictions
 from .predictions import taken as taken

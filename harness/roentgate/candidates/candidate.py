@@ -3,26 +3,23 @@
 import contextlib
 import dataclasses
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import Images, Probabilities
+from roentgate.candidates.backends import Backend, KerasBackend, PlainBackend, load_fitting
 from roentgate.candidates.discovery import Source
 from roentgate.candidates.model_file import Facts, ModelFile, declared_files
 from roentgate.candidates.protocols import Model, Recipe, Streams, Task, check_columns
-from roentgate.data import Dataset, Splits
+from roentgate.data import Splits
 from roentgate.errors import ArgumentError, ModelError
 from roentgate.store import Store, digest, file_digest
-
-if TYPE_CHECKING:
-    from roentgate.candidates.keras_backend import KerasModel
 
 PROBE_ROWS = 32
 """Rows on which inference is probed: the first of each class in turn."""
@@ -138,20 +135,29 @@ class Candidate:
 
     @property
     def has_layers(self) -> bool:
-        """Whether this is a Keras model, whose layers can be looked at."""
-        return self.facts.kind != "load"
+        """Whether the model has layers that can be looked at."""
+        return not self.backend.lacks("layers")
 
     @cached_property
-    def model(self) -> "Model | KerasModel":
-        """The live model; loading it imports its framework, and seeds Keras: what wrongly draws, draws alike."""
+    def backend(self) -> Backend:
+        """What runs the model; to ask what it lacks loads nothing."""
+        kind = PlainBackend if self.facts.kind == "load" else KerasBackend
+        return kind(self.name, lambda: self.model)
+
+    @property
+    def loaded(self) -> Backend:
+        """The backend, with the model loaded now and not in the middle of an answer."""
+        _ = self.model
+        return self.backend
+
+    @cached_property
+    def model(self) -> Model:
+        """The live model; loading it imports its framework."""
         if self.weights is not None:
-            self._door.set_seed(self.task.seed)
-            network = load_weights(self.file, self.weights, trust=self.options.trust)
-            self._door.check_network(
-                network, self.name, self.task, self._positive(getattr(network, "output_shape", None))
+            module = None if self.file is None else self.file.module
+            return load_fitting(
+                self.weights, module, self.name, trust=self.options.trust, task=self.task, positive=self._positive
             )
-            keras_model: KerasModel = self._door.KerasModel(network, self.name)
-            return keras_model
         if self.file is None:
             raise ModelError(f"model '{self.name}': has no weights")
         loaded = self.file.call("load", self.task)
@@ -181,18 +187,9 @@ class Candidate:
             if not isinstance(streams, Streams):
                 raise ModelError(f"model file {self.source.path}: streams() must return a roentgate.Streams")
             return streams
-        if not self.has_layers:
-            return Streams(*(_PlainStream(split, self) for split in _each(self.splits)))
-        default: Streams = self._door.default_streams(
+        return self.backend.default_streams(
             self.splits, self.recipe, self.task, self.to_input, positive=self.facts.positive
         )
-        return default
-
-    @property
-    def _door(self) -> Any:  # noqa: ANN401 - the module that imports Keras, loaded only when something must be computed
-        from roentgate.candidates import keras_backend as keras_model
-
-        return keras_model
 
     def prepared(self, images: Images) -> Images:
         """Return canonical images after the model's own ``prepare``."""
@@ -204,9 +201,25 @@ class Candidate:
         prepared = self.prepared(images)
         return prepared if (low, high) == (0.0, 1.0) else prepared * np.float32(high - low) + np.float32(low)
 
-    def predict(self, images: Images) -> Probabilities:
-        """Return probabilities (n, K), raw, for canonical images (n, H, W, C)."""
-        return self.answer(self.model.predict, self.to_input(images))
+    def predict(self, images: Images, *, together: bool = False) -> Probabilities:
+        """Return probabilities (n, K), raw, for canonical images.
+
+        Args:
+            images: float32 (n, H, W, C) in [0, 1].
+            together: Send all of them through the model as a single batch.
+        """
+        backend = self.loaded
+        return self.answer(backend.predict_together if together else backend.predict, self.to_input(images))
+
+    def predict_batches(self, batches: Iterable[Images]) -> Probabilities:
+        """Return probabilities for network inputs that come batch by batch."""
+        return np.concatenate([self.answer(self.loaded.predict, inputs) for inputs in batches])
+
+    def predict_stream(self, stream: object, steps: int | None) -> Probabilities:
+        """Return probabilities as the framework itself reads a stream; ``steps`` batches where it has no end."""
+        outputs = self.loaded.predict_stream(stream, steps)
+        self.passes += len(outputs)
+        return self.columns(outputs, len(outputs))
 
     def answer(self, predict: Callable[[Images], NDArray[Any]], inputs: Images) -> Probabilities:
         """Run ``predict`` on network inputs; check the shape of what comes back and name its columns.
@@ -257,24 +270,6 @@ class Candidate:
         return np.sort(np.array(interleaved[:PROBE_ROWS], dtype=np.int64))
 
 
-class _PlainStream:
-    """The harness's stream for a model without Keras: batches of (images, one-hot labels), iterated anew each time."""
-
-    def __init__(self, data: Dataset, candidate: Candidate) -> None:
-        self._data, self._candidate = data, candidate
-
-    def __iter__(self) -> Iterator[tuple[Images, NDArray[np.float32]]]:
-        size, start = self._candidate.recipe.batch_size, 0
-        one_hot = np.eye(len(self._data.classes), dtype=np.float32)
-        for images in self._data.batches(size):
-            yield self._candidate.to_input(images), one_hot[self._data.labels[start : start + len(images)]]
-            start += len(images)
-
-
-def _each(splits: Splits) -> tuple[Dataset, Dataset, Dataset]:
-    return splits.train, splits.validation, splits.test
-
-
 def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
     """Import a model file; it may read films and decoded pixels without declaring them.
 
@@ -285,11 +280,3 @@ def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
     """
     films = [] if root is None else [root / name for name in ("train", "validation", "test")]
     return ModelFile(source, [store.root / "pixels", store.root / "weights", *films])
-
-
-def load_weights(file: ModelFile | None, path: Path, *, trust: bool = False) -> Any:  # noqa: ANN401 - a keras.Model
-    """Return the network stored at ``path``; the model file, if any, provides its custom layers."""
-    from roentgate.candidates import keras_backend as keras_model
-
-    module: ModuleType | None = None if file is None else file.module
-    return keras_model.load_network(path, module, trust=trust)

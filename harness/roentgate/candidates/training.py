@@ -2,18 +2,20 @@
 
 import dataclasses
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from roentgate.candidates import keras_archive
+from roentgate.arrays import Probabilities
+from roentgate.candidates.backends import History, keras_archive
 from roentgate.candidates.candidate import Candidate, Options, open_file
 from roentgate.candidates.discovery import Source, find_model
 from roentgate.candidates.model_file import Facts, ModelFile, declared_files
 from roentgate.candidates.protocols import Recipe, Task
 from roentgate.code_key import code_digest
-from roentgate.data import Card, read_splits
+from roentgate.data import Card, Splits, read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
 from roentgate.store import Store, digest, file_digest
 
@@ -69,8 +71,27 @@ def image_shape(facts: Facts, card: Card, options: Options) -> tuple[int, int, i
     return (size[0], size[1], facts.image_shape[2] if facts.image_shape else 1)
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A model as it is found, before its data are read.
+
+    Args:
+        name: As given to ``--model``.
+        source: Where it comes from.
+        facts: What it declares.
+        file: The model file, where it had to be imported.
+        shape: The images (H, W, C) that it is given.
+    """
+
+    name: str
+    source: Source
+    facts: Facts
+    file: ModelFile | None
+    shape: tuple[int, int, int]
+
+
 def ready(name: str, card: Card, options: Options, store: Store, *, train: bool = True) -> Candidate:
-    """Make a model ready to be judged: find it, read the data, train it once where it must be trained.
+    """Make a model ready to be judged; it is trained at most once.
 
     Args:
         name: As given to ``--model``.
@@ -82,6 +103,15 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
     Raises:
         ModelError, DataError, ArgumentError: With one sentence on what to do.
     """
+    found = _find(name, card, options, store)
+    splits = _read_data(found, card, options, store)
+    candidate = _make(found, splits, _recipe(found.facts, card, options), options, store)
+    _provide_weights(candidate, name, train=train)
+    return candidate
+
+
+def _find(name: str, card: Card, options: Options, store: Store) -> _Found:
+    """Find a model, what it declares and the image shape it is given."""
     source = find_model(name, options.models, trust=options.trust)
     facts, file = find_facts(source, card.root, store)
     shape = image_shape(facts, card, options)
@@ -90,27 +120,40 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         shape = (shape[0], shape[1], channels or shape[2])
         if options.image_size is None:
             shape = (height or shape[0], width or shape[1], shape[2])
-    splits = read_splits(card, image_shape=shape, cache=store.root / "pixels", store=store)
-    _check_options(name, source, options, splits.classes)
-    recipe = _recipe(facts, card, options)
+    return _Found(name, source, facts, file, shape)
+
+
+def _read_data(found: _Found, card: Card, options: Options, store: Store) -> Splits:
+    """Read the data at the size of the model, and refuse options that do not go with both."""
+    splits = read_splits(card, image_shape=found.shape, cache=store.root / "pixels", store=store)
+    _check_options(found.name, found.source, options, splits.classes)
+    return splits
+
+
+def _make(found: _Found, splits: Splits, recipe: Recipe, options: Options, store: Store) -> Candidate:
+    """Make the candidate, still without weights."""
+    source, facts = found.source, found.facts
     if facts.positive is not None and facts.positive not in splits.classes:
         raise ModelError(
-            f"model '{name}': POSITIVE names '{facts.positive}', but the classes are {', '.join(splits.classes)}"
+            f"model '{found.name}': POSITIVE names '{facts.positive}', but the classes are {', '.join(splits.classes)}"
         )
-    if file is not None:
-        file.allow(splits.places)
+    if found.file is not None:
+        found.file.allow(splits.places)
     salt = options.run_id if facts.undeclared else ""
-    candidate = Candidate(
-        source, facts, Task(splits.classes, shape, options.seed), recipe, splits, store, options, salt, _file=file
-    )
-    if facts.kind == "load":
+    task = Task(splits.classes, found.shape, options.seed)
+    return Candidate(source, facts, task, recipe, splits, store, options, salt, _file=found.file)
+
+
+def _provide_weights(candidate: Candidate, name: str, *, train: bool) -> None:
+    """Find the weights or train them; a model that loads itself is loaded once, to see that it can be."""
+    source, options = candidate.source, candidate.options
+    if candidate.facts.kind == "load":
         if options.weights is not None:
             raise ArgumentError(
                 f"--weights: model '{name}' loads itself (load(task)), so there is nothing to put weights in"
             )
         _load_once(candidate)
-        return candidate
-    if options.weights is not None or source.is_keras_file:
+    elif options.weights is not None or source.is_keras_file:
         path = options.weights or source.path
         artefact = find_model(str(path), options.models, trust=options.trust)
         if not artefact.is_keras_file:
@@ -120,7 +163,6 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         candidate.weights = artefact.path
     else:
         _find_or_train(candidate, train=train)
-    return candidate
 
 
 def _check_options(name: str, source: Source, options: Options, classes: tuple[str, ...]) -> None:
@@ -199,12 +241,14 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
             return
         started = time.perf_counter()
         backup = store.path("weights", key, ".backup.npz")
-        history, trained = _train(candidate, backup)
-        note_undeclared(candidate)
-        key = weights_key(candidate)
-        network, probe = trained
-        path = store.path("weights", key, ".keras")
-        save_weights(network, path, _notes(candidate))
+        try:
+            history, probe = _train(candidate, backup)
+            note_undeclared(candidate)
+            key = weights_key(candidate)
+            path = store.path("weights", key, ".keras")
+            save_weights(candidate, path)
+        finally:
+            vars(candidate).pop("model", None)  # it is loaded anew from the weights
         record = {"history": history, "probe": probe.tolist(), "sha256": file_digest(path)}
         store.put_json("weights", key, record)
         backup.unlink(missing_ok=True)
@@ -232,11 +276,9 @@ def _check_notes(candidate: Candidate, path: Path) -> None:
             raise ArgumentError(f"--weights {path}: its {told} is {found[name]}, not {wanted}; {remedies[name]}")
 
 
-def save_weights(network: Any, path: Path, noted: dict[str, Any]) -> None:  # noqa: ANN401 - a keras.Model
-    """Write a network as a ``.keras`` artefact, atomically."""
-    from roentgate.candidates import keras_backend
-
-    keras_backend.save_network(network, path, noted)
+def save_weights(candidate: Candidate, path: Path) -> None:
+    """Write what a candidate has learned as an artefact, atomically."""
+    candidate.backend.save(path, _notes(candidate))
 
 
 def _take(candidate: Candidate, key: str) -> bool:
@@ -250,19 +292,13 @@ def _take(candidate: Candidate, key: str) -> bool:
     return True
 
 
-def _train(candidate: Candidate, backup: Path) -> tuple[dict[str, list[float]], tuple[Any, Any]]:
-    from roentgate.candidates import keras_backend
-
-    file = candidate.file
+def _train(candidate: Candidate, backup: Path) -> tuple[History, Probabilities]:
+    """Build and train the live model; return its curves and its answers on the probe rows."""
+    file, backend, task = candidate.file, candidate.backend, candidate.task
     if file is None:
         raise ModelError(f"model '{candidate.name}': nothing to train")
-    keras_backend.start_anew(candidate.task.seed)
-    network = file.call("build", candidate.task)
-    keras_backend.check_network(network, candidate.name, candidate.task, candidate.facts.positive)
+    candidate.model = backend.build(lambda: file.call("build", task), task, candidate.facts.positive)
     with candidate.watched():
-        history = keras_backend.train(network, candidate.streams, candidate.recipe, backup=backup, title=candidate.name)
-    candidate.model = keras_backend.KerasModel(network, candidate.name)
+        history = backend.train(candidate.streams, candidate.recipe, backup=backup)
     films = candidate.splits.test.take(candidate.probe_rows())
-    probe = candidate.predict(films)
-    del candidate.model
-    return history, (network, probe)
+    return history, candidate.predict(films)

@@ -101,9 +101,7 @@ class Evidence:
             return []
 
         def compute() -> Arrays:
-            from roentgate.candidates import keras_backend
-
-            return {"layers": pack(keras_backend.architecture(self.candidate.network))}
+            return {"layers": pack(self.candidate.backend.layers())}
 
         layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
         return layers

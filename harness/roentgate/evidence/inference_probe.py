@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import Images, Probabilities
-from roentgate.candidates import Candidate, ModelFile, Task, find_model, load_weights
+from roentgate.candidates import Candidate, KerasBackend, ModelFile, PlainBackend, Task, find_model, load_model
 from roentgate.errors import ModelError
 from roentgate.evidence.records import BATCHINGS
 from roentgate.store import Arrays, pack
@@ -31,10 +30,9 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
         rows: Test rows to ask.
     """
     films = candidate.splits.test.take(rows)
-    whole = _whole_batch(candidate)
 
     def answer(batch: Images) -> Probabilities:
-        return candidate.answer(whole, candidate.to_input(batch))  # prepared anew: it may depend on its company
+        return candidate.predict(batch, together=True)  # prepared anew: it may depend on its company
 
     arrays: Arrays = {"repeats": np.stack([answer(films) for _ in range(REPEATS)])}
     for name, size in zip(BATCHINGS, (1, 2, 32, 32), strict=True):
@@ -93,19 +91,13 @@ def answer_afresh(folder_name: str) -> None:
     source = find_model(job["model"], Path(job["models"]), trust=job["trust"])
     file = None if source.is_keras_file else ModelFile(source)
     if job["weights"]:
-        from roentgate.candidates import keras_backend
-
-        network = load_weights(file, Path(job["weights"]), trust=job["trust"])
-        model: Any = keras_backend.KerasModel(network, source.name)
+        module = None if file is None else file.module
+        kept = load_model(Path(job["weights"]), module, source.name, trust=job["trust"])
+        backend: KerasBackend | PlainBackend = KerasBackend(source.name, lambda: kept)
     elif file is not None:
-        model = file.call("load", Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
+        ready = file.call("load", Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
+        backend = PlainBackend(source.name, lambda: ready)
     else:
         raise ModelError(f"{source.path}: nothing to load")
     inputs = np.load(folder / "inputs.npy", allow_pickle=False)
-    np.save(folder / "answers.npy", np.asarray(model.predict(inputs), dtype=np.float32))
-
-
-def _whole_batch(candidate: Candidate) -> Callable[[Images], NDArray[Any]]:
-    """Return what sends a batch through the model in one forward pass."""
-    whole: Callable[[Images], NDArray[Any]] = getattr(candidate.model, "predict_batch", candidate.model.predict)
-    return whole
+    np.save(folder / "answers.npy", np.asarray(backend.predict(inputs), dtype=np.float32))

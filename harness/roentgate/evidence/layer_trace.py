@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import Images
+from roentgate.candidates import keras_layers
 from roentgate.evidence.geometry import displaced_any, keeps
 
 FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
@@ -111,7 +112,7 @@ def _named(network: Any) -> dict[Any, str]:  # noqa: ANN401 - a keras.Model
     """Return the layers of a network, itself first, and their names; of augmentations, not what they are made of."""
 
     def inside(layer: Any, prefix: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401 - a Keras layer
-        for inner in layer._layers:
+        for inner in keras_layers.inner_layers(layer):
             yield inner, prefix + inner.name
             if not _declares(inner):
                 yield from inside(inner, f"{prefix}{inner.name}/")
@@ -129,8 +130,8 @@ def _told_to_train(network: Any) -> set[Any]:  # noqa: ANN401 - a keras.Model
     return {
         layer
         for layer in _named(network)
-        for node in layer._inbound_nodes
-        if node.arguments.kwargs.get("training") is True and _training_default(layer) is not True
+        for options in keras_layers.graph_calls(layer)
+        if options.get("training") is True and _training_default(layer) is not True
     }
 
 
@@ -157,7 +158,7 @@ def _watch(
         for layer in _named(network):
             vars(layer)["call"] = recorder.recorded(layer)
             restored.callback(vars(layer).pop, "call")
-        if network._call_has_training_arg:  # as keras.Model.predict, or fit, asks
+        if keras_layers.takes_training(network):  # as keras.Model.predict, or fit, asks
             network(images, training=training)
         else:
             network(images)
@@ -183,7 +184,7 @@ class _Recorder:
 
         def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the layer takes and gives
             trains = layer in self._told or (bool(self._open) and self._open[-1].trains)
-            if trains and layer._call_has_training_arg:
+            if trains and keras_layers.takes_training(layer):
                 options["training"] = True
             entry = self._enter(layer, [*arguments, *options.values()], trains=trains)
             entry.training = bool(options.get("training", _training_default(layer) is not False))
@@ -196,7 +197,7 @@ class _Recorder:
 
     def _enter(self, layer: Any, inputs: list[Any], *, trains: bool) -> _Call:  # noqa: ANN401 - a Keras layer
         given, before = self._note(inputs)
-        self._learned = self._learned or bool(layer._trainable_variables)  # its own ones, frozen or not
+        self._learned = self._learned or keras_layers.has_own_weights(layer)  # its own ones, frozen or not
         entry = _Call(layer, trains, self._learned, training=True, before=before, given=given)
         if self._open:
             self._open[-1].inner.append(entry)

@@ -50,10 +50,8 @@ class Explainer:
         Raises:
             ModelError: There is none, or it has several outputs.
         """
-        from roentgate.candidates import Insight
-
         candidate = self._candidate
-        return Insight(candidate.network, candidate.name, candidate.to_input(candidate.splits.test.take([0])))
+        return candidate.loaded.gradients(candidate.to_input(candidate.splits.test.take([0])))
 
     def lacks(self, method: str) -> str:
         """Return why this model cannot be explained so; "" where it can.
@@ -65,8 +63,8 @@ class Explainer:
             raise ArgumentError(f"attribution method '{method}': unknown; {did_you_mean(method, METHODS)}")
         if method in BLACK_BOX:
             return ""
-        if not self._candidate.has_layers:
-            return "the model gives no gradients"
+        if lacks := self._candidate.backend.lacks("gradients"):
+            return lacks
         film = self._candidate.splits.test.take([0])
         if self._candidate.to_input(film).shape[1:3] != film.shape[1:3]:
             return "the model's own prepare() changes the size of a film, so that a map cannot be laid over it"

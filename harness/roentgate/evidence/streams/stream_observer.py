@@ -151,24 +151,21 @@ class _Watch:
         return self._seen
 
     def _drive(self, stream: object) -> None:
-        if self._candidate.has_layers:
-            from roentgate.candidates import keras_backend
-
-            keras_backend.observe(stream, self._see_or_stop, labelled=self._labelled)
+        backend = self._candidate.backend
+        if not backend.lacks("streams"):
+            backend.observe(stream, self._goes_on, labelled=self._labelled)
         else:
             for images, labels in limited(stream, self._most):
                 self.see(images, labels if self._labelled else None)
 
-    def _see_or_stop(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
-        from roentgate.candidates import keras_backend
-
+    def _goes_on(self, images: NDArray[Any], labels: NDArray[Any] | None) -> bool:
+        """Take one batch; return whether more are wanted."""
         try:
             self.see(images, labels)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - raised again where the pass was begun
             self._own_error = error
-            raise keras_backend.StopObserving from error
-        if self._seen >= self._most + self._first:
-            raise keras_backend.StopObserving
+            return False
+        return self._seen < self._most + self._first
 
     def see(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
         """Take one batch: images [N, H, W, C], and labels in a labelled pass."""
@@ -287,17 +284,10 @@ def _split_thumbnails(candidate: Candidate, data: Dataset, most: int) -> NDArray
 
 def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size: int) -> Probabilities:
     """Return raw answers (m, K) through the stream, by the model's own ``predict``; an endless one is cut off."""
-    if not candidate.has_layers:
-        answers = [
-            candidate.answer(candidate.model.predict, images) for images, _ in limited(stream, len(seen) - batch_size)
-        ]
-        return np.concatenate(answers)
-    from roentgate.candidates import keras_backend
-
+    if candidate.backend.lacks("streams"):
+        return candidate.predict_batches(images for images, _ in limited(stream, len(seen) - batch_size))
     steps = math.ceil(len(seen) / batch_size) if seen.endless else None
-    outputs = keras_backend.predict_stream(candidate.network, stream, steps)
-    candidate.passes += len(outputs)
-    return candidate.columns(outputs, len(outputs))
+    return candidate.predict_stream(stream, steps)
 
 
 def limited(stream: Any, rows: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:  # noqa: ANN401 - any iterable of pairs

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from roentgate.arrays import FloatArray, Images
-from roentgate.candidates import keras_backend  # noqa: F401 - quiets TensorFlow before it is imported
+from roentgate.candidates.backends import keras_backend  # noqa: F401 - quiets TensorFlow before it is imported
+from roentgate.candidates.backends.keras_layers import inner_layers
 from roentgate.errors import ModelError
 
 import keras  # isort: skip
@@ -248,12 +249,12 @@ def _record(network: keras.Model, probe: Any) -> list[_Run]:  # noqa: ANN401 - a
 def _inside(layer: Any) -> list[Any]:  # noqa: ANN401 - Keras layers
     """Return the layers that a network is made of, at any depth, each once."""
     found: dict[int, Any] = {}
-    pending = list(layer._layers)
+    pending = inner_layers(layer)
     while pending:
         inner = pending.pop()
         if id(inner) not in found:
             found[id(inner)] = inner
-            pending += inner._layers
+            pending += inner_layers(inner)
     return list(found.values())
 
 
@@ -311,7 +312,7 @@ def _linear(layer: Any) -> Iterator[None]:  # noqa: ANN401 - a Keras layer
 def _squashing_layer(records: Sequence[_Run], outputs: Any) -> Any:  # noqa: ANN401 - a Keras layer, or None
     """Return the last layer if it is what made the outputs, by a softmax or sigmoid."""
     for layer, output in reversed(records):
-        if layer._layers:
+        if inner_layers(layer):
             continue
         same = getattr(output, "shape", None) == outputs.shape and np.array_equal(output, outputs)
         squashes = isinstance(layer, keras.layers.Softmax) or getattr(layer, "activation", None) in _SQUASHING

@@ -1,4 +1,4 @@
-"""The one door to Keras: load and wrap networks, stream films to them, train them, see what a stream delivers."""
+"""Where Keras is used: load and wrap networks, stream films to them, train them, watch a stream."""
 
 import logging
 import math
@@ -23,7 +23,8 @@ from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from roentgate.arrays import Images, Probabilities  # noqa: E402
-from roentgate.candidates import keras_archive as archive  # noqa: E402
+from roentgate.candidates.backends import keras_archive as archive  # noqa: E402
+from roentgate.candidates.backends.backend import History, See  # noqa: E402
 from roentgate.candidates.protocols import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
 from roentgate.data import Dataset, Splits  # noqa: E402
 from roentgate.errors import ArgumentError, HarnessError, ModelError  # noqa: E402
@@ -184,21 +185,6 @@ def check_network(network: object, label: str, task: Task, positive: str | None)
         check_columns(columns, label, task, positive)
 
 
-def architecture(network: keras.Model) -> list[dict[str, Any]]:
-    """Return the layers in order: name, type, output shape (H, W, C) or (units,), and number of parameters."""
-    rows = []
-    for layer in network.layers:
-        try:
-            shape = layer.output.shape
-        except (AttributeError, ValueError, RuntimeError):
-            shape = ()
-        parts = [int(side) for side in shape[1:] if side is not None] if isinstance(shape, tuple) else []
-        rows.append(
-            {"name": layer.name, "type": type(layer).__name__, "shape": parts, "parameters": int(layer.count_params())}
-        )
-    return rows
-
-
 class _Observer(keras.Model):  # type: ignore[misc]
     """Hands each batch that Keras would predict on, or evaluate on, to a function, and keeps nothing."""
 
@@ -215,37 +201,35 @@ class _Observer(keras.Model):  # type: ignore[misc]
         return {"batches": 0.0}
 
 
-class StopObserving(Exception):  # noqa: N818 - control flow, not an error
-    """Raised by the receiver of `observe` once it has seen enough."""
+class _StopObserving(Exception):  # noqa: N818 - control flow, not an error
+    """Raised within `observe` once its receiver has seen enough."""
 
 
-def observe(stream: object, see: Callable[[NDArray[Any], NDArray[Any] | None], None], *, labelled: bool) -> None:
+def observe(stream: object, see: See, *, labelled: bool) -> None:
     """Run one pass over a stream exactly as ``predict`` (or, labelled, ``evaluate``) would, handing over each batch.
 
     Args:
         stream: Whatever ``keras.Model.predict`` accepts.
-        see: Receives images (n, H, W, C) and, in a labelled pass, labels; may raise `StopObserving`.
+        see: Receives images (n, H, W, C) and, in a labelled pass, labels; returns whether to go on.
         labelled: Whether to run as ``evaluate``.
     """
 
     def receive(data: object) -> None:
         parts = data if isinstance(data, (tuple, list)) else (data,)
-        see(np.asarray(parts[0]), np.asarray(parts[1]) if labelled and len(parts) > 1 else None)
+        if not see(np.asarray(parts[0]), np.asarray(parts[1]) if labelled and len(parts) > 1 else None):
+            raise _StopObserving
 
     observer = _Observer(receive)
     observer.compile(run_eagerly=True)
     try:
         observer.evaluate(stream, verbose=0) if labelled else observer.predict(stream, verbose=0)
-    except StopObserving:
+    except _StopObserving:
         return
 
 
 def predict_stream(network: keras.Model, stream: object, steps: int | None) -> NDArray[Any]:
     """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
     return np.asarray(network.predict(stream, steps=steps, verbose=0))
-
-
-History = dict[str, list[float]]
 
 
 def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Path, title: str) -> History:

@@ -1,0 +1,5 @@
+"""How models of each kind are run: one interface, one implementation a framework."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,12 @@
+from . import keras_archive as keras_archive
+from . import keras_backend as keras_backend
+from . import keras_gradients as keras_gradients
+from . import keras_layers as keras_layers
+from .backend import Ability as Ability
+from .backend import Backend as Backend
+from .backend import History as History
+from .backend import Insight as Insight
+from .keras import KerasBackend as KerasBackend
+from .keras import load_fitting as load_fitting
+from .keras import load_model as load_model
+from .plain import PlainBackend as PlainBackend
