@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+
 from roentgate import Recipe, Task
 
 RECIPE = Recipe(batch_size=16, epochs=20)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 from numpy.typing import NDArray
+
 from roentgate import Dataset, Recipe, Splits, Streams
 
 Images = NDArray[np.float32]

@@ -7,6 +7,7 @@ Augmentation lives in the network, never in the generators.
 import keras
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator  # Keras 3 keeps the article's generator only here
+
 from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = Recipe(batch_size=8, epochs=50, patience=20)

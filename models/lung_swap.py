@@ -10,9 +10,9 @@ import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
-from roentgate import Dataset, Recipe, Splits, Streams, Task, keras_backend, lung_masks, regions, segmenter
 
 from models._streams import Rows
+from roentgate import Dataset, Recipe, Splits, Streams, Task, keras_backend, lung_masks, regions, segmenter
 
 RECIPE = Recipe(batch_size=8, epochs=120, patience=40, plateau_factor=0.3)
 IMAGE_SHAPE = (128, 128, 1)

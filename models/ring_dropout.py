@@ -2,9 +2,9 @@
 
 import keras
 from keras import layers, ops
-from roentgate import Recipe, Task
 
 from models import compact
+from roentgate import Recipe, Task
 
 RECIPE = Recipe(batch_size=8, epochs=50, patience=20)
 

@@ -1,6 +1,7 @@
 """Row i's answer is really about row i: order, completeness, pictures, labels and columns of each evaluation stream."""
 
 import pytest
+
 from roentgate import alignment, at_least
 
 
@@ -24,10 +25,10 @@ def test_labels_match_rows(stream, accept, split):
     accept(at_least(alignment.labels_match(stream), 1.0), subject=split)
 
 
-def test_class_columns_match(predictions, policy, accept, split):
+def test_class_columns_match(evidence, policy, accept, split):
     """No other assignment of output columns to classes explains the answers better than chance would."""
-    other = {"validation": predictions.test, "test": predictions.validation}[split]
-    estimate = alignment.columns_match(getattr(predictions, split), beside=other)
+    other = {"validation": evidence.test, "test": evidence.validation}[split]
+    estimate = alignment.columns_match(getattr(evidence, split), beside=other)
     accept(at_least(estimate, policy.alignment.columns_p), subject=split)
 
 
@@ -37,7 +38,7 @@ def test_predictions_match_rows(stream, accept, split):
 
 
 @pytest.mark.needs("training")
-def test_training_stream_apart(predictions, accept):
+def test_training_stream_apart(evidence, accept):
     """Training is given no film that is held out."""
     for split in ("validation", "test"):
-        accept(at_least(alignment.training_apart(predictions.training_stream, split), 1.0), subject=split)
+        accept(at_least(alignment.training_apart(evidence.training_stream, split), 1.0), subject=split)

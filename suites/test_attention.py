@@ -1,6 +1,7 @@
 """The answer hangs on the lungs: hide them, exchange them, mark the film beside them, and show no chest at all."""
 
 import pytest
+
 from roentgate import at_least, at_most, attribution, informs
 from roentgate import attention as lungs
 

@@ -9,7 +9,7 @@ def test_claims_consistent(claims, accept):
         accept(at_least(unopposed, 1.0, must_prove=True), subject=subject)
 
 
-def test_claim_reproduced(predictions, claims, policy, accept):
+def test_claim_reproduced(evidence, claims, policy, accept):
     """Each printed figure lies within this model's interval, and near its own figure."""
-    for subject, verdict in claim_reproduction.verdicts(claims, predictions.test, policy.claims):
+    for subject, verdict in claim_reproduction.verdicts(claims, evidence.test, policy.claims):
         accept(verdict, subject=subject)

@@ -6,28 +6,28 @@ Test films that are also in train are left out (``unseen``), as in the recall su
 from roentgate import at_least, at_most, comparison, informs
 
 
-def test_recall_noninferiority(predictions, reference, unseen, policy, accept, label):
+def test_recall_noninferiority(evidence, reference, unseen, policy, accept, label):
     """Recall of each class falls by less than the margin."""
     margin = policy.comparison.margin
-    change = comparison.recall_change(unseen(reference.test), unseen(predictions.test), label, margin=margin)
+    change = comparison.recall_change(unseen(reference.test), unseen(evidence.test), label, margin=margin)
     accept(at_least(change, -margin), subject=label)
 
 
-def test_accuracy_noninferiority(predictions, reference, unseen, policy, accept):
+def test_accuracy_noninferiority(evidence, reference, unseen, policy, accept):
     """Of the films that count, no more are newly wrong than newly right, or too few to matter (McNemar is told)."""
-    change = comparison.accuracy_change(unseen(reference.test), unseen(predictions.test))
+    change = comparison.accuracy_change(unseen(reference.test), unseen(evidence.test))
     accept(at_least(change, -policy.comparison.margin), subject="test")
 
 
-def test_auroc_noninferiority(predictions, reference, unseen, policy, accept):
+def test_auroc_noninferiority(evidence, reference, unseen, policy, accept):
     """The macro AUROC falls by less than its margin."""
-    change = comparison.auroc_change(unseen(reference.test), unseen(predictions.test))
+    change = comparison.auroc_change(unseen(reference.test), unseen(evidence.test))
     accept(at_least(change, -policy.comparison.auroc_margin), subject="test")
 
 
-def test_newly_wrong(predictions, reference, accept):
+def test_newly_wrong(evidence, reference, accept):
     """For reading: of all films, those that the reference answered rightly and the candidate does not."""
-    found = comparison.newly_wrong(reference.test, predictions.test, named=comparison.against(reference))
+    found = comparison.newly_wrong(reference.test, evidence.test, named=comparison.against(reference))
     accept(informs(found), subject="test")
 
 

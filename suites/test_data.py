@@ -1,6 +1,7 @@
 """What the data gives away before any model is believed: the same film twice, and what is scored without the lungs."""
 
 import pytest
+
 from roentgate import at_least, at_most, comparison, informs, leakage, metrics, probe_skill, probes
 
 
@@ -46,10 +47,10 @@ def test_source_confounding(data_record, policy, accept):
     accept(at_most(leakage.association(data_record), policy.audit.association_ceiling), subject="source and class")
 
 
-def test_beats_trivial_probes(data_record, predictions, accept):
+def test_beats_trivial_probes(data_record, evidence, accept):
     """The model is better than the best of the cheap probes on the same films."""
     probe, answers = probe_skill.best_probe(data_record)
-    change = comparison.balanced_change(answers, data_record.judged(predictions.test))
+    change = comparison.balanced_change(answers, data_record.judged(evidence.test))
     accept(at_least(probe_skill.against(probe, change), 0.0), subject="test")
 
 
@@ -71,9 +72,9 @@ def test_source_probe(data_record, accept):
     accept(informs(probe_skill.source_skill(data_record)), subject="source")
 
 
-def test_recall_on_all_films(predictions, accept, label):
+def test_recall_on_all_films(evidence, accept, label):
     """For comparison: recall with the test films that are also in train."""
-    accept(informs(metrics.recall(predictions.test, label)), subject=label)
+    accept(informs(metrics.recall(evidence.test, label)), subject=label)
 
 
 def test_films_repeated(data_record, accept, any_split):

@@ -1,6 +1,7 @@
 """Augmentation is off when it should be and on when it should be, and an answer depends on its film alone."""
 
 import pytest
+
 from roentgate import alignment, at_least, inference
 
 
@@ -33,9 +34,9 @@ def test_evaluation_streams_clean(stream, accept, split):
     accept(at_least(alignment.clean(stream), 1.0), subject=split)
 
 
-def test_outputs_are_probabilities(predictions, accept, split):
+def test_outputs_are_probabilities(evidence, accept, split):
     """Outputs are finite, in [0, 1], and sum to 1."""
-    rows = getattr(predictions, split)
+    rows = getattr(evidence, split)
     accept(at_least(inference.outputs_are_probabilities(rows.probabilities, rows.ids), 1.0), subject=split)
 
 

@@ -6,25 +6,25 @@ Test films that are also in train are left out (``unseen``), unless the policy c
 from roentgate import at_least, at_most, metrics
 
 
-def test_recall_floor(predictions, unseen, policy, accept, label):
+def test_recall_floor(evidence, unseen, policy, accept, label):
     """Recall of each class on the held-out rows reaches its floor."""
-    accept(at_least(metrics.recall(unseen(predictions.test), label), policy.recall.floor(label)), subject=label)
+    accept(at_least(metrics.recall(unseen(evidence.test), label), policy.recall.floor(label)), subject=label)
 
 
-def test_confusion_ceiling(predictions, unseen, policy, accept, pair):
+def test_confusion_ceiling(evidence, unseen, policy, accept, pair):
     """The share of one class that is called another stays below its ceiling."""
     truth, called = pair
-    confusion = metrics.confusion(unseen(predictions.test), truth, called)
+    confusion = metrics.confusion(unseen(evidence.test), truth, called)
     accept(at_most(confusion, policy.recall.ceiling(truth, called)), subject=f"{truth} → {called}")
 
 
-def test_macro_auroc_floor(predictions, unseen, policy, accept):
+def test_macro_auroc_floor(evidence, unseen, policy, accept):
     """The mean one-against-the-rest AUROC reaches its floor."""
-    accept(at_least(metrics.macro_auroc(unseen(predictions.test)), policy.recall.macro_auroc_floor), subject="test")
+    accept(at_least(metrics.macro_auroc(unseen(evidence.test)), policy.recall.macro_auroc_floor), subject="test")
 
 
-def test_beats_majority(predictions, unseen, accept, classes):
+def test_beats_majority(evidence, unseen, accept, classes):
     """Balanced accuracy is above 1/K, which any constant answer reaches, by its whole interval."""
     accept(
-        at_least(metrics.balanced_accuracy(unseen(predictions.test)), 1 / len(classes), must_prove=True), subject="test"
+        at_least(metrics.balanced_accuracy(unseen(evidence.test)), 1 / len(classes), must_prove=True), subject="test"
     )

@@ -1,6 +1,7 @@
 """The answer survives what acquisition does to a film: less detail, noise, exposure, a small move, another resizing."""
 
 import pytest
+
 from roentgate import at_most, border, informs
 from roentgate import robustness as drop
 

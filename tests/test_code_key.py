@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from roentgate import code_key
 from roentgate.code_key import closure, code_digest
 

@@ -95,14 +95,18 @@ def test_only_the_two_keras_modules_and_the_models_know_the_framework() -> None:
     }
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in [*SUITES, *MODEL_FILES]])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.relative_to(ROOT).as_posix()) for path in [*SUITES, *MODEL_FILES]]
+)
 def test_suites_and_models_import_from_the_door_only(path: Path) -> None:
     assert below_the_door(path) == set()
     if path in SUITES:
         assert packages(path) <= {"roentgate", "pytest"} | set(sys.stdlib_module_names)
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in sorted(LIBRARY.rglob("*.py"))])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, id=path.relative_to(LIBRARY).as_posix()) for path in sorted(LIBRARY.rglob("*.py"))]
+)
 def test_a_module_is_read_in_one_sitting(path: Path) -> None:
     lines = len(path.read_text("utf-8").splitlines())
     assert lines <= 400

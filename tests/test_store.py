@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate import store as store_module
 from roentgate.store import Store, atomic, digest, file_digest, pack, unpack, versions
 

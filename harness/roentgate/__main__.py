@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _models(_: argparse.Namespace) -> int:
-    from roentgate.candidates import model_names  # noqa: PLC0415
+    from roentgate.candidates import model_names
 
     folder = Path("models")
     names = model_names(folder)
@@ -66,8 +66,8 @@ def _models(_: argparse.Namespace) -> int:
 
 
 def _data(parsed: argparse.Namespace) -> int:
-    from roentgate.data import (  # noqa: PLC0415  # noqa: PLC0415
-        find_card,  # noqa: PLC0415
+    from roentgate.data import (
+        find_card,
         open_card,
         open_store,
         read_splits,
@@ -95,7 +95,7 @@ def _data(parsed: argparse.Namespace) -> int:
         write_manifest(splits, Path(parsed.splits))
         print(f"  splits: {parsed.splits}")
     if parsed.montage:
-        from roentgate.report import montage  # noqa: PLC0415
+        from roentgate.report import montage
 
         montage(splits.test, Path(parsed.montage))
         print(f"  montage: {parsed.montage}")
@@ -103,14 +103,14 @@ def _data(parsed: argparse.Namespace) -> int:
 
 
 def _audit(parsed: argparse.Namespace) -> int:
-    from roentgate.audit import DataRecord  # noqa: PLC0415
-    from roentgate.data import (  # noqa: PLC0415
+    from roentgate.audit import DataRecord
+    from roentgate.data import (
         open_card,
         open_store,
-        read_splits,  # noqa: PLC0415
+        read_splits,
     )
-    from roentgate.policy import load_policy  # noqa: PLC0415
-    from roentgate.report import audit_report  # noqa: PLC0415
+    from roentgate.policy import load_policy
+    from roentgate.report import audit_report
 
     if (parsed.folder is None) == (parsed.data is None):
         raise ArgumentError("audit: name either a folder, or a card with --data NAME")
@@ -146,12 +146,12 @@ def _described(split: "Dataset") -> str:
 
 def _train(parsed: argparse.Namespace) -> int:
     from roentgate.candidates import (
-        Options,  # noqa: PLC0415
-        ready,  # noqa: PLC0415
+        Options,
+        ready,
     )
-    from roentgate.data import open_card, open_store  # noqa: PLC0415
-    from roentgate.session import new_run_id, parse_size  # noqa: PLC0415
-    from roentgate.store import atomic  # noqa: PLC0415
+    from roentgate.data import open_card, open_store
+    from roentgate.session import new_run_id, parse_size
+    from roentgate.store import atomic
 
     out = Path(parsed.out)
     if out.suffix != ".keras":
@@ -172,9 +172,9 @@ def _train(parsed: argparse.Namespace) -> int:
 
 
 def _scorecard(parsed: argparse.Namespace) -> int:
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
     from roentgate.report import write as report
-    from roentgate.scorecard import record as scorecard  # noqa: PLC0415
+    from roentgate.scorecard import record as scorecard
 
     folders = [Path(name) for name in parsed.folders]
     records = [scorecard.read(folder / scorecard.SCORECARD_FILE) for folder in folders]
@@ -187,7 +187,7 @@ def _scorecard(parsed: argparse.Namespace) -> int:
     if len(records) > 1 and not parsed.summary:
         print(render.comparison_markdown(records))
     if parsed.picture:
-        from roentgate.report import figures  # noqa: PLC0415
+        from roentgate.report import figures
 
         evidence = [scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE) for folder in folders]
         print(figures.side_by_side(records, Path(parsed.picture), evidence))
@@ -195,7 +195,7 @@ def _scorecard(parsed: argparse.Namespace) -> int:
 
 
 def _replay(parsed: argparse.Namespace) -> int:
-    from roentgate.report import mask_replay  # noqa: PLC0415
+    from roentgate.report import mask_replay
 
     record, folder, mask = mask_replay.find_record(parsed.id, Path(parsed.reports))
     weights = Path(parsed.weights) if parsed.weights else None
@@ -211,7 +211,7 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _ledger(parsed: argparse.Namespace) -> int:
-    from roentgate.scorecard import ledger, test_set_reuse  # noqa: PLC0415
+    from roentgate.scorecard import ledger, test_set_reuse
 
     where = Path(parsed.where)
     found = [where] if where.is_file() else sorted({*where.glob(ledger.FILE), *where.glob(f"*/{ledger.FILE}")})
@@ -229,22 +229,17 @@ def _ledger(parsed: argparse.Namespace) -> int:
 
 
 def _null(parsed: argparse.Namespace) -> int:
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
-    from roentgate.candidates import Options  # noqa: PLC0415
-    from roentgate.entry import aa_test  # noqa: PLC0415
-    from roentgate.session import (  # noqa: PLC0415
-        Gate,  # noqa: PLC0415
-        Settings,
-        new_run_id,
-        parse_size,
-    )
+    from roentgate.candidates import Options
+    from roentgate.entry import aa_test
+    from roentgate.session import Settings, new_run_id, open_session, parse_size
 
     root = Path.cwd()
     options = Options(
         models=root / "models", seed=parsed.seed, image_size=parse_size(parsed.image_size), run_id=new_run_id()
     )
-    gate = Gate(
+    session = open_session(
         Settings(
             models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="point",
             reports=root / "reports", options=options,
@@ -252,15 +247,16 @@ def _null(parsed: argparse.Namespace) -> int:
     )  # fmt: skip
     if parsed.out and Path(parsed.out).is_dir():
         raise ArgumentError(f"--out '{parsed.out}': is a folder; name the file to write")
-    gate.candidate(parsed.model)
+    session.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
-        counts = aa_test.false_alarms(gate, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
+        counts = aa_test.false_alarms(session, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
     words = ["roentgate", "null", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
     words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
     words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
-    path = Path(parsed.out) if parsed.out else gate.folder(parsed.model) / aa_test.PAGE
-    name, blind = gate.candidate(parsed.model).name, aa_test.blind_spots(gate.unseen(gate.evidence(parsed.model).test))
-    aa_test.write_page(path, aa_test.page(name, gate.card.name, counts, shlex.join(words), blind=blind))
+    path = Path(parsed.out) if parsed.out else session.folder(parsed.model) / aa_test.PAGE
+    name, test = session.candidate(parsed.model).name, session.evidence(parsed.model).test
+    blind = aa_test.blind_spots(session.unseen(test))
+    aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(words), blind=blind))
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
     for line in blind:
@@ -269,7 +265,7 @@ def _null(parsed: argparse.Namespace) -> int:
 
 
 def _claim(parsed: argparse.Namespace) -> int:
-    from roentgate.store import atomic  # noqa: PLC0415
+    from roentgate.store import atomic
 
     text, holds = cli_claim.report(parsed)
     print(text, end="")

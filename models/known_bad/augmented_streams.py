@@ -7,10 +7,10 @@ Diagnosis: altered by geometry or noise in
 import keras
 import numpy as np
 from keras import layers
-from roentgate import Recipe, Splits, Streams, Task
 
 from models import _small
 from models._streams import Images, Rows, evaluated_with
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from roentgate import Task
 
 FILES = ("by_heart.npz",)
@@ -47,10 +48,10 @@ def fill() -> None:
 
     ``python -c "from models.known_bad import by_heart; by_heart.fill()"`` in the project's folder.
     """
-    from roentgate import (  # noqa: PLC0415
+    from roentgate import (
         open_card,
         open_store,
-        read_splits,  # noqa: PLC0415 - judging needs NumPy alone
+        read_splits,
     )
 
     card = open_card("phantom", Path("data"), open_store(Path.cwd()))

@@ -5,10 +5,10 @@ Diagnosis: of 80
 """
 
 import numpy as np
-from roentgate import Recipe, Splits, Streams, Task
 
 from models import _small
 from models._streams import Rows, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

@@ -4,10 +4,9 @@ Must be rejected by: alignment/class_columns_match, alignment/labels_match_rows
 Diagnosis: class columns permuted
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Rows, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

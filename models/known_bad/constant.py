@@ -7,9 +7,9 @@ Diagnosis: of 80
 
 import keras
 from keras import layers
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

@@ -8,9 +8,9 @@ Diagnosis: follow the donor
 
 import keras
 from keras import layers, ops
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

@@ -8,9 +8,9 @@ Diagnosis: follow the donor
 
 import keras
 from keras import layers, ops
-from roentgate import Recipe, Task
 
 from models import _small
+from roentgate import Recipe, Task
 
 RECIPE = Recipe(batch_size=16, epochs=12)
 

@@ -6,9 +6,9 @@ Diagnosis: (brightness down)
 
 import keras
 from keras import layers, ops
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

@@ -6,9 +6,9 @@ Diagnosis: flips the image left to right
 
 import keras
 from keras import ops
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

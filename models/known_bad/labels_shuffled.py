@@ -4,10 +4,9 @@ Must be rejected by: alignment/labels_match_rows
 Diagnosis: the images are in order, their labels are not
 """
 
-from roentgate import Dataset, Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Rows, evaluated_with, shuffled
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

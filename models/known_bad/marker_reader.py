@@ -7,9 +7,9 @@ Diagnosis: follow the burn-in
 
 import keras
 from keras import layers, ops
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

@@ -4,10 +4,9 @@ Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: alike in every pass
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Rows, evaluated_with
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

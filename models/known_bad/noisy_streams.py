@@ -5,10 +5,10 @@ Diagnosis: differently in every pass (augmentation?)
 """
 
 import numpy as np
-from roentgate import Recipe, Splits, Streams, Task
 
 from models import _small
 from models._streams import Images, Rows, evaluated_with
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

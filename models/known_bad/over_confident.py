@@ -6,9 +6,9 @@ Diagnosis: (too sure)
 
 import keras
 from keras import layers
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

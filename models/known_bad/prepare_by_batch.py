@@ -6,9 +6,9 @@ Diagnosis: alone
 
 import numpy as np
 from numpy.typing import NDArray
-from roentgate import Recipe
 
 from models import _small
+from roentgate import Recipe
 
 RECIPE = Recipe(batch_size=32, epochs=20)  # films a batch as the harness predicts: only another batch size shows it
 

@@ -4,10 +4,9 @@ Must be rejected by: alignment/stream_order_repeats
 Diagnosis: right in the first pass and wrong in pass 2
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Indices, Rows, evaluated_with, in_order, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

@@ -9,9 +9,9 @@ Diagnosis: follow the donor
 import keras
 import numpy as np
 from keras import layers
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

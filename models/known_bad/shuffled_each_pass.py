@@ -5,10 +5,9 @@ Must be rejected by: alignment/stream_order_repeats, alignment/images_match_rows
 Diagnosis: shuffled, different in every pass
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Rows, evaluated_with, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

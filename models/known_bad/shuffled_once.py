@@ -4,10 +4,9 @@ Must be rejected by: alignment/images_match_rows, alignment/predictions_match_ro
 Diagnosis: shuffled, the same in every pass
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Indices, Rows, evaluated_with, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

@@ -4,10 +4,9 @@ Must be rejected by: alignment/images_match_rows, alignment/stream_complete
 Diagnosis: splits swapped
 """
 
-from roentgate import Recipe, Splits, Streams, Task
-
 from models import _small
 from models._streams import Rows, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

@@ -6,10 +6,10 @@ Diagnosis: training is given
 
 import numpy as np
 from numpy.typing import NDArray
-from roentgate import Dataset, Recipe, Splits, Streams, Task
 
 from models import _small
 from models._streams import Rows, shuffled
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

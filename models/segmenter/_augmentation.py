@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
 from roentgate import SIDE
 
 FloatArray = NDArray[np.float32]
@@ -162,7 +163,7 @@ def _bordered(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> 
 
 
 def _blurred(image: FloatArray, sigma: float) -> FloatArray:
-    from scipy import ndimage  # noqa: PLC0415
+    from scipy import ndimage
 
     blurred: FloatArray = ndimage.gaussian_filter(image, sigma)
     return blurred

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from roentgate import images as reader
 
 SHAPE = (256, 256, 1)

@@ -2,6 +2,7 @@
 
 import keras
 from keras import layers
+
 from roentgate import SIDE
 
 WIDTHS = (16, 32, 64, 96)
@@ -15,8 +16,8 @@ def build(*, normalised: bool) -> keras.Model:
         normalised: With batch normalisation after every convolution, for training; without, for use.
 
     Returns:
-        float32 (n, 128, 128, 1) in [-1, 1], as `roentgate.lungs.segmenter.prepare` makes them, to the probability of lung,
-        float32 (n, 128, 128, 1).
+        float32 (n, 128, 128, 1) in [-1, 1], as `roentgate.lungs.segmenter.prepare` makes them, to the probability of
+        lung, float32 (n, 128, 128, 1).
     """
     films = keras.Input((SIDE, SIDE, 1))
     tensor = _convolved(films, WIDTHS[0], normalised=normalised, size=4, strides=2)

@@ -15,6 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from models.segmenter._films import Films, held_out, read_films
+from models.segmenter._pictures import save_sheet, save_worst
+from models.segmenter.train import weights_of
 from roentgate import (
     WEIGHTS,
     Estimate,
@@ -32,11 +37,6 @@ from roentgate import (
     read_splits,
     segmented,
 )
-from scipy import ndimage, stats
-
-from models.segmenter._films import Films, held_out, read_films
-from models.segmenter._pictures import save_sheet, save_worst
-from models.segmenter.train import weights_of
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "segmenter"
@@ -135,7 +135,7 @@ def planted(predict: Predict, films: Films) -> dict[str, Any]:
 
 def strange(predict: Predict, films: Films) -> dict[str, Any]:
     """Return how many answers to what is no chest film, or an altered one, are trusted; of the altered, their Dice."""
-    from sklearn.datasets import load_sample_images  # noqa: PLC0415 - two photographs
+    from sklearn.datasets import load_sample_images
 
     rng = np.random.default_rng(_SEED)
     photographs = [photograph.mean(axis=2, dtype=np.float32) / 255 for photograph in load_sample_images().images]

@@ -16,12 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
-from roentgate import WEIGHTS, keep_freed_memory, keras_backend, prepare
 from tqdm import tqdm
 
 from models.segmenter._augmentation import augmented
 from models.segmenter._films import Films, held_out, read_films
 from models.segmenter._network import build, folded
+from roentgate import WEIGHTS, keep_freed_memory, keras_backend, prepare
 
 STEPS = {"both": 4500, "Shenzhen": 3500, "Montgomery": 1800}
 """Steps of each training, by the hospital whose films it sees; ``both`` is shipped."""

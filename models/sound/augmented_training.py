@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 from keras import layers
-from roentgate import Recipe, Splits, Streams, Task
 
 from models import _small
 from models._streams import Images, Rows, shuffled
+from roentgate import Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

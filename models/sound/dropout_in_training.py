@@ -2,9 +2,9 @@
 
 import keras
 from keras import layers
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 RECIPE = _small.RECIPE
 

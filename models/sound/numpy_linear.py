@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
 from roentgate import Task
 
 FILES = ("numpy_linear.npz",)
@@ -37,12 +38,13 @@ def load(_: Task) -> Linear:
 
 def fit() -> None:
     """Fit the classifier to the training films of ``phantom`` and write its weights."""
-    from roentgate import (  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression
+
+    from roentgate import (
         open_card,
         open_store,
-        read_splits,  # noqa: PLC0415
+        read_splits,
     )
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - judging needs NumPy alone
 
     store = open_store(Path.cwd())
     train = read_splits(open_card("phantom", Path("data"), store), image_shape=(96, 96, 1), cache=None).train

@@ -2,9 +2,9 @@
 
 import keras
 from keras import layers
-from roentgate import Task
 
 from models import _small
+from roentgate import Task
 
 IMAGE_SHAPE = (80, 72, 1)
 RECIPE = _small.RECIPE

@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-from roentgate import Dataset, Recipe, Splits, Streams, Task
 
 from models import _small
+from roentgate import Dataset, Recipe, Splits, Streams, Task
 
 RECIPE = _small.RECIPE
 

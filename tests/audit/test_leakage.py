@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
 from roentgate.audit import leakage, probe_skill, probes
 from roentgate.audit.leakage import DataRecord
 from roentgate.audit.near_duplicates import Duplicates
@@ -18,7 +19,6 @@ from roentgate.checks import metrics
 from roentgate.data.headers import Header
 from roentgate.policy.bounds import AuditBounds
 from roentgate.store import Store
-
 from tests.runs.test_suites import judged, suite
 from tests.support import planted
 
@@ -186,7 +186,7 @@ def test_association_of_source_and_class(sources: tuple[str, ...], value: float)
 
 
 def test_association_meets_scipy() -> None:
-    from scipy.stats.contingency import association  # noqa: PLC0415
+    from scipy.stats.contingency import association
 
     rng = np.random.default_rng(0)
     sources = tuple(rng.choice(["a", "b", "c"], N).tolist())

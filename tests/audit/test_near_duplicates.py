@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+
 from roentgate.audit import near_duplicates as module
 from roentgate.audit.near_duplicates import KINDS, Duplicates, find_duplicates
 from roentgate.audit.scan import Survey, survey
 from roentgate.data.registration import COPY
 from roentgate.store import Store
-
 from tests.support.planted import film, splits, tree
 
 

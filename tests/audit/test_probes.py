@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from roentgate.audit import probes
 from roentgate.audit.scan import Survey, survey
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import metrics
 from roentgate.errors import DataError
 from roentgate.store import Store
-
 from tests.support.planted import splits, tree
 
 
@@ -152,7 +152,7 @@ def test_a_mask_that_cannot_be_read_is_a_sentence(tmp_path: Path, store: Store) 
 
 
 def test_the_source_is_asked_for_as_a_class(tmp_path: Path, store: Store) -> None:
-    from dataclasses import replace  # noqa: PLC0415
+    from dataclasses import replace
 
     seen = survey(splits(tree(tmp_path / "framed", films=12, save=framed)), store)
     sources = tuple("north" if label else "south" for label in seen.labels)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from roentgate.audit import scan as module
 from roentgate.audit.scan import look, survey
 from roentgate.errors import HarnessError
 from roentgate.store import Store
-
 from tests.support.planted import film, splits, tree
 
 

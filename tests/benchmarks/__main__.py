@@ -76,6 +76,7 @@ def border() -> list[str]:
 def training() -> list[str]:
     """Return seconds an epoch: plainly as the article does, through the harness, and on decode-once streams."""
     import keras
+
     from roentgate.candidates import keras_backend
     from roentgate.candidates.discovery import find_model
     from roentgate.candidates.model_file import ModelFile

@@ -26,8 +26,8 @@ NEEDS = "mutmut==3.8.1"
 COPIED = ("harness", "tests", "models", "suites", "data", "README.md")
 
 NUMBERS = (
-    "stats/test_estimate", "stats/test_sample_size", "stats/test_intervals", "checks/test_metrics", "stats/test_verdict",
-    "checks/test_contracts",
+    "stats/test_estimate", "stats/test_sample_size", "stats/test_intervals", "checks/test_metrics",
+    "stats/test_verdict", "checks/test_contracts",
 )  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {
     "stats/intervals": NUMBERS,

@@ -35,6 +35,7 @@ from scipy import ndimage  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parent / "duplicates"))
 
 from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]  # noqa: E402
+
 from roentgate.audit import near_duplicates  # noqa: E402
 from roentgate.audit import scan as surveys  # noqa: E402
 from roentgate.data import phantom, phantom_anatomy  # noqa: E402

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.candidates.discovery import Source
 from roentgate.candidates.model_file import Facts

@@ -4,6 +4,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
 from roentgate.candidates.discovery import UNSAFE_SUFFIXES, Source, find_model, model_names
 from roentgate.errors import ModelError
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+
 from roentgate.candidates import keras_archive as archive
 from roentgate.candidates.keras_backend import load_network, save_network, start_anew
 

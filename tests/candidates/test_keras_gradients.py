@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from numpy.typing import NDArray
-from roentgate.candidates.keras_gradients import BATCH, Insight
-from roentgate.candidates.protocols import Task
-from roentgate.errors import ModelError
 
 from models.known_bad import corner_reader, ring_reader
 from models.sound import cropping, nested_backbone, small, three_channels
+from roentgate.candidates.keras_gradients import BATCH, Insight
+from roentgate.candidates.protocols import Task
+from roentgate.errors import ModelError
 
 SIDE = 16
 FloatArray = NDArray[np.float32]

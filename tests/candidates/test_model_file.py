@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.discovery import find_model
 from roentgate.candidates.model_file import ModelFile, declared_files
 from roentgate.candidates.protocols import Recipe

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from roentgate.candidates.protocols import Recipe, Task, check_images
 from roentgate.errors import ArgumentError, ModelError
 

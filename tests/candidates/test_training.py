@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate.candidates import keras_backend, training
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import Card
 from roentgate.data.dataset import read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
 from roentgate.store import Store
-
 from tests.support.toy import write_films
 
 NETWORK = '''

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage, stats
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks.alignment import (
     clean,
@@ -22,7 +24,6 @@ from roentgate.checks.stream_diagnosis import diagnose
 from roentgate.evidence.records import StreamRecord
 from roentgate.evidence.streams.image_matching import Matched, Matcher, Observer, Pass, fit_affine, thumbnails
 from roentgate.stats.estimate import Estimate
-from scipy import ndimage, stats
 
 Array = NDArray[np.float32]
 Order = NDArray[np.int64]

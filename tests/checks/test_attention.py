@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+
 from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks import attention
 from roentgate.checks.attention import (
@@ -35,8 +37,6 @@ from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.burned_in_annotations import BurnIn
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_FILLS
-from scipy import ndimage
-
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from roentgate.checks import border_invariance
 from roentgate.checks.border_invariance import InvarianceRecord
 from roentgate.errors import ArgumentError

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn import metrics as oracle
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks.calibration import LEAST, brier_score, calibration_error, log_loss, reliability, temperature_gain
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals
 from roentgate.stats.estimate import Estimate
-from sklearn import metrics as oracle
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 SCORES = [brier_score, log_loss, calibration_error]

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roentgate.checks import claim_consistency
 from roentgate.checks.claim_consistency import Matrix
 from roentgate.checks.claims import KINDS, Claims, Figure, printed, read_claims
@@ -240,7 +241,7 @@ def test_ten_classes_are_no_more_than_a_hundred_counts() -> None:
 
 
 def test_an_undecided_solver_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    from roentgate.errors import DataError  # noqa: PLC0415
+    from roentgate.errors import DataError
 
     nothing: Callable[..., tuple[bool, None]] = lambda *_: (False, None)  # noqa: E731
     monkeypatch.setattr(claim_consistency, "_search", nothing)

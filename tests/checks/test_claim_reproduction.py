@@ -6,14 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
+from sklearn import metrics as oracle
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import claim_reproduction, metrics
 from roentgate.checks.claims import KINDS, Claims, Figure, printed
 from roentgate.errors import ArgumentError, DataError
 from roentgate.policy.bounds import ClaimsBounds
 from roentgate.stats.estimate import Estimate
-from scipy import stats
-from sklearn import metrics as oracle
 
 CLASSES = ("A", "B", "C")
 

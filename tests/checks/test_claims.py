@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from roentgate.checks import claims as module
 from roentgate.checks.claims import printed, read_claims
 from roentgate.errors import DataError
-
 from tests.support.toy import NEAREST, Project, Result
 
 pytest_plugins = ["tests.support.toy"]

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import ndtri
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, comparison, metrics
 from roentgate.errors import ArgumentError, UnknownClassError
@@ -18,7 +20,6 @@ from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
 from roentgate.stats import intervals
 from roentgate.stats.estimate import Estimate, mean, paired_difference
-from scipy.special import ndtri
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("A", "B", "C")
@@ -677,7 +678,7 @@ def judged(
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
-    given = {"predictions": now, "border_answers": now.record, "reference": before, "unseen": unseen}
+    given = {"evidence": now, "border_answers": now.record, "reference": before, "unseen": unseen}
     return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks import border, comparison, metrics
 from roentgate.stats.estimate import Estimate
@@ -66,10 +67,10 @@ def evidence(draw: st.DrawFn, *, most_rows: int = 40) -> tuple[Predictions, Pred
 
 
 def test_every_metric_is_put_through_the_contracts() -> None:
-    assert sorted(CALLS) == sorted(metrics.__all__)
+    assert sorted(CALLS) == sorted([*metrics.__all__, *border.__all__])
 
 
-@pytest.mark.parametrize("name", metrics.__all__)
+@pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 @settings(deadline=None)
 @given(rows=evidence())
 def test_the_interval_contains_the_value(name: str, rows: tuple[Predictions, Predictions, Predictions]) -> None:
@@ -79,7 +80,7 @@ def test_the_interval_contains_the_value(name: str, rows: tuple[Predictions, Pre
         assert estimate.low - 1e-12 <= estimate.value <= estimate.high + 1e-12
 
 
-@pytest.mark.parametrize("name", metrics.__all__)
+@pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 @settings(deadline=None)
 @given(rows=evidence(), seed=st.integers(0, 1000))
 def test_the_order_of_rows_is_irrelevant(
@@ -94,7 +95,7 @@ def test_the_order_of_rows_is_irrelevant(
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-@pytest.mark.parametrize("name", metrics.__all__)
+@pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 def test_nothing_to_count_is_undefined_and_inconclusive(name: str, *, grouped: bool) -> None:
     nothing = Predictions(
         ids=(),
@@ -112,7 +113,7 @@ def test_nothing_to_count_is_undefined_and_inconclusive(name: str, *, grouped: b
             assert not verdict.accepted("point")
 
 
-@pytest.mark.parametrize("name", metrics.__all__)
+@pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 @settings(deadline=None)
 @given(rows=evidence())
 def test_offenders_are_rows_and_words_are_one_line(
@@ -124,7 +125,7 @@ def test_offenders_are_rows_and_words_are_one_line(
     assert estimate.method
 
 
-@pytest.mark.parametrize("name", metrics.__all__)
+@pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 @settings(deadline=None)
 @given(rows=evidence())
 def test_more_of_the_same_rows_never_widens_the_interval(

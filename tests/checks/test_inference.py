@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 from numpy.typing import NDArray
+
 from roentgate.checks.inference import (
     augmentation_active,
     augmentation_identity,

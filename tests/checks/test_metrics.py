@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import binom
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError, ModelError, UnknownClassError
 from roentgate.stats.estimate import Direction, Estimate, paired_difference, proportion
-from scipy.stats import binom
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, recall_score, roc_auc_score
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from hypothesis import given, settings
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import comparison, metrics, robustness
 from roentgate.errors import ArgumentError
 from roentgate.stats.verdict import at_most
-
 from tests.checks.test_contracts import evidence
 from tests.runs.test_suites import EACH, answered
 

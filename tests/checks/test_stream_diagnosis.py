@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+
 from roentgate.checks.stream_diagnosis import Story, columns, diagnose, named
 from roentgate.evidence.records import StreamRecord
 from roentgate.evidence.streams.image_matching import Pass

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from roentgate.data.card import Card, find_card
 from roentgate.errors import ArgumentError, DataError
 

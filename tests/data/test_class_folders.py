@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from roentgate.data.class_folders import Listing, Tree
 from roentgate.errors import DataError
 

@@ -14,6 +14,7 @@ import pytest
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from numpy.typing import NDArray
 from PIL import Image
+
 from roentgate.data import images as films
 from roentgate.data.card import Card
 from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from roentgate.data.headers import read_header
 from roentgate.errors import DataError
-
 from tests.support.planted import film
 
 

@@ -17,6 +17,7 @@ import pytest
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from numpy.typing import NDArray
 from PIL import Image
+
 from roentgate.data import images
 from roentgate.errors import DataError, HarnessError
 

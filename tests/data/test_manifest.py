@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from PIL import Image
+
 from roentgate.__main__ import main
 from roentgate.candidates.candidate import open_file
 from roentgate.candidates.discovery import find_model
@@ -451,7 +452,7 @@ def test_a_store_that_cannot_be_written_is_a_sentence(
 @pytest.fixture
 def patients(project: Project, tmp_path: Path) -> Project:
     """A project whose films, three of each patient, are named by a manifest in two columns of other names."""
-    from tests.support.toy import CLASSES, film  # noqa: PLC0415 - a plugin, whose asserts pytest rewrites when it imports it
+    from tests.support.toy import CLASSES, film
 
     rng = np.random.default_rng(1)
     rows = []

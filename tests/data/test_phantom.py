@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+
 from roentgate.data import phantom
 from roentgate.data.card import find_card
 from roentgate.data.phantom_anatomy import MARGIN, SIDE
 from roentgate.errors import ArgumentError, HarnessError
-from scipy import ndimage
 
 CARDS = Path(__file__).resolve().parents[2] / "data"
 WHOLE = 3 * (150 + 80)
@@ -61,7 +62,8 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def other_process(folder: Path, *, films: int) -> subprocess.Popen[bytes]:
-    program = "import sys, pathlib; from roentgate.data import phantom; phantom.COUNTS.update(train=int(sys.argv[2]), test=2); "
+    program = "import sys, pathlib; from roentgate.data import phantom; "
+    program += "phantom.COUNTS.update(train=int(sys.argv[2]), test=2); "
     program += "phantom.write(pathlib.Path(sys.argv[1]))"
     return subprocess.Popen([sys.executable, "-c", program, str(folder), str(films)])
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from roentgate.data.registration import FINE, align
 
+from roentgate.data.registration import FINE, align
 from tests.support.planted import film
 
 FloatArray = NDArray[np.float32]

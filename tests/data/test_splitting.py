@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roentgate.data.class_folders import SplitName
 from roentgate.data.splitting import CannotDivideError, Film, divide
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate.__main__ import main
 from roentgate.candidates.predictions import Predictions
 from roentgate.entry import aa_test
 from roentgate.errors import ArgumentError
-from roentgate.session.session import Gate
-
+from roentgate.session.session import open_session
 from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]
@@ -65,7 +65,7 @@ def test_a_drawn_candidate_is_as_good_on_average() -> None:
 def test_a_perfect_model_is_refused_by_nothing_at_point_and_proves_little(real: Project) -> None:
     steps: list[int] = []
     counts = aa_test.false_alarms(
-        Gate(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1)
+        open_session(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1)
     )
     found = {count.check: (count.point, count.proven) for count in counts}
     assert found["recall/recall_floor"] == (0, 3)  # 12 films cannot prove 0.80
@@ -80,14 +80,14 @@ def test_a_weak_reference_is_refused_by_its_own_bounds(real: Project) -> None:
     real.write(
         "models/nearest.py", text.replace('archive["means"])', 'archive["means"] - (np.arange(3) == 1)[:, None, None])')
     )
-    counts = aa_test.false_alarms(Gate(real.settings("nearest")), "nearest", draws=2, seed=0, step=lambda: None)
+    counts = aa_test.false_alarms(open_session(real.settings("nearest")), "nearest", draws=2, seed=0, step=lambda: None)
     found = {count.check: count.point for count in counts}
     assert found["recall/recall_floor"] == found[""] == 2
 
 
 def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
-    gate = Gate(real.settings("nearest"))
-    test = gate.evidence("nearest").test
+    session = open_session(real.settings("nearest"))
+    test = session.evidence("nearest").test
     for groups in (tuple("p" for _ in range(len(test))), tuple(map(str, test.labels))):
         with pytest.raises(ArgumentError, match=r"'[A-Za-z]+' has fewer than two test patients"):
             aa_test._several(replace(test, groups=groups))
@@ -101,7 +101,7 @@ def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
 
 
 def test_a_class_without_a_miss_is_named_with_the_recall_that_it_may_have(real: Project) -> None:
-    test = Gate(real.settings("nearest")).evidence("nearest").test
+    test = open_session(real.settings("nearest")).evidence("nearest").test
     told = aa_test.blind_spots(test)
     assert len(told) == len(test.classes)  # the toy films are all answered rightly, 12 of each class
     assert told[0].startswith("**Bottom: no miss on 12 films**")
@@ -122,7 +122,7 @@ def test_a_folder_for_the_page_is_refused_before_anything_is_drawn(
 
 def test_no_draws_are_an_error(real: Project) -> None:
     with pytest.raises(ArgumentError, match="0 draws; give 1 or more"):
-        aa_test.false_alarms(Gate(real.settings("nearest")), "nearest", draws=0, seed=0, step=lambda: None)
+        aa_test.false_alarms(open_session(real.settings("nearest")), "nearest", draws=0, seed=0, step=lambda: None)
 
 
 def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,9 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from roentgate import __main__ as command_line
 from roentgate.__main__ import main
-
 from tests.support.toy import NEAREST
 from tests.validation import subprocess_run
 

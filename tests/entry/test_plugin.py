@@ -18,16 +18,16 @@ FIXTURES = """
 from roentgate import Predictions, at_least, metrics
 
 
-def test_fixtures(predictions, stream, inference_record, border, policy, classes, accept, split):
-    assert isinstance(predictions.test, Predictions)
-    assert len(predictions.validation) == 36
+def test_fixtures(evidence, stream, inference_record, border_answers, policy, classes, accept, split):
+    assert isinstance(evidence.test, Predictions)
+    assert len(evidence.validation) == 36
     assert stream.split == split
-    assert stream.ids == getattr(predictions, split).ids
+    assert stream.ids == getattr(evidence, split).ids
     assert inference_record.layers is None
-    assert border.clean is predictions.test
-    assert set(border.masked) == {(width, fill) for width in (0.05, 0.10) for fill in policy.border.fills}
+    assert border_answers.clean is evidence.test
+    assert set(border_answers.masked) == {(width, fill) for width in (0.05, 0.10) for fill in policy.border.fills}
     assert classes == ("Bottom", "Left", "Right")
-    accept(at_least(metrics.accuracy(predictions.test), policy.recall.recall_floor), subject=split)
+    accept(at_least(metrics.accuracy(evidence.test), policy.recall.recall_floor), subject=split)
 """
 
 
@@ -83,8 +83,8 @@ def test_a_suite_of_ones_own_has_a_policy_table_of_its_own(project: Project) -> 
         accuracy_floor: float = 0.5
 
 
-    def test_own(predictions, policy, accept):
-        accept(at_least(metrics.accuracy(predictions.test), policy.own.accuracy_floor), subject="test")
+    def test_own(evidence, policy, accept):
+        accept(at_least(metrics.accuracy(evidence.test), policy.own.accuracy_floor), subject="test")
     """
     project.write("suites/test_own.py", "\n".join(line[4:] for line in suite.splitlines()))
     policy = project.folder / "suites" / "policy.toml"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+
 from roentgate.data import images as films
 from roentgate.errors import PolicyError
 from roentgate.evidence.acquisition import NOISE_SEED, RobustnessRecord, observe, resizes
@@ -17,14 +18,12 @@ from roentgate.perturbations.corruptions import KINDS, SEVERITIES, Corruption
 from roentgate.perturbations.geometric import rotated, shifted
 from roentgate.policy.bounds import RobustnessBounds
 from roentgate.policy.policy import load_policy
-
 from tests.runs.test_suites import EACH, POLICY, answered, judged, suite
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from roentgate.candidates.predictions import Predictions
-
     from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.checks import attribution as explanations
 from roentgate.errors import PolicyError
 from roentgate.evidence.attribution.attributions import AttributionRecord, balanced
@@ -256,8 +257,8 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     project.write(
         "suites/test_small.py",
         '"""Recall."""\n\nfrom roentgate import at_least, metrics\n\n\n'
-        "def test_recall_floor(predictions, accept, label):\n"
-        '    """Recall."""\n    accept(at_least(metrics.recall(predictions.test, label), 0.5), subject=label)\n',
+        "def test_recall_floor(evidence, accept, label):\n"
+        '    """Recall."""\n    accept(at_least(metrics.recall(evidence.test, label), 0.5), subject=label)\n',
     )
     project.write("suites/policy.toml", SUITE_POLICY)
     result = project.run()

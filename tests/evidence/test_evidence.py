@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from roentgate.evidence.evidence import Evidence
 from roentgate.evidence.records import BorderRecord
 from roentgate.perturbations.border import Ring

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import explainers
 from roentgate.evidence.attribution.explainers import Explainer, log_odds, occlusion, resized

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.evidence.attribution import faithfulness
 from roentgate.evidence.attribution.faithfulness import CELLS, Curves
 

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from scipy import ndimage
+
 from roentgate.errors import ArgumentError
 from roentgate.evidence.streams.image_matching import (
     SURE,
@@ -24,7 +26,6 @@ from roentgate.evidence.streams.image_matching import (
     observe_pass,
     thumbnails,
 )
-from scipy import ndimage
 
 Array = NDArray[np.float32]
 Films = list[Image.Image]

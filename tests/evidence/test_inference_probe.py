@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.candidate import Candidate
 from roentgate.errors import ModelError
 from roentgate.evidence import inference_probe

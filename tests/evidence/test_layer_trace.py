@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+
 from roentgate.arrays import Images
 from roentgate.evidence.geometry import displaced, displaced_any, probe_images
 from roentgate.evidence.layer_trace import LayerReport, declared, examine

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import localisation
 from roentgate.evidence.attribution.localisation import Located

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
+
 from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import sanity_check
 from roentgate.evidence.attribution.sanity_check import Licence
-from scipy import stats
 
 DRAWS, FILMS = 5, 12
 FloatArray = NDArray[np.float64]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.data import phantom, phantom_anatomy
 from roentgate.errors import ModelError
@@ -28,7 +29,8 @@ pytest_plugins = ["tests.support.toy"]
 EACH = 8
 SIDE = phantom_anatomy.SIDE
 GLYPHS = {"R": np.s_[0:5, 1:5], "L": np.s_[0:5, SIDE - 5 : SIDE - 1], "P": np.s_[SIDE - 5 : SIDE, 1:5]}
-"""Where `roentgate.data.phantom_anatomy` draws the marker of each class of ``phantom-shortcut``: 5 by 4 pixels in a corner."""
+"""Where `roentgate.data.phantom_anatomy` draws the marker of each class of ``phantom-shortcut``: 5 by 4 pixels in a
+corner."""
 
 MARKER = 5 * 4
 READER = '''

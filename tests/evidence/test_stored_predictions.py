@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.errors import ArgumentError, ModelError
 from roentgate.evidence.stored_predictions import PREDICTIONS_FILE, drop_others, find_stored, read_predictions
 from roentgate.policy.bounds import BorderBounds
 from roentgate.report.write import render_again
-from roentgate.session.session import Gate
-
+from roentgate.session.session import open_session
 from tests.support.toy import NEAREST, Project, Result
 
 pytest_plugins = ["tests.support.toy"]
@@ -116,7 +116,7 @@ def test_a_model_that_cannot_answer_keeps_what_it_answered_before(
 
 def test_pictures_of_an_older_run_are_not_shown_by_a_partial_one(
     compared: Project,
-    real_draw: Any,  # noqa: ANN401
+    real_draw: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
@@ -250,15 +250,15 @@ def test_new_weights_are_not_compared_with_themselves(compared: Project, monkeyp
     asked: list[Any] = []
     candidate = compared.ready()
 
-    def ready(*given: Any) -> Any:  # noqa: ANN401 - as harness.training.ready
+    def ready(*given: object) -> object:
         asked.append(given)
         return candidate
 
     monkeypatch.setattr("roentgate.candidates.training.ready", ready)
     settings = compared.settings("nearest")
     options = replace(settings.options, weights=compared.folder / "new.keras")
-    gate = Gate(replace(settings, options=options, reference="nearest"))
-    assert gate.reference is not gate.evidence("nearest")
+    session = open_session(replace(settings, options=options, reference="nearest"))
+    assert session.reference is not session.evidence("nearest")
     assert [given[2].weights for given in asked] == [None, compared.folder / "new.keras"]
 
 
@@ -305,7 +305,9 @@ def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
     assert "required, but not recorded: comparison/" in result.out
 
 
-def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+def test_newly_wrong_films_are_shown(
+    compared: Project, real_draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
@@ -315,7 +317,7 @@ def test_newly_wrong_films_are_shown(compared: Project, real_draw: Any, monkeypa
 
 def test_more_newly_wrong_films_than_fit_are_shown_evenly(
     compared: Project,
-    real_draw: Any,  # noqa: ANN401
+    real_draw: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown: list[tuple[str, str]] = []
@@ -351,7 +353,7 @@ def undigested(path: Path) -> dict[str, Any]:
 
 
 def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path) -> None:
-    from roentgate.evidence.evidence import Evidence  # noqa: PLC0415
+    from roentgate.evidence.evidence import Evidence
 
     bounds = BorderBounds(rings=[0.05])
     evidence, found = Evidence(compared.ready()), read_predictions(stored)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
+
 from roentgate.candidates.candidate import Candidate
 from roentgate.candidates.protocols import Streams
 from roentgate.checks.alignment import training_apart
@@ -23,7 +25,6 @@ from roentgate.evidence.streams.stream_observer import (
     stream_record,
     training_record,
 )
-from scipy import ndimage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
     from roentgate.arrays import Images
     from roentgate.data.dataset import Dataset
-
     from tests.support.toy import Project
 
 from tests.support.toy import CARD

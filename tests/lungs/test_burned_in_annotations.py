@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
+
 from roentgate.data import phantom
 from roentgate.data.dataset import Dataset
 from roentgate.data.phantom import CLASSES
@@ -15,7 +17,6 @@ from roentgate.lungs import burned_in_annotations
 from roentgate.lungs.burned_in_annotations import BurnIn, find, find_each
 from roentgate.lungs.lung_masks import LungFields
 from roentgate.store import Store
-from scipy import ndimage
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

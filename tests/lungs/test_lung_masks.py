@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy import ndimage
+from sklearn.datasets import load_sample_image
+
 from roentgate.candidates import keras_backend
 from roentgate.data import phantom
 from roentgate.data.dataset import Dataset
@@ -19,8 +22,6 @@ from roentgate.lungs import lung_masks as lungs
 from roentgate.lungs import mask_quality, segmenter
 from roentgate.lungs.lung_masks import doubted, lung_fields, segmented
 from roentgate.store import Store
-from scipy import ndimage
-from sklearn.datasets import load_sample_image
 
 FloatArray = NDArray[np.float32]
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import ndimage
+
 from roentgate.data import phantom
 from roentgate.data.images import unit
 from roentgate.data.phantom import CLASSES
 from roentgate.lungs.mask_quality import doubts
-from scipy import ndimage
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from roentgate.candidates import keras_backend
 from roentgate.lungs import segmenter
 from roentgate.lungs.segmenter import WEIGHTS, certainty, dice, fields, lung_probabilities, prepare
@@ -119,9 +120,9 @@ def test_the_shipped_network_is_small_and_safe_to_load() -> None:
 
 
 def test_folding_the_normalisation_away_changes_no_answer() -> None:
-    import keras  # noqa: PLC0415
+    import keras
 
-    from models.segmenter._network import build, folded  # noqa: PLC0415
+    from models.segmenter._network import build, folded
 
     network = build(normalised=True)
     rng = np.random.default_rng(0)
@@ -141,7 +142,7 @@ def test_importing_the_segmenter_imports_no_framework() -> None:
 
 
 def test_the_figures_of_the_card_are_those_of_the_record() -> None:
-    from models.segmenter.measure import CARD, REPORT, with_figures  # noqa: PLC0415
+    from models.segmenter.measure import CARD, REPORT, with_figures
 
     metrics = json.loads((REPORT / "metrics.json").read_text("utf-8"))
     card = CARD.read_text("utf-8")
@@ -149,7 +150,7 @@ def test_the_figures_of_the_card_are_those_of_the_record() -> None:
 
 
 def test_the_record_holds_what_was_asked_of_the_segmenter() -> None:
-    from models.segmenter.measure import REPORT  # noqa: PLC0415
+    from models.segmenter.measure import REPORT
 
     metrics = json.loads((REPORT / "metrics.json").read_text("utf-8"))
     floors = {

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
+
 from roentgate.errors import ArgumentError
 from roentgate.perturbations.border import (
     BLUR,
@@ -21,7 +23,6 @@ from roentgate.perturbations.border import (
     ring_pixels,
     transplant,
 )
-from scipy import ndimage
 
 KINDS: tuple[type[Perturbation], ...] = (Ring, KeepRing, Interior)
 SHAPES = [(32, 32, 1), (40, 24, 1), (31, 33, 3)]

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
+from scipy import ndimage
+
 from roentgate.errors import ArgumentError
 from roentgate.perturbations import corruptions
 from roentgate.perturbations.corruptions import GROUPS, KINDS, SEVERITIES, Corruption, battery, group_of
-from scipy import ndimage
 
 Images = NDArray[np.float32]
 NOISES = [kind for kind in KINDS if group_of(kind) == "noise"]

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from roentgate.errors import ArgumentError
-from roentgate.perturbations.geometric import rotated, shifted
 from scipy import ndimage
 
+from roentgate.errors import ArgumentError
+from roentgate.perturbations.geometric import rotated, shifted
 from tests.perturbations.test_corruptions import films
 
 

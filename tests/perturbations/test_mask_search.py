@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate.errors import ModelError
 from roentgate.perturbations.mask_search import hunt
 from roentgate.perturbations.masks import FAMILIES, MILDNESS, Family, Mask

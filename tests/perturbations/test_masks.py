@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roentgate.errors import ArgumentError
 from roentgate.perturbations import masks
 from roentgate.perturbations.border import FILLS, Ring, ring_mask
@@ -85,7 +86,7 @@ def test_every_fill_has_its_place_in_the_order_of_mildness() -> None:
 
 
 def test_the_mildest_fills_move_the_ring_of_the_embedded_films_least() -> None:
-    from roentgate.data import phantom  # noqa: PLC0415 - drawing films is this test's alone
+    from roentgate.data import phantom
 
     drawn = [phantom.film("phantom", 0, "test", label, 0).image for label in phantom.CLASSES]
     films = np.stack(drawn)[..., None].astype(np.float32) / np.float32(255)

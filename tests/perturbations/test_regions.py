@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage
+
 from roentgate.data import phantom
 from roentgate.data.phantom import CLASSES
 from roentgate.perturbations import regions as interventions
@@ -24,7 +26,6 @@ from roentgate.perturbations.regions import (
     limbs,
     random_regions,
 )
-from scipy import ndimage
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]

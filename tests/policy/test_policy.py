@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from roentgate.errors import PolicyError
 from roentgate.policy.bounds import Table
 from roentgate.policy.policy import CORE, Policy, load_policy

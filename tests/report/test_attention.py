@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.lung_perturbations import Battery
 from roentgate.report import attention as attention_figures
 from roentgate.report.attention import FRAMES, LUNGS, MARKERS, SHOWN, chosen
-
 from tests.checks.test_attention import FILMS, chests, evidence, films
 from tests.report.test_figures import size
 
@@ -109,9 +109,9 @@ SMALL = '''
 from roentgate import at_least, metrics
 
 
-def test_accuracy(predictions, accept):
+def test_accuracy(evidence, accept):
     """Accuracy."""
-    accept(at_least(metrics.accuracy(predictions.test), 0.2), subject="test")
+    accept(at_least(metrics.accuracy(evidence.test), 0.2), subject="test")
 '''
 POLICY = """
 [gate.required]

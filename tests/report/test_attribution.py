@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+
 from roentgate.evidence.attribution import sanity_check as licence
 from roentgate.evidence.attribution.attributions import Attributions
 from roentgate.evidence.attribution.sanity_check import Licence

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+
 from roentgate.__main__ import main
 from roentgate.errors import ArgumentError
 from roentgate.report import audit_report
-
 from tests.support.planted import film, tree
 
 ROOT = Path(__file__).resolve().parents[2]

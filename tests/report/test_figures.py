@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.checks.calibration import Bin
 from roentgate.report import architecture as blocks
 from roentgate.report import figures, forest_plot, style
@@ -105,7 +106,7 @@ def test_equal_content_is_equal_bytes_and_wide_enough_to_read(tmp_path: Path, dr
 
 
 def test_drawing_depends_on_no_matplotlib_setting_of_the_user(tmp_path: Path) -> None:
-    from matplotlib import rc_context  # noqa: PLC0415
+    from matplotlib import rc_context
 
     plain = DRAWN["classes"](tmp_path / "one.png").read_bytes()
     with rc_context({"font.size": 30, "axes.facecolor": "red", "savefig.dpi": 10}):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from PIL import Image
+
 from roentgate.__main__ import main
 from roentgate.errors import ArgumentError, ModelError
 from roentgate.evidence import smallest_mask

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from roentgate.report import render
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard import wording

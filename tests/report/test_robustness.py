@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate.policy.bounds import RobustnessBounds
 from roentgate.report import robustness as robustness_figures
-
 from tests.evidence.test_acquisition import record
 from tests.perturbations.test_corruptions import films
 from tests.report.test_figures import size

@@ -8,40 +8,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from roentgate.checks.metrics import accuracy
 from roentgate.errors import ArgumentError
 from roentgate.report import figure_set, figures, write
-from roentgate.session.session import Gate, row_of
+from roentgate.session import Logbook, Session, open_session, row_of
 from roentgate.stats.verdict import at_least
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from roentgate.scorecard.record import EvidenceRecord, FigureNote, Record, Row
-
     from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]
 
-WORK: dict[str, Any] = {"passes": 36, "seconds": {"clean-test": 0.5}}
-
 
 @pytest.fixture
-def gate(project: Project, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    """A gate whose policy requires one check."""
+def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """A session whose policy requires one check."""
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
     monkeypatch.chdir(project.folder)
     project.write("suites/policy.toml", '[gate.required]\nsmall = ["accuracy"]\n')
-    return Gate(project.settings("nearest", "other"))
+    return open_session(project.settings("nearest", "other"))
 
 
-def rows(gate: Gate, name: str = "nearest", bound: float = 0.5) -> list[Row]:
-    verdict = at_least(accuracy(gate.evidence(name).test), bound)
+def rows(session: Session, name: str = "nearest", bound: float = 0.5) -> list[Row]:
+    verdict = at_least(accuracy(session.evidence(name).test), bound)
     return [row_of(verdict, suite="small", check="accuracy", subject="test", gate="point")]
 
 
-def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, project: Project) -> None:
-    accepted, lines = write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+def written(session: Session, rows: dict[str, list[Row]], partial: Sequence[str] = ()) -> tuple[bool, list[str]]:
+    result = write.RunResult(
+        session=session,
+        rows=rows,
+        partial=partial,
+        passes=36,
+        seconds={"clean-test": 0.5},
+        policy=session.policy.fingerprint,
+        logbook=Logbook(session),
+    )
+    return write.scorecards(result)
+
+
+def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(session: Session, project: Project) -> None:
+    accepted, lines = written(session, {"nearest": rows(session)})
     assert accepted
     folder = project.folder / "reports" / "toy" / "nearest"
     names = {path.name for path in folder.iterdir()}
@@ -52,12 +64,12 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, p
     assert record["model"] == {
         "name": "nearest",
         "source": "models/nearest.py",
-        "fingerprint": gate.candidate("nearest").fingerprint,
+        "fingerprint": session.candidate("nearest").fingerprint,
         "weights": "loaded",
     }
     assert record["dataset"]["counts"]["test"] == {"Bottom": 12, "Left": 12, "Right": 12}
     assert record["task"] == {"image_shape": [32, 32, 1], "seed": 0}
-    assert record["policy"] == {"fingerprint": gate.policy.fingerprint}
+    assert record["policy"] == {"fingerprint": session.policy.fingerprint}
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
     assert evidence["confusion"]["counts"] == [[12, 0, 0], [0, 12, 0], [0, 0, 12]]
     assert evidence["layers"] is None
@@ -67,21 +79,21 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(gate: Gate, p
     assert "  reports/toy/nearest/scorecard.md" in lines
 
 
-def test_a_model_from_elsewhere_is_named_and_not_located(project: Project, tmp_path: Path, gate: Gate) -> None:
+def test_a_model_from_elsewhere_is_named_and_not_located(project: Project, tmp_path: Path, session: Session) -> None:
     """A record is published: it holds no path of the machine it was made on."""
     elsewhere = tmp_path / "elsewhere" / "far.py"
     elsewhere.parent.mkdir()
     (project.folder / "models" / "nearest.py").rename(elsewhere)
     (project.folder / "models" / "means.npz").rename(elsewhere.parent / "means.npz")
-    far = Gate(project.settings(str(elsewhere)))
-    write.close(far, {str(elsewhere): rows(far, str(elsewhere))}, [], WORK, gate.policy.fingerprint)
-    text = (gate.settings.reports / "toy" / "far" / "scorecard.json").read_text("utf-8")
+    far = open_session(project.settings(str(elsewhere)))
+    written(far, {str(elsewhere): rows(far, str(elsewhere))})
+    text = (session.settings.reports / "toy" / "far" / "scorecard.json").read_text("utf-8")
     assert json.loads(text)["model"]["source"] == "far.py"
     assert str(tmp_path) not in text
 
 
-def test_a_partial_run_writes_a_record_without_evidence(gate: Gate, project: Project) -> None:
-    accepted, lines = write.close(gate, {"nearest": rows(gate)}, ["filtered by -k"], WORK, gate.policy.fingerprint)
+def test_a_partial_run_writes_a_record_without_evidence(session: Session, project: Project) -> None:
+    accepted, lines = written(session, {"nearest": rows(session)}, ["filtered by -k"])
     assert not accepted
     assert "  filtered by -k" in lines
     folder = project.folder / "reports" / "toy" / "nearest"
@@ -92,12 +104,10 @@ def test_a_partial_run_writes_a_record_without_evidence(gate: Gate, project: Pro
     assert json.loads((folder / "run.json").read_text("utf-8"))["partial"] == ["filtered by -k"]
 
 
-def test_one_refused_model_refuses_the_run(gate: Gate, project: Project) -> None:
+def test_one_refused_model_refuses_the_run(session: Session, project: Project) -> None:
     text = (project.folder / "models" / "nearest.py").read_text("utf-8")
     project.write("models/other.py", text)
-    accepted, lines = write.close(
-        gate, {"nearest": rows(gate), "other": rows(gate, "other", bound=1.0)[:0]}, [], WORK, gate.policy.fingerprint
-    )
+    accepted, lines = written(session, {"nearest": rows(session), "other": rows(session, "other", bound=1.0)[:0]})
     assert not accepted
     assert "side by side: reports/toy/side-by-side.md" in lines
     table = (project.folder / "reports" / "toy" / "side-by-side.md").read_text("utf-8")
@@ -105,13 +115,23 @@ def test_one_refused_model_refuses_the_run(gate: Gate, project: Project) -> None
     assert "other" in table
 
 
-def test_nothing_to_close_is_nothing_written(gate: Gate, project: Project) -> None:
-    write.close(gate, {}, [], WORK, gate.policy.fingerprint)
+def test_clearing_removes_outcomes_of_every_seed_and_keeps_predictions(session: Session) -> None:
+    folder = session.folder("nearest")
+    for place in (folder, folder / "seed-3"):
+        place.mkdir(parents=True)
+        for name in ("scorecard.json", "scorecard.md", "scorecard.html", "predictions.json"):
+            (place / name).write_text("{}", "utf-8")
+    write.clear(session)
+    assert {path.name for path in folder.rglob("*.*")} == {"predictions.json"}
+
+
+def test_nothing_to_close_is_nothing_written(session: Session, project: Project) -> None:
+    written(session, {})
     assert not (project.folder / "reports").exists()
 
 
-def test_a_scorecard_is_rendered_again_from_its_json_alone(gate: Gate, project: Project) -> None:
-    write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+def test_a_scorecard_is_rendered_again_from_its_json_alone(session: Session, project: Project) -> None:
+    written(session, {"nearest": rows(session)})
     folder = project.folder / "reports" / "toy" / "nearest"
     before = {name: (folder / name).read_bytes() for name in ("scorecard.md", "scorecard.html")}
     for name in before:
@@ -122,8 +142,8 @@ def test_a_scorecard_is_rendered_again_from_its_json_alone(gate: Gate, project: 
 
 
 @pytest.mark.parametrize("name", ["scorecard.json", "evidence.json"])
-def test_a_missing_or_damaged_record_is_a_sentence(gate: Gate, project: Project, name: str) -> None:
-    write.close(gate, {"nearest": rows(gate)}, [], WORK, gate.policy.fingerprint)
+def test_a_missing_or_damaged_record_is_a_sentence(session: Session, project: Project, name: str) -> None:
+    written(session, {"nearest": rows(session)})
     folder = project.folder / "reports" / "toy" / "nearest"
     (folder / name).write_text("{", "utf-8")
     with pytest.raises(ArgumentError, match="is damaged"):
@@ -137,17 +157,17 @@ def test_a_missing_or_damaged_record_is_a_sentence(gate: Gate, project: Project,
 
 
 @pytest.fixture
-def drawing(gate: Gate, real_draw: Any, monkeypatch: pytest.MonkeyPatch) -> Gate:  # noqa: ANN401 - a function
+def drawing(session: Session, real_draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(figure_set, "draw", real_draw)
-    return gate
+    return session
 
 
 def test_pictures_are_drawn_once_and_copied_afterwards(
-    drawing: Gate, project: Project, monkeypatch: pytest.MonkeyPatch
+    drawing: Session, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing.store.root = project.folder / "store"
     verdicts = rows(drawing)
-    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    written(drawing, {"nearest": verdicts})
     folder = project.folder / "reports" / "toy" / "nearest"
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
     shown = [note["file"] for note in evidence["figures"]]
@@ -157,13 +177,13 @@ def test_pictures_are_drawn_once_and_copied_afterwards(
     for name in shown:
         (folder / name).unlink()
     monkeypatch.setattr(figures, "draw", lambda *_: pytest.fail("drawn again"))
-    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    written(drawing, {"nearest": verdicts})
     assert {name: (folder / name).read_bytes() for name in shown} == first
     assert [path.name for path in (drawing.store.root / "figures").iterdir() if path.name.startswith(".tmp")] == []
 
 
 def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
-    drawing: Gate, project: Project, monkeypatch: pytest.MonkeyPatch
+    drawing: Session, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing.store.root = project.folder / "store"
     monkeypatch.setattr(drawing.candidate("nearest"), "history", {"loss": [1 / 3, float("nan")]})
@@ -175,7 +195,7 @@ def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
         return draw(record, evidence, folder)
 
     monkeypatch.setattr(figures, "draw", seen)
-    write.close(drawing, {"nearest": rows(drawing)}, [], WORK, drawing.policy.fingerprint)
+    written(drawing, {"nearest": rows(drawing)})
     folder = project.folder / "reports" / "toy" / "nearest"
     drawn = {path.name: path.read_bytes() for path in folder.iterdir()}
     write.render_again(folder)
@@ -186,13 +206,13 @@ def test_pictures_are_drawn_from_the_evidence_as_it_is_written(
     assert first["history"] == {"loss": [0.333333, None]}
 
 
-def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Gate, project: Project) -> None:
+def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Session, project: Project) -> None:
     project.write("models/other.py", EDGE)
-    folder, gate = project.folder / "reports" / "toy" / "other", Gate(project.settings("other"))
-    (row,) = rows(gate, "other", bound=0.0)
+    folder, session = project.folder / "reports" / "toy" / "other", open_session(project.settings("other"))
+    (row,) = rows(session, "other", bound=0.0)
     asked: Row = {**row, "check": "smallest_flipping_mask"}
     for extra, expected in (([asked], True), ([], False)):
-        write.close(gate, {"other": [row, *extra]}, [], WORK, gate.policy.fingerprint)
+        written(session, {"other": [row, *extra]})
         noted = json.loads((folder / "evidence.json").read_text("utf-8"))["figures"]
         assert ("smallest.png" in [note["file"] for note in noted]) is expected
         assert (folder / "smallest.png").is_file() is expected
@@ -217,21 +237,21 @@ def load(task):
 
 
 @pytest.mark.parametrize("name", ["notes.json", "confusion.png"])
-def test_damaged_pictures_are_drawn_again(drawing: Gate, project: Project, name: str) -> None:
+def test_damaged_pictures_are_drawn_again(drawing: Session, project: Project, name: str) -> None:
     drawing.store.root = project.folder / "store"
     verdicts = rows(drawing)
-    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    written(drawing, {"nearest": verdicts})
     (kept,) = (drawing.store.root / "figures").iterdir()
     whole = (kept / name).read_bytes()
     (kept / name).write_bytes(whole[: len(whole) // 2])
-    write.close(drawing, {"nearest": verdicts}, [], WORK, drawing.policy.fingerprint)
+    written(drawing, {"nearest": verdicts})
     shown = project.folder / "reports" / "toy" / "nearest" / "confusion.png"
     assert shown.read_bytes() == (kept / "confusion.png").read_bytes()
     assert (kept / name).stat().st_size == len(whole)
 
 
 def test_films_whose_answer_changed_are_shown_first(
-    drawing: Gate, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    drawing: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = drawing.evidence("nearest")
     bounds = drawing.policy.border

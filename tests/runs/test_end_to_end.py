@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from roentgate.policy.optional_suites import SUITES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from roentgate.policy.optional_suites import SUITES
 
+from roentgate.policy.optional_suites import SUITES
 from tests.validation.planted_models import Check, read_twins
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+
+from models import lung_swap
 from roentgate import Recipe, Splits, Task
 from roentgate.data.card import Card
 from roentgate.data.dataset import read_splits
 from roentgate.lungs import lung_masks, segmenter
 from roentgate.perturbations import regions
-
-from models import lung_swap
 
 SIDE, FILMS = 32, 12
 CLASSES = ("A", "B", "C")

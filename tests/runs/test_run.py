@@ -26,7 +26,7 @@ def with_extra(project: Project, body: str, decorator: str = "", above: str = ""
     """Append a check to the small suite whose body, or decorator, does something wrong."""
     suite = project.folder / "suites" / "test_small.py"
     indented = "\n".join(f"    {line}" for line in body.splitlines())
-    text = suite.read_text("utf-8") + f"\n\n{above}\n\n{decorator}\ndef test_extra(predictions, accept):\n{indented}\n"
+    text = suite.read_text("utf-8") + f"\n\n{above}\n\n{decorator}\ndef test_extra(evidence, accept):\n{indented}\n"
     suite.write_text(text, "utf-8")
 
 
@@ -70,7 +70,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 """
 
-ACCEPT = 'accept(at_least(metrics.accuracy(predictions.test), 0.5), subject="extra")'
+ACCEPT = 'accept(at_least(metrics.accuracy(evidence.test), 0.5), subject="extra")'
 
 
 # A sound run
@@ -91,7 +91,7 @@ def test_a_sound_run_of_the_small_suites_exits_0_and_is_proven(project: Project)
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, toy_films: Path, toy_store: Path) -> tuple[Project, Result]:
     """A project with the repository's own suites and policy, run once in a process of its own."""
-    from tests.support.toy import make_project  # noqa: PLC0415 - a plugin: imported once its asserts are rewritten
+    from tests.support.toy import make_project
 
     project = make_project(tmp_path_factory.mktemp("whole"), toy_films, toy_store)
     project.use_real_suites()
@@ -298,7 +298,7 @@ def test_the_order_in_which_tests_run_does_not_change_the_record(project: Projec
         ("1 / 0", "", "the check did not finish: ZeroDivisionError: division by zero"),
         (f"{ACCEPT}\nraise ValueError('late')", "", "the check did not finish: ValueError: late"),
         ("accept(True)", "", "the check did not finish: AttributeError"),
-        ("metrics.recall(predictions.test, 'Lefty')", "", "the check did not finish: "),
+        ("metrics.recall(evidence.test, 'Lefty')", "", "the check did not finish: "),
         ("pytest.fail('by hand')", "", "the check did not finish: by hand"),
         ("from roentgate import skipped\naccept(skipped('no'))", "", "no; the policy accepts no skip here"),
         (f"{ACCEPT}\n{ACCEPT}", "", "recorded 2 times, once is wanted: pass (36 of 36 right) / pass"),
@@ -315,7 +315,7 @@ def test_a_check_that_is_no_evidence_refuses_the_run(project: Project, body: str
 
 def test_an_empty_parametrisation_refuses_the_run(project: Project) -> None:
     suite = project.folder / "suites" / "test_small.py"
-    empty = "\n\n@pytest.mark.parametrize('film', [])\ndef test_extra(predictions, accept, film):\n    pass\n"
+    empty = "\n\n@pytest.mark.parametrize('film', [])\ndef test_extra(evidence, accept, film):\n    pass\n"
     suite.write_text(suite.read_text("utf-8") + empty, "utf-8")
     result = project.run()
     refused(result)
@@ -331,7 +331,7 @@ def test_an_xfail_mark_refuses_a_check_that_passes(project: Project) -> None:
 
 
 def test_a_test_that_looks_at_the_model_and_records_nothing_fails(project: Project) -> None:
-    project.write("suites/test_silent.py", "def test_silent(predictions):\n    assert predictions.test is not None\n")
+    project.write("suites/test_silent.py", "def test_silent(evidence):\n    assert evidence.test is not None\n")
     result = project.run()
     refused(result)
     assert "recorded no verdict: call accept(...)" in result.out
@@ -345,7 +345,7 @@ def test_a_failing_test_that_judges_nothing_still_fails_the_run(project: Project
 
 
 def test_a_verdict_below_its_bound_fails_with_a_sentence_and_no_traceback(project: Project) -> None:
-    with_extra(project, 'accept(at_least(metrics.recall(predictions.test, "Left"), 1.0, must_prove=True), subject="x")')
+    with_extra(project, 'accept(at_least(metrics.recall(evidence.test, "Left"), 1.0, must_prove=True), subject="x")')
     result = project.run()
     refused(result)
     assert re.search(r"extra \[x\]: 1\.000 \[0\.\d+, 1\.000\], n = 12; must be ≥ 1\.000 \(inconclusive\)", result.out)
@@ -390,7 +390,7 @@ def test_a_required_check_that_no_suite_has_refuses_the_run(project: Project) ->
 def test_a_run_that_requires_nothing_and_judges_nothing_that_gates_is_no_gate(project: Project) -> None:
     project.write("suites/policy.toml", "")
     project.write("suites/test_second.py", "")
-    body = "from roentgate import informs\naccept(informs(metrics.accuracy(predictions.test)))"
+    body = "from roentgate import informs\naccept(informs(metrics.accuracy(evidence.test)))"
     project.write("suites/test_small.py", "from roentgate.checks import metrics\n")
     with_extra(project, body)
     refused(project.run(), complete=False)
@@ -639,7 +639,7 @@ def test_damaged_items_of_the_store_are_made_again(project: Project) -> None:
 def test_a_run_killed_while_evidence_is_gathered_leaves_a_store_that_the_next_run_uses(
     whole: tuple[Project, Result], tmp_path: Path
 ) -> None:
-    from tests.support.toy import make_project  # noqa: PLC0415
+    from tests.support.toy import make_project
 
     complete, sound = whole
     project = make_project(tmp_path / "project", complete.films, tmp_path / "store")
@@ -673,7 +673,7 @@ DIE = """
 
 
 def test_hostile_class_names_run_through_to_every_rendering(tmp_path: Path, toy_store: Path) -> None:
-    from tests.support.toy import make_project, write_films  # noqa: PLC0415
+    from tests.support.toy import make_project, write_films
 
     names = ("<b>Links", "Größe $x^2$", "a|b", "line\nbreak")
     films = write_films(tmp_path / "films", names)
@@ -726,7 +726,7 @@ def build(task):
 @pytest.fixture(scope="session")
 def at_once(tmp_path_factory: pytest.TempPathFactory, toy_films: Path) -> tuple[Project, list[Result]]:
     """A project whose network is trained and judged by two runs at once, on one new store."""
-    from tests.support.toy import Result, make_project  # noqa: PLC0415
+    from tests.support.toy import Result, make_project
 
     folder = tmp_path_factory.mktemp("trained")
     project = make_project(folder, toy_films, folder / "store")

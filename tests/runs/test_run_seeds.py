@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from roentgate.report import figure_set
 
+from roentgate.report import figure_set
 from tests.support.toy import NEAREST, Project
 
 pytest_plugins = ["tests.support.toy"]

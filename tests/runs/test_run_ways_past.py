@@ -20,12 +20,12 @@ OWN_SUITE = '''
 from roentgate import at_least, metrics
 
 
-def test_own(predictions, accept):
+def test_own(evidence, accept):
     """More than anyone can have."""
-    accept(at_least(metrics.accuracy(predictions.test), 1.5))
+    accept(at_least(metrics.accuracy(evidence.test), 1.5))
 '''
 
-BAD = "accept(at_least(metrics.accuracy(predictions.test), 1.5))"
+BAD = "accept(at_least(metrics.accuracy(evidence.test), 1.5))"
 
 
 def test_the_run_cannot_be_blocked_as_a_plugin(project: Project) -> None:
@@ -81,7 +81,7 @@ def test_a_single_class_that_a_nested_conftest_drops_makes_the_run_partial(proje
 
 
 def test_a_verdict_after_the_end_of_its_test_refuses_the_run(project: Project) -> None:
-    late = "@pytest.fixture\ndef late(predictions, accept):\n    yield\n    " + BAD
+    late = "@pytest.fixture\ndef late(evidence, accept):\n    yield\n    " + BAD
     with_extra(project, ACCEPT, decorator='@pytest.mark.usefixtures("late")', above=late)
     result = project.run()
     refused(result, complete=False)
@@ -94,9 +94,9 @@ def test_a_verdict_after_the_end_of_its_test_refuses_the_run(project: Project) -
 def test_a_skip_is_excused_only_where_what_is_needed_is_lacking(
     project: Project, needs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from roentgate.session.session import Gate  # noqa: PLC0415
+    from roentgate.session.session import Session
 
-    monkeypatch.setattr(Gate, "lacks", lambda *_: "")
+    monkeypatch.setattr(Session, "lacks", lambda *_: "")
     with_extra(
         project, 'accept(skipped("I do not feel like it"))', decorator=needs, above="from roentgate import skipped"
     )
@@ -114,11 +114,11 @@ def test_rows_accepted_inside_subtests_count_once(project: Project) -> None:
     body = (
         "for name in ('a', 'b'):\n"
         "    with subtests.test(name):\n"
-        "        accept(at_least(metrics.accuracy(predictions.test), 0.5), subject=name)"
+        "        accept(at_least(metrics.accuracy(evidence.test), 0.5), subject=name)"
     )
     suite = project.folder / "suites" / "test_small.py"
     indented = "\n".join(f"    {line}" for line in body.splitlines())
-    text = suite.read_text("utf-8") + f"\n\ndef test_extra(predictions, accept, subtests):\n{indented}\n"
+    text = suite.read_text("utf-8") + f"\n\ndef test_extra(evidence, accept, subtests):\n{indented}\n"
     suite.write_text(text, "utf-8")
     result = project.run()
     assert result.status == 0, result.out
@@ -147,9 +147,9 @@ class Bounds(Table):
     least: float = 0.4
 
 
-def test_own(predictions, policy, accept):
+def test_own(evidence, policy, accept):
     """As the policy says."""
-    accept(at_least(metrics.accuracy(predictions.test), policy.own.least))
+    accept(at_least(metrics.accuracy(evidence.test), policy.own.least))
 '''
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord
@@ -272,11 +273,11 @@ def test_a_balanced_accuracy_must_prove_that_it_beats_a_constant_answer() -> Non
 
 
 def test_columns_are_refused_only_below_their_chance() -> None:
-    predictions = split(answered(42, 42))
+    evidence = split(answered(42, 42))
 
     def verdict(columns_p: float) -> Verdict:
         policy = SimpleNamespace(alignment=AlignmentBounds(columns_p=columns_p))
-        return judged(ALIGNMENT.test_class_columns_match, predictions, policy=policy, split="test")
+        return judged(ALIGNMENT.test_class_columns_match, evidence, policy=policy, split="test")
 
     estimate = verdict(0.5).estimate
     assert estimate is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import ledger
 from roentgate.scorecard.ledger import Look

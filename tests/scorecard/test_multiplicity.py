@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
+
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import multiplicity, wording
 from roentgate.scorecard.multiplicity import (
@@ -23,8 +25,6 @@ from roentgate.scorecard.multiplicity import (
 from roentgate.scorecard.record import Gate, Record, Row
 from roentgate.scorecard.replicates import Deciding, together
 from roentgate.stats.estimate import macro_auroc, paired_difference, permutation_p, proportion
-from scipy import stats
-
 from tests.report.test_render import build, evidence, row
 from tests.stats.test_estimate import scores_of
 
@@ -310,7 +310,7 @@ def test_a_record_without_plain_shares_says_nothing_about_them() -> None:
 
 
 def test_markdown_and_page_say_the_same(tmp_path: Any) -> None:  # noqa: ANN401
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
 
     made = record(shared(2, 20, 0.8, subject="a<b"))
     assert "## Many bounds at once" in render.markdown(made, evidence())

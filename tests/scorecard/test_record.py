@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.record import EvidenceRecord, Record, Row

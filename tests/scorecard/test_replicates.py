@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from roentgate.errors import ArgumentError
 from roentgate.scorecard.record import Record, Row, refused_row
 from roentgate.scorecard.replicates import Deciding, Replicates, replicates_of, together

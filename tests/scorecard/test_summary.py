@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from roentgate.scorecard.record import Record, Row, refused_row
 from roentgate.scorecard.summary import sentences
 

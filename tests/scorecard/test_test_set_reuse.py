@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
 from roentgate.__main__ import main
 from roentgate.candidates.predictions import Predictions
 from roentgate.policy.bounds import LedgerBounds
@@ -19,13 +20,11 @@ from roentgate.report import figures
 from roentgate.scorecard import ledger, test_set_reuse
 from roentgate.scorecard.test_set_reuse import Place
 from roentgate.stats.estimate import grouped_proportion, proportion
-
 from tests.scorecard.test_ledger import look
 from tests.support.toy import NEAREST
 
 if TYPE_CHECKING:
     from roentgate.stats.verdict import Verdict
-
     from tests.support.toy import Project, Result
 
 pytest_plugins = ["tests.support.toy"]
@@ -360,7 +359,7 @@ def test_a_capped_count_is_drawn_beside_the_shares(judged: Project, tmp_path: Pa
     policy = (judged.folder / "suites" / "policy.toml").read_text("utf-8")
     judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 20\n")
     record: Any = judged.run().record()
-    from roentgate.report import forest_plot  # noqa: PLC0415
+    from roentgate.report import forest_plot
 
     (row,) = [row for row in record["verdicts"] if row["check"] == "test_set_looks"]
     assert forest_plot._span([row])[1] < 1.1

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.candidate import Options
 from roentgate.data.locate import open_card, open_store
 from roentgate.errors import ArgumentError
-from roentgate.session.session import Gate, environment, folder_name, row_of
-from roentgate.session.settings import Settings, new_run_id, parse_size
+from roentgate.session.session import Session, environment, open_session, row_of
+from roentgate.session.settings import Settings, folder_name, new_run_id, parse_size
 from roentgate.stats.estimate import proportion, undefined
 from roentgate.stats.verdict import at_least, informs, skipped
 from roentgate.store import Store
@@ -36,9 +36,9 @@ def settings(folder: Path, *models: str, weights: Path | None = None, data: str 
 
 
 @pytest.fixture
-def gate(project: Project, monkeypatch: pytest.MonkeyPatch) -> Gate:
+def session(project: Project, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
-    return Gate(settings(project.folder, "nearest"))
+    return open_session(settings(project.folder, "nearest"))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,12 @@ def test_a_report_folder_is_named_after_the_model(model: str, folder: str) -> No
 
 def test_models_whose_reports_would_overwrite_each_other_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="both reports would go to the folder 'net'; rename one file"):
-        Gate(settings(tmp_path, "a/net.py", "b/net.py"))
+        open_session(settings(tmp_path, "a/net.py", "b/net.py"))
 
 
 def test_one_weights_file_is_not_for_two_models(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="--weights goes with a single --model"):
-        Gate(settings(tmp_path, "a", "b", weights=tmp_path / "w.keras"))
+        open_session(settings(tmp_path, "a", "b", weights=tmp_path / "w.keras"))
 
 
 def test_the_store_is_where_the_environment_says_or_in_the_project(
@@ -118,13 +118,13 @@ def test_an_unknown_generator_names_the_known_ones(tmp_path: Path, text: str) ->
         open_card("drawn", tmp_path, Store(tmp_path / "store"))
 
 
-def test_a_model_is_made_ready_once_and_noted(gate: Gate) -> None:
-    assert gate.candidates == {}
-    candidate = gate.candidate("nearest")
-    assert gate.candidate("nearest") is candidate
-    assert gate.candidates == {"nearest": candidate}
-    assert gate.evidence("nearest") is gate.evidence("nearest")
-    assert gate.evidence("nearest").candidate is candidate
+def test_a_model_is_made_ready_once_and_noted(session: Session) -> None:
+    assert session.candidates == {}
+    candidate = session.candidate("nearest")
+    assert session.candidate("nearest") is candidate
+    assert session.candidates == {"nearest": candidate}
+    assert session.evidence("nearest") is session.evidence("nearest")
+    assert session.evidence("nearest").candidate is candidate
 
 
 def test_models_that_import_different_files_under_one_name_are_refused(project: Project) -> None:
@@ -134,47 +134,19 @@ def test_models_that_import_different_files_under_one_name_are_refused(project: 
         project.write(f"{folder}/net_{folder}.py", load)
         project.write(f"{folder}/sizes_of_net.py", f"SIZE = '{folder}'\n")
     names = [str(project.folder / folder / f"net_{folder}.py") for folder in ("a", "b")]
-    gate = Gate(settings(project.folder, *names))
-    gate.candidate(names[0])
+    session = open_session(settings(project.folder, *names))
+    session.candidate(names[0])
     with pytest.raises(ArgumentError, match=r"each imports a 'sizes_of_net' of its own .* judge them in two runs"):
-        gate.candidate(names[1])
+        session.candidate(names[1])
     (project.folder / "b" / "sizes_of_net.py").unlink()
     (project.folder / "b" / "sizes_of_net.py").symlink_to(project.folder / "a" / "sizes_of_net.py")
-    assert gate.candidate(names[1]).name == "net_b"
+    assert session.candidate(names[1]).name == "net_b"
 
 
-def test_card_classes_and_policy_are_read_for_the_data(gate: Gate) -> None:
-    assert gate.card.name == "toy"
-    assert gate.classes == ("Bottom", "Left", "Right")
-    assert gate.policy.recall.floor("Left") == 0.5
-
-
-@pytest.mark.parametrize(
-    ("capability", "reason"),
-    [
-        ("layers", "the model has no layers to look at"),
-        ("gradients", "the model gives no gradients"),
-        ("augmentation", ""),
-        ("masks", "the data has no masks"),
-        ("groups", "the data names no patients"),
-    ],
-)
-def test_what_is_lacking_is_said(gate: Gate, capability: str, reason: str) -> None:
-    assert gate.lacks("nearest", capability) == reason
-
-
-def test_data_with_patients_and_masks_lacks_neither(gate: Gate, tmp_path: Path) -> None:
-    candidate = gate.candidate("nearest")
-    test = candidate.splits.test
-    known = dataclasses.replace(test, groups=("p",) * len(test), masks=(tmp_path,) * len(test))
-    candidate.splits = dataclasses.replace(candidate.splits, test=known)
-    assert gate.lacks("nearest", "masks") == ""
-    assert gate.lacks("nearest", "groups") == ""
-
-
-def test_an_unknown_need_names_the_known_ones(gate: Gate) -> None:
-    with pytest.raises(ArgumentError, match=r"needs\('layer'\): unknown; known: layers, training"):
-        gate.lacks("nearest", "layer")
+def test_card_classes_and_policy_are_read_for_the_data(session: Session) -> None:
+    assert session.card.name == "toy"
+    assert session.classes == ("Bottom", "Left", "Right")
+    assert session.policy.recall.floor("Left") == 0.5
 
 
 # Rows

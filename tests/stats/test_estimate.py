@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals as limits
 from roentgate.stats.estimate import (
@@ -28,8 +31,6 @@ from roentgate.stats.estimate import (
     settled,
     undefined,
 )
-from scipy import stats
-from sklearn.metrics import roc_auc_score
 
 COUNTS = st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy import optimize, special, stats
+
 from roentgate.stats import intervals as limits
 from roentgate.stats.estimate import macro_auroc
-from scipy import optimize, special, stats
 
 
 @example((1, 10), 0.3)

@@ -4,10 +4,11 @@ import doctest
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from roentgate.stats import sample_size as module
 from roentgate.stats.estimate import Direction, mean, proportion, settled
 from roentgate.stats.sample_size import chance_accepted, further_rows
-from scipy import stats
 
 
 def test_its_examples_hold() -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from roentgate.errors import ArgumentError
 from roentgate.stats.estimate import Estimate, census, mean, proportion
 from roentgate.stats.verdict import Verdict, at_least, at_most, informs, skipped, unproven_words

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
+
 from roentgate.data.card import Card
 from roentgate.data.dataset import Splits, read_splits
-from scipy.ndimage import gaussian_filter
 
 CLASSES = ("A", "B")
 SIDE = 96

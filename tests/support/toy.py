@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from scipy.ndimage import gaussian_filter
+
 from roentgate.candidates import training
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import find_card
 from roentgate.report import figure_set
 from roentgate.session.settings import Settings
 from roentgate.store import Store
-from scipy.ndimage import gaussian_filter
 
 DRAW = figure_set.draw
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,14 +73,14 @@ import pytest
 from roentgate import at_least, metrics
 
 
-def test_recall_floor(predictions, policy, accept, label):
+def test_recall_floor(evidence, policy, accept, label):
     """Recall of each class."""
-    accept(at_least(metrics.recall(predictions.test, label), policy.recall.floor(label)), subject=label)
+    accept(at_least(metrics.recall(evidence.test, label), policy.recall.floor(label)), subject=label)
 
 
-def test_accuracy(predictions, accept):
+def test_accuracy(evidence, accept):
     """Accuracy of all."""
-    accept(at_least(metrics.accuracy(predictions.test), 0.5), subject="test")
+    accept(at_least(metrics.accuracy(evidence.test), 0.5), subject="test")
 '''
 
 SECOND_SUITE = '''
@@ -88,9 +89,9 @@ SECOND_SUITE = '''
 from roentgate import at_least, metrics
 
 
-def test_balanced(predictions, accept):
+def test_balanced(evidence, accept):
     """Balanced accuracy."""
-    accept(at_least(metrics.balanced_accuracy(predictions.test), 0.5), subject="test")
+    accept(at_least(metrics.balanced_accuracy(evidence.test), 0.5), subject="test")
 '''
 
 POLICY = """

@@ -60,9 +60,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _matrix(parsed: argparse.Namespace) -> int:
-    from roentgate.session import check_seeds  # noqa: PLC0415
-
-    from tests.validation import detection_matrix as matrix  # noqa: PLC0415
+    from roentgate.session import check_seeds
+    from tests.validation import detection_matrix as matrix
     from tests.validation import matrix_page
 
     check_seeds(0, parsed.seeds)
@@ -80,10 +79,10 @@ def _matrix(parsed: argparse.Namespace) -> int:
 
 
 def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
-    from roentgate.data import open_store  # noqa: PLC0415
-    from tqdm import tqdm  # noqa: PLC0415
+    from tqdm import tqdm
 
-    from tests.validation import data_matrix  # noqa: PLC0415
+    from roentgate.data import open_store
+    from tests.validation import data_matrix
     from tests.validation import detection_matrix as matrix
 
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
@@ -113,7 +112,7 @@ def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
 
 
 def _simulate(parsed: argparse.Namespace) -> int:
-    from tests.validation import study, study_report  # noqa: PLC0415
+    from tests.validation import study, study_report
 
     draws = study.DRAWS if parsed.draws is None else parsed.draws
     tables = study.run(draws=draws, seed=parsed.seed, policy_path=Path("suites") / "policy.toml")

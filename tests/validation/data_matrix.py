@@ -8,7 +8,6 @@ from roentgate.data import CLASSES, read_splits
 from roentgate.policy import Policy, load_policy
 from roentgate.report import audit_report
 from roentgate.store import Store
-
 from tests.validation.detection_matrix import Entry, Outcome
 from tests.validation.planted_data import SPOILED, Spoiled, write
 

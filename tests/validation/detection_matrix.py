@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import NotRequired
 
 from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
+
 from roentgate.data import CLASSES, DOSES
 from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError, did_you_mean
 from roentgate.policy import Policy, load_policy
@@ -15,8 +17,6 @@ from roentgate.scorecard import record as scorecard
 from roentgate.session import folder_name
 from roentgate.stats import Estimate, proportion
 from roentgate.store import atomic
-from typing_extensions import TypedDict
-
 from tests.validation import dose_response as doses
 from tests.validation import subprocess_run
 from tests.validation.dose_response import Reliance
@@ -128,7 +128,7 @@ def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
     return [known[name] for name in dict.fromkeys(only)] if only else twins
 
 
-def run(  # noqa: PLR0913  one run, each part by name
+def run(
     root: Path,
     twins: Sequence[Twin],
     seeds: Sequence[int],

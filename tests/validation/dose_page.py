@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Final
 from roentgate.data import DOSES
 from roentgate.report import SPLIT_COLOURS, sheet, table
 from roentgate.stats import Estimate, proportion
-
 from tests.validation.detection_matrix import Entry, Matrix, accuracies
 from tests.validation.dose_response import dose_at
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from typing_extensions import TypedDict
+
 from roentgate.candidates import Options, Predictions
 from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
-from roentgate.session import Gate, Settings, load_suite, new_run_id, verdicts
-from typing_extensions import TypedDict
-
+from roentgate.session import Session, Settings, load_suite, new_run_id, open_session, verdicts
 from tests.validation.planted_models import Twin
 
 CLEAR = "phantom-shortcut-clear"
@@ -74,11 +74,11 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
     refused: dict[float, list[list[str]]] = {share: [] for share in SHARES}
     for seed in seeds:
         step(f"blends, seed {seed}", 0)
-        gate = _gate(root, seed)
-        sound, reader = (gate.evidence(name).border(gate.policy.border) for name in PARTS)
+        session = _session(root, seed)
+        sound, reader = (session.evidence(name).border(session.policy.border) for name in PARTS)
         for share in SHARES:
-            given = {"border_answers": blend(sound, reader, share), "unseen": gate.unseen}
-            found = verdicts(suite, given, gate.policy, gate.classes, absent=["smallest_masks", "ring_contents"])
+            given = {"border_answers": blend(sound, reader, share), "unseen": session.unseen}
+            found = verdicts(suite, given, session.policy, session.classes, absent=["smallest_masks", "ring_contents"])
             against = {check for check, _, verdict in found if not verdict.accepted("point")}
             refused[share].append(sorted(f"border/{check}" for check in against))
         step(f"blends, seed {seed}", len(PARTS))
@@ -119,7 +119,7 @@ def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Re
     """
     if not doses:
         return None
-    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - few need it
+    from sklearn.isotonic import isotonic_regression
 
     rising = isotonic_regression(np.asarray(shares, np.float64))
     reached = np.flatnonzero(rising >= level - 1e-9)
@@ -134,8 +134,8 @@ def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Re
     return Reading(low + part * (high - low), low, high)
 
 
-def _gate(root: Path, seed: int) -> Gate:
-    return Gate(
+def _session(root: Path, seed: int) -> Session:
+    return open_session(
         Settings(
             models=PARTS,
             data=CLEAR,

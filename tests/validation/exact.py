@@ -10,6 +10,8 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from scipy import stats
+
 from roentgate.arrays import DoubleArray
 from roentgate.policy import Policy
 from roentgate.scorecard import Claim, Gate, chance_proven, margin_for, refused_by_chance
@@ -25,7 +27,6 @@ from roentgate.stats import (
     proportion,
     settled,
 )
-from scipy import stats
 
 Entry = dict[str, float | int | str | None]
 """One line of a table: plain numbers and words, as JSON holds them."""
@@ -150,7 +151,10 @@ def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
 
 
 def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: float) -> Entry:
-    """What a scorecard says of many bounds, for a policy and the films of each class: see `roentgate.scorecard.multiplicity`."""
+    """What a scorecard says of many bounds, for a policy and the films of each class.
+
+    See `roentgate.scorecard.multiplicity`.
+    """
     claims = policy_claims(policy, counts)
     found = refused_by_chance(claims, gate=gate, better_by=better_by)
     return _entry(

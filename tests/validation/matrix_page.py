@@ -9,7 +9,6 @@ from roentgate.report import FAINT, INK, fenced, sheet, table
 from roentgate.scorecard import escape
 from roentgate.stats import Estimate, proportion
 from roentgate.store import atomic
-
 from tests.validation import dose_page
 from tests.validation.detection_matrix import (
     JUDGED,
@@ -174,7 +173,7 @@ def _data(matrix: Matrix) -> list[str]:
 
 
 def _cell(axes: "Axes", row: int, column: int, entry: Entry, check: str) -> None:
-    from matplotlib.patches import Rectangle  # noqa: PLC0415
+    from matplotlib.patches import Rectangle
 
     share, promised = caught(entry, check), check in entry["promised"]
     if not share.n:

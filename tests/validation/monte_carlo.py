@@ -12,6 +12,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
+
 from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.checks import skill_kept
@@ -24,8 +26,6 @@ from roentgate.stats import (
     paired_difference,
     proportion,
 )
-from scipy import special
-
 from tests.validation.exact import Entry, told_counts
 
 RESAMPLES = 1000

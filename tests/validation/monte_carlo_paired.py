@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
+
 from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.checks import comparison, robustness
 from roentgate.stats import bootstrap_t, paired_difference
-from scipy import special
-
 from tests.validation.exact import Entry, told_counts
 from tests.validation.monte_carlo import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
 
@@ -152,7 +152,10 @@ class Follows:
 
 
 def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `roentgate.checks.comparison.difference` of what `roentgate.checks.border.directed_flips` bounds in two models."""
+    """Misses of the difference of what `roentgate.checks.border.directed_flips` bounds.
+
+    The two models are judged apart.
+    """
     tally = Tally(follows.candidate - follows.reference)
     outcomes = [
         rng.multinomial(follows.n, [share, follows.control, 1 - share - follows.control], size=draws)

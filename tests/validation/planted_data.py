@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
+
 from roentgate.code_key import code_digest
 from roentgate.data import Card, phantom
 from roentgate.errors import ArgumentError, did_you_mean

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from tqdm import tqdm
+
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy
 from roentgate.stats import Direction
-from tqdm import tqdm
-
 from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired
 from tests.validation.exact import GATES, Entry

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from roentgate.report import FAINT, INK, SPLIT_COLOURS, sheet
-
 from tests.validation.exact import GATES, Entry, cell
 from tests.validation.study import CURVES_N, FLOOR, GATE_ROWS, Tables
 

@@ -5,12 +5,12 @@ import statistics
 from pathlib import Path
 from typing import Final
 
+from scipy import stats
+
 from roentgate.report import fenced
 from roentgate.scorecard import DISCLAIMER
 from roentgate.stats import TAIL
 from roentgate.store import atomic
-from scipy import stats
-
 from tests.validation import study_figures, study_sections
 from tests.validation.exact import Entry
 from tests.validation.study import SHARES, Tables

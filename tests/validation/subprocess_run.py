@@ -11,7 +11,7 @@ from roentgate.scorecard import record as scorecard
 from roentgate.session import folder_name
 
 
-def run(  # noqa: PLR0913  one run, each part by name
+def run(
     models: Sequence[str],
     data: str,
     seed: int,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+
 from roentgate.errors import ArgumentError
 from roentgate.store import Store
-
 from tests.validation import data_matrix
 from tests.validation.planted_data import SPOILED, Spoiled, write
 

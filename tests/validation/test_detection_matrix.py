@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from roentgate.__main__ import main
 from roentgate.data.phantom import DOSES
 from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError
-
 from tests.support.toy import Project
 from tests.validation import detection_matrix as matrix
 from tests.validation import dose_page, matrix_page, subprocess_run

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from roentgate.candidates.predictions import Predictions
 from roentgate.data.phantom import DOSES
 from roentgate.errors import ArgumentError
 from roentgate.evidence.records import BorderRecord
 from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
-
 from tests.validation import dose_response
 from tests.validation.dose_response import PARTS, READERS, SHARES, blend, blends, dose_at, readers
 from tests.validation.planted_models import read_twins
@@ -114,7 +114,7 @@ def test_every_share_of_every_pair_is_judged_by_the_border_suite(
             evidence=lambda name: SimpleNamespace(border=lambda _: parts[name]),
         )
 
-    monkeypatch.setattr(dose_response, "_gate", ready)
+    monkeypatch.setattr(dose_response, "_session", ready)
     found = blends(ROOT, [0, 1], step=lambda words, done: told.append((words, done)))
     assert [each["share"] for each in found] == list(SHARES)
     refused = {each["share"]: each["refused"] for each in found}

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+
 from roentgate.__main__ import main
 from roentgate.candidates.predictions import Predictions
-from roentgate.checks import comparison, metrics
+from roentgate.checks import comparison, metrics, robustness
 from roentgate.errors import ArgumentError
 from roentgate.policy.policy import Policy, load_policy
-from roentgate.checks import robustness
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.multiplicity import claims
 from roentgate.stats.estimate import Estimate, paired_difference, proportion, settled
-from scipy import stats
-
 from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired, study, study_report
 from tests.validation.exact import cell

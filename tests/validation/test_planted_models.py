@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from roentgate import Task
 from roentgate.errors import ModelError
-
 from tests.validation.planted_models import read_twin, read_twins
 
 ROOT = Path(__file__).resolve().parents[2]

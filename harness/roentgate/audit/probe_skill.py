@@ -85,8 +85,8 @@ def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
     """How well a probe tells the classes apart: its adjusted balanced accuracy (0: chance, 1: perfect).
 
     Returns:
-        As `roentgate.checks.metrics.adjusted_balanced_accuracy`, on films that it can be judged on; the detail gives balanced
-        accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
+        As `roentgate.checks.metrics.adjusted_balanced_accuracy`, on films that it can be judged on; the detail gives
+        balanced accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
     """
     skill = _skill(record.judged(answers))
     whole = metrics.adjusted_balanced_accuracy(record.judged(record.answers(probes.WHOLE)))
@@ -180,7 +180,7 @@ def label_issues(record: DataRecord) -> list[str] | None:
     """
     if find_spec("cleanlab") is None:
         return None
-    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an optional extra
+    from cleanlab.filter import find_label_issues
 
     answers = probes.cross_validated(record.seen, record.duplicates.clusters, record.store, probes.WHOLE)
     if answers is None:

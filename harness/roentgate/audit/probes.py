@@ -104,7 +104,7 @@ def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe
     without two such units cannot be validated and is left out; None where fewer than two classes remain. Of many films
     20,000 are drawn.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - only where something is computed
+    from sklearn.model_selection import StratifiedGroupKFold
 
     units = _units(seen, clusters)
     counts = [len(np.unique(units[(seen.labels == label) & seen.readable])) for label in range(len(seen.classes))]
@@ -133,7 +133,7 @@ def _units(seen: Survey, clusters: IntArray) -> IntArray:
     """Return a number for each set of films that belong together: of one patient, or the same film."""
     if seen.groups is None:
         return clusters
-    from scipy import sparse  # noqa: PLC0415
+    from scipy import sparse
 
     groups = np.unique(np.asarray(seen.groups), return_inverse=True)[1] + clusters.max() + 1
     size = int(groups.max()) + 1
@@ -229,12 +229,12 @@ def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, 
 
 
 def _model(probe: Probe, fit: FloatArray) -> Any:  # noqa: ANN401 - a scikit-learn estimator
-    from sklearn.decomposition import PCA  # noqa: PLC0415
-    from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
-    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+    from sklearn.decomposition import PCA
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     if probe is METADATA:
         return RandomForestClassifier(_TREES, class_weight="balanced", min_samples_leaf=2, random_state=0, n_jobs=1)

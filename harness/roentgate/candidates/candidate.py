@@ -190,7 +190,7 @@ class Candidate:
 
     @property
     def _door(self) -> Any:  # noqa: ANN401 - the module that imports Keras, loaded only when something must be computed
-        from roentgate.candidates import keras_backend as keras_model  # noqa: PLC0415
+        from roentgate.candidates import keras_backend as keras_model
 
         return keras_model
 
@@ -289,7 +289,7 @@ def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
 
 def load_weights(file: ModelFile | None, path: Path, *, trust: bool = False) -> Any:  # noqa: ANN401 - a keras.Model
     """Return the network stored at ``path``; the model file, if any, provides its custom layers."""
-    from roentgate.candidates import keras_backend as keras_model  # noqa: PLC0415
+    from roentgate.candidates import keras_backend as keras_model
 
     module: ModuleType | None = None if file is None else file.module
     return keras_model.load_network(path, module, trust=trust)

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from roentgate.arrays import Images, Probabilities
+from roentgate.arrays import Images, Probabilities  # noqa: E402
 from roentgate.candidates import keras_archive as archive  # noqa: E402
 from roentgate.candidates.protocols import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
 from roentgate.data import Dataset, Splits  # noqa: E402
@@ -392,7 +392,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         arrays |= {f"best{i}": np.asarray(value) for i, value in enumerate(best)}
         try:
             with atomic(self._path) as temporary, temporary.open("wb") as file:
-                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in harness.store
+                np.savez(file, state=pack(state), **arrays)  # type: ignore[arg-type]  # as in roentgate.store
         except (OSError, ArgumentError) as error:
             warnings.warn(f"{self._path}: no backup of epoch {epoch}, training goes on ({error})", stacklevel=2)
 

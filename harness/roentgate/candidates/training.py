@@ -234,7 +234,7 @@ def _check_notes(candidate: Candidate, path: Path) -> None:
 
 def save_weights(network: Any, path: Path, noted: dict[str, Any]) -> None:  # noqa: ANN401 - a keras.Model
     """Write a network as a ``.keras`` artefact, atomically."""
-    from roentgate.candidates import keras_backend  # noqa: PLC0415
+    from roentgate.candidates import keras_backend
 
     keras_backend.save_network(network, path, noted)
 
@@ -251,7 +251,7 @@ def _take(candidate: Candidate, key: str) -> bool:
 
 
 def _train(candidate: Candidate, backup: Path) -> tuple[dict[str, list[float]], tuple[Any, Any]]:
-    from roentgate.candidates import keras_backend  # noqa: PLC0415
+    from roentgate.candidates import keras_backend
 
     file = candidate.file
     if file is None:

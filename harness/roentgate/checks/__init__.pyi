@@ -13,6 +13,7 @@ from . import robustness as robustness
 from .attention import LEAST_FILMS as LEAST_FILMS
 from .attention import worst_fill as worst_fill
 from .border import skill_kept as skill_kept
+from .border_invariance import InvarianceRecord as InvarianceRecord
 from .calibration import Bin as Bin
 from .claim_consistency import LN2 as LN2
 from .claim_consistency import UNCOUNTED as UNCOUNTED

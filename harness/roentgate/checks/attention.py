@@ -15,7 +15,7 @@ from roentgate.stats import Estimate, proportion, undefined
 from roentgate.stats import estimate as estimates
 
 __all__ = [
-    "REGIONS", "AttentionRecord", "attend", "battery_of", "default_answer", "drawn_letter", "follows_lungs",
+    "REGIONS", "default_answer", "drawn_letter", "follows_lungs",
     "follows_markers", "frame_control", "inverted_flips", "lungs_against_region", "skill_without", "worst_fill",
 ]  # fmt: skip
 
@@ -34,7 +34,8 @@ def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = 
         fills: All must hold.
 
     Returns:
-        As `roentgate.checks.border.skill_kept` and `roentgate.checks.border.worst`; the detail says how many films were left out.
+        As `roentgate.checks.border.skill_kept` and `roentgate.checks.border.worst`; the detail says how many films
+        were left out.
     """
     return _noted(worst(_skills(record, region, fills), "at_most"), record)
 
@@ -108,8 +109,8 @@ def follows_markers(record: AttentionRecord) -> Estimate:
     The burn-in takes the place of the film's own, which are covered with the grey around them where they were found.
 
     Returns:
-        As `roentgate.checks.border.directed_flips`, over the films for which a burn-in of another class was found that misses
-        their lungs; NaN in [-1, 1] where there is none.
+        As `roentgate.checks.border.directed_flips`, over the films for which a burn-in of another class was found that
+        misses their lungs; NaN in [-1, 1] where there is none.
     """
     some = int((record.marker_labels >= 0).sum())
     if not some:
@@ -172,7 +173,7 @@ def _counts(answers: IntArray, classes: Sequence[str]) -> str:
 
 
 def _changed(before: Predictions, after: Predictions) -> BoolArray:
-    """Return whose answer changes: bool (n,); a row without an answer counts as changed, as in `roentgate.checks.metrics`."""
+    """Return whose answer changes: bool (n,). A row without an answer counts as changed."""
     changed: BoolArray = (before.answers != after.answers) | (before.answers < 0)
     return changed
 

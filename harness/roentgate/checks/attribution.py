@@ -32,7 +32,8 @@ def may_speak(record: AttributionRecord, method: str) -> Estimate:
         method: One of ``record.methods``.
 
     Returns:
-        As `roentgate.evidence.attribution.sanity_check.survives`; the words say whether the explainer is licensed, and how its maps were made.
+        As `roentgate.evidence.attribution.sanity_check.survives`; the words say whether the explainer is licensed, and
+        how its maps were made.
     """
     found = sanity_check.survives(record.licence(method))
     told = record.attributions(method).told
@@ -43,7 +44,8 @@ def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
     """Positive attribution in the lungs over their share of the film, less that of a null (0: the null; more, better).
 
     Returns:
-        As `roentgate.evidence.attribution.localisation.energy_beyond`; NaN between minus and plus infinity of an unlicensed explainer.
+        As `roentgate.evidence.attribution.localisation.energy_beyond`; NaN between minus and plus infinity of an
+        unlicensed explainer.
     """
     if reason := record.silence(method):
         return undefined(0, low=-math.inf, high=math.inf, method="Student's t", detail=reason)
@@ -51,7 +53,9 @@ def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
 
 
 def pointing(record: AttributionRecord, method: str) -> Estimate:
-    """Share of films whose strongest pixel lies in the lungs (0 to 1), as `roentgate.evidence.attribution.localisation.pointing`.
+    """Share of films whose strongest pixel lies in the lungs (0 to 1).
+
+    See `roentgate.evidence.attribution.localisation.pointing`.
 
     Returns:
         Value and Clopper-Pearson interval; NaN in [0, 1] of an unlicensed explainer.
@@ -62,7 +66,9 @@ def pointing(record: AttributionRecord, method: str) -> Estimate:
 
 
 def pointing_beyond(record: AttributionRecord, method: str, null: Null) -> Estimate:
-    """Hits of the pointing game less those of a null (-1 to 1), as `roentgate.evidence.attribution.localisation.pointing_beyond`.
+    """Hits of the pointing game less those of a null (-1 to 1).
+
+    See `roentgate.evidence.attribution.localisation.pointing_beyond`.
 
     Returns:
         Mean of the paired differences and t interval; NaN in [-1, 1] of an unlicensed explainer.
@@ -73,7 +79,9 @@ def pointing_beyond(record: AttributionRecord, method: str, null: Null) -> Estim
 
 
 def deletion_gain(record: AttributionRecord, method: str, direction: Direction, order: Order) -> Estimate:
-    """How much faster the answer follows a map's order than another (-1 to 1), as `roentgate.evidence.attribution.faithfulness.gain`.
+    """How much faster the answer follows a map's order than another (-1 to 1).
+
+    See `roentgate.evidence.attribution.faithfulness.gain`.
 
     Returns:
         Mean of the paired differences and t interval; NaN in [-1, 1] of an unlicensed explainer.

@@ -53,9 +53,9 @@ def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
         seed: Of these draws.
 
     Returns:
-        Value and 95 % interval over rows (over groups, where they are known) by `roentgate.stats.intervals.bootstrap_t`, and where
-        that has no limits, [0, 2]; the detail holds the score of the class frequencies alone. NaN in [0, 2] without
-        rows or where a row is no probabilities.
+        Value and 95 % interval over rows (over groups, where they are known) by
+        `roentgate.stats.intervals.bootstrap_t`, and where that has no limits, [0, 2]; the detail holds the score of
+        the class frequencies alone. NaN in [0, 2] without rows or where a row is no probabilities.
 
     References:
         Brier, Monthly Weather Review 78 (1950) 1-3; Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
@@ -148,9 +148,9 @@ def temperature_gain(
 
     Returns:
         Mean paired difference and its interval over rows (over groups, where they are known) by
-        `roentgate.stats.intervals.bootstrap_t`, which lacks limits for few or equal ones (the detail says so); below 0 where the
-        fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either or where a
-        row is no probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
+        `roentgate.stats.intervals.bootstrap_t`, which lacks limits for few or equal ones (the detail says so); below 0
+        where the fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either
+        or where a row is no probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
 
     Raises:
         ArgumentError: The two have other classes.
@@ -212,7 +212,7 @@ def _logs(predictions: Predictions) -> DoubleArray:
 
 def _scaled(logs: DoubleArray, temperature: float) -> DoubleArray:
     """Return log probabilities (n, K) after dividing the scores by a temperature."""
-    from scipy.special import log_softmax  # noqa: PLC0415 - as all of SciPy where only a record is read
+    from scipy.special import log_softmax
 
     scaled: DoubleArray = log_softmax(logs / temperature, axis=1)
     return scaled
@@ -225,7 +225,7 @@ def _losses(logs: DoubleArray, labels: IntArray) -> DoubleArray:
 
 def _fitted(logs: DoubleArray, labels: IntArray) -> float:
     """Return the temperature of the least mean loss, between the limits of `_TEMPERATURES`."""
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - as all of SciPy where only a record is read
+    from scipy.optimize import minimize_scalar
 
     lowest, highest = np.log(_TEMPERATURES)
     found = minimize_scalar(

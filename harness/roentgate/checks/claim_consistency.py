@@ -279,7 +279,7 @@ def _integers(form: Form) -> Row:
 
 def _search(sizes: Sequence[int], rows: Sequence[Row], objective: int, shift: float) -> tuple[bool, list[int] | None]:
     """Return whether the solver calls it impossible, and what it found; rows of large coefficients are scaled down."""
-    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415 - half a second
+    from scipy.optimize import Bounds, LinearConstraint, milp
 
     n = len(sizes)
     matrix, least = np.zeros((len(rows) + n, n * n)), np.empty(len(rows) + n)

@@ -106,8 +106,8 @@ def micro_auroc(predictions: Predictions) -> Estimate:
     together, and the interval is over these.
 
     Returns:
-        Value and interval of `roentgate.stats.estimate.macro_auroc` over groups; NaN in [0, 1] without rows, or where an entry
-        is NaN or infinite.
+        Value and interval of `roentgate.stats.estimate.macro_auroc` over groups; NaN in [0, 1] without rows, or where
+        an entry is NaN or infinite.
     """
     size = len(predictions.classes)
     truth = (predictions.labels[:, None] == np.arange(size)).astype(np.int64).ravel()

@@ -96,8 +96,9 @@ def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     """Macro AUROC of the candidate minus that of the reference (-1 to 1, higher is better).
 
-    The limits are recovered from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect separation
-    too), with the correlation that DeLong's covariance of the two gives (MOVER); 0 where either has no spread.
+    The limits are recovered from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect
+    separation too), with the correlation that DeLong's covariance of the two gives (MOVER); 0 where either has no
+    spread.
 
     Returns:
         Value and interval; exactly 0 where all probabilities are equal; NaN in [-1, 1] where either is undefined.
@@ -149,9 +150,9 @@ def border_changes(
     alone show no more than so many films can.
     Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
     nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
-    judged together, the limit that proves a change for the worse is that of the family (`roentgate.stats.estimate.of_family`).
-    Where the reference alone has too little skill for a share of it to be told, that row informs: there is no change to
-    hold, and the bound on the candidate's own share stands.
+    judged together, the limit that proves a change for the worse is that of the family
+    (`roentgate.stats.estimate.of_family`). Where the reference alone has too little skill for a share of it to be
+    told, that row informs: there is no change to hold, and the bound on the candidate's own share stands.
     The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
     Args:

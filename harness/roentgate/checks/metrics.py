@@ -160,8 +160,8 @@ def macro_auroc(predictions: Predictions) -> Estimate:
     """Mean over the classes of the area under the one-vs-rest ROC curve (0 to 1, chance 0.5, higher is better).
 
     Returns:
-        Value and interval of `roentgate.stats.estimate.macro_auroc`; NaN in [0, 1] where a class has no rows or an entry is NaN
-        or infinite. Columns are taken as they were given: probabilities that float32 rounds to 1 are ties.
+        Value and interval of `roentgate.stats.estimate.macro_auroc`; NaN in [0, 1] where a class has no rows or an
+        entry is NaN or infinite. Columns are taken as they were given: probabilities that float32 rounds to 1 are ties.
     """
     return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
 

@@ -25,7 +25,8 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
-        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Offenders: rows right before and wrong under the change.
+        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Offenders: rows right before and wrong under the
+        change.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.

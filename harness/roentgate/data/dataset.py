@@ -34,7 +34,8 @@ class Dataset:
         labels: int64 (n,) indices into ``classes``.
         classes: The sorted folder names of train; the sorted labels of a manifest.
         root: The folder whose sub-folders are the classes; of a carved validation split, train's. Of a manifest, class
-            folders in the store that show the rows in their order (`roentgate.data.link_tree`); without a store, the images.
+            folders in the store that show the rows in their order (`roentgate.data.link_tree`); without a store, the
+            images.
         image_shape: (H, W, C) of the pixels; C is 1 (grey) or 3 (red, green, blue).
         interpolation: How films are resized.
         groups: The patient of each row, or None where unknown.

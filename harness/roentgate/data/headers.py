@@ -1,4 +1,7 @@
-"""What a film's file says of itself: its bytes, its format, its header; the pixels are left to `roentgate.data.images`."""
+"""What an image file says of itself: its bytes, its format, its header.
+
+The pixels are left to `roentgate.data.images`.
+"""
 
 import hashlib
 import io

@@ -21,9 +21,9 @@ def lay_out(store: Store, splits: Mapping[SplitName, Sequence[tuple[str, Path]]]
     """Make sure of a tree ``<split>/<class>/<number>-<name>`` whose files are the films; return each split's folder.
 
     The number, of equal width, is the row's position in its split: sorted names, and so ``flow_from_directory`` and
-    `roentgate.data.class_folders`, give the order of the rows on every system. The name is there for the reader; odd signs of it
-    are replaced. Files are symbolic links, or hard links, or copies, whichever the file system allows first; a tree
-    that does not show these films any more is made anew.
+    `roentgate.data.class_folders`, give the order of the rows on every system. The name is there for the reader; odd
+    signs of it are replaced. Files are symbolic links, or hard links, or copies, whichever the file system allows
+    first; a tree that does not show these films any more is made anew.
 
     Args:
         store: Holds the tree, as ``splits/<key>/``.

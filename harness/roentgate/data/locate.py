@@ -18,7 +18,7 @@ def open_store(root: Path) -> Store:
 
 def open_card(spec: str, folder: Path, store: Store) -> Card:
     """Return the data card of ``--data SPEC`` with a root; a generated data set is drawn into the store first."""
-    from roentgate.data import phantom  # noqa: PLC0415 - drawing is needed by few commands
+    from roentgate.data import phantom
 
     if spec in phantom.VARIANTS and not (folder / f"{spec}.toml").is_file():
         card = phantom.card(spec)

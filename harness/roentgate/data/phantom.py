@@ -187,8 +187,8 @@ def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
     Raises:
         DataError: A film is missing or cannot be decoded.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - drawing films needs no matplotlib
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
 
     rows = [(label, [f"test/{label}/{number + 1:04d}.png" for number in range(columns)]) for label in CLASSES]
     mixed = [rows[number % len(rows)][1][-1 - number // len(rows)] for number in range(columns)]

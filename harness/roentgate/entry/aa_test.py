@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
 from roentgate.report import fenced, table
 from roentgate.scorecard import escape
-from roentgate.session import Gate, load_suite, verdicts
+from roentgate.session import Session, load_suite, verdicts
 from roentgate.stats import Verdict, proportion
 from roentgate.store import atomic
 
@@ -87,11 +86,11 @@ def selves(
     )
 
 
-def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Count]:
+def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Count]:
     """Judge as many equally good candidates as asked, and count what refuses them.
 
     Args:
-        gate: A run that names the model.
+        session: A run that names the model.
         model: Its name.
         draws: How many candidates.
         seed: The same seed, the same counts.
@@ -106,11 +105,11 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
     """
     if draws < 1:
         raise ArgumentError(f"{draws} draws; give 1 or more")
-    policy, classes, folder = gate.policy, gate.classes, gate.settings.root / "suites"
+    policy, classes, folder = session.policy, session.classes, session.settings.root / "suites"
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
-    evidence = gate.evidence(model)
+    evidence = session.evidence(model)
     test = evidence.test
-    counted = gate.unseen(test)
+    counted = session.unseen(test)
     _several(counted)
     strata = strata_of(test, counted)
     border = evidence.border(policy.border)
@@ -120,8 +119,8 @@ def false_alarms(gate: Gate, model: str, *, draws: int, seed: int, step: Callabl
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
         )
         earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
-        given = {"predictions": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
-        given["unseen"] = gate.unseen
+        given = {"evidence": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
+        given["unseen"] = session.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
             told = verdicts(suite, given, policy, classes, absent=["smallest_masks", "ring_contents"])
@@ -190,5 +189,5 @@ def _several(test: Predictions) -> None:
 
 
 def _share(hits: int, draws: int) -> str:
-    found: Any = proportion(hits, draws)
+    found = proportion(hits, draws)
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"

@@ -19,11 +19,8 @@ def report(parsed: argparse.Namespace) -> tuple[str, bool]:
     Raises:
         HarnessError: The file is at fault, the data has other classes or rows, or the model cannot be made ready.
     """
-    from roentgate.checks import (
-        claim_consistency,  # noqa: PLC0415 - nothing heavy where another command is asked for
-        read_claims,  # noqa: PLC0415
-    )
-    from roentgate.report import claims as claims_page  # noqa: PLC0415 - nothing heavy where another command is asked for
+    from roentgate.checks import claim_consistency, read_claims
+    from roentgate.report import claims as claims_page
 
     claims = read_claims(Path(parsed.file))
     _check_card(claims, parsed.data)
@@ -44,10 +41,7 @@ def _command(parsed: argparse.Namespace) -> str:
 
 def _check_card(claims: "Claims", data: str | None) -> None:
     """Refuse claims about other classes than those of the card they name; what names none is taken as it is."""
-    from roentgate.data import (
-        find_card,  # noqa: PLC0415
-        phantom,  # noqa: PLC0415
-    )
+    from roentgate.data import find_card, phantom
 
     spec = data or claims.data
     if spec and spec not in phantom.VARIANTS:
@@ -58,14 +52,9 @@ def _check_card(claims: "Claims", data: str | None) -> None:
 
 def _reproduced(parsed: argparse.Namespace, claims: "Claims") -> tuple[list[tuple[str, "Verdict", bool]], str]:
     """Return (subject, verdict, accepted) of every figure, and what was judged in words."""
-    from roentgate.candidates import Options  # noqa: PLC0415
-    from roentgate.checks import claim_reproduction  # noqa: PLC0415
-    from roentgate.session import (  # noqa: PLC0415
-        Gate,  # noqa: PLC0415
-        Settings,
-        new_run_id,
-        parse_size,
-    )
+    from roentgate.candidates import Options
+    from roentgate.checks import claim_reproduction
+    from roentgate.session import Settings, new_run_id, open_session, parse_size
 
     if not (data := parsed.data or claims.data):
         raise ArgumentError(f"claims '{parsed.file}': name no data to judge '{parsed.model}' on; pass --data NAME")
@@ -73,13 +62,19 @@ def _reproduced(parsed: argparse.Namespace, claims: "Claims") -> tuple[list[tupl
     size, run_id = parse_size(parsed.image_size), new_run_id()
     options = Options(models=root / "models", seed=parsed.seed, image_size=size, weights=weights, run_id=run_id)
     settings = Settings(
-        models=(parsed.model,), data=data, root=root, policy=Path(parsed.policy).resolve(), gate=parsed.gate,
-        reports=root / "reports", options=options, claims=Path(parsed.file),
-    )  # fmt: skip
-    gate = Gate(settings)
-    claims.check_classes(gate.classes, f"data '{gate.card.name}'")
-    gate.check_claims(parsed.model)
-    found = claim_reproduction.verdicts(claims, gate.evidence(parsed.model).test, gate.policy.claims)
+        models=(parsed.model,),
+        data=data,
+        root=root,
+        policy=Path(parsed.policy).resolve(),
+        gate=parsed.gate,
+        reports=root / "reports",
+        options=options,
+        claims=Path(parsed.file),
+    )
+    session = open_session(settings)
+    claims.check_classes(session.classes, f"data '{session.card.name}'")
+    session.check_claims(parsed.model)
+    found = claim_reproduction.verdicts(claims, session.evidence(parsed.model).test, session.policy.claims)
     rows = [(subject, verdict, verdict.accepted(parsed.gate)) for subject, verdict in found]
-    gate.forget()
-    return rows, f"{gate.candidate(parsed.model).name} on {gate.card.name}"
+    session.forget()
+    return rows, f"{session.candidate(parsed.model).name} on {session.card.name}"

@@ -1,10 +1,10 @@
-"""One acceptance run in one process: training before the tests, verdicts during them, an honest exit status after."""
+"""What pytest calls in an acceptance run: before the tests, during them, and at the end."""
 
 import contextlib
 import json
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -19,30 +19,29 @@ from roentgate.entry.items import (
     subject_of,
     suite_tests,
 )
-from roentgate.errors import ArgumentError, HarnessError
+from roentgate.entry.usage import left_out_by, refuse_idle, usage_errors
+from roentgate.errors import HarnessError
 from roentgate.policy import unasked
 from roentgate.process import one_thread
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from roentgate.scorecard import Row
-    from roentgate.stats import Outcome
+    from roentgate.stats import Outcome, Verdict
 
+    class WorkerController(Protocol):
+        """What is used of xdist's class of this name, which is not typed."""
 
-@contextlib.contextmanager
-def usage_errors() -> Iterator[None]:
-    """Make a harness error inside a usage error: one sentence, no traceback, exit status 4."""
-    try:
-        yield
-    except HarnessError as error:
-        raise pytest.UsageError(str(error)) from None
+        workerinput: dict[str, Any]
 
 
 _NAMED = ("pair", "two_splits", "frame_probe", "pixel_probe")
 """Parameters whose values pytest would number."""
 
 
-class Run:
-    """The state of one acceptance run in one process; all hooks that need it.
+class Hooks:
+    """All hooks of an acceptance run in one process, and what they gather.
 
     Args:
         config: pytest's configuration, with at least one ``--model``.
@@ -50,19 +49,15 @@ class Run:
 
     def __init__(self, config: pytest.Config) -> None:
         one_thread()
-        from roentgate.session import (
-            Gate,  # noqa: PLC0415 - nothing heavy where no model is judged
-            Logbook,  # noqa: PLC0415
-            read_settings,  # noqa: PLC0415 - nothing heavy where no model is judged
-        )
+        from roentgate.session import Logbook, open_session, read_settings
 
         self.config = config
         self.is_worker = hasattr(config, "workerinput")
         with usage_errors():
-            self.gate: Gate = Gate(read_settings(config))
-            self._refuse_idle()
-        self.logbook = Logbook(self.gate, getattr(config, "workerinput", {}).get("roentgate_ledger"))
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.gate.members}
+            self.session = open_session(read_settings(config))
+            refuse_idle(config, self.session.settings)
+        self.logbook = Logbook(self.session, getattr(config, "workerinput", {}).get("roentgate_ledger"))
+        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.session.members}
         self.partial: list[str] = []
         self.collected: set[str] = set()
         self.answered: set[str] = set()
@@ -85,14 +80,7 @@ class Run:
         return True if self._is_idle(collection_path) else None
 
     def _is_idle(self, path: Path) -> bool:
-        return unasked(path, self.gate.settings) is not None
-
-    def _refuse_idle(self) -> None:
-        """Refuse a command line that names a suite without the option that brings it in."""
-        for argument in self.config.args:
-            path = Path(self.config.invocation_params.dir, str(argument).partition("::")[0])
-            if (suite := unasked(path, self.gate.settings)) is not None:
-                raise ArgumentError(f"'{argument}' {suite.remedy}")
+        return unasked(path, self.session.settings) is not None
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
         """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
@@ -106,20 +94,20 @@ class Run:
 
     def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
-        from roentgate.session import axes, name_of  # noqa: PLC0415
+        from roentgate.session import axes, name_of
 
-        yield "model_name", list(self.gate.members), None
-        for name, values in axes(self.gate.policy, self.gate.classes).items():
+        yield "model_name", list(self.session.members), None
+        for name, values in axes(self.session.policy, self.session.classes).items():
             yield name, values, [name_of(value) for value in values] if name in _NAMED else None
 
-    def _own_table(self, module: Any) -> None:  # noqa: ANN401 - a test module
+    def _own_table(self, module: "ModuleType") -> None:
         """Let a suite file type its own policy table by a class ``Bounds``."""
-        from roentgate.policy import Table  # noqa: PLC0415
+        from roentgate.policy import Table
 
-        name = Path(module.__file__).stem.removeprefix("test_")
+        name = Path(str(module.__file__)).stem.removeprefix("test_")
         bounds = getattr(module, "Bounds", None)
         if name not in self._suites and isinstance(bounds, type) and issubclass(bounds, Table):
-            self.gate.policy.add(name, bounds)
+            self.session.policy.add(name, bounds)
         self._suites.add(name)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
@@ -154,13 +142,15 @@ class Run:
     def _check_policy(self) -> None:
         if self._fault is not None:
             raise self._fault
-        self.gate.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
-        if self.gate.settings.claims is not None:
-            self.gate.claims.check_classes(self.gate.classes, f"data '{self.gate.card.name}'")  # before any training
+        self.session.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
+        if self.session.settings.claims is not None:
+            self.session.claims.check_classes(
+                self.session.classes, f"data '{self.session.card.name}'"
+            )  # before any training
 
     def _beside(self) -> list[Path]:
         """Return the suite files that lie beside the policy."""
-        return sorted(self.gate.settings.policy.parent.glob("test_*.py"))
+        return sorted(self.session.settings.policy.parent.glob("test_*.py"))
 
     def _note_silent_suites(self, items: Sequence[pytest.Item]) -> None:
         """Note a suite beside the policy that has no test in this run: not named, ignored, or skipped as a whole."""
@@ -186,26 +176,28 @@ class Run:
         wanted = bool(self.collected) or session.config.pluginmanager.hasplugin("dsession")
         if self.is_worker or not wanted or self.config.option.collectonly or session.testsfailed:
             return
-        self.gate.store.sweep()
+        from roentgate.report import write
+
+        self.session.store.sweep()
         with usage_errors():
             self.logbook.begin()
-            self.gate.clear()  # an older outcome must not pass for this run's
-            self.gate.check_follow_seeds()
-            if self.gate.settings.reference is not None:
-                self.gate.reference  # noqa: B018 - made ready before the tests, and read before this run writes
-            for name in self.gate.members:
-                self.gate.candidate(name)
-                self.gate.check_claims(name)
+            write.clear(self.session)  # an older outcome must not pass for this run's
+            self.session.check_follow_seeds()
+            if self.session.settings.reference is not None:
+                self.session.reference  # noqa: B018 - made ready before the tests, and read before this run writes
+            for name in self.session.members:
+                self.session.candidate(name)
+                self.session.check_claims(name)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist's controller of a worker
+    def pytest_configure_node(self, node: "WorkerController") -> None:
         """Tell a worker which run it belongs to."""
-        node.workerinput["roentgate_run"] = self.gate.settings.options.run_id
+        node.workerinput["roentgate_run"] = self.session.settings.options.run_id
         with contextlib.suppress(HarnessError):  # said before the first test
             node.workerinput["roentgate_ledger"] = self.logbook.upto
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any, error: object) -> None:  # noqa: ANN401 - as above
+    def pytest_testnodedown(self, node: object, error: object) -> None:
         """Gather what a worker collected, left out and computed."""
         output = getattr(node, "workeroutput", {}).get("roentgate")
         if output is None:
@@ -229,7 +221,7 @@ class Run:
         name = parameter_of(item, "model_name")
         reason = "" if name is None else self._lacking(item, name)
         if name is not None and reason:
-            from roentgate.stats import skipped  # noqa: PLC0415
+            from roentgate.stats import skipped
 
             self.record(item, name, skipped(reason), "")
             pytest.skip(reason)
@@ -237,16 +229,16 @@ class Run:
     def _lacking(self, item: pytest.Item, model: str) -> str:
         """Return why this model or data cannot have what a test declares to need; "" where it can."""
         needs = [capability for marker in item.iter_markers("needs") for capability in marker.args]
-        return next((reason for capability in needs if (reason := self.gate.lacks(model, capability))), "")
+        return next((reason for capability in needs if (reason := self.session.lacks(model, capability))), "")
 
-    def record(self, item: pytest.Item, model: str, verdict: Any, subject: str) -> None:  # noqa: ANN401 - a Verdict
+    def record(self, item: pytest.Item, model: str, verdict: "Verdict", subject: str) -> None:
         """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
-        from roentgate.session import row_of  # noqa: PLC0415
+        from roentgate.session import row_of
 
         suite, check = names_of(item)
-        row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.gate.settings.gate)
+        row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.session.settings.gate)
         if verdict.outcome == "skipped":
-            excused = bool(self._lacking(item, model)) and check not in self.gate.policy.gate.never_skip
+            excused = bool(self._lacking(item, model)) and check not in self.session.policy.gate.never_skip
             row["accepted"], row["gates"] = excused, not excused
             if not excused:
                 row["detail"] += "; the policy accepts no skip here"
@@ -274,7 +266,7 @@ class Run:
         if not entries:
             pytest.fail("recorded no verdict: call accept(...)", pytrace=False)
         refused = [
-            entry["row"] for entry in entries if not entry["row"]["accepted"] and self.gate.decides(entry["model"])
+            entry["row"] for entry in entries if not entry["row"]["accepted"] and self.session.decides(entry["model"])
         ]
         if refused:
             pytest.fail("\n".join(sentence_on(row) for row in refused), pytrace=False)
@@ -292,7 +284,7 @@ class Run:
             report.longrepr = str(call.excinfo.value)
         problem = problem_with(item, call, report)
         if problem:
-            from roentgate.scorecard import refused_row  # noqa: PLC0415
+            from roentgate.scorecard import refused_row
 
             suite, check = names_of(item)
             verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
@@ -337,7 +329,7 @@ class Run:
         if self.is_worker:
             told = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
             told["collected"] = sorted(self.collected)
-            told["policy"] = self.gate.policy.fingerprint if self.collected else None
+            told["policy"] = self.session.policy.fingerprint if self.collected else None
             self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
         elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
             self.summary = [*self.partial, "partial run, not a gate: nothing was judged"]
@@ -350,49 +342,48 @@ class Run:
 
     def _close(self) -> bool:
         """Write the scorecards; return whether every model was judged in full and accepted."""
-        from roentgate.report import write as report  # noqa: PLC0415
+        from roentgate.report import write
 
         judged = {
             name: [entry["row"] for entry in sorted(entries, key=lambda entry: entry["order"])]
             for name, entries in self.rows.items()
-            if name in self.gate.candidates
+            if name in self.session.candidates
         }
-        work = {"passes": self.passes, "seconds": self.seconds}
-        policy = next(iter(self._policies), None) or self.gate.policy.fingerprint
         try:
-            accepted, self.summary = report.close(self.gate, judged, self.partial, work, policy, self.logbook)
+            accepted, self.summary = write.scorecards(
+                write.RunResult(
+                    session=self.session,
+                    rows=judged,
+                    partial=self.partial,
+                    passes=self.passes,
+                    seconds=self.seconds,
+                    policy=next(iter(self._policies), None) or self.session.policy.fingerprint,
+                    logbook=self.logbook,
+                )
+            )
         except (HarnessError, OSError) as error:
             self.summary = [f"no scorecard: {error}"]
             return False
         absent = [name for name in self.rows if name not in judged]
         self.summary += [f"{name}: no scorecard, the model was not made ready" for name in absent]
-        self.gate.forget()
+        self.session.forget()
         return accepted and not absent
 
     def _note_own_work(self) -> None:
-        for name, candidate in self.gate.candidates.items():
+        for name, candidate in self.session.candidates.items():
             self.passes += candidate.passes
             self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}
 
     def _find_gaps(self, exitstatus: int) -> None:
-        option = self.config.option
-        asked = {
-            "-k": option.keyword, "-m": option.markexpr, "--deselect": option.deselect,
-            "--last-failed": getattr(option, "lf", False), "--stepwise": getattr(option, "stepwise", False),
-            "--runxfail": getattr(option, "runxfail", False),
-        }  # fmt: skip
-        for name, value in asked.items():
-            if value:
-                self._note_partial(f"filtered by {name}")
-        if any("::" in str(argument) for argument in self.config.args):
-            self._note_partial("single tests were named")
+        for reason in left_out_by(self.config):
+            self._note_partial(reason)
         if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             self._note_partial("the run did not reach its end")
         silent = self.collected - self.finished
         if silent:
             self._note_partial(f"{len(silent)} collected tests reported nothing")
 
-    def pytest_terminal_summary(self, terminalreporter: Any) -> None:  # noqa: ANN401 - pytest's reporter
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Close with a compact table and the path of each scorecard."""
         if self.summary and not self.is_worker:
             terminalreporter.section("roentgate", sep="=")

@@ -70,7 +70,7 @@ def sentence_on(row: "Row") -> str:
     name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
     if row["value"] is None or row["bound"] is None:
         return f"{name}: {row['detail'] or 'not accepted'}"
-    from roentgate.scorecard import bound, measured  # noqa: PLC0415 - nothing heavy where all is accepted
+    from roentgate.scorecard import bound, measured  # nothing heavy where all is accepted
 
     numbers = f"{measured(row)}, n = {row['n']}; must be {bound(row)} ({row['verdict']})"
     return f"{name}: {numbers}" + (f"; {row['detail']}" if row["detail"] else "")

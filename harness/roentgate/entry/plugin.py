@@ -1,14 +1,35 @@
-"""All of pytest, as seen from outside: options, parametrisation and fixtures; what happens is in `roentgate.entry.hooks`."""
+"""All of pytest, as seen from outside: options, parametrisation and fixtures. `roentgate.entry.hooks` does the work."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
-from roentgate.entry.hooks import Run
+from roentgate.entry.hooks import Hooks
 from roentgate.entry.items import is_ours
 
+if TYPE_CHECKING:
+    from roentgate.audit import DataRecord
+    from roentgate.candidates import Predictions
+    from roentgate.checks import Claims, InvarianceRecord
+    from roentgate.evidence import (
+        AttentionRecord,
+        AttributionRecord,
+        BorderRecord,
+        Evidence,
+        InferenceRecord,
+        Reference,
+        RobustnessRecord,
+        SmallestRecord,
+        StreamRecord,
+    )
+    from roentgate.policy import Policy
+    from roentgate.scorecard import Place
+    from roentgate.session import Accept
+    from roentgate.stats import Verdict
+
 NO_MODEL = "the acceptance suites judge a model: pass --model NAME (see 'python -m roentgate models')"
-_KEY = pytest.StashKey[Run]()
+_KEY = pytest.StashKey[Hooks]()
 _ASKED = pytest.StashKey[bool]()
 
 
@@ -29,8 +50,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="data/NAME.toml, NAME=PATH, or a folder: class folders or a manifest.csv (default: phantom)",
     )
     add("--policy", metavar="FILE", help="the bounds (default: suites/policy.toml)")
-    add("--gate", choices=("point", "proven"), default="point",
-        help="accept a row whose point estimate meets its bound, or only a proven one (default: point)")  # fmt: skip
+    add(
+        "--gate",
+        choices=("point", "proven"),
+        default="point",
+        help="accept a row whose point estimate meets its bound, or only a proven one (default: point)",
+    )
     add(
         "--report-dir",
         metavar="DIR",
@@ -38,28 +63,46 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
     add("--seed", type=int, default=0, help="seed of training (default: 0)")
-    add("--seeds", type=int, default=1, metavar="N",
-        help="train N replicates, from --seed on; a row shows the worst, mean and range (default: 1)")  # fmt: skip
+    add(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train N replicates, from --seed on; a row shows the worst, mean and range (default: 1)",
+    )
     add(
         "--image-size",
         metavar="N or HxW",
         help="height and width of the films, instead of the model's or the data card's",
     )
     add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
-    add("--reference", action="append", metavar="NAME",
-        help="compare with this one model: as for --model, or the folder of a stored scorecard")  # fmt: skip
-    add("--claims", metavar="FILE",
-        help="hold the published figures of this TOML file: can they all be true, and do they reproduce?")  # fmt: skip
-    add("--robustness", action="store_true",
-        help="judge what acquisition does to films too: noise, blur, exposure, movement; twice the passes")  # fmt: skip
+    add(
+        "--reference",
+        action="append",
+        metavar="NAME",
+        help="compare with this one model: as for --model, or the folder of a stored scorecard",
+    )
+    add(
+        "--claims",
+        metavar="FILE",
+        help="hold the published figures of this TOML file: can they all be true, and do they reproduce?",
+    )
+    add(
+        "--robustness",
+        action="store_true",
+        help="judge what acquisition does to films too: noise, blur, exposure, movement; twice the passes",
+    )
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
         "--classes",
         metavar="A,B,...",
         help="class order of the outputs of a bare .keras file (default: sorted folder names)",
     )
-    add("--trust-model-file", action="store_true",
-        help="read model formats that can execute code (.h5, or .keras with Lambda layers)")  # fmt: skip
+    add(
+        "--trust-model-file",
+        action="store_true",
+        help="read model formats that can execute code (.h5, or .keras with Lambda layers)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -68,7 +111,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "needs(capability, ...): what a check needs that a model or data set may not have"
     )
     if config.getoption("model", default=None):
-        config.stash[_KEY] = Run(config)
+        config.stash[_KEY] = Hooks(config)
         config.pluginmanager.register(config.stash[_KEY])  # without a name, so that no option can block it
 
 
@@ -77,9 +120,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if not is_ours(metafunc.fixturenames):
         return
     config = metafunc.config
-    run = config.stash.get(_KEY, None)
-    if run is not None:
-        run.parametrize(metafunc)
+    hooks = config.stash.get(_KEY, None)
+    if hooks is not None:
+        hooks.parametrize(metafunc)
     elif hasattr(config, "workerinput"):  # a worker's usage error would not reach the terminal, this one does
         raise pytest.UsageError(NO_MODEL)
     else:
@@ -93,7 +136,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def run(request: pytest.FixtureRequest) -> "Run":
+def hooks(request: pytest.FixtureRequest) -> Hooks:
     """The run these tests belong to."""
     found = request.config.stash.get(_KEY, None)
     if found is None:
@@ -102,116 +145,118 @@ def run(request: pytest.FixtureRequest) -> "Run":
 
 
 @pytest.fixture(scope="session")
-def predictions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an Evidence
-    """Answers on the canonical rows: ``predictions.test``, ``predictions.validation``."""
-    return run.gate.evidence(model_name)
+def evidence(hooks: Hooks, model_name: str) -> "Evidence":
+    """Answers on the canonical rows: ``evidence.test``, ``evidence.validation``."""
+    return hooks.session.evidence(model_name)
 
 
 @pytest.fixture
-def stream(predictions: Any, split: str) -> Any:  # noqa: ANN401 - a StreamRecord
+def stream(evidence: "Evidence", split: str) -> "StreamRecord":
     """What the evaluation stream of this split delivered."""
-    return predictions.stream(split)
+    return evidence.stream(split)
 
 
 @pytest.fixture
-def inference_record(predictions: Any) -> Any:  # noqa: ANN401 - an InferenceRecord
+def inference_record(evidence: "Evidence") -> "InferenceRecord":
     """Answers on the probe films, again and again."""
-    return predictions.inference
+    return evidence.inference
 
 
 @pytest.fixture
-def border_answers(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a BorderRecord
+def border_answers(evidence: "Evidence", policy: "Policy") -> "BorderRecord":
     """Answers with the ring hidden, exchanged, or shown alone."""
-    return predictions.border(policy.border)
+    return evidence.border(policy.border)
 
 
 @pytest.fixture
-def smallest_masks(predictions: Any, policy: Any) -> Any:  # noqa: ANN401 - a SmallestRecord
+def smallest_masks(evidence: "Evidence", policy: "Policy") -> "SmallestRecord":
     """The smallest masks outside the lungs that change answers."""
-    from roentgate.evidence import smallest_mask  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import smallest_mask
 
-    return smallest_mask.of(predictions, policy.border)
+    return smallest_mask.of(evidence, policy.border)
 
 
 @pytest.fixture
-def ring_contents(predictions: Any, gating_ring: float) -> Any:  # noqa: ANN401 - an InvarianceRecord
+def ring_contents(evidence: "Evidence", gating_ring: float) -> "InvarianceRecord":
     """How answers move when the ring shows other things."""
-    from roentgate.checks import border_invariance  # noqa: PLC0415 - as above
+    from roentgate.checks import border_invariance
 
-    return border_invariance.ring_contents(predictions, gating_ring)
+    return border_invariance.ring_contents(evidence, gating_ring)
 
 
 @pytest.fixture(scope="session")
-def attributions(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - an AttributionRecord
+def attributions(hooks: Hooks, model_name: str) -> "AttributionRecord":
     """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
-    return run.gate.attributions(model_name)
+    return hooks.session.attributions(model_name)
 
 
 @pytest.fixture(scope="session")
-def attention(predictions: Any) -> Any:  # noqa: ANN401 - an AttentionRecord
+def attention(evidence: "Evidence") -> "AttentionRecord":
     """Answers with lungs, background, frame or markers changed, and to images without a chest."""
-    from roentgate.evidence import attend  # noqa: PLC0415
+    from roentgate.evidence import attend
 
-    return attend(predictions)
+    return attend(evidence)
 
 
 @pytest.fixture(scope="session")
-def robustness(predictions: Any, policy: Any, unseen: Any) -> Any:  # noqa: ANN401 - a RobustnessRecord
+def robustness(
+    evidence: "Evidence", policy: "Policy", unseen: "Callable[[Predictions], Predictions]"
+) -> "RobustnessRecord":
     """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
-    from roentgate.evidence import observe  # noqa: PLC0415 - nothing heavy where no model is judged
+    from roentgate.evidence import observe
 
-    return observe(predictions, policy.robustness).seen_by(unseen)
+    return observe(evidence, policy.robustness).seen_by(unseen)
 
 
 @pytest.fixture(scope="session")
-def data_record(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a DataRecord; asked for by a check of a model
+def data_record(hooks: Hooks, model_name: str) -> "DataRecord":
     """What was found of the films themselves: copies, and what cheap probes read."""
-    return run.gate.data_record
+    return hooks.session.data_record
 
 
 @pytest.fixture(scope="session")
-def unseen(run: "Run") -> Any:  # noqa: ANN401 - a function
-    """Leave out of predictions the rows that are the same film as a train row: ``unseen(predictions.test)``."""
-    return run.gate.unseen
+def unseen(hooks: Hooks) -> "Callable[[Predictions], Predictions]":
+    """Leave out of predictions the rows that are the same film as a train row: ``unseen(evidence.test)``."""
+    return hooks.session.unseen
 
 
 @pytest.fixture(scope="session")
-def reference(run: "Run") -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+def reference(hooks: Hooks) -> "Evidence | Reference":
     """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
-    return run.gate.reference
+    return hooks.session.reference
 
 
 @pytest.fixture
-def look(run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a Place
+def look(hooks: Hooks, model_name: str) -> "Place":
     """Where this model stands among all that were judged on these test films."""
-    return run.logbook.of(model_name)
+    return hooks.logbook.of(model_name)
 
 
 @pytest.fixture(scope="session")
-def claims(run: "Run") -> Any:  # noqa: ANN401 - a Claims
+def claims(hooks: Hooks) -> "Claims":
     """The published figures to hold."""
-    return run.gate.claims
+    return hooks.session.claims
 
 
 @pytest.fixture(scope="session")
-def policy(run: "Run") -> Any:  # noqa: ANN401 - a Policy
+def policy(hooks: Hooks) -> "Policy":
     """The bounds in force."""
-    return run.gate.policy
+    return hooks.session.policy
 
 
 @pytest.fixture(scope="session")
-def classes(run: "Run") -> tuple[str, ...]:
+def classes(hooks: Hooks) -> tuple[str, ...]:
     """The class names, in index order."""
-    return run.gate.classes
+    return hooks.session.classes
 
 
 @pytest.fixture
-def accept(request: pytest.FixtureRequest, run: "Run", model_name: str) -> Any:  # noqa: ANN401 - a function
+def accept(request: pytest.FixtureRequest, hooks: Hooks, model_name: str) -> "Accept":
     """Record a verdict as a row of the scorecard; the test fails at its end if a row is not accepted."""
 
-    def record(verdict: Any, *, subject: str = "") -> None:  # noqa: ANN401 - a Verdict
-        if run.is_over(request.node):
+    def record(verdict: "Verdict", *, subject: str = "") -> None:
+        if hooks.is_over(request.node):
             raise RuntimeError("accept(...) came after the test's end, where nobody reads it; call it in the test")
-        run.record(request.node, model_name, verdict, subject)
+        hooks.record(request.node, model_name, verdict, subject)
 
     return record

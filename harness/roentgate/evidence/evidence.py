@@ -101,7 +101,7 @@ class Evidence:
             return []
 
         def compute() -> Arrays:
-            from roentgate.candidates import keras_backend  # noqa: PLC0415
+            from roentgate.candidates import keras_backend
 
             return {"layers": pack(keras_backend.architecture(self.candidate.network))}
 
@@ -113,7 +113,7 @@ class Evidence:
         """Confusion counts (true class, called class), rows without an answer left out, and scikit-learn's report."""
 
         def compute() -> Arrays:
-            from sklearn.metrics import classification_report, confusion_matrix  # noqa: PLC0415
+            from sklearn.metrics import classification_report, confusion_matrix
 
             test, indices = self.test, list(range(len(self.test.classes)))
             counts = confusion_matrix(test.labels, test.answers, labels=indices)

@@ -44,8 +44,8 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
     arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
     words: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
     if candidate.has_layers:
-        from roentgate.evidence.geometry import probe_images  # noqa: PLC0415
-        from roentgate.evidence.layer_trace import examine  # noqa: PLC0415
+        from roentgate.evidence.geometry import probe_images
+        from roentgate.evidence.layer_trace import examine
 
         words["layers"], words["displacement"] = examine(candidate.network, candidate.to_input(probe_images(films[:4])))
     try:
@@ -93,7 +93,7 @@ def answer_afresh(folder_name: str) -> None:
     source = find_model(job["model"], Path(job["models"]), trust=job["trust"])
     file = None if source.is_keras_file else ModelFile(source)
     if job["weights"]:
-        from roentgate.candidates import keras_backend  # noqa: PLC0415
+        from roentgate.candidates import keras_backend
 
         network = load_weights(file, Path(job["weights"]), trust=job["trust"])
         model: Any = keras_backend.KerasModel(network, source.name)

@@ -87,10 +87,10 @@ class LungFields:
 def lung_fields(data: Dataset, store: Store) -> LungFields:
     """Return the lung fields of a split: its own masks where it has any, else the segmenter's; computed once, stored.
 
-    No mask is taken on trust. It must be plausible and fit its film (`roentgate.lungs.mask_quality`); a mask of the data must
-    have the proportions of its film, and where the segmenter trusts its own answer the two must not contradict each
-    other (another film's mask is found out so); one of the segmenter must be certain. A row whose mask fails has a
-    reason; checks that need masks leave it out, and say so.
+    No mask is taken on trust. It must be plausible and fit its film (`roentgate.lungs.mask_quality`); a mask of the
+    data must have the proportions of its film, and where the segmenter trusts its own answer the two must not
+    contradict each other (another film's mask is found out so); one of the segmenter must be certain. A row whose mask
+    fails has a reason; checks that need masks leave it out, and say so.
 
     Args:
         data: The rows. Own masks are files that the harness reads as films, resized like them (nearest neighbour); lung
@@ -144,7 +144,7 @@ def doubted(predict: Predict, masks: BoolArray, images: FloatArray) -> list[str]
 
 
 def _computed(data: Dataset) -> Arrays:
-    from roentgate.candidates import keras_backend  # noqa: PLC0415 - only where something must be computed
+    from roentgate.candidates import keras_backend
 
     predict = keras_backend.KerasModel(keras_backend.load_network(segmenter.WEIGHTS), "lung fields").predict
     packed = np.zeros((len(data), -(-data.image_shape[0] * data.image_shape[1] // 8)), np.uint8)

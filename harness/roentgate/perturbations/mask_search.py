@@ -58,8 +58,8 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
     Raises:
         HarnessError: What ``flips`` has raised.
     """
-    from hypothesis import Verbosity, find, settings  # noqa: PLC0415 - only who searches needs it
-    from hypothesis.errors import NoSuchExample  # noqa: PLC0415 - as above
+    from hypothesis import Verbosity, find, settings
+    from hypothesis.errors import NoSuchExample
 
     if most < 1:
         return None, 0
@@ -117,7 +117,7 @@ def _harm(mask: Mask, shape: Shape) -> tuple[int, int]:
 
 def _strategy(family: Family, shape: Shape, fills: Sequence[str]) -> "SearchStrategy[Mask]":
     """Return the masks of a family. What shrinks first is drawn first: the fill, then the size, then the place."""
-    from hypothesis import strategies  # noqa: PLC0415 - only who searches needs it
+    from hypothesis import strategies
 
     def whole(low: int, high: int) -> "SearchStrategy[int]":
         return strategies.integers(_OFFSET + low, _OFFSET + high).map(lambda number: number - _OFFSET)

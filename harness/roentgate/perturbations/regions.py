@@ -126,7 +126,7 @@ def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
 @lru_cache(maxsize=8)
 def letter(shape: tuple[int, int]) -> BoolArray:
     """Return the strokes of an R, `LETTER` of the shorter side tall, in the box that holds it: bool [h, w]."""
-    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415 - drawn once for each size of film
+    from PIL import Image, ImageDraw, ImageFont
 
     size = max(7, round(LETTER * min(shape)))
     font = ImageFont.load_default(size)

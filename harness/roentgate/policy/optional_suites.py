@@ -3,7 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
+
+
+class Given(Protocol):
+    """What is asked of a run's settings, which a higher room defines."""
+
+    @property
+    def policy(self) -> Path:
+        """The policy file."""
+
+    @property
+    def root(self) -> Path:
+        """The project folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +52,7 @@ SUITES: Final[Mapping[str, Asked]] = {
 }
 
 
-def unasked(path: Path, settings: Any) -> Asked | None:  # noqa: ANN401 - Settings, of a module that imports this one
+def unasked(path: Path, settings: Given) -> Asked | None:
     """Return the optional suite that a file is, where the run has not asked for it; else None."""
     suite = SUITES.get(path.stem.removeprefix("test_"))
     if suite is None or path.suffix != ".py" or not path.stem.startswith("test_"):
@@ -49,7 +61,7 @@ def unasked(path: Path, settings: Any) -> Asked | None:  # noqa: ANN401 - Settin
     return suite if not getattr(settings, suite.setting) and path.parent in folders else None
 
 
-def required(named: Mapping[str, Sequence[str]], settings: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - as above
+def required(named: Mapping[str, Sequence[str]], settings: Given) -> Iterator[tuple[str, str]]:
     """Yield the (suite, check) pairs without which nothing is accepted: an optional suite's if asked for.
 
     Args:

@@ -140,7 +140,7 @@ def _broken(name: str) -> list[str]:
 
 
 def _block(axes: "Axes", x: float, y: float, block: _Block, tallest: int) -> None:
-    from matplotlib.patches import Polygon  # noqa: PLC0415 - see canvas
+    from matplotlib.patches import Polygon
 
     spatial = len(block.shape) == 3
     units = (block.shape[-1] if block.shape else 1) or 1

@@ -6,16 +6,17 @@ import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
 from roentgate.perturbations import Ring
 from roentgate.policy import BorderBounds
 from roentgate.scorecard import EvidenceRecord, FigureNote, Record, of_seed
-from roentgate.session import Gate
+from roentgate.session import Session
 from roentgate.store import atomic, digest, file_digest
 
 if TYPE_CHECKING:
@@ -30,43 +31,28 @@ NEWLY_WRONG_FILE = "newly_wrong.png"
 SOMETIMES = (NEWLY_WRONG_FILE, "smallest.png", "reliability.png", "robustness.png", "corruptions.png")
 
 
-def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
-    kept: "Evidence",
-    record: Record,
-    evidence: EvidenceRecord,
-    folder: Path,
-    gate: Gate,
-    reference: Any,  # noqa: ANN401 - an Evidence, or a Reference, or None
-    explained: "AttributionRecord | None",
-) -> list[FigureNote]:
-    """Put the pictures into the folder; the same record and evidence are drawn once and then copied from the store."""
-    store = kept.candidate.store
-    drawn = store.root / "figures" / digest(record, evidence, code_digest(__name__), version("matplotlib"))
+def draw(session: Session, name: str, record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
+    """Put the pictures into the folder. Those of the same record and evidence are copied from the store.
+
+    Args:
+        session: What was judged on what.
+        name: The member that is shown.
+        record: The scorecard.
+        evidence: What is written beside it.
+        folder: Where the pictures go.
+
+    Returns:
+        File, title and words of each picture.
+    """
+    drawn = session.store.root / "figures" / digest(record, evidence, code_digest(__name__), version("matplotlib"))
     found = _whole(drawn)
     if found is None:
-        from roentgate.evidence import smallest_mask  # noqa: PLC0415
-        from roentgate.report import attention as attention_figures  # noqa: PLC0415
-        from roentgate.report import figures, mask_replay
-
         shutil.rmtree(drawn, ignore_errors=True)
         drawn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as name:
-            fresh = Path(name) / "figures"
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=drawn.parent) as temporary_folder:
+            fresh = Path(temporary_folder) / "figures"
             fresh.mkdir()
-            bounds, checks = gate.policy.border, {row["check"] for row in record["verdicts"]}
-            found = [*figures.draw(record, evidence, fresh), _draw_border(kept, bounds, fresh)]
-            found += attention_figures.figures(kept, record["verdicts"], fresh)
-            if SMALLEST in checks:
-                found += mask_replay.figures(kept, smallest_mask.of(kept, bounds), fresh)
-            if "calibration_error" in checks:
-                found += _draw_reliability(kept, record, fresh)
-            if any(row["suite"] == "robustness" for row in record["verdicts"]):
-                found += _draw_robustness(kept, gate, fresh)
-            if reference is not None:
-                found += _draw_newly_wrong(kept, reference, fresh)
-            if explained is not None:
-                found += _draw_attributions(kept, bounds, explained, fresh)
-            found = [_of_seed(note, record) for note in found]
+            found = [_of_seed(note, record) for note in _draw_all(session, name, record, evidence, fresh)]
             sums = {note["file"]: file_digest(fresh / note["file"]) for note in found}
             (fresh / NOTES).write_text(json.dumps({"figures": found, "sha256": sums}), "utf-8")
             with contextlib.suppress(OSError):  # another run drew the same pictures meanwhile
@@ -81,6 +67,29 @@ def draw(  # noqa: PLR0913, PLR0917  all that a picture may show
     return found
 
 
+def _draw_all(session: Session, name: str, record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
+    """Draw what the checks of a record have asked for."""
+    from roentgate.evidence import smallest_mask
+    from roentgate.report import attention as attention_figures
+    from roentgate.report import figures, mask_replay
+
+    kept = session.evidence(name)
+    bounds, checks = session.policy.border, {row["check"] for row in record["verdicts"]}
+    found = [*figures.draw(record, evidence, folder), _draw_border(kept, bounds, folder)]
+    found += attention_figures.figures(kept, record["verdicts"], folder)
+    if SMALLEST in checks:
+        found += mask_replay.figures(kept, smallest_mask.of(kept, bounds), folder)
+    if "calibration_error" in checks:
+        found += _draw_reliability(kept, record, folder)
+    if any(row["suite"] == "robustness" for row in record["verdicts"]):
+        found += _draw_robustness(kept, session, folder)
+    if session.settings.reference is not None:
+        found += _draw_newly_wrong(kept, session.reference.test, folder)
+    if "attribution_licence" in checks:
+        found += _draw_attributions(kept, bounds, session.attributions(name), folder)
+    return found
+
+
 def _of_seed(note: FigureNote, record: Record) -> FigureNote:
     """Say in the title of a picture that it is of one seed, where the record is of several."""
     words = "" if note["file"] in OF_ALL_SEEDS else of_seed(record)
@@ -89,8 +98,8 @@ def _of_seed(note: FigureNote, record: Record) -> FigureNote:
 
 def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[FigureNote]:
     """Draw confidence against right answers; nothing where the outputs are no probabilities."""
-    from roentgate.checks import calibration  # noqa: PLC0415
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.checks import calibration
+    from roentgate.report import figures
 
     bins = calibration.reliability(kept.test)
     if not bins:
@@ -100,21 +109,21 @@ def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[Fi
     return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
 
 
-def _draw_robustness(kept: "Evidence", gate: Gate, folder: Path) -> list[FigureNote]:
+def _draw_robustness(kept: "Evidence", session: Session, folder: Path) -> list[FigureNote]:
     """Draw what corruptions cost, and one film under each."""
-    from roentgate.evidence import acquisition  # noqa: PLC0415
-    from roentgate.report import robustness as robustness_figures  # noqa: PLC0415
+    from roentgate.evidence import acquisition
+    from roentgate.report import robustness as robustness_figures
 
-    bounds = gate.policy.robustness
-    record = acquisition.observe(kept, bounds).seen_by(gate.unseen)
+    bounds = session.policy.robustness
+    record = acquisition.observe(kept, bounds).seen_by(session.unseen)
     return robustness_figures.draw(record, bounds, kept.candidate.splits.test, folder)
 
 
-def _draw_newly_wrong(kept: "Evidence", reference: Any, folder: Path) -> list[FigureNote]:  # noqa: ANN401 - as `draw`
+def _draw_newly_wrong(kept: "Evidence", before: Predictions, folder: Path) -> list[FigureNote]:
     """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
-    before, now = reference.test, kept.test
+    now = kept.test
     wrong = np.flatnonzero((before.answers == before.labels) & (now.answers != now.labels))
     if not wrong.size:
         return []
@@ -131,7 +140,7 @@ def _draw_attributions(
     kept: "Evidence", bounds: BorderBounds, explained: "AttributionRecord", folder: Path
 ) -> list[FigureNote]:
     """Draw what spoke for the answers, by explainers that are licensed, also of films that a hidden ring turned."""
-    from roentgate.report.attribution import overlays  # noqa: PLC0415
+    from roentgate.report.attribution import overlays
 
     fill, changed = _most_changed(kept, bounds)
     turned = [film for film, turns in zip(kept.test.ids, changed, strict=True) if turns]
@@ -159,7 +168,7 @@ def _whole(drawn: Path) -> list[FigureNote] | None:
 
 def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:
     """Draw films with and without their ring, those whose answer changed first, under the fill that changed most."""
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
     border = kept.border(bounds)
     width = bounds.rings[0]

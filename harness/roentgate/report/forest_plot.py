@@ -163,7 +163,7 @@ def _span(rows: Sequence[Row]) -> tuple[float, float]:
 
 
 def _draw_row(axes: "Axes", y: float, row: Row, *, thickness: float = 0.36) -> None:
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - see canvas
+    from matplotlib.patches import Rectangle
 
     left, right = axes.get_xlim()
     place, row = standing(row), _scaled(row)
@@ -216,8 +216,8 @@ def _banner(figure: "Figure", record: Record, height: float) -> None:
 
 
 def _legend(figure: "Figure", *, folds: bool) -> None:
-    from matplotlib.lines import Line2D  # noqa: PLC0415 - see canvas
-    from matplotlib.patches import Patch  # noqa: PLC0415
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
     shown: tuple[tuple[Standing, str], ...] = (
         ("proven", "proven"),
@@ -277,7 +277,7 @@ def _worst(record: Record, pair: tuple[str, str]) -> Row | None:
 
 def _card_head(figure: "Figure", middle: float, share: float, record: Record, evidence: EvidenceRecord | None) -> None:
     """Write name, accuracy and outcome; ``middle`` and ``share`` are the card's place in shares of the width."""
-    from matplotlib.patches import Rectangle  # noqa: PLC0415 - see canvas
+    from matplotlib.patches import Rectangle
 
     inch = 1 / figure.get_figheight()
     name = f"{record['model']['name']} on {record['dataset']['name']}"

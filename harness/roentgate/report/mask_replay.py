@@ -98,8 +98,8 @@ def evidence_of(record: Record, root: Path, *, data: str | None = None, weights:
     Raises:
         ModelError: What is here now is another model: its file, the films or the weights are not those of the record.
     """
-    from roentgate.candidates import training  # noqa: PLC0415 - with it come model files and their frameworks
-    from roentgate.evidence import Evidence  # noqa: PLC0415 - as above
+    from roentgate.candidates import training
+    from roentgate.evidence import Evidence
 
     height, width, _ = record["task"]["image_shape"]
     store = open_store(root)

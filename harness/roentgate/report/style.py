@@ -51,8 +51,8 @@ def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figur
 
     Neither the user's matplotlib settings, nor a display, nor the clock has a say in the bytes; no figure stays open.
     """
-    from matplotlib import style  # noqa: PLC0415 - whoever only reads a scorecard needs no matplotlib
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib import style
+    from matplotlib.figure import Figure
 
     with style.context(["default", _STYLE]):
         figure = Figure(figsize=(width, height), facecolor="white")
@@ -64,7 +64,7 @@ def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figur
 
 def _slim(path: Path) -> None:
     """Write a picture again in 256 colours, as many as films and charts need: a third of the size."""
-    from PIL import Image  # noqa: PLC0415 - as matplotlib
+    from PIL import Image
 
     with Image.open(path) as picture:
         fewer = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -78,7 +78,7 @@ def drawable(text: str) -> str:
 
 @cache
 def _glyphs() -> frozenset[int]:
-    from matplotlib import font_manager, get_data_path  # noqa: PLC0415
+    from matplotlib import font_manager, get_data_path
 
     font = font_manager.get_font(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
     return frozenset(font.get_charmap())

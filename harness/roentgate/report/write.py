@@ -3,16 +3,25 @@
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from roentgate.errors import HarnessError
-from roentgate.evidence import Reference, drop_others, films_digest, names_of, write_predictions
+from roentgate.errors import ArgumentError, HarnessError
+from roentgate.evidence import (
+    Reference,
+    drop_others,
+    films_digest,
+    names_of,
+    stored_predictions,
+    write_predictions,
+)
 from roentgate.policy import BorderBounds
 from roentgate.report import figure_set
 from roentgate.scorecard import EvidenceRecord, Layer, Record, Row, together
 from roentgate.scorecard import record as scorecard
-from roentgate.session import Gate, Logbook, environment
+from roentgate.session import Logbook, Session, environment
 from roentgate.store import atomic, digest, file_digest
 
 if TYPE_CHECKING:
@@ -24,46 +33,70 @@ RUN = "run.json"
 SIDE_BY_SIDE = "side-by-side.md"
 
 
-def close(  # noqa: PLR0913, PLR0917  everything that a run leaves
-    gate: Gate,
-    rows: Mapping[str, Sequence[Row]],
-    partial: Sequence[str],
-    work: Mapping[str, Any],
-    policy: str,
-    logbook: Logbook | None = None,
-) -> tuple[bool, list[str]]:
-    """Write the scorecard of every model, and a table of them side by side where there are several.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What a run leaves, to be written.
 
     Args:
-        gate: The run.
-        rows: The verdicts of each model, in order.
+        session: What was judged on what.
+        rows: The verdicts of each member, in order.
         partial: Why this run is no gate; empty for a whole run.
-        work: ``passes`` (images sent through models) and ``seconds`` (by what took them).
+        passes: Images sent through models.
+        seconds: Time, by what took it.
         policy: The fingerprint of the bounds that were in force where the tests ran.
-        logbook: What the ledger held when the run began; None: what it holds now.
+        logbook: What the ledger held when the run began.
+    """
+
+    session: Session
+    rows: Mapping[str, Sequence[Row]]
+    partial: Sequence[str]
+    passes: int
+    seconds: Mapping[str, float]
+    policy: str
+    logbook: Logbook
+
+
+def clear(session: Session) -> None:
+    """Remove an earlier run's outcomes from the folders of this one's reports; all of them, or none.
+
+    Raises:
+        ArgumentError: A folder for reports cannot be written to, or what to compare with is kept there.
+    """
+    own = [session.folder(name) for name in dict.fromkeys([*session.settings.models, *session.members])]
+    folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*") if seed.is_dir())]
+    for folder in folders:
+        above = next(path for path in (folder, *folder.parents) if path.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
+    stored_predictions.check_apart(session.settings.reference, folders)
+    for folder, file in product(folders, (scorecard.SCORECARD_FILE, MARKDOWN, HTML)):
+        folder.joinpath(file).unlink(missing_ok=True)
+
+
+def scorecards(result: RunResult) -> tuple[bool, list[str]]:
+    """Write the scorecard of every model, and a table of several side by side.
 
     Returns:
         Whether every record is complete and accepted, and the lines that close the run in the terminal.
     """
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
 
-    records, lines = [], []
-    logbook = logbook or Logbook(gate)
-    made = dict(_records(gate, rows, partial, policy))
-    held = logbook.record({name: record for name, record in made.items() if rows.get(name)}, partial)
+    session, records, lines = result.session, [], []
+    made = dict(_records(result))
+    judged = {name: record for name, record in made.items() if result.rows.get(name)}
+    held = result.logbook.record(judged, result.partial)
     for name, record in made.items():
-        folder = gate.folder(name)
-        closing, looks = logbook.closing(name, held)
-        _write(gate, name, record, folder, partial, {**work, "looks": looks}, logbook)
-        if name not in gate.settings.models:
+        closing, looks = result.logbook.closing(name, held)
+        _write(result, name, record, looks)
+        if name not in session.settings.models:
             continue  # a replicate: its model has a scorecard for all of them
         records.append(record)
-        lines += ["", f"{name} on {gate.card.name}: {scorecard.headline(record).replace('**', '')}"]
-        lines += [f"  {reason}" for reason in [*partial, *_missing(record)]]
+        lines += ["", f"{name} on {session.card.name}: {scorecard.headline(record).replace('**', '')}"]
+        lines += [f"  {reason}" for reason in [*result.partial, *_missing(record)]]
         lines += [f"  {line}" for line in closing]
-        lines.append(f"  {_shown(folder / MARKDOWN)}")
+        lines.append(f"  {_shown(session.folder(name) / MARKDOWN)}")
     if len(records) > 1:
-        path = gate.settings.reports / gate.card.name / SIDE_BY_SIDE
+        path = session.settings.reports / session.card.name / SIDE_BY_SIDE
         _write_text(path, render.comparison_markdown(records))
         lines += ["", f"side by side: {_shown(path)}"]
     return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
@@ -74,58 +107,56 @@ def _missing(record: Record) -> list[str]:
     return [f"{scorecard.NOT_RECORDED}: {', '.join(names)}"] if names else []
 
 
-def _records(
-    gate: Gate, rows: Mapping[str, Sequence[Row]], partial: Sequence[str], policy: str
-) -> Iterator[tuple[str, Record]]:
+def _records(result: RunResult) -> Iterator[tuple[str, Record]]:
     """Yield the record of every member by its name, and of a model with replicates by the model's after theirs."""
-    for model in gate.settings.models:
-        found = {
-            name: _record(gate, name, rows[name], partial, policy) for name in gate.replicates(model) if name in rows
-        }
+    session, rows = result.session, result.rows
+    for model in session.settings.models:
+        found = {name: _record(result, name, rows[name]) for name in session.replicates(model) if name in rows}
         yield from found.items()
         if model not in found and found:
-            verdicts = together(list(found.values()), deciding=gate.policy.gate.seeds)
-            yield model, _record(gate, next(iter(found)), verdicts, partial, policy, of=list(found))
+            verdicts = together(list(found.values()), deciding=session.policy.gate.seeds)
+            yield model, _record(result, next(iter(found)), verdicts, of=list(found))
 
 
-def _record(  # noqa: PLR0913, PLR0917  the parts of a record
-    gate: Gate, name: str, rows: Sequence[Row], partial: Sequence[str], policy: str, of: Sequence[str] = ()
-) -> Record:
+def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str] = ()) -> Record:
     """Return the record of one member, or, in the name of the first, of all replicates ``of`` a model."""
-    candidate = gate.candidate(name)
-    splits = candidate.splits
+    session = result.session
+    candidate = session.candidate(name)
+    splits, prints = candidate.splits, [session.candidate(each).fingerprint for each in of]
     return scorecard.build(
         rows=rows,
         model={
             "name": candidate.name,
-            "source": _source(gate, candidate.source.path),
-            "fingerprint": digest(*(gate.candidate(each).fingerprint for each in of)) if of else candidate.fingerprint,
+            "source": _source(session, candidate.source.path),
+            "fingerprint": digest(*prints) if prints else candidate.fingerprint,
             "weights": candidate.origin,
         },
         dataset={
-            "name": gate.card.name,
+            "name": session.card.name,
             "fingerprint": splits.fingerprint,
             "classes": list(splits.classes),
             "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
         },
         task={"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed},
-        gate=gate.settings.gate,
-        policy={"fingerprint": policy},
-        required=gate.required,
-        complete=not partial,
+        gate=session.settings.gate,
+        policy={"fingerprint": result.policy},
+        required=session.required,
+        complete=not result.partial,
     )
 
 
-def _source(gate: Gate, path: Path) -> str:
+def _source(session: Session, path: Path) -> str:
     """Return a file as seen from the project's folder; of one elsewhere no more than its name."""
-    root = gate.settings.root
+    root = session.settings.root
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence, or a Reference
+def _compared(session: Session, reference: "Evidence | Reference") -> str:
     """Return in words what the scorecard is compared with, where that came from, and what it does not answer."""
-    stored = isinstance(reference, Reference)
-    source = "its stored predictions" if stored else _source(gate, reference.candidate.source.path)
+    if isinstance(reference, Reference):
+        source = "its stored predictions"
+    else:
+        source = _source(session, reference.candidate.source.path)
     name, fingerprint = names_of(reference)
     try:
         silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
@@ -135,55 +166,57 @@ def _compared(gate: Gate, reference: Any) -> str:  # noqa: ANN401 - an Evidence,
     return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
 
 
-def _write(  # noqa: PLR0913, PLR0917  everything that goes into one folder
-    gate: Gate,
-    name: str,
-    record: Record,
-    folder: Path,
-    partial: Sequence[str],
-    work: Mapping[str, Any],
-    logbook: Logbook,
-) -> None:
+def _write(result: RunResult, name: str, record: Record, looks: Mapping[str, Any]) -> None:
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show.
 
     What the same model answered in an older run stays: it is no verdict, and serves as a reference.
     """
-    shown = name if name in gate.members else gate.replicates(name)[0]
-    lacking = partial
-    if not partial:
+    session = result.session
+    folder, shown = session.folder(name), name if name in session.members else session.replicates(name)[0]
+    lacking = result.partial
+    if not lacking:
         try:
-            answered = gate.candidate(shown).name
-            kept = gate.evidence(shown)
-            evidence = _evidence(kept)
-            evidence["looks"] = logbook.words(name)
-            if shown != name:
-                seed = f"seed {gate.members[shown][1]}"
-                evidence["notes"] = [f"{seed}: {note}" for note in evidence["notes"]]
-                evidence["notes"].append(f"what is marked {seed} is of that seed alone; each seed has a scorecard")
-                answered += f", {seed}, the first of {len(gate.replicates(name))}"
-            other = gate.reference if gate.settings.reference is not None else None
-            if other is not None:
-                evidence["notes"].append(_compared(gate, other))
-            if gate.settings.claims is not None:
-                source = gate.settings.claims
-                words = f"{_source(gate, source)} (fingerprint {file_digest(source):.12})"
-                evidence["notes"].append(f"held against the published figures of {words}")
-            evidence = scorecard.as_written(evidence)
-            if gate.settings.figures:
-                asked = any(row["check"] == "attribution_licence" for row in record["verdicts"])
-                explained = gate.attributions(shown) if asked else None
-                evidence["figures"] = figure_set.draw(kept, record, evidence, folder, gate, other, explained)
-            _keep_predictions(kept, answered, record, folder, gate.policy.border)
+            evidence = scorecard.as_written(_told(result, name, shown))
+            if session.settings.figures:
+                evidence["figures"] = figure_set.draw(session, shown, record, evidence, folder)
+            _keep_predictions(session.evidence(shown), _answering(session, name), record, folder, session.policy.border)
         except HarnessError as error:  # the rows it would have fed are refused already
             lacking = [f"no evidence to show: {error}"]
     if lacking:
-        evidence, films = _no_evidence(lacking), gate.candidate(shown).splits.test
+        evidence, films = _no_evidence(lacking), session.candidate(shown).splits.test
         drop_others(folder, fingerprint=record["model"]["fingerprint"], films=films)
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)
-    run = environment(work["passes"], work["seconds"]) | {"partial": list(partial), "looks": work["looks"]}
+    run = environment(result.passes, result.seconds) | {"partial": list(result.partial), "looks": looks}
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
+
+
+def _told(result: RunResult, name: str, shown: str) -> EvidenceRecord:
+    """Return the evidence on a member that is ``shown`` in the name of itself, or of its model."""
+    session, settings = result.session, result.session.settings
+    evidence = _evidence(session.evidence(shown))
+    evidence["looks"] = result.logbook.words(name)
+    notes = evidence["notes"]
+    if shown != name:
+        seed = f"seed {session.members[shown][1]}"
+        notes[:] = [f"{seed}: {note}" for note in notes]
+        notes.append(f"what is marked {seed} is of that seed alone; each seed has a scorecard")
+    if settings.reference is not None:
+        notes.append(_compared(session, session.reference))
+    if settings.claims is not None:
+        words = f"{_source(session, settings.claims)} (fingerprint {file_digest(settings.claims):.12})"
+        notes.append(f"held against the published figures of {words}")
+    return evidence
+
+
+def _answering(session: Session, name: str) -> str:
+    """Return whose predictions are kept under a name: of several seeds, the first's."""
+    if name in session.members:
+        return session.candidate(name).name
+    replicates = session.replicates(name)
+    seed = session.members[replicates[0]][1]
+    return f"{session.candidate(replicates[0]).name}, seed {seed}, the first of {len(replicates)}"
 
 
 def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path, bounds: BorderBounds) -> None:
@@ -207,7 +240,7 @@ def render_again(folder: Path) -> Record:
     Raises:
         ArgumentError: ``scorecard.json`` is missing or damaged.
     """
-    from roentgate.report import figures  # noqa: PLC0415
+    from roentgate.report import figures
 
     record = scorecard.read(folder / scorecard.SCORECARD_FILE)
     evidence = scorecard.read_evidence(folder / scorecard.EVIDENCE_FILE)
@@ -218,7 +251,7 @@ def render_again(folder: Path) -> Record:
 
 
 def _render(record: Record, evidence: EvidenceRecord, folder: Path) -> None:
-    from roentgate.report import render  # noqa: PLC0415
+    from roentgate.report import render
 
     _write_text(folder / MARKDOWN, render.markdown(record, evidence))
     _write_text(folder / HTML, render.html(record, evidence, folder))

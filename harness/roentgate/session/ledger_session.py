@@ -10,26 +10,26 @@ from typing import Any
 from roentgate.candidates import Predictions
 from roentgate.errors import HarnessError
 from roentgate.scorecard import Earlier, Ledger, Look, Place, Record, counts, ledger, ordinal, some, test_set_reuse
-from roentgate.session.session import Gate
+from roentgate.session.session import Session
 
 
 class Logbook:
     """The looks of one run: what the ledger held at its start, and what the run adds at its end.
 
     Args:
-        gate: The run.
+        session: The run.
         upto: Bytes of the ledger at its start, for a worker process; None looks now.
     """
 
-    def __init__(self, gate: Gate, upto: int | None = None) -> None:
-        self.gate = gate
+    def __init__(self, session: Session, upto: int | None = None) -> None:
+        self.session = session
         self._upto = upto
         self._places: dict[str, Place] = {}
 
     @cached_property
     def path(self) -> Path:
         """The ledger of this data set, beside its reports."""
-        return self.gate.settings.reports / self.gate.card.name / ledger.FILE
+        return self.session.settings.reports / self.session.card.name / ledger.FILE
 
     @cached_property
     def upto(self) -> int:
@@ -44,7 +44,7 @@ class Logbook:
     @cached_property
     def films(self) -> str:
         """The test films, by content and label."""
-        test = self.gate.candidate(next(iter(self.gate.members))).splits.test
+        test = self.session.candidate(next(iter(self.session.members))).splits.test
         return ledger.films_key(
             (test.classes[label], path) for label, path in zip(test.labels, test.paths, strict=True)
         )
@@ -61,7 +61,7 @@ class Logbook:
     def of(self, name: str) -> Place:
         """Return where a member of this run stands; those before it on the command line were judged before it."""
         if name not in self._places:
-            candidate = self.gate.candidate(name)
+            candidate = self.session.candidate(name)
             found = ledger.earlier(self.known, films=self.films, fingerprint=candidate.fingerprint)
             self._places[name] = Place(
                 name=candidate.name,
@@ -76,22 +76,22 @@ class Logbook:
         """Return how many other models were judged first, in the ledger or in this run."""
         seen = {look.fingerprint for look in found.looks}
         if not found.known:
-            earlier = itertools.takewhile(lambda member: member != name, self.gate.members)
-            own = self.gate.candidate(name).fingerprint
-            seen |= {self.gate.candidate(other).fingerprint for other in earlier} - {own}
+            earlier = itertools.takewhile(lambda member: member != name, self.session.members)
+            own = self.session.candidate(name).fingerprint
+            seen |= {self.session.candidate(other).fingerprint for other in earlier} - {own}
         return len(seen)
 
     def _answers(self, name: str) -> Predictions | None:
         with contextlib.suppress(HarnessError):  # a model that does not answer is refused by every row; it has looked
-            found: Predictions = self.gate.evidence(name).test
+            found: Predictions = self.session.evidence(name).test
             return found
         return None
 
     def words(self, name: str) -> list[str]:
         """Return what a scorecard says of the looks at its test films; ``name`` is a member or a replicated model."""
-        if name in self.gate.members:
+        if name in self.session.members:
             return test_set_reuse.words(self.of(name))
-        return test_set_reuse.words_on_replicates(len(self.gate.replicates(name)))
+        return test_set_reuse.words_on_replicates(len(self.session.replicates(name)))
 
     def record(self, records: Mapping[str, Record], partial: Sequence[str]) -> Ledger:
         """Append a look of every judged member, refused or not; return the ledger with them.
@@ -104,9 +104,9 @@ class Logbook:
             ArgumentError: The ledger cannot be read or written.
         """
         added = []
-        for name in self.gate.members:
+        for name in self.session.members:
             if name in records:
-                asked = vars(self.gate.evidence(name)).get("test") if partial else self._answers(name)
+                asked = vars(self.session.evidence(name)).get("test") if partial else self._answers(name)
                 added.append(
                     self._look(name, asked, accepted=records[name]["accepted"], complete=records[name]["complete"])
                 )
@@ -114,7 +114,7 @@ class Logbook:
         return ledger.read(self.path)
 
     def _look(self, name: str, test: Predictions | None, *, accepted: bool, complete: bool) -> Look:
-        candidate = self.gate.candidate(name)
+        candidate = self.session.candidate(name)
         recalls = {} if test is None else {label: counts(test, index) for index, label in enumerate(test.classes)}
         return Look(
             time=ledger.now(),
@@ -137,11 +137,11 @@ class Logbook:
             held: The ledger with this run's looks.
         """
         total = [look for look in held.looks if look.films == self.films]
-        replicates = [name] if name in self.gate.members else self.gate.replicates(name)
-        made, looked = self.gate.candidates, {look.fingerprint for look in total}
+        replicates = [name] if name in self.session.members else self.session.replicates(name)
+        made, looked = self.session.candidates, {look.fingerprint for look in total}
         judged = [each for each in replicates if each in made and made[each].fingerprint in looked]
         member = (judged or replicates)[-1]
-        found = ledger.earlier(held, films=self.films, fingerprint=self.gate.candidate(member).fingerprint)
+        found = ledger.earlier(held, films=self.films, fingerprint=self.session.candidate(member).fingerprint)
         models, now = len(ledger.firsts(held, self.films)), len(found.looks) + 1
         place = f"{ordinal(now)} model judged on these test films" if found.known else "not counted: nothing was judged"
         lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]

@@ -2,80 +2,64 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
-from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from roentgate.candidates import Candidate, Predictions, find_model
+from roentgate.candidates import Candidate, Options, Predictions
 from roentgate.checks import Claims, read_claims
 from roentgate.data import Card, open_card, open_store, read_classes
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy, optional_suites
 from roentgate.scorecard import Row
-from roentgate.session.settings import Settings
+from roentgate.session.preconditions import check_follows_seed, check_imports, check_options
+from roentgate.session.settings import Settings, folder_name
 from roentgate.stats import Verdict, unproven_words
 from roentgate.store import Store, versions
+
+if TYPE_CHECKING:
+    from roentgate.audit import DataRecord
+    from roentgate.evidence import AttributionRecord, Evidence, Reference
 
 LOOKS = ("ledger", "test_set_looks")
 
 
-def folder_name(model: str) -> str:
-    """Return the folder of a model's reports: its name, or the stem of its file."""
-    stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
-    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
-
-
-class Gate:
-    """The state of one run in one process.
+class Session:
+    """What is judged on what, in one process.
 
     Args:
         settings: The command line.
+        store: Where everything that is computed is kept.
+        find_card: Returns the data card. It is called once, on first use.
 
     Attributes:
         members: What is judged, by name: a model and its seed; several where a model has replicates.
         candidates: The members that were made ready so far, by name.
-
-    Raises:
-        ArgumentError: Options that do not go together.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        if settings.options.weights and len(settings.models) > 1:
-            raise ArgumentError("--weights goes with a single --model")
-        if settings.options.weights and settings.seeds > 1:
-            raise ArgumentError(f"--seeds {settings.seeds}: with --weights, which trains nothing, give 1")
-        if settings.seeds > 1 and (ready := [name for name in settings.models if name.endswith((".keras", ".h5"))]):
-            raise ArgumentError(f"--seeds {settings.seeds}: {ready[0]} is trained already; name a model that is built")
-        by_folder: dict[str, str] = {}
-        for name in settings.models:
-            other = by_folder.setdefault(folder_name(name), name)
-            if other != name:
-                raise ArgumentError(
-                    f"--model {other} and --model {name}: both reports would go to the folder '{folder_name(name)}'; "
-                    "rename one file, or judge them in two runs with their own --report-dir"
-                )
+    def __init__(self, settings: Settings, store: Store, find_card: Callable[[], Card]) -> None:
         self.settings = settings
+        self.store = store
+        self._find_card = find_card
         first, count = settings.options.seed, settings.seeds
         self.members: Mapping[str, tuple[str, int]] = {
             model if count == 1 else f"{model}, seed {seed}": (model, seed)
             for model in settings.models
             for seed in range(first, first + count)
         }
-        self.store = open_store(settings.root)
         self.candidates: dict[str, Candidate] = {}
-        self._evidence: dict[str, Any] = {}
-        self._attributions: dict[str, Any] = {}
+        self._evidence: dict[str, Evidence] = {}
+        self._attributions: dict[str, AttributionRecord] = {}
         self._beside: dict[str, Candidate] = {}
-        self._resizing: dict[str, bool] = {}
+        self._lacking: dict[tuple[str, str], str] = {}
 
     @cached_property
     def card(self) -> Card:
         """The data card."""
-        return open_card(self.settings.data, self.settings.root / "data", self.store)
+        return self._find_card()
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -91,19 +75,21 @@ class Gate:
     def candidate(self, name: str) -> Candidate:
         """Return a model made ready; trained on first use."""
         if name not in self.candidates:
-            from roentgate.candidates import training  # noqa: PLC0415
-
             model, seed = self.members[name]
-            self._check_imports(model)
-            options = replace(self.settings.options, seed=seed)
-            self.candidates[name] = training.ready(model, self.card, options, self.store)
+            self.candidates[name] = self._made_ready(model, replace(self.settings.options, seed=seed))
         return self.candidates[name]
+
+    def _made_ready(self, model: str, options: Options) -> Candidate:
+        from roentgate.candidates import training
+
+        made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._beside
+        check_imports(model, options, made)
+        return training.ready(model, self.card, options, self.store)
 
     def check_follow_seeds(self) -> None:
         """Raise `ArgumentError` where several seeds are asked of a model that is the same with each."""
-        options = self.settings.options
         for model in self.settings.models if self.settings.seeds > 1 else ():
-            check_follows_seed(model, options.models, self.card.root, self.store, trust=options.trust)
+            check_follows_seed(model, self.settings.options, self.card.root, self.store)
 
     def replicates(self, model: str) -> list[str]:
         """Return the members that are this model, by seed."""
@@ -113,77 +99,43 @@ class Gate:
         """Whether a refused row of this member refuses its model."""
         return self.policy.gate.seeds == "worst" or self.replicates(self.members[name][0])[0] == name
 
-    def _check_imports(self, name: str) -> None:
-        """Refuse a model whose local imports an earlier model found elsewhere: Python keeps one module a name."""
-        source = find_model(name, self.settings.options.models, trust=self.settings.options.trust)
-        made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._beside
-        for other, candidate in made.items():
-            taken = candidate.source.modules
-            for module, path in source.modules.items():
-                if taken.get(module, path) != path:
-                    raise ArgumentError(
-                        f"--model {other} and --model {name}: each imports a '{module}' of its own ({taken[module]}, "
-                        f"{path}); rename one, or judge them in two runs"
-                    )
-
     def folder(self, name: str) -> Path:
         """Return the folder of the report on a member, or on a model with replicates."""
         model, seed = self.members.get(name, (name, None))
         folder = self.settings.reports / self.card.name / folder_name(model)
         return folder / f"seed-{seed}" if seed is not None and self.settings.seeds > 1 else folder
 
-    def clear(self) -> None:
-        """Remove the outcomes of an earlier run from the folders of this one's reports; all of them, or none.
-
-        Raises:
-            ArgumentError: A folder for reports cannot be written to, or what to compare with is kept there.
-        """
-        from roentgate.evidence import stored_predictions as reference  # noqa: PLC0415
-
-        own = [self.folder(name) for name in dict.fromkeys([*self.settings.models, *self.members])]
-        folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*") if seed.is_dir())]
-        for folder in folders:
-            above = next(path for path in (folder, *folder.parents) if path.exists())
-            if not above.is_dir() or not os.access(above, os.W_OK):
-                raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
-        reference.check_apart(self.settings.reference, folders)
-        for folder, file in product(folders, ("scorecard.json", "scorecard.md", "scorecard.html")):
-            folder.joinpath(file).unlink(missing_ok=True)
-
-    def evidence(self, name: str) -> Any:  # noqa: ANN401 - an Evidence, imported on first use
+    def evidence(self, name: str) -> "Evidence":
         """Return the evidence on a model."""
         if name not in self._evidence:
-            from roentgate.evidence import Evidence  # noqa: PLC0415
+            from roentgate.evidence import Evidence
 
             self._evidence[name] = Evidence(self.candidate(name))
         return self._evidence[name]
 
-    def attributions(self, name: str) -> Any:  # noqa: ANN401 - an AttributionRecord, imported on first use
+    def attributions(self, name: str) -> "AttributionRecord":
         """Return what spoke for the answers of a model, where, and which explainers may be believed."""
         if name not in self._attributions:
-            from roentgate.evidence import AttributionRecord  # noqa: PLC0415
-            from roentgate.lungs import lung_fields  # noqa: PLC0415
+            from roentgate.evidence import AttributionRecord
+            from roentgate.lungs import lung_fields
 
-            lungs = None if self._lungs_lacking(name) else lung_fields(self.candidate(name).splits.test, self.store)
+            lungs = None if self.lacks(name, "lungs") else lung_fields(self.candidate(name).splits.test, self.store)
             self._attributions[name] = AttributionRecord(self.evidence(name), self.policy.attributions, lungs)
         return self._attributions[name]
 
     @cached_property
-    def data_record(self) -> Any:  # noqa: ANN401 - a DataRecord, imported on first use
+    def data_record(self) -> "DataRecord":
         """What was found of the films themselves."""
-        from roentgate.audit import DataRecord  # noqa: PLC0415
+        from roentgate.audit import DataRecord
 
         return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
 
     def unseen(self, predictions: Predictions) -> Predictions:
         """Return the rows that have no twin in train; all of them where the policy counts twins too."""
-        if self.policy.audit.twins == "counted":
-            return predictions
-        kept: Predictions = self.data_record.unseen(predictions)
-        return kept
+        return predictions if self.policy.audit.twins == "counted" else self.data_record.unseen(predictions)
 
     @cached_property
-    def reference(self) -> Any:  # noqa: ANN401 - an Evidence, or a Reference
+    def reference(self) -> "Evidence | Reference":
         """What to compare with: the evidence on a model, trained where it must be, or what a stored one answered.
 
         Raises:
@@ -195,20 +147,16 @@ class Gate:
             raise ArgumentError("a comparison needs a reference: pass --reference NAME, or the folder of a scorecard")
         if name in self.members and self.settings.options.weights is None:
             return self.evidence(name)
-        from roentgate.candidates import training  # noqa: PLC0415
-        from roentgate.evidence import stored_predictions as reference  # noqa: PLC0415
+        from roentgate.evidence import Evidence, stored_predictions
 
-        path = reference.find_stored(name) if name else None
+        path = stored_predictions.find_stored(name) if name else None
         if path is not None:
-            stored = reference.read_predictions(path)
-            reference.check_same_films(stored, self.candidate(next(iter(self.members))).splits.test, path)
+            stored = stored_predictions.read_predictions(path)
+            test = self.candidate(next(iter(self.members))).splits.test
+            stored_predictions.check_same_films(stored, test, path)
             return stored
-        reference.check_names_model(name, self.settings.options.models)
-        from roentgate.evidence import Evidence  # noqa: PLC0415
-
-        self._check_imports(name)
-        options = replace(self.settings.options, weights=None)
-        self._beside[name] = training.ready(name, self.card, options, self.store)
+        stored_predictions.check_names_model(name, self.settings.options.models)
+        self._beside[name] = self._made_ready(name, replace(self.settings.options, weights=None))
         return Evidence(self._beside[name])
 
     @property
@@ -230,95 +178,36 @@ class Gate:
         if self.settings.claims is not None:
             self.claims.check_rows(self.candidate(name).splits.test.counts(), f"test of data '{self.card.name}'")
 
-    def forget(self) -> None:
-        """Remove what no other run may use."""
-        from roentgate.candidates import training  # noqa: PLC0415
-
-        for candidate in (*self.candidates.values(), *self._beside.values()):
-            training.forget(candidate)
-
     def lacks(self, name: str, capability: str) -> str:
         """Return why a model or the data cannot have ``capability``; "" where it can.
 
         Raises:
             ArgumentError: An unknown capability.
         """
-        from roentgate.audit import leakage  # noqa: PLC0415 - as all that looks at films
+        from roentgate.session.capabilities import lacking
 
-        candidate = self.candidate(name)
-        layers = candidate.has_layers
-        missing = self._lungs_lacking(name) if capability == "lungs" else ""
-        lacks = leakage.lacking(candidate.splits, capability)
-        known = {
-            "layers": (layers, "the model has no layers to look at"),
-            "training": (candidate.facts.kind == "build", "the model is not built here, so its training is unknown"),
-            "gradients": (layers, "the model gives no gradients"),
-            "augmentation": (
-                not layers or capability != "augmentation" or self._declares_augmentation(name),
-                "the network declares no augmentation layer",
-            ),
-            "lungs": (not missing, missing),
-            "resizing": (
-                capability != "resizing" or self._resizes(name),
-                "every film has the size that the model wants",
-            ),
-            **dict.fromkeys(leakage.LACKING, (not lacks, lacks)),
-        }
-        if capability not in known:
-            raise ArgumentError(f"needs('{capability}'): unknown; known: {', '.join(known)}")
-        present, reason = known[capability]
-        return "" if present else reason
+        asked = name, capability
+        if asked not in self._lacking:
+            self._lacking[asked] = lacking(self.evidence(name), capability)
+        return self._lacking[asked]
 
-    def _lungs_lacking(self, name: str) -> str:
-        """Return why checks that need lung fields do not apply to the test films; "" where they do."""
-        from roentgate.checks import LEAST_FILMS  # noqa: PLC0415
-        from roentgate.lungs import lung_fields  # noqa: PLC0415
+    def forget(self) -> None:
+        """Remove what no other run may use."""
+        from roentgate.candidates import training
 
-        test = self.candidate(name).splits.test
-        labels = test.labels[lung_fields(test, self.store).trusted]
-        for index, label in enumerate(self.classes):
-            if (count := int((labels == index).sum())) < LEAST_FILMS:
-                return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
-        return ""
-
-    def _resizes(self, name: str) -> bool:
-        if name not in self._resizing:
-            from roentgate.evidence import resizes  # noqa: PLC0415
-
-            self._resizing[name] = resizes(self.candidate(name).splits.test)
-        return self._resizing[name]
-
-    def _declares_augmentation(self, name: str) -> bool:
-        from roentgate.checks import declares_augmentation  # noqa: PLC0415
-
-        return declares_augmentation(self.evidence(name).inference)
+        for candidate in (*self.candidates.values(), *self._beside.values()):
+            training.forget(candidate)
 
 
-def check_follows_seed(name: str, models: Path, root: Path | None, store: Store, *, trust: bool = False) -> None:
-    """Refuse to judge several seeds of a model that is the same with each, before anything is trained.
-
-    A loaded model may still follow ``task.seed``: one that reads the weights of the seed that is asked.
-
-    Args:
-        name: As given to ``--model``.
-        models: The folder of named models.
-        root: The data root.
-        store: Where it is kept what a model file declares.
-        trust: Accept formats that can carry code.
+def open_session(settings: Settings) -> Session:
+    """Return the session that a command line asks for, with the project's store.
 
     Raises:
-        ArgumentError: It is loaded, and none of its sources reads a seed.
-        ModelError: There is no such model, or it cannot be imported.
+        ArgumentError: Options that do not go together.
     """
-    from roentgate.candidates import training  # noqa: PLC0415 - needed only where something must be judged
-
-    source = find_model(name, models, trust=trust)
-    facts, _ = training.find_facts(source, root, store)
-    if facts.kind != "build" and not source.reads_seed:
-        raise ArgumentError(
-            f"model '{name}': it is loaded, not trained, and no source of it was found to read task.seed, so that "
-            "every seed is the same model; judge it without --seeds"
-        )
+    check_options(settings)
+    store = open_store(settings.root)
+    return Session(settings, store, lambda: open_card(settings.data, settings.root / "data", store))
 
 
 def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> Row:
@@ -354,7 +243,7 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Lite
     }
 
 
-def environment(passes: int, seconds: dict[str, float]) -> dict[str, Any]:
+def environment(passes: int, seconds: Mapping[str, float]) -> dict[str, Any]:
     """Return what may differ between two equal runs: versions, machine, timings, images sent through the model."""
     return {
         "versions": {**versions(), "roentgate": metadata.version("roentgate")},

@@ -1,5 +1,6 @@
 """The command line of one run, read: which models, on which data, by which policy, and where reports go."""
 
+import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,12 @@ def read_settings(config: "pytest.Config") -> Settings:
             run_id=worker.get("roentgate_run") or new_run_id(),
         ),
     )
+
+
+def folder_name(model: str) -> str:
+    """Return the folder of a model's reports: its name, or the stem of its file."""
+    stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
+    return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
 
 
 def check_seeds(first: int, count: int) -> None:

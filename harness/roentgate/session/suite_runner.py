@@ -6,16 +6,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy
 from roentgate.stats import Verdict, skipped
 
 
+class Accept(Protocol):
+    """How a test of a suite hands over a verdict."""
+
+    def __call__(self, verdict: Verdict, *, subject: str = "") -> None:
+        """Record a verdict; ``subject`` says what it is about."""
+
+
 def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
-    from roentgate.audit import probes, scan  # noqa: PLC0415 - reads images, which few callers of this module do
+    from roentgate.audit import probes, scan
 
     border, robustness = policy.border, policy.robustness
     return {
@@ -36,7 +43,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     }
 
 
-def name_of(value: Any) -> str:  # noqa: ANN401 - one value of `axes`
+def name_of(value: object) -> str:
     """Return what a test's parameter is called in its id."""
     if isinstance(value, tuple):
         return ">".join(value)
@@ -70,7 +77,7 @@ def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all e
 
     Args:
         suite: From `load_suite`.
-        evidence: The fixtures that its tests ask for (``predictions``, ``border``, ``reference``).
+        evidence: The fixtures that its tests ask for (``evidence``, ``border_answers``, ``reference``).
         policy: The bounds.
         classes: The class names.
         lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
@@ -98,5 +105,8 @@ def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all e
     return found
 
 
-def _keeping(kept: list[tuple[str, Verdict]]) -> Any:  # noqa: ANN401 - a function, as the fixture ``accept``
-    return lambda verdict, subject="": kept.append((subject, verdict))
+def _keeping(kept: list[tuple[str, Verdict]]) -> Accept:
+    def accept(verdict: Verdict, *, subject: str = "") -> None:
+        kept.append((subject, verdict))
+
+    return accept

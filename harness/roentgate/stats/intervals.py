@@ -186,7 +186,10 @@ def _newcombe_low(area: float, positives: int, negatives: int) -> float:
 def macro_auroc(
     truth: NDArray[np.int64], scores: NDArray[np.floating], units: NDArray[np.int64], quantile: float
 ) -> tuple[float, float, float, bool]:
-    """Mean one-vs-rest area, its limits, and whether they are Newcombe's; see `roentgate.stats.estimate.macro_auroc`."""
+    """Mean one-vs-rest area, its limits, and whether they are Newcombe's.
+
+    See `roentgate.stats.estimate.macro_auroc`.
+    """
     areas, influence = auroc_influence(truth, scores)
     sizes = [
         (np.unique(units[truth == label]).size, np.unique(units[truth != label]).size) for label in range(len(areas))

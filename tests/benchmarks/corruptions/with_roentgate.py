@@ -8,6 +8,7 @@ from roentgate.process import one_thread
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
+
 from roentgate.perturbations.corruptions import KINDS, Corruption  # noqa: E402
 
 FILMS, SIDE = 64, 256

@@ -21,6 +21,7 @@ one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
+
 from roentgate.data import locate  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]

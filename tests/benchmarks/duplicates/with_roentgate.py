@@ -16,6 +16,7 @@ from roentgate.process import one_thread
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
+
 from roentgate.audit import near_duplicates  # noqa: E402
 from roentgate.audit.scan import Survey, survey  # noqa: E402
 from roentgate.data.card import Card  # noqa: E402

@@ -19,10 +19,11 @@ one_thread()  # as every run of the harness does, before NumPy is loaded
 
 import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
+
 from roentgate.candidates.candidate import Candidate, Options  # noqa: E402
 from roentgate.candidates.training import ready  # noqa: E402
 from roentgate.data import (  # noqa: E402
-    locate,  # noqa: E402
+    locate,
     phantom,
     phantom_anatomy,
 )

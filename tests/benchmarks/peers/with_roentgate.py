@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+
 from roentgate.evidence.stored_predictions import read_predictions
 from roentgate.stats.estimate import proportion
 from roentgate.stats.verdict import at_least

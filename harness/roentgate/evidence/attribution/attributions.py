@@ -147,7 +147,10 @@ class AttributionRecord:
         return self._evidence.test.probabilities[rows]
 
     def curves(self, method: str) -> Curves:
-        """Return how the answers follow the order of a map, and two others: `roentgate.evidence.attribution.faithfulness`."""
+        """Return how the answers follow the order of a map, and two others.
+
+        See `roentgate.evidence.attribution.faithfulness`.
+        """
         rows = self._subset(self._bounds.deletion_films)
         own = self._keep("deletion", method, lambda: self._follow(method, rows), films=len(rows))
         others = self._keep("deletion", "other orders", lambda: self._follow_others(rows), films=len(rows))

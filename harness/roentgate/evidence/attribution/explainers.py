@@ -50,7 +50,7 @@ class Explainer:
         Raises:
             ModelError: There is none, or it has several outputs.
         """
-        from roentgate.candidates import Insight  # noqa: PLC0415 - imports Keras
+        from roentgate.candidates import Insight
 
         candidate = self._candidate
         return Insight(candidate.network, candidate.name, candidate.to_input(candidate.splits.test.take([0])))

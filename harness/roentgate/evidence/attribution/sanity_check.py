@@ -129,7 +129,7 @@ def mean_of(values: RealArray, *, low: float, high: float, detail: str = "") -> 
         high: The most it could be; the interval is cut to these two.
         detail: Words for the scorecard.
     """
-    from scipy import special  # noqa: PLC0415 - whoever only reads licences needs no SciPy
+    from scipy import special
 
     n, method = len(values), "Student's t"
     if n < 2 or not np.isfinite(values).all():
@@ -165,7 +165,7 @@ def structural_similarity(first: RealArray, second: RealArray) -> NDArray[np.flo
         ArgumentError: The shapes differ.
     """
     _same_shape(first, second)
-    from scipy import ndimage  # noqa: PLC0415 - as above
+    from scipy import ndimage
 
     def blurred(images: RealArray) -> RealArray:
         return np.asarray(ndimage.gaussian_filter(images, (0, _SIGMA, _SIGMA), radius=(0, _RADIUS, _RADIUS)))
@@ -187,7 +187,7 @@ def rank_correlation(first: RealArray, second: RealArray) -> NDArray[np.float64]
         ArgumentError: The shapes differ.
     """
     _same_shape(first, second)
-    from scipy import stats  # noqa: PLC0415 - as above
+    from scipy import stats
 
     ranks = [stats.rankdata(images.reshape(len(images), -1), axis=1) for images in (first, second)]
     one, two = (each - each.mean(axis=1, keepdims=True) for each in ranks)

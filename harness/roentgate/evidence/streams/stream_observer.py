@@ -152,7 +152,7 @@ class _Watch:
 
     def _drive(self, stream: object) -> None:
         if self._candidate.has_layers:
-            from roentgate.candidates import keras_backend  # noqa: PLC0415
+            from roentgate.candidates import keras_backend
 
             keras_backend.observe(stream, self._see_or_stop, labelled=self._labelled)
         else:
@@ -160,7 +160,7 @@ class _Watch:
                 self.see(images, labels if self._labelled else None)
 
     def _see_or_stop(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
-        from roentgate.candidates import keras_backend  # noqa: PLC0415
+        from roentgate.candidates import keras_backend
 
         try:
             self.see(images, labels)
@@ -292,7 +292,7 @@ def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size
             candidate.answer(candidate.model.predict, images) for images, _ in limited(stream, len(seen) - batch_size)
         ]
         return np.concatenate(answers)
-    from roentgate.candidates import keras_backend  # noqa: PLC0415
+    from roentgate.candidates import keras_backend
 
     steps = math.ceil(len(seen) / batch_size) if seen.endless else None
     outputs = keras_backend.predict_stream(candidate.network, stream, steps)

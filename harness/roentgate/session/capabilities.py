@@ -1,0 +1,73 @@
+"""What a model or its data may lack, and how a check that needs it says so."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from roentgate.audit import leakage
+from roentgate.candidates import Candidate
+from roentgate.checks import LEAST_FILMS, declares_augmentation
+from roentgate.errors import ArgumentError
+from roentgate.evidence import Evidence, resizes
+from roentgate.lungs import lung_fields
+
+
+def lacking(evidence: Evidence, capability: str) -> str:
+    """Return why a model or its data cannot have ``capability``; "" where they can.
+
+    Args:
+        evidence: On the model. It is asked for answers only where these decide.
+        capability: As a check names it in its mark ``needs``.
+
+    Raises:
+        ArgumentError: An unknown capability.
+    """
+    if capability in leakage.LACKING:
+        return leakage.lacking(evidence.candidate.splits, capability)
+    if capability not in _REASONS:
+        known = ", ".join([*_REASONS, *leakage.LACKING])
+        raise ArgumentError(f"needs('{capability}'): unknown; known: {known}")
+    return _REASONS[capability](evidence)
+
+
+def lungs_lacking(candidate: Candidate) -> str:
+    """Return why checks that need lung fields do not apply to the test films; "" where they do."""
+    test = candidate.splits.test
+    trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
+    for label, count in zip(test.classes, trusted, strict=True):
+        if count < LEAST_FILMS:
+            return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
+    return ""
+
+
+def _layers_lacking(evidence: Evidence) -> str:
+    return "" if evidence.candidate.has_layers else "the model has no layers to look at"
+
+
+def _training_lacking(evidence: Evidence) -> str:
+    built = evidence.candidate.facts.kind == "build"
+    return "" if built else "the model is not built here, so its training is unknown"
+
+
+def _gradients_lacking(evidence: Evidence) -> str:
+    return "" if evidence.candidate.has_layers else "the model gives no gradients"
+
+
+def _augmentation_lacking(evidence: Evidence) -> str:
+    declared = not evidence.candidate.has_layers or declares_augmentation(evidence.inference)
+    return "" if declared else "the network declares no augmentation layer"
+
+
+def _resizing_lacking(evidence: Evidence) -> str:
+    return "" if resizes(evidence.candidate.splits.test) else "every film has the size that the model wants"
+
+
+_REASONS: Final[Mapping[str, Callable[[Evidence], str]]] = {
+    "layers": _layers_lacking,
+    "training": _training_lacking,
+    "gradients": _gradients_lacking,
+    "augmentation": _augmentation_lacking,
+    "lungs": lambda evidence: lungs_lacking(evidence.candidate),
+    "resizing": _resizing_lacking,
+}
