@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
 
 import pytest
 
 from roentgate import __main__ as command_line
 from roentgate.__main__ import main
-from tests.support.toy import NEAREST
-from tests.validation import subprocess_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tests.support.toy import Project, Result
 
 pytest_plugins = ["tests.support.toy"]
-
-# Keras 3.15 on NumPy 2 says this of every variable it reads; the Keras backend silences it outside pytest.
 
 
 @pytest.fixture
@@ -35,16 +33,32 @@ def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     shown = capsys.readouterr().out
-    for command in ("models", "data", "train", "scorecard", "seeds", "ledger"):
+    for command in ("models", "data", "train", "scorecard", "ledger"):
         assert f"\n    {command}" in shown
     assert "pytest suites/ --model NAME" in shown
 
 
-def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["modles", "seeds", "matrix", "simulate"])
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["modles"])
+        main([command])
     assert caught.value.code == 2
-    assert "modles" in capsys.readouterr().err
+    assert command in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"roentgate {metadata.version('roentgate')}\n"
+
+
+def test_the_console_script_and_the_module_are_one_command() -> None:
+    (script,) = metadata.entry_points(group="console_scripts", name="roentgate")
+    assert script.load() is main
+    as_module = [sys.executable, "-m", "roentgate", "--version"]
+    done = subprocess.run(as_module, capture_output=True, text=True, check=True)
+    assert done.stdout == f"roentgate {metadata.version('roentgate')}\n"
 
 
 def test_models_are_listed_with_what_they_say_of_themselves(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,12 +188,9 @@ def test_what_cannot_be_trained_is_a_sentence(
     [
         (["audit", "folder"], "what was finished is kept, run the same command to go on"),
         (["train", "nearest", "--out", "w.keras"], "what was finished is kept, run the same command to go on"),
-        (["seeds", "nearest"], "what was finished is kept, run the same command to go on"),
-        (["matrix"], "what was finished is kept, run the same command to go on"),
         (["null", "--model", "nearest"], "what was trained is kept, the rest begins anew with the same command"),
         (["claim", "figures.toml"], "what was trained is kept, the rest begins anew with the same command"),
         (["replay", "x"], "what was trained is kept, the rest begins anew with the same command"),
-        (["simulate"], "the same command begins anew"),
         (["models"], "the same command begins anew"),
     ],
 )
@@ -255,61 +266,3 @@ def test_a_scorecard_that_is_none_is_a_sentence(
         here.write("reports/x/scorecard.json", content)
     assert main(["scorecard", "reports/x"]) == 2
     assert sentence in capsys.readouterr().err
-
-
-# Seeds
-
-
-def test_seeds_are_judged_one_by_one_and_set_in_a_table(
-    judged: tuple[Project, Result], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    project, result = judged
-    commands: list[list[str]] = []
-
-    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401
-        commands.append(command)
-        folder = command[command.index("--report-dir") + 1]
-        shutil.copytree(result.reports / "toy" / "nearest", f"{folder}/toy/nearest", dirs_exist_ok=True)
-        return subprocess.CompletedProcess(command, 0)
-
-    monkeypatch.setattr("subprocess.run", run)
-    project.write("models/nearest.py", NEAREST.replace("def load(task):", "def load(task):\n    assert task.seed >= 0"))
-    assert main(["seeds", "nearest", "--data", "toy", "--seed", "4", "--seeds", "2", "--image-size", "32"]) == 0
-    assert [command[command.index("--seed") + 1] for command in commands] == ["4", "5"]
-    assert all(command[command.index("--image-size") + 1] == "32" for command in commands)
-    assert capsys.readouterr().out.strip() == "reports/toy/seeds.md"
-    table = (project.folder / "reports" / "toy" / "seeds.md").read_text("utf-8")
-    assert "2 seeds" in table
-    assert "roentgate seeds nearest --data toy --seed 4 --seeds 2 --image-size 32" in table
-
-
-@pytest.mark.parametrize(
-    ("seed", "seeds", "words"),
-    [("0", "0", "--seeds 0: give 1 or more"), (str(2**32 - 1), "2", "above 2**32 - 1; give less")],
-)
-@pytest.mark.usefixtures("here")
-def test_no_seeds_and_seeds_beyond_the_last_one_are_refused_before_any_training(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], seed: str, seeds: str, words: str
-) -> None:
-    monkeypatch.setattr(subprocess_run, "run", lambda *_, **__: pytest.fail("something was trained"))
-    assert main(["seeds", "nearest", "--data", "toy", "--seed", seed, "--seeds", seeds]) == 2
-    assert words in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("model", ["nearest", "net.keras"])
-def test_seeds_of_one_and_the_same_model_are_no_table(
-    here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], model: str
-) -> None:
-    here.write("net.keras", "")
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("judged"))
-    assert main(["seeds", model, "--data", "toy", "--seeds", "2"]) == 2
-    assert f"model '{model}': it is loaded, not trained" in capsys.readouterr().err
-
-
-def test_a_seed_without_a_scorecard_is_a_sentence(
-    here: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("subprocess.run", lambda command, **_: subprocess.CompletedProcess(command, 4))
-    assert main(["seeds", "nearest", "--data", "toy", "--seeds", "1", "--out", "here.md"]) == 2
-    assert "seed 0: the run ended with status 4 and without a scorecard" in capsys.readouterr().err
-    assert not (here.folder / "here.md").exists()

@@ -16,6 +16,12 @@ from roentgate.process import one_thread
 if TYPE_CHECKING:
     from tests.validation.detection_matrix import Matrix
 
+GOING_ON = {
+    "matrix": "what was finished is kept, run the same command to go on",
+    "simulate": "the same command begins anew",
+}
+"""What an interrupted command has kept."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status, as the command line of the library does."""
@@ -27,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"validation: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("validation: interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        print(f"validation: interrupted; {GOING_ON[parsed.run]}", file=sys.stderr)
         return 130
 
 
@@ -87,16 +93,8 @@ def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
 
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
     twins, store = matrix.plan(root, parsed.twins), open_store(root)
-    words = [
-        "python",
-        "-m",
-        "tests.validation",
-        "matrix",
-        *parsed.twins,
-        "--seeds",
-        str(parsed.seeds),
-        *(["--no-doses"] * parsed.no_doses),
-    ]
+    words = ["python", "-m", "tests.validation", "matrix", *parsed.twins, "--seeds", str(parsed.seeds)]
+    words += ["--no-doses"] * parsed.no_doses
     work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
     with tqdm(total=work, unit="training", desc="detection matrix") as bar:
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from roentgate.__main__ import main
 from roentgate.data.phantom import DOSES
 from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError
 from tests.support.toy import Project
@@ -57,7 +56,7 @@ def made(*twins: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
     ]
     return {
         "schema": matrix.SCHEMA,
-        "command": "roentgate matrix",
+        "command": "python -m tests.validation matrix",
         "remarks": [],
         "seeds": [0, 1],
         "checks": CHECKS,
@@ -127,11 +126,6 @@ def test_sound_models_that_fail_the_border_by_whole_intervals_too_often_are_miss
     assert matrix.shortcomings(failing(2)) == []
     (found,) = matrix.shortcomings(failing(8))
     assert found == "border: 8 of 40 sound trainings failed by their whole interval"
-
-
-def test_some_twins_do_not_replace_the_published_matrix(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["matrix", "sound.small"]) == 2
-    assert "name a folder: --out DIR" in capsys.readouterr().err
 
 
 def test_a_fault_that_promises_nothing_is_not_asked_for() -> None:
@@ -234,7 +228,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     blend: Reliance = {"share": 0.5, "refused": []}
     monkeypatch.setattr(doses, "blends", lambda *_, **__: [blend])
     twins = matrix.plan(ROOT, names)
-    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="roentgate matrix")
+    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="matrix")
     assert judged == [[twin.name for twin in twins], readings]
     assert record["reliance"] == [blend] * blended
     assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
@@ -505,42 +499,6 @@ def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert set(files[0]) == {
         "detection_matrix.md", "detection_matrix.json", "detection_matrix.png", "dose_response.png",
     }  # fmt: skip
-
-
-@pytest.mark.parametrize(("twin", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
-def test_the_command_writes_the_page_and_fails_where_something_is_missing(
-    twin: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(twin), "command": command})
-    arguments = ["matrix", "sound.small", "--seeds", "2", "--no-doses", "--out", str(tmp_path)]
-    assert main(arguments) == status
-    page = (tmp_path / "detection_matrix.md").read_text("utf-8")
-    assert "roentgate matrix sound.small --seeds 2 --no-doses" in page
-    assert str(tmp_path / "detection_matrix.md") in capsys.readouterr().out
-
-
-def test_the_page_is_rendered_again_from_its_record_and_nothing_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(matrix, "run", lambda *_, **__: pytest.fail("trained"))
-    record: Matrix = {
-        **made(SHIFTED, SOUND, dosed=DOSED),
-        "command": "roentgate matrix --seeds 2",
-        "remarks": ["By an old rule."],
-    }
-    matrix_page.publish(record, tmp_path)
-    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    for path in files:
-        if path.suffix != ".json":
-            path.unlink()
-    assert main(["matrix", "--render", "--out", str(tmp_path)]) == 0
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
-    page = (tmp_path / "detection_matrix.md").read_text("utf-8")
-    assert "roentgate matrix --seeds 2\n" in page
-    assert "By an old rule." in page
-    assert main(["matrix", "sound.small", "--render", "--out", str(tmp_path)]) == 2
-    assert "--render writes the page of what is recorded" in capsys.readouterr().err
 
 
 def test_the_published_page_is_that_of_the_published_record() -> None:

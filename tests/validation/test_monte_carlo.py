@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from roentgate.__main__ import main
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import comparison, metrics, robustness
 from roentgate.errors import ArgumentError
@@ -21,6 +20,7 @@ from roentgate.scorecard.multiplicity import claims
 from roentgate.stats.estimate import Estimate, paired_difference, proportion, settled
 from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired, study, study_report
+from tests.validation.__main__ import main
 from tests.validation.exact import cell
 from tests.validation.monte_carlo import Curves, Patients, Skill, Tally
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
@@ -312,7 +312,7 @@ def test_the_command_writes_report_numbers_and_figures(reports: tuple[Path, Path
     folder, _ = reports
     text = (folder / "statistics.md").read_text("utf-8")
     numbers = json.loads((folder / "statistics.json").read_text("utf-8"))
-    assert "python -m roentgate simulate --draws 2 --seed 7" in text
+    assert "python -m tests.validation simulate --draws 2 --seed 7" in text
     assert "2 draws a setting from seed 7" in text
     assert (numbers["schema"], numbers["draws"], numbers["seed"]) == ("roentgate.statistics/1", 2, 7)
     for name in ("coverage", "decisions"):

@@ -1,6 +1,7 @@
 """What the command line takes: its commands and their options, in words; what they do is in ``__main__``."""
 
 import argparse
+from importlib import metadata
 from typing import Any
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
@@ -17,6 +18,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="roentgate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {metadata.version('roentgate')}")
     whole.set_defaults(command=None)
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
 
