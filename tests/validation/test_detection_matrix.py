@@ -237,7 +237,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
 
 @pytest.mark.parametrize(
     ("promise", "meant"),
-    [("boarder/border_swap", "border/border_swap"), ("border/ring_transplan", "border/border_swap")],
+    [("boarder/border_swap", "border/border_swap"), ("border/border_swa", "border/border_swap")],
 )
 @pytest.mark.parametrize("only", [[], ["sound.small"]])
 def test_a_twin_that_names_an_unknown_check_is_refused_and_not_left_out(
