@@ -154,6 +154,24 @@ def test_relative_links_of_the_documents_lead_somewhere() -> None:
         assert not missing, f"{name}: {missing}"
 
 
+def test_the_table_of_tasks_names_files_that_are_there() -> None:
+    """Ten tasks, each with three files or fewer."""
+    part = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## I want to …")[2].partition("\n## ")[0]
+    tasks = [line for line in part.splitlines() if line.startswith("|")][2:]
+    assert len(tasks) == 10
+    for task in tasks:
+        paths = [name for name in re.findall(r"`([^`]+)`", task) if "/" in name]
+        assert 1 <= len(paths) <= 3, task
+        assert [name for name in paths if not (ROOT / name).exists()] == [], task
+
+
+def test_commits_that_blame_passes_over_are_full_hashes() -> None:
+    lines = (ROOT / ".git-blame-ignore-revs").read_text("utf-8").splitlines()
+    revisions = [line for line in lines if line and not line.startswith("#")]
+    assert revisions
+    assert [line for line in revisions if not re.fullmatch("[0-9a-f]{40}", line)] == []
+
+
 def test_no_file_names_a_path_of_one_machine() -> None:
     private = re.compile(rb"/(work|root|home/\w+|Users/\w+)/")
     found = [path.relative_to(ROOT).as_posix() for path in tracked_files() if private.search(path.read_bytes())]

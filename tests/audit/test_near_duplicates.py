@@ -41,7 +41,7 @@ def pairs(seen: Survey, found: Duplicates) -> list[tuple[str, str, str]]:
 def test_films_of_their_own_are_no_duplicates(films: Path, store: Store) -> None:
     _, found = found_in(films, store)
     assert len(found) == 0
-    assert len(np.unique(found.clusters)) == 48
+    assert len(np.unique(found.clusters)) == len(found.clusters)
     assert (found.almost_similarity < COPY).all()
 
 
@@ -86,14 +86,15 @@ def test_a_re_encoded_copy_is_found(films: Path, store: Store) -> None:
 
 
 def test_many_copies_are_one_cluster(films: Path, store: Store) -> None:
+    qualities = range(60, 96, 3)
     with Image.open(films / "test/B/003.png") as image:
-        for quality in range(60, 96, 3):
+        for quality in qualities:
             image.save(films / f"train/B/again-{quality}.jpg", quality=quality)
     seen, found = found_in(films, store)
     same = [index for index, name in enumerate(seen.ids) if "again" in name or name == "test/B/003.png"]
-    assert len(same) == 13
+    assert len(same) == len(qualities) + 1
     assert len(np.unique(found.clusters[same])) == 1
-    assert len(np.unique(found.clusters)) == 48
+    assert len(np.unique(found.clusters)) == len(seen) - len(qualities)
 
 
 def test_blank_films_are_equal_only_if_their_pixels_are(films: Path, store: Store) -> None:
@@ -131,7 +132,7 @@ def test_what_is_found_does_not_depend_on_the_order_of_rows(films: Path, store: 
     shutil.copytree(films, tmp_path / "other")
     (tmp_path / "other/train/B/zzz.jpg").rename(tmp_path / "other/train/B/000-first.jpg")
     _, moved = found_in(tmp_path / "other", store)
-    assert len(np.unique(found.clusters)) == len(np.unique(moved.clusters)) == 48
+    assert len(np.unique(found.clusters)) == len(np.unique(moved.clusters)) == len(found.clusters) - 2
 
 
 def test_two_films_are_enough_and_few_enough(tmp_path: Path, store: Store) -> None:

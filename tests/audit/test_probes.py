@@ -40,8 +40,8 @@ def folded(seen: Survey, store: Store) -> Predictions:
     return answers
 
 
-def skill(answers: object) -> float:
-    return metrics.adjusted_balanced_accuracy(answers).value  # type: ignore[arg-type]
+def skill(answers: Predictions) -> float:
+    return metrics.adjusted_balanced_accuracy(answers).value
 
 
 @pytest.mark.parametrize("probe", probes.applicable(None), ids=lambda probe: probe.name)
@@ -114,8 +114,8 @@ def test_of_many_films_a_seeded_part_is_drawn_evenly_from_each_class(clean: Surv
 def test_cross_validation_answers_every_film_that_can_be_read(tmp_path: Path, store: Store) -> None:
     films = tree(tmp_path / "broken", films=8)
     (films / "train/A/000.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    answers = folded(survey(splits(films), store), store)
-    assert len(answers) == 47
+    seen = survey(splits(films), store)
+    assert set(folded(seen, store).ids) == set(seen.ids) - {"train/A/000.png"}
 
 
 def test_a_probe_is_fitted_once(clean: Survey, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,8 +124,8 @@ def only_notes(root: Path) -> None:
 
 
 def accented(root: Path) -> None:
-    for split, form in (("train", "NFC"), ("test", "NFD")):
-        (root / split / "b").rename(root / split / unicodedata.normalize(form, "bé"))  # type: ignore[arg-type]
+    (root / "train" / "b").rename(root / "train" / unicodedata.normalize("NFC", "bé"))
+    (root / "test" / "b").rename(root / "test" / unicodedata.normalize("NFD", "bé"))
 
 
 WRONG: dict[str, tuple[Callable[[Path], object], str]] = {

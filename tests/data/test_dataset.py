@@ -300,5 +300,5 @@ def test_a_tree_of_links_to_other_films_with_other_classes_works_too(tmp_path: P
         link.symlink_to(source / "images" / row["file"])
     data = splits(tmp_path / "films", shape=(64, 80, 1), interpolation="bilinear", cache=tmp_path / "cache")
     assert len(data.classes) == 2
-    assert len(data.train) + len(data.validation) + len(data.test) == 138
+    assert len(data.train) + len(data.validation) + len(data.test) == len(rows)
     assert_equals_keras(data)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from roentgate.candidates.predictions import Predictions
+    from roentgate.perturbations import Group
     from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]
@@ -152,8 +153,8 @@ def corrupted(kind: str, severity: int, answers: Predictions) -> RobustnessRecor
 
 @pytest.mark.parametrize("group", ["detail", "noise", "exposure"])
 @pytest.mark.parametrize("severity", [1, 3])
-def test_the_worst_corruption_of_a_group_decides_and_is_named(group: str, severity: int) -> None:
-    kind = POLICY.robustness.members(group)[-1]  # type: ignore[arg-type]
+def test_the_worst_corruption_of_a_group_decides_and_is_named(group: Group, severity: int) -> None:
+    kind = POLICY.robustness.members(group)[-1]
     poor = corrupted(kind, severity, answered(60, 60))
     found = judged(ROBUSTNESS.test_corruption_skill, poor, corruption_group=group, severity=severity)
     assert (found.outcome, found.gates) == ("fail", True)

@@ -40,8 +40,8 @@ def test_answers_are_keyed_by_row_and_kept(alone: Project) -> None:
     first = evidence(alone)
     assert first.test.ids == first.candidate.splits.test.ids
     assert (first.test.answers == first.test.labels).all()
-    assert len(first.validation) == 36
-    assert first.candidate.passes == 72
+    assert first.validation.ids == first.candidate.splits.validation.ids
+    assert first.candidate.passes == len(first.test) + len(first.validation)
     again = evidence(alone)
     np.testing.assert_array_equal(again.test.probabilities, first.test.probabilities)
     assert again.candidate.passes == 0

@@ -34,7 +34,10 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
     assert bounds.recall.ceiling("Covid", "Normal") == 0.20
     assert bounds.recall.macro_auroc_floor == 0.90
     assert bounds.border.rings == [0.05]
-    assert len(bounds.gate.pairs) == 24  # all checks of the four core suites
+    assert {suite for suite, _ in bounds.gate.pairs} == {"alignment", "inference", "recall", "border"}
+    for suite, check in bounds.gate.pairs:
+        assert f"def test_{check}(" in (ROOT / "suites" / f"test_{suite}.py").read_text("utf-8")
+    assert len(set(bounds.gate.pairs)) == len(bounds.gate.pairs)
     assert ("border", "border_swap") in bounds.gate.pairs
 
 

@@ -1,5 +1,6 @@
 """A blend answers with the weighted mean of its parts, and the dose of a response is read off between those judged."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,7 +71,15 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
     def found(border: BorderRecord) -> set[str]:
         given = {"border_answers": border, "unseen": lambda answers: answers}
         all_verdicts = verdicts(suite, given, policy, CLASSES, absent=["smallest_masks", "ring_contents"])
-        assert len(all_verdicts) == 19  # flips 8, masked recall 3, transplants 2, rings alone 4, interiors 2
+        bounds = policy.border
+        hidden, alone = [*bounds.rings, *bounds.stress_rings], [*bounds.only_rings, *bounds.only_stress_rings]
+        assert Counter(check for check, _, _ in all_verdicts) == {
+            "border_mask_flips": len(hidden) * len(bounds.fills),
+            "border_masked_recall": len(bounds.rings) * len(CLASSES),
+            "border_swap": len(hidden),
+            "border_only_skill": len(alone),
+            "interior_mask_control": len(hidden),
+        }
         return {check for check, _, verdict in all_verdicts if not verdict.accepted("point")}
 
     return found

@@ -4,5 +4,4 @@ from . import probes as probes
 from . import scan as scan
 from .leakage import DataRecord as DataRecord
 from .near_duplicates import KINDS as KINDS
-from .scan import SPLITS as SPLITS
 from .scan import Survey as Survey

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from roentgate.arrays import IntArray
 from roentgate.audit import probes
 from roentgate.audit.near_duplicates import Duplicates, find_duplicates
-from roentgate.audit.scan import SPLIT_PAIRS, SPLITS, Survey, survey
+from roentgate.audit.scan import SPLIT_PAIRS, Survey, survey
 from roentgate.candidates import Predictions, taken
-from roentgate.data import SplitName, Splits
+from roentgate.data import SPLITS, SplitName, Splits
 from roentgate.stats import Estimate, census
 from roentgate.stats import estimate as estimates
 from roentgate.store import Store

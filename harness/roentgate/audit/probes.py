@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import FloatArray, IntArray
-from roentgate.audit.scan import SPLITS, THUMBNAIL, FilmFacts, Survey
+from roentgate.audit.scan import THUMBNAIL, FilmFacts, Survey
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
-from roentgate.data import Header
+from roentgate.data import SPLITS, Header
 from roentgate.data import images as films
 from roentgate.store import Arrays, Store, digest
 

@@ -23,7 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from roentgate.code_key import code_digest
-from roentgate.data import SplitName, Splits, headers
+from roentgate.data import SPLITS, SplitName, Splits, headers
 from roentgate.data import images as films
 from roentgate.errors import DataError, HarnessError
 from roentgate.store import Store, digest
@@ -32,8 +32,6 @@ THUMBNAIL = 128
 """Side of the thumbnails: each film averaged to a square, whatever its shape."""
 BINS = 32
 """Of the histogram of grey values."""
-SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
-
 SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
     ("test", "train"), ("validation", "train"), ("test", "validation"),
 )  # fmt: skip

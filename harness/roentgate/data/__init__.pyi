@@ -15,6 +15,7 @@ from .headers import read_header as read_header
 from .images import Interpolation as Interpolation
 from .locate import open_card as open_card
 from .locate import open_store as open_store
+from .manifest import SPLITS as SPLITS
 from .phantom import CLASSES as CLASSES
 from .phantom import COUNTS as COUNTS
 from .phantom import DOSES as DOSES

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,8 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
     _several(counted)
     strata = strata_of(test, counted)
     border = evidence.border(policy.border)
-    rng, refused = np.random.default_rng(seed), {"point": dict[str, int](), "proven": dict[str, int]()}
+    rng = np.random.default_rng(seed)
+    refused: dict[Literal["point", "proven"], dict[str, int]] = {"point": {}, "proven": {}}
     for _ in range(draws):
         (before, other), (now, masked) = (
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
@@ -126,7 +128,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
             told = verdicts(suite, given, policy, classes, absent=["smallest_masks", "ring_contents"])
             found += [(f"{name}/{check}", verdict) for check, _, verdict in told]
         for mode, counts in refused.items():
-            against = {check for check, verdict in found if not verdict.accepted(mode)}  # type: ignore[arg-type]
+            against = {check for check, verdict in found if not verdict.accepted(mode)}
             for check in {*against, *([""] if against else [])}:
                 counts[check] = counts.get(check, 0) + 1
         names = list(dict.fromkeys(check for check, verdict in found if verdict.gates))

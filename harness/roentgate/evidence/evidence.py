@@ -22,7 +22,6 @@ from roentgate.perturbations import border as perturbations
 from roentgate.policy import BorderBounds
 from roentgate.store import Arrays, digest, pack, unpack
 
-EVALUATION_SPLITS = ("validation", "test")
 INTERIOR_FILL = "mean"
 _BATCH = 32
 

@@ -9,8 +9,9 @@ from typing import Final
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from roentgate.audit import KINDS, SPLITS, DataRecord, leakage, probe_skill, probes
+from roentgate.audit import KINDS, DataRecord, leakage, probe_skill, probes
 from roentgate.checks import adjusted_balanced_accuracy
+from roentgate.data import SPLITS
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy
 from roentgate.report import audit_figures

@@ -23,6 +23,7 @@ class Accept(Protocol):
 def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
     from roentgate.audit import probes, scan
+    from roentgate.data import SPLITS
 
     border, robustness = policy.border, policy.robustness
     return {
@@ -36,7 +37,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "corruption": list(dict.fromkeys(robustness.corruptions)),
         "corruption_group": robustness.groups,
         "severity": [robustness.mild_severity, robustness.marked_severity],
-        "any_split": list(scan.SPLITS),
+        "any_split": list(SPLITS),
         "two_splits": list(scan.SPLIT_PAIRS),
         "border_probe": list(probes.FRAMES),
         "pixel_probe": list(probes.PIXELS),

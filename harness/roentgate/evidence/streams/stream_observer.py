@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import Images, Probabilities
 from roentgate.candidates import Candidate
-from roentgate.data import COPY, Dataset, registration
+from roentgate.data import COPY, SPLITS, Dataset, registration
 from roentgate.errors import ModelError
 from roentgate.evidence.records import StreamRecord, TrainingRecord
 from roentgate.evidence.streams.image_matching import (
@@ -26,8 +26,7 @@ from roentgate.evidence.streams.image_matching import (
 from roentgate.store import Arrays
 
 PASSES = 3
-SPLITS = ("train", "validation", "test")
-HELD_OUT = SPLITS[1:]
+HELD_OUT: tuple[str, ...] = SPLITS[1:]
 
 _LARGEST_FOREIGN = 2000
 """Rows of another split that a stream is compared with: enough to recognise it, flat in memory."""
