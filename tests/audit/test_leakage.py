@@ -252,7 +252,7 @@ class Found:
 )
 def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Youden's index of two classes with r of 100 right is 2 r/100 - 1."""
-    bound, check = getattr(AuditBounds(), ceiling), ceiling.replace("ceiling", "probe")
+    bound = getattr(AuditBounds(), ceiling)
     last = round(50 * (1 + bound))
     monkeypatch.setattr(probes, "rules", lambda _seen: [])
     for right, accepted in ((last, True), (last + 1, False)):
