@@ -1,6 +1,6 @@
 """The frame does not decide: hide the ring, exchange it, or show nothing else."""
 
-from roentgate import at_least, at_most, border, border_invariance, informs, metrics, smallest_mask
+from roentgate import at_least, at_most, border, border_invariance, descriptive, metrics, smallest_mask
 
 
 def named(ring):
@@ -14,7 +14,7 @@ def test_border_mask_flips(border_answers, policy, accept, ring, fill):
     family = len(policy.border.fills) if gates else 1
     flips = border.flips(border_answers.clean, border_answers.masked[ring, fill], family=family)
     accept(
-        at_most(flips, policy.border.flips_ceiling) if gates else informs(flips),
+        at_most(flips, policy.border.flips_ceiling) if gates else descriptive(flips),
         subject=f"{named(ring)}, {fill}",
     )
 
@@ -34,7 +34,7 @@ def test_border_swap(border_answers, policy, accept, ring):
     )
     gates = ring in policy.border.rings
     accept(
-        at_most(followed, policy.border.transplant_ceiling) if gates else informs(followed),
+        at_most(followed, policy.border.transplant_ceiling) if gates else descriptive(followed),
         subject=named(ring),
     )
 
@@ -46,7 +46,7 @@ def test_border_only_skill(border_answers, policy, accept, only_ring):
     worst = border.worst(kept, "at_most")
     gates = only_ring in policy.border.only_rings
     accept(
-        at_most(worst, policy.border.only_skill_ceiling) if gates else informs(worst),
+        at_most(worst, policy.border.only_skill_ceiling) if gates else descriptive(worst),
         subject=named(only_ring),
     )
 
@@ -54,7 +54,7 @@ def test_border_only_skill(border_answers, policy, accept, only_ring):
 def test_interior_mask_control(border_answers, accept, ring):
     """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
     accept(
-        informs(border.flips(border_answers.clean, border_answers.interior[ring])),
+        descriptive(border.flips(border_answers.clean, border_answers.interior[ring])),
         subject=f"as large as the {named(ring)}",
     )
 
@@ -62,9 +62,9 @@ def test_interior_mask_control(border_answers, accept, ring):
 def test_smallest_flipping_mask(smallest_masks, accept):
     """How little must be hidden outside the lungs to change answers: the smallest mask of each family found."""
     for family in smallest_mask.FAMILIES:
-        accept(informs(smallest_mask.area(smallest_masks, family)), subject=family)
+        accept(descriptive(smallest_mask.area(smallest_masks, family)), subject=family)
 
 
 def test_border_invariance(ring_contents, accept, gating_ring):
     """How far answers move when the ring shows any of 100 random things: not at all, if the model never reads it."""
-    accept(informs(border_invariance.largest_change(ring_contents)), subject=named(gating_ring))
+    accept(descriptive(border_invariance.largest_change(ring_contents)), subject=named(gating_ring))

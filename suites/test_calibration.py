@@ -1,21 +1,21 @@
 """Probabilities mean what they say: proper scores lead, the calibration error is held against what chance shows."""
 
-from roentgate import at_most, calibration, informs
+from roentgate import at_most, calibration, descriptive
 
 
 def test_brier_score(evidence, accept):
     """The squared distance of the probabilities from the truth."""
-    accept(informs(calibration.brier_score(evidence.test)), subject="test")
+    accept(descriptive(calibration.brier_score(evidence.test)), subject="test")
 
 
 def test_log_loss(evidence, accept):
     """What the truth costs under the probabilities, in nats."""
-    accept(informs(calibration.log_loss(evidence.test)), subject="test")
+    accept(descriptive(calibration.log_loss(evidence.test)), subject="test")
 
 
 def test_calibration_error(evidence, accept):
     """The chance that calibrated probabilities show as large an error on so few films."""
-    accept(informs(calibration.calibration_error(evidence.test)), subject="test")
+    accept(descriptive(calibration.calibration_error(evidence.test)), subject="test")
 
 
 def test_temperature_scaling_gain(evidence, policy, accept):

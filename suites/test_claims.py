@@ -6,7 +6,7 @@ from roentgate import at_least, claim_consistency, claim_reproduction
 def test_claims_consistent(claims, accept):
     """Some confusion matrix of these class counts gives every figure of a place, and of all places together."""
     for subject, unopposed in claim_consistency.verdicts(claims):
-        accept(at_least(unopposed, 1.0, must_prove=True), subject=subject)
+        accept(at_least(unopposed, 1.0, guarded=True), subject=subject)
 
 
 def test_claim_reproduced(evidence, claims, policy, accept):

@@ -3,7 +3,7 @@
 Test films that are also in train are left out (``unseen``), as in the recall suite: learned by heart, they hide a loss.
 """
 
-from roentgate import at_least, at_most, comparison, informs
+from roentgate import at_least, at_most, comparison, descriptive
 
 
 def test_recall_noninferiority(evidence, reference, unseen, policy, accept, label):
@@ -28,7 +28,7 @@ def test_auroc_noninferiority(evidence, reference, unseen, policy, accept):
 def test_negative_flips(evidence, reference, accept):
     """For reading: of all films, those that the reference answered rightly and the candidate does not."""
     found = comparison.negative_flips(reference.test, evidence.test, named=comparison.against(reference))
-    accept(informs(found), subject="test")
+    accept(descriptive(found), subject="test")
 
 
 def test_border_change(border_answers, reference, unseen, policy, accept):
@@ -36,5 +36,5 @@ def test_border_change(border_answers, reference, unseen, policy, accept):
     margins = {"share": policy.comparison.border_margin, "skill": policy.comparison.skill_margin}
     before = reference.border(policy.border)
     for found in comparison.border_changes(before, border_answers, policy, unseen=unseen):
-        verdict = at_most(found.change, margins[found.kind]) if found.gates else informs(found.change)
+        verdict = at_most(found.change, margins[found.kind]) if found.gates else descriptive(found.change)
         accept(verdict, subject=found.subject)

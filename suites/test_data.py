@@ -2,7 +2,7 @@
 
 import pytest
 
-from roentgate import at_least, at_most, comparison, informs, leakage, metrics, probe_skill, probes
+from roentgate import at_least, at_most, comparison, descriptive, leakage, metrics, probe_skill, probes
 
 
 def test_images_in_two_splits(data_record, policy, accept, two_splits):
@@ -56,48 +56,50 @@ def test_beats_trivial_probes(data_record, evidence, accept):
 
 def test_pixel_probe(data_record, accept, pixel_probe):
     """For comparison: what other cut-down films give a linear model, and the whole film."""
-    accept(informs(probe_skill.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name)
+    accept(
+        descriptive(probe_skill.probe_skill(data_record, data_record.answers(pixel_probe))), subject=pixel_probe.name
+    )
 
 
 @pytest.mark.needs("masks")
 def test_anatomy_probe(data_record, accept):
     """For comparison: the lungs alone, the film without them, and no more than their outline."""
     for probe in probes.ANATOMY:
-        accept(informs(probe_skill.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
+        accept(descriptive(probe_skill.probe_skill(data_record, data_record.answers(probe))), subject=probe.name)
 
 
 @pytest.mark.needs("sources")
 def test_source_probe(data_record, accept):
     """For comparison: whether the whole film gives its source away."""
-    accept(informs(probe_skill.source_skill(data_record)), subject="source")
+    accept(descriptive(probe_skill.source_skill(data_record)), subject="source")
 
 
 def test_recall_on_all_images(evidence, accept, label):
     """For comparison: recall with the test films that are also in train."""
-    accept(informs(metrics.recall(evidence.test, label)), subject=label)
+    accept(descriptive(metrics.recall(evidence.test, label)), subject=label)
 
 
 def test_duplicate_images(data_record, accept, any_split):
     """For reading: copies within a split."""
-    accept(informs(leakage.duplicate_images(data_record, any_split)), subject=any_split)
+    accept(descriptive(leakage.duplicate_images(data_record, any_split)), subject=any_split)
 
 
 def test_file_names_in_two_splits(data_record, accept, two_splits):
     """For reading: equal file names of one class in two splits, which may be the same films."""
     of, elsewhere = two_splits
-    accept(informs(leakage.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
+    accept(descriptive(leakage.names_shared(data_record, of, elsewhere)), subject=f"{of} in {elsewhere}")
 
 
 def test_atypical_images(data_record, accept):
     """For reading: films that are blank, all but black or white, very long, inverted, or unlike any other."""
-    accept(informs(leakage.atypical_images(data_record)), subject="all films")
+    accept(descriptive(leakage.atypical_images(data_record)), subject="all films")
 
 
 def test_doubtful_labels(data_record, accept):
     """For reading: test films whose class the cheapest model denies, and is sure of it."""
-    accept(informs(probe_skill.doubtful_labels(data_record)), subject="test")
+    accept(descriptive(probe_skill.doubtful_labels(data_record)), subject="test")
 
 
 def test_images_per_class(data_record, policy, accept, label):
     """For reading: how much the test films of a class can prove."""
-    accept(informs(leakage.films_of(data_record, label, policy.recall.floor(label))), subject=label)
+    accept(descriptive(leakage.films_of(data_record, label, policy.recall.floor(label))), subject=label)

@@ -1,9 +1,9 @@
 """Test films wear out: the more models they have judged, the less one more good figure proves."""
 
-from roentgate import at_most, informs, test_set_reuse
+from roentgate import at_most, descriptive, test_set_reuse
 
 
 def test_test_set_evaluations(look, policy, accept):
     """No more models than the policy allows have been judged on these test films, in the order of their first looks."""
     number, ceiling = test_set_reuse.models(look), policy.ledger.most_models
-    accept(informs(number) if ceiling is None else at_most(number, ceiling), subject="test")
+    accept(descriptive(number) if ceiling is None else at_most(number, ceiling), subject="test")

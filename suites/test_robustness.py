@@ -2,7 +2,7 @@
 
 import pytest
 
-from roentgate import at_most, border, informs
+from roentgate import at_most, border, descriptive
 from roentgate import robustness as drop
 
 
@@ -25,7 +25,7 @@ def test_corruption_curve(robustness, policy, accept, corruption):
     """For comparison: what each corruption costs at the marked severity, and how many answers it changes."""
     answers = robustness.corrupted[corruption, policy.robustness.marked_severity]
     accept(
-        informs(drop.balanced_accuracy(robustness.clean, answers)),
+        descriptive(drop.balanced_accuracy(robustness.clean, answers)),
         subject=f"{corruption}, severity {policy.robustness.marked_severity}",
     )
 

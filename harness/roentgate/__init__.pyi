@@ -46,7 +46,7 @@ from .stats.estimate import proportion as proportion
 from .stats.verdict import Verdict as Verdict
 from .stats.verdict import at_least as at_least
 from .stats.verdict import at_most as at_most
-from .stats.verdict import informs as informs
+from .stats.verdict import descriptive as descriptive
 from .stats.verdict import skipped as skipped
 from .store import Store as Store
 from .store import file_digest as file_digest

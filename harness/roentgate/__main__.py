@@ -241,7 +241,7 @@ def _null(parsed: argparse.Namespace) -> int:
     )
     session = open_session(
         Settings(
-            models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="point",
+            models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="simple",
             reports=root / "reports", options=options,
         )
     )  # fmt: skip
@@ -258,7 +258,7 @@ def _null(parsed: argparse.Namespace) -> int:
     blind = aa_test.blind_spots(session.unseen(test))
     aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(words), blind=blind))
     last = counts[-1]
-    print(f"an equally good candidate is refused in {last.point} of {last.draws} draws at gate point; {path}")
+    print(f"an equally good candidate is refused in {last.simple} of {last.draws} draws under the simple rule; {path}")
     for line in blind:
         print(f"  {line.replace('**', '')}")
     return 0

@@ -70,7 +70,7 @@ def record(seen: Survey | None = None, found: Duplicates | None = None) -> DataR
 def test_a_test_film_in_train_is_counted_and_named() -> None:
     shared = leakage.films_shared(record(found=duplicates((0, 8, 0.99), (1, 9, 0.95))), "test", "train")
     assert (shared.hits, shared.n, shared.low, shared.high) == (2, 4, 0.5, 0.5)
-    assert shared.offenders == ("test/Covid/8.png", "test/Covid/9.png")
+    assert shared.failing == ("test/Covid/8.png", "test/Covid/9.png")
     assert "test/Covid/8.png = train/Covid/0.png" in shared.detail
 
 
@@ -93,7 +93,7 @@ def test_each_pair_of_splits_is_counted_by_itself() -> None:
 
 def test_the_same_film_in_two_classes_is_counted_on_both_sides() -> None:
     conflict = leakage.labels_in_conflict(record(found=duplicates((0, 2, 0.99), (4, 5, 0.99))))
-    assert conflict.offenders == ("train/Covid/0.png", "train/Normal/2.png")
+    assert conflict.failing == ("train/Covid/0.png", "train/Normal/2.png")
 
 
 def test_copies_within_a_split_are_those_beyond_the_first() -> None:
@@ -106,7 +106,7 @@ def test_patients_in_two_splits_are_counted_as_patients() -> None:
     groups = ("a", "a", "b", "c", "d", "d", "e", "f", "a", "a", "g", "h")
     shared = leakage.patients_shared(record(survey_of(groups=groups)), "test", "train")
     assert (shared.hits, shared.n) == (1, 3)
-    assert shared.offenders == ("test/Covid/8.png", "test/Covid/9.png")
+    assert shared.failing == ("test/Covid/8.png", "test/Covid/9.png")
 
 
 def test_without_patients_nothing_is_said_of_them() -> None:
@@ -262,7 +262,7 @@ def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeyp
         named = {"border_probe": probes.FRAMES[0]} if check == "border_probe" else {}
         verdict = judged(getattr(DATA, f"test_{check}"), found, **named)
         assert verdict.gates
-        assert verdict.accepted("point") == accepted
+        assert verdict.accepted("simple") == accepted
 
 
 @pytest.mark.parametrize("check", ["images_in_two_splits", "images_in_two_classes"])
@@ -300,7 +300,7 @@ def test_a_source_may_go_with_the_class_up_to_its_ceiling_and_no_further() -> No
     assert 0.1 < value < 0.9
     for ceiling, accepted in ((value, True), (value - 1e-9, False)):
         policy = SimpleNamespace(audit=AuditBounds(association_ceiling=ceiling))
-        assert judged(DATA.test_source_confounding, found, policy=policy).accepted("point") is accepted
+        assert judged(DATA.test_source_confounding, found, policy=policy).accepted("simple") is accepted
 
 
 def test_a_model_must_beat_the_best_probe() -> None:
@@ -309,13 +309,13 @@ def test_a_model_must_beat_the_best_probe() -> None:
         answers=lambda probe: many(70 if probe is probes.PIXELS[0] else 80),
         judged=lambda predictions: predictions,
     )
-    for right, outcome in ((79, "inconclusive"), (95, "pass"), (60, "fail")):
+    for right, outcome in ((79, "conditional_fail"), (95, "pass"), (60, "fail")):
         verdict = judged(DATA.test_beats_trivial_probes, found, SimpleNamespace(test=many(right)), policy=None)
         assert verdict.outcome == outcome
         assert f"against the probe of {probes.PIXELS[1].name}" in verdict.detail
         assert "McNemar" in verdict.detail
     assert not judged(DATA.test_beats_trivial_probes, found, SimpleNamespace(test=many(79)), policy=None).accepted(
-        "point"
+        "simple"
     )
 
 

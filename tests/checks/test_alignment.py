@@ -133,7 +133,7 @@ def shuffle(seed: int) -> Order:
 
 
 def is_one(estimate: Estimate) -> bool:
-    return estimate.value == estimate.low == estimate.high == 1.0 and not estimate.offenders
+    return estimate.value == estimate.low == estimate.high == 1.0 and not estimate.failing
 
 
 ROW_CHECKS = {
@@ -246,8 +246,8 @@ def test_offenders_are_the_rows_that_broke_the_claim() -> None:
     swapped[[3, 40]] = swapped[[40, 3]]
     record = Stream(orders=(swapped,) * 3).collect()
     rows = ("test/Covid/0003.png", "test/Normal/0040.png")
-    assert images_match(record).offenders == rows
-    assert labels_match(record).offenders == rows
+    assert images_match(record).failing == rows
+    assert labels_match(record).failing == rows
     assert images_match(record).value == pytest.approx(64 / 66)
     assert is_one(complete(record))
 
@@ -298,7 +298,7 @@ def test_dirty_images_are_named_by_their_rows() -> None:
     residual[[5, 6]] = 1.0
     found = clean(replace(record, residual=residual))
     rows = record.passes[-1].best[[5, 6]]
-    assert set(found.offenders) == {record.ids[row] for row in rows}
+    assert set(found.failing) == {record.ids[row] for row in rows}
     assert (found.hits, found.n) == (64, 66)
     assert found.detail.startswith("64 of 66 images are their film on the declared scale; altered by geometry")
 
@@ -484,7 +484,7 @@ def test_answers_agree_within_the_tolerance(difference: float, *, agrees: bool) 
     moved[7, 0] += difference
     estimate = predictions_match(replace(record, stream_probabilities=moved))
     assert is_one(estimate) == agrees
-    assert estimate.offenders == (() if agrees else (record.ids[7],))
+    assert estimate.failing == (() if agrees else (record.ids[7],))
 
 
 def test_an_answer_that_is_not_a_number_agrees_with_nothing() -> None:

@@ -42,7 +42,7 @@ def test_a_model_that_crops_the_ring_away_does_not_move_at_all(project: Project)
     assert record.moved.shape == (100, 32)
     estimate = border_invariance.largest_change(record)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.0, 0.0, 0.0, 32)
-    assert estimate.offenders == ()
+    assert estimate.failing == ()
     assert estimate.detail == (
         "100 random contents of the 5% ring, all tried on 32 rows: 0 rows change their answer under some content, "
         "0 of 3200 answers change"
@@ -55,7 +55,7 @@ def test_a_reader_of_the_ring_moves_and_the_rows_it_loses_are_named(project: Pro
         border_invariance.ring_contents(Evidence(project.ready("reader")), RING)
     )
     assert estimate.value > 0.2
-    assert len(estimate.offenders) == 32
+    assert len(estimate.failing) == 32
 
 
 def test_contents_are_tried_once_and_kept(project: Project) -> None:

@@ -1,6 +1,7 @@
 """Probabilities that mean what they say are left alone; too sure or too timid ones are told, and by how much."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -290,9 +291,9 @@ def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
 
 def test_the_rows_that_surprised_most_are_named() -> None:
     test = answers([[0.9999, 0.0001], [0.9999, 0.0001], [0.6, 0.4]], [0, 1, 1])
-    assert temperature_scaling_gain(test, test).offenders == ("r1",)
+    assert temperature_scaling_gain(test, test).failing == ("r1",)
     barely = answers([[0.9990005, 0.0009995], [0.9989, 0.0011], [0.6, 0.4]], [1, 1, 1])
-    assert temperature_scaling_gain(barely, barely).offenders == ("r0",)
+    assert temperature_scaling_gain(barely, barely).failing == ("r0",)
 
 
 def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
@@ -321,7 +322,7 @@ def test_patients_of_one_film_are_films_and_those_of_more_weigh_more() -> None:
     """Two thirds of the films are of every second patient: a mean over patients would be another."""
     found = drawn(90, 0, 0.5)
     single = answers(found.probabilities, found.labels, tuple(f"p{row:02}" for row in range(90)))
-    assert log_loss(single) == log_loss(found)
+    assert log_loss(single) == replace(log_loss(found), unit="patient")
     uneven = answers(found.probabilities, found.labels, tuple(f"p{row - row % 3 // 2}" for row in range(90)))
     assert log_loss(uneven).n == 60
     assert log_loss(uneven).value == pytest.approx(log_loss(found).value)

@@ -44,8 +44,8 @@ def estimate(value: float, low: float, high: float, n: int = 100) -> Estimate:
     ("found", "outcome", "accepted"),
     [
         ((0.850, 0.820, 0.880), "pass", True),  # holds it, and reaches no further than 0.05
-        ((0.850, 0.740, 0.930), "inconclusive", True),  # holds it, reaches further
-        ((0.780, 0.660, 0.870), "inconclusive", False),  # holds it, but is itself 0.065 away
+        ((0.850, 0.740, 0.930), "conditional_pass", True),  # holds it, reaches further
+        ((0.780, 0.660, 0.870), "conditional_fail", False),  # holds it, but is itself 0.065 away
         ((0.740, 0.620, 0.840), "fail", False),  # 0.845 is the least that is printed so
         ((0.900, 0.856, 0.940), "fail", False),
         ((0.840, 0.838, 0.842), "fail", False),  # near, and proven to be another number
@@ -58,8 +58,8 @@ def test_an_interval_must_hold_the_print_and_be_near_it(
 ) -> None:
     verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(*found), 0.05)
     assert verdict.outcome == outcome
-    assert verdict.accepted("point") is accepted
-    assert verdict.accepted("proven") is (outcome == "pass")
+    assert verdict.accepted("simple") is accepted
+    assert verdict.accepted("guarded") is (outcome == "pass")
 
 
 def test_the_row_is_a_distance_and_its_detail_names_both_figures() -> None:
@@ -73,16 +73,16 @@ def test_the_row_is_a_distance_and_its_detail_names_both_figures() -> None:
 def test_few_rows_prove_nothing() -> None:
     """Three rows hold nearly every print; that is no reproduction."""
     verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(2 / 3, 0.09, 0.99, n=3), 0.05)
-    assert verdict.outcome == "inconclusive"
-    assert not verdict.accepted("point")
+    assert verdict.outcome == "conditional_fail"
+    assert not verdict.accepted("simple")
 
 
 def test_an_undefined_figure_is_not_accepted() -> None:
     never = replace(answers(), probabilities=np.tile(np.array([0.1, 0.2, 0.7], np.float32), (90, 1)))
     found = claim_reproduction.measured(figure("precision", "0.90", "A"), never)
     verdict = claim_reproduction.held(figure("precision", "0.90", "A"), found, 1.0)
-    assert verdict.outcome == "inconclusive"
-    assert not verdict.accepted("point")
+    assert verdict.outcome == "conditional_fail"
+    assert not verdict.accepted("simple")
     assert "this model has no such figure" in verdict.detail
 
 

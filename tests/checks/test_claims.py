@@ -182,7 +182,7 @@ def published(project: Project) -> Project:
 
 
 def claim_rows(result: Result, model: str = "nearest") -> list[dict[str, Any]]:
-    return [row for row in result.record(model)["verdicts"] if row["suite"] == "claims"]
+    return [row for row in result.record(model)["rows"] if row["suite"] == "claims"]
 
 
 def test_without_claims_the_suite_is_no_part_of_a_run(published: Project) -> None:
@@ -209,7 +209,7 @@ def test_claims_that_hold_and_reproduce_are_accepted(published: Project) -> None
         ("claim_reproduced", "table: macro AUC"), ("claim_reproduced", "table: recall of Bottom"),
         ("claim_reproduced", "table: recall of Left"), ("claim_reproduced", "table: recall of Right"),
     ]  # fmt: skip
-    assert {row["verdict"] for row in rows[:3]} == {"pass"}
+    assert {row["outcome"] for row in rows[:3]} == {"pass"}
     assert rows[0]["detail"] == "36 of 36 right"
     notes = (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
     assert "published figures of claims.toml (fingerprint " in notes
@@ -224,7 +224,7 @@ def test_claims_that_exclude_one_another_refuse_whatever_the_gate(published: Pro
     assert rows["abstract"]["accepted"]
     assert not rows["all places together"]["accepted"]
     assert "accuracy 1.00 (abstract) and recall of Bottom 0.50 (table) exclude one another" in result.out
-    assert rows["table: recall of Bottom"]["verdict"] == "fail"
+    assert rows["table: recall of Bottom"]["outcome"] == "fail"
 
 
 def test_a_model_that_is_not_the_published_one_is_refused(published: Project) -> None:

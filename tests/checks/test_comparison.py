@@ -49,7 +49,7 @@ def test_a_recall_that_falls_is_a_negative_change_with_tangos_interval() -> None
     change = comparison.recall_change(answering(with_errors(0, 1)), answering(with_errors(1, 2, 3, 4, 150)), "A")
     assert change.value == pytest.approx(-0.02)
     assert (change.low, change.high) == intervals.tango(1, 3, N)
-    assert change.offenders == ("002", "003", "004")
+    assert change.failing == ("002", "003", "004")
     assert "98 of 100 right before, 96 now: 1 gained, 3 lost (McNemar p = 0.625)" in change.detail
 
 
@@ -120,7 +120,7 @@ def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
     expected = mean(parts)
     assert change.value == pytest.approx((0 - 0.1 + 0.1) / 3)
     assert (change.low, change.high, change.n) == (expected.low, expected.high, expected.n)
-    assert change.offenders == tuple(f"{row:03}" for row in range(100, 110))
+    assert change.failing == tuple(f"{row:03}" for row in range(100, 110))
     assert change.detail == (
         "balanced accuracy 0.97 before, 0.97 now; 245 of 250 right before, 240 now: 5 gained, 10 lost "
         "(McNemar p = 0.302)"
@@ -202,7 +202,7 @@ def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients(
 
 def test_newly_wrong_rows_are_counted_and_named() -> None:
     found = comparison.negative_flips(answering(with_errors(0)), answering(with_errors(1, 2)))
-    assert (found.hits, found.n, found.offenders) == (2, 299, ("001", "002"))
+    assert (found.hits, found.n, found.failing) == (2, 299, ("001", "002"))
     assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
     named = comparison.negative_flips(RIGHT, RIGHT, named="old (fingerprint 00)")
     assert named.detail == (
@@ -498,7 +498,7 @@ def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, 
     flips, recall = (changes[subject].change for subject in sorted(moved))
     assert flips.value == pytest.approx(4 / 300)
     assert (flips.n, recall.n) == (300, 100)
-    assert flips.offenders == recall.offenders == ("110", "111", "112", "113")
+    assert flips.failing == recall.failing == ("110", "111", "112", "113")
     assert recall.value == pytest.approx(0.04)
     assert recall.low < 0.04 < recall.high
     assert "mean" in recall.detail
@@ -539,8 +539,8 @@ def test_got_worse_is_proven_at_the_level_of_all_fills_and_got_better_at_the_usu
     for subject, hits, n in (("masked recall, A, 5% ring", 10, N), ("flips, 5% ring, black", 30, 3 * N)):
         usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_FILLS)
         assert (changes[subject].low, changes[subject].high) == pytest.approx((stricter.low, usual.high))
-    informs = changes["flips, 10% ring, black"]
-    assert informs.low == paired_difference(30, 0, 3 * N).low
+    descriptive = changes["flips, 10% ring, black"]
+    assert descriptive.low == paired_difference(30, 0, 3 * N).low
 
 
 def test_skill_of_the_ring_got_worse_at_the_level_of_all_fills(policy: Policy, inside: BorderRecord) -> None:
@@ -588,7 +588,7 @@ def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
     first, second = (replace(before, other=dict.fromkeys(inside.other, each)) for each in (followed, again))
     changes = {found.subject: found.change for found in comparison.border_changes(first, second, policy)}
     found = changes["transplant, 5% ring"]
-    assert (found.value, found.n, found.offenders) == (0, 290, ("260",))
+    assert (found.value, found.n, found.failing) == (0, 290, ("260",))
     assert found.low == pytest.approx(-found.high)
     assert found.detail == "cannot tell: 0.01 net followed the donor before, 0.01 now"
     same = {each.subject: each.change for each in comparison.border_changes(first, first, policy)}[
@@ -622,7 +622,7 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     apart = comparison.difference(twice, once)
     assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
     assert told.value == pytest.approx(0.15)
-    assert set(told.offenders) == {RIGHT.ids[row] for row in every if row % 5 == 0 and row % 20}
+    assert set(told.failing) == {RIGHT.ids[row] for row in every if row % 5 == 0 and row % 20}
     assert told.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
 
 
@@ -689,7 +689,7 @@ def judged(
 ) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
     given = {"evidence": now, "border_answers": now.record, "reference": before, "unseen": unseen}
-    return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("point")}
+    return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("simple")}
 
 
 def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence

@@ -62,14 +62,14 @@ def test_a_sound_record_is_perfect() -> None:
         outputs_are_probabilities(SOUND, IDS),
     ):
         assert estimate.value == 1
-        assert estimate.offenders == ()
+        assert estimate.failing == ()
 
 
 def test_a_row_whose_repeats_differ_is_named() -> None:
     repeats = np.stack([SOUND, SOUND, moved(1, 0.01), SOUND, SOUND])
     estimate = predictions_repeat(record(repeats=repeats), tolerance=TOLERANCE)
     assert estimate.value == 0.75
-    assert estimate.offenders == (IDS[1],)
+    assert estimate.failing == (IDS[1],)
     assert "largest difference 1.0e-02 (a repeated prediction)" in estimate.detail
 
 
@@ -77,7 +77,7 @@ def test_a_row_whose_repeats_differ_is_named() -> None:
 def test_the_way_of_batching_that_changes_an_answer_is_named(way: str) -> None:
     batchings = dict.fromkeys(BATCHINGS, SOUND) | {way: moved(2, 0.3)}
     estimate = predictions_batch_invariant(record(batchings=batchings), tolerance=TOLERANCE)
-    assert estimate.offenders == (IDS[2],)
+    assert estimate.failing == (IDS[2],)
     assert f"({way})" in estimate.detail
 
 
@@ -101,7 +101,7 @@ def test_a_row_that_is_nan_once_and_a_number_then_differs() -> None:
     broken = SOUND.copy()
     broken[3, 0] = np.nan
     once = record(repeats=np.stack([SOUND, broken]))
-    assert predictions_repeat(once, tolerance=TOLERANCE).offenders == (IDS[3],)
+    assert predictions_repeat(once, tolerance=TOLERANCE).failing == (IDS[3],)
     always = record(repeats=np.stack([broken, broken]))
     assert predictions_repeat(always, tolerance=TOLERANCE).value == 1
 
@@ -109,14 +109,14 @@ def test_a_row_that_is_nan_once_and_a_number_then_differs() -> None:
 def test_a_reloaded_model_is_held_against_the_one_that_was_saved() -> None:
     saved = moved(0, 0.2)
     estimate = reload_preserves_predictions(record(before_saving=saved), tolerance=TOLERANCE)
-    assert estimate.offenders == (IDS[0],)
+    assert estimate.failing == (IDS[0],)
     assert "(the reloaded model)" in estimate.detail
 
 
 def test_a_model_that_cannot_be_loaded_again_preserves_nothing() -> None:
     lost = record(reloaded=None, reload_error="a fresh process could not load it: unknown class 'Gain'")
     estimate = reload_preserves_predictions(lost, tolerance=TOLERANCE)
-    assert (estimate.value, estimate.high, estimate.offenders) == (0, 0, IDS)
+    assert (estimate.value, estimate.high, estimate.failing) == (0, 0, IDS)
     assert "unknown class 'Gain'" in estimate.detail
 
 
@@ -185,7 +185,7 @@ def test_a_row_that_is_no_probability_is_named(row: list[float], words: str) -> 
     outputs[2] = row
     estimate = outputs_are_probabilities(outputs, IDS)
     assert estimate.value == 0.75
-    assert estimate.offenders == (IDS[2],)
+    assert estimate.failing == (IDS[2],)
     assert words in estimate.detail
 
 

@@ -22,8 +22,8 @@ def test_a_drop_is_the_balanced_accuracy_before_minus_after_with_the_paired_inte
     change = comparison.balanced_change(clean, changed)
     assert (found.low, found.high) == pytest.approx((-change.high, -change.low))
     assert found.detail == "balanced accuracy 0.95 on clean films, 0.87 on these"
-    assert len(found.offenders) == (90 - 80) + (100 - 94)
-    assert set(found.offenders) == set(change.offenders)
+    assert len(found.failing) == (90 - 80) + (100 - 94)
+    assert set(found.failing) == set(change.failing)
 
 
 def test_nothing_lost_is_not_proof_that_nothing_will_be() -> None:
@@ -44,7 +44,7 @@ def test_a_model_without_skill_has_nothing_to_lose_and_meets_no_bound(right: tup
     assert math.isnan(found.value)
     assert (found.low, found.high) == (-1, 1)
     assert found.detail.startswith("too little skill to lose")
-    assert not at_most(found, 0.05).accepted("point")
+    assert not at_most(found, 0.05).accepted("simple")
 
 
 def test_skill_enough_is_015_above_chance() -> None:
@@ -65,7 +65,7 @@ def test_a_family_asks_more_of_a_proven_failure_and_no_more_of_a_pass() -> None:
     assert (six.value, six.high) == (one.value, one.high)
     assert six.low < one.low
     assert at_most(one, 0.08).outcome == "fail"
-    assert at_most(six, 0.08).outcome == "inconclusive"
+    assert at_most(six, 0.08).outcome == "conditional_fail"
 
 
 def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
@@ -119,4 +119,4 @@ def test_the_interval_holds_the_value_and_the_drop_is_that_of_the_balanced_accur
         assert -1 <= found.low <= found.value <= found.high <= 1
         before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
         assert found.value == pytest.approx(before.value - after.value)
-    assert set(found.offenders) <= set(clean.ids)
+    assert set(found.failing) <= set(clean.ids)

@@ -62,12 +62,12 @@ def test_a_drawn_candidate_is_as_good_on_average() -> None:
     assert np.mean(shares) == pytest.approx(0.75, abs=0.015)
 
 
-def test_a_perfect_model_is_refused_by_nothing_at_point_and_proves_little(real: Project) -> None:
+def test_a_perfect_model_is_refused_by_nothing_under_the_simple_rule_and_often_under_the_guarded(real: Project) -> None:
     steps: list[int] = []
     counts = aa_test.false_alarms(
         open_session(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1)
     )
-    found = {count.check: (count.point, count.proven) for count in counts}
+    found = {count.check: (count.simple, count.guarded) for count in counts}
     assert found["recall/recall_floor"] == (0, 3)  # 12 films cannot prove 0.80
     assert found["comparison/recall_noninferiority"] == (0, 3)
     assert found[""][1] == 3
@@ -81,7 +81,7 @@ def test_a_weak_reference_is_refused_by_its_own_bounds(real: Project) -> None:
         "models/nearest.py", text.replace('archive["means"])', 'archive["means"] - (np.arange(3) == 1)[:, None, None])')
     )
     counts = aa_test.false_alarms(open_session(real.settings("nearest")), "nearest", draws=2, seed=0, step=lambda: None)
-    found = {count.check: count.point for count in counts}
+    found = {count.check: count.simple for count in counts}
     assert found["recall/recall_floor"] == found[""] == 2
 
 
@@ -134,6 +134,6 @@ def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.Ca
     assert "Counted are the suites recall, border and comparison; what the others ask" in pages[0]
     assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
     out = capsys.readouterr().out
-    assert "is refused in 0 of 2 draws at gate point" in out
+    assert "is refused in 0 of 2 draws under the simple rule" in out
     assert "Bottom: no miss on 12 films, so no drawn model has one" in out
     assert "**Bottom: no miss on 12 films**" in pages[0]

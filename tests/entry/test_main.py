@@ -232,7 +232,7 @@ def test_a_scorecard_is_rendered_again(judged: tuple[Project, Result], capsys: p
     (folder / "scorecard.md").unlink()
     assert main(["scorecard", str(folder)]) == 0
     assert (folder / "scorecard.md").read_bytes() == before
-    assert "scorecard.md: **PROVEN** · 5 verdicts: 5 pass" in capsys.readouterr().out
+    assert "scorecard.md: **PASS** · 5 rows: 5 pass" in capsys.readouterr().out
 
 
 def test_a_summary_is_printed_and_nothing_written(

@@ -163,7 +163,7 @@ def test_other_tests_run_beside_a_suite(project: Project) -> None:
     project.write("suites/test_foreign.py", FOREIGN)
     result = project.run()
     assert result.status == 0, result.out
-    assert len(result.record()["verdicts"]) == 5
+    assert len(result.record()["rows"]) == 5
 
 
 def test_asking_for_the_bounds_without_a_model_fails_with_a_sentence(project: Project) -> None:
@@ -215,4 +215,4 @@ def test_workers_of_one_run_share_what_an_uncacheable_model_computed(project: Pr
     model.write_text(model.read_text("utf-8").replace('FILES = ("means.npz",)', ""), "utf-8")
     result = project.run_apart("-n", "2")
     assert result.status == 0, result.out
-    assert len(result.record()["verdicts"]) == 5
+    assert len(result.record()["rows"]) == 5

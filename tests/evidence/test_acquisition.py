@@ -174,10 +174,10 @@ def test_a_constant_model_is_never_robust() -> None:
         "small_shift": {},
     }
     for check, named in checks.items():
-        assert not judged(getattr(ROBUSTNESS, f"test_{check}"), made, **named).accepted("point"), check
+        assert not judged(getattr(ROBUSTNESS, f"test_{check}"), made, **named).accepted("simple"), check
     rows: list[Any] = []
     ROBUSTNESS.test_resizing_kernel(made, POLICY, lambda verdict, subject: rows.append((subject, verdict)))
-    assert [subject for subject, verdict in rows if not verdict.accepted("point")] == ["balanced accuracy"]
+    assert [subject for subject, verdict in rows if not verdict.accepted("simple")] == ["balanced accuracy"]
 
 
 @pytest.mark.parametrize(("part", "key"), [("rotated", -3), ("shifted", (0.03, "left"))])
@@ -211,7 +211,7 @@ def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_nois
         "suites/test_robustness.py", "--robustness", "--model", "nearest", "--model", "wavering", "--no-figures"
     )
     refused = {
-        model: {(row["check"], row["subject"]) for row in result.record(model)["verdicts"] if not row["accepted"]}
+        model: {(row["check"], row["subject"]) for row in result.record(model)["rows"] if not row["accepted"]}
         for model in ("nearest", "wavering")
     }
     noise = {("corruption_skill", f"noise, severity {severity}") for severity in (1, 3)}
@@ -219,7 +219,7 @@ def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_nois
     assert not {row for row in refused["wavering"] if row[1].startswith("exposure") or row[1] == "shifted"}
     assert not {check for check, _ in refused["nearest"]} & CHECKS
     (skipped,) = result.rows("resizing_kernel")
-    assert (skipped["verdict"], skipped["accepted"]) == ("skipped", True)
+    assert (skipped["outcome"], skipped["accepted"]) == ("skipped", True)
     assert skipped["detail"] == "every film has the size that the model wants"
 
 

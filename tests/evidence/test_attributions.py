@@ -263,7 +263,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     project.write("suites/policy.toml", SUITE_POLICY)
     result = project.run()
     assert result.status == 0, result.out
-    rows = [row for row in result.record()["verdicts"] if row["suite"] == "attention"]
+    rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
     assert {row["check"] for row in rows} >= {
         "attribution_sanity_check",
         "attribution_in_lungs",
@@ -271,7 +271,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
         "attribution_deletion",
     }
     assert not any(row["gates"] for row in rows if row["check"].startswith("attribution"))
-    skipped = {row["check"] for row in rows if row["verdict"] == "skipped"}
+    skipped = {row["check"] for row in rows if row["outcome"] == "skipped"}
     assert skipped >= {"attribution_in_lungs", "attribution_pointing"}  # the toy films show no lungs
     passes = json.loads((result.reports / "toy" / "nearest" / "run.json").read_text("utf-8"))["forward_passes"]
     assert passes > 6 * 81

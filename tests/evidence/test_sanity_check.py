@@ -171,7 +171,7 @@ def test_what_could_not_be_tested_is_not_licensed() -> None:
 
 def test_the_mean_has_students_interval() -> None:
     values = np.array([0.1, 0.2, 0.4, 0.1])
-    found = sanity_check.mean_of(values, low=-1, high=1)
+    found = sanity_check.mean_of(values, low=-1, high=1, unit="image")
     low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
     np.testing.assert_allclose([found.value, found.low, found.high, found.n], [0.2, low, high, 4])
-    assert not sanity_check.mean_of(values[:1], low=-1, high=1).defined
+    assert not sanity_check.mean_of(values[:1], low=-1, high=1, unit="image").defined

@@ -297,7 +297,7 @@ def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_
     )  # fmt: skip
     estimate = smallest_mask.area(record, "rectangle")
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (63 / 2400, 1 / 2400, 63 / 2400, 10)
-    assert estimate.offenders == ("r8", "r3")
+    assert estimate.failing == ("r8", "r3")
     assert estimate.detail == (
         "a 9x7 px patch in the lower left corner, filled by edge flips 2 of 10 films (2 wanted), the first of them "
         "by 3x3 px of it; 9 rectangle masks tried outside the lungs, 1,234 forward passes for all families; "

@@ -245,9 +245,9 @@ def test_held_out_films_in_the_training_stream_are_named(drawn: Candidate, chang
     record = trained_on(drawn, change(films(splits.train, 36)), change(films(splits.test, 12)))
     estimate = training_apart(record, "test")
     given = {splits.test.ids[row] for row in np.linspace(0, 23, 12).astype(np.int64)}
-    assert set(estimate.offenders) <= given
-    assert len(estimate.offenders) >= 9
-    assert estimate.hits == 24 - len(estimate.offenders)
+    assert set(estimate.failing) <= given
+    assert len(estimate.failing) >= 9
+    assert estimate.hits == 24 - len(estimate.failing)
     assert training_apart(record, "validation").value == 1.0
 
 

@@ -95,13 +95,13 @@ SUITE = '''
 import pytest
 
 from roentgate.checks import attention
-from roentgate import informs
+from roentgate import descriptive
 
 
 @pytest.mark.needs("lungs")
 def test_skill_without_lungs(attention, accept):
     """Skill."""
-    accept(informs(lungs.skill_without(attention, "lungs")), subject="lungs")
+    accept(descriptive(lungs.skill_without(attention, "lungs")), subject="lungs")
 '''
 SMALL = '''
 """Accuracy."""
@@ -137,8 +137,8 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     chests.write("suites/test_small.py", SMALL)
     chests.write("suites/policy.toml", POLICY)
     result = chests.run("--model", model, "--data", data)
-    verdicts = json.loads((result.reports / data / model / "scorecard.json").read_text("utf-8"))["verdicts"]
-    (outcome,) = (row["verdict"] for row in verdicts if row["check"] == "skill_without_lungs")
+    verdicts = json.loads((result.reports / data / model / "scorecard.json").read_text("utf-8"))["rows"]
+    (outcome,) = (row["outcome"] for row in verdicts if row["check"] == "skill_without_lungs")
     assert (outcome == "skipped") != drawn, result.out
     assert old.exists() == drawn
     told = (old.parent / "scorecard.md").read_text("utf-8")

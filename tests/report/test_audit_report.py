@@ -37,8 +37,8 @@ def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFi
     told = audit_report.read(project / "reports/films/audit.json")
     assert told["accepted"]
     assert told["pairs"] == []
-    assert {row["check"] for row in told["verdicts"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
-    assert "beats_trivial_probes" not in {row["check"] for row in told["verdicts"]}
+    assert {row["check"] for row in told["rows"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
+    assert "beats_trivial_probes" not in {row["check"] for row in told["rows"]}
 
 
 def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,22 +15,12 @@ from roentgate.report import architecture as blocks
 from roentgate.report import figures, forest_plot, style
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.record import EvidenceRecord, Layer, Record, Row
+from tests.support.rows import FAILED, row
 
 HOSTILE = "a|b <b> $x_2$ \n\u202e 肺炎 \U0001f600"
 
 
-def row(subject: str = "Covid", **changes: object) -> Row:
-    made: dict[str, Any] = {
-        "suite": "recall", "check": "recall_floor", "subject": subject, "verdict": "pass", "gates": True,
-        "accepted": True, "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8,
-        "direction": "at_least", "detail": "", "offenders": [],
-    }  # fmt: skip
-    made.update(changes)
-    return made  # type: ignore[return-value]
-
-
-UNDEFINED: dict[str, Any] = {"verdict": "inconclusive", "proven": False, "accepted": False, "value": None}
-REFUSED: dict[str, Any] = {"verdict": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}
+UNDEFINED: dict[str, Any] = {"outcome": "conditional_fail", "accepted": False, "value": None, "state": "undefined"}
 
 
 def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid", "Normal")) -> Record:
@@ -44,7 +34,7 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
             "counts": {"train": dict.fromkeys(classes, 1500), "test": {classes[0]: 20}},
         },
         task={"image_shape": (96, 96, 1), "seed": 0},
-        gate="point",
+        gate="simple",
         policy={"fingerprint": "ef" * 32},
         required=[("border", "border_swap")],
         complete=True,
@@ -84,8 +74,8 @@ def size(path: Path) -> tuple[int, int]:
 
 
 DRAWN: dict[str, Callable[[Path], Path]] = {
-    "verdicts": lambda path: figures.verdict_overview(build(row(), row("Normal", **REFUSED)), path),
-    "side by side": lambda path: figures.side_by_side([build(row()), build(row(**REFUSED), name="b")], path),
+    "verdicts": lambda path: figures.verdict_overview(build(row(), row("Normal", **FAILED)), path),
+    "side by side": lambda path: figures.side_by_side([build(row()), build(row(**FAILED), name="b")], path),
     "classes": lambda path: figures.class_distribution({"train": {"Covid": 1500, "Normal": 0}, "test": {}}, path),
     "confusion": lambda path: figures.confusion_matrix({"classes": ["A", "B"], "counts": [[3, 1], [0, 0]]}, path),
     "training": lambda path: figures.training_curves({"loss": [1.0, None], "val_loss": [None, 0.5]}, path),
@@ -115,7 +105,7 @@ def test_drawing_depends_on_no_matplotlib_setting_of_the_user(tmp_path: Path) ->
 
 def test_whatever_the_names_everything_can_be_drawn(tmp_path: Path) -> None:
     classes = (HOSTILE, HOSTILE * 20)
-    rows = [row(HOSTILE), row(HOSTILE * 20, **(REFUSED | {"suite": HOSTILE * 3, "detail": HOSTILE * 9}))]
+    rows = [row(HOSTILE), row(HOSTILE * 20, **(FAILED | {"suite": HOSTILE * 3, "detail": HOSTILE * 9}))]
     record = build(*rows, name=HOSTILE, classes=classes)
     notes = figures.draw(record, {**evidence(classes), "layers": [layer(HOSTILE, 8, 8, 1)]}, tmp_path)
     assert [note["file"] for note in notes] == [
@@ -146,8 +136,8 @@ def test_every_note_is_accepted_beside_a_scorecard(tmp_path: Path) -> None:
     [
         UNDEFINED,
         UNDEFINED | {"low": None, "high": None, "n": 0},
-        {"low": None, "high": None, "verdict": "inconclusive", "proven": False},
-        {"value": -3.0, "low": -5.0, "high": 40.0, "verdict": "inconclusive", "proven": False, "accepted": False},
+        {"low": None, "high": None, "outcome": "conditional_pass"},
+        {"value": -3.0, "low": -5.0, "high": 40.0, "outcome": "conditional_fail", "accepted": False},
     ],
     ids=["undefined", "not recorded", "open interval", "far outside"],
 )
@@ -155,15 +145,15 @@ def test_a_row_without_ordinary_numbers_is_drawn(tmp_path: Path, changes: dict[s
     assert size(figures.verdict_overview(build(row(), row("Normal", **changes)), tmp_path / "a.png"))
 
 
-def test_many_proven_rows_of_a_check_share_a_line_and_no_other_row_does(tmp_path: Path) -> None:
-    proven = [row(f"class {index}", low=0.81 + index / 1000) for index in range(60)]
-    few = size(figures.verdict_overview(build(*proven, row("Normal", **REFUSED)), tmp_path / "a.png"))[1]
-    many = [row(f"class {index}", **REFUSED) for index in range(60)]
+def test_many_passed_rows_of_a_check_share_a_line_and_no_other_row_does(tmp_path: Path) -> None:
+    passed = [row(f"class {index}", low=0.81 + index / 1000) for index in range(60)]
+    few = size(figures.verdict_overview(build(*passed, row("Normal", **FAILED)), tmp_path / "a.png"))[1]
+    many = [row(f"class {index}", **FAILED) for index in range(60)]
     assert size(figures.verdict_overview(build(*many), tmp_path / "b.png"))[1] > 5 * few
 
 
 def test_the_line_of_many_rows_shows_the_one_closest_to_its_bound() -> None:
-    lines = forest_plot._folded([row("A", value=0.95), row("B", value=0.85), row("C", value=0.99), row("D", **REFUSED)])
+    lines = forest_plot._folded([row("A", value=0.95), row("B", value=0.85), row("C", value=0.99), row("D", **FAILED)])
     assert [(line.label, line.row["subject"]) for line in lines] == [
         ("recall_floor, D", "D"),
         ("recall_floor \u00d73", "B"),
@@ -172,7 +162,7 @@ def test_the_line_of_many_rows_shows_the_one_closest_to_its_bound() -> None:
 
 def test_cards_show_what_the_records_disagree_on_before_anything_else() -> None:
     dull = [row(check=f"dull_{index}", suite="inference") for index in range(9)]
-    checks = forest_plot._telling([build(*dull, row(suite="border")), build(*dull, row(suite="border", **REFUSED))])
+    checks = forest_plot._telling([build(*dull, row(suite="border")), build(*dull, row(suite="border", **FAILED))])
     assert ("border", "recall_floor") in checks
     assert len(checks) == 7
 

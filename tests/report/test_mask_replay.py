@@ -55,7 +55,7 @@ def judged(project: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[Project, 
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
     record = json.loads((project.folder / "reports" / "toy" / "corner" / SCORECARD_FILE).read_bytes())
-    details = [row["detail"] for row in record["verdicts"] if row["check"] == "smallest_flipping_mask"]
+    details = [row["detail"] for row in record["rows"] if row["check"] == "smallest_flipping_mask"]
     assert len(details) == len(masks.FAMILIES)
     return project, next(each for each in details if " patch " in each).rpartition("replay ")[2]
 

@@ -12,25 +12,13 @@ from roentgate.report import render
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard import wording
 from roentgate.scorecard.record import EvidenceRecord, Record, Row
+from tests.support.rows import CONDITIONAL, FAILED, row
 
+SETTLING = CONDITIONAL | {"detail": "about 54 further films"}
 HOSTILE = "a|b <script>alert(1)</script>\n# x `y` ](z) &lt; \u202e é 肺 ```"
 NAMES = st.text(st.one_of(st.sampled_from("|<>`*_[]()\\&~\n\r#!:/ ab"), st.characters(codec="utf-8")), max_size=30)
 TAGS = re.compile(r"</?[a-zA-Z!?]")
 OWN_TAGS = {"<details>", "</details>", "<summary>", "</summary>"}
-
-
-def row(subject: str = "Covid", **changes: object) -> Row:
-    made: dict[str, Any] = {
-        "suite": "recall", "check": "recall_floor", "subject": subject, "verdict": "pass", "gates": True,
-        "accepted": True, "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8,
-        "direction": "at_least", "detail": "", "offenders": [],
-    }  # fmt: skip
-    made.update(changes)
-    return made  # type: ignore[return-value]
-
-
-UNPROVEN: dict[str, Any] = {"verdict": "inconclusive", "proven": False, "low": 0.7, "detail": "about 54 further films"}
-REFUSED: dict[str, Any] = {"verdict": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}
 
 
 def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid", "Normal"), **changes: Any) -> Record:  # noqa: ANN401
@@ -43,7 +31,7 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
             "counts": {"test": dict.fromkeys(classes, 20)},
         },
         "task": {"image_shape": (96, 96, 1), "seed": 7},
-        "gate": "point",
+        "gate": "simple",
         "policy": {"fingerprint": "ef" * 32},
         "required": [],
         "complete": True,
@@ -90,7 +78,7 @@ def test_whatever_the_names_tables_keep_their_columns_and_no_tag_gets_in(
     first: str, second: str, detail: str, offender: str
 ) -> None:
     classes = (f"A{first}", f"B{second}")
-    rows = [row(first, detail=detail, offenders=[offender, first]), row(f"-{second}", **(REFUSED | {"detail": detail}))]
+    rows = [row(first, detail=detail, failing=[offender, first]), row(f"-{second}", **(FAILED | {"detail": detail}))]
     record = build(*rows, name=f"m{second}", classes=classes)
     beside = evidence(classes, report=f"{first}\n{second}")
     text = render.markdown(record, beside)
@@ -107,11 +95,11 @@ def test_a_report_cannot_close_its_fence() -> None:
 
 
 def test_offenders_cannot_close_their_fence() -> None:
-    assert_sound(render.markdown(build(row(offenders=["```", "<b>", "a\n```\n<i>"])), evidence()))
+    assert_sound(render.markdown(build(row(failing=["```", "<b>", "a\n```\n<i>"])), evidence()))
 
 
 def test_a_page_shows_hostile_names_as_text(tmp_path: Path) -> None:
-    record = build(row(HOSTILE, detail=HOSTILE, offenders=[HOSTILE]), name=HOSTILE, classes=(HOSTILE, "Normal"))
+    record = build(row(HOSTILE, detail=HOSTILE, failing=[HOSTILE]), name=HOSTILE, classes=(HOSTILE, "Normal"))
     page = render.html(record, evidence((HOSTILE, "Normal"), report=HOSTILE), tmp_path)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
@@ -123,7 +111,7 @@ def test_a_page_shows_hostile_names_as_text(tmp_path: Path) -> None:
 
 @pytest.fixture
 def refused() -> Record:
-    rows = [row(), row("Normal", **UNPROVEN), row("Viral Pneumonia", **REFUSED)]
+    rows = [row(), row("Normal", **SETTLING), row("Viral Pneumonia", **FAILED)]
     return build(*rows, required=[("recall", "recall_floor"), ("border", "border_swap"), ("border", "gone")])
 
 
@@ -134,16 +122,16 @@ def test_the_reasons_of_a_refusal_come_before_the_tables(refused: Record) -> Non
         "wanted: the whole interval misses it"
     )
     gaps = "- ✗ **required, but not recorded**: border / border_swap, border / gone"
-    assert text.index(scorecard.headline(refused)) < text.index(reason) < text.index(gaps) < text.index("## Verdicts")
+    assert text.index(scorecard.headline(refused)) < text.index(reason) < text.index(gaps) < text.index("## Rows")
 
 
 def test_an_accepted_scorecard_lists_no_reasons() -> None:
-    assert "What refused it" not in render.markdown(build(row(), row("Normal", **UNPROVEN)), evidence())
+    assert "What refused it" not in render.markdown(build(row(), row("Normal", **CONDITIONAL)), evidence())
 
 
-def test_a_value_that_meets_its_bound_but_is_not_proven_says_that_proof_was_wanted() -> None:
-    text = render.markdown(build(row(**(UNPROVEN | {"accepted": False})), gate="proven"), evidence())
-    assert "the value meets it, but the interval does not prove it, and here only proof is accepted" in text
+def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interval_must() -> None:
+    text = render.markdown(build(row(**(CONDITIONAL | {"accepted": False})), gate="guarded"), evidence())
+    assert "the value meets it, but not the whole interval, and here only that is accepted" in text
 
 
 @pytest.mark.parametrize(
@@ -171,8 +159,8 @@ def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path
 
 
 def test_the_first_ten_offenders_are_listed_and_all_are_counted() -> None:
-    text = render.markdown(build(row(offenders=[f"test/{index:04d}.png" for index in range(25)])), evidence())
-    assert "recall_floor, Covid: 25 offenders, the first 10" in text
+    text = render.markdown(build(row(failing=[f"test/{index:04d}.png" for index in range(25)])), evidence())
+    assert "recall_floor, Covid: 25 failing images, the first 10" in text
     assert "test/0009.png" in text
     assert "test/0010.png" not in text
 
@@ -204,7 +192,7 @@ def test_a_scorecard_without_evidence_still_renders(tmp_path: Path) -> None:
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.integers(1000, 20_000), st.integers(0, 120), NAMES)
 def test_a_summary_stays_within_its_bound(limit: int, count: int, name: str) -> None:
-    rows = [row(f"{index} {name}" * 20, **(REFUSED if index % 3 else {})) for index in range(count)]
+    rows = [row(f"{index} {name}" * 20, **(FAILED if index % 3 else {})) for index in range(count)]
     record = build(*rows, name=f"m{name}" * 200)
     text = render.summary_markdown(record, limit)
     assert len(text.encode()) <= limit
@@ -219,18 +207,18 @@ def test_a_summary_says_how_many_rows_it_leaves_out() -> None:
     assert f"… {400 - shown} more rows in the scorecard." in text
 
 
-def test_a_summary_shows_refused_rows_first() -> None:
-    record = build(row(), row("Normal", **UNPROVEN), row("Viral Pneumonia", **REFUSED))
+def test_a_summary_shows_empty_rows_first() -> None:
+    record = build(row(), row("Normal", **CONDITIONAL), row("Viral Pneumonia", **FAILED))
     subjects = [line.split("|")[3].strip() for line in tables(render.summary_markdown(record))[0][2:]]
     assert subjects == ["Viral Pneumonia", "Normal", "Covid"]
 
 
 def test_records_that_disagree_are_told_apart_first() -> None:
-    one, other = build(row(), row("Normal")), build(row(), row("Normal", **REFUSED), name="other")
+    one, other = build(row(), row("Normal")), build(row(), row("Normal", **FAILED), name="other")
     text = render.comparison_markdown([one, other])
     overview, rows = tables(text)
-    assert "**PROVEN**" in overview[2]
-    assert "**REFUSED**" in overview[3]
+    assert "**PASS**" in overview[2]
+    assert "**FAIL**" in overview[3]
     assert [cell.strip() for cell in rows[2].split("|")[1:5]] == ["≠", "recall", "recall_floor", "Normal"]
     assert "✓ pass, 0.950 [0.850, 0.990]" in rows[2]
     assert "✗ fail, 0.500 [0.400, 0.600]" in rows[2]
@@ -241,26 +229,26 @@ def test_a_row_that_one_record_lacks_is_said_to_be_missing() -> None:
 
 
 def test_the_terminal_table_counts_rows_by_suite() -> None:
-    lines = render.terminal_table([build(row(), row("Normal", **UNPROVEN), row("N", suite="border"))]).splitlines()
+    lines = render.terminal_table([build(row(), row("Normal", **CONDITIONAL), row("N", suite="border"))]).splitlines()
     assert lines[2].split() == ["baseline", "on", "phantom", "recall", "1", "1"]
     assert lines[3].split() == ["baseline", "on", "phantom", "border", "1"]
 
 
 @pytest.mark.parametrize(
-    ("detail", "seeds"),
+    ("several", "words"),
     [
-        ("3 seeds: mean 0.800, 0.700 to 0.900, worst with seed 8", "7, 8, 9; of each row the worst decides"),
-        ("alike with 2 seeds, the first decides", "7, 8; the first decides"),
+        ({"seeds": [7, 8, 9], "deciding": "worst"}, "7, 8, 9; of each row the worst decides"),
+        ({"seeds": [7, 8], "deciding": "first"}, "7, 8; the first decides"),
     ],
 )
 def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows(
-    detail: str, seeds: str, tmp_path: Path
+    several: dict[str, Any], words: str, tmp_path: Path
 ) -> None:
-    record = build(row(detail=detail))
+    record = build(row(), task={"image_shape": (96, 96, 1), "seed": 7, **several})
     told = dict(wording.judged(record))
-    assert told["seeds"] == seeds
+    assert told["seeds"] == words
     assert "seed" not in told
-    assert told["weights"] == f"loaded, fingerprint abababababab (of all {seeds.count(', ') + 1} seeds together)"
+    assert told["weights"] == f"loaded, fingerprint abababababab (of all {len(several['seeds'])} seeds together)"
     assert "## Answers, class by class, seed 7" in render.markdown(record, evidence())
     assert "<h2>Answers, class by class, seed 7</h2>" in render.html(record, evidence(), tmp_path)
 

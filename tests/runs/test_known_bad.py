@@ -36,7 +36,6 @@ INFORMS = {
     ("calibration", "log_loss"),
     ("calibration", "calibration_error"),
 }
-UNRECORDED = "required, but not recorded"
 TIMEOUT_S = 1800
 
 Row = dict[str, Any]
@@ -125,8 +124,7 @@ def judge(models: list[str], group: Group, reports: Path) -> tuple[int, dict[str
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     records = [json.loads(path.read_text("utf-8")) for path in reports.glob("*/*/scorecard.json")]
     rows = {
-        record["model"]["name"]: [row for row in record["verdicts"] if row["detail"] != UNRECORDED]
-        for record in records
+        record["model"]["name"]: [row for row in record["rows"] if row["reason"] != "missing"] for record in records
     }
     if missing := [model for model in models if not rows.get(model)]:
         pytest.fail(f"nothing recorded on {', '.join(missing)}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -149,7 +147,7 @@ def shortcomings(name: str, rows: list[Row]) -> list[str]:
 
 
 def told(name: str, row: Row) -> str:
-    return f"{name}: {row['check']} [{row['subject']}] {row['verdict']}: {row['detail']}"
+    return f"{name}: {row['check']} [{row['subject']}] {row['outcome']}: {row['detail']}"
 
 
 @pytest.mark.parametrize("name", SEEN)
@@ -183,5 +181,5 @@ def test_sound_layers_nested_or_none_at_all_are_accepted(tmp_path: Path) -> None
     kinds = ["sound.nested_backbone", "sound.dropout_in_training", "sound.numpy_linear"]
     _, records = judge(kinds, GROUPS["layers"], tmp_path)
     assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
-    skipped = {row["check"] for row in records["sound.numpy_linear"] if row["verdict"] == "skipped"}
+    skipped = {row["check"] for row in records["sound.numpy_linear"] if row["outcome"] == "skipped"}
     assert skipped == {"augmentation_identity_at_inference", "augmentation_active_in_training"}

@@ -34,10 +34,10 @@ def refused(result: Result, *, complete: bool = True, model: str = "nearest") ->
     """Assert that a run that wrote a scorecard was refused; return the scorecard."""
     record = result.record(model)
     assert result.status == 1, result.out
-    assert not record["accepted"]
+    assert record["outcome"] == "fail"
     assert record["complete"] is complete, result.out
     assert ("partial run, not a gate" in result.out) is not complete
-    assert "REFUSED" in result.out
+    assert "FAIL · " in result.out
     return record
 
 
@@ -76,15 +76,14 @@ ACCEPT = 'accept(at_least(metrics.accuracy(evidence.test), 0.5), subject="extra"
 # A sound run
 
 
-def test_a_sound_run_of_the_small_suites_exits_0_and_is_proven(project: Project) -> None:
+def test_a_sound_run_of_the_small_suites_exits_0_and_passes(project: Project) -> None:
     result = project.run()
     assert result.status == 0, result.out
     record = result.record()
-    assert record["accepted"]
+    assert record["outcome"] == "pass"
     assert record["complete"]
-    assert record["proven"]
-    assert record["counts"] == {"pass": 5, "fail": 0, "inconclusive": 0, "skipped": 0}
-    assert "PROVEN · 5 verdicts: 5 pass" in result.out
+    assert {outcome: count for outcome, count in record["counts"].items() if count} == {"pass": 5}
+    assert "PASS · 5 rows: 5 pass" in result.out
     assert "reports/toy/nearest/scorecard.md" in result.out
 
 
@@ -103,11 +102,10 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     _, result = whole
     assert result.status == 0, result.out
     record = result.record()
-    assert record["accepted"]
+    assert record["outcome"] == "conditional_pass"
     assert record["complete"]
-    assert not record["proven"]
-    assert re.search(r"ACCEPTED, NOT PROVEN \(\d+ rows\) · 111 verdicts: .* 18 skipped", result.out)
-    skipped = {row["check"]: row["detail"] for row in record["verdicts"] if row["verdict"] == "skipped"}
+    assert re.search(r"CONDITIONAL PASS \(\d+ rows\) · \d+ rows: .* 18 skipped", result.out)
+    skipped = {row["check"]: row["detail"] for row in record["rows"] if row["outcome"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs",
         "skill_with_lungs_only",
@@ -166,7 +164,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
     required = {(suite, check) for suite, checks in policy["gate"]["required"].items() for check in checks}
     assert required == named(core | asked_for)
     _, result = whole
-    assert {(row["suite"], row["check"]) for row in result.record()["verdicts"]} == named(core) | named(informing)
+    assert {(row["suite"], row["check"]) for row in result.record()["rows"]} == named(core) | named(informing)
 
 
 def named(suites: dict[str, str]) -> set[tuple[str, str]]:
@@ -193,19 +191,19 @@ def test_two_workers_give_the_same_scorecard_byte_for_byte(whole: tuple[Project,
     assert parallel.bytes() == serial.bytes()
 
 
-def test_the_proven_gate_refuses_rows_that_are_only_accepted(whole: tuple[Project, Result]) -> None:
-    project, point = whole
-    result = project.run("--gate", "proven", "--report-dir", "proven")
+def test_the_guarded_rule_refuses_what_passes_conditionally(whole: tuple[Project, Result]) -> None:
+    project, simple = whole
+    result = project.run("--gate", "guarded", "--report-dir", "guarded")
     assert result.status == 1, result.out
-    record = json.loads((project.folder / "proven" / "toy" / "nearest" / "scorecard.json").read_text("utf-8"))
-    assert not record["accepted"]
+    record = json.loads((project.folder / "guarded" / "toy" / "nearest" / "scorecard.json").read_text("utf-8"))
+    assert record["outcome"] == "fail"
     assert record["complete"]
-    unproven = {row["check"] for row in point.record()["verdicts"] if row["gates"] and not row["proven"]}
-    assert {row["check"] for row in record["verdicts"] if row["gates"] and not row["accepted"]} == unproven
-    assert "recall_floor" in unproven
+    conditional = {row["check"] for row in simple.record()["rows"] if row["outcome"] == "conditional_pass"}
+    assert {row["check"] for row in record["rows"] if row["gates"] and not row["accepted"]} == conditional
+    assert "recall_floor" in conditional
 
 
-def test_an_inconclusive_verdict_shows_as_such_in_the_terminal(project: Project) -> None:
+def test_a_conditional_pass_shows_as_such_in_the_terminal(project: Project) -> None:
     project.write(
         "suites/policy.toml",
         (project.folder / "suites" / "policy.toml")
@@ -214,8 +212,8 @@ def test_an_inconclusive_verdict_shows_as_such_in_the_terminal(project: Project)
     )
     result = project.run("-v")
     assert result.status == 0, result.out
-    assert "INCONCLUSIVE" in result.out
-    assert "3 inconclusive" in result.out
+    assert "CONDITIONAL PASS" in result.out
+    assert "3 conditional pass" in result.out
     assert "would settle it" in result.rows("recall_floor")[0]["detail"]
 
 
@@ -316,7 +314,7 @@ def test_the_order_in_which_tests_run_does_not_change_the_record(project: Projec
 def test_a_check_that_is_no_evidence_refuses_the_run(project: Project, body: str, decorator: str, detail: str) -> None:
     with_extra(project, body, decorator)
     record = refused(project.run())
-    (row,) = [row for row in record["verdicts"] if row["check"] == "extra" and not row["accepted"]]
+    (row,) = [row for row in record["rows"] if row["check"] == "extra" and not row["accepted"]]
     assert detail in row["detail"]
     assert row["gates"]
     assert row["value"] is None
@@ -329,14 +327,14 @@ def test_an_empty_parametrisation_refuses_the_run(project: Project) -> None:
     result = project.run()
     refused(result)
     (row,) = result.rows("extra")
-    assert row["verdict"] == "skipped"
+    assert row["outcome"] == "skipped"
     assert "empty parameter set" in row["detail"]
 
 
 def test_an_xfail_mark_refuses_a_check_that_passes(project: Project) -> None:
     with_extra(project, ACCEPT, "@pytest.mark.xfail")
     record = refused(project.run())
-    assert any(row["check"] == "extra" and not row["accepted"] for row in record["verdicts"])
+    assert any(row["check"] == "extra" and not row["accepted"] for row in record["rows"])
 
 
 def test_a_test_that_looks_at_the_model_and_records_nothing_fails(project: Project) -> None:
@@ -349,15 +347,17 @@ def test_a_test_that_looks_at_the_model_and_records_nothing_fails(project: Proje
 def test_a_failing_test_that_judges_nothing_still_fails_the_run(project: Project) -> None:
     project.write("suites/test_other.py", "def test_other(classes):\n    assert classes == ()\n")
     result = project.run()
-    assert result.record()["accepted"]
+    assert result.record()["outcome"] != "fail"
     assert result.status == 1
 
 
 def test_a_verdict_below_its_bound_fails_with_a_sentence_and_no_traceback(project: Project) -> None:
-    with_extra(project, 'accept(at_least(metrics.recall(evidence.test, "Left"), 1.0, must_prove=True), subject="x")')
+    with_extra(project, 'accept(at_least(metrics.recall(evidence.test, "Left"), 1.0, guarded=True), subject="x")')
     result = project.run()
     refused(result)
-    assert re.search(r"extra \[x\]: 1\.000 \[0\.\d+, 1\.000\], n = 12; must be ≥ 1\.000 \(inconclusive\)", result.out)
+    assert re.search(
+        r"extra \[x\]: 1\.000 \[0\.\d+, 1\.000\], n = 12; must be ≥ 1\.000 \(conditional pass\)", result.out
+    )
     assert "Traceback" not in result.out
     assert "accept(at_least" not in result.out
 
@@ -373,7 +373,7 @@ def test_a_crash_in_a_teardown_refuses_the_run(project: Project) -> None:
 def test_a_crash_in_a_setup_refuses_the_run(project: Project) -> None:
     fixture = "@pytest.fixture(autouse=True)\ndef broken():\n    raise OSError('at once')"
     with_extra(project, ACCEPT, above=fixture)
-    rows = [row for row in refused(project.run())["verdicts"] if row["check"] == "extra"]
+    rows = [row for row in refused(project.run())["rows"] if row["check"] == "extra"]
     assert [row["detail"] for row in rows] == ["the check did not finish: OSError: at once"]
 
 
@@ -393,13 +393,13 @@ def test_a_required_check_that_no_suite_has_refuses_the_run(project: Project) ->
     result = project.run()
     refused(result, complete=False)
     (row,) = result.rows("calibrated")
-    assert row["detail"] == "required, but not recorded"
+    assert row["reason"] == "missing"
 
 
 def test_a_run_that_requires_nothing_and_judges_nothing_that_gates_is_no_gate(project: Project) -> None:
     project.write("suites/policy.toml", "")
     project.write("suites/test_second.py", "")
-    body = "from roentgate import informs\naccept(informs(metrics.accuracy(evidence.test)))"
+    body = "from roentgate import descriptive\naccept(descriptive(metrics.accuracy(evidence.test)))"
     project.write("suites/test_small.py", "from roentgate.checks import metrics\n")
     with_extra(project, body)
     refused(project.run(), complete=False)
@@ -419,7 +419,7 @@ def test_a_worker_that_dies_refuses_the_run(project: Project) -> None:
     with_extra(project, "import os\nos._exit(0)")
     result = project.run_apart("-n", "2", "--max-worker-restart", "0")
     record = refused(result, complete=False)
-    assert not any(row["check"] == "extra" and row["accepted"] for row in record["verdicts"])
+    assert not any(row["check"] == "extra" and row["accepted"] for row in record["rows"])
 
 
 # Skips
@@ -430,7 +430,11 @@ def test_a_declared_need_is_skipped_and_accepted_unless_the_policy_forbids_it(pr
     result = project.run()
     assert result.status == 0, result.out
     (row,) = result.rows("extra")
-    assert (row["verdict"], row["detail"]) == ("skipped", "the model has no layers to look at")
+    assert (row["outcome"], row["reason"], row["detail"]) == (
+        "skipped",
+        "excused",
+        "the model has no layers to look at",
+    )
     assert "1 skipped" in result.out
 
     policy = project.folder / "suites" / "policy.toml"
@@ -439,6 +443,7 @@ def test_a_declared_need_is_skipped_and_accepted_unless_the_policy_forbids_it(pr
     result = project.run()
     refused(result)
     (row,) = result.rows("extra")
+    assert (row["outcome"], row["gates"], row["reason"]) == ("skipped", True, "skip_not_allowed")
     assert row["detail"] == "the model has no layers to look at; the policy accepts no skip here"
 
 
@@ -574,7 +579,7 @@ def test_a_model_that_does_not_answer_is_refused_with_a_sentence(project: Projec
     assert result.status == 1
     assert detail in result.out
     assert "Traceback" not in result.out
-    assert "no scorecard" in result.out or not result.record("faulty")["accepted"]
+    assert "no scorecard" in result.out or result.record("faulty")["outcome"] == "fail"
 
 
 @pytest.mark.parametrize("body", ["return np.full((n, 3), np.nan)", "return np.arange(3 * n).reshape(n, 3) - 4.0"])
@@ -583,9 +588,9 @@ def test_nan_and_logits_are_judged_as_they_are_and_refused(project: Project, bod
     project.write("models/faulty.py", ANSWERS.format(body=body))
     result = project.run("--model", "faulty")
     record = refused(result, model="faulty")
-    rows = {row["subject"]: row for row in record["verdicts"] if row["check"] == "outputs_are_probabilities"}
-    assert all(row["verdict"] == "fail" for row in rows.values())
-    assert len(rows["test"]["offenders"]) == 36
+    rows = {row["subject"]: row for row in record["rows"] if row["check"] == "outputs_are_probabilities"}
+    assert all(row["outcome"] == "fail" for row in rows.values())
+    assert len(rows["test"]["failing"]) == 36
 
 
 # Several models
@@ -595,8 +600,8 @@ def test_two_models_are_judged_in_one_run_and_set_side_by_side(project: Project)
     project.write("models/constant.py", ANSWERS.format(body="return np.tile(np.float32([1, 0, 0]), (n, 1))"))
     result = project.run("--model", "nearest", "--model", "constant", "--model", "nearest")
     assert result.status == 1
-    assert result.record("nearest")["accepted"]
-    assert not result.record("constant")["accepted"]
+    assert result.record("nearest")["outcome"] != "fail"
+    assert result.record("constant")["outcome"] == "fail"
     table = (result.reports / "toy" / "side-by-side.md").read_text("utf-8")
     assert "nearest" in table
     assert "constant" in table
@@ -662,7 +667,7 @@ def test_a_run_killed_while_evidence_is_gathered_leaves_a_store_that_the_next_ru
     project.environment = {}
     result = project.run_apart()
     assert result.status == 0, result.out
-    assert result.record()["verdicts"] == sound.record()["verdicts"]
+    assert result.record()["rows"] == sound.record()["rows"]
     after = project.stored()
     assert {name: time for name, time in kept.items() if "tmp" not in name} == {
         name: after[name] for name in kept if "tmp" not in name
@@ -781,5 +786,5 @@ def test_stored_weights_are_judged_instead_of_training(at_once: tuple[Project, l
     assert result.status == 0, result.out
     record, trained = result.record("linear"), first.record("linear")
     assert record["model"]["weights"] == "loaded"
-    assert record["verdicts"] == trained["verdicts"]
+    assert record["rows"] == trained["rows"]
     assert "linear: training" not in (result.reports / "toy/linear/run.json").read_text("utf-8")

@@ -27,8 +27,9 @@ def test_a_model_that_holds_with_every_seed_is_accepted(lucky: Project) -> None:
     result = lucky.run("--model", "lucky", "--seed", "1", "--seeds", "3")
     assert result.status == 0, result.out
     record = result.record("lucky")
-    assert (record["accepted"], record["complete"], record["model"]["name"]) == (True, True, "lucky")
-    assert all("alike with 3 seeds" in row["detail"] for row in record["verdicts"])
+    assert (record["outcome"] != "fail", record["complete"], record["model"]["name"]) == (True, True, "lucky")
+    assert record["task"] | {"seeds": [1, 2, 3], "deciding": "worst"} == record["task"]
+    assert all("alike with 3 seeds" in row["detail"] for row in record["rows"])
     for seed in (1, 2, 3):
         assert result.record(f"lucky/seed-{seed}")["task"]["seed"] == seed
 
@@ -36,14 +37,14 @@ def test_a_model_that_holds_with_every_seed_is_accepted(lucky: Project) -> None:
 def test_one_bad_seed_refuses_a_model_and_is_named(lucky: Project) -> None:
     result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2")
     assert result.status == 1
-    assert not result.record("lucky")["accepted"]
+    assert result.record("lucky")["outcome"] == "fail"
     (left,) = [row for row in result.rows("recall_floor", "lucky") if row["subject"] == "Left"]
     assert left["value"] == 0.0
     assert left["detail"].startswith(
         "2 seeds: mean 0.500, 0.000 to 1.000, worst with seed 5, not accepted with 1 of 2;"
     )
-    assert result.record("lucky/seed-4")["accepted"]
-    assert not result.record("lucky/seed-5")["accepted"]
+    assert result.record("lucky/seed-4")["outcome"] != "fail"
+    assert result.record("lucky/seed-5")["outcome"] == "fail"
 
 
 def test_a_run_that_ends_within_its_first_seed_counts_the_models_that_it_judged(lucky: Project) -> None:

@@ -57,7 +57,7 @@ def test_a_suite_that_skips_itself_makes_the_run_partial(project: Project) -> No
 def test_a_policy_that_names_no_required_check_requires_those_of_the_core_suites(project: Project) -> None:
     project.write("suites/policy.toml", "[recall]\nrecall_floor = 0.5\n")
     record = refused(project.run(), complete=False)
-    assert {row["check"] for row in record["verdicts"] if row["detail"] == "required, but not recorded"} > {
+    assert {row["check"] for row in record["rows"] if row["reason"] == "missing"} > {
         "stream_complete",
         "border_swap",
     }
@@ -100,7 +100,7 @@ def test_a_skip_is_excused_only_where_what_is_needed_is_lacking(
     with_extra(
         project, 'accept(skipped("I do not feel like it"))', decorator=needs, above="from roentgate import skipped"
     )
-    (row,) = [row for row in refused(project.run())["verdicts"] if row["check"] == "extra"]
+    (row,) = [row for row in refused(project.run())["rows"] if row["check"] == "extra"]
     assert row["gates"]
     assert not row["accepted"]
 
@@ -177,14 +177,14 @@ def test_a_model_that_crashes_gets_its_scorecard_and_leaves_the_others_theirs(pr
     project.write("models/crash.py", CRASHES)
     result = project.run("--model", "crash", "--model", "nearest")
     assert result.status == 1
-    assert not result.record("crash")["accepted"]
-    assert result.record("nearest")["accepted"]
+    assert result.record("crash")["outcome"] == "fail"
+    assert result.record("nearest")["outcome"] != "fail"
     notes = json.loads((result.reports / "toy" / "crash" / "evidence.json").read_text("utf-8"))["notes"]
     assert "out of order" in notes[0]
 
 
 def test_an_older_scorecard_does_not_outlive_a_run_that_ends_without_one(project: Project) -> None:
-    assert project.run().record()["accepted"]
+    assert project.run().record()["outcome"] != "fail"
     model = project.folder / "models" / "nearest.py"
     model.write_text(
         model.read_text("utf-8").replace("def load(task):", "def load(task):\n    raise OSError('gone')"), "utf-8"

@@ -249,9 +249,9 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
     verdict: Callable[[int], Verdict], last: int, first: int
 ) -> None:
     assert verdict(last).gates
-    assert verdict(last).accepted("point")
-    assert not verdict(first).accepted("point")
-    assert not verdict(last).accepted("proven")
+    assert verdict(last).accepted("simple")
+    assert not verdict(first).accepted("simple")
+    assert not verdict(last).accepted("guarded")
 
 
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
@@ -271,8 +271,8 @@ def test_a_balanced_accuracy_must_prove_that_it_beats_a_constant_answer() -> Non
 
     proven = next(right for right in range(50, EACH) if verdict(right).outcome == "pass")
     assert 55 < proven < 65
-    assert not verdict(proven - 1).accepted("point")
-    assert not verdict(EACH // 2).accepted("point")
+    assert not verdict(proven - 1).accepted("simple")
+    assert not verdict(EACH // 2).accepted("simple")
 
 
 def test_columns_are_refused_only_below_their_chance() -> None:
@@ -285,8 +285,8 @@ def test_columns_are_refused_only_below_their_chance() -> None:
     estimate = verdict(0.5).estimate
     assert estimate is not None
     assert 0.005 < estimate.value < 0.025
-    assert verdict(estimate.value - 1e-9).accepted("point")
-    assert not verdict(estimate.value + 1e-9).accepted("point")
+    assert verdict(estimate.value - 1e-9).accepted("simple")
+    assert not verdict(estimate.value + 1e-9).accepted("simple")
 
 
 def test_a_temperature_may_save_so_much_and_no_more() -> None:
@@ -298,8 +298,8 @@ def test_a_temperature_may_save_so_much_and_no_more() -> None:
     ceiling = POLICY.calibration.temperature_gain_ceiling
     found = [verdict(right) for right in range(EACH + 1)]
     gains = [each.estimate.value for each in found if each.estimate is not None]
-    assert [each.accepted("point") for each in found] == [gain <= ceiling for gain in gains]
-    assert {each.accepted("point") for each in found} == {True, False}
+    assert [each.accepted("simple") for each in found] == [gain <= ceiling for gain in gains]
+    assert {each.accepted("simple") for each in found} == {True, False}
 
 
 @pytest.mark.parametrize("check", ["predictions_repeat", "predictions_batch_invariant", "reload_preserves_predictions"])
@@ -339,4 +339,4 @@ def test_a_stress_ring_informs_where_a_gating_one_refuses(
     other = SimpleNamespace(border=BorderBounds(rings=[0.08], only_rings=[0.08]))
     for policy, gates in ((POLICY, True), (other, False)):
         verdict = judged(getattr(BORDER, f"test_{check}"), record, policy=policy, **named)
-        assert (verdict.gates, verdict.accepted("point")) == (gates, not gates)
+        assert (verdict.gates, verdict.accepted("simple")) == (gates, not gates)

@@ -15,18 +15,20 @@ from roentgate.scorecard import multiplicity, wording
 from roentgate.scorecard.multiplicity import (
     Claim,
     beyond_chance,
-    chance_proven,
+    chance_passed,
     claims,
     holm,
     margin_for,
     refused_by_chance,
     sampled,
 )
-from roentgate.scorecard.record import Gate, Record, Row
+from roentgate.scorecard.record import Record, Row
 from roentgate.scorecard.replicates import Deciding, together
+from roentgate.stats import Gate
 from roentgate.stats.estimate import macro_auroc, paired_difference, permutation_p, proportion
-from tests.report.test_render import build, evidence, row
+from tests.report.test_render import build, evidence
 from tests.stats.test_estimate import scores_of
+from tests.support.rows import row
 
 FLIPS = Claim(n=66, bound=0.10, direction="at_most")
 
@@ -36,7 +38,12 @@ def shared(hits: int, rows: int, floor: float, **changes: Any) -> Row:  # noqa: 
     made = proportion(hits, rows)
     met = made.value >= floor if changes.get("direction", "at_least") == "at_least" else made.value <= floor
     numbers = {name: float(f"{getattr(made, name):.6g}") for name in ("value", "low", "high")}
-    told: dict[str, Any] = {"n": rows, "bound": floor, "verdict": "inconclusive", "proven": False, "accepted": met}
+    told: dict[str, Any] = {
+        "n": rows,
+        "bound": floor,
+        "outcome": "conditional_pass" if met else "conditional_fail",
+        "accepted": met,
+    }
     told.update(numbers, **changes)
     return row(**told)
 
@@ -89,7 +96,7 @@ def test_what_is_no_p_value_is_refused() -> None:
 # Chances
 
 
-@pytest.mark.parametrize("gate", ["point", "proven"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 @pytest.mark.parametrize(("n", "bound"), [(20, 0.8), (66, 0.9), (7, 0.5), (5, 0.95)])
 def test_a_chance_is_the_sum_over_all_samples(gate: Gate, n: int, bound: float) -> None:
     floor = Claim(n=n, bound=bound, direction="at_least")
@@ -98,7 +105,7 @@ def test_a_chance_is_the_sum_over_all_samples(gate: Gate, n: int, bound: float) 
     refusing = [
         hits
         for hits in range(n + 1)
-        if (proportion(hits, n).value < bound if gate == "point" else proportion(hits, n).low < bound)
+        if (proportion(hits, n).value < bound if gate == "simple" else proportion(hits, n).low < bound)
     ]
     expected = float(stats.binom.pmf(refusing, n, true).sum())
     assert floor.chance_refused(gate, 0.04) == pytest.approx(expected)
@@ -106,8 +113,8 @@ def test_a_chance_is_the_sum_over_all_samples(gate: Gate, n: int, bound: float) 
 
 
 def test_at_a_true_flip_rate_of_6_percent_five_fills_accept_59_percent_where_one_accepts_90() -> None:
-    one = refused_by_chance([FLIPS], gate="point", better_by=0.04)
-    five = refused_by_chance([FLIPS] * 5, gate="point", better_by=0.04)
+    one = refused_by_chance([FLIPS], gate="simple", better_by=0.04)
+    five = refused_by_chance([FLIPS] * 5, gate="simple", better_by=0.04)
     assert (one.together, one.independent, one.apart) == pytest.approx((stats.binom.sf(6, 66, 0.06),) * 3)
     assert (1 - one.independent, 1 - five.independent) == pytest.approx((0.900, 0.590), abs=0.001)
     assert five.together == one.together
@@ -116,31 +123,31 @@ def test_at_a_true_flip_rate_of_6_percent_five_fills_accept_59_percent_where_one
 
 def test_the_worst_of_five_fills_weighs_as_much_as_five_rows() -> None:
     together = Claim(n=66, bound=0.10, direction="at_most", times=5)
-    assert refused_by_chance([together], gate="point", better_by=0.04) == refused_by_chance(
-        [FLIPS] * 5, gate="point", better_by=0.04
+    assert refused_by_chance([together], gate="simple", better_by=0.04) == refused_by_chance(
+        [FLIPS] * 5, gate="simple", better_by=0.04
     )
 
 
 def test_a_model_without_any_fault_is_not_refused_by_shares_but_may_be_by_a_p_value() -> None:
     shares = [Claim(n=20, bound=0.97, direction="at_least"), FLIPS]
-    assert refused_by_chance(shares, gate="point", better_by=0.2).apart == 0
+    assert refused_by_chance(shares, gate="simple", better_by=0.2).apart == 0
     p_value = Claim(n=0, bound=0.01, direction="at_least")
-    found = refused_by_chance([*shares, p_value], gate="point", better_by=0.2)
+    found = refused_by_chance([*shares, p_value], gate="simple", better_by=0.2)
     assert (found.together, found.independent, found.apart) == pytest.approx((0.01,) * 3)
 
 
 def test_no_bound_refuses_nothing() -> None:
-    nothing = refused_by_chance([], gate="point", better_by=0.05)
+    nothing = refused_by_chance([], gate="simple", better_by=0.05)
     assert (nothing.together, nothing.independent, nothing.apart) == (0.0, 0.0, 0.0)
 
 
 def test_too_few_rows_prove_nothing_however_good_the_model() -> None:
-    assert chance_proven(16, 0.80, 1.0) == 0
-    assert chance_proven(17, 0.80, 1.0) == 1
-    assert margin_for([Claim(n=16, bound=0.80, direction="at_least")], gate="proven") is None
+    assert chance_passed(16, 0.80, 1.0) == 0
+    assert chance_passed(17, 0.80, 1.0) == 1
+    assert margin_for([Claim(n=16, bound=0.80, direction="at_least")], gate="guarded") is None
 
 
-@pytest.mark.parametrize("gate", ["point", "proven"])
+@pytest.mark.parametrize("gate", ["simple", "guarded"])
 def test_the_margin_is_the_first_that_is_accepted_in_four_draws_of_five(gate: Gate) -> None:
     family_of = [FLIPS, FLIPS, Claim(n=80, bound=0.8, direction="at_least")]
     margin = margin_for(family_of, gate=gate)
@@ -152,7 +159,7 @@ def test_the_margin_is_the_first_that_is_accepted_in_four_draws_of_five(gate: Ga
 # What a record tells
 
 
-def test_a_plain_share_is_known_by_its_deciding_limit() -> None:
+def test_a_plain_share_is_known_by_its_method() -> None:
     found = claims([shared(16, 20, 0.8), flips(3, "black", low=0.00562341)])
     assert [(claim.n, claim.bound, claim.direction, claim.times, claim.misses) for claim in found] == [
         (20, 0.8, "at_least", 1, False),
@@ -166,7 +173,7 @@ def test_what_is_no_plain_share_has_no_exact_chance() -> None:
     truth, scores = scores_of(1, (20, 20))
     for made in (macro_auroc(truth, scores), paired_difference(6, 3, 66)):
         numbers: dict[str, Any] = {name: float(f"{getattr(made, name):.6g}") for name in ("value", "low", "high", "n")}
-        rows = [row(**numbers | {"n": made.n, "bound": 0.5})]
+        rows = [row(**numbers | {"n": made.n, "bound": 0.5, "method": made.method})]
         assert len(sampled(rows)) == 1
         assert claims(rows) == []
 
@@ -198,11 +205,11 @@ def test_rows_judged_by_the_worst_fill_count_once_a_fill() -> None:
 def test_a_p_value_is_taken_as_one() -> None:
     made = permutation_p(4, 2000)
     (claim,) = claims([row(check="class_columns_match", value=made.value, low=made.low, high=made.high, bound=0.01)])
-    assert (claim.n, claim.p, claim.misses, claim.chance_refused("point", 0.05)) == (0, made.value, True, 0.01)
+    assert (claim.n, claim.p, claim.misses, claim.chance_refused("simple", 0.05)) == (0, made.value, True, 0.01)
 
 
 def test_a_miss_that_one_row_proves_may_be_chance_among_many() -> None:
-    alone = shared(11, 20, 0.8, verdict="fail", proven=True)
+    alone = shared(11, 20, 0.8, outcome="fail")
     others = [shared(18, 20, 0.8, subject=f"class {index}") for index in range(9)]
     assert [found[0]["subject"] for found in beyond_chance(claims([alone]))] == ["Covid"]
     assert beyond_chance(claims([alone, *others])) == []
@@ -238,7 +245,7 @@ def test_a_scorecard_says_what_many_bounds_do() -> None:
     rows = [flips(1, fill) for fill in ("black", "mean", "edge", "blur", "noise")]
     counted, refused, proven = wording.many_bounds(record(*rows))
     assert "5 gating rows hold a sample against a bound. 5 of them are plain shares" in counted
-    assert "the point gate refuses a model that is truly 0.05 better than every bound in 21 % of" in refused
+    assert "the simple rule refuses a model that is truly 0.05 better than every bound in 21 % of" in refused
     assert "5 % to 23 %" in refused
     assert "0.06 better in four of five" in refused
     assert "at most 2.5 %" in proven
@@ -262,7 +269,7 @@ def test_ten_misses_are_named_and_the_others_counted() -> None:
 
 def test_a_share_of_draws_reads_as_all_or_none_only_where_it_is() -> None:
     few = [shared(16, 16, 0.8, accepted=False, subject=f"class {index}") for index in range(3)]
-    _, refused, _ = wording.many_bounds(record(*few, gate="proven"))
+    _, refused, _ = wording.many_bounds(record(*few, gate="guarded"))
     assert "in 100 % of such test sets" in refused
     assert "four of five" not in refused
     rows = [shared(20, 20, 0.8, subject=f"class {index}") for index in range(40)]
@@ -272,7 +279,8 @@ def test_a_share_of_draws_reads_as_all_or_none_only_where_it_is() -> None:
 
 def of_seeds(deciding: Deciding, *each: list[Row]) -> Record:
     replicates = [record(*rows, task={"image_shape": (96, 96, 1), "seed": seed}) for seed, rows in enumerate(each)]
-    return record(*together(replicates, deciding=deciding), task=dict(replicates[0]["task"]))
+    task = replicates[0]["task"] | {"seeds": list(range(len(each))), "deciding": deciding}
+    return record(*together(replicates, deciding=deciding), task=task)
 
 
 def test_the_worst_of_several_seeds_is_refused_by_chance_at_least_as_often_as_one() -> None:
@@ -282,7 +290,7 @@ def test_the_worst_of_several_seeds_is_refused_by_chance_at_least_as_often_as_on
     assert (counted, proven) == (alone[0], alone[2])
     assert refused == alone[1].replace("Refused by chance:", "Refused by chance, with one seed:")
     assert several.startswith("Worst of 3 seeds:")
-    assert "judged on the same films, so their verdicts are not independent" in several
+    assert "judged on the same films, so their outcomes are not independent" in several
     most = 100 * 3 * 5 * stats.binom.sf(6, 66, 0.05)
     assert f"in up to {most:.0f} % of such test sets if it is 0.05 better, in up to 0 % if 0.10" in several
 
@@ -322,6 +330,6 @@ def test_markdown_and_page_say_the_same(tmp_path: Any) -> None:  # noqa: ANN401
 
 def test_a_row_without_limits_is_a_sample_and_one_without_width_is_none() -> None:
     """Too few patients set no limit to a gain; in a record infinity is null."""
-    unlimited = row(n=5, bound=0.1, direction="at_most", value=0.0, low=None, high=None, verdict="inconclusive")
+    unlimited = row(n=5, bound=0.1, direction="at_most", value=0.0, low=None, high=None, outcome="conditional_pass")
     census = row(n=5, bound=0.1, direction="at_most", value=0.0, low=0.0, high=0.0)
     assert sampled([unlimited, census]) == [unlimited]

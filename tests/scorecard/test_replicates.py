@@ -5,23 +5,23 @@ from typing import Any
 import pytest
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import Record, Row, refused_row
+from roentgate.scorecard.record import Record, Row, empty_row
 from roentgate.scorecard.replicates import Deciding, Replicates, replicates_of, together
 from roentgate.stats.estimate import Direction
+from tests.support.rows import row as made
 
 
 def row(value: float | None, bound: float = 0.8, direction: Direction = "at_least", check: str = "recall_floor") -> Row:
     met = value is not None and (value >= bound if direction == "at_least" else value <= bound)
-    return {
-        "suite": "recall", "check": check, "subject": "Covid", "verdict": "inconclusive", "gates": True,
-        "accepted": met, "proven": False, "value": value, "low": 0.0, "high": 1.0, "n": 20, "bound": bound,
-        "direction": direction, "detail": "of 20", "offenders": [],
-    }  # fmt: skip
+    return made(
+        check=check, outcome="conditional_pass" if met else "conditional_fail", accepted=met, value=value, low=0.0,
+        high=1.0, n=20, bound=bound, direction=direction, detail="of 20",
+    )  # fmt: skip
 
 
 def records(*rows: list[Row]) -> list[Record]:
-    made: list[Any] = [{"task": {"seed": 3 + index}, "verdicts": each} for index, each in enumerate(rows)]
-    return made
+    found: list[Any] = [{"task": {"seed": 3 + index}, "rows": each} for index, each in enumerate(rows)]
+    return found
 
 
 @pytest.mark.parametrize(("direction", "bound", "worst", "seed"), [("at_least", 0.8, 0.7, 4), ("at_most", 0.1, 0.9, 3)])
@@ -32,8 +32,8 @@ def test_the_worst_seed_of_a_row_stands_for_it(direction: Direction, bound: floa
     assert found["detail"].endswith("; of 20")
 
 
-def test_a_refused_row_is_worse_than_any_accepted_one() -> None:
-    refused: Row = {**row(0.99), "accepted": False, "verdict": "fail"}
+def test_a_empty_row_is_worse_than_any_accepted_one() -> None:
+    refused: Row = {**row(0.99), "accepted": False, "outcome": "fail"}
     (found,) = together(records([row(0.8)], [refused]))
     assert not found["accepted"]
 
@@ -45,7 +45,7 @@ def test_the_first_seed_stands_for_its_row_where_the_policy_says_so() -> None:
     assert "worst with seed 4, not accepted with 1 of 2" in found["detail"]
 
 
-def test_a_row_that_informs_has_no_worst_seed_and_is_that_of_the_first() -> None:
+def test_a_descriptive_row_has_no_worst_seed_and_is_that_of_the_first() -> None:
     informing: list[list[Row]] = [
         [{**row(value), "gates": False, "accepted": True, "bound": None, "direction": None}] for value in (0.975, 0.4)
     ]
@@ -56,7 +56,7 @@ def test_a_row_that_informs_has_no_worst_seed_and_is_that_of_the_first() -> None
 
 
 def test_a_row_that_gates_without_a_direction_is_refused_where_any_seed_is() -> None:
-    crashed = refused_row(suite="recall", check="recall_floor", subject="Covid", detail="crashed")
+    crashed = empty_row(suite="recall", check="recall_floor", subject="Covid", reason="crashed", detail="crashed")
     passed: Row = {**row(0.9), "bound": None, "direction": None, "accepted": True}
     (found,) = together(records([passed], [crashed]))
     assert (found["accepted"], found["value"]) == (False, None)
@@ -67,7 +67,7 @@ def test_seeds_that_agree_say_so_in_few_words() -> None:
     assert found["detail"] == "alike with 2 seeds; of 20"
 
 
-@pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"offenders": ["film 3"]}])
+@pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"failing": ["film 3"]}])
 @pytest.mark.parametrize(("value", "words"), [(1.0, "alike with 2 seeds"), (None, "2 seeds, not accepted with 2 of 2")])
 def test_seeds_that_agree_in_their_value_alone_say_which_is_shown(
     value: float | None, words: str, change: dict[str, Any]
@@ -83,7 +83,7 @@ def test_a_row_without_a_value_is_the_worst() -> None:
 
 
 def test_a_mean_says_how_many_seeds_it_is_not_of() -> None:
-    skipped: Row = {**row(None), "gates": False, "accepted": True, "verdict": "skipped"}
+    skipped: Row = {**row(None), "gates": False, "accepted": True, "outcome": "skipped"}
     (found,) = together(records([row(0.9)], [skipped]))
     assert found["detail"].startswith("2 seeds: mean 0.900, 0.900 to 0.900, worst with seed 3, no value with 1 of 2;")
 
@@ -99,23 +99,14 @@ def test_a_row_that_one_seed_lacks_is_refused() -> None:
 
 
 @pytest.mark.parametrize("deciding", ["worst", "first"])
-@pytest.mark.parametrize("values", [(0.9, 0.7, 0.8), (0.9, 0.9, 0.9), (None, None, None)])
-def test_a_record_tells_its_seeds_and_who_decides(values: tuple[float | None, ...], deciding: Deciding) -> None:
-    rows = together(records(*([row(value)] for value in values)), deciding=deciding)
-    assert replicates_of(records(rows)[0]) == Replicates(seeds=(3, 4, 5), deciding=deciding)
+def test_a_record_tells_its_seeds_and_who_decides(deciding: Deciding) -> None:
+    (record,) = records([row(0.9)])
+    record["task"] |= {"seeds": [3, 4, 5], "deciding": deciding}
+    assert replicates_of(record) == Replicates(seeds=(3, 4, 5), deciding=deciding)
 
 
-def test_a_record_tells_its_seeds_where_no_row_is_complete() -> None:
-    rows = together(records([row(0.9)], []))
-    assert replicates_of(records(rows)[0]) == Replicates(seeds=(3, 4), deciding="worst")
-
-
-def test_a_record_of_one_training_has_no_replicates_whatever_a_suite_says() -> None:
-    told: list[Row] = [{**row(0.9), "detail": "3 seeds planted"}, row(0.9)]
-    assert replicates_of(records(told)[0]) is None
-    for words in ("0 seeds: 3", "1 seeds"):
-        assert replicates_of(records([{**row(0.9), "detail": words}])[0]) is None
-    assert replicates_of(records([{**row(0.9), "detail": "2 seeds"}, {**row(0.9), "detail": "3 seeds"}])[0]) is None
+def test_no_words_of_a_suite_make_a_record_one_of_several_trainings() -> None:
+    assert replicates_of(records([{**row(0.9), "detail": "3 seeds: mean 0.9"}])[0]) is None
 
 
 def test_a_record_of_one_training_has_no_replicates() -> None:

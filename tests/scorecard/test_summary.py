@@ -1,11 +1,12 @@
 """What the data gives away and what the model uses are two sentences, made of the rows that say so."""
 
-from typing import Any
-
 import pytest
 
-from roentgate.scorecard.record import Record, Row, refused_row
+from roentgate.scorecard.record import Record, Row, empty_row
+from roentgate.scorecard.replicates import Deciding
 from roentgate.scorecard.summary import sentences
+from tests.support.rows import SKIPPED
+from tests.support.rows import row as made
 
 FRAME, ONLY = ("data", "border_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
 FLIPS = ("border", "border_mask_flips", "5% ring, black")
@@ -14,18 +15,16 @@ FOLLOWS = ("attention", "lung_background_conflict", "frames of another class")
 
 
 def row(name: tuple[str, str, str], value: float | None, **changes: object) -> Row:
-    made: dict[str, Any] = {
-        "suite": name[0], "check": name[1], "subject": name[2], "verdict": "pass", "gates": True, "accepted": True,
-        "proven": True, "value": value, "low": None if value is None else value - 0.1,
-        "high": None if value is None else value + 0.1, "n": 40, "bound": 0.5, "direction": "at_most", "detail": "",
-        "offenders": [],
+    limits = {} if value is None else {"low": value - 0.1, "high": value + 0.1}
+    parts: dict[str, object] = {
+        "suite": name[0], "check": name[1], "value": value, "low": None, "high": None, "bound": 0.5,
+        "direction": "at_most", **limits,
     }  # fmt: skip
-    made |= changes
-    return made  # type: ignore[return-value]  # a row but for what a test breaks on purpose
+    return made(name[2], **(parts | changes))
 
 
 def record(*rows: Row) -> Record:
-    return {"verdicts": list(rows)}  # type: ignore[typeddict-item]  # all that the sentences read
+    return {"task": {"image_shape": [96, 96, 1], "seed": 0}, "rows": list(rows)}  # type: ignore[typeddict-item]  # all that the sentences read
 
 
 BASE = [row(FRAME, 0.2), row(ONLY, 0.3), row(FLIPS, 0.04)]
@@ -75,17 +74,17 @@ def test_skill_that_is_too_little_is_not_kept() -> None:
 @pytest.mark.parametrize("name", [FRAME, ONLY, FLIPS])
 @pytest.mark.parametrize("subject", ["", "0.05"])
 def test_what_is_missing_or_crashed_says_nothing_of_data_or_model(name: tuple[str, str, str], subject: str) -> None:
-    gap = refused_row(suite=name[0], check=name[1], subject=subject, detail="no result was recorded")
+    gap = empty_row(suite=name[0], check=name[1], subject=subject, reason="missing", detail="no result was recorded")
     judged = [each for each in BASE if each["check"] != name[1]]
     assert sentences(record(*judged, gap)) == []
-    skipped = row(name, None, verdict="skipped", gates=False, direction=None, bound=None)
+    skipped = made(name[2], suite=name[0], check=name[1], **SKIPPED)
     assert sentences(record(*judged, skipped)) == []
 
 
 @pytest.mark.parametrize("name", [FRAME, FLIPS])
 def test_a_figure_without_a_value_says_nothing(name: tuple[str, str, str]) -> None:
     judged = [each for each in BASE if each["check"] != name[1]]
-    assert sentences(record(*judged, row(name, None, accepted=False, verdict="inconclusive"))) == []
+    assert sentences(record(*judged, row(name, None, accepted=False, outcome="conditional_fail"))) == []
 
 
 def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
@@ -94,13 +93,13 @@ def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("deciding", "told"),
     [
-        ("2 seeds: mean 0.200", "This model, in each figure the worst of 2 seeds: with the 5% ring alone"),
-        ("2 seeds, the first decides: mean 0.200", "This model, the first of 2 seeds: with the 5% ring alone"),
+        ("worst", "This model, in each figure the worst of 2 seeds: with the 5% ring alone"),
+        ("first", "This model, the first of 2 seeds: with the 5% ring alone"),
     ],
 )
-def test_figures_of_several_seeds_say_whose_they_are(words: str, told: str) -> None:
-    several = record(*(row_ | {"detail": words} for row_ in BASE))
-    several["task"] = {"image_shape": [96, 96, 1], "seed": 0}
+def test_figures_of_several_seeds_say_whose_they_are(deciding: Deciding, told: str) -> None:
+    several = record(*BASE)
+    several["task"] |= {"seeds": [0, 1], "deciding": deciding}
     assert sentences(several)[1].startswith(told)

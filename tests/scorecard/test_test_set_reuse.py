@@ -126,19 +126,19 @@ def checked(models: int, ceiling: int | None, unsure: int = 0) -> Verdict:
 
 def test_without_a_cap_the_number_informs() -> None:
     assert not checked(1000, None).gates
-    assert checked(1000, None).accepted("proven")
+    assert checked(1000, None).accepted("guarded")
 
 
 def test_a_cap_is_met_at_its_value_and_missed_beyond_it() -> None:
     assert checked(20, 20).outcome == "pass"
     assert checked(21, 20).outcome == "fail"
-    assert not checked(21, 20).accepted("point")
+    assert not checked(21, 20).accepted("simple")
 
 
 def test_a_damaged_line_leaves_it_open_whether_a_cap_is_met() -> None:
     verdict = checked(20, 20, unsure=1)
-    assert verdict.outcome == "inconclusive"
-    assert not verdict.accepted("proven")
+    assert verdict.outcome == "conditional_pass"
+    assert not verdict.accepted("guarded")
 
 
 def test_the_shipped_policy_has_no_cap() -> None:
@@ -361,7 +361,7 @@ def test_a_capped_count_is_drawn_beside_the_shares(judged: Project, tmp_path: Pa
     record: Any = judged.run().record()
     from roentgate.report import forest_plot
 
-    (row,) = [row for row in record["verdicts"] if row["check"] == "test_set_evaluations"]
+    (row,) = [row for row in record["rows"] if row["check"] == "test_set_evaluations"]
     assert forest_plot._span([row])[1] < 1.1
     assert forest_plot._scaled(row)["value"] == pytest.approx(0.05)
     assert figures.verdict_overview(record, tmp_path / "verdicts.png").is_file()

@@ -9,19 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roentgate.scorecard import wording
-from roentgate.scorecard.record import Row
+from tests.support.rows import row
 
 MARKUP = "|<>`*[]\\~$"
-
-
-def row(**changes: object) -> Row:
-    made: dict[str, Any] = {
-        "suite": "recall", "check": "recall_floor", "subject": "Covid", "verdict": "pass", "gates": True,
-        "accepted": True, "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8,
-        "direction": "at_least", "detail": "", "offenders": [],
-    }  # fmt: skip
-    made.update(changes)
-    return made  # type: ignore[return-value]
 
 
 def test_the_examples_hold() -> None:
@@ -87,7 +77,7 @@ def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
         ({"value": 0.4, "low": None, "high": None}, "0.400 [-∞, ∞]"),
     ],
 )
-def test_a_number_carries_its_interval(changes: dict[str, object], words: str) -> None:
+def test_a_number_carries_its_interval(changes: dict[str, Any], words: str) -> None:
     assert wording.measured(row(**changes)) == words
 
 
@@ -104,17 +94,20 @@ def test_no_number_seems_to_reach_a_bound_it_misses(number: float, bound: float)
     ("changes", "words"),
     [
         ({}, "✓ pass"),
-        ({"verdict": "inconclusive", "proven": False}, "? inconclusive, accepted"),
-        ({"verdict": "inconclusive", "proven": False, "accepted": False}, "✗ inconclusive"),
-        ({"verdict": "fail", "accepted": False}, "✗ fail"),
-        ({"verdict": "pass", "gates": False}, "· informs"),
-        ({"verdict": "inconclusive", "gates": False}, "· informs, inconclusive"),
-        ({"verdict": "skipped", "gates": False}, "— skipped"),
-        ({"verdict": "skipped", "accepted": False}, "✗ skipped"),
+        ({"outcome": "conditional_pass"}, "? conditional pass"),
+        ({"outcome": "conditional_pass", "accepted": False}, "✗ conditional pass, not accepted"),
+        ({"outcome": "conditional_fail", "accepted": False}, "✗ conditional fail"),
+        ({"outcome": "fail", "accepted": False}, "✗ fail"),
+        ({"outcome": "descriptive", "gates": False}, "· descriptive"),
+        ({"outcome": "descriptive", "gates": False, "state": None}, "· descriptive"),
+        ({"outcome": "descriptive", "gates": False, "state": "undefined"}, "· descriptive, undefined"),
+        ({"outcome": "descriptive", "gates": False, "state": "uninformative"}, "· descriptive, uninformative"),
+        ({"outcome": "skipped", "gates": False}, "— skipped"),
+        ({"outcome": "skipped", "accepted": False}, "✗ skipped"),
     ],
 )
-def test_a_verdict_reads_without_its_colour(changes: dict[str, object], words: str) -> None:
-    assert wording.verdict(row(**changes)) == words
+def test_an_outcome_reads_without_its_colour(changes: dict[str, Any], words: str) -> None:
+    assert wording.outcome(row(**changes)) == words
 
 
 def test_the_confusion_reads_row_by_row_with_the_commonest_error_first() -> None:

@@ -14,7 +14,7 @@ from roentgate.errors import ArgumentError
 from roentgate.session.session import Session, environment, open_session, row_of
 from roentgate.session.settings import Settings, folder_name, new_run_id, parse_size
 from roentgate.stats.estimate import proportion, undefined
-from roentgate.stats.verdict import at_least, informs, skipped
+from roentgate.stats.verdict import at_least, descriptive, skipped
 from roentgate.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def settings(folder: Path, *models: str, weights: Path | None = None, data: str 
         data=data,
         root=folder,
         policy=folder / "suites" / "policy.toml",
-        gate="point",
+        gate="simple",
         reports=folder / "reports",
         options=Options(models=folder / "models", weights=weights),
     )
@@ -154,43 +154,51 @@ def test_card_classes_and_policy_are_read_for_the_data(session: Session) -> None
 NAMES = {"suite": "recall", "check": "recall_floor", "subject": "Left"}
 
 
-def test_a_proven_verdict_becomes_a_row_as_it_is() -> None:
-    row = row_of(at_least(proportion(40, 40, detail="all"), 0.8), **NAMES, gate="point")
+def test_a_verdict_that_is_settled_becomes_a_row_as_it_is() -> None:
+    row = row_of(at_least(proportion(40, 40, detail="all"), 0.8), **NAMES, gate="simple")
     assert (row["suite"], row["check"], row["subject"]) == ("recall", "recall_floor", "Left")
-    assert (row["verdict"], row["accepted"], row["proven"], row["gates"]) == ("pass", True, True, True)
+    assert (row["outcome"], row["accepted"], row["gates"]) == ("pass", True, True)
     assert (row["value"], row["high"], row["n"], row["bound"], row["direction"]) == (1.0, 1.0, 40, 0.8, "at_least")
+    assert (row["unit"], row["method"], row["state"], row["reason"]) == ("image", "Clopper-Pearson", "ok", None)
     assert row["detail"] == "all"
 
 
-def test_an_unproven_verdict_says_what_would_settle_it() -> None:
+def test_a_conditional_verdict_says_what_would_settle_it() -> None:
     verdict = at_least(proportion(36, 40, detail="36 of 40"), 0.8)
-    row = row_of(verdict, **NAMES, gate="point")
-    assert (row["verdict"], row["accepted"], row["proven"]) == ("inconclusive", True, False)
+    row = row_of(verdict, **NAMES, gate="simple")
+    assert (row["outcome"], row["accepted"]) == ("conditional_pass", True)
     assert row["detail"].startswith("36 of 40; about ")
     assert "further films of this kind would settle it" in row["detail"]
     assert "would have accepted a model 0.05 worse" in row["detail"]
-    proven = row_of(verdict, **NAMES, gate="proven")
-    assert not proven["accepted"]
-    must = row_of(at_least(proportion(36, 40), 0.8, must_prove=True), **NAMES, gate="point")
-    for refused in (proven, must):
+    guarded = row_of(verdict, **NAMES, gate="guarded")
+    assert not guarded["accepted"]
+    must = row_of(at_least(proportion(36, 40), 0.8, guarded=True), **NAMES, gate="simple")
+    for refused in (guarded, must):
         assert "further films of this kind would settle it" in refused["detail"]
         assert "would have accepted" not in refused["detail"]
 
 
-def test_an_undefined_value_is_accepted_by_no_gate() -> None:
+def test_an_undefined_value_is_accepted_by_no_rule() -> None:
     verdict = at_least(undefined(0, low=0, high=1, method="none"), 0.0)
-    row = row_of(verdict, **NAMES, gate="point")
+    row = row_of(verdict, **NAMES, gate="simple")
     assert np.isnan(row["value"] if row["value"] is not None else 0)
-    assert (row["verdict"], row["accepted"]) == ("inconclusive", False)
+    assert (row["outcome"], row["accepted"], row["state"]) == ("conditional_fail", False, "undefined")
 
 
-def test_a_skip_and_a_row_that_informs_have_no_bound() -> None:
-    row = row_of(skipped("no masks"), **NAMES, gate="point")
-    assert (row["verdict"], row["value"], row["low"], row["high"], row["n"], row["bound"]) == (
+def test_a_skip_and_a_descriptive_row_have_no_bound() -> None:
+    row = row_of(skipped("no masks"), **NAMES, gate="simple")
+    assert (row["outcome"], row["value"], row["low"], row["high"], row["n"], row["bound"]) == (
         "skipped", None, None, None, 0, None,
     )  # fmt: skip
-    row = row_of(informs(proportion(1, 2)), **NAMES, gate="proven")
+    assert (row["unit"], row["method"], row["state"], row["reason"]) == (None, None, None, "excused")
+    row = row_of(descriptive(proportion(1, 2)), **NAMES, gate="guarded")
     assert (row["gates"], row["accepted"], row["bound"], row["detail"]) == (False, True, None, "")
+
+
+def test_a_row_names_a_hundred_failing_rows_and_counts_all() -> None:
+    failing = tuple(f"{index:03}.png" for index in range(250))
+    row = row_of(at_least(proportion(0, 250, failing=failing), 0.8), **NAMES, gate="simple")
+    assert (row["failing"], row["failing_total"]) == (list(failing[:100]), 250)
 
 
 def test_the_environment_holds_all_that_may_differ(monkeypatch: pytest.MonkeyPatch) -> None:

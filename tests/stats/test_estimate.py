@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import product
 
@@ -87,16 +88,17 @@ def test_more_hits_than_rows_are_refused() -> None:
 
 
 def test_a_census_has_no_sampling_error() -> None:
-    estimate = census(3, 4, detail="3 of 4", offenders=("a",))
+    estimate = census(3, 4, detail="3 of 4", failing=("a",))
     assert estimate == Estimate(
-        value=0.75, low=0.75, high=0.75, n=4, method="census", hits=3, detail="3 of 4", offenders=("a",)
+        value=0.75, low=0.75, high=0.75, n=4, method="census", hits=3, detail="3 of 4", failing=("a",)
     )
-    assert (census(3, 4).detail, census(3, 4).offenders) == ("", ())
+    assert (census(3, 4).detail, census(3, 4).failing) == ("", ())
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
 def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
-    assert grouped_proportion(np.array(hits), [f"p{i}" for i in range(len(hits))]) == proportion(sum(hits), len(hits))
+    grouped = grouped_proportion(np.array(hits), [f"p{i}" for i in range(len(hits))])
+    assert grouped == proportion(sum(hits), len(hits), unit="patient")
 
 
 @pytest.mark.parametrize("films", [1, 3])
@@ -104,7 +106,7 @@ def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -
     hits, patients = np.repeat([True] * 7 + [False] * 3, films), [str(row // films) for row in range(10 * films)]
     hits[0] = False
     estimate = grouped_proportion(
-        hits, patients, confidence=0.99, low_confidence=0.9, detail="words", offenders=("a", "b")
+        hits, patients, confidence=0.99, low_confidence=0.9, detail="words", failing=("a", "b")
     )
     rows = limits.effective_rows(hits.astype(float), patients)
     expected = (
@@ -113,7 +115,7 @@ def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -
         else (proportion(6, 10, confidence=0.9).low, proportion(6, 10, confidence=0.99).high)
     )
     assert (estimate.low, estimate.high) == pytest.approx(expected)
-    assert (estimate.detail, estimate.offenders) == ("words", ("a", "b"))
+    assert (estimate.detail, estimate.failing) == ("words", ("a", "b"))
     assert (grouped_proportion(hits, patients).detail, undefined(0, low=0.0, high=1.0, method="x").detail) == ("", "")
 
 
@@ -295,7 +297,7 @@ def test_paired_difference_of_nothing_is_undefined_and_bad_counts_are_refused() 
 def test_grouped_difference_is_tangos_for_single_rows_and_wider_for_repeated_ones() -> None:
     gained, lost = np.array([True] * 6 + [False] * 14), np.array([False] * 18 + [True] * 2)
     single = paired_difference(6, 2, 20)
-    assert grouped_difference(gained, lost, [str(i) for i in range(20)]) == single
+    assert grouped_difference(gained, lost, [str(i) for i in range(20)]) == replace(single, unit="patient")
     repeated = grouped_difference(np.repeat(gained, 5), np.repeat(lost, 5), [str(i // 5) for i in range(100)])
     assert repeated.value == single.value
     assert repeated.n == 20
@@ -310,7 +312,8 @@ def test_a_paired_difference_at_another_quantile_is_tangos_there_for_rows_and_fo
         6, 2, 20, 2.5
     )
     gained, lost = np.array([True] * 6 + [False] * 14), np.array([False] * 18 + [True] * 2)
-    assert grouped_difference(gained, lost, [str(i) for i in range(20)], z=2.5) == paired_difference(6, 2, 20, z=2.5)
+    single = replace(paired_difference(6, 2, 20, z=2.5), unit="patient")
+    assert grouped_difference(gained, lost, [str(i) for i in range(20)], z=2.5) == single
     pairs = [str(i // 2) for i in range(20)]
     apart, usual = grouped_difference(gained, lost, pairs, z=2.5), grouped_difference(gained, lost, pairs)
     rows = limits.effective_rows(gained.astype(np.float64) - lost, pairs)
@@ -361,11 +364,11 @@ def test_a_permutation_p_is_never_zero_and_its_draws_leave_an_interval() -> None
     estimate = permutation_p(0, 2000)
     assert estimate.value == 1 / 2001
     assert estimate.high == pytest.approx(1 - 0.025 ** (1 / 2000))
-    assert estimate.method == "permutation test, 2000 draws"
+    assert (estimate.method, estimate.n, estimate.unit) == ("permutation test", 2000, "draw")
     assert estimate.n == 2000
     nothing = permutation_p(0, 0)
     assert (nothing.defined, nothing.low, nothing.high, nothing.n) == (False, 0.0, 1.0, 0)
-    assert nothing.method == "permutation test, 0 draws"
+    assert (nothing.method, nothing.n, nothing.unit) == ("permutation test", 0, "draw")
     for draws in (1, 2, 50):
         for exceeding in range(draws + 1):
             p = permutation_p(exceeding, draws)

@@ -1,8 +1,7 @@
-"""Verdicts: what is proven, what a gate lets through, and what would settle the rest."""
+"""Verdicts: what the interval settles, what a decision rule accepts, and what would settle the rest."""
 
 import math
 import re
-from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -10,30 +9,30 @@ from hypothesis import strategies as st
 
 from roentgate.errors import ArgumentError
 from roentgate.stats.estimate import Estimate, census, mean, proportion
-from roentgate.stats.verdict import Verdict, at_least, at_most, informs, skipped, unproven_words
+from roentgate.stats.verdict import Gate, Outcome, Verdict, at_least, at_most, descriptive, settling_words, skipped
 
-GATES: tuple[Literal["point", "proven"], ...] = ("point", "proven")
+GATES: tuple[Gate, ...] = ("simple", "guarded")
 
 
 def spanning(low: float, value: float, high: float) -> Estimate:
-    return Estimate(value=value, low=low, high=high, n=10, method="given", detail="words", offenders=("a", "b"))
+    return Estimate(value=value, low=low, high=high, n=10, method="given", detail="words", failing=("a", "b"))
 
 
 @pytest.mark.parametrize(
-    ("estimate", "outcome", "by_point"),
+    ("estimate", "outcome", "by_value"),
     [
         (spanning(0.80, 0.85, 0.90), "pass", True),
-        (spanning(0.79, 0.80, 0.90), "inconclusive", True),
-        (spanning(0.70, 0.79, 0.80), "inconclusive", False),
+        (spanning(0.79, 0.80, 0.90), "conditional_pass", True),
+        (spanning(0.70, 0.79, 0.80), "conditional_fail", False),
         (spanning(0.60, 0.70, 0.79), "fail", False),
     ],
 )
-def test_a_floor_is_proven_by_the_whole_interval(estimate: Estimate, outcome: str, *, by_point: bool) -> None:
+def test_a_floor_is_met_or_missed_by_the_whole_interval(estimate: Estimate, outcome: str, *, by_value: bool) -> None:
     verdict = at_least(estimate, 0.80)
     assert verdict.outcome == outcome
-    assert verdict.accepted("point") == by_point
-    assert verdict.accepted("proven") == (outcome == "pass")
-    assert verdict.proven == (outcome != "inconclusive")
+    assert verdict.accepted("simple") == by_value
+    assert verdict.accepted("guarded") == (outcome == "pass")
+    assert verdict.conditional == outcome.startswith("conditional")
     assert (verdict.bound, verdict.direction, verdict.gates) == (0.80, "at_least", True)
 
 
@@ -46,22 +45,21 @@ def test_a_ceiling_is_a_floor_in_the_mirror(limits: tuple[float, float, float], 
     assert [ceiling.accepted(gate) for gate in GATES] == [floor.accepted(gate) for gate in GATES]
 
 
-def test_an_undefined_estimate_is_inconclusive_whatever_the_bound_and_no_gate_takes_it() -> None:
+def test_an_undefined_estimate_is_a_conditional_fail_whatever_the_bound_and_no_rule_takes_it() -> None:
     for bound in (-1.0, 0.0, 0.5, 1.0, 2.0):
         for verdict in (at_least(proportion(0, 0), bound), at_most(proportion(0, 0), bound)):
-            assert verdict.outcome == "inconclusive"
-            assert not verdict.proven
+            assert verdict.outcome == "conditional_fail"
             assert not any(verdict.accepted(gate) for gate in GATES)
 
 
-def test_what_must_be_proven_is_not_accepted_on_its_value() -> None:
-    loose, strict = (at_least(proportion(9, 10), 0.5, must_prove=must) for must in (False, True))
+def test_what_is_guarded_is_not_accepted_on_its_value() -> None:
+    loose, strict = (at_least(proportion(9, 10), 0.5, guarded=must) for must in (False, True))
     assert loose.outcome == strict.outcome == "pass"
-    loose, strict = (at_least(proportion(9, 10), 0.8, must_prove=must) for must in (False, True))
-    assert loose.outcome == strict.outcome == "inconclusive"
-    assert loose.accepted("point")
-    assert not strict.accepted("point")
-    assert not at_most(proportion(1, 10), 0.2, must_prove=True).accepted("point")
+    loose, strict = (at_least(proportion(9, 10), 0.8, guarded=must) for must in (False, True))
+    assert loose.outcome == strict.outcome == "conditional_pass"
+    assert loose.accepted("simple")
+    assert not strict.accepted("simple")
+    assert not at_most(proportion(1, 10), 0.2, guarded=True).accepted("simple")
 
 
 def test_a_census_settles_every_bound() -> None:
@@ -70,17 +68,18 @@ def test_a_census_settles_every_bound() -> None:
     assert at_most(census(0, 10), 0.0).outcome == "pass"
 
 
-def test_a_verdict_carries_the_words_and_offenders_of_its_estimate() -> None:
+def test_a_verdict_carries_the_words_and_failing_rows_of_its_estimate() -> None:
     estimate = spanning(0.1, 0.2, 0.3)
-    for verdict in (at_least(estimate, 0.5), at_most(estimate, 0.5), informs(estimate)):
-        assert (verdict.estimate, verdict.detail, verdict.offenders) == (estimate, "words", ("a", "b"))
+    for verdict in (at_least(estimate, 0.5), at_most(estimate, 0.5), descriptive(estimate)):
+        assert (verdict.estimate, verdict.detail, verdict.failing) == (estimate, "words", ("a", "b"))
 
 
-def test_a_row_that_informs_refuses_nothing_and_says_when_it_knows_nothing() -> None:
-    for estimate, outcome in ((proportion(1, 10), "pass"), (proportion(0, 0), "inconclusive")):
-        verdict = informs(estimate)
-        assert (verdict.outcome, verdict.gates, verdict.bound, verdict.direction) == (outcome, False, None, None)
-        assert verdict.proven
+def test_a_descriptive_row_refuses_nothing_and_says_when_it_knows_nothing() -> None:
+    for estimate, state in ((proportion(1, 10), "ok"), (proportion(0, 0), "undefined")):
+        verdict = descriptive(estimate)
+        assert (verdict.outcome, verdict.gates, verdict.bound, verdict.direction) == ("descriptive", False, None, None)
+        assert verdict.estimate is not None
+        assert verdict.estimate.state == state
         assert all(verdict.accepted(gate) for gate in GATES)
 
 
@@ -92,16 +91,20 @@ def test_a_skip_gives_its_reason_and_gates_nothing() -> None:
         skipped(" ")
 
 
-def test_a_gating_verdict_without_an_estimate_or_a_bound_is_not_accepted() -> None:
-    assert not any(Verdict(outcome="inconclusive").accepted(gate) for gate in GATES)
-    assert not any(Verdict(outcome="skipped").accepted(gate) for gate in GATES)
-    assert not Verdict(outcome="inconclusive", estimate=proportion(9, 10)).accepted("point")
-    assert not Verdict(outcome="inconclusive", bound=0.5).accepted("point")
+@pytest.mark.parametrize("outcome", ["pass", "conditional_pass", "conditional_fail", "fail", "descriptive"])
+def test_a_verdict_without_an_estimate_is_none_but_for_a_skip(outcome: Outcome) -> None:
+    with pytest.raises(ArgumentError, match="an estimate belongs to every outcome but a skip"):
+        Verdict(outcome=outcome, bound=0.5, direction="at_least")
+    with pytest.raises(ArgumentError, match="an estimate belongs to every outcome but a skip"):
+        Verdict(outcome="skipped", estimate=proportion(1, 2))
 
 
-def test_a_verdict_without_a_direction_is_held_to_a_floor() -> None:
-    assert Verdict(outcome="inconclusive", estimate=proportion(9, 10), bound=0.8).accepted("point")
-    assert not Verdict(outcome="inconclusive", estimate=proportion(7, 10), bound=0.8).accepted("point")
+@pytest.mark.parametrize("outcome", ["pass", "conditional_pass", "conditional_fail", "fail"])
+def test_a_verdict_that_gates_has_a_bound_and_a_direction(outcome: Outcome) -> None:
+    with pytest.raises(ArgumentError, match="there is no bound"):
+        Verdict(outcome=outcome, estimate=proportion(9, 10), direction="at_least")
+    with pytest.raises(ArgumentError, match="there is no bound"):
+        Verdict(outcome=outcome, estimate=proportion(9, 10), bound=0.5)
 
 
 @pytest.mark.parametrize("bound", [math.nan, math.inf])
@@ -112,43 +115,44 @@ def test_a_bound_must_be_a_number(bound: float) -> None:
 
 
 def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_passed() -> None:
-    assert unproven_words(proportion(10, 10), 0.80, "at_least") == (
+    assert settling_words(proportion(10, 10), 0.80, "at_least") == (
         "about 7 further films of this kind would settle it, if the rate stays; "
         "this row would have accepted a model 0.05 worse than the bound in 53% of such tests"
     )
-    alone = unproven_words(proportion(16, 16), 0.80, "at_least")
+    alone = settling_words(proportion(16, 16), 0.80, "at_least")
     assert alone.startswith("about 1 further film of this kind would settle it, if the rate stays; ")
-    assert unproven_words(proportion(15, 15), 0.80, "at_least").startswith("about 2 further films of")
-    missing = unproven_words(proportion(15, 20), 0.80, "at_least")
+    assert settling_words(proportion(15, 15), 0.80, "at_least").startswith("about 2 further films of")
+    missing = settling_words(proportion(15, 20), 0.80, "at_least")
     assert missing.startswith("about 520 further films of this kind would settle it, against the model, if the rate")
 
 
 def test_where_proof_is_asked_for_the_chance_of_the_value_is_not_told() -> None:
-    assert unproven_words(proportion(10, 10), 0.80, "at_least", by_value=False) == (
+    assert settling_words(proportion(10, 10), 0.80, "at_least", by_value=False) == (
         "about 7 further films of this kind would settle it, if the rate stays"
     )
-    assert unproven_words(proportion(36, 40), 0.90, "at_least", by_value=False) == ""
+    assert settling_words(proportion(36, 40), 0.90, "at_least", by_value=False) == ""
 
 
 def test_on_the_bound_only_the_chance_is_told() -> None:
-    assert unproven_words(proportion(36, 40), 0.90, "at_least") == (
+    assert settling_words(proportion(36, 40), 0.90, "at_least") == (
         "this row would have accepted a model 0.05 worse than the bound in 26% of such tests"
     )
 
 
 def test_nothing_is_added_to_what_is_settled_or_no_plain_share() -> None:
-    assert unproven_words(proportion(40, 40), 0.80, "at_least") == ""
-    assert unproven_words(proportion(0, 0), 0.80, "at_least") == ""
-    assert unproven_words(mean([proportion(9, 10)]), 0.80, "at_least") == ""
+    assert settling_words(proportion(40, 40), 0.80, "at_least") == ""
+    assert settling_words(proportion(0, 0), 0.80, "at_least") == ""
+    assert settling_words(mean([proportion(9, 10)]), 0.80, "at_least") == ""
 
 
 def test_a_limit_on_the_bound_settles_it_from_one_side_only() -> None:
     estimate = proportion(30, 40)
     assert at_least(estimate, estimate.low).outcome == "pass"
     assert at_most(estimate, estimate.high).outcome == "pass"
-    assert at_least(estimate, estimate.high).outcome == at_most(estimate, estimate.low).outcome == "inconclusive"
+    outcomes = {at_least(estimate, estimate.high).outcome, at_most(estimate, estimate.low).outcome}
+    assert outcomes == {"conditional_fail"}
     assert (
-        unproven_words(estimate, estimate.low, "at_least") == unproven_words(estimate, estimate.high, "at_most") == ""
+        settling_words(estimate, estimate.low, "at_least") == settling_words(estimate, estimate.high, "at_most") == ""
     )
-    unsettled = unproven_words(estimate, estimate.high, "at_least"), unproven_words(estimate, estimate.low, "at_most")
+    unsettled = settling_words(estimate, estimate.high, "at_least"), settling_words(estimate, estimate.low, "at_most")
     assert all(re.match(r"about [1-9]\d* further films", words) for words in unsettled)

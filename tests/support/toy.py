@@ -159,7 +159,7 @@ class Result:
 
     def rows(self, check: str, model: str = "nearest") -> list[dict[str, Any]]:
         """Return the verdicts of one check."""
-        return [row for row in self.record(model)["verdicts"] if row["check"] == check]
+        return [row for row in self.record(model)["rows"] if row["check"] == check]
 
 
 @dataclass
@@ -237,7 +237,7 @@ class Project:
             data="toy",
             root=folder,
             policy=folder / "suites" / "policy.toml",
-            gate="point",
+            gate="simple",
             reports=folder / "reports",
             options=Options(models=folder / "models", run_id="this run"),
         )

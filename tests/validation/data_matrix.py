@@ -71,7 +71,7 @@ def _outcome(each: Spoiled, seed: int, suite: Path, policy: Policy, store: Store
     return {
         "seed": seed,
         "refused": sorted({f"data/{row['check']}" for row in against}),
-        "proven": sorted({f"data/{row['check']}" for row in against if row["verdict"] == "fail"}),
+        "failed": sorted({f"data/{row['check']}" for row in against if row["outcome"] == "fail"}),
         "diagnosed": diagnosed,
         "accuracy": None,
     }

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from roentgate.data import CLASSES, DOSES
-from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError, did_you_mean
+from roentgate.errors import ArgumentError, HarnessError, ModelError, did_you_mean
 from roentgate.policy import Policy, load_policy
 from roentgate.scorecard import Record, accuracy
 from roentgate.scorecard import record as scorecard
@@ -51,14 +51,14 @@ class Outcome(TypedDict):
     """One training of one twin, or the only look at one that is loaded.
 
     ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
-    ``proven``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
+    ``failed``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
     holds the promised words. ``accuracy``: on the test films, None where undefined. ``unfinished``: the checks, if any,
     that ended in an error, which catches no fault: of a faulty twin they are not among the refused.
     """
 
     seed: int
     refused: list[str]
-    proven: list[str]
+    failed: list[str]
     diagnosed: bool
     accuracy: float | None
     unfinished: NotRequired[list[str]]
@@ -238,10 +238,10 @@ def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
     return proportion(len(alarms), len(trained)), alarms
 
 
-def proven_alarms(matrix: Matrix) -> Estimate:
+def settled_alarms(matrix: Matrix) -> Estimate:
     """Share of the trainings of sound twins that are `able`, of which a border row failed by its whole interval."""
     trained = [outcome for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"] if able(outcome)]
-    hits = sum(any(check.startswith("border/") for check in outcome["proven"]) for outcome in trained)
+    hits = sum(any(check.startswith("border/") for check in outcome["failed"]) for outcome in trained)
     return proportion(hits, len(trained))
 
 
@@ -275,7 +275,7 @@ def shortcomings(matrix: Matrix) -> list[str]:
         told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
         if entry["promised"] and told < n:
             found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
-    border = proven_alarms(matrix)
+    border = settled_alarms(matrix)
     if border.low > LEVEL:
         found.append(f"border: {border.hits} of {border.n} sound trainings failed by their whole interval")
     for suite in ("alignment", "inference"):
@@ -375,15 +375,15 @@ def _told(error: HarnessError) -> str:
 
 def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
     against = [
-        (f"{row['suite']}/{row['check']}", row) for row in record["verdicts"] if row["gates"] and not row["accepted"]
+        (f"{row['suite']}/{row['check']}", row) for row in record["rows"] if row["gates"] and not row["accepted"]
     ]
-    judged = [(check, row) for check, row in against if not row["detail"].startswith(UNFINISHED)]
-    unfinished = {check for check, row in against if row["detail"].startswith(UNFINISHED)}
+    judged = [(check, row) for check, row in against if row["reason"] != "crashed"]
+    unfinished = {check for check, row in against if row["reason"] == "crashed"}
     refused = {check for check, _ in (against if entry["sound"] else judged)}
     outcome: Outcome = {
         "seed": record["task"]["seed"],
         "refused": sorted(refused),
-        "proven": sorted({check for check, row in judged if row["verdict"] == "fail"}),
+        "failed": sorted({check for check, row in judged if row["outcome"] == "fail"}),
         "diagnosed": any(entry["diagnosis"] in row["detail"] for check, row in judged if check in entry["promised"]),
         "accuracy": None if right is None else round(right, 4),
     }

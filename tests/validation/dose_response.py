@@ -79,7 +79,7 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
         for share in SHARES:
             given = {"border_answers": blend(sound, reader, share), "unseen": session.unseen}
             found = verdicts(suite, given, session.policy, session.classes, absent=["smallest_masks", "ring_contents"])
-            against = {check for check, _, verdict in found if not verdict.accepted("point")}
+            against = {check for check, _, verdict in found if not verdict.accepted("simple")}
             refused[share].append(sorted(f"border/{check}" for check in against))
         step(f"blends, seed {seed}", len(PARTS))
     return [{"share": share, "refused": found} for share, found in refused.items()]
@@ -141,7 +141,7 @@ def _session(root: Path, seed: int) -> Session:
             data=CLEAR,
             root=root,
             policy=root / "suites" / "policy.toml",
-            gate="point",
+            gate="simple",
             reports=root / "reports",
             options=Options(models=root / "models", seed=seed, run_id=new_run_id()),
         )

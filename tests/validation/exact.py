@@ -1,4 +1,4 @@
-"""What the intervals and the gates do, summed exactly over all samples: no draw is made here.
+"""What the intervals and the decision rules do, summed exactly over all samples: no draw is made here.
 
 Every number comes from the functions that decide verdicts, called on each sample there could be. A miss *over* is an
 interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly below it.
@@ -14,10 +14,11 @@ from scipy import stats
 
 from roentgate.arrays import DoubleArray
 from roentgate.policy import Policy
-from roentgate.scorecard import Claim, Gate, chance_proven, margin_for, refused_by_chance
+from roentgate.scorecard import Claim, chance_passed, margin_for, refused_by_chance
 from roentgate.stats import (
     Direction,
     Estimate,
+    Gate,
     at_least,
     at_most,
     chance_accepted,
@@ -43,7 +44,7 @@ def cell(entry: Entry, name: str) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-GATES: Final[tuple[Gate, Gate]] = ("point", "proven")
+GATES: Final[tuple[Gate, Gate]] = ("simple", "guarded")
 FURTHER_SHOWN: Final = 3000
 """Further rows up to which the settling of a verdict is summed over all samples."""
 
@@ -138,15 +139,15 @@ def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | No
 
 
 def gate_accepts(n: int, floor: float, true: float, gate: Gate) -> float:
-    """Probability that a gate accepts one share of n rows against a floor, where the true share is ``true``."""
-    if gate == "proven":
-        return chance_proven(n, floor, true)
+    """Probability that a rule accepts one share of n rows against a floor, where the true share is ``true``."""
+    if gate == "guarded":
+        return chance_passed(n, floor, true)
     accepted = chance_accepted(n, floor, "at_least", worse_by=floor - true)
     return math.nan if accepted is None else accepted
 
 
 def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
-    """Probability that either gate accepts n rows against a floor, for each true share."""
+    """Probability that either rule accepts n rows against a floor, for each true share."""
     return [_entry(n=n, truth=true, **{gate: gate_accepts(n, floor, true, gate) for gate in GATES}) for true in truths]
 
 
@@ -171,9 +172,9 @@ def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: 
 
 
 def fills_accept(n: int, ceiling: float, true: float, fills: int) -> Entry:
-    """Probability that the point gate accepts all of several fills that each flip ``true`` of the answers."""
+    """Probability that the simple rule accepts all of several fills that each flip ``true`` of the answers."""
     claims = [Claim(n=n, bound=ceiling, direction="at_most")] * fills
-    found = refused_by_chance(claims, gate="point", better_by=ceiling - true)
+    found = refused_by_chance(claims, gate="simple", better_by=ceiling - true)
     return _entry(n=n, fills=fills, truth=true, alike=1 - found.together, independent=1 - found.independent)
 
 
@@ -241,12 +242,12 @@ def _class_accepts(n: int, least: int, caps: Sequence[int], recall: float) -> fl
 
 
 def _least(n: int, floor: float, gate: Gate) -> int:
-    """Fewest hits of n that a gate accepts against a floor; n + 1 where none."""
+    """Fewest hits of n that a rule accepts against a floor; n + 1 where none."""
     return next((hits for hits in range(n + 1) if at_least(proportion(hits, n), floor).accepted(gate)), n + 1)
 
 
 def _most(n: int, ceiling: float, gate: Gate) -> int:
-    """Most hits of n that a gate accepts against a ceiling; -1 where none."""
+    """Most hits of n that a rule accepts against a ceiling; -1 where none."""
     return next((hits for hits in range(n, -1, -1) if at_most(proportion(hits, n), ceiling).accepted(gate)), -1)
 
 

@@ -18,7 +18,7 @@ from tests.validation.detection_matrix import (
     accuracies,
     caught,
     false_alarms,
-    proven_alarms,
+    settled_alarms,
     shortcomings,
     write,
 )
@@ -32,7 +32,7 @@ PICTURE = "detection_matrix.png"
 
 _ASKED = (
     "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
-    "(gate `point`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, in "
+    "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, in "
     "every training; no sound model is refused by alignment or inference in any. (Where a check says the same words of "
     "whatever it finds, the diagnosis is no more than its refusal.)"
 )
@@ -51,7 +51,7 @@ _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
     "2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). Of test sets this is one: "
-    "the count below is no rate to hold against that claim, only how many trainings fail on it. The point gate refuses "
+    "the count below is no rate to hold against that claim, only how many trainings fail on it. The simple rule refuses "
     "more often the closer a model is to a bound."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: a sound model refused\nby alignment or inference"
@@ -98,7 +98,7 @@ def _sound(matrix: Matrix, entries: Sequence[Entry]) -> list[str]:
         _ONE_SET,
         _ALARMS,
         table(["suite", "refused", "which"], [_alarm_line(matrix, suite) for suite in JUDGED]),
-        f"Refused by the whole interval of a border row: {_counted(proven_alarms(matrix))}.",
+        f"Refused by the whole interval of a border row: {_counted(settled_alarms(matrix))}.",
         table(columns, [_sound_line(each) for each in entries]),
     ]
 

@@ -1,4 +1,4 @@
-"""The statistics report as pictures: how often intervals miss, and what the two gates accept."""
+"""The statistics report as pictures: how often intervals miss, and what the two decision rules accept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +51,7 @@ def coverage(tables: Tables, path: Path) -> Path:
 
 
 def decisions(tables: Tables, path: Path) -> Path:
-    """Draw how often each gate accepts one share of n rows, by the true share.
+    """Draw how often each rule accepts one share of n rows, by the true share.
 
     Args:
         tables: What `tests.validation.study.run` returns.
@@ -60,7 +60,7 @@ def decisions(tables: Tables, path: Path) -> Path:
     Returns:
         ``path``.
     """
-    titles = {"point": "Gate point: the value meets the floor", "proven": "Gate proven: the interval proves it"}
+    titles = {"simple": "Simple: the value meets the floor", "guarded": "Guarded: the whole interval meets it"}
     with sheet(path, height=4.0) as figure:
         figure.set_layout_engine("constrained", w_pad=0.1)
         for axes, gate in zip(figure.subplots(1, 2, sharey=True), GATES, strict=True):

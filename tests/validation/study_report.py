@@ -48,7 +48,7 @@ _INTERVALS: Final = (
 """(table, method, words, how); bold ones decide verdicts."""
 
 _MEANS: Final = {
-    "grouped": "Where a few patients hold the misses, their spread is underestimated: a floor proven on such patients "
+    "grouped": "Where a few patients hold the misses, their spread is underestimated: a floor met on such patients "
     "is somewhat less certain than it says.",
     "difference": "A score interval is close on average and no guarantee; below stands what it does at the shipped "
     "ceiling.",
@@ -88,7 +88,7 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
     """Return the report as markdown; arguments as for `write`."""
     noise = stats.binom.isf(0.01, draws, TAIL) / draws
     parts = [
-        "# Do the intervals and the gates hold what they say?",
+        "# Do the intervals and the decision rules hold what they say?",
         "A verdict rests on a 95 % interval. Here each kind is tried where the truth is known. A miss **over** is an "
         "interval wholly above the truth (it would prove a floor that is not reached), a miss **under** wholly below "
         f"it. Either should come up in {percent(TAIL)} of test sets at most. *Exact* tables sum over every sample "
@@ -109,7 +109,7 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         *study_sections.others(tables),
         "## Further films",
         *study_sections.further(tables["further"]),
-        "## What the two gates let through",
+        "## What the two decision rules accept",
         *study_sections.gates(tables["gates"]),
         "## Many bounds at once",
         *study_sections.many(tables),

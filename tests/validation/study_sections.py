@@ -187,9 +187,9 @@ def further(lines: Sequence[Entry]) -> list[str]:
 
 
 def gates(lines: Sequence[Entry]) -> list[str]:
-    """False passes and false fails of both gates for one row."""
+    """False passes and false fails of both rules for one row."""
     truths = (0.65, 0.70, 0.75, 0.79, 0.80, 0.85, 0.90, 0.95)
-    header = ["gate", "films", *(f"true {truth:.2f}" for truth in truths)]
+    header = ["rule", "films", *(f"true {truth:.2f}" for truth in truths)]
     by_place = {(line["n"], line["truth"]): line for line in lines}
     rows = []
     for gate in GATES:
@@ -198,13 +198,13 @@ def gates(lines: Sequence[Entry]) -> list[str]:
             wrong = [share if truth < FLOOR else 1 - share for truth, share in zip(truths, accepted, strict=True)]
             rows.append([gate, str(n), *map(percent, wrong)])
     worse = [line for line in lines if cell(line, "truth") < FLOOR]
-    below, last = max(cell(line, "proven") for line in worse), max(cell(line, "truth") for line in worse)
+    below, last = max(cell(line, "guarded") for line in worse), max(cell(line, "truth") for line in worse)
     return [
         f"One class, recall floor {FLOOR:.2f}, exact. Below the floor the table gives false passes, from it on false "
-        f"fails. `proven` passes a model of recall {last:.2f} or less in {percent(below)} at most, at any of these "
-        "sizes, and pays with false fails. `point` errs either way, and near the floor it is a coin: such a row reads "
-        "ACCEPTED, NOT PROVEN.",
-        f"![What each gate accepts, by true recall from {GATE_TRUTHS[0]:.2f} to {GATE_TRUTHS[-1]:.2f}.]"
+        f"fails. `guarded` accepts a model of recall {last:.2f} or less in {percent(below)} at most, at any of these "
+        "sizes, and pays with false fails. `simple` errs either way, and near the floor it is a coin: such a row reads "
+        "CONDITIONAL PASS.",
+        f"![What each rule accepts, by true recall from {GATE_TRUTHS[0]:.2f} to {GATE_TRUTHS[-1]:.2f}.]"
         f"({FOLDER}/decisions.png)",
         table(header, rows),
     ]
@@ -216,10 +216,10 @@ def many(tables: Tables) -> list[str]:
     first = tables["family"][0]
     return [
         f"Under the shipped policy a record of three classes holds {first['rows']} rows with plain shares or p-values, "
-        f"{first['bounds']} bounds when each fill counts. All must hold. For the `proven` gate that needs no "
-        "correction (an intersection-union test: a model that misses any of these bounds is proven in 2.5 % at most; "
+        f"{first['bounds']} bounds when each fill counts. All must hold. For the guarded rule that needs no "
+        "correction (an intersection-union test: a model that misses any of these bounds passes by its whole intervals in 2.5 % at most; "
         "where an interval is not exact, as often as it misses above). The price is the refusal of sound models.",
-        f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the point gate accepts 66 films "
+        f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the simple rule accepts 66 films "
         f"under one fill in {percent(cell(fills[1], 'independent'))} of draws, under four that err independently in "
         f"{percent(cell(fills[4], 'independent'))}, under five in {percent(cell(fills[5], 'independent'))}; where "
         "all fills change the same films, as often as under one.",
@@ -227,7 +227,7 @@ def many(tables: Tables) -> list[str]:
         "and under the ring. Counted are recall floors, confusions, flips and masked recall; from all fills alike to "
         "all independent:",
         table(
-            ["films a class", "gate", "true recall", "true flips", "recall suite", "border suite", "either"],
+            ["films a class", "rule", "true recall", "true flips", "recall suite", "border suite", "either"],
             [
                 [str(line["counts"]), str(line["gate"]), f"{cell(line, 'recall'):.2f}", f"{cell(line, 'flips'):.2f}",
                  percent(cell(line, "recall_refuses")), _span(line, "border_refuses"), _span(line, "refuses")]
@@ -238,7 +238,7 @@ def many(tables: Tables) -> list[str]:
         "margin, whatever the dependence (from all rows together to no two at once), and the margin that four of five "
         "test sets accept.",
         table(
-            ["films a class", "gate", "better by", "independent", "whatever the dependence", "margin for four of five"],
+            ["films a class", "rule", "better by", "independent", "whatever the dependence", "margin for four of five"],
             [
                 [str(line["counts"]), str(line["gate"]), f"{cell(line, 'better_by'):.2f}",
                  percent(cell(line, "independent")), 

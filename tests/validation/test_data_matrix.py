@@ -24,7 +24,7 @@ def test_a_data_set_is_refused_for_its_fault_alone(
     monkeypatch.setattr(data_matrix, "SPOILED", (spoiled,))
     (entry,) = data_matrix.judge(ROOT, [0], store, lambda _words, _done: None)
     (outcome,) = entry["outcomes"]
-    assert outcome["refused"] == outcome["proven"] == entry["promised"]
+    assert outcome["refused"] == outcome["failed"] == entry["promised"]
     assert outcome["diagnosed"] == bool(spoiled.check)
 
 

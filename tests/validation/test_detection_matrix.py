@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from roentgate.data.phantom import DOSES
-from roentgate.errors import UNFINISHED, ArgumentError, HarnessError, ModelError
+from roentgate.errors import ArgumentError, HarnessError, ModelError
+from roentgate.scorecard.record import Row, empty_row
+from tests.support.rows import FAILED, row
 from tests.support.toy import Project
 from tests.validation import detection_matrix as matrix
 from tests.validation import dose_page, matrix_page, subprocess_run
@@ -26,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def outcome(*refused: str, seed: int = 0, diagnosed: bool = True) -> Outcome:
-    return {"seed": seed, "refused": sorted(refused), "proven": [], "diagnosed": diagnosed, "accuracy": 0.9}
+    return {"seed": seed, "refused": sorted(refused), "failed": [], "diagnosed": diagnosed, "accuracy": 0.9}
 
 
 def entry(
@@ -86,10 +88,10 @@ def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() ->
 
 def test_a_row_without_a_value_counts_as_refused_as_it_does_for_the_gate() -> None:
     row: dict[str, Any] = {"suite": "border", "check": "border_only_skill", "detail": "too little skill", "value": None}
-    row |= {"gates": True, "accepted": False, "verdict": "inconclusive"}
-    record: Any = {"task": {"seed": 0}, "verdicts": [row, {**row, "check": "border_swap", "gates": False}]}
+    row |= {"gates": True, "accepted": False, "outcome": "conditional_fail", "reason": None}
+    record: Any = {"task": {"seed": 0}, "rows": [row, {**row, "check": "border_swap", "gates": False}]}
     found = matrix._outcome(entry("sound.small"), record, 0.9)
-    assert (found["refused"], found["proven"]) == (["border/border_only_skill"], [])
+    assert (found["refused"], found["failed"]) == (["border/border_only_skill"], [])
     share, alarms = matrix.false_alarms(made(entry("sound.small", found)), "border")
     assert (share.hits, alarms) == (1, ["sound.small, seed 0: border/border_only_skill"])
 
@@ -120,7 +122,7 @@ def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(twin: Entry, sen
 
 def test_sound_models_that_fail_the_border_by_whole_intervals_too_often_are_missing() -> None:
     def failing(count: int) -> Matrix:
-        outcomes: list[Outcome] = [{**outcome(), "proven": [CHECKS[3]] * (seed < count)} for seed in range(40)]
+        outcomes: list[Outcome] = [{**outcome(), "failed": [CHECKS[3]] * (seed < count)} for seed in range(40)]
         return made(entry("sound.y", *outcomes))
 
     assert matrix.shortcomings(failing(2)) == []
@@ -174,7 +176,7 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
             shutil.copytree(result.reports / "toy" / "nearest", reports / data / model, dirs_exist_ok=True)
         record = result.record()
         record["task"]["seed"] = seed
-        record["verdicts"][0] |= {"accepted": False, "detail": "here are the words"}
+        record["rows"][0] |= {"accepted": False, "detail": "here are the words"}
         return [record] * len(models)
 
     monkeypatch.setattr(subprocess_run, "run", run)
@@ -186,7 +188,7 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
     )
     assert asked == [(("nearest",), "toy", 0), (("nearest",), "toy", 1)]
     assert found["outcomes"] == [
-        {"seed": seed, "refused": ["second/balanced"], "proven": [], "diagnosed": True, "accuracy": 1.0}
+        {"seed": seed, "refused": ["second/balanced"], "failed": [], "diagnosed": True, "accuracy": 1.0}
         for seed in (0, 1)
     ]
     assert sum(done for _, done in told) == 2
@@ -262,20 +264,18 @@ def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
     (record,) = subprocess_run.run(
         ["nearest"], "toy", 0, reports=project.folder / "r", name="toy", extra=["--no-figures"], quiet=True
     )
-    assert record["accepted"]
+    assert record["outcome"] != "fail"
     assert not list((project.folder / "r").rglob("*.png"))
     assert (project.folder / "r" / "toy" / "nearest" / "scorecard.html").is_file()
 
 
 def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_sound_model() -> None:
-    def row(check: str, detail: str) -> Any:  # noqa: ANN401 - a row as far as it is read
+    def refused(check: str, detail: str, **changes: object) -> Row:
         suite, name = check.split("/")
-        return {
-            "suite": suite, "check": name, "gates": True, "accepted": False, "verdict": "fail", "detail": detail,
-        }  # fmt: skip
+        return row(suite=suite, check=name, detail=detail, **(FAILED | changes))
 
-    rows = [row(CHECKS[0], f"{UNFINISHED}: RuntimeError: the words"), row(CHECKS[3], "of whole films")]
-    record: Any = {"verdicts": rows, "task": {"seed": 3}}
+    rows = [refused(CHECKS[0], "RuntimeError: the words", reason="crashed"), refused(CHECKS[3], "of whole films")]
+    record: Any = {"rows": rows, "task": {"seed": 3}}
     faulty = entry("known_bad.x", promised=(CHECKS[0],))
     told = matrix._outcome(faulty, record, None)
     assert (told["refused"], told["unfinished"], told["diagnosed"]) == ([CHECKS[3]], [CHECKS[0]], False)
@@ -289,7 +289,7 @@ def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_so
     sound["outcomes"].append(matrix._outcome(sound, record, None))
     assert sound["outcomes"][0]["refused"] == [CHECKS[0], CHECKS[3]]
     assert f"sound.y, seed 3: {CHECKS[0]} did not finish" in matrix.shortcomings(made(sound))
-    rows[0]["detail"] = "shifted by 3: the words"
+    rows[0]["reason"] = None
     assert "unfinished" not in matrix._outcome(faulty, record, None)
 
 
@@ -354,11 +354,10 @@ def test_a_dose_that_cannot_be_judged_is_missing_and_leaves_the_page_whole(tmp_p
 
 
 def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
-    detail = f"{UNFINISHED}: ValueError: no ring"
-    row = {"suite": "border", "check": "border_swap", "gates": True, "accepted": False, "verdict": "fail"}
-    record: Any = {"verdicts": [row | {"detail": detail}], "task": {"seed": 0}}
+    crashed = empty_row(suite="border", check="border_swap", subject="", reason="crashed", detail="ValueError: no ring")
+    record: Any = {"rows": [crashed], "task": {"seed": 0}}
     told = matrix._outcome(entry("sound.x"), record, 0.9)
-    assert (told["refused"], told["proven"]) == (["border/border_swap"], [])
+    assert (told["refused"], told["failed"]) == (["border/border_swap"], [])
 
 
 def test_a_fault_that_no_check_sees_is_planned_and_listed(tmp_path: Path) -> None:
@@ -523,7 +522,7 @@ def test_the_readme_says_what_the_published_record_holds() -> None:
     assert matrix.shortcomings(record) == []
     for suite in ("alignment", "inference", "attention", "calibration"):
         assert matrix.false_alarms(record, suite)[0].hits == 0
-    assert matrix.proven_alarms(record).hits == 0
+    assert matrix.settled_alarms(record).hits == 0
 
 
 def test_a_run_without_its_scorecard_shows_its_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

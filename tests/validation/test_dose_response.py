@@ -80,7 +80,7 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
             "border_only_skill": len(alone),
             "interior_mask_control": len(hidden),
         }
-        return {check for check, _, verdict in all_verdicts if not verdict.accepted("point")}
+        return {check for check, _, verdict in all_verdicts if not verdict.accepted("simple")}
 
     return found
 

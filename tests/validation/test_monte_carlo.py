@@ -96,20 +96,20 @@ def test_a_settled_row_and_one_on_its_bound_ask_for_nothing() -> None:
 def test_gates_accept_what_a_count_of_samples_says() -> None:
     for gate, truth in product(enumeration.GATES, (0.7, 0.8, 0.95)):
         hits = np.arange(67)
-        meets = [(proportion(int(k), 66).low if gate == "proven" else k / 66) >= 0.8 for k in hits]
+        meets = [(proportion(int(k), 66).low if gate == "guarded" else k / 66) >= 0.8 for k in hits]
         expected = stats.binom.pmf(hits, 66, truth)[meets].sum()
         assert enumeration.gate_accepts(66, 0.8, truth, gate) == pytest.approx(expected)
 
 
 def test_the_planned_bounds_are_those_of_a_published_record(policy: Policy) -> None:
     record = scorecard.read(ROOT / "reports" / "phantom" / "baseline" / "scorecard.json")
-    found = [(claim.n, claim.bound, claim.direction, claim.times) for claim in claims(record["verdicts"])]
+    found = [(claim.n, claim.bound, claim.direction, claim.times) for claim in claims(record["rows"])]
     planned = [(c.n, c.bound, c.direction, c.times) for c in enumeration.policy_claims(policy, (80, 80, 80))]
     assert sorted(found) == sorted(planned)
 
 
 def test_suites_refuse_what_their_rows_refuse_in_draws(policy: Policy, rng: np.random.Generator) -> None:
-    line = enumeration.suites_refuse(policy, (26, 20, 20), "point", recall=0.9, flips=0.06)
+    line = enumeration.suites_refuse(policy, (26, 20, 20), "simple", recall=0.9, flips=0.06)
     refused = np.zeros(20_000, bool)
     for n in (26, 20, 20):
         right, first, second = rng.multinomial(n, [0.9, 0.05, 0.05], size=len(refused)).T

@@ -101,7 +101,7 @@ def films_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Est
     The same: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
 
     Returns:
-        A census; without films, NaN in [0, 1]. Offenders: those films.
+        A census; without films, NaN in [0, 1]. Failing images: those films.
     """
     twins, everything = _with_twin(record, of, elsewhere), len(record.seen.of_split(of))
     named = [f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}" for row in twins[:_SHOWN]]
@@ -112,24 +112,25 @@ def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> 
     """Share of the patients of split ``of`` who have films in split ``elsewhere`` too (0 to 1).
 
     Returns:
-        A census over patients; where they are unknown, NaN in [0, 1]. Offenders: their films of ``of``.
+        A census over patients; where they are unknown, NaN in [0, 1]. Failing images: their films of ``of``.
     """
     groups = record.seen.groups
     if groups is None:
-        return estimates.undefined(0, low=0.0, high=1.0, method="census", detail="the data names no patients")
+        words = "the data names no patients"
+        return estimates.undefined(0, low=0.0, high=1.0, method="census", unit="patient", detail=words)
     names = np.asarray(groups)
     own, other = (set(names[record.seen.of_split(split)].tolist()) for split in (of, elsewhere))
     both = own & other
     rows = [int(row) for row in record.seen.of_split(of) if groups[row] in both]
     words = f"{len(both)} of {len(own)} patients of {of} have films in {elsewhere}"
-    return census(len(both), len(own), detail=words, offenders=_ids(record, rows))
+    return census(len(both), len(own), unit="patient", detail=words, failing=_ids(record, rows))
 
 
 def labels_in_conflict(record: DataRecord) -> Estimate:
     """Share of all films that are the same film as one of another class (0 to 1).
 
     Returns:
-        A census; without films, NaN in [0, 1]. Offenders: those films.
+        A census; without films, NaN in [0, 1]. Failing images: those films.
     """
     clusters, labels = record.duplicates.clusters, record.seen.labels
     kinds = np.unique(np.stack([clusters, labels]), axis=1)[0]
@@ -143,7 +144,7 @@ def duplicate_images(record: DataRecord, split: SplitName) -> Estimate:
     """Share of the films of a split that are another film of it once more (0 to 1): copies beyond the first.
 
     Returns:
-        A census; without films, NaN in [0, 1]. Offenders: the copies.
+        A census; without films, NaN in [0, 1]. Failing: the copies.
     """
     rows = record.seen.of_split(split)
     _, first = np.unique(record.duplicates.clusters[rows], return_index=True)
@@ -155,7 +156,7 @@ def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Est
     """Share of the films of split ``of`` whose file name also stands in the same class of ``elsewhere`` (0 to 1).
 
     Returns:
-        A census; without films, NaN in [0, 1]. Offenders: those films. A name alone proves nothing.
+        A census; without films, NaN in [0, 1]. Failing images: those films. A name alone proves nothing.
     """
     seen = record.seen
     there = {(int(seen.labels[row]), seen.paths[row].name) for row in seen.of_split(elsewhere)}
@@ -198,7 +199,7 @@ def _cramer(counts: NDArray[np.float64]) -> float:
 
 
 def unreadable(record: DataRecord) -> Estimate:
-    """Share of all films that cannot be read (0 to 1). Returns a census; offenders: those films."""
+    """Share of all films that cannot be read (0 to 1). Returns a census; failing images: those films."""
     rows = np.flatnonzero(~record.seen.readable)
     named = [record.seen.films[row].fault for row in rows[:_SHOWN]]
     return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} films cannot be read", named)
@@ -208,7 +209,7 @@ def atypical_images(record: DataRecord) -> Estimate:
     """Share of all films that are not like the others: blank, black, white, very long, inverted, unlike any.
 
     Returns:
-        A census; offenders: those films, each with the reason in the detail where there is room.
+        A census; failing images: those films, each with the reason in the detail where there is room.
     """
     reasons = odd_reasons(record)
     named = [f"{record.seen.ids[row]}: {reason}" for row, reason in list(reasons.items())[:_SHOWN]]
@@ -266,9 +267,10 @@ def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
     most = estimates.proportion(n, n).low if n else 0.0
     missed = "misses" if groups is None else "patients missed in all films"
     allowed = f"with at most {max(proofs)} {missed}" if proofs else "by no answers"
-    unit = ("film" if groups is None else "patient") + "s" * (n != 1)
-    words = f"{n} {unit} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
-    return Estimate(value=most, low=most, high=most, n=n, method="census", detail=words)
+    counted = ("film" if groups is None else "patient") + "s" * (n != 1)
+    words = f"{n} {counted} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
+    unit = "image" if groups is None else "patient"
+    return Estimate(value=most, low=most, high=most, n=n, method="census", unit=unit, detail=words)
 
 
 def _with_twin(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:
@@ -296,7 +298,7 @@ def _counted(
 ) -> Estimate:
     more = f" and {len(rows) - len(named)} more" if named and len(rows) > len(named) else ""
     detail = f"{words}: {'; '.join(named)}{more}" if named else words
-    return census(len(rows), everything, detail=detail, offenders=_ids(record, rows))
+    return census(len(rows), everything, detail=detail, failing=_ids(record, rows))
 
 
 def _ids(record: DataRecord, rows: Sequence[int] | IntArray) -> tuple[str, ...]:

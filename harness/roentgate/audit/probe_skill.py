@@ -103,7 +103,7 @@ def _skill(shown: Predictions) -> Estimate:
         f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}], "
         f"p = {chance_p(shown).value:.2g}"
     )
-    return replace(skill, detail=words, offenders=())
+    return replace(skill, detail=words, failing=())
 
 
 def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
@@ -153,21 +153,21 @@ def source_skill(record: DataRecord) -> Estimate:
     told = probes.of_source(record.seen, record.duplicates.clusters, record.store) if known else None
     if told is None:
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="no two sources that can be validated")
-    return replace(metrics.adjusted_balanced_accuracy(told), offenders=())
+    return replace(metrics.adjusted_balanced_accuracy(told), failing=())
 
 
 def doubtful_labels(record: DataRecord) -> Estimate:
     """Share of the test films whose class the probe of the whole film denies by 0.9: labels to look at again.
 
     Returns:
-        A census; offenders: those films. A candidate is not an error: hard films are among them.
+        A census; failing images: those films. A candidate is not an error: hard films are among them.
     """
     answers = record.answers(probes.WHOLE)
     answers = taken(answers, np.flatnonzero(record.seen.readable[record.seen.of_split("test")]))
     sure = answers.probabilities.max(axis=1) >= _SURE
     rows = np.flatnonzero(sure & (answers.answers != answers.labels))
     names = tuple(answers.ids[row] for row in rows)
-    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", offenders=names)
+    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", failing=names)
 
 
 def label_issues(record: DataRecord) -> list[str] | None:

@@ -43,6 +43,11 @@ class Predictions:
         if n and not (self.labels.min() >= 0 and self.labels.max() < len(self.classes)):
             raise ArgumentError(f"predictions: a label is not among 0..{len(self.classes) - 1}; give class indices")
 
+    @property
+    def unit(self) -> str:
+        """What one independent unit of these rows is."""
+        return "image" if self.groups is None else "patient"
+
     def __len__(self) -> int:
         return len(self.ids)
 

@@ -63,14 +63,14 @@ def training_apart(record: TrainingRecord, split: str) -> Estimate:
 
     Returns:
         Census over the rows of that split; NaN in [0, 1] where there is none, or where the stream delivered nothing.
-        Offenders: the rows that were delivered.
+        Failing: the rows that were delivered.
     """
     given, ids = record.delivered[split], record.ids[split]
     if not record.seen:
         return undefined(len(ids), low=0.0, high=1.0, method="census", detail="the training stream delivered nothing")
     count = int(given.sum())
     detail = f"training is given {count} of {len(ids)} films of {split} ({record.seen} images of its stream seen)"
-    return census(len(ids) - count, len(ids), detail=detail, offenders=tuple(ids[row] for row in np.flatnonzero(given)))
+    return census(len(ids) - count, len(ids), detail=detail, failing=tuple(ids[row] for row in np.flatnonzero(given)))
 
 
 def order_repeats(record: StreamRecord) -> Estimate:
@@ -215,8 +215,8 @@ def clean(record: StreamRecord) -> Estimate:
     sound = (_clean_rows(record) & ~_wavering(record))[known]
     words = f"{int(sound.sum())} of {len(known)} images are their film on the declared scale"
     faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
-    offenders = tuple(record.ids[row] for row in rows[~sound])
-    return census(int(sound.sum()), len(known), detail="; ".join([words, *faults]), offenders=offenders)
+    failing = tuple(record.ids[row] for row in rows[~sound])
+    return census(int(sound.sum()), len(known), detail="; ".join([words, *faults]), failing=failing)
 
 
 def _counted(record: StreamRecord, hits: BoolArray, words: str) -> Estimate:
@@ -225,8 +225,8 @@ def _counted(record: StreamRecord, hits: BoolArray, words: str) -> Estimate:
     detail = f"{count} of {len(hits)} {words}"
     if count < len(hits):
         detail += f"; {diagnose(record).text}"
-    offenders = tuple(record.ids[row] for row in np.flatnonzero(~hits) if row < len(record))
-    return census(count, len(hits), detail=detail, offenders=offenders)
+    failing = tuple(record.ids[row] for row in np.flatnonzero(~hits) if row < len(record))
+    return census(count, len(hits), detail=detail, failing=failing)
 
 
 def _padded(values: IntArray, n: int) -> IntArray:

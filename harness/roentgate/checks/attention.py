@@ -7,7 +7,7 @@ import numpy as np
 
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions, taken
-from roentgate.checks.border import UNINFORMATIVE, directed_flips, flips, skill_kept, worst
+from roentgate.checks.border import directed_flips, flips, skill_kept, worst
 from roentgate.evidence import AttentionRecord
 from roentgate.lungs import REGIONS
 from roentgate.perturbations import REGION_FILLS, Fill
@@ -51,8 +51,8 @@ def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = 
 def worst_fill(record: AttentionRecord, region: str, fills: Sequence[Fill] = REGION_FILLS) -> Fill:
     """Return the fill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
     parts = _skills(record, region, fills)
-    heard = [fill for fill in fills if not parts[fill].detail.startswith(UNINFORMATIVE)] or list(fills)
-    return max(heard, key=lambda fill: parts[fill].value if parts[fill].defined else -np.inf)
+    informative = [fill for fill in fills if parts[fill].informative] or list(fills)
+    return max(informative, key=lambda fill: parts[fill].value if parts[fill].defined else -np.inf)
 
 
 def _skills(record: AttentionRecord, region: str, fills: Sequence[Fill]) -> dict[str, Estimate]:
@@ -76,7 +76,7 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
     Returns:
         Paired difference with Tango's interval; 1 where the answer follows the lungs alone, -1 where it follows the
         frame alone. Where fewer than `KEPT` of the answers survive the same operation within a class, the seam or the
-        exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Offenders: the films
+        exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Failing: the films
         whose lungs were called by the frame's class.
 
     References:
@@ -89,26 +89,27 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
     kept = background_swap_control(record)
     words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {frame.sum()} the frame; within a class {kept.detail}"
     found = replace(_difference(subset, lungs, frame), detail=words)
-    offenders = _ids(subset, frame)
+    failing = _ids(subset, frame)
     if found.defined and not kept.value >= KEPT:
-        found = replace(found, low=-1.0, high=1.0, detail=f"the exchange itself decides: {words}")
-    return _noted(replace(found, offenders=offenders), record)
+        words = f"the exchange itself decides: {words}"
+        found = replace(found, low=-1.0, high=1.0, informative=False, detail=words)
+    return _noted(replace(found, failing=failing), record)
 
 
 def background_swap_control(record: AttentionRecord) -> Estimate:
     """Share of answers that survive an exchange of frames within a class, where both films are answered alike (0 to 1).
 
     Returns:
-        Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Offenders: the
+        Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Failing: the
         films whose answer does not survive.
     """
     before = record.clean.answers
     alike = np.flatnonzero((record.kin_rows >= 0) & (before == before[record.kin_rows]) & (before >= 0))
     pairs, survives = taken(record.clean, alike), (record.kin.answers == before)[alike]
-    detail, offenders = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
+    detail, failing = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
     if pairs.groups is not None:
-        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, offenders=offenders)
-    return proportion(int(survives.sum()), len(alike), detail=detail, offenders=offenders)
+        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing)
+    return proportion(int(survives.sum()), len(alike), detail=detail, failing=failing)
 
 
 def annotation_swap(record: AttentionRecord) -> Estimate:
@@ -124,9 +125,10 @@ def annotation_swap(record: AttentionRecord) -> Estimate:
     if not some:
         words = "no burn-in of another class was found that could be pasted"
         return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
-    found = directed_flips(record.clean, record.marked, record.plain, record.marker_labels)
-    told = found.detail.replace("the donor", "the burn-in").replace("a donor of their own class", "a flat patch")
-    return _noted(replace(found, detail=told), record)
+    found = directed_flips(
+        record.clean, record.marked, record.plain, record.marker_labels, given="the burn-in", control="a flat patch"
+    )
+    return _noted(found, record)
 
 
 def drawn_marker(record: AttentionRecord) -> Estimate:
@@ -134,12 +136,12 @@ def drawn_marker(record: AttentionRecord) -> Estimate:
 
     Returns:
         Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
-        Offenders: the films that the letter changes and the patch does not.
+        Failing: the films that the letter changes and the patch does not.
     """
     letter, patch = (_changed(record.clean, each) for each in (record.letter, record.patch))
     words = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
-    offenders = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
-    return _noted(replace(_difference(record.clean, letter, patch), detail=words, offenders=offenders), record)
+    failing = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
+    return _noted(replace(_difference(record.clean, letter, patch), detail=words, failing=failing), record)
 
 
 def inverted_flips(record: AttentionRecord) -> Estimate:

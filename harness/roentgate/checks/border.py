@@ -14,9 +14,6 @@ from roentgate.stats import estimate as estimates
 
 __all__ = ["directed_flips", "flips", "skill_kept", "worst"]
 
-UNINFORMATIVE = "uninformative"
-
-
 LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
 
 
@@ -30,7 +27,7 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
             therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
 
     Returns:
-        As `recall`, over all rows; without rows, NaN in [0, 1]. Offenders: the rows that changed.
+        As `recall`, over all rows; without rows, NaN in [0, 1]. Failing: the rows that changed.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -76,8 +73,9 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
         kept = replace(kept, low=min(kept.low, stricter.low))
     commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
     if kept.defined and commonest >= 0.9 * len(cut):
-        detail = f"{UNINFORMATIVE}: one answer takes {commonest} of {len(cut)} rows; {words}"
-        return replace(kept, low=min(0.0, kept.value), high=max(1.0, kept.value), detail=detail)
+        detail = f"uninformative: one answer takes {commonest} of {len(cut)} rows; {words}"
+        low, high = min(0.0, kept.value), max(1.0, kept.value)
+        return replace(kept, low=low, high=high, informative=False, detail=detail)
     return kept
 
 
@@ -103,23 +101,29 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """
     if not parts:
         raise ArgumentError("the worst of no estimates is none; give at least one")
-    heard = {name: part for name, part in parts.items() if not part.detail.startswith(UNINFORMATIVE)} or dict(parts)
-    for part in heard.values():
+    informative = {name: part for name, part in parts.items() if part.informative} or dict(parts)
+    for part in informative.values():
         if not part.defined:
             return part
     pick = min if direction == "at_least" else max
-    name = pick(heard, key=lambda name: heard[name].value)
+    name = pick(informative, key=lambda name: informative[name].value)
     return replace(
-        heard[name],
-        low=pick(part.low for part in heard.values()),
-        high=pick(part.high for part in heard.values()),
-        hits=heard[name].hits if len(heard) == 1 else None,
-        detail=f"{heard[name].detail} ({name})",
+        informative[name],
+        low=pick(part.low for part in informative.values()),
+        high=pick(part.high for part in informative.values()),
+        hits=informative[name].hits if len(informative) == 1 else None,
+        detail=f"{informative[name].detail} ({name})",
     )
 
 
-def directed_flips(
-    before: Predictions, other: Predictions, same: Predictions, donor_labels: NDArray[np.int64]
+def directed_flips(  # noqa: PLR0913  the two words at the end are for the record
+    before: Predictions,
+    other: Predictions,
+    same: Predictions,
+    donor_labels: NDArray[np.int64],
+    *,
+    given: str = "the donor",
+    control: str = "a donor of their own class",
 ) -> Estimate:
     """Flips towards the class of a transplant's donor, minus those that a donor of the row's own class brings about.
 
@@ -128,11 +132,13 @@ def directed_flips(
         other: Answers on the same rows with a part taken from a film of another class.
         same: Answers on the same rows with that part from another film of their own class.
         donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
+        given: What the first is called in the detail.
+        control: What the second is called there.
 
     Returns:
         Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, and the
-        exact McNemar p-value in the detail where rows are independent; without rows, NaN in [-1, 1]. Offenders: rows
-        that follow the donor of another class and not the one of their own.
+        exact McNemar p-value in the detail where rows are independent; without rows, NaN in [-1, 1]. Failing images:
+        rows that follow the donor of another class and not the one of their own.
 
     Raises:
         ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
@@ -146,23 +152,21 @@ def directed_flips(
         raise ArgumentError(f"{len(donor_labels)} donors for {len(before)} rows; give one to each row, or -1")
     rows = donor_labels >= 0
     free = rows & (before.answers != donor_labels)
-    followed, control = free & (other.answers == donor_labels), free & (same.answers == donor_labels)
-    gained, lost = followed & ~control, control & ~followed
-    detail = (
-        f"{followed.sum()} of {rows.sum()} follow the donor, {control.sum()} go there with a donor of their own class"
-    )
-    offenders = ids_where(before, gained)
+    followed, by_control = free & (other.answers == donor_labels), free & (same.answers == donor_labels)
+    gained, lost = followed & ~by_control, by_control & ~followed
+    detail = f"{followed.sum()} of {rows.sum()} follow {given}, {by_control.sum()} go there with {control}"
+    failing = ids_where(before, gained)
     if before.groups is None:
         detail += f" (McNemar p = {estimates.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
     groups = None if before.groups is None else pick(before.groups, rows)
     followed_more = estimates.grouped_difference(gained[rows], lost[rows], groups)
-    return replace(followed_more, detail=detail, offenders=offenders)
+    return replace(followed_more, detail=detail, failing=failing)
 
 
 def _skill(predictions: Predictions, confidence: float) -> Estimate:
     balanced, chance = mean_recall(predictions, confidence=confidence), 1 / len(predictions.classes)
     return replace(
-        balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, offenders=()
+        balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, failing=()
     )
 
 

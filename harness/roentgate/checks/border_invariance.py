@@ -91,7 +91,7 @@ def largest_change(record: InvarianceRecord) -> Estimate:
 
     Returns:
         The maximum over contents, rows and classes, which is its own interval: all that the family holds was tried. n
-        is the number of rows; without rows, or where a row has no answer, NaN in [0, 1]. Offenders: the rows whose
+        is the number of rows; without rows, or where a row has no answer, NaN in [0, 1]. Failing: the rows whose
         answer becomes another one, those that move most first.
     """
     tried, n = record.moved.shape
@@ -108,5 +108,5 @@ def largest_change(record: InvarianceRecord) -> Estimate:
     )
     return Estimate(
         value=value, low=value, high=value, n=n, method="census", detail=detail,
-        offenders=tuple(record.ids[row] for row in order if lost[row]),
+        failing=tuple(record.ids[row] for row in order if lost[row]),
     )  # fmt: skip

@@ -150,7 +150,7 @@ def temperature_scaling_gain(
         Mean paired difference and its interval over rows (over groups, where they are known) by
         `roentgate.stats.intervals.bootstrap_t`, which lacks limits for few or equal ones (the detail says so); below 0
         where the fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either
-        or where a row is no probabilities. Offenders: wrong rows whose truth lies below the chance of 1 in 1,000.
+        or where a row is no probabilities. Failing images: wrong rows whose truth lies below the chance of 1 in 1,000.
 
     Raises:
         ArgumentError: The two have other classes.
@@ -173,8 +173,8 @@ def temperature_scaling_gain(
         f"{then:.3f}"
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
-    offenders = tuple(predictions.ids[row] for row in surprises)
-    return _mean(before - after, predictions.groups, draws, seed, words, -np.inf, np.inf, offenders)
+    failing = tuple(predictions.ids[row] for row in surprises)
+    return _mean(before - after, predictions.groups, draws, seed, words, -np.inf, np.inf, failing)
 
 
 def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> list[Bin]:
@@ -273,7 +273,7 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
     detail: str,
     low: float,
     high: float,
-    offenders: tuple[str, ...] = (),
+    failing: tuple[str, ...] = (),
 ) -> Estimate:
     """Return the mean over rows with its bootstrap-t interval within ``low`` and ``high``, over groups where known."""
     units = np.arange(len(values)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
@@ -287,5 +287,5 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
         detail += f"; {few} {'leave one side open' if np.isfinite([least, most]).any() else 'set no limits'}"
     return Estimate(
         value=value, low=max(min(least, value), low), high=min(max(most, value), high), n=len(sums),
-        method="bootstrap-t", detail=detail, offenders=offenders,
+        method="bootstrap-t", unit="image" if groups is None else "patient", detail=detail, failing=failing,
     )  # fmt: skip

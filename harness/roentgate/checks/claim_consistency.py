@@ -83,7 +83,7 @@ class Finding:
             words = f"{least:,} of {n:,} right" if least == most else f"{least:,} to {most:,} of {n:,} right"
         else:
             words = "; ".join(self.reasons)
-        return estimates.census(len(self.figures) - len(against), len(self.figures), detail=words)
+        return estimates.census(len(self.figures) - len(against), len(self.figures), unit="figure", detail=words)
 
 
 def examine(claims: Claims, places: Sequence[str]) -> Finding:

@@ -24,8 +24,8 @@ def verdicts(claims: Claims, predictions: Predictions, bounds: ClaimsBounds) -> 
 
     A row holds the distance of the model's figure from the nearest number that is printed so (0 where it is one), and
     the least and the greatest distance over the model's interval. ``fail``: the interval holds no such number.
-    ``pass``: it does, and nothing in it is further away than the tolerance. ``inconclusive``: it does, but it reaches
-    further; the gate ``point`` accepts that where the model's own figure is within the tolerance. An interval that
+    ``pass``: it does, and nothing in it is further away than the tolerance. Conditional: it does, but it reaches
+    further; ``conditional_pass`` where the model's own figure is within the tolerance. An interval that
     merely holds the printed number would be easier to have the fewer rows there are.
 
     Args:
@@ -44,19 +44,20 @@ def verdicts(claims: Claims, predictions: Predictions, bounds: ClaimsBounds) -> 
 
 
 def held(figure: Figure, estimate: Estimate, tolerance: float) -> Verdict:
-    """Hold a model's figure against the printed one (see `verdicts`); an undefined one is inconclusive."""
+    """Hold a model's figure against the printed one (see `verdicts`); an undefined one is a conditional fail."""
     low, high = float(figure.low), float(figure.high)
     if not estimate.defined:
         words = f"this model has no such figure ({estimate.detail or estimate.method}); printed {figure.text}"
-        nowhere = estimates.undefined(estimate.n, low=0.0, high=math.inf, method=estimate.method, detail=words)
-        return at_most(nowhere, tolerance)
+        nothing = replace(estimate, value=math.nan, low=0.0, high=math.inf, detail=words, failing=())
+        return at_most(nothing, tolerance)
     gap = max(low - estimate.high, estimate.low - high, 0.0)
     distance = Estimate(
         value=max(low - estimate.value, estimate.value - high, 0.0),
         low=gap,
         high=max(low - estimate.low, estimate.high - high, 0.0),
         n=estimate.n,
-        method=estimate.method,
+        method=f"distance, {estimate.method}",
+        unit=estimate.unit,
         detail=(
             f"this model {estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}] ({estimate.method}), printed "
             f"{figure.text}: the interval {'does not hold' if gap else 'holds'} it"
@@ -113,7 +114,8 @@ def micro_auroc(predictions: Predictions) -> Estimate:
     truth = (predictions.labels[:, None] == np.arange(size)).astype(np.int64).ravel()
     scores = predictions.probabilities.astype(np.float64).ravel()
     groups = [name for name in (predictions.groups or predictions.ids) for _ in range(size)]
-    return estimates.macro_auroc(truth, np.stack([-scores, scores], axis=1), groups=groups)
+    area = estimates.macro_auroc(truth, np.stack([-scores, scores], axis=1), groups=groups)
+    return replace(area, unit=predictions.unit)
 
 
 def cross_entropy(predictions: Predictions) -> Estimate:
@@ -130,10 +132,10 @@ def cross_entropy(predictions: Predictions) -> Estimate:
     entries = predictions.probabilities
     if not len(chosen) or not (np.isfinite(entries).all() and entries.min() >= 0 and entries.max() <= 1 + 1e-4):
         words = "an output is no probability" if len(chosen) else "no rows"
-        return estimates.undefined(n, low=0.0, high=math.inf, method=method, detail=words)
+        return estimates.undefined(n, low=0.0, high=math.inf, method=method, unit=predictions.unit, detail=words)
     losses = -np.log(np.clip(chosen, LEAST_PROBABILITY, 1.0))
     value = math.fsum(losses) / len(losses)
-    found = Estimate(value=value, low=0.0, high=math.inf, n=n, method=method)
+    found = Estimate(value=value, low=0.0, high=math.inf, n=n, method=method, unit=predictions.unit)
     spread = math.fsum(np.bincount(units, losses - value) ** 2)
     if n < 2 or spread <= 1e-18 * len(losses):
         return found

@@ -47,7 +47,7 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
     Returns:
         Paired difference with Tango's score interval (over groups, at the effective size) and, where rows are
         independent, the exact McNemar p-value in the detail; exactly 0 where all probabilities are equal; without rows,
-        NaN in [-1, 1]. Offenders: rows lost.
+        NaN in [-1, 1]. Failing images: rows lost.
 
     Raises:
         UnknownClassError: ``label`` is not a class.
@@ -81,7 +81,7 @@ def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
     Returns:
         Mean of the changes of recall of the classes, its limits recovered from Tango's of each (MOVER), with exact
         McNemar's p in the detail; exactly 0 where all probabilities are equal; NaN in [-1, 1] where a class has no
-        rows. Offenders: the rows right before and wrong now.
+        rows. Failing: the rows right before and wrong now.
     """
     parts = [recall_change(reference, candidate, label) for label in candidate.classes]
     whole = accuracy_change(reference, candidate)
@@ -90,7 +90,7 @@ def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
     before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
     words = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
     change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
-    return replace(change, detail=words, offenders=whole.offenders)
+    return replace(change, detail=words, failing=whole.failing)
 
 
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
@@ -109,9 +109,9 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     _same_rows(reference, candidate)
     before, now = metrics.macro_auroc(reference), metrics.macro_auroc(candidate)
     if not (before.defined and now.defined):
-        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", detail=_whose(before, now))
+        return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", unit=now.unit, detail=_whose(before, now))
     if _identical(reference, candidate):
-        return _no_change(now.n, IDENTICAL)
+        return _no_change(now, IDENTICAL)
     change = difference(now, before, correlation=_correlation(reference, candidate))
     return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
 
@@ -122,7 +122,7 @@ def against(reference: Any) -> str:  # noqa: ANN401 - a Reference, or an Evidenc
 
 
 def negative_flips(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
-    """Share of the rows right before that are wrong now (0 to 1); a census. Offenders: those rows.
+    """Share of the rows right before that are wrong now (0 to 1); a census. Failing images: those rows.
 
     ``named`` (see `against`) goes into the detail, so that the record says what it was compared with.
     """
@@ -132,7 +132,7 @@ def negative_flips(reference: Predictions, candidate: Predictions, *, named: str
     detail = f"{lost.sum()} of {before.sum()} rows right before are wrong now, {gained.sum()} wrong ones are right"
     if named:
         detail += f"; the reference is {named}"
-    return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, offenders=_ids(candidate, lost))
+    return estimates.census(int(lost.sum()), int(before.sum()), detail=detail, failing=_ids(candidate, lost))
 
 
 def border_changes(
@@ -198,13 +198,12 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -
     n = min(first.n, second.n)
     if not (first.defined and second.defined):
         words = next(part.detail for part in (first, second) if not part.defined)
-        return estimates.undefined(
-            n, low=first.low - second.high, high=first.high - second.low, method="MOVER", detail=words
-        )
+        low, high = first.low - second.high, first.high - second.low
+        return estimates.undefined(n, low=low, high=high, method="MOVER", unit=first.unit, detail=words)
     value = first.value - second.value
     below = _reach(first.value - first.low, second.high - second.value, correlation)
     above = _reach(first.high - first.value, second.value - second.low, correlation)
-    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER")
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER", unit=first.unit)
 
 
 def _loss(reference: Predictions, candidate: Predictions, label: str, z: float, *, alike: bool) -> Estimate:
@@ -221,12 +220,12 @@ def _right_change(
     words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
     change = _paired(now, before, rows, candidate, z)
     if alike and change.defined:
-        return _no_change(change.n, f"{words}: {IDENTICAL}")
+        return _no_change(change, f"{words}: {IDENTICAL}")
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
     detail = f"{words}: {gained} gained, {lost} lost"
     if candidate.groups is None:
         detail += f" (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
-    return replace(change, detail=detail, offenders=_ids(candidate, before & ~now & rows))
+    return replace(change, detail=detail, failing=_ids(candidate, before & ~now & rows))
 
 
 def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[float, str], z: float) -> Estimate:
@@ -237,8 +236,8 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
     change = _paired(now, before, np.ones(len(now), np.bool_), candidate.clean, z)
     detail = f"{before.sum()} of {len(now)} answers changed before, {now.sum()} now"
     if change.defined and _alike(reference, candidate, (reference.masked[key], candidate.masked[key])):
-        return _no_change(change.n, f"{detail}: {IDENTICAL}")
-    return replace(change, detail=detail, offenders=_ids(candidate.clean, now & ~before))
+        return _no_change(change, f"{detail}: {IDENTICAL}")
+    return replace(change, detail=detail, failing=_ids(candidate.clean, now & ~before))
 
 
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
@@ -254,9 +253,9 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
     pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
     donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
     if donors and _alike(reference, candidate, *pairs):
-        return _no_change(change.n, f"{detail}: {IDENTICAL}")
-    new = tuple(sorted({*now.offenders} - {*before.offenders}))
-    return replace(change, detail=detail, offenders=new)
+        return _no_change(change, f"{detail}: {IDENTICAL}")
+    new = tuple(sorted({*now.failing} - {*before.failing}))
+    return replace(change, detail=detail, failing=new)
 
 
 def _skill_change(
@@ -270,7 +269,7 @@ def _skill_change(
     change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
     if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
-        return _no_change(change.n, f"{detail}: {IDENTICAL}"), True
+        return _no_change(change, f"{detail}: {IDENTICAL}"), True
     return replace(change, detail=detail), True
 
 
@@ -323,8 +322,8 @@ def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predi
     )
 
 
-def _no_change(n: int, detail: str) -> Estimate:
-    return Estimate(value=0.0, low=0.0, high=0.0, n=n, method=IDENTICAL, detail=detail)
+def _no_change(of: Estimate, detail: str) -> Estimate:
+    return Estimate(value=0.0, low=0.0, high=0.0, n=of.n, unit=of.unit, method=IDENTICAL, detail=detail)
 
 
 def _worded(change: Estimate) -> Estimate:

@@ -24,7 +24,7 @@ def predictions_batch_invariant(record: InferenceRecord, *, tolerance: float) ->
 def reload_preserves_predictions(record: InferenceRecord, *, tolerance: float) -> Estimate:
     """Share of probe rows that a saved and freshly loaded model answers alike; 0 where it cannot be loaded."""
     if record.reloaded is None:
-        return census(0, len(record.ids), detail=record.reload_error or "could not be loaded", offenders=record.ids)
+        return census(0, len(record.ids), detail=record.reload_error or "could not be loaded", failing=record.ids)
     runs = {"the reloaded model": record.reloaded[None]}
     return _agreement(record, runs, record.before_saving, tolerance, margin=False)
 
@@ -42,8 +42,8 @@ def augmentation_identity(record: InferenceRecord) -> Estimate:
         faults.append(f"an operation outside the layers {record.displacement}")
     total = sound + len(faults)
     if not total:
-        return undefined(0, low=0.0, high=1.0, method="census", detail="no layer was seen")
-    return census(sound, total, detail="; ".join(faults))
+        return undefined(0, low=0.0, high=1.0, method="census", unit="layer", detail="no layer was seen")
+    return census(sound, total, unit="layer", detail="; ".join(faults))
 
 
 def _fault(report: LayerReport) -> str:
@@ -57,7 +57,8 @@ def augmentation_active(record: InferenceRecord) -> Estimate:
     reports = declared(record.layers or ())
     idle = [report for report in reports if not report["augments"]]
     names = ", ".join(f"{report['name']} ({report['type']})" for report in idle)
-    return census(len(reports) - len(idle), len(reports), detail=f"no effect in training: {names}" if idle else "")
+    detail = f"no effect in training: {names}" if idle else ""
+    return census(len(reports) - len(idle), len(reports), unit="layer", detail=detail)
 
 
 def outputs_are_probabilities(probabilities: NDArray[np.floating[Any]], ids: tuple[str, ...]) -> Estimate:
@@ -82,7 +83,7 @@ def outputs_are_probabilities(probabilities: NDArray[np.floating[Any]], ids: tup
         if count
     ]
     return census(
-        int(good.sum()), len(ids), detail="rows " + ", ".join(words) if words else "", offenders=_rows(ids, ~good)
+        int(good.sum()), len(ids), detail="rows " + ", ".join(words) if words else "", failing=_rows(ids, ~good)
     )
 
 
@@ -115,7 +116,7 @@ def _agreement(
         largest = max(largest, furthest)
         unlike += [name] if furthest > tolerance else []
     detail = f"largest difference {largest:.1e}" + (f" ({', '.join(unlike)})" if unlike else "")
-    return census(int(good.sum()), len(good), detail=detail, offenders=_rows(record.ids, ~good))
+    return census(int(good.sum()), len(good), detail=detail, failing=_rows(record.ids, ~good))
 
 
 def declares_augmentation(record: InferenceRecord) -> bool:

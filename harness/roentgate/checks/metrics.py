@@ -39,7 +39,7 @@ def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate
 
     Returns:
         Value and exact 95 % Clopper-Pearson interval over the rows of that class (Korn-Graubard over groups); with no
-        such row, NaN in [0, 1]. Offenders: the rows called otherwise.
+        such row, NaN in [0, 1]. Failing: the rows called otherwise.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
@@ -54,7 +54,7 @@ def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
     """Share of the rows of ``truth`` that are called ``called`` (0 to 1; for two different classes, lower is better).
 
     Returns:
-        As `recall`; with no row of ``truth``, NaN in [0, 1]. Offenders: the rows called ``called``.
+        As `recall`; with no row of ``truth``, NaN in [0, 1]. Failing: the rows called ``called``.
 
     Raises:
         UnknownClassError: ``truth`` or ``called`` is not a class of these predictions.
@@ -70,8 +70,8 @@ def precision(predictions: Predictions, label: str) -> Estimate:
     """Share of the rows called ``label`` that are of ``label`` (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Offenders:
-        the rows of other classes among them.
+        As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Failing
+        images: the rows of other classes among them.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
@@ -86,7 +86,7 @@ def specificity(predictions: Predictions, label: str) -> Estimate:
     """Share of the rows of other classes that are not called ``label`` (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Offenders: the rows called so.
+        As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Failing: the rows called so.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
@@ -103,8 +103,8 @@ def f1(predictions: Predictions, label: str) -> Estimate:
     It is 2 J / (1 + J) with J the share of the rows of ``label`` or called so that are both, and so are its limits.
 
     Returns:
-        As `recall`, over those rows, their number taken as given; with no such row, NaN in [0, 1]. Offenders: those
-        that are one and not the other.
+        As `recall`, over those rows, their number taken as given; with no such row, NaN in [0, 1]. Failing images:
+        those that are one and not the other.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
@@ -122,7 +122,7 @@ def accuracy(predictions: Predictions) -> Estimate:
     """Share of all rows that are called by their class (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over all rows; without rows, NaN in [0, 1]. Offenders: the wrong rows.
+        As `recall`, over all rows; without rows, NaN in [0, 1]. Failing: the wrong rows.
     """
     right = predictions.answers == predictions.labels
     everything = np.ones(len(predictions), np.bool_)
@@ -136,7 +136,7 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
 
     Returns:
         Value and MOVER interval from the interval of each recall, which go together as far as the classes share their
-        patients; if a class has no rows, NaN in [0, 1]. Offenders: the wrong rows.
+        patients; if a class has no rows, NaN in [0, 1]. Failing: the wrong rows.
 
     References:
         Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
@@ -187,9 +187,9 @@ def _recall(
 def mean_recall(predictions: Predictions, *, confidence: float) -> Estimate:
     recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
     words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
-    offenders = tuple(sorted(row for part in recalls for row in part.offenders))
+    failing = tuple(sorted(row for part in recalls for row in part.failing))
     balanced = estimates.mean(recalls, groups=predictions.groups, labels=predictions.labels)
-    return replace(balanced, detail=f"recall: {words}", offenders=offenders)
+    return replace(balanced, detail=f"recall: {words}", failing=failing)
 
 
 def share_of_rows(  # noqa: PLR0913
@@ -203,15 +203,15 @@ def share_of_rows(  # noqa: PLR0913
     low_confidence: float | None = None,
 ) -> Estimate:
     """Share of ``rows`` that are ``hits``, over groups where they are known; all masks are (n,)."""
-    offenders = ids_where(predictions, rows & offends)
+    failing = ids_where(predictions, rows & offends)
     if predictions.groups is None:
         counts = int((hits & rows).sum()), int(rows.sum())
         return estimates.proportion(
-            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing
         )
     groups = pick(predictions.groups, rows)
     return estimates.grouped_proportion(
-        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
+        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing
     )
 
 

@@ -25,8 +25,8 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
-        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Offenders: rows right before and wrong under the
-        change.
+        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Failing images: rows right before and wrong under
+        the change.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -37,15 +37,15 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     border.flips(clean, changed)  # refuses other rows
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
     if not before.defined:
-        return _undefined(before.n, "a class has no rows")
+        return _undefined(before, "a class has no rows")
     if not estimates.meets(before.value - 1 / len(clean.classes), border.LEAST_SKILL, "at_least"):
-        return _undefined(before.n, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
+        return _undefined(before, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
     drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)
     return replace(
         drop,
         detail=f"balanced accuracy {before.value:.2f} on clean films, {after.value:.2f} on these",
-        offenders=tuple(sorted(name for name, chosen in zip(clean.ids, lost, strict=True) if chosen)),
+        failing=tuple(sorted(name for name, chosen in zip(clean.ids, lost, strict=True) if chosen)),
     )
 
 
@@ -62,5 +62,5 @@ def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -
     return estimates.grouped_difference(lost, found, groups, z=z)
 
 
-def _undefined(n: int, detail: str) -> Estimate:
-    return estimates.undefined(n, low=-1.0, high=1.0, method="MOVER of Tango", detail=detail)
+def _undefined(of: Estimate, detail: str) -> Estimate:
+    return estimates.undefined(of.n, low=-1.0, high=1.0, method="MOVER of Tango", unit=of.unit, detail=detail)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from roentgate.evidence import BorderRecord
 from roentgate.report import fenced, table
 from roentgate.scorecard import escape
 from roentgate.session import Session, load_suite, verdicts
-from roentgate.stats import Verdict, proportion
+from roentgate.stats import Gate, Verdict, proportion
 from roentgate.store import atomic
 
 SUITES = ("recall", "border", "comparison")
@@ -34,11 +33,11 @@ EXPLAINED = (
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of the draws a check refused, at either gate; ``check`` is ``suite/id``, or empty for any of them."""
+    """How many of the draws a check refused, under either rule; ``check`` is ``suite/id``, or empty for any of them."""
 
     check: str
-    point: int
-    proven: int
+    simple: int
+    guarded: int
     draws: int
 
 
@@ -115,7 +114,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
     strata = strata_of(test, counted)
     border = evidence.border(policy.border)
     rng = np.random.default_rng(seed)
-    refused: dict[Literal["point", "proven"], dict[str, int]] = {"point": {}, "proven": {}}
+    refused: dict[Gate, dict[str, int]] = {"simple": {}, "guarded": {}}
     for _ in range(draws):
         (before, other), (now, masked) = (
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
@@ -134,7 +133,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
         names = list(dict.fromkeys(check for check, verdict in found if verdict.gates))
         step()
     return [
-        Count(check, refused["point"].get(check, 0), refused["proven"].get(check, 0), draws) for check in [*names, ""]
+        Count(check, refused["simple"].get(check, 0), refused["guarded"].get(check, 0), draws) for check in [*names, ""]
     ]
 
 
@@ -157,7 +156,7 @@ def blind_spots(test: Predictions) -> list[str]:
 def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind: Sequence[str] = ()) -> str:
     """Return the counts as markdown; ``blind`` from `blind_spots`."""
     lines = [
-        [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.point, count.proven))]
+        [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.simple, count.guarded))]
         for count in counts
     ]
     text = [
@@ -165,7 +164,7 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
         f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval, which is about the number of "
         "draws: what the model answered on these films is taken for the truth.",
         *blind,
-        table(["refused by", "gate point", "gate proven"], lines),
+        table(["refused by", "simple rule", "guarded rule"], lines),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",

@@ -32,7 +32,7 @@ def report(parsed: argparse.Namespace) -> tuple[str, bool]:
 
 def _command(parsed: argparse.Namespace) -> str:
     words = ["python", "-m", "roentgate", "claim", parsed.file]
-    usual = {"model": None, "data": None, "weights": None, "policy": DEFAULT_POLICY, "gate": "point", "seed": 0}
+    usual = {"model": None, "data": None, "weights": None, "policy": DEFAULT_POLICY, "gate": "simple", "seed": 0}
     for option, value in {**usual, "image_size": None}.items():
         if (given := getattr(parsed, option)) != value:
             words += [f"--{option.replace('_', '-')}", str(given)]

@@ -123,7 +123,9 @@ def _add_claim(commands: Any) -> None:  # noqa: ANN401 - argparse does not name 
     parser.add_argument("--data", metavar="NAME", help="as for pytest (default: what the file names)")
     parser.add_argument("--weights", metavar="FILE", help="as for pytest")
     parser.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
-    parser.add_argument("--gate", choices=("point", "proven"), default="point", help="as for pytest (default: point)")
+    parser.add_argument(
+        "--gate", choices=("simple", "guarded"), default="simple", help="as for pytest (default: simple)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of training (default: 0)")
     parser.add_argument("--image-size", metavar="N or HxW")
     parser.add_argument("--out", metavar="FILE.md", help="also write the report here")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from roentgate.scorecard import Row
-    from roentgate.stats import Outcome, Verdict
+    from roentgate.stats import Verdict
 
     class WorkerController(Protocol):
         """What is used of xdist's class of this name, which is not typed."""
@@ -237,12 +237,17 @@ class Hooks:
 
         suite, check = names_of(item)
         row = row_of(verdict, suite=suite, check=check, subject=subject, gate=self.session.settings.gate)
-        if verdict.outcome == "skipped":
-            excused = bool(self._lacking(item, model)) and check not in self.session.policy.gate.never_skip
-            row["accepted"], row["gates"] = excused, not excused
-            if not excused:
-                row["detail"] += "; the policy accepts no skip here"
+        if verdict.outcome == "skipped" and not self._excused(item, model, check):
+            from roentgate.scorecard import empty_row
+
+            row = empty_row(
+                suite=suite, check=check, subject=subject, reason="skip_not_allowed", outcome="skipped",
+                detail=f"{verdict.detail}; the policy accepts no skip here",
+            )  # fmt: skip
         self._append(item, model, row)
+
+    def _excused(self, item: pytest.Item, model: str, check: str) -> bool:
+        return bool(self._lacking(item, model)) and check not in self.session.policy.gate.never_skip
 
     def is_over(self, item: pytest.Item) -> bool:
         """Whether a test has ended, so that a verdict would come too late."""
@@ -282,13 +287,15 @@ class Hooks:
             return report
         if call.excinfo is not None and isinstance(call.excinfo.value, HarnessError):
             report.longrepr = str(call.excinfo.value)
-        problem = problem_with(item, call, report)
-        if problem:
-            from roentgate.scorecard import refused_row
+        if problem := problem_with(item, call, report):
+            from roentgate.scorecard import empty_row
 
             suite, check = names_of(item)
-            verdict: Outcome = "skipped" if report.skipped and not hasattr(report, "wasxfail") else "fail"
-            row = refused_row(suite=suite, check=check, subject=subject_of(item), detail=problem, verdict=verdict)
+            reason, detail = problem
+            row = empty_row(
+                suite=suite, check=check, subject=subject_of(item), reason=reason, detail=detail,
+                outcome="skipped" if reason == "skip_not_allowed" else "fail",
+            )  # fmt: skip
             self._append(item, model, row)
             report.user_properties = list(item.user_properties)
         return report
@@ -296,11 +303,11 @@ class Hooks:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show an accepted but unproven test as such."""
+        """Show a test that its interval does not settle as such."""
         if report.when == "call" and report.passed:
             rows = [entry["row"] for entry in recorded(report.user_properties)]
-            if any(row["gates"] and not row["proven"] for row in rows):
-                return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+            if any(row["outcome"] == "conditional_pass" for row in rows):
+                return "conditional pass", "?", ("CONDITIONAL PASS", {"yellow": True})
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

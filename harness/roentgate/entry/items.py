@@ -9,7 +9,7 @@ import pytest
 from roentgate.errors import UNFINISHED, HarnessError
 
 if TYPE_CHECKING:
-    from roentgate.scorecard import Row
+    from roentgate.scorecard import Reason, Row
 
 ROWS = "roentgate"
 """The name of the user property that carries a row, so that xdist and JUnit carry it too."""
@@ -48,21 +48,24 @@ def subject_of(item: pytest.Item) -> str:
     return ", ".join(str(value) for name, value in parameters.items() if name != "model_name")
 
 
-def problem_with(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> str:
-    """Say why a report is no evidence; "" where its rows speak for themselves."""
+def problem_with(
+    item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+) -> "tuple[Reason, str] | None":
+    """Return why a report is no evidence, and that in words; None where its rows speak for themselves."""
     rows = recorded(item.user_properties)
     if call.when == "setup" and report.passed:
-        return ""
+        return None
     if hasattr(report, "wasxfail") or item.get_closest_marker("xfail") is not None:
-        return "marked xfail: an expected failure is no evidence"
+        return "expected_failure", "marked xfail: an expected failure is no evidence"
     if report.skipped and (call.when == "call" or not rows):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
-        return f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
+        words = f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
+        return "skip_not_allowed", words
     if report.failed and all(entry["row"]["accepted"] for entry in rows):
         error = call.excinfo.value if call.excinfo else None
         kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
-        return f"{UNFINISHED}: {kind}{' '.join(str(error).split())[:300]}"
-    return ""
+        return "crashed", f"{UNFINISHED}: {kind}{' '.join(str(error).split())[:300]}"
+    return None
 
 
 def sentence_on(row: "Row") -> str:
@@ -70,7 +73,7 @@ def sentence_on(row: "Row") -> str:
     name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
     if row["value"] is None or row["bound"] is None:
         return f"{name}: {row['detail'] or 'not accepted'}"
-    from roentgate.scorecard import bound, measured  # nothing heavy where all is accepted
+    from roentgate.scorecard import bound, in_words, measured  # nothing heavy where all is accepted
 
-    numbers = f"{measured(row)}, n = {row['n']}; must be {bound(row)} ({row['verdict']})"
+    numbers = f"{measured(row)}, n = {row['n']}; must be {bound(row)} ({in_words(row['outcome'])})"
     return f"{name}: {numbers}" + (f"; {row['detail']}" if row["detail"] else "")

@@ -52,9 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--policy", metavar="FILE", help="the bounds (default: suites/policy.toml)")
     add(
         "--gate",
-        choices=("point", "proven"),
-        default="point",
-        help="accept a row whose point estimate meets its bound, or only a proven one (default: point)",
+        choices=("simple", "guarded"),
+        default="simple",
+        help="the decision rule: accept a pass and a conditional pass, or only a pass (default: simple)",
     )
     add(
         "--report-dir",

@@ -179,7 +179,7 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
 
     Returns:
         The share; the true smallest lies between one pixel and it, which is the interval. n is the number of films.
-        Where no mask of the family that was tried flips enough films, NaN in [0, 1]. Offenders: the flipped rows, those
+        Where no mask of the family that was tried flips enough films, NaN in [0, 1]. Failing: the flipped rows, those
         that the smallest mask flips first.
     """
     n, tried, pixels = len(record.clean), record.tried[family], record.shape[0] * record.shape[1]
@@ -199,7 +199,7 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     )
     return Estimate(
         value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail,
-        offenders=tuple(record.clean.ids[found.rows[index]] for index in order),
+        failing=tuple(record.clean.ids[found.rows[index]] for index in order),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ class AlignmentBounds(Table):
     """``[alignment]``: is row i's answer really about row i?"""
 
     columns_p: Share = 0.01
-    """``class_columns_match`` fails where the chance of the better assignment is proven smaller than this."""
+    """``class_columns_match`` fails where the whole interval of the better assignment's chance lies below this."""
 
 
 class InferenceBounds(Table):

@@ -31,7 +31,7 @@ SHOWN_FRAMES: Final = 4
 _COLUMNS: Final = 4
 _WIDEST: Final = 160  # pixels of a film; with more, the PNG of eight films is a megabyte of grain
 _GREYS: Final = 32
-_AGAINST, _FOR = COLOURS["refused"], COLOURS["proven"]
+_AGAINST, _FOR = COLOURS["refused"], COLOURS["passed"]
 
 Box = tuple[int, int, int, int]
 
@@ -70,15 +70,15 @@ def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[Figure
     return notes
 
 
-def figures(evidence: "Evidence", verdicts: Sequence[Row], folder: Path) -> list[FigureNote]:
+def figures(evidence: "Evidence", rows: Sequence[Row], folder: Path) -> list[FigureNote]:
     """Draw what `draw` draws of a model, where a run has looked at its lungs; nothing where it could or did not.
 
     Args:
         evidence: On the model; the answers are those that the run has kept.
-        verdicts: Of the run.
+        rows: Of the run.
         folder: As in `draw`.
     """
-    if not any(row["check"] == CHECK and row["verdict"] != "skipped" for row in verdicts):
+    if not any(row["check"] == CHECK and row["outcome"] != "skipped" for row in rows):
         return []
     return draw(attend(evidence), battery_of(evidence), folder)
 
@@ -195,7 +195,7 @@ def _show(axes: "Axes", panel: _Panel) -> None:
     if panel.box is not None:
         top, bottom, left, right = panel.box
         across, down = [left - 1, right, right, left - 1, left - 1], [top - 1, top - 1, bottom, bottom, top - 1]
-        axes.plot(across, down, color=COLOURS["unproven"], linewidth=1.2, clip_on=False)
+        axes.plot(across, down, color=COLOURS["conditional"], linewidth=1.2, clip_on=False)
 
 
 def _reduced(image: "NDArray[np.float32]") -> "NDArray[np.float32]":

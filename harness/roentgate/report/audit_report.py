@@ -16,11 +16,11 @@ from roentgate.errors import ArgumentError
 from roentgate.policy import Policy
 from roentgate.report import audit_figures
 from roentgate.report.render import fenced, table
-from roentgate.scorecard import Row, bound, counted, escape, measured, shorten, verdict
+from roentgate.scorecard import Row, bound, counted, escape, measured, outcome, shorten
 from roentgate.session import row_of, suite_runner
 from roentgate.store import atomic
 
-SCHEMA: Final = "roentgate.audit/1"
+SCHEMA: Final = "roentgate.audit/2"
 RECORD, PAGE = "audit.json", "audit.md"
 PROBES, TWINS, ODD = "audit-probes.png", "audit-twins.png", "audit-odd.png"
 SUITE: Final = "data"
@@ -60,7 +60,7 @@ class AuditRecord(TypedDict):
     classes: list[str]
     counts: dict[str, dict[str, int]]
     policy: str
-    verdicts: list[Row]
+    rows: list[Row]
     pairs: list[Pair]
     almost: list[Pair]
     probes: list[Told]
@@ -89,7 +89,7 @@ def judge(record: DataRecord, policy: Policy, suite: Path) -> list[Row]:
         lacks=lambda need: _lacking(record, need),
         absent=["evidence"],
     )
-    return [row_of(told, suite=SUITE, check=check, subject=subject, gate="point") for check, subject, told in found]
+    return [row_of(told, suite=SUITE, check=check, subject=subject, gate="simple") for check, subject, told in found]
 
 
 def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
@@ -125,7 +125,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "classes": list(seen.classes),
         "counts": {split.name: split.counts() for split in (getattr(record.splits, name) for name in SPLITS)},
         "policy": policy.fingerprint,
-        "verdicts": rows,
+        "rows": rows,
         "pairs": sorted(pairs, key=lambda each: (len(set(each["splits"])) == 1, each["first"], each["second"])),
         "almost": almost,
         "probes": _told(record),
@@ -195,7 +195,7 @@ def read(path: Path) -> AuditRecord:
 
 def sentences(told: AuditRecord) -> list[str]:
     """Return what the data set gives away, a sentence each; an empty list where nothing was found."""
-    rows = [row for row in told["verdicts"] if row["gates"] and not row["accepted"]]
+    rows = [row for row in told["rows"] if row["gates"] and not row["accepted"]]
     return [f"{_QUESTIONS.get(row['check'], row['check'])}: {row['detail']}" for row in rows]
 
 
@@ -212,8 +212,8 @@ _QUESTIONS: Final = {
 
 def markdown(told: AuditRecord, command: str) -> str:
     """Return the page."""
-    gating = [row for row in told["verdicts"] if row["gates"] or row["verdict"] == "skipped"]
-    informing = [row for row in told["verdicts"] if not row["gates"] and row["verdict"] != "skipped"]
+    gating = [row for row in told["rows"] if row["gates"] or row["outcome"] == "skipped"]
+    informing = [row for row in told["rows"] if not row["gates"] and row["outcome"] != "skipped"]
     against = sentences(told)
     verdict_words = (
         f"**GIVES ITSELF AWAY**: {len(against)} of {sum(row['gates'] for row in gating)} rows are not accepted."
@@ -230,8 +230,8 @@ def markdown(told: AuditRecord, command: str) -> str:
         "Probes are linear models on 64x64 thumbnails (or the nearest film), fitted on train and validation, judged on "
         "the test films that have no twin in train. What a data set gives away is not what a model uses: that is for "
         "the border suite to say.",
-        "## Verdicts",
-        table(["check", "subject", "verdict", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
+        "## Rows",
+        table(["check", "subject", "outcome", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
         "## For reading",
         table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
         *_twins(told),
@@ -315,7 +315,7 @@ def _line(row: Row, *, bounded: bool = True) -> list[str]:
     detail = escape(shorten(row["detail"], 300))
     if not bounded:
         return [row["check"], escape(row["subject"]), measured(row), str(row["n"]), detail]
-    return [row["check"], escape(row["subject"]), verdict(row), measured(row), str(row["n"]), bound(row), detail]
+    return [row["check"], escape(row["subject"]), outcome(row), measured(row), str(row["n"]), bound(row), detail]
 
 
 def _write(path: Path, text: str) -> None:

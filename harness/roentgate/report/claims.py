@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 from roentgate.checks import LN2, UNCOUNTED, Claims, Figure, Finding, Matrix, agreeing
 from roentgate.report.render import fenced
-from roentgate.scorecard import DISCLAIMER, escape
+from roentgate.scorecard import DISCLAIMER, escape, in_words
 from roentgate.stats import Verdict
 
 ASKED: Final = (
@@ -26,9 +26,9 @@ UNDECIDED: Final = {
 }
 REPRODUCTION: Final = (
     "Each figure against this model's own. `fail`: the 95 % interval holds no number that is printed so. `pass`: it "
-    "does, and nothing in it is further from the print than the policy's tolerance. `inconclusive`: it does, but "
-    "reaches further, so these films cannot tell; accepted at the gate `point` where the model's own figure is within "
-    "the tolerance."
+    "does, and nothing in it is further from the print than the policy's tolerance. Conditional: it does, but reaches "
+    "further, so these films cannot tell. It is a `conditional pass`, which the simple rule accepts, where the model's "
+    "own figure is within the tolerance."
 )
 
 
@@ -66,10 +66,14 @@ def page(
     ]
     if reproduced:
         lines = [
-            [escape(subject), ("" if accepted else "not accepted: ") + verdict.outcome, escape(verdict.detail)]
+            [
+                escape(subject),
+                ("" if accepted else "not accepted: ") + in_words(verdict.outcome),
+                escape(verdict.detail),
+            ]
             for subject, verdict, accepted in reproduced
         ]
-        parts += [f"## Reproduced by {escape(model)}?", REPRODUCTION, _table(["figure", "verdict", "found"], lines)]
+        parts += [f"## Reproduced by {escape(model)}?", REPRODUCTION, _table(["figure", "outcome", "found"], lines)]
     return "\n\n".join([*parts, "Made by:", fenced([command]), DISCLAIMER]) + "\n"
 
 

@@ -74,14 +74,14 @@ def _draw_all(session: Session, name: str, record: Record, evidence: EvidenceRec
     from roentgate.report import figures, mask_replay
 
     kept = session.evidence(name)
-    bounds, checks = session.policy.border, {row["check"] for row in record["verdicts"]}
+    bounds, checks = session.policy.border, {row["check"] for row in record["rows"]}
     found = [*figures.draw(record, evidence, folder), _draw_border(kept, bounds, folder)]
-    found += attention_figures.figures(kept, record["verdicts"], folder)
+    found += attention_figures.figures(kept, record["rows"], folder)
     if SMALLEST in checks:
         found += mask_replay.figures(kept, smallest_mask.of(kept, bounds), folder)
     if "calibration_error" in checks:
         found += _draw_reliability(kept, record, folder)
-    if any(row["suite"] == "robustness" for row in record["verdicts"]):
+    if any(row["suite"] == "robustness" for row in record["rows"]):
         found += _draw_robustness(kept, session, folder)
     if session.settings.reference is not None:
         found += _draw_newly_wrong(kept, session.reference.test, folder)
@@ -105,7 +105,7 @@ def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[Fi
     if not bins:
         return []
     path = figures.reliability(bins, folder / "reliability.png")
-    alt = next(row["detail"] for row in record["verdicts"] if row["check"] == "calibration_error")
+    alt = next(row["detail"] for row in record["rows"] if row["check"] == "calibration_error")
     return [{"file": path.name, "title": "Confidence and right answers", "alt": alt}]
 
 

@@ -129,7 +129,7 @@ def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
         band = ([each.low for each in bins], [each.high for each in bins])
         axes.fill_between(sure, *band, color=FAINT, alpha=0.2, linewidth=0, label="95 % of calibrated answers")
         spans = [[share.value - share.low for share in shares], [share.high - share.value for share in shares]]
-        colour = COLOURS["proven"]
+        colour = COLOURS["passed"]
         axes.errorbar(
             sure, [share.value for share in shares], yerr=spans, fmt="o", markersize=4, linewidth=1, color=colour,
             label=f"films, {bins[0].rows} or so a point",
@@ -244,7 +244,7 @@ def border_contact_sheet(
             )
             lower.set_title(drawable(f"{'→ ' if changed else 'still '}{shorten(second, 22)}"), fontsize=8.8,
                             fontweight="bold" if changed else "normal",
-                            color=COLOURS["refused" if changed else "proven"])  # fmt: skip
+                            color=COLOURS["refused" if changed else "passed"])  # fmt: skip
     return path
 
 

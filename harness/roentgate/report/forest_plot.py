@@ -20,6 +20,7 @@ from roentgate.scorecard import (
     by_suite,
     headline,
     headline_words,
+    in_words,
     label,
     measured,
     of_seed,
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKERS: Final[dict[Standing, str]] = {"proven": "o", "unproven": "D", "refused": "X", "skipped": "s", "informs": "s"}
+_MARKERS: Final[dict[Standing, str]] = {
+    "passed": "o",
+    "conditional": "D",
+    "refused": "X",
+    "skipped": "s",
+    "descriptive": "s",
+}
 _BAND: Final = "#E4EEF5"
 _ROWS_SHOWN = 36
 _KEY_CHECKS = 7
@@ -50,9 +57,9 @@ class _Line:
 
 
 def verdict_overview(record: Record, path: Path) -> Path:
-    """Draw every gating row, grouped by suite: interval, value, bound, and whether it is proven, accepted or refused.
+    """Draw every gating row, grouped by suite: interval, value, bound, and where it stands.
 
-    Above 36 rows the proven ones of a check share a line that shows the one closest to its bound.
+    Above 36 rows the passed ones of a check share a line that shows the one closest to its bound.
 
     Args:
         record: The scorecard.
@@ -61,7 +68,7 @@ def verdict_overview(record: Record, path: Path) -> Path:
     Returns:
         ``path``.
     """
-    gating = [row for row in record["verdicts"] if row["gates"]]
+    gating = [row for row in record["rows"] if row["gates"]]
     folds = len(gating) > _ROWS_SHOWN
     suites = []
     for suite, rows in by_suite(record):
@@ -104,9 +111,7 @@ def side_by_side(records: Sequence[Record], path: Path, evidence: Sequence[Evide
     checks = _telling(records)
     height = 2.0 + 0.5 * len(checks)
     share = 1 / len(records)
-    low, high = _span(
-        [row for record in records for row in record["verdicts"] if (row["suite"], row["check"]) in checks]
-    )
+    low, high = _span([row for record in records for row in record["rows"] if (row["suite"], row["check"]) in checks])
     with sheet(path, height=height, width=max(WIDTH, 4 * len(records))) as figure:
         for index, record in enumerate(records):
             left = index * share
@@ -126,11 +131,11 @@ def _folded(rows: Sequence[Row]) -> list[_Line]:
         checks.setdefault((row["suite"], row["check"]), []).append(row)
     lines = []
     for members in checks.values():
-        proven = [row for row in members if standing(row) == "proven"]
-        lines += [_Line(row, label(row)) for row in members if standing(row) != "proven"]
-        if proven:
-            worst = min(proven, key=_margin)
-            name = label(worst) if len(proven) == 1 else f"{worst['check']} {TIMES.strip()}{len(proven)}"
+        passed = [row for row in members if standing(row) == "passed"]
+        lines += [_Line(row, label(row)) for row in members if standing(row) != "passed"]
+        if passed:
+            worst = min(passed, key=_margin)
+            name = label(worst) if len(passed) == 1 else f"{worst['check']} {TIMES.strip()}{len(passed)}"
             lines.append(_Line(worst, name))
     return lines
 
@@ -220,8 +225,8 @@ def _legend(figure: "Figure", *, folds: bool) -> None:
     from matplotlib.patches import Patch
 
     shown: tuple[tuple[Standing, str], ...] = (
-        ("proven", "proven"),
-        ("unproven", "accepted, not proven"),
+        ("passed", "pass"),
+        ("conditional", "conditional pass"),
         ("refused", "not accepted"),
     )
     handles = [
@@ -240,7 +245,7 @@ def _legend(figure: "Figure", *, folds: bool) -> None:
         Patch(color=_BAND, label="where the bound wants it"),
     ]
     if folds:
-        handles.append(Line2D([], [], linestyle="none", label=f"{TIMES.strip()}n: closest of n proven"))
+        handles.append(Line2D([], [], linestyle="none", label=f"{TIMES.strip()}n: closest of n passed"))
     figure.legend(
         handles=handles,
         loc="lower center",
@@ -254,7 +259,7 @@ def _legend(figure: "Figure", *, folds: bool) -> None:
 
 def _telling(records: Sequence[Record]) -> list[tuple[str, str]]:
     """Return the (suite, check) pairs worth a line: what the records disagree on, then recall, then the same suites."""
-    pairs = list(dict.fromkeys((row["suite"], row["check"]) for record in records for row in record["verdicts"]))
+    pairs = list(dict.fromkeys((row["suite"], row["check"]) for record in records for row in record["rows"]))
     worst = {pair: [_worst(record, pair) for record in records] for pair in pairs}
     disputed = {pair for pair in pairs if len({row and row["accepted"] for row in worst[pair]}) > 1}
     suites = {suite for suite, _ in disputed}
@@ -271,7 +276,7 @@ def _telling(records: Sequence[Record]) -> list[tuple[str, str]]:
 
 
 def _worst(record: Record, pair: tuple[str, str]) -> Row | None:
-    rows = [row for row in record["verdicts"] if (row["suite"], row["check"]) == pair]
+    rows = [row for row in record["rows"] if (row["suite"], row["check"]) == pair]
     return min(rows, key=lambda row: (IMPORTANCE.index(standing(row)), _margin(row)), default=None)
 
 
@@ -291,7 +296,7 @@ def _card_head(figure: "Figure", middle: float, share: float, record: Record, ev
     box.set_transform(figure.transFigure)
     figure.add_artist(box)
     outcome = headline(record).split("**")[1]
-    dark_on_light = INK if place == "unproven" else "white"
+    dark_on_light = INK if place == "conditional" else "white"
     figure.text(middle, 1 - 1.23 * inch, outcome, fontsize=12.5, fontweight="bold", color=dark_on_light, **style)
 
 
@@ -308,6 +313,6 @@ def _card_row(axes: "Axes", at: int, record: Record, pair: tuple[str, str]) -> N
     if row is None:
         axes.text(1, at + 0.27, "not recorded", ha="right", **style)
         return
-    words = row["verdict"] if row["value"] is None else f"{measured(row).split()[0]}  {bound(row)}"
+    words = in_words(row["outcome"]) if row["value"] is None else f"{measured(row).split()[0]}  {bound(row)}"
     axes.text(1, at + 0.27, words, ha="right", **style)
     _draw_row(axes, at + 0.7, row, thickness=0.17)

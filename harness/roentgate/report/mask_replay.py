@@ -213,7 +213,7 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
                 axes.set(xlim=(-1.5, hidden.shape[1] + 0.5), ylim=(hidden.shape[0] + 0.5, -1.5))
             upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
             ends = np.arange(-1, hidden.shape[1] + 1), np.arange(-1, hidden.shape[0] + 1)
-            lower.contour(*ends, outline, [0.5], colors=COLOURS["unproven"], linewidths=1)
+            lower.contour(*ends, outline, [0.5], colors=COLOURS["conditional"], linewidths=1)
             upper.set_title(f"{shorten(drawable(film), 24)}\n{shorten(drawable(first), 26)}",
                             fontsize=8.2, fontweight="normal")  # fmt: skip
             lower.set_title(drawable(f"→ {shorten(second, 24)}"), fontsize=8.6, color=COLOURS["refused"])

@@ -12,8 +12,8 @@ from tabulate import tabulate
 
 from roentgate.scorecard import (
     DISCLAIMER,
+    FAILING_SHOWN,
     GLOSSARY,
-    OFFENDERS_SHOWN,
     QUESTIONS,
     EvidenceRecord,
     FigureNote,
@@ -31,7 +31,7 @@ from roentgate.scorecard import summary as giveaway
 _TEMPLATES = Path(__file__).parent / "templates"
 _TEMPLATE = "scorecard.html"
 _NUMBERS = range(2, 6)  # the columns of a row that hold no name
-_ROW_HEADER = ("check", "subject", "verdict", "value [low, high]", "n", "bound", "detail")
+_ROW_HEADER = ("check", "subject", "outcome", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60
 """Characters of a name that a bounded summary quotes."""
 
@@ -56,7 +56,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *_given_away(record),
         "## What was judged",
         _table(("", ""), wording.judged(record)),
-        "## Verdicts",
+        "## Rows",
         *_suites(record),
         *_answers(record, evidence),
         *(["## Pictures"] if evidence["figures"][1:] else []),
@@ -119,7 +119,7 @@ def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
         f"- {_refusal(shorten(name, _MENTIONED), numbers, shorten(detail, 300))}"
         for name, numbers, detail in wording.refusals(record)
     ]
-    rows = sorted(record["verdicts"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
+    rows = sorted(record["rows"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
     header, rule, *lines = map(_squeezed, _summary_table(rows).split("\n"))
     if lines:
         lines[0] = f"{header}\n{rule}\n{lines[0]}"
@@ -180,18 +180,21 @@ def _suites(record: Record) -> Iterable[str]:
         question = QUESTIONS.get(suite)
         yield f"### Suite {escape(suite)}" + (f": {question[0].lower()}{question[1:]}" if question else "")
         yield _table(_ROW_HEADER, map(_cells, rows), raw=_NUMBERS)
-        if broken := [row for row in rows if row["offenders"]]:
-            yield _offenders(broken)
+        if broken := [row for row in rows if row["failing"]]:
+            yield _failing(broken)
 
 
-def _offenders(rows: Sequence[Row]) -> str:
-    """Return the offenders of a suite, folded; these tags are the only HTML of the page, and names are in the fence."""
+def _failing(rows: Sequence[Row]) -> str:
+    """Return the failing images of a suite, folded.
+
+    These tags are the only HTML of the page, and names are in the fence.
+    """
     lines = []
     for row in rows:
-        lines.append(f"{wording.label(row)}: {wording.offending(row)}")
-        lines += [f"    {visible(offender)}" for offender in row["offenders"][:OFFENDERS_SHOWN]]
+        lines.append(f"{wording.label(row)}: {wording.failing_words(row)}")
+        lines += [f"    {visible(name)}" for name in row["failing"][:FAILING_SHOWN]]
     films = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-    return f"<details><summary>Offenders of {films}</summary>\n\n{fenced(lines)}\n\n</details>"
+    return f"<details><summary>Failing images of {films}</summary>\n\n{fenced(lines)}\n\n</details>"
 
 
 def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
@@ -238,7 +241,7 @@ def _figure(note: FigureNote) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     numbers = (wording.measured(row), f"{row['n']:,}" if row["n"] else "", wording.bound(row))
-    return row["check"], row["subject"], wording.verdict(row), *numbers, row["detail"]
+    return row["check"], row["subject"], wording.outcome(row), *numbers, row["detail"]
 
 
 def _summary_table(rows: Iterable[Row]) -> str:
@@ -250,7 +253,7 @@ def _summary_table(rows: Iterable[Row]) -> str:
 
 
 def _compared(row: Row | None) -> str:
-    return "not recorded" if row is None else f"{wording.verdict(row)}, {wording.measured(row)}"
+    return "not recorded" if row is None else f"{wording.outcome(row)}, {wording.measured(row)}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: Container[int] = ()) -> str:

@@ -16,11 +16,11 @@ WIDTH: Final = 8.0  # inches; shown 800 pixels wide, a point of text is 1.4 pixe
 INK: Final = "#1F2933"
 FAINT: Final = "#6B7785"
 COLOURS: Final[dict[Standing, str]] = {
-    "proven": "#0072B2",
-    "unproven": "#E69F00",
+    "passed": "#0072B2",
+    "conditional": "#E69F00",
     "refused": "#A50026",
     "skipped": "#8C96A0",
-    "informs": "#8C96A0",
+    "descriptive": "#8C96A0",
 }
 """Told apart by people who see few colours, and never without a marker or a word."""
 

@@ -25,6 +25,7 @@ from roentgate.session import Logbook, Session, environment
 from roentgate.store import atomic, digest, file_digest
 
 if TYPE_CHECKING:
+    from roentgate.candidates import Candidate
     from roentgate.evidence import Evidence
 
 MARKDOWN = "scorecard.md"
@@ -99,11 +100,11 @@ def scorecards(result: RunResult) -> tuple[bool, list[str]]:
         path = session.settings.reports / session.card.name / SIDE_BY_SIDE
         _write_text(path, render.comparison_markdown(records))
         lines += ["", f"side by side: {_shown(path)}"]
-    return all(record["accepted"] for record in records), [*render.terminal_table(records).splitlines(), *lines]
+    return all(map(scorecard.accepted, records)), [*render.terminal_table(records).splitlines(), *lines]
 
 
 def _missing(record: Record) -> list[str]:
-    names = [f"{row['suite']}/{row['check']}" for row in record["verdicts"] if row["detail"] == scorecard.NOT_RECORDED]
+    names = [f"{row['suite']}/{row['check']}" for row in record["rows"] if row["reason"] == "missing"]
     return [f"{scorecard.NOT_RECORDED}: {', '.join(names)}"] if names else []
 
 
@@ -114,8 +115,8 @@ def _records(result: RunResult) -> Iterator[tuple[str, Record]]:
         found = {name: _record(result, name, rows[name]) for name in session.replicates(model) if name in rows}
         yield from found.items()
         if model not in found and found:
-            verdicts = together(list(found.values()), deciding=session.policy.gate.seeds)
-            yield model, _record(result, next(iter(found)), verdicts, of=list(found))
+            rows_of_all = together(list(found.values()), deciding=session.policy.gate.seeds)
+            yield model, _record(result, next(iter(found)), rows_of_all, of=list(found))
 
 
 def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str] = ()) -> Record:
@@ -137,12 +138,19 @@ def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str]
             "classes": list(splits.classes),
             "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
         },
-        task={"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed},
+        task=_task(session, candidate, of),
         gate=session.settings.gate,
         policy={"fingerprint": result.policy},
         required=session.required,
         complete=not result.partial,
     )
+
+
+def _task(session: Session, candidate: "Candidate", of: Sequence[str]) -> dict[str, object]:
+    task: dict[str, object] = {"image_shape": list(candidate.task.image_shape), "seed": candidate.task.seed}
+    if not of:
+        return task
+    return task | {"seeds": [session.members[name][1] for name in of], "deciding": session.policy.gate.seeds}
 
 
 def _source(session: Session, path: Path) -> str:
@@ -221,7 +229,7 @@ def _answering(session: Session, name: str) -> str:
 
 def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path, bounds: BorderBounds) -> None:
     """Write what the model of this name answered, for a later comparison; on the border where a suite has asked."""
-    asked = any(row["suite"] == "border" for row in record["verdicts"])
+    asked = any(row["suite"] == "border" for row in record["rows"])
     candidate = kept.candidate
     write_predictions(
         folder,

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import Gate, Row
-from roentgate.stats import TAIL, Direction, chance_accepted, intervals, proportion
+from roentgate.scorecard.record import Row
+from roentgate.stats import EXACT, TAIL, Direction, Gate, chance_accepted, intervals
 
 P_VALUES: Final = frozenset({"class_columns_match"})
 """Checks whose value is a p-value and whose bound is the level at which it refuses."""
@@ -45,17 +45,17 @@ class Claim:
     def chance_refused(self, gate: Gate, better_by: float) -> float:
         """Probability that the gate refuses a model whose true share is ``better_by`` better than the bound.
 
-        Exact, for one share; where the bound leaves no room, the model is one without any fault. A p-value refuses a
-        sound model in ``bound`` of all test sets; the gate ``proven`` in up to half as many again, where the random
-        orders that gave it leave it in doubt.
+        Exact, for one share. Where the bound leaves no room, the model is one without any fault. A p-value refuses a
+        sound model in ``bound`` of all test sets, and under the guarded rule in up to half as many again, where the
+        random orders that gave it leave it in doubt.
         """
         if not self.n:
             return self.bound
-        if gate == "point":
+        if gate == "simple":
             accepted = chance_accepted(self.n, self.bound, self.direction, worse_by=-better_by)
             return 0.0 if accepted is None else 1 - accepted
         floor = self.bound if self.direction == "at_least" else 1 - self.bound
-        return 1 - chance_proven(self.n, floor, min(floor + better_by, 1.0))
+        return 1 - chance_passed(self.n, floor, min(floor + better_by, 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +104,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def chance_proven(n: int, floor: float, true: float) -> float:
-    """Probability that a share of n rows whose true rate is ``true`` proves a floor (lower limit at or above it)."""
+def chance_passed(n: int, floor: float, true: float) -> float:
+    """Probability that a share of n rows whose true rate is ``true`` passes a floor (lower limit at or above it)."""
     enough = np.count_nonzero(intervals.reaching(np.arange(n + 1), n, floor) > TAIL)
     return float(intervals.reaching(enough, n, true))
 
@@ -124,9 +124,7 @@ def fills(rows: Iterable[Row]) -> int:
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Return the sampled rows whose chances are exact: plain shares of independent rows, and p-values.
 
-    A record does not say how an interval was made. A row counts as a plain share where its value is k of n and the
-    limit that decides for it is the exact one of k of n, to the 6 digits that a record keeps. Areas under a curve,
-    differences, ratios and means are not, nor are shares over patients with several films.
+    Areas under a curve, differences, ratios and means are none, nor are shares over patients with several films.
     """
     number = fills(rows)
     made = (_claim(row, number if row["check"] in WORST_OF_FILLS else 1) for row in sampled(rows))
@@ -137,12 +135,13 @@ def refused_by_chance(claims: Sequence[Claim], *, gate: Gate, better_by: float) 
     """How often chance alone refuses a model that is ``better_by`` better than every one of these bounds.
 
     The truth lies between ``together`` and ``apart`` whatever the dependence. This is the price of many bounds. It has
-    no counterpart on the other side: all bounds must hold, so a model that is worse than any of them is *proven* in
-    2.5 % of draws at most, however many there are (an intersection-union test), and nothing is corrected for it.
+    no counterpart on the other side: all bounds must hold, so a model that is worse than any of them passes by its
+    whole intervals in 2.5 % of draws at most, however many there are (an intersection-union test), and nothing is
+    corrected for it.
 
     Args:
         claims: Any number; of none, no chance.
-        gate: ``point`` refuses where the value misses the bound, ``proven`` where the interval does not prove it.
+        gate: ``simple`` refuses where the value misses the bound, ``guarded`` where the interval does not meet it.
         better_by: The true margin, 0.05 say; p-values have none.
 
     References:
@@ -168,14 +167,14 @@ def margin_for(claims: Sequence[Claim], *, gate: Gate, chance: float = 0.2) -> f
 def beyond_chance(claims: Sequence[Claim], level: float = TAIL, *, seeds: int = 1) -> list[tuple[Row, float]]:
     """Return the rows that miss their bound even when allowance is made for how many were tested.
 
-    A row alone proves a miss at the level of one limit, 2.5 %. Of 40 sound rows that is one, on average; Holm's
-    procedure keeps the chance of *any* such false proof to ``level``. It is offered for misses only, and changes no
-    verdict: a pass needs no correction (see `refused_by_chance`), and a gate must not get more lenient with the number
+    A row alone shows a miss at the level of one limit, 2.5 %. Of 40 sound rows that is one, on average; Holm's
+    procedure keeps the chance of *any* such false finding to ``level``. It is offered for misses only, and changes no
+    outcome: a pass needs no correction (see `refused_by_chance`), and a gate must not get more lenient with the number
     of claims that it tests.
 
     Args:
         claims: Any number.
-        level: The chance of any false proof.
+        level: The chance of any false finding.
         seeds: Of how many trainings each row is the worst; each is a test more (Bonferroni).
 
     Returns:
@@ -193,19 +192,11 @@ def _claim(row: Row, times: int) -> Claim | None:
     misses = value < bound if direction == "at_least" else value > bound
     if row["check"] in P_VALUES:
         return Claim(n=0, bound=bound, direction=direction, p=value, misses=misses, row=row)
+    if row["method"] != EXACT or not 0 < bound < 1:
+        return None
     n, hits = row["n"], round(value * row["n"])
-    if not 0 <= hits <= n or not 0 < bound < 1:
-        return None
-    exact = proportion(hits, n)
-    decisive = (exact.low, row["low"]) if direction == "at_least" else (exact.high, row["high"])
-    if not _same(exact.value, value) or not _same(*decisive):
-        return None
     p = float(
         intervals.reaching(n - hits, n, 1 - bound) if direction == "at_least" else intervals.reaching(hits, n, bound)
     )
     p = min(1.0, times * p)
     return Claim(n=n, bound=bound, direction=direction, times=times, p=p, misses=misses, row=row)
-
-
-def _same(exact: float, recorded: float | None) -> bool:
-    return recorded is not None and math.isclose(exact, recorded, rel_tol=2e-5, abs_tol=1e-9)

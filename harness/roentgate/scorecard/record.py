@@ -14,15 +14,24 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict  # pydantic reads this one on Python 3.11
 
 from roentgate.errors import ArgumentError
-from roentgate.stats import Direction, Outcome, meets
+from roentgate.scorecard import schema_1
+from roentgate.stats import Direction, Gate, Outcome, State, meets
 from roentgate.store import atomic
 
-SCHEMA: Final = "roentgate.scorecard/1"
+SCHEMA: Final = "roentgate.scorecard/2"
 SCORECARD_FILE: Final = "scorecard.json"
 EVIDENCE_FILE: Final = "evidence.json"
 NOT_RECORDED: Final = "required, but not recorded"
 
-Gate = Literal["point", "proven"]
+MOST_FAILING: Final = 100
+"""Failing rows that a row of the record names; their number is not capped."""
+
+Reason = Literal[
+    "missing", "crashed", "excused", "skip_not_allowed", "expected_failure", "repeated", "not_in_every_seed"
+]
+"""Why a row has no estimate of its own."""
+
+RunOutcome = Literal["pass", "conditional_pass", "fail"]
 Key = tuple[str, str, str]
 """What names a row: (suite, check, subject)."""
 
@@ -33,23 +42,31 @@ _EXACT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @with_config(_EXACT)
 class Row(TypedDict):
-    """One verdict of the record: a number, its interval and n, held against a bound."""
+    """One verdict of the record: a number, its interval and n, held against a bound.
+
+    ``method``, ``unit`` and ``state`` are None where there is no estimate, and ``reason`` then says why; a record of
+    schema 1 did not hold the first two.
+    """
 
     suite: _Name
     check: _Name
     subject: str
-    verdict: Outcome
-    gates: bool
+    outcome: Outcome
     accepted: bool
-    proven: bool
+    gates: bool
     value: float | None
     low: float | None
     high: float | None
     n: _Count
+    unit: str | None
     bound: float | None
     direction: Direction | None
+    method: str | None
+    state: State | None
+    reason: Reason | None
     detail: str
-    offenders: list[str]
+    failing: Annotated[list[str], Field(max_length=MOST_FAILING)]
+    failing_total: _Count
 
 
 @with_config(_EXACT)
@@ -74,10 +91,12 @@ class DatasetEntry(TypedDict):
 
 @with_config(_EXACT)
 class TaskEntry(TypedDict):
-    """What the model was asked: image shape (H, W, C) and seed."""
+    """What the model was asked: image shape (H, W, C) and seed; of several trainings all seeds, and which decide."""
 
     image_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
     seed: int
+    seeds: NotRequired[Annotated[list[int], Field(min_length=2)]]
+    deciding: NotRequired[Literal["worst", "first"]]
 
 
 @with_config(_EXACT)
@@ -91,17 +110,16 @@ class PolicyEntry(TypedDict):
 class Record(TypedDict):
     """The whole scorecard, as ``scorecard.json`` holds it."""
 
-    schema: Literal["roentgate.scorecard/1"]
-    accepted: bool
-    proven: bool
+    schema: Literal["roentgate.scorecard/2"]
+    outcome: RunOutcome
     complete: bool
+    gate: Gate
     counts: dict[Outcome, _Count]
     model: ModelEntry
     dataset: DatasetEntry
     task: TaskEntry
-    gate: Gate
     policy: PolicyEntry
-    verdicts: list[Row]
+    rows: list[Row]
 
 
 @with_config(_EXACT)
@@ -166,8 +184,8 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
         rows: The verdicts, in the order the record keeps.
         model: ``name``, ``source``, ``fingerprint``, ``weights``.
         dataset: ``name``, ``fingerprint``, ``classes``, ``counts`` (split -> class -> films).
-        task: ``image_shape`` (H, W, C) and ``seed``.
-        gate: What an accepted row takes: its point estimate, or proof.
+        task: ``image_shape`` (H, W, C) and ``seed``; of several trainings also ``seeds`` and ``deciding``.
+        gate: The decision rule.
         policy: ``fingerprint``.
         required: The (suite, check) pairs without which nothing is accepted.
         complete: Whether the whole gate was run; False for a filtered run.
@@ -182,34 +200,60 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     """
     recorded = {(row["suite"], row["check"]) for row in rows}
     missing = [pair for pair in dict.fromkeys(required) if pair not in recorded]
-    verdicts = [
+    judged = [
         *_each_once(rows),
-        *(refused_row(suite=suite, check=check, subject="", detail=NOT_RECORDED) for suite, check in missing),
+        *(
+            empty_row(suite=suite, check=check, subject="", reason="missing", detail=NOT_RECORDED)
+            for suite, check in missing
+        ),
     ]
     whole = complete and not missing and any(row["gates"] for row in rows)
     parts = {
         "schema": SCHEMA,
-        "accepted": (accepted := whole and all(row["accepted"] for row in verdicts if row["gates"])),
-        "proven": accepted and all(row["proven"] for row in verdicts if row["gates"]),
+        "outcome": _outcome(judged, complete=whole),
         "complete": whole,
-        "counts": _tally(verdicts),
+        "gate": gate,
+        "counts": _tally(judged),
         "model": model,
         "dataset": dataset,
         "task": task,
-        "gate": gate,
         "policy": policy,
-        "verdicts": verdicts,
+        "rows": judged,
     }
     return validate(_plain(parts))
 
 
-def refused_row(*, suite: str, check: str, subject: str, detail: str, verdict: Outcome = "fail") -> Row:
-    """Return a gating row without a value that nothing accepts: a gap, a crash, a skip that nobody declared."""
+def accepted(record: Record) -> bool:
+    """Whether the run is complete and every gating row is accepted."""
+    return record["outcome"] != "fail"
+
+
+def empty_row(  # noqa: PLR0913  the parts of a row, each by name
+    *, suite: str, check: str, subject: str, reason: Reason, detail: str, outcome: Literal["fail", "skipped"] = "fail"
+) -> Row:
+    """Return a row without an estimate: a gap, a crash, a skip. Only an excused skip is accepted."""
+    excused = reason == "excused"
     return {
-        "suite": suite, "check": check, "subject": subject, "verdict": verdict, "gates": True, "accepted": False,
-        "proven": False, "value": None, "low": None, "high": None, "n": 0, "bound": None, "direction": None,
-        "detail": detail, "offenders": [],
-    }  # fmt: skip
+        "suite": suite,
+        "check": check,
+        "subject": subject,
+        "outcome": outcome,
+        "accepted": excused,
+        "gates": not excused,
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "unit": None,
+        "bound": None,
+        "direction": None,
+        "method": None,
+        "state": None,
+        "reason": reason,
+        "detail": detail,
+        "failing": [],
+        "failing_total": 0,
+    }
 
 
 def validate(record: object) -> Record:
@@ -225,27 +269,29 @@ def headline(record: Record) -> str:
     """Return the outcome in one line of markdown, without any name that a user chose.
 
     Examples:
-        ``**ACCEPTED, NOT PROVEN (2 rows)** · 31 verdicts: 28 pass, 2 inconclusive, 1 skipped``
+        ``**CONDITIONAL PASS (2 rows)** · 31 rows: 28 pass, 2 conditional pass, 1 skipped``
     """
-    gating = [row for row in record["verdicts"] if row["gates"]]
-    unproven = sum(not row["proven"] for row in gating)
+    gating = [row for row in record["rows"] if row["gates"]]
+    conditional = sum(row["outcome"] != "pass" for row in gating)
     refusing = sum(not row["accepted"] for row in gating)
-    if record["proven"]:
-        outcome = ["**PROVEN**"]
-    elif record["accepted"]:
-        outcome = [f"**ACCEPTED, NOT PROVEN ({unproven} {'row' if unproven == 1 else 'rows'})**"]
-    else:
-        outcome = ["**REFUSED**"]
+    words = {
+        "pass": "**PASS**",
+        "conditional_pass": f"**CONDITIONAL PASS ({conditional} {'row' if conditional == 1 else 'rows'})**",
+        "fail": "**FAIL**",
+    }
+    parts = [words[record["outcome"]]]
     if not record["complete"]:
-        outcome.append("partial run, not a gate")
+        parts.append("partial run, not a gate")
     if refusing:
-        outcome.append(f"{refusing} of {len(gating)} gating rows not accepted")
-    told = [f"{count} {verdict}" for verdict, count in _tally(gating).items() if count]
-    rest = [row for row in record["verdicts"] if not row["gates"]]
-    skips = sum(row["verdict"] == "skipped" for row in rest)
-    told += [f"{skips} skipped"] * bool(skips) + [f"{len(rest) - skips} inform"] * (len(rest) > skips)
-    verdicts = "1 verdict" if len(record["verdicts"]) == 1 else f"{len(record['verdicts'])} verdicts"
-    return " · ".join([*outcome, f"{verdicts}: {', '.join(told)}" if told else "no verdict recorded"])
+        parts.append(f"{refusing} of {len(gating)} gating rows not accepted")
+    counts = [f"{count} {in_words(outcome)}" for outcome, count in record["counts"].items() if count]
+    rows = "1 row" if len(record["rows"]) == 1 else f"{len(record['rows'])} rows"
+    return " · ".join([*parts, f"{rows}: {', '.join(counts)}" if counts else "no row recorded"])
+
+
+def in_words(outcome: Outcome) -> str:
+    """Return an outcome as a reader sees it: ``conditional pass``."""
+    return outcome.replace("_", " ")
 
 
 def key(row: Row) -> Key:
@@ -255,7 +301,7 @@ def key(row: Row) -> Key:
 
 def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[Row | None, ...]]]:
     """Return every row that any of ``records`` has, once, with what each record says of it (None: nothing)."""
-    by_key = [{key(row): row for row in record["verdicts"]} for record in records]
+    by_key = [{key(row): row for row in record["rows"]} for record in records]
     keys = dict.fromkeys(name for rows in by_key for name in rows)
     return [(name, tuple(rows.get(name) for rows in by_key)) for name in keys]
 
@@ -276,13 +322,14 @@ def write_evidence(evidence: EvidenceRecord, folder: Path) -> Path:
 
 
 def read(path: Path) -> Record:
-    """Read a record and hold it against its shape and against itself.
+    """Read a record, of this schema or of schema 1, and hold it against its shape and against itself.
 
     Raises:
         ArgumentError: There is no such file, or it is damaged; the message names the entry.
     """
     label = f"scorecard '{path}'"
-    return _consistent(_parse(_RECORD, _load(path, label), label), label)
+    content = _load(path, label)
+    return _consistent(_parse(_RECORD, schema_1.converted(content) or content, label), label)
 
 
 def read_evidence(path: Path) -> EvidenceRecord:
@@ -296,8 +343,15 @@ def read_evidence(path: Path) -> EvidenceRecord:
 
 
 def _tally(rows: Sequence[Row]) -> dict[str, int]:
-    found = Counter(row["verdict"] for row in rows)
-    return {verdict: found[verdict] for verdict in get_args(Outcome)}
+    found = Counter(row["outcome"] for row in rows)
+    return {outcome: found[outcome] for outcome in get_args(Outcome)}
+
+
+def _outcome(rows: Sequence[Row], *, complete: bool) -> RunOutcome:
+    gating = [row for row in rows if row["gates"]]
+    if not (complete and gating and all(row["accepted"] for row in gating)):
+        return "fail"
+    return "pass" if all(row["outcome"] == "pass" for row in gating) else "conditional_pass"
 
 
 def _each_once(rows: Sequence[Row]) -> list[Row]:
@@ -309,11 +363,10 @@ def _each_once(rows: Sequence[Row]) -> list[Row]:
 
 
 def _doubled(same: Sequence[Row]) -> Row:
-    told = " / ".join(f"{row['verdict']} ({row['detail']})" if row["detail"] else row["verdict"] for row in same)
+    outcomes = " / ".join(in_words(row["outcome"]) + (f" ({row['detail']})" if row["detail"] else "") for row in same)
     suite, check, subject = key(same[0])
-    return refused_row(
-        suite=suite, check=check, subject=subject, detail=f"recorded {len(same)} times, once is wanted: {told}"
-    )
+    detail = f"recorded {len(same)} times, once is wanted: {outcomes}"
+    return empty_row(suite=suite, check=check, subject=subject, reason="repeated", detail=detail)
 
 
 def _plain(value: object) -> object:
@@ -360,20 +413,16 @@ def _parse(adapter: TypeAdapter[_Parsed], content: str | bytes, label: str) -> _
 
 def _consistent(record: Record, label: str) -> Record:
     """Return ``record`` unless its parts disagree, as after an edit by hand."""
-    rows = record["verdicts"]
+    rows = record["rows"]
     gating = [row for row in rows if row["gates"]]
-    accepted = record["complete"] and bool(gating) and all(row["accepted"] for row in gating)
-    proven = accepted and all(row["proven"] for row in gating)
     faults = [
         *(f"{name} is there {count} times" for name, count in Counter(map(key, rows)).items() if count > 1),
         *(f"{key(row)} {fault}" for row in gating if (fault := _fault(row, record["gate"]))),
     ]
     if record["counts"] != _tally(rows):
-        faults.append("'counts' are not those of its verdicts")
-    if record["accepted"] != accepted:
-        faults.append(f"'accepted' is {record['accepted']}, but its verdicts make it {accepted}")
-    if record["proven"] != proven:
-        faults.append(f"'proven' is {record['proven']}, but its verdicts make it {proven}")
+        faults.append("'counts' are not those of its rows")
+    if record["outcome"] != (outcome := _outcome(rows, complete=record["complete"])):
+        faults.append(f"'outcome' is {record['outcome']}, but its rows make it {outcome}")
     if faults:
         raise ArgumentError(f"{label} contradicts itself: {faults[0]}; restore it, or run the suites again")
     return record
@@ -381,16 +430,17 @@ def _consistent(record: Record, label: str) -> Record:
 
 def _fault(row: Row, gate: Gate) -> str:
     """Say why a gating row cannot be what it claims to be; "" where its own numbers bear it out."""
-    inconclusive = row["verdict"] == "inconclusive"
-    if inconclusive and row["proven"]:
-        return "is inconclusive and proven all the same"
-    if not row["accepted"] or row["verdict"] == "skipped":
+    outcome = row["outcome"]
+    if outcome == "descriptive":
+        return "is descriptive and gates all the same"
+    if not row["accepted"]:
         return ""
-    if row["verdict"] == "fail":
-        return "fails and is accepted all the same"
-    if inconclusive and gate == "proven":
-        return "is accepted without proof, but the gate is 'proven'"
-    decisive = row["value"] if inconclusive else row["low"] if row["direction"] == "at_least" else row["high"]
+    if outcome not in {"pass", "conditional_pass"}:
+        return f"is a {in_words(outcome)} and accepted all the same"
+    conditional = outcome == "conditional_pass"
+    if conditional and gate == "guarded":
+        return "is a conditional pass and accepted, but the decision rule is 'guarded'"
+    decisive = row["value"] if conditional else row["low"] if row["direction"] == "at_least" else row["high"]
     if row["bound"] is None or (decisive is not None and meets(decisive, row["bound"], row["direction"] or "at_most")):
         return ""
     return "is accepted, but its numbers miss the bound"

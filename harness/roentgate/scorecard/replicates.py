@@ -1,14 +1,11 @@
 """Replicates: one recipe trained with several seeds; each is judged on its own, and all together row by row."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import NOT_RECORDED, Record, Row, compare, refused_row
-
-_SPREAD = re.compile(r"(?:alike with |recorded with \d+ of )?(?P<seeds>\d+) seeds\b(?P<first>, the first decides\b)?")
+from roentgate.scorecard.record import Record, Row, compare, empty_row
 
 Deciding = Literal["worst", "first"]
 """Whose rows decide: of every row those of the seed that does worst in it, or those of the first seed."""
@@ -27,13 +24,13 @@ class Replicates:
     deciding: Deciding
 
 
-_ORDER = ("fail", "inconclusive", "skipped", "pass")
+_ORDER = ("fail", "conditional_fail", "conditional_pass", "skipped", "descriptive", "pass")
 
 
 def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list[Row]:
     """Return the rows that stand for all replicates, each with mean, range and worst seed in its detail.
 
-    A row that only informs has no bound and so no worst seed: it is the first seed's, whoever decides, and says so.
+    A descriptive row has no bound and so no worst seed: it is the first seed's, whoever decides, and says so.
     Where the first decides, each row says so too.
 
     Args:
@@ -53,7 +50,7 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
         present = [row for row in found if row is not None]
         if len(present) < len(found):
             detail = f"recorded with {len(present)} of {len(found)} seeds only"
-            rows.append(refused_row(suite=suite, check=check, subject=subject, detail=detail))
+            rows.append(empty_row(suite=suite, check=check, subject=subject, reason="not_in_every_seed", detail=detail))
             continue
         judged = any(row["gates"] or row["direction"] for row in present)
         worst = min(range(len(present)), key=lambda index: _standing(present[index])) if judged else None
@@ -65,27 +62,18 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
 
 
 def replicates_of(record: Record) -> Replicates | None:
-    """Return which trainings the rows of a record stand for, by their details; None where it is of one training.
-
-    A run trains with consecutive seeds, and the record holds the first.
-    """
-    found = [_SPREAD.match(row["detail"]) for row in record["verdicts"] if row["detail"] != NOT_RECORDED]
-    told = [match for match in found if match]
-    counts = {int(match["seeds"]) for match in told}
-    if len(told) < len(found) or len(counts) != 1 or min(counts) < 2:  # a detail of one training may begin so by chance
+    """Return which trainings the rows of a record stand for; None where it is of one training."""
+    task = record["task"]
+    if "seeds" not in task:
         return None
-    first = record["task"]["seed"]
-    return Replicates(
-        seeds=tuple(range(first, first + min(counts))),
-        deciding="first" if any(match["first"] for match in told) else "worst",
-    )
+    return Replicates(seeds=tuple(task["seeds"]), deciding=task.get("deciding", "worst"))
 
 
 def _standing(row: Row) -> tuple[bool, int, float]:
     """Return what sorts rows of one claim, the worst first."""
     value = 0.0 if row["value"] is None else row["value"]
     better = value if row["direction"] == "at_least" else -value
-    return row["accepted"], _ORDER.index(row["verdict"]), better
+    return row["accepted"], _ORDER.index(row["outcome"]), better
 
 
 def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, shown: int, deciding: Deciding) -> str:
@@ -94,9 +82,7 @@ def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, shown:
     refused = sum(not row["accepted"] for row in rows)
     told = f", not accepted with {refused} of {len(rows)}" if refused else ""
     count = f"{len(rows)} seeds" + (", the first decides" if deciding == "first" else "")
-    one = rows[shown]
-    same = all((row["detail"], row["offenders"]) == (one["detail"], one["offenders"]) for row in rows)
-    whose = "" if same else f"; shown: seed {seeds[shown]}"
+    whose = "" if all(row == rows[shown] for row in rows) else f"; shown: seed {seeds[shown]}"
     if not values:
         return f"{count}{told}{whose}"
     if lacking := len(rows) - len(values):

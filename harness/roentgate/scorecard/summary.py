@@ -24,7 +24,7 @@ def sentences(record: Record) -> list[str]:
     if probe["value"] is None or worst["value"] is None:
         return []
     twins = [row for row in _rows(record, "data", "images_in_two_splits") if row["subject"] == "test in train"]
-    leaked = len(twins[0]["offenders"]) if twins else 0
+    leaked = twins[0]["failing_total"] if twins else 0
     data = (
         f"The data: a linear model that sees the {probe['subject']} tells a class from the others by {measured(probe)} "
         "(recall + specificity - 1), so a good score on these films does not show that a model looks at the lungs."
@@ -73,5 +73,5 @@ def _lungs(record: Record) -> list[str]:
 
 def _rows(record: Record, suite: str, check: str) -> list[Row]:
     """Return the rows of a check that were judged: neither skipped, nor refused for a gap or a crash."""
-    rows = [row for row in record["verdicts"] if (row["suite"], row["check"]) == (suite, check)]
-    return [row for row in rows if row["verdict"] != "skipped" and not (row["gates"] and row["direction"] is None)]
+    rows = [row for row in record["rows"] if (row["suite"], row["check"]) == (suite, check)]
+    return [row for row in rows if row["outcome"] != "skipped" and not (row["gates"] and row["direction"] is None)]

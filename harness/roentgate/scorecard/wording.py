@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from roentgate.scorecard import multiplicity
-from roentgate.scorecard.record import NOT_RECORDED, EvidenceRecord, Record, Row, headline, key
+from roentgate.scorecard.record import NOT_RECORDED, EvidenceRecord, Record, Row, headline, in_words, key
 from roentgate.scorecard.replicates import Replicates, replicates_of
 from roentgate.stats import TAIL, meets
 
-Standing = Literal["proven", "unproven", "refused", "skipped", "informs"]
+Standing = Literal["passed", "conditional", "refused", "skipped", "descriptive"]
 """Where a row stands for the gate, which is what a reader wants to see first."""
 
 TIMES: Final = " \u00d7 "
 DISCLAIMER: Final = "Research software, not a medical device."
 
-IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "unproven", "proven", "informs", "skipped")
+IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "conditional", "passed", "descriptive", "skipped")
 """Standings, what a reader looks for first."""
 
-OFFENDERS_SHOWN: Final = 10
+FAILING_SHOWN: Final = 10
 
 QUESTIONS: Final = {
     "alignment": "Is row i's answer really about row i?",
@@ -36,17 +36,18 @@ QUESTIONS: Final = {
 }
 
 GLOSSARY: Final = (
-    ("pass", "the whole interval meets the bound: proven."),
-    ("fail", "the whole interval misses the bound: proven the other way; or a required verdict is not there."),
+    ("pass", "the whole interval meets the bound."),
+    ("fail", "the whole interval misses the bound, or a required check is not there."),
     (
-        "inconclusive",
-        "the bound lies inside the interval: these films cannot settle it; where films are counted, the row says how "
-        "many more would.",
+        "conditional pass, conditional fail",
+        "the value meets the bound, or does not, and the bound lies inside the interval. These films cannot settle it. "
+        "Where films are counted, the row says how many more would.",
     ),
     ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
+    ("descriptive", "a measurement without a bound: it refuses nothing."),
     (
-        "gate",
-        "point accepts a value that meets its bound, proven only a pass; one row not accepted refuses the model.",
+        "decision rule",
+        "simple accepts a pass and a conditional pass, guarded only a pass. One row not accepted fails the model.",
     ),
     (
         "value [low, high]",
@@ -54,15 +55,15 @@ GLOSSARY: Final = (
         "or corruptions are judged together, the limit that proves a failure is wider, for the number of them.",
     ),
     ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
-    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a row that only informs has none and refuses nothing."),
+    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a descriptive row has none."),
 )
 
 _SYMBOLS: Final[dict[Standing, str]] = {
-    "proven": "✓",
-    "unproven": "?",
+    "passed": "✓",
+    "conditional": "?",
     "refused": "✗",
     "skipped": "—",
-    "informs": "·",
+    "descriptive": "·",
 }
 _SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
 _JOINERS: Final = "\u200c\u200d"  # some scripts and emoji need them
@@ -121,58 +122,55 @@ def headline_words(record: Record) -> str:
 
 def meaning(record: Record) -> str:
     """Return what the outcome means in a sentence or two."""
-    unproven = sum(standing(row) == "unproven" for row in record["verdicts"])
+    conditional = sum(standing(row) == "conditional" for row in record["rows"])
     if not record["complete"]:
         return "Not everything that the policy requires was run or recorded, so nothing is accepted."
-    if not record["accepted"]:
+    if record["outcome"] == "fail":
         return "At least one claim that the policy requires was not met. One such row is enough."
-    if unproven:
+    if conditional:
         return (
             "Every value meets its bound, but "
-            + ("one interval reaches" if unproven == 1 else f"{unproven} intervals reach")
+            + ("one interval reaches" if conditional == 1 else f"{conditional} intervals reach")
             + " beyond it: the model may be worse than required, and these films cannot tell."
         )
     return "Every required claim holds over its whole interval."
 
 
-def offending(row: Row) -> str:
-    """Return how many rows broke a claim, and that not all are listed where there are many."""
-    count = len(row["offenders"])
-    if count > OFFENDERS_SHOWN:
-        return f"{count:,} offenders, the first {OFFENDERS_SHOWN}"
-    return "1 offender" if count == 1 else f"{count} offenders"
+def failing_words(row: Row) -> str:
+    """Return how many images broke a claim, and that not all are listed where there are many."""
+    count = row["failing_total"]
+    if count > FAILING_SHOWN:
+        return f"{count:,} failing images, the first {FAILING_SHOWN}"
+    return "1 failing image" if count == 1 else f"{count} failing images"
 
 
 def overall(record: Record) -> Standing:
     """Return where the whole scorecard stands."""
-    if not record["accepted"]:
-        return "refused"
-    return "proven" if record["proven"] else "unproven"
+    places: dict[str, Standing] = {"pass": "passed", "conditional_pass": "conditional", "fail": "refused"}
+    return places[record["outcome"]]
 
 
 def standing(row: Row) -> Standing:
-    """Return where a row stands: what is refused is refused, whatever its verdict is called."""
+    """Return where a row stands: what is not accepted is refused, whatever its outcome."""
     if not row["gates"]:
-        return "skipped" if row["verdict"] == "skipped" else "informs"
+        return "skipped" if row["outcome"] == "skipped" else "descriptive"
     if not row["accepted"]:
         return "refused"
-    if row["verdict"] == "skipped":
-        return "skipped"
-    return "proven" if row["proven"] else "unproven"
+    return "passed" if row["outcome"] == "pass" else "conditional"
 
 
-def verdict(row: Row) -> str:
-    """Return the symbol of a row's standing and its verdict in words.
+def outcome(row: Row) -> str:
+    """Return the symbol of a row's standing and its outcome in words.
 
     Examples:
-        ``✓ pass``, ``? inconclusive, accepted``, ``✗ inconclusive``, ``· informs``
+        ``✓ pass``, ``? conditional pass``, ``✗ conditional pass, not accepted``, ``· descriptive, undefined``
     """
-    place = standing(row)
-    words = {
-        "unproven": f"{row['verdict']}, accepted",
-        "informs": "informs" if row["verdict"] == "pass" else f"informs, {row['verdict']}",
-    }
-    return f"{_SYMBOLS[place]} {words.get(place, row['verdict'])}"
+    words = in_words(row["outcome"])
+    if row["outcome"] == "conditional_pass" and not row["accepted"]:
+        words += ", not accepted"
+    if row["outcome"] == "descriptive" and row["state"] not in {"ok", None}:
+        words += f", {row['state']}"
+    return f"{_SYMBOLS[standing(row)]} {words}"
 
 
 def measured(row: Row) -> str:
@@ -187,7 +185,7 @@ def measured(row: Row) -> str:
     places = _places(row)
     value, low, high = (_number(row[name], places) for name in ("value", "low", "high"))
     if row["value"] is None and row["low"] is None and row["high"] is None:
-        return "—" if row["verdict"] == "skipped" or not row["n"] else "undefined"
+        return "—" if row["outcome"] == "skipped" or not row["n"] else "undefined"
     return f"{value or 'undefined'} [{low or '-∞'}, {high or '∞'}]"
 
 
@@ -215,12 +213,12 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
 
     Only the numbers in words are free of names that a user chose.
     """
-    refused = [row for row in record["verdicts"] if standing(row) == "refused"]
-    gaps = [title(row) for row in refused if row["detail"] == NOT_RECORDED]
-    told = [(title(row), _missed(row), row["detail"]) for row in refused if row["detail"] != NOT_RECORDED]
+    refused = [row for row in record["rows"] if standing(row) == "refused"]
+    gaps = [title(row) for row in refused if row["reason"] == "missing"]
+    found = [(title(row), _missed(row), row["detail"]) for row in refused if row["reason"] != "missing"]
     if gaps:
-        told.append(("required, but not recorded", "", ", ".join(gaps)))
-    return told
+        found.append((NOT_RECORDED, "", ", ".join(gaps)))
+    return found
 
 
 def many_bounds(record: Record) -> list[str]:
@@ -230,8 +228,8 @@ def many_bounds(record: Record) -> list[str]:
     Where rows stand for several trainings, the chances are those of one, and a sentence says what the worst of them is
     worth.
     """
-    rows, gate = multiplicity.sampled(record["verdicts"]), record["gate"]
-    claims = multiplicity.claims(record["verdicts"])
+    rows, gate = multiplicity.sampled(record["rows"]), record["gate"]
+    claims = multiplicity.claims(record["rows"])
     if not claims:
         return []
     total = sum(claim.times for claim in claims)
@@ -243,12 +241,13 @@ def many_bounds(record: Record) -> list[str]:
     return [
         f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of films or "
         f"p-values, whose chances are exact{fills}; what follows is about these.",
-        f"Refused by chance{one}: the {gate} gate refuses a model that is truly 0.05 better than every bound in "
+        f"Refused by chance{one}: the {gate} rule refuses a model that is truly 0.05 better than every bound in "
         f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
         f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
         f"{_percent(near.apart)} and {_percent(far.together)} to {_percent(far.apart)}." + enough,
-        "Proven by chance: a model that misses any of these floors or ceilings is proven in at most 2.5 % of such test "
-        "sets, however many there are, because every one must hold. So nothing is corrected for their number there.",
+        "Passed by chance: a model that misses any of these floors or ceilings passes them all by its whole intervals "
+        "in at most 2.5 % of such test sets, however many there are, because every one must hold. So nothing is "
+        "corrected for their number there.",
         *([] if several is None else [_by_replicates(several, near.apart, far.apart)]),
         *_beyond_chance(claims, several),
     ]
@@ -257,7 +256,7 @@ def many_bounds(record: Record) -> list[str]:
 def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
     """Return (suite, its rows), in the order in which the suites first appear."""
     suites: dict[str, list[Row]] = {}
-    for row in record["verdicts"]:
+    for row in record["rows"]:
         suites.setdefault(row["suite"], []).append(row)
     return list(suites.items())
 
@@ -271,7 +270,10 @@ def judged(record: Record) -> list[tuple[str, str]]:
         together = f" (of all {len(several.seeds)} seeds together)"
         decides = "of each row the worst decides" if several.deciding == "worst" else "the first decides"
         seeds = ("seeds", f"{', '.join(map(str, several.seeds))}; {decides}")
-    gates = {"point": "point: a value that meets its bound is accepted", "proven": "proven: only a pass is accepted"}
+    rules = {
+        "simple": "simple: a pass and a conditional pass are accepted",
+        "guarded": "guarded: only a pass is accepted",
+    }
     return [
         ("model", f"{model['name']} ({model['source']})"),
         ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}{together}"),
@@ -279,7 +281,7 @@ def judged(record: Record) -> list[tuple[str, str]]:
         *((f"{split} films", counted(counts)) for split, counts in dataset["counts"].items()),
         ("image shape", f"{TIMES.join(map(str, task['image_shape']))}"),
         seeds,
-        ("gate", gates[record["gate"]]),
+        ("decision rule", rules[record["gate"]]),
         ("policy", f"fingerprint {record['policy']['fingerprint'][:12]}"),
     ]
 
@@ -322,10 +324,10 @@ def _by_replicates(several: Replicates, near: float, far: float) -> str:
         return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
     most = [_percent(min(1.0, number * share)) for share in (near, far)]
     return (
-        f"Worst of {number} seeds: each is judged on the same films, so their verdicts are not independent. A model "
+        f"Worst of {number} seeds: each is judged on the same films, so their outcomes are not independent. A model "
         "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
-        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. By chance it is proven no "
-        "more often, for every seed must be."
+        f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. By chance it passes no "
+        "more often, for every seed must."
     )
 
 
@@ -335,14 +337,14 @@ def _beyond_chance(claims: Sequence[multiplicity.Claim], several: Replicates | N
         return []
     seeds = 1 if several is None or several.deciding == "first" else len(several.seeds)
     found = multiplicity.beyond_chance(claims, seeds=seeds)
-    names = [f"{title(row)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}" for row, p in found[:OFFENDERS_SHOWN]]
-    more = [f"{len(found) - OFFENDERS_SHOWN} more"] * (len(found) > OFFENDERS_SHOWN)
+    names = [f"{title(row)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}" for row, p in found[:FAILING_SHOWN]]
+    more = [f"{len(found) - FAILING_SHOWN} more"] * (len(found) > FAILING_SHOWN)
     return [
         f"Missed beyond chance: {len(found) or 'none'} of the {missing} rows whose value misses its bound, with "
         f"allowance for all {len(claims)} that were tested{f', with each of {seeds} seeds' * (seeds > 1)} (Holm's "
         f"procedure, {100 * TAIL:g} %)"
         + (f": {'; '.join(names + more)}." if found else ".")
-        + " A verdict is about its row alone and does not change by this."
+        + " An outcome is about its row alone and does not change by this."
     ]
 
 
@@ -385,10 +387,10 @@ def _missed(row: Row) -> str:
     wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
     if row["value"] is None:
         return f"there is no value to hold against the bound ({wanted})"
-    if row["verdict"] == "fail":
+    if row["outcome"] == "fail":
         judgement = "the whole interval misses it"
     elif meets(row["value"], row["bound"], row["direction"]):
-        judgement = "the value meets it, but the interval does not prove it, and here only proof is accepted"
+        judgement = "the value meets it, but not the whole interval, and here only that is accepted"
     else:
         judgement = "the value misses it, although the interval does not rule it out"
     return f"{measured(row)} on n = {row['n']:,}, where {wanted} is wanted: {judgement}"

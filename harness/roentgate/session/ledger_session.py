@@ -9,7 +9,19 @@ from typing import Any
 
 from roentgate.candidates import Predictions
 from roentgate.errors import HarnessError
-from roentgate.scorecard import Earlier, Ledger, Look, Place, Record, counts, ledger, ordinal, some, test_set_reuse
+from roentgate.scorecard import (
+    Earlier,
+    Ledger,
+    Look,
+    Place,
+    Record,
+    accepted,
+    counts,
+    ledger,
+    ordinal,
+    some,
+    test_set_reuse,
+)
 from roentgate.session.session import Session
 
 
@@ -108,7 +120,7 @@ class Logbook:
             if name in records:
                 asked = vars(self.session.evidence(name)).get("test") if partial else self._answers(name)
                 added.append(
-                    self._look(name, asked, accepted=records[name]["accepted"], complete=records[name]["complete"])
+                    self._look(name, asked, accepted=accepted(records[name]), complete=records[name]["complete"])
                 )
         ledger.append(self.path, added)
         return ledger.read(self.path)

@@ -7,17 +7,17 @@ from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from roentgate.candidates import Candidate, Options, Predictions
 from roentgate.checks import Claims, read_claims
 from roentgate.data import Card, open_card, open_store, read_classes
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy, optional_suites
-from roentgate.scorecard import Row
+from roentgate.scorecard import Row, record
 from roentgate.session.preconditions import check_follows_seed, check_imports, check_options
 from roentgate.session.settings import Settings, folder_name
-from roentgate.stats import Verdict, unproven_words
+from roentgate.stats import Gate, Verdict, settling_words
 from roentgate.store import Store, versions
 
 if TYPE_CHECKING:
@@ -210,36 +210,38 @@ def open_session(settings: Settings) -> Session:
     return Session(settings, store, lambda: open_card(settings.data, settings.root / "data", store))
 
 
-def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Literal["point", "proven"]) -> Row:
-    """Return a verdict as a row of the record; what would settle an unproven one is added to its detail."""
+def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate) -> Row:
+    """Return a verdict as a row of the record; what would settle a conditional one is added to its detail."""
     estimate = verdict.estimate
+    if estimate is None:
+        return record.empty_row(
+            suite=suite, check=check, subject=subject, reason="excused", detail=verdict.detail, outcome="skipped"
+        )
     detail = verdict.detail
-    if (
-        estimate is not None
-        and verdict.gates
-        and not verdict.proven
-        and verdict.bound is not None
-        and verdict.direction
-    ):
-        by_value = gate == "point" and not verdict.must_prove
-        words = unproven_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
+    if verdict.conditional and verdict.bound is not None and verdict.direction is not None:
+        by_value = gate == "simple" and not verdict.guarded
+        words = settling_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
         detail = "; ".join(part for part in (detail, words) if part)
     return {
         "suite": suite,
         "check": check,
         "subject": subject,
-        "verdict": verdict.outcome,
-        "gates": verdict.gates,
+        "outcome": verdict.outcome,
         "accepted": verdict.accepted(gate),
-        "proven": verdict.proven,
-        "value": None if estimate is None else estimate.value,
-        "low": None if estimate is None else estimate.low,
-        "high": None if estimate is None else estimate.high,
-        "n": 0 if estimate is None else estimate.n,
+        "gates": verdict.gates,
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "unit": estimate.unit,
         "bound": verdict.bound,
         "direction": verdict.direction,
+        "method": estimate.method,
+        "state": estimate.state,
+        "reason": None,
         "detail": detail,
-        "offenders": list(verdict.offenders),
+        "failing": list(verdict.failing[: record.MOST_FAILING]),
+        "failing_total": len(verdict.failing),
     }
 
 

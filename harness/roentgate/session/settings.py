@@ -4,10 +4,11 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from roentgate.candidates import Options
 from roentgate.errors import ArgumentError
+from roentgate.stats import Gate
 
 if TYPE_CHECKING:
     import pytest
@@ -22,7 +23,7 @@ class Settings:
         data: As given to ``--data``.
         root: The project folder: holds ``models/``, ``data/``, ``reports/`` and the store.
         policy: The policy file.
-        gate: Which rows are accepted.
+        gate: The decision rule.
         reports: Where scorecards go.
         options: What concerns the models.
         figures: Whether to draw pictures.
@@ -36,7 +37,7 @@ class Settings:
     data: str
     root: Path
     policy: Path
-    gate: Literal["point", "proven"]
+    gate: Gate
     reports: Path
     options: Options
     figures: bool = True

@@ -1,7 +1,9 @@
 from . import estimate as estimate
 from . import intervals as intervals
+from .estimate import EXACT as EXACT
 from .estimate import Direction as Direction
 from .estimate import Estimate as Estimate
+from .estimate import State as State
 from .estimate import census as census
 from .estimate import grouped_difference as grouped_difference
 from .estimate import grouped_proportion as grouped_proportion
@@ -19,10 +21,11 @@ from .intervals import bootstrap_t as bootstrap_t
 from .intervals import portions as portions
 from .sample_size import chance_accepted as chance_accepted
 from .sample_size import further_rows as further_rows
+from .verdict import Gate as Gate
 from .verdict import Outcome as Outcome
 from .verdict import Verdict as Verdict
 from .verdict import at_least as at_least
 from .verdict import at_most as at_most
-from .verdict import informs as informs
+from .verdict import descriptive as descriptive
+from .verdict import settling_words as settling_words
 from .verdict import skipped as skipped
-from .verdict import unproven_words as unproven_words

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,11 @@ from roentgate.stats import intervals as limits
 from roentgate.stats.intervals import NORMAL, TAIL
 
 Direction = Literal["at_least", "at_most"]
+State = Literal["ok", "uninformative", "undefined"]
+"""Whether an estimate says something: yes; there is a number that says nothing; there is no number."""
+
+EXACT: Final = "Clopper-Pearson"
+"""The method of a share of independent units whose deciding limit is the exact one of 95 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +32,11 @@ class Estimate:
         high: Upper limit; where the value is undefined, the most it could be.
         n: Rows (or draws, or groups) behind the number.
         method: How the interval was made.
+        unit: What one of n is: an image, a patient, a random draw.
+        informative: False where the number stands but says nothing, as where one answer is given to all.
         hits: k of n where the number is a plain proportion of independent rows, else None.
-        detail: One line in words for the scorecard.
-        offenders: Ids of the rows that broke the claim.
+        detail: One line in words for the scorecard; nothing is decided by it.
+        failing: Ids of the rows that broke the claim.
     """
 
     value: float
@@ -37,19 +44,30 @@ class Estimate:
     high: float
     n: int
     method: str
+    unit: str = "image"
+    informative: bool = True
     hits: int | None = None
     detail: str = ""
-    offenders: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
 
     @property
     def defined(self) -> bool:
         """Whether there was something to count."""
         return not math.isnan(self.value)
 
+    @property
+    def state(self) -> State:
+        """Whether it says something."""
+        if not self.defined:
+            return "undefined"
+        return "ok" if self.informative else "uninformative"
 
-def undefined(n: int, *, low: float, high: float, method: str, detail: str = "") -> Estimate:
+
+def undefined(  # noqa: PLR0913  the parts of an estimate, each by name
+    n: int, *, low: float, high: float, method: str, detail: str = "", unit: str = "image"
+) -> Estimate:
     """Return an estimate without a value, whose interval [``low``, ``high``] is everything possible."""
-    return Estimate(value=math.nan, low=low, high=high, n=n, method=method, detail=detail)
+    return Estimate(value=math.nan, low=low, high=high, n=n, method=method, detail=detail, unit=unit)
 
 
 def proportion(  # noqa: PLR0913  the two words at the end travel with every proportion
@@ -59,7 +77,8 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
     confidence: float = 0.95,
     low_confidence: float | None = None,
     detail: str = "",
-    offenders: tuple[str, ...] = (),
+    failing: tuple[str, ...] = (),
+    unit: str = "image",
 ) -> Estimate:
     """Share ``hits`` / ``n`` of independent rows, with the exact Clopper-Pearson interval.
 
@@ -69,7 +88,8 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
         confidence: Two-sided level of the interval.
         low_confidence: Two-sided level of the lower limit alone (families: 1 - 0.05 / m); None for ``confidence``.
         detail: Words for the scorecard.
-        offenders: Ids of the rows that broke the claim.
+        failing: Ids of the rows that broke the claim.
+        unit: What one row is.
 
     Returns:
         Value and interval in [0, 1]; with ``n`` = 0, NaN in [0, 1].
@@ -87,14 +107,14 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
     """
     _counted(hits, n)
     if n == 0:
-        return undefined(0, low=0.0, high=1.0, method="Clopper-Pearson", detail=detail)
+        return undefined(0, low=0.0, high=1.0, method=EXACT, detail=detail, unit=unit)
     low, high = limits.clopper_pearson(hits, n, limits.tail(low_confidence or confidence), limits.tail(confidence))
     return Estimate(
-        value=hits / n, low=low, high=high, n=n, method="Clopper-Pearson", hits=hits, detail=detail, offenders=offenders
+        value=hits / n, low=low, high=high, n=n, method=EXACT, unit=unit, hits=hits, detail=detail, failing=failing
     )
 
 
-def census(hits: int, n: int, *, detail: str = "", offenders: tuple[str, ...] = ()) -> Estimate:
+def census(hits: int, n: int, *, detail: str = "", failing: tuple[str, ...] = (), unit: str = "image") -> Estimate:
     """Share ``hits`` / ``n`` where every row there is was looked at: no sampling, so both limits are the value.
 
     Returns:
@@ -105,10 +125,10 @@ def census(hits: int, n: int, *, detail: str = "", offenders: tuple[str, ...] = 
     """
     _counted(hits, n)
     if n == 0:
-        return undefined(0, low=0.0, high=1.0, method="census", detail=detail)
+        return undefined(0, low=0.0, high=1.0, method="census", detail=detail, unit=unit)
     share = hits / n
     return Estimate(
-        value=share, low=share, high=share, n=n, method="census", hits=hits, detail=detail, offenders=offenders
+        value=share, low=share, high=share, n=n, method="census", unit=unit, hits=hits, detail=detail, failing=failing
     )
 
 
@@ -119,7 +139,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     confidence: float = 0.95,
     low_confidence: float | None = None,
     detail: str = "",
-    offenders: tuple[str, ...] = (),
+    failing: tuple[str, ...] = (),
 ) -> Estimate:
     """Share of rows that are hits, where rows of one group (patient) resemble each other: Korn-Graubard interval.
 
@@ -133,11 +153,11 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
         confidence: As in `proportion`, and so the other three.
         low_confidence: As there.
         detail: Words.
-        offenders: Ids.
+        failing: Ids.
 
     Returns:
-        Value over rows, interval in [0, 1], n = number of groups; with one row a group, exactly `proportion`; without
-        rows, NaN in [0, 1].
+        Value over rows, interval in [0, 1], n = number of groups; with one row a group, exactly `proportion`; where all
+        rows agree, the exact interval of the groups; without rows, NaN in [0, 1].
 
     Raises:
         ArgumentError: ``hits`` and ``groups`` differ in length.
@@ -150,14 +170,16 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     n_groups, count = len(set(groups)), int(np.sum(hits))
     if n_groups == len(hits):
         return proportion(
-            count, n_groups, confidence=confidence, low_confidence=low_confidence, detail=detail, offenders=offenders
-        )
+            count, n_groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing,
+            unit="patient",
+        )  # fmt: skip
     value = count / len(hits)
     rows = limits.effective_rows(hits.astype(np.float64), groups)
     tails = limits.tail(low_confidence or confidence), limits.tail(confidence)
     low, high = limits.korn_graubard(value, rows, n_groups, *tails)
+    method = EXACT if value in {0.0, 1.0} else "Korn-Graubard"
     return Estimate(
-        value=value, low=low, high=high, n=n_groups, method="Korn-Graubard", detail=detail, offenders=offenders
+        value=value, low=low, high=high, n=n_groups, method=method, unit="patient", detail=detail, failing=failing
     )
 
 
@@ -185,16 +207,17 @@ def mean(
     if not parts:
         raise ArgumentError("the mean of no estimates is not a number; give at least one")
     n = sum(part.n for part in parts) if groups is None else len(set(groups))
-    method = f"MOVER of {parts[0].method}"
+    method, unit = f"MOVER of {parts[0].method}", parts[0].unit
     if not all(part.defined for part in parts):
-        return undefined(n, low=min(part.low for part in parts), high=max(part.high for part in parts), method=method)
+        low, high = min(part.low for part in parts), max(part.high for part in parts)
+        return undefined(n, low=low, high=high, method=method, unit=unit)
     value = math.fsum(part.value for part in parts) / len(parts)
     together = np.eye(len(parts)) if groups is None or labels is None else _together(groups, labels, len(parts))
     below, above = (
         math.sqrt(reach @ together @ reach) / len(parts)
         for reach in np.array([[part.value - part.low, part.high - part.value] for part in parts]).T
     )
-    return Estimate(value=value, low=value - below, high=value + above, n=n, method=method)
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method=method, unit=unit)
 
 
 def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> NDArray[np.float64]:
@@ -230,11 +253,12 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     """
     n = min(numerator.n, denominator.n)
     if not (numerator.defined and denominator.defined and denominator.low > 0):
-        return undefined(n, low=-math.inf, high=math.inf, method="MOVER-R")
+        return undefined(n, low=-math.inf, high=math.inf, method="MOVER-R", unit=numerator.unit)
     below = (denominator.low, denominator.value, denominator.high)
     low = -limits.ratio_high(-numerator.value, -numerator.low, below)
     high = limits.ratio_high(numerator.value, numerator.high, below)
-    return Estimate(value=numerator.value / denominator.value, low=low, high=high, n=n, method="MOVER-R")
+    value = numerator.value / denominator.value
+    return Estimate(value=value, low=low, high=high, n=n, method="MOVER-R", unit=numerator.unit)
 
 
 def macro_auroc(
@@ -263,14 +287,15 @@ def macro_auroc(
         Newcombe, Statistics in Medicine 25 (2006) 559-573 (method 5).
     """
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    n, method = len(np.unique(units)), "DeLong, logit"
+    n, method, unit = len(np.unique(units)), "DeLong, logit", "image" if groups is None else "patient"
     if scores.shape[1] < 2 or np.bincount(truth, minlength=scores.shape[1]).min() == 0:
-        return undefined(n, low=0.0, high=1.0, method=method, detail="a class has no rows to compare")
+        return undefined(n, low=0.0, high=1.0, method=method, unit=unit, detail="a class has no rows to compare")
     if not np.isfinite(scores).all():
-        return undefined(n, low=0.0, high=1.0, method=method, detail="a score is not finite")
+        return undefined(n, low=0.0, high=1.0, method=method, unit=unit, detail="a score is not finite")
     quantile = limits.NORMAL if groups is None else float(special.stdtrit(max(n - 1, 1), 1 - TAIL))
     value, low, high, flat = limits.macro_auroc(truth, scores, units, quantile)
-    return Estimate(value=value, low=low, high=high, n=n, method="Newcombe, method 5" if flat else method)
+    method = "Newcombe, method 5" if flat else method
+    return Estimate(value=value, low=low, high=high, n=n, method=method, unit=unit)
 
 
 def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> Estimate:
@@ -312,11 +337,12 @@ def grouped_difference(
     with one row a group, or None for groups, exactly `paired_difference`; without rows, NaN in [-1, 1].
     """
     n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
+    unit = "image" if groups is None else "patient"
     if groups is None or n_groups == len(groups):
-        return paired_difference(ups, downs, n_groups, z=z)
+        return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit)
     value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
     low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
-    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size")
+    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size", unit=unit)
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
@@ -369,11 +395,11 @@ def permutation_p(exceeding: int, draws: int) -> Estimate:
         Phipson and Smyth, Statistical Applications in Genetics and Molecular Biology 9 (2010) 39.
     """
     _counted(exceeding, draws)
-    method = f"permutation test, {draws} draws"
     if draws == 0:
-        return undefined(0, low=0.0, high=1.0, method=method)
+        return undefined(0, low=0.0, high=1.0, method="permutation test", unit="draw")
     low, high = limits.clopper_pearson(exceeding, draws)
-    return Estimate(value=(exceeding + 1) / (draws + 1), low=low, high=high, n=draws, method=method)
+    value = (exceeding + 1) / (draws + 1)
+    return Estimate(value=value, low=low, high=high, n=draws, method="permutation test", unit="draw")
 
 
 def meets(value: float, bound: float, direction: Direction) -> bool:

@@ -1,4 +1,4 @@
-"""An estimate held against a bound: passed, failed, or not settled by the rows there are."""
+"""An estimate held against a bound: it passes, it fails, or its interval does not settle it."""
 
 import math
 from dataclasses import dataclass
@@ -8,83 +8,92 @@ from roentgate.errors import ArgumentError
 from roentgate.stats.estimate import Direction, Estimate, meets, settled
 from roentgate.stats.sample_size import chance_accepted, further_rows
 
-Outcome = Literal["pass", "fail", "inconclusive", "skipped"]
+Outcome = Literal["pass", "conditional_pass", "conditional_fail", "fail", "skipped", "descriptive"]
+"""What became of a check, in the words of ILAC-G8:09/2019, 4.2.3."""
+
+Gate = Literal["simple", "guarded"]
+"""The decision rule: ``simple`` accepts a pass and a conditional pass, ``guarded`` a pass only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was decided, on what, and whether a gate lets it through.
+    """What was decided, on what, and whether a decision rule accepts it.
 
     Attributes:
-        outcome: ``pass`` and ``fail`` are proven by the whole interval; ``inconclusive`` is neither.
+        outcome: ``pass`` and ``fail``: the whole interval meets the bound, or misses it. ``conditional_pass`` and
+            ``conditional_fail``: the value meets it, or does not, and the interval does not settle it.
+            ``descriptive``: there is no bound. ``skipped``: the check does not apply.
         estimate: What was measured; None where the check was skipped.
         bound: What it was held against; None where there is no bound.
         direction: On which side of the bound it should lie; None where there is no bound.
-        gates: Whether it can refuse the model; a row that only informs cannot, nor one that was skipped.
-        must_prove: Whether nothing short of ``pass`` is accepted, whatever the gate.
-        detail: One line in words.
-        offenders: Ids of the rows that broke the claim.
+        guarded: Whether only ``pass`` is accepted, whatever the decision rule.
+        detail: One line in words; nothing is decided by it.
+        failing: Ids of the rows that broke the claim.
+
+    Raises:
+        ArgumentError: An outcome without the estimate or the bound that it takes.
     """
 
     outcome: Outcome
     estimate: Estimate | None = None
     bound: float | None = None
     direction: Direction | None = None
-    gates: bool = True
-    must_prove: bool = False
+    guarded: bool = False
     detail: str = ""
-    offenders: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.estimate is None) != (self.outcome == "skipped"):
+            raise ArgumentError(f"a verdict of {self.outcome}: an estimate belongs to every outcome but a skip")
+        if self.gates and (self.bound is None or self.direction is None):
+            raise ArgumentError(f"a verdict of {self.outcome}: there is no bound; use at_least, at_most or descriptive")
 
     @property
-    def proven(self) -> bool:
-        """Whether the rows settle it, one way or the other; what does not gate has nothing to prove."""
-        return not self.gates or self.outcome in {"pass", "fail"}
+    def gates(self) -> bool:
+        """Whether it can refuse the model; a descriptive row cannot, nor one that was skipped."""
+        return self.outcome not in {"descriptive", "skipped"}
 
-    def accepted(self, gate: Literal["point", "proven"]) -> bool:
-        """Whether the gate lets it through: ``proven`` takes only ``pass``, ``point`` a value that meets the bound too.
+    @property
+    def conditional(self) -> bool:
+        """Whether the interval leaves open which side of the bound is right."""
+        return self.outcome in {"conditional_pass", "conditional_fail"}
 
-        An undefined value meets no bound. Whether a skip was justified is for whoever ran the check to say.
-        """
+    def accepted(self, gate: Gate) -> bool:
+        """Whether the decision rule accepts it; whether a skip was justified is for whoever ran the check to say."""
         if not self.gates or self.outcome == "pass":
             return True
-        return gate == "point" and self.outcome == "inconclusive" and not self.must_prove and self._value_meets()
-
-    def _value_meets(self) -> bool:
-        if self.estimate is None or self.bound is None:
-            return False
-        return meets(self.estimate.value, self.bound, self.direction or "at_least")
+        return gate == "simple" and self.outcome == "conditional_pass" and not self.guarded
 
 
-def at_least(estimate: Estimate, bound: float, *, must_prove: bool = False) -> Verdict:
-    """Hold an estimate against a floor: ``pass`` if low >= bound, ``fail`` if high < bound, else ``inconclusive``.
-
-    An undefined estimate is inconclusive whatever the bound.
+def at_least(estimate: Estimate, bound: float, *, guarded: bool = False) -> Verdict:
+    """Hold an estimate against a floor.
 
     Args:
         estimate: What was measured.
         bound: The floor.
-        must_prove: Accept nothing but ``pass``, even where the gate looks at the point estimate only.
+        guarded: Accept nothing but ``pass``, even where the decision rule is ``simple``.
+
+    Returns:
+        ``pass`` if low >= bound, ``fail`` if high < bound, else conditional by the value. An undefined estimate meets
+        no bound: a conditional fail.
 
     Raises:
         ArgumentError: The bound is not a number.
     """
-    return _held(estimate, bound, "at_least", must_prove=must_prove)
+    return _held(estimate, bound, "at_least", guarded=guarded)
 
 
-def at_most(estimate: Estimate, bound: float, *, must_prove: bool = False) -> Verdict:
-    """Hold an estimate against a ceiling: ``pass`` if high <= bound, ``fail`` if low > bound, else ``inconclusive``.
+def at_most(estimate: Estimate, bound: float, *, guarded: bool = False) -> Verdict:
+    """Hold an estimate against a ceiling: ``pass`` if high <= bound, ``fail`` if low > bound.
 
     The rest is as in `at_least`.
     """
-    return _held(estimate, bound, "at_most", must_prove=must_prove)
+    return _held(estimate, bound, "at_most", guarded=guarded)
 
 
-def informs(estimate: Estimate) -> Verdict:
-    """Show an estimate without a bound: ``pass`` where it is defined, else ``inconclusive``; it refuses nothing."""
-    outcome: Outcome = "pass" if estimate.defined else "inconclusive"
-    return Verdict(
-        outcome=outcome, estimate=estimate, gates=False, detail=estimate.detail, offenders=estimate.offenders
-    )
+def descriptive(estimate: Estimate) -> Verdict:
+    """Show an estimate without a bound; it refuses nothing."""
+    return Verdict(outcome="descriptive", estimate=estimate, detail=estimate.detail, failing=estimate.failing)
 
 
 def skipped(reason: str) -> Verdict:
@@ -95,20 +104,20 @@ def skipped(reason: str) -> Verdict:
     """
     if not reason.strip():
         raise ArgumentError("skipped: no reason; say what this kind of model or data cannot have")
-    return Verdict(outcome="skipped", gates=False, detail=reason)
+    return Verdict(outcome="skipped", detail=reason)
 
 
-def unproven_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
-    """Say how many further films would settle an unproven verdict, and how easily a worse model would have passed.
+def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
+    """Say how many further films would settle a conditional verdict, and how easily a worse model would have passed.
 
-    The latter only where the value decides; where proof is asked for, a worse model passes in 2.5 % of tests at most.
+    The latter only where the value decides. Under a guarded rule a worse model passes in 2.5 % of tests at most.
 
     Returns:
         One line; "" where the verdict is settled or the estimate is not a plain proportion of rows.
 
     Examples:
         >>> from roentgate.stats.estimate import proportion
-        >>> unproven_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
+        >>> settling_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
         'about 54 further films of this kind would settle it, if the rate stays; this row ... 30% ...'
     """
     if estimate.hits is None or settled(estimate, bound, direction):
@@ -125,16 +134,13 @@ def unproven_words(estimate: Estimate, bound: float, direction: Direction, *, by
     return "; ".join(parts)
 
 
-def _held(estimate: Estimate, bound: float, direction: Direction, *, must_prove: bool) -> Verdict:
+def _held(estimate: Estimate, bound: float, direction: Direction, *, guarded: bool) -> Verdict:
     if not math.isfinite(bound):
         raise ArgumentError(f"a bound of {bound} bounds nothing; give a number")
-    outcomes: dict[str | None, Outcome] = {"met": "pass", "missed": "fail", None: "inconclusive"}
+    outcome: Outcome = "conditional_pass" if meets(estimate.value, bound, direction) else "conditional_fail"
+    if whole := settled(estimate, bound, direction):
+        outcome = "pass" if whole == "met" else "fail"
     return Verdict(
-        outcome=outcomes[settled(estimate, bound, direction)],
-        estimate=estimate,
-        bound=bound,
-        direction=direction,
-        must_prove=must_prove,
-        detail=estimate.detail,
-        offenders=estimate.offenders,
-    )
+        outcome=outcome, estimate=estimate, bound=bound, direction=direction, guarded=guarded,
+        detail=estimate.detail, failing=estimate.failing,
+    )  # fmt: skip

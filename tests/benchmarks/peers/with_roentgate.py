@@ -33,9 +33,9 @@ def judge_recall(table: Path) -> dict[str, object]:
     right = [row["answer"] == "Covid" for row in rows_of(table) if row["label"] == "Covid"]
     estimate = proportion(sum(right), len(right))
     verdict = at_least(estimate, FLOOR)
-    proven = "accepted" if verdict.accepted("proven") else "refused"
+    proven = "accepted" if verdict.accepted("guarded") else "refused"
     return {
-        "accepted": verdict.accepted("point"),
+        "accepted": verdict.accepted("simple"),
         "cell": f"{verdict.outcome}: accepted and said to be not proven; {proven} at `--gate proven`",
         "words": f"recall Covid {estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]: {verdict.outcome}; "
         f"--gate point accepts it as not proven, --gate proven: {proven}",
@@ -66,11 +66,11 @@ def judge_model(table: Path, model: str, data: str, *options: str) -> dict[str, 
         path = next(Path(folder).rglob("scorecard.json"))
         record = json.loads(path.read_text("utf-8"))
         check_same(table, path.with_name("predictions.json"))
-    gating = [row for row in record["verdicts"] if row["gates"]]
+    gating = [row for row in record["rows"] if row["gates"]]
     refused = [row for row in gating if not row["accepted"]]
     named = sorted({f"{row['suite']}/{row['check']}" for row in refused})
     words = f"{len(refused)} of {len(gating)} gating rows not accepted" + (f" ({', '.join(named)})" if named else "")
-    return {"accepted": record["accepted"], "words": words}
+    return {"accepted": record["outcome"] != "fail", "words": words}
 
 
 def main(folder: Path) -> None:

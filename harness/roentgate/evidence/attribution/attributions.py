@@ -133,7 +133,7 @@ class AttributionRecord:
         found, test = self.attributions(method), self.candidate.splits.test
         lungs, trusted = self.lungs(found.rows)
         groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
-        return located(found.maps, lungs, trusted, groups)
+        return located(found.maps, lungs, trusted, groups, unit="image" if test.groups is None else "patient")
 
     def lungs(self, rows: IntArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return the lungs on test rows, bool (k, H, W), and whether each mask is to be trusted, bool (k,)."""
@@ -156,7 +156,8 @@ class AttributionRecord:
         others = self._keep("deletion", "other orders", lambda: self._follow_others(rows), films=len(rows))
         test = self.candidate.splits.test
         groups = [test.ids[row] if test.groups is None else test.groups[row] for row in self.rows[rows]]
-        return faithfulness.curves_from({**own, **others}, groups)
+        unit = "image" if test.groups is None else "patient"
+        return faithfulness.curves_from({**own, **others}, groups, unit=unit)
 
     def _subset(self, films: int) -> IntArray:
         """Return positions in `rows` of fewer films, evenly from each class."""

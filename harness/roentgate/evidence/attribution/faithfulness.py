@@ -38,6 +38,7 @@ class Curves:
     own: dict[Direction, RealArray]
     others: dict[tuple[Order, Direction], RealArray]
     groups: tuple[str, ...]
+    unit: str = "image"
 
 
 def gain(curves: Curves, direction: Direction, order: Order) -> Estimate:
@@ -52,11 +53,12 @@ def gain(curves: Curves, direction: Direction, order: Order) -> Estimate:
     own, beside = curves.own[direction], curves.others[order, direction]
     names, rows = np.unique(np.array(curves.groups), return_inverse=True)
     if len(names) < 2:
-        return undefined(len(names), low=-1.0, high=1.0, method="Student's t", detail="fewer than two patients")
+        words = "fewer than two patients"
+        return undefined(len(names), low=-1.0, high=1.0, method="Student's t", unit=curves.unit, detail=words)
     better = beside - own if direction == "deletion" else own - beside
     means = np.bincount(rows, weights=better) / np.bincount(rows)
     told = f"mean probability {own.mean():.2f} in the map's order, {beside.mean():.2f} in the other"
-    return mean_of(means, low=-1.0, high=1.0, detail=told)
+    return mean_of(means, low=-1.0, high=1.0, unit=curves.unit, detail=told)
 
 
 def map_order(maps: RealArray) -> IntArray:
@@ -111,10 +113,11 @@ def follow(
     return total / len(SHARES)
 
 
-def curves_from(kept: Mapping[str, RealArray], groups: Sequence[str]) -> Curves:
+def curves_from(kept: Mapping[str, RealArray], groups: Sequence[str], *, unit: str = "image") -> Curves:
     """Return curves from arrays that are named after order and direction, as they are stored."""
     return Curves(
         own={direction: kept[f"own {direction}"] for direction in DIRECTIONS},
         others={(order, direction): kept[f"{order} {direction}"] for order in ORDERS for direction in DIRECTIONS},
         groups=tuple(groups),
+        unit=unit,
     )

@@ -50,12 +50,14 @@ class Located:
         lungs: bool (n, H, W).
         groups: The patient of each film, or the film's id where patients are unknown.
         left_out: Films without a trusted mask, and films whose map has no positive attribution.
+        unit: What one group is.
     """
 
     maps: RealArray
     lungs: BoolArray
     groups: tuple[str, ...]
     left_out: tuple[int, int] = (0, 0)
+    unit: str = "image"
 
     @property
     def words(self) -> str:
@@ -66,7 +68,9 @@ class Located:
         return "; ".join(parts)
 
 
-def located(maps: RealArray, lungs: BoolArray, trusted: BoolArray, groups: Sequence[str]) -> Located:
+def located(
+    maps: RealArray, lungs: BoolArray, trusted: BoolArray, groups: Sequence[str], *, unit: str = "image"
+) -> Located:
     """Put maps (n, H, W) and lungs (n, H, W) together, without films that lack a trusted mask or a positive map.
 
     Raises:
@@ -77,7 +81,8 @@ def located(maps: RealArray, lungs: BoolArray, trusted: BoolArray, groups: Seque
     speaks = maps.max(axis=(1, 2), initial=0) > 0
     kept = trusted & speaks
     names = tuple(name for name, keep in zip(groups, kept, strict=True) if keep)
-    return Located(maps[kept], lungs[kept], names, (int((~trusted).sum()), int((trusted & ~speaks).sum())))
+    left_out = int((~trusted).sum()), int((trusted & ~speaks).sum())
+    return Located(maps[kept], lungs[kept], names, left_out, unit)
 
 
 def energy(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
@@ -93,7 +98,7 @@ def energy_beyond(of: Located, null: Null) -> Estimate:
         two patients. The words give both means, and what was left out.
     """
     if len(set(of.groups)) < 2:
-        return undefined(len(set(of.groups)), low=-math.inf, high=math.inf, method="Student's t", detail=_too_few(of))
+        return _undefined(of, low=-math.inf, high=math.inf)
     own = energy(of.maps, of.lungs)
     if null == "another patient":
         beside = energy(of.maps, of.lungs[_others(of)])
@@ -128,7 +133,7 @@ def pointing_beyond(of: Located, null: Null) -> Estimate:
         Mean of the paired differences and t interval over patients; NaN in [-1, 1] of fewer than two.
     """
     if len(set(of.groups)) < 2:
-        return undefined(len(set(of.groups)), low=-1.0, high=1.0, method="Student's t", detail=_too_few(of))
+        return _undefined(of, low=-1.0, high=1.0)
     own = _hits(of.maps, of.lungs)
     if null == "another patient":
         beside = _hits(of.maps, of.lungs[_others(of)])
@@ -176,12 +181,13 @@ def _paired(differences: RealArray, of: Located, *, low: float, high: float, det
     """Return the mean over patients of the mean over their films."""
     names, rows = np.unique(np.array(of.groups), return_inverse=True)
     sums = np.bincount(rows, weights=differences, minlength=len(names))
-    return mean_of(sums / np.bincount(rows, minlength=len(names)), low=low, high=high, detail=detail)
+    return mean_of(sums / np.bincount(rows, minlength=len(names)), low=low, high=high, unit=of.unit, detail=detail)
 
 
 def _words(told: str, of: Located) -> str:
     return "; ".join(part for part in (told, of.words) if part)
 
 
-def _too_few(of: Located) -> str:
-    return _words("fewer than two patients to compare", of)
+def _undefined(of: Located, *, low: float, high: float) -> Estimate:
+    words = _words("fewer than two patients to compare", of)
+    return undefined(len(set(of.groups)), low=low, high=high, method="Student's t", unit=of.unit, detail=words)

@@ -21,7 +21,7 @@ References:
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -64,14 +64,14 @@ class Licence:
     @property
     def correlated(self) -> Estimate:
         """Rank correlation that survives random weights (-1 to 1, lower is better): mean and t interval over draws."""
-        return mean_of(_by_draw(self.correlation), low=-1.0, high=1.0)
+        return mean_of(_by_draw(self.correlation), low=-1.0, high=1.0, unit="random network")
 
     @property
     def likened(self) -> Estimate:
         """Structural similarity less that of other films' maps (-2 to 2, below 0 is good): mean, t interval."""
         others = self.others[np.isfinite(self.others)]
         reference = others.mean() if others.size else math.nan
-        return mean_of(_by_draw(self.similarity) - reference, low=-2.0, high=2.0)
+        return mean_of(_by_draw(self.similarity) - reference, low=-2.0, high=2.0, unit="random network")
 
     @property
     def granted(self) -> bool:
@@ -115,30 +115,28 @@ def survives(licence: Licence) -> Estimate:
         See the module.
     """
     found = licence.correlated
-    return Estimate(
-        value=found.value, low=found.low, high=found.high, n=found.n, method=found.method, detail=licence.words
-    )
+    return replace(found, detail=licence.words)
 
 
-def mean_of(values: RealArray, *, low: float, high: float, detail: str = "") -> Estimate:
+def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: str = "") -> Estimate:
     """Mean of independent values with Student's t interval; NaN in [``low``, ``high``] of fewer than two values.
 
     Args:
         values: (n,) finite numbers.
         low: The least the mean could be.
         high: The most it could be; the interval is cut to these two.
+        unit: What one value stands for.
         detail: Words for the scorecard.
     """
     from scipy import special
 
     n, method = len(values), "Student's t"
     if n < 2 or not np.isfinite(values).all():
-        return undefined(n, low=low, high=high, method=method, detail=detail)
+        return undefined(n, low=low, high=high, method=method, unit=unit, detail=detail)
     value = float(values.mean())
     half = float(special.stdtrit(n - 1, 0.975)) * float(values.std(ddof=1)) / math.sqrt(n)
-    return Estimate(
-        value=value, low=max(low, value - half), high=min(high, value + half), n=n, method=method, detail=detail
-    )
+    low, high = max(low, value - half), min(high, value + half)
+    return Estimate(value=value, low=low, high=high, n=n, method=method, unit=unit, detail=detail)
 
 
 def shown(maps: RealArray) -> NDArray[np.float64]:
