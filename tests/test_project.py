@@ -68,6 +68,70 @@ def pins() -> dict[NormalizedName, str]:
     return {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
 
 
+# Decisions
+
+
+TEXT_METHODS = {"startswith", "endswith", "replace", "removeprefix", "removesuffix", "split", "partition", "rpartition"}
+PATTERN_METHODS = {"match", "search", "fullmatch", "findall", "finditer", "sub", "split"}
+
+
+def is_detail(node: ast.AST) -> bool:
+    """Whether an expression is a ``detail``: an attribute or a key of that name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "detail"
+    return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value == "detail"
+
+
+def decisions_by_detail(tree: ast.AST) -> list[int]:
+    """Return the lines that compare, match, cut or rewrite a ``detail``."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            asked = [part for side in (node.left, *node.comparators) for part in ast.walk(side)]
+        elif isinstance(node, ast.Match):
+            asked = [node.subject]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asked = [node.func.value] if node.func.attr in TEXT_METHODS else []
+            asked += node.args if node.func.attr in PATTERN_METHODS else []
+        elif isinstance(node, ast.AugAssign):
+            asked = [node.target]
+        else:
+            continue
+        found += [node.lineno] * any(map(is_detail, asked))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "decides"),
+    [
+        ("row['detail'] == 'gone'", True),
+        ("estimate.detail.startswith('uninformative')", True),
+        ("'words' in row['detail']", True),
+        ("(row['detail'], row['n']) != (other['detail'], other['n'])", True),
+        ("pattern.match(row['detail'])", True),
+        ("told = found.detail.replace('a', 'b')", True),
+        ("row['detail'] += '; more'", True),
+        ("print(f'{row[\"detail\"]}; more', row['detail'] or 'nothing')", False),
+        ("np.nan_to_num(found.detail)", False),
+    ],
+)
+def test_a_decision_by_a_detail_is_seen(line: str, *, decides: bool) -> None:
+    assert bool(decisions_by_detail(ast.parse(line))) == decides
+
+
+def test_no_decision_is_taken_from_the_text_of_a_detail() -> None:
+    """What a reader or a program needs to know is a field of the row; the matrix asks whether a fault is told."""
+    files = [*LIBRARY.rglob("*.py"), *SUITES, *MODEL_FILES, *(ROOT / "tests" / "validation").glob("[!t]*.py")]
+    found = {
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in files
+        for line in decisions_by_detail(ast.parse(path.read_text("utf-8")))
+    }
+    told = {name for name in found if name.startswith(("tests/validation/detection_matrix", "tests/validation/data_"))}
+    assert found - told == set()
+    assert len(told) <= 2
+
+
 # Layers
 
 

@@ -32,8 +32,8 @@ PICTURE = "detection_matrix.png"
 
 _ASKED = (
     "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
-    "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, in "
-    "every training; no sound model is refused by alignment or inference in any. (Where a check says the same words of "
+    "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, "
+    "in every training; no sound model is refused by alignment or inference in any. (Where a check says the same words of "
     "whatever it finds, the diagnosis is no more than its refusal.)"
 )
 _DATA_ASKED = (
@@ -51,8 +51,8 @@ _ALARMS = (
     "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
     "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
     "2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). Of test sets this is one: "
-    "the count below is no rate to hold against that claim, only how many trainings fail on it. The simple rule refuses "
-    "more often the closer a model is to a bound."
+    "the count below is no rate to hold against that claim, only how many trainings fail on it. The simple rule "
+    "refuses more often the closer a model is to a bound."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: a sound model refused\nby alignment or inference"
 _SOUND_DATA = {each.name for each in SPOILED if not each.check}
