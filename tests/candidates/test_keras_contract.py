@@ -1,0 +1,232 @@
+"""What the library relies on in Keras without a promise of Keras; each broken reliance is a sentence on what to do.
+
+All private names of Keras stand in one file, `keras_layers`. A new Keras that renames one of them, or means something
+else by it, fails here before it gives wrong verdicts elsewhere.
+"""
+
+import ast
+import importlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from roentgate.candidates.backends import keras_layers
+
+ROOT = Path(__file__).resolve().parents[2]
+OWN_FILE = "harness/roentgate/candidates/backends/keras_layers.py"
+SOURCES = sorted(path for part in ("harness", "models", "suites") for path in (ROOT / part).rglob("*.py"))
+PRIVATE = sorted(name for name in keras_layers.Layer.__annotations__ if name.startswith("_"))
+SIDE = 6
+
+Layers = dict[str, keras.Layer]
+
+
+class Block(keras.Layer):  # type: ignore[misc]
+    """A layer that is made of layers and has no weights of its own; its ``call`` knows no training."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
+        self.first = layers.Dense(3, name="first")
+        self.second = layers.Dense(2, name="second")
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Return two numbers a row."""
+        return self.second(self.first(inputs))
+
+
+class Subclassed(keras.Model):  # type: ignore[misc]
+    """A network whose ``call`` knows no training."""
+
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Return what is given."""
+        return inputs
+
+
+def nested() -> Layers:
+    """Return the layers of a small functional network in a network, and some that stand alone, by their names."""
+    films = keras.Input((SIDE, SIDE, 1), name="films")
+    backbone = keras.Sequential(
+        [keras.Input((SIDE, SIDE, 1)), layers.Conv2D(2, 3, name="conv"), layers.BatchNormalization(name="norm")],
+        name="backbone",
+    )
+    forced, free = layers.Dropout(0.5, name="forced"), layers.Dropout(0.5, name="free")
+    twice = layers.ReLU(name="twice")
+    inside = twice(free(forced(backbone(twice(films)), training=True)))
+    flat = layers.Flatten(name="flat")(inside)
+    frozen = layers.Dense(4, trainable=False, name="frozen")
+    network = keras.Model(films, Block("block")(frozen(flat)), name="network")
+    found: Layers = {"network": network, "subclassed": Subclassed(name="subclassed")}
+    for layer in (*network.layers, *backbone.layers):
+        found[layer.name] = layer
+    return found
+
+
+def inner_layers_in_order(found: Layers) -> bool:
+    """Direct ones only, in the order of the graph, of networks and of custom layers; none in a plain layer."""
+    names = {
+        name: [layer.name for layer in keras_layers.inner_layers(found[name])]
+        for name in ("network", "backbone", "block", "flat")
+    }
+    return (
+        names["network"] == ["films", "twice", "backbone", "forced", "free", "flat", "frozen", "block"]
+        and names["backbone"][-2:] == ["conv", "norm"]
+        and names["block"] == ["first", "second"]
+        and names["flat"] == []
+    )
+
+
+def calls_with_their_options(found: Layers) -> bool:
+    """One entry a call in a graph, with a true ``training`` where the author has said it and nowhere else."""
+    asked = [options.get("training") for options in keras_layers.graph_calls(found["forced"])]
+    silent = [options.get("training") for options in keras_layers.graph_calls(found["free"])]
+    calls = len(keras_layers.graph_calls(found["twice"]))
+    return (
+        asked == [True]
+        and len(silent) == 1
+        and not silent[0]
+        and calls == 2
+        and not keras_layers.graph_calls(found["subclassed"])
+    )
+
+
+def training_is_an_argument(found: Layers) -> bool:
+    """Of ``call`` itself, whether or not ``__call__`` would take it."""
+    taking = [name for name, layer in found.items() if keras_layers.takes_training(layer)]
+    return {"network", "backbone", "forced", "free", "norm"} <= set(taking) and not (
+        {"subclassed", "block", "flat", "twice", "conv"} & set(taking)
+    )
+
+
+def own_weights_only(found: Layers) -> bool:
+    """Frozen ones count; those of inner layers, and the state of random draws, do not."""
+    holding = [name for name, layer in found.items() if keras_layers.has_own_weights(layer)]
+    return sorted(holding) == ["conv", "frozen", "norm"]
+
+
+CONTRACT: dict[str, tuple[str, Callable[[Layers], bool]]] = {
+    "_layers": ("inner_layers", inner_layers_in_order),
+    "_inbound_nodes": ("graph_calls", calls_with_their_options),
+    "_call_has_training_arg": ("takes_training", training_is_an_argument),
+    "_trainable_variables": ("has_own_weights", own_weights_only),
+}
+"""For each private name the function of `keras_layers` that reads it, and what must hold of its answers."""
+
+
+def complaint(name: str, found: Layers) -> str:
+    """Return what a new Keras has changed about a private name and what to do; "" where it is as it was."""
+    function, holds = CONTRACT[name]
+    remedy = (
+        f"correct {function}() in {OWN_FILE}, so that it still answers as its docstring says, "
+        "or pin the last Keras that passes in constraints.txt and bound it in pyproject.toml"
+    )
+    lacking = sorted(key for key, layer in found.items() if not hasattr(layer, name))
+    if lacking:
+        return f"Keras {keras.__version__}: a layer has no '{name}' any more (such as {lacking[0]}); {remedy}"
+    try:
+        kept = holds(found)
+    except (AttributeError, TypeError, KeyError) as error:
+        return f"Keras {keras.__version__}: '{name}' is not made as it was ({error}); {remedy}"
+    meant = " ".join((holds.__doc__ or "").split())
+    return "" if kept else f"Keras {keras.__version__}: '{name}' means something else now (it was: {meant}); {remedy}"
+
+
+# The private names
+
+
+def test_every_private_name_has_a_contract() -> None:
+    assert sorted(CONTRACT) == PRIVATE
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT))
+def test_a_private_name_is_there_and_means_what_it_did(name: str) -> None:
+    said = complaint(name, nested())
+    assert not said, said
+
+
+def stand_ins(name: str, value: object) -> Layers:
+    """Return what a Keras would look like in which a private name has another value."""
+    others = {other: getattr(layer, other) for layer in nested().values() for other in PRIVATE}
+    return {key: SimpleNamespace(**others | {"name": key, name: value}) for key in nested()}
+
+
+@pytest.mark.parametrize("name", sorted(CONTRACT))
+def test_a_name_that_is_gone_or_changed_is_a_sentence(name: str) -> None:
+    gone: Layers = {"flat": SimpleNamespace()}
+    remedy = r"correct \w+\(\) in .*, or pin .* in constraints\.txt and bound it in pyproject\.toml"
+    assert re.fullmatch(rf"Keras \S+: a layer has no '{name}' any more .*; {remedy}", complaint(name, gone))
+    changed = complaint(name, stand_ins(name, []))
+    assert re.fullmatch(rf"Keras \S+: '{name}' means something else now .*; {remedy}", changed)
+    if name in {"_layers", "_inbound_nodes"}:
+        assert f"'{name}' is not made as it was" in complaint(name, stand_ins(name, None))
+
+
+# What is not private, and not promised either
+
+
+def test_a_layer_runs_the_call_that_is_written_into_it() -> None:
+    layer, images = layers.ReLU(), np.ones((1, 2), np.float32)
+    vars(layer)["call"] = lambda inputs, *_, **__: inputs * 2
+    replaced = np.asarray(layer(images)).max() == 2
+    del vars(layer)["call"]
+    assert replaced, (
+        f"Keras {keras.__version__}: Layer.__call__ does not look for 'call' on the layer itself any more, and what "
+        "happens inside a network cannot be seen; wrap layers otherwise in layer_trace.py and keras_gradients.py"
+    )
+    assert np.asarray(layer(images)).max() == 1
+
+
+def test_a_layer_squashes_with_the_activation_that_is_written_into_it() -> None:
+    layer, images = layers.Dense(2, activation="softmax"), np.ones((1, 2), np.float32)
+    squashed = np.asarray(layer(images))
+    vars(layer)["activation"] = keras.activations.linear
+    assert not np.allclose(np.asarray(layer(images)), squashed), (
+        f"Keras {keras.__version__}: a layer does not read its 'activation' when it runs any more, so logits cannot be "
+        "seen; correct _linear() in keras_gradients.py"
+    )
+
+
+def test_the_generator_of_the_article_is_where_it_was() -> None:
+    module = importlib.import_module("keras.src.legacy.preprocessing.image")
+    assert hasattr(module, "ImageDataGenerator"), (
+        f"Keras {keras.__version__}: keras.src.legacy has no ImageDataGenerator any more; let models/baseline.py "
+        "bring its own, or pin the last Keras that has one in constraints.txt"
+    )
+
+
+# One place
+
+
+def test_private_names_of_layers_stand_in_one_file() -> None:
+    pattern = re.compile(rf"(?<!\w)({'|'.join(PRIVATE)})(?!\w)")
+    found = {path.relative_to(ROOT).as_posix() for path in SOURCES if pattern.search(path.read_text("utf-8"))}
+    assert found == {OWN_FILE}
+
+
+def test_no_other_private_member_of_keras_is_reached_for() -> None:
+    """Attributes of anything but ``self`` that a layer, a network, a variable, a loss or a callback has in private."""
+    network = nested()["network"]
+    network.compile("sgd", "mse")
+    objects = [*nested().values(), network, *network.variables, network.optimizer, keras.callbacks.EarlyStopping()]
+    private = {name for thing in objects for name in dir(thing) if name.startswith("_") and not name.endswith("__")}
+    reached = {
+        f"{path.relative_to(ROOT).as_posix()}: {node.attr}"
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr in private
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+    }
+    assert reached == {f"{OWN_FILE}: {name}" for name in PRIVATE}
+
+
+def test_what_keras_hides_in_its_sources_is_imported_for_the_article_only() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix() for path in SOURCES if re.search(r"\bkeras\.src\b", path.read_text("utf-8"))
+    }
+    assert found == {"models/baseline.py"}
