@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -50,11 +51,11 @@ def save_sheet(films: Sequence[tuple[str, NDArray[np.float32], NDArray[np.bool_]
     _save(figure, path)
 
 
-def _show(place: Any, image: NDArray[np.float32]) -> None:  # noqa: ANN401 - matplotlib has no types here
+def _show(place: Axes, image: NDArray[np.float32]) -> None:
     place.imshow(image, cmap="gray", vmin=image.min(), vmax=image.max(), interpolation="bilinear")
 
 
-def _outline(place: Any, mask: NDArray[np.bool_], colour: str) -> None:  # noqa: ANN401
+def _outline(place: Axes, mask: NDArray[np.bool_], colour: str) -> None:
     if mask.any() and not mask.all():
         place.contour(mask, [0.5], colors=colour, linewidths=0.8)
 

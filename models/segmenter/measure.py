@@ -8,17 +8,17 @@ Run from the project's root, after `models.segmenter.train`:
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from models.segmenter._films import Films, held_out, read_films
-from models.segmenter._pictures import save_sheet, save_worst
+from models.segmenter._pictures import Compared, save_sheet, save_worst
 from models.segmenter.train import weights_of
 from roentgate import (
     WEIGHTS,
@@ -43,6 +43,68 @@ REPORT = ROOT / "reports" / "segmenter"
 CARD = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- figures: made by measure.py -->\n", "<!-- end of figures -->"
 
+Number = dict[str, float | int | None]
+"""An estimate in the record: value, low and high (None where it is undefined), n, and hits where they are counted."""
+
+
+class Film(TypedDict):
+    """A film whose mask is far from the human one, or is not trusted."""
+
+    film: str
+    dice: float
+    reason: str
+
+
+Agreement = TypedDict(
+    "Agreement",
+    {
+        "dice": Number,
+        "fifth percentile": float,
+        "least": float,
+        "least trusted": float | None,
+        "below 0.90": Number,
+        "trusted": Number,
+        "distrusted": list[Film],
+        "worst": list[Film],
+    },
+)
+
+Answered = TypedDict(
+    "Answered", {"trusted": Number, "dice": NotRequired[Number], "least trusted": NotRequired[float | None]}
+)
+
+OnDrawn = TypedDict("OnDrawn", {"dice": Number, "least": float, "least trusted": float | None, "trusted": Number})
+
+Drawn = TypedDict("Drawn", {"own masks distrusted": Number, "segmenter": OnDrawn})
+
+
+class Trusted(TypedDict):
+    """The masks of a set: how many of each class are trusted, and the reasons against the others."""
+
+    trusted: dict[str, Number]
+    reasons: dict[str, int]
+
+
+class Distrusted(TypedDict):
+    """Masks drawn by people: how many are distrusted, and why."""
+
+    distrusted: Number
+    reasons: dict[str, str]
+
+
+Metrics = TypedDict(
+    "Metrics",
+    {
+        "weights": str,
+        "dice": dict[str, Agreement],
+        "own masks": dict[str, Distrusted],
+        "planted masks": dict[str, Number],
+        "strange inputs": dict[str, Answered],
+        "phantom": Drawn,
+        "covid19": NotRequired[Trusted],
+    },
+)
+
 _SEED = 7
 _BATCH = 32
 _WORST = 5
@@ -58,16 +120,14 @@ def mean_estimate(values: NDArray[np.float64]) -> Estimate:
     )
 
 
-def figures_of(number: Estimate) -> dict[str, float | int | None]:
+def figures_of(number: Estimate) -> Number:
     """Return an estimate for the record; None where it is undefined."""
     shown = {"value": number.value, "low": number.low, "high": number.high}
-    record: dict[str, float | int | None] = {
-        name: round(value, 4) if number.defined else None for name, value in shown.items()
-    }
+    record: Number = {name: round(value, 4) if number.defined else None for name, value in shown.items()}
     return record | {"n": number.n} | ({} if number.hits is None else {"hits": number.hits})
 
 
-def share(marks: Sequence[bool] | NDArray[np.bool_]) -> dict[str, float | int | None]:
+def share(marks: Sequence[bool] | NDArray[np.bool_]) -> Number:
     """Return how many of the rows are marked, with the exact interval."""
     return figures_of(proportion(int(np.sum(marks)), len(marks)))
 
@@ -78,13 +138,13 @@ def answers(predict: Predict, images: NDArray[np.float32]) -> tuple[NDArray[np.b
     return np.concatenate([masks for masks, _ in parts]), [reason for _, reasons in parts for reason in reasons]
 
 
-def compared(predict: Predict, films: Films) -> tuple[dict[str, Any], NDArray[np.bool_]]:
+def compared(predict: Predict, films: Films) -> tuple[Agreement, NDArray[np.bool_]]:
     """Return how the segmenter's masks agree with the human ones, and the masks."""
     masks, reasons = answers(predict, films.images)
     scores = np.array([dice(*pair) for pair in zip(masks, films.lungs, strict=True)])
     trusted = np.array([not reason for reason in reasons])
     order = np.argsort(scores)[:_WORST]
-    record = {
+    record: Agreement = {
         "dice": figures_of(mean_estimate(scores)),
         "fifth percentile": round(float(np.quantile(scores, 0.05)), 4),
         "least": round(float(scores.min()), 4),
@@ -108,7 +168,7 @@ def against(predict: Predict, masks: NDArray[np.bool_], images: NDArray[np.float
     return [reason for part in parts for reason in doubted(predict, masks[part], images[part, :, :, None])]
 
 
-def planted(predict: Predict, films: Films) -> dict[str, Any]:
+def planted(predict: Predict, films: Films) -> dict[str, Number]:
     """Return how often a mask that is not the film's is found out, fault by fault."""
     rng, lungs = np.random.default_rng(_SEED), films.lungs
     shifts = {
@@ -133,7 +193,7 @@ def planted(predict: Predict, films: Films) -> dict[str, Any]:
     return found
 
 
-def strange(predict: Predict, films: Films) -> dict[str, Any]:
+def strange(predict: Predict, films: Films) -> dict[str, Answered]:
     """Return how many answers to what is no chest film, or an altered one, are trusted; of the altered, their Dice."""
     from sklearn.datasets import load_sample_images
 
@@ -152,7 +212,7 @@ def strange(predict: Predict, films: Films) -> dict[str, Any]:
         "smooth noise": (smooth * 5 + 0.5).clip(0, 1).astype(np.float32),
         "blank": np.full((1, 256, 256), 0.5, np.float32),
     }
-    found: dict[str, Any] = {
+    found: dict[str, Answered] = {
         name: {"trusted": share([not reason for reason in answers(predict, images)[1]])}
         for name, images in foreign.items()
     }
@@ -167,11 +227,15 @@ def strange(predict: Predict, films: Films) -> dict[str, Any]:
     }
     for name, (images, lungs) in altered.items():
         record, _ = compared(predict, replace(films, images=np.ascontiguousarray(images), lungs=lungs))
-        found[name] = {key: record[key] for key in ("trusted", "dice", "least trusted")}
+        found[name] = {
+            "trusted": record["trusted"],
+            "dice": record["dice"],
+            "least trusted": record["least trusted"],
+        }
     return found
 
 
-def phantom(predict: Predict, store: Store) -> dict[str, Any]:
+def phantom(predict: Predict, store: Store) -> Drawn:
     """Return how the drawn films' own masks are trusted, and how the segmenter does on films it was not made for."""
     card = open_card("phantom", ROOT / "data", store)
     splits = read_splits(card, image_shape=(96, 96, 1), cache=None)
@@ -183,11 +247,16 @@ def phantom(predict: Predict, store: Store) -> dict[str, Any]:
     record, _ = compared(predict, test)
     return {
         "own masks distrusted": share(np.concatenate([~field.trusted for field in fields])),
-        "segmenter": {key: record[key] for key in ("dice", "least", "least trusted", "trusted")},
+        "segmenter": {
+            "dice": record["dice"],
+            "least": record["least"],
+            "least trusted": record["least trusted"],
+            "trusted": record["trusted"],
+        },
     }
 
 
-def covid(folder: Path, store: Store, sheet: Path | None) -> dict[str, Any]:
+def covid(folder: Path, store: Store, sheet: Path | None) -> Trusted:
     """Return the share of trusted masks by class, and the reasons against the others; draw all of them on request."""
     card = find_card(f"covid19={folder}", ROOT / "data")
     splits = read_splits(card, image_shape=(256, 256, 1), cache=None)
@@ -208,7 +277,7 @@ def covid(folder: Path, store: Store, sheet: Path | None) -> dict[str, Any]:
     }
 
 
-def table(metrics: Mapping[str, Any]) -> str:
+def table(metrics: Metrics) -> str:
     """Return the figures of the model card, from the record."""
     lines = [
         "| trained on | measured on | films | Dice | 5th percentile | least | least trusted | trusted |",
@@ -223,11 +292,11 @@ def table(metrics: Mapping[str, Any]) -> str:
         )
         lines.append(f"| {' | '.join([*cells, *limits, _counted(record['trusted'])])} |")
     lines += ["", "| no lung field, or an altered film | answers trusted | Dice |", "|---|---|---|"]
-    for name, record in metrics["strange inputs"].items():
-        agreement = _shown(record["dice"]) if "dice" in record else ""
-        lines.append(f"| {name} | {_counted(record['trusted'])} | {agreement} |")
+    for name, answered in metrics["strange inputs"].items():
+        agreement = _shown(answered["dice"]) if "dice" in answered else ""
+        lines.append(f"| {name} | {_counted(answered['trusted'])} | {agreement} |")
     lines += ["", "| mask planted on a real film | found out |", "|---|---|"]
-    lines += [f"| {name} | {_counted(record)} |" for name, record in metrics["planted masks"].items()]
+    lines += [f"| {name} | {_counted(found)} |" for name, found in metrics["planted masks"].items()]
     drawn, human = metrics["phantom"], metrics["own masks"]["tb-lungs"]
     lines += [
         "",
@@ -242,15 +311,15 @@ def table(metrics: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _shown(number: Mapping[str, Any]) -> str:
+def _shown(number: Number) -> str:
     return f"{number['value']:.3f} [{number['low']:.3f}, {number['high']:.3f}]"
 
 
-def _counted(number: Mapping[str, Any]) -> str:
+def _counted(number: Number) -> str:
     return f"{number['hits']} of {number['n']} ({number['value']:.1%})"
 
 
-def with_figures(card: str, metrics: Mapping[str, Any]) -> str:
+def with_figures(card: str, metrics: Metrics) -> str:
     """Return the model card with its figures replaced by those of the record."""
     head, rest = card.split(BEGIN)
     return head + BEGIN + "\n" + table(metrics) + "\n" + END + rest.split(END)[1]
@@ -276,8 +345,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "Shenzhen on Montgomery": ("Shenzhen", site == "Montgomery"),
         "Montgomery on Shenzhen": ("Montgomery", site == "Shenzhen"),
     }
-    records: dict[str, Any] = {}
-    shown: dict[str, Any] = {}
+    records: dict[str, Agreement] = {}
+    shown: dict[str, list[Compared]] = {}
     for title, (name, rows) in tests.items():
         part = films.of(rows)
         records[title], masks = compared(networks[name], part)
@@ -290,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, other in (("Shenzhen", "Montgomery"), ("Montgomery", "Shenzhen")):
         rows = site == other
         human[rows] = against(networks[name], films.lungs[rows], films.images[rows])
-    metrics: dict[str, Any] = {
+    metrics: Metrics = {
         "weights": file_digest(WEIGHTS),
         "dice": records,
         "own masks": {

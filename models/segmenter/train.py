@@ -11,7 +11,6 @@ that others used as well it took half an hour. `models.segmenter.measure` then m
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -58,7 +57,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         return prepare(images), lungs
 
 
-def loss(truth: Any, answer: Any) -> Any:  # noqa: ANN401 - tensors of whichever backend
+def loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> keras.KerasTensor:
     """Return binary cross-entropy plus one minus the soft Dice coefficient, one number a film."""
     entropy = keras.ops.mean(keras.losses.binary_crossentropy(truth, answer), axis=(1, 2))
     both = keras.ops.sum(truth * answer, axis=(1, 2, 3))

@@ -19,7 +19,7 @@ from PIL import Image
 from roentgate.__main__ import main
 from roentgate.candidates.candidate import open_file
 from roentgate.candidates.discovery import find_model
-from roentgate.candidates.protocols import Recipe, Task
+from roentgate.candidates.protocols import Recipe, Streams, Task
 from roentgate.data import link_tree
 from roentgate.data.card import Card, find_card
 from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits, write_manifest
@@ -406,6 +406,7 @@ def test_the_baselines_own_generators_read_a_manifest(root: Path, tmp_path: Path
     data = splits(root, store)
     baseline = open_file(find_model("baseline", CARDS.parent / "models", trust=False), root, store)
     streams = baseline.call("streams", data, Recipe(), Task(data.classes, SHAPE, 0))
+    assert isinstance(streams, Streams)
     for stream, split in ((streams.validation, data.validation), (streams.test, data.test)):
         np.testing.assert_array_equal(
             np.concatenate([stream[i][0] for i in range(len(stream))]), split.take(range(len(split)))

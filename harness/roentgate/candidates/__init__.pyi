@@ -1,6 +1,9 @@
 from . import training as training
 from .backends import Insight as Insight
 from .backends import KerasBackend as KerasBackend
+from .backends import Layer as Layer
+from .backends import LayerSize as LayerSize
+from .backends import Network as Network
 from .backends import PlainBackend as PlainBackend
 from .backends import keras_backend as keras_backend
 from .backends import keras_layers as keras_layers

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.arrays import Images, Probabilities
-from roentgate.candidates.backends import Backend, KerasBackend, PlainBackend, load_fitting
+from roentgate.arrays import Array, Images, Probabilities
+from roentgate.candidates.backends import Backend, KerasBackend, Network, PlainBackend, load_fitting
 from roentgate.candidates.discovery import Source
 from roentgate.candidates.model_file import Facts, ModelFile, declared_files
 from roentgate.candidates.protocols import Model, Recipe, Streams, Task, check_columns
@@ -160,20 +160,16 @@ class Candidate:
             )
         if self.file is None:
             raise ModelError(f"model '{self.name}': has no weights")
-        loaded = self.file.call("load", self.task)
-        if not callable(getattr(loaded, "predict", None)):
-            raise ModelError(f"model file {self.source.path}: load(task) must return an object with predict(images)")
-        ready: Model = loaded
-        return ready
+        return self.file.load(self.task)
 
     @cached_property
-    def network(self) -> Any:  # noqa: ANN401 - a keras.Model
+    def network(self) -> Network:
         """The Keras network.
 
         Raises:
             ModelError: A ready model of another framework has none.
         """
-        network = getattr(self.model, "network", None)
+        network: Network | None = getattr(self.model, "network", None)
         if network is None:
             raise ModelError(f"model '{self.name}': has no Keras layers")
         return network
@@ -221,7 +217,7 @@ class Candidate:
         self.passes += len(outputs)
         return self.columns(outputs, len(outputs))
 
-    def answer(self, predict: Callable[[Images], NDArray[Any]], inputs: Images) -> Probabilities:
+    def answer(self, predict: Callable[[Images], Array], inputs: Images) -> Probabilities:
         """Run ``predict`` on network inputs; check the shape of what comes back and name its columns.
 
         Raises:
@@ -238,7 +234,7 @@ class Candidate:
         self.passes += len(inputs)
         return self.columns(outputs, len(inputs))
 
-    def columns(self, outputs: NDArray[Any], rows: int) -> Probabilities:
+    def columns(self, outputs: Array, rows: int) -> Probabilities:
         """Return outputs as one column a class; a single sigmoid becomes two.
 
         Raises:
@@ -248,11 +244,11 @@ class Candidate:
             raise ModelError(f"model '{self.name}': predict gave {outputs.shape} {outputs.dtype} for {rows} images")
         positive = self._positive(outputs.shape)
         check_columns(outputs.shape, self.name, self.task, positive)
-        outputs = outputs.astype(np.float32)
+        named = outputs.astype(np.float32)
         if positive is None:
             order = self.options.classes
-            return outputs if order is None else outputs[:, [order.index(label) for label in self.task.classes]]
-        sigmoid = outputs[:, 0]
+            return named if order is None else named[:, [order.index(label) for label in self.task.classes]]
+        sigmoid = named[:, 0]
         pair = (1 - sigmoid, sigmoid) if self.task.classes.index(positive) == 1 else (sigmoid, 1 - sigmoid)
         return np.stack(pair, axis=1)
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
 from roentgate.arrays import Images
 from roentgate.candidates.discovery import Source
-from roentgate.candidates.protocols import Recipe
+from roentgate.candidates.protocols import Model, Recipe, Task
 from roentgate.errors import ModelError, did_you_mean
 from roentgate.store import digest
 
@@ -66,9 +66,9 @@ class ModelFile:
             self.module = _import(source)
         self.facts = self._read_facts()
 
-    def call(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - whatever the file's function returns
+    def call(self, name: str, *arguments: object) -> object:
         """Call a function of the model file; what it raises becomes a `ModelError` that names file and function."""
-        function: Callable[..., Any] = getattr(self.module, name)
+        function: Callable[..., object] = getattr(self.module, name)
         with self._watch:
             try:
                 return function(*arguments)
@@ -77,6 +77,17 @@ class ModelFile:
             except (Exception, SystemExit) as error:
                 kind = type(error).__name__
                 raise ModelError(f"model file {self.source.path}: {name}() raised {kind}: {error}") from error
+
+    def load(self, task: Task) -> Model:
+        """Return the ready model that ``load(task)`` of the model file gives.
+
+        Raises:
+            ModelError: It raised, or gave nothing that can be asked.
+        """
+        loaded = self.call("load", task)
+        if not _can_answer(loaded):
+            raise ModelError(f"model file {self.source.path}: load(task) must return an object with predict(images)")
+        return loaded
 
     def prepare(self, images: Images) -> Images:
         """Apply the model's own fixed preprocessing; images pass unchanged where it declares none."""
@@ -214,6 +225,10 @@ _SYSTEM = tuple(
 )
 
 
+def _can_answer(loaded: object) -> TypeGuard[Model]:
+    return callable(getattr(loaded, "predict", None))
+
+
 class _Watch:
     """Notes which local files are opened while a model file runs; an audit hook sees Python's own ``open``.
 
@@ -246,7 +261,7 @@ class _Watch:
                 self._note(Path(file))
 
     @staticmethod
-    def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    def _hook(event: str, arguments: tuple[object, ...]) -> None:
         if event != "open" or not _Watch._active or not isinstance(arguments[0], (str, bytes, os.PathLike)):
             return
         mode = arguments[1]

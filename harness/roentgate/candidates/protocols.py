@@ -5,17 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from roentgate.arrays import Images
+from roentgate.arrays import Images, RealArray
 from roentgate.errors import ArgumentError, ModelError, did_you_mean
 
 
 class Model(Protocol):
     """Anything that answers: what ``load(task)`` returns and what the checks ask."""
 
-    def predict(self, images: Images, /) -> NDArray[np.floating[Any]]:
+    def predict(self, images: Images, /) -> RealArray:
         """Return probabilities (n, K) for float32 images (n, H, W, C) in [0, 1]."""
         ...
 

@@ -4,7 +4,6 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -256,7 +255,7 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
         _take(candidate, key)
 
 
-def _notes(candidate: Candidate) -> dict[str, Any]:
+def _notes(candidate: Candidate) -> dict[str, object]:
     """Return what a weights artefact says of itself."""
     task = candidate.task
     return {"model": candidate.name, "classes": list(task.classes), "image_shape": list(task.image_shape)}
@@ -265,10 +264,11 @@ def _notes(candidate: Candidate) -> dict[str, Any]:
 def _check_notes(candidate: Candidate, path: Path) -> None:
     """Refuse an artefact that says it is another model, or for another task."""
     found = keras_archive.notes(path)
+    shape = found.get("image_shape")
     remedies = {
         "model": f"pass --model {found.get('model')}",
         "classes": "judge it on data of those classes",
-        "image_shape": "pass --image-size {}x{}".format(*found.get("image_shape", [0, 0])[:2]),
+        "image_shape": "pass --image-size {}x{}".format(*(shape if isinstance(shape, list) else [0, 0])[:2]),
     }
     for name, wanted in _notes(candidate).items():
         if name in found and found[name] != wanted:

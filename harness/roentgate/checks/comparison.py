@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from roentgate.arrays import BoolArray
 from roentgate.candidates import Predictions
 from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError
-from roentgate.evidence import BorderRecord, names_of
+from roentgate.evidence import BorderRecord, Judged, Named, names_of
 from roentgate.policy import Policy
 from roentgate.stats import Estimate
 from roentgate.stats import estimate as estimates
@@ -116,7 +116,7 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
 
 
-def against(reference: Any) -> str:  # noqa: ANN401 - a Reference, or an Evidence
+def against(reference: Named | Judged) -> str:
     """Return what is compared with, in words for the record: its name, and how its fingerprint begins."""
     return "{} (fingerprint {:.12})".format(*names_of(reference))
 

@@ -1,11 +1,11 @@
 """Is augmentation off when it should be, and on when it should be? From a record of predictions to estimates."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from roentgate.arrays import RealArray
 from roentgate.evidence import InferenceRecord, LayerReport, declared
 from roentgate.stats import Estimate, census, undefined
 
@@ -61,7 +61,7 @@ def augmentation_active(record: InferenceRecord) -> Estimate:
     return census(len(reports) - len(idle), len(reports), unit="layer", detail=detail)
 
 
-def outputs_are_probabilities(probabilities: NDArray[np.floating[Any]], ids: tuple[str, ...]) -> Estimate:
+def outputs_are_probabilities(probabilities: RealArray, ids: tuple[str, ...]) -> Estimate:
     """Share of rows whose outputs are finite, in [0, 1] and sum to 1 within 1e-3.
 
     Args:

@@ -28,6 +28,8 @@ from .records import InferenceRecord as InferenceRecord
 from .records import StreamRecord as StreamRecord
 from .records import TrainingRecord as TrainingRecord
 from .smallest_mask import SmallestRecord as SmallestRecord
+from .stored_predictions import Judged as Judged
+from .stored_predictions import Named as Named
 from .stored_predictions import Reference as Reference
 from .stored_predictions import drop_others as drop_others
 from .stored_predictions import films_digest as films_digest

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import Images, Probabilities
-from roentgate.candidates import Candidate, Predictions, note_undeclared
+from roentgate.arrays import Array, Images, Probabilities
+from roentgate.candidates import Candidate, LayerSize, Predictions, note_undeclared
 from roentgate.code_key import code_digest
 from roentgate.data import Dataset
 from roentgate.evidence import inference_probe
@@ -94,7 +93,7 @@ class Evidence:
         )
 
     @cached_property
-    def architecture(self) -> list[dict[str, Any]]:
+    def architecture(self) -> list[LayerSize]:
         """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
         if not self.candidate.has_layers:
             return []
@@ -102,7 +101,7 @@ class Evidence:
         def compute() -> Arrays:
             return {"layers": pack(self.candidate.backend.layers())}
 
-        layers: list[dict[str, Any]] = unpack(self._keep("architecture", compute)["layers"])
+        layers: list[LayerSize] = unpack(self._keep("architecture", compute)["layers"])
         return layers
 
     @cached_property
@@ -190,10 +189,10 @@ class Evidence:
         data: Dataset = getattr(self.candidate.splits, name)
         return data
 
-    def _key(self, name: str, made_by: Callable[..., Any]) -> str:
+    def _key(self, name: str, made_by: Callable[..., object]) -> str:
         return digest(self._base, name, code_digest(made_by.__module__))
 
-    def keep(self, title: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, of: object) -> Arrays:
+    def keep(self, title: str, compute: Callable[[], Mapping[str, Array]], *, of: object) -> Arrays:
         """Return evidence that a module above this one makes; computed at most once a run, and stored as all the rest.
 
         Args:
@@ -206,14 +205,14 @@ class Evidence:
     def _keep(
         self,
         name: str,
-        compute: Callable[[], Mapping[str, NDArray[Any]]],
+        compute: Callable[[], Mapping[str, Array]],
         *,
         key: str | None = None,
     ) -> Arrays:
         """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
         key = key or self._key(name, compute)
 
-        def timed() -> Mapping[str, NDArray[Any]]:
+        def timed() -> Mapping[str, Array]:
             started = time.perf_counter()
             result = compute()
             self.candidate.seconds[name] = time.perf_counter() - started
@@ -297,5 +296,5 @@ def _transplant_name(width: float, kind: str) -> str:
     return f"transplant-{width:g}-{kind}"
 
 
-def _bar(total: int, title: str) -> "tqdm[Any]":
+def _bar(total: int, title: str) -> tqdm:
     return tqdm(total=total, desc=title, unit="film", leave=False, mininterval=0.5, delay=1.0)

@@ -1,18 +1,16 @@
 """What became of an image on its way: kept, rescaled, cropped, resized, cut up; or flipped, turned, shifted."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
-from roentgate.arrays import Images
+from roentgate.arrays import Array, Images
 
 ALIKE = 0.995
 """Least R^2 at which one image counts as an affine rescale of another."""
 
 
-def keeps(before: NDArray[Any], after: NDArray[Any]) -> bool:
+def keeps(before: Array, after: Array) -> bool:
     """Whether an image came through: as it was, channels repeated, rescaled, cut into patches, or made smaller."""
     if _repeats_channels(before, after) or _is_patches(before, after) or _rescales(before, after):
         return True
@@ -22,7 +20,7 @@ def keeps(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return smaller and not displaced_any(before, after)
 
 
-def _rescales(before: NDArray[Any], after: NDArray[Any]) -> bool:
+def _rescales(before: Array, after: Array) -> bool:
     """Whether every channel of every image is itself, to rounding, times something positive plus something."""
     if before.ndim != 4 or before.shape != after.shape:
         return False
@@ -35,7 +33,7 @@ def _rescales(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return bool((np.abs(y - gain * x) <= rounding).all() and (gain > 0).all())
 
 
-def _is_patches(before: NDArray[Any], after: NDArray[Any]) -> bool:
+def _is_patches(before: Array, after: Array) -> bool:
     """Whether the image was only laid out anew in the order it had: flattened, reshaped, or cut into square patches."""
     if len(before) != len(after) or before.size != after.size:
         return False
@@ -52,7 +50,7 @@ def _is_patches(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return _same(patches.reshape(after.shape), after)
 
 
-def _repeats_channels(before: NDArray[Any], after: NDArray[Any]) -> bool:
+def _repeats_channels(before: Array, after: Array) -> bool:
     """Whether every output channel is, bit for bit, one of the input channels."""
     if before.ndim != 4 or after.ndim != 4 or before.shape[:3] != after.shape[:3]:
         return _same(before, after)
@@ -60,11 +58,11 @@ def _repeats_channels(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return all(any(_same(before[..., i], after[..., j]) for i in channels) for j in range(after.shape[3]))
 
 
-def _same(first: NDArray[Any], second: NDArray[Any]) -> bool:
+def _same(first: Array, second: Array) -> bool:
     return first.shape == second.shape and bool(np.array_equal(first, second, equal_nan=True))
 
 
-def displaced_any(images: NDArray[Any], outputs: NDArray[Any]) -> str:
+def displaced_any(images: Array, outputs: Array) -> str:
     """Return the first story `displaced` tells of any of the images; "" where it tells none."""
     if len(images) != len(outputs):
         return displaced(images, outputs)
@@ -72,7 +70,7 @@ def displaced_any(images: NDArray[Any], outputs: NDArray[Any]) -> str:
     return next((story for image, output in pairs if (story := displaced(image[None], output[None]))), "")
 
 
-def displaced(images: Images, outputs: NDArray[Any]) -> str:
+def displaced(images: Array, outputs: Array) -> str:
     """Say how ``outputs`` displace the first of ``images``; "" where they only crop, pad, resize or rescale it.
 
     Args:

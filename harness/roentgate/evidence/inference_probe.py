@@ -95,7 +95,7 @@ def answer_afresh(folder_name: str) -> None:
         kept = load_model(Path(job["weights"]), module, source.name, trust=job["trust"])
         backend: KerasBackend | PlainBackend = KerasBackend(source.name, lambda: kept)
     elif file is not None:
-        ready = file.call("load", Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
+        ready = file.load(Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
         backend = PlainBackend(source.name, lambda: ready)
     else:
         raise ModelError(f"{source.path}: nothing to load")

@@ -5,13 +5,12 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Literal, TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
-from roentgate.arrays import Images
-from roentgate.candidates import keras_layers
+from roentgate.arrays import Array, Images
+from roentgate.candidates import Layer, Network, keras_layers
 from roentgate.evidence.geometry import displaced_any, keeps
 
 FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
@@ -52,13 +51,13 @@ class LayerReport(TypedDict):
 class _Call:
     """One layer at work; the arrays are kept up to the first trainable weight only, their digests always."""
 
-    layer: Any
+    layer: Layer
     trains: bool
     learned: bool
     training: bool
-    before: list[NDArray[Any]]
+    before: list[Array]
     given: list[str]
-    after: list[NDArray[Any]] = field(default_factory=list)
+    after: list[Array] = field(default_factory=list)
     gave: list[str] = field(default_factory=list)
     inner: list["_Call"] = field(default_factory=list)
 
@@ -66,7 +65,7 @@ class _Call:
 _Runs = list[list[_Call]]
 
 
-def examine(network: Any, images: Images) -> tuple[list[LayerReport], str]:  # noqa: ANN401 - a keras.Model
+def examine(network: Network, images: Images) -> tuple[list[LayerReport], str]:
     """Watch every layer of a network work on probe images, nested and custom ones included.
 
     Args:
@@ -108,10 +107,10 @@ def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
     return [report for report in reports if report["augments"] is not None]
 
 
-def _named(network: Any) -> dict[Any, str]:  # noqa: ANN401 - a keras.Model
+def _named(network: Network) -> dict[Layer, str]:
     """Return the layers of a network, itself first, and their names; of augmentations, not what they are made of."""
 
-    def inside(layer: Any, prefix: str) -> Iterator[tuple[Any, str]]:  # noqa: ANN401 - a Keras layer
+    def inside(layer: Layer, prefix: str) -> Iterator[tuple[Layer, str]]:
         for inner in keras_layers.inner_layers(layer):
             yield inner, prefix + inner.name
             if not _declares(inner):
@@ -120,12 +119,12 @@ def _named(network: Any) -> dict[Any, str]:  # noqa: ANN401 - a keras.Model
     return {network: network.name, **dict(inside(network, ""))}
 
 
-def _declares(layer: Any) -> bool:  # noqa: ANN401 - a Keras layer
+def _declares(layer: Layer) -> bool:
     name = type(layer).__name__
     return name.startswith("Random") or name in AUGMENTERS or "Augment" in name
 
 
-def _told_to_train(network: Any) -> set[Any]:  # noqa: ANN401 - a keras.Model
+def _told_to_train(network: Network) -> set[Layer]:
     """Return the layers that a graph calls with ``training=True``, other than by their default."""
     return {
         layer
@@ -135,20 +134,20 @@ def _told_to_train(network: Any) -> set[Any]:  # noqa: ANN401 - a keras.Model
     }
 
 
-def _training_default(layer: Any) -> object:  # noqa: ANN401 - a Keras layer
+def _training_default(layer: Layer) -> object:
     """Return the default of the ``training`` argument of a layer's ``call``; `inspect.Parameter.empty` without one."""
     parameter = inspect.signature(layer.call).parameters.get("training")
     return inspect.Parameter.empty if parameter is None else parameter.default
 
 
-def _watch_often(network: Any, images: Images, told: set[Any]) -> _Runs:  # noqa: ANN401 - a keras.Model
+def _watch_often(network: Network, images: Images, told: set[Layer]) -> _Runs:
     return [_watch(network, images, told) for _ in range(LOOKS)]
 
 
 def _watch(
-    network: Any,  # noqa: ANN401 - a keras.Model
+    network: Network,
     images: Images,
-    told: set[Any],
+    told: set[Layer],
     *,
     training: bool = False,
 ) -> list[_Call]:
@@ -172,17 +171,17 @@ class _Recorder:
         told: Layers that train at inference too, with all that is inside them.
     """
 
-    def __init__(self, told: set[Any]) -> None:
+    def __init__(self, told: set[Layer]) -> None:
         self.calls: list[_Call] = []
         self._told = told
         self._open: list[_Call] = []
         self._learned = False
 
-    def recorded(self, layer: Any) -> Callable[..., Any]:  # noqa: ANN401 - a Keras layer
+    def recorded(self, layer: Layer) -> Callable[..., object]:
         """Return the layer's ``call``, noted."""
         original = layer.call
 
-        def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever the layer takes and gives
+        def call(*arguments: object, **options: object) -> object:
             trains = layer in self._told or (bool(self._open) and self._open[-1].trains)
             if trains and keras_layers.takes_training(layer):
                 options["training"] = True
@@ -195,7 +194,7 @@ class _Recorder:
 
         return call
 
-    def _enter(self, layer: Any, inputs: list[Any], *, trains: bool) -> _Call:  # noqa: ANN401 - a Keras layer
+    def _enter(self, layer: Layer, inputs: list[object], *, trains: bool) -> _Call:
         given, before = self._note(inputs)
         self._learned = self._learned or keras_layers.has_own_weights(layer)  # its own ones, frozen or not
         entry = _Call(layer, trains, self._learned, training=True, before=before, given=given)
@@ -205,12 +204,12 @@ class _Recorder:
         self.calls.append(entry)
         return entry
 
-    def _note(self, values: Any) -> tuple[list[str], list[NDArray[Any]]]:  # noqa: ANN401 - tensors, however nested
+    def _note(self, values: object) -> tuple[list[str], list[Array]]:
         arrays = list(_arrays(values))
         return [_digest(array) for array in arrays], [] if self._learned else arrays
 
 
-def _arrays(values: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401 - tensors, however nested
+def _arrays(values: object) -> Iterator[Array]:
     if isinstance(values, (list, tuple)):
         for value in values:
             yield from _arrays(value)
@@ -220,7 +219,7 @@ def _arrays(values: Any) -> Iterator[NDArray[Any]]:  # noqa: ANN401 - tensors, h
         yield np.asarray(values)
 
 
-def _digest(array: NDArray[Any]) -> str:
+def _digest(array: Array) -> str:
     return hashlib.sha256(f"{array.shape}{array.dtype}".encode() + array.tobytes()).hexdigest()
 
 
@@ -248,7 +247,8 @@ def _wavering(runs: _Runs) -> set[int]:
 
 def _loose(calls: Sequence[_Call], images: Images) -> str:
     """Say how operations between layers, up to the first trainable weight, displace the image; "" where they do not."""
-    known, candidates = {_digest(images)}, [images]
+    known = {_digest(images)}
+    candidates: list[Array] = [images]
     for call in calls:
         for given, before in zip(call.given, call.before, strict=False):
             if given in known or before.ndim != 4:
@@ -265,7 +265,7 @@ def _loose(calls: Sequence[_Call], images: Images) -> str:
 
 
 def _augments(
-    layer: Any,  # noqa: ANN401 - a Keras layer
+    layer: Layer,
     call: _Call | None,
     images: Images,
     *,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import BoolArray, Probabilities
+from roentgate.arrays import Array, BoolArray, Probabilities
 from roentgate.candidates import Predictions
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import lung_fields
@@ -230,7 +230,7 @@ def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
 
 def _compute(
     evidence: Evidence, fills: Sequence[str], outside: BoolArray, wanted: int, most_masks: int
-) -> Mapping[str, NDArray[Any]]:
+) -> Mapping[str, Array]:
     """Search family by family, then bisect for each row that was flipped."""
     before, arrays, shape = evidence.candidate.passes, Arrays(), (outside.shape[0], outside.shape[1])
     words: dict[str, Any] = {"found": {}, "tried": {}, "most": {}}

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,29 @@ class _File(BaseModel):
         if max(indices, default=0) >= k or min(self.labels, default=0) < 0:
             raise ValueError(f"an index is not that of one of {k} classes")
         return self
+
+
+class Named(Protocol):
+    """A model, as far as it is named."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the model."""
+        ...
+
+
+class Judged(Protocol):
+    """Evidence of a model, as far as it says of which."""
+
+    @property
+    def candidate(self) -> Named:
+        """The model."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -292,17 +315,17 @@ def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:
             )
 
 
-def _names(bounds: BorderBounds) -> list[tuple[str, str, Any]]:
+def _names(bounds: BorderBounds) -> list[tuple[str, str, tuple[float, str] | float]]:
     """Return (name in the file, part of a `BorderRecord`, key in that part) of every perturbation of a policy."""
     rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
     only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
-    found: list[tuple[str, str, Any]] = []
+    found: list[tuple[str, str, tuple[float, str] | float]] = []
     for part, widths in (("masked", rings), ("only", only)):
         found += [(f"{part} {width:g} {fill}", part, (width, fill)) for width in widths for fill in bounds.fills]
     return found + [(f"{part} {width:g}", part, width) for part in ("interior", "other", "same") for width in rings]
 
 
-def _content_digest(content: Mapping[str, Any]) -> str:
+def _content_digest(content: Mapping[str, object]) -> str:
     return digest({name: value for name, value in content.items() if name != "digest"})
 
 
@@ -321,7 +344,7 @@ def _reason(error: Exception) -> str:
     return words if words.startswith("not ") else f"{type(error).__name__}: not such a record"
 
 
-def names_of(reference: Any) -> Sequence[str]:  # noqa: ANN401 - a Reference, or an Evidence
-    """Return the name and the fingerprint of what is compared with."""
-    source = getattr(reference, "candidate", reference)
+def names_of(reference: Named | Judged) -> tuple[str, str]:
+    """Return the name and the fingerprint of what is compared with: a `Reference`, or an `Evidence`."""
+    source = reference.candidate if hasattr(reference, "candidate") else reference
     return source.name, source.fingerprint

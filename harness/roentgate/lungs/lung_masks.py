@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import BoolArray, FloatArray
+from roentgate.arrays import BoolArray, FloatArray, RealArray
 from roentgate.code_key import code_digest
 from roentgate.data import Dataset, read_header
 from roentgate.data import images as films
 from roentgate.lungs import mask_quality, segmenter
 from roentgate.store import Arrays, Store, digest, file_digest, pack, unpack
 
-Predict = Callable[[FloatArray], NDArray[Any]]
+Predict = Callable[[FloatArray], RealArray]
 
 LEAST_CERTAINTY = 0.92
 """The Dice coefficient that the segmenter must expect of its own mask; see `roentgate.lungs.segmenter.certainty`.

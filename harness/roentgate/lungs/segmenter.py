@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from roentgate.arrays import BoolArray, FloatArray
+from roentgate.arrays import BoolArray, FloatArray, RealArray
 
 SIDE = 128
 """Pixels, height and width of what the network takes and gives."""
@@ -41,7 +39,7 @@ def prepare(images: FloatArray) -> FloatArray:
     return prepared
 
 
-def lung_probabilities(predict: Callable[[FloatArray], NDArray[Any]], images: FloatArray) -> FloatArray:
+def lung_probabilities(predict: Callable[[FloatArray], RealArray], images: FloatArray) -> FloatArray:
     """Return how probably each pixel is lung: the mean of what the network says of the film and of its mirror image.
 
     Args:

@@ -6,7 +6,10 @@ from .backend import Ability as Ability
 from .backend import Backend as Backend
 from .backend import History as History
 from .backend import Insight as Insight
+from .backend import LayerSize as LayerSize
 from .keras import KerasBackend as KerasBackend
 from .keras import load_fitting as load_fitting
 from .keras import load_model as load_model
+from .keras_layers import Layer as Layer
+from .keras_layers import Network as Network
 from .plain import PlainBackend as PlainBackend

@@ -4,11 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn, Protocol
+from typing import ClassVar, Literal, NoReturn, Protocol, TypedDict
 
-from numpy.typing import NDArray
-
-from roentgate.arrays import FloatArray, Images
+from roentgate.arrays import Array, FloatArray, Images
 from roentgate.candidates.protocols import Model, Recipe, Streams, Task
 from roentgate.data import Splits
 from roentgate.errors import ModelError
@@ -22,8 +20,17 @@ Ability = Literal["layers", "gradients", "streams", "train", "save"]
 History = dict[str, list[float]]
 """One list of numbers an epoch for each metric of training."""
 
-See = Callable[[NDArray[Any], NDArray[Any] | None], bool]
+See = Callable[[Array, Array | None], bool]
 """Receives the images and labels of a batch; returns whether to go on."""
+
+
+class LayerSize(TypedDict):
+    """A layer in the order of its network: output shape (H, W, C) or (units,), and number of parameters."""
+
+    name: str
+    type: str
+    shape: list[int]
+    parameters: int
 
 
 class Insight(Protocol):
@@ -73,14 +80,14 @@ class Backend(ABC):
         """Return why the model cannot offer this; "" where it can."""
         return self.cannot.get(ability, "")
 
-    def predict(self, images: Images) -> NDArray[Any]:
+    def predict(self, images: Images) -> Array:
         """Return the raw outputs for network inputs (n, H, W, C), in batches of the backend's own size."""
         return self._opened().predict(images)
 
-    def predict_together(self, images: Images) -> NDArray[Any]:
+    def predict_together(self, images: Images) -> Array:
         """Return the raw outputs of one call that is given all images as a single batch."""
         model = self._opened()
-        together: Callable[[Images], NDArray[Any]] = getattr(model, "predict_batch", model.predict)
+        together: Callable[[Images], Array] = getattr(model, "predict_batch", model.predict)
         return together(images)
 
     @abstractmethod
@@ -97,7 +104,7 @@ class Backend(ABC):
             positive: The class of a single sigmoid output, or None.
         """
 
-    def predict_stream(self, stream: object, steps: int | None) -> NDArray[Any]:
+    def predict_stream(self, stream: object, steps: int | None) -> Array:
         """Return the raw outputs for a stream; ``steps`` batches of it where it has no end."""
         del stream, steps
         self._refuse("streams")
@@ -113,7 +120,7 @@ class Backend(ABC):
         del stream, see, labelled
         self._refuse("streams")
 
-    def layers(self) -> list[dict[str, Any]]:
+    def layers(self) -> list[LayerSize]:
         """Return the layers in order: name, type, output shape and number of parameters."""
         self._refuse("layers")
 
@@ -142,7 +149,7 @@ class Backend(ABC):
         del streams, recipe, backup
         self._refuse("train")
 
-    def save(self, path: Path, noted: Mapping[str, Any]) -> None:
+    def save(self, path: Path, noted: Mapping[str, object]) -> None:
         """Write the live model, atomically, with what is to be noted in the file."""
         del path, noted
         self._refuse("save")

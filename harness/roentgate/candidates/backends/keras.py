@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
-
-from roentgate.arrays import Images
+from roentgate.arrays import Array, Images
 from roentgate.candidates.backends import keras_layers
-from roentgate.candidates.backends.backend import Backend, History, Insight, See
+from roentgate.candidates.backends.backend import Backend, History, Insight, LayerSize, See
 from roentgate.candidates.protocols import Model, Recipe, Streams, Task
 from roentgate.data import Splits
 from roentgate.errors import ModelError
@@ -36,7 +34,7 @@ class KerasBackend(Backend):
 
         return keras_backend.default_streams(data, recipe, task, transform, positive=positive)
 
-    def predict_stream(self, stream: object, steps: int | None) -> NDArray[Any]:
+    def predict_stream(self, stream: object, steps: int | None) -> Array:
         """Return what ``keras.Model.predict`` gives for a stream."""
         from roentgate.candidates.backends import keras_backend
 
@@ -48,7 +46,7 @@ class KerasBackend(Backend):
 
         keras_backend.observe(stream, see, labelled=labelled)
 
-    def layers(self) -> list[dict[str, Any]]:
+    def layers(self) -> list[LayerSize]:
         """Return the outermost layers in order."""
         return keras_layers.architecture(self._network)
 
@@ -73,7 +71,7 @@ class KerasBackend(Backend):
 
         return keras_backend.train(self._network, streams, recipe, backup=backup, title=self.label)
 
-    def save(self, path: Path, noted: Mapping[str, Any]) -> None:
+    def save(self, path: Path, noted: Mapping[str, object]) -> None:
         """Write a ``.keras`` file."""
         from roentgate.candidates.backends import keras_backend
 

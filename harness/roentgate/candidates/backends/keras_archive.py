@@ -6,7 +6,6 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from roentgate.store import DAMAGE
 
@@ -33,7 +32,7 @@ def saved_shape(path: Path) -> tuple[Side, Side, Side]:
     return (None, None, None) if found is None else (found[0], found[1], found[2])
 
 
-def notes(path: Path) -> dict[str, Any]:
+def notes(path: Path) -> dict[str, object]:
     """Return what `copy_timeless` noted in an archive; empty where nothing was, or it is no archive."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -43,7 +42,7 @@ def notes(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def copy_timeless(raw: Path, path: Path, noted: Mapping[str, Any]) -> None:
+def copy_timeless(raw: Path, path: Path, noted: Mapping[str, object]) -> None:
     """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts.
 
     Args:

@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from roentgate.arrays import Images, Probabilities  # noqa: E402
+from roentgate.arrays import Array, Images, Probabilities  # noqa: E402
 from roentgate.candidates.backends import keras_archive as archive  # noqa: E402
 from roentgate.candidates.backends.backend import History, See  # noqa: E402
 from roentgate.candidates.protocols import Recipe, Streams, Task, check_columns, check_images  # noqa: E402
@@ -157,7 +157,7 @@ def _is_own(value: object, module: ModuleType) -> bool:
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
-def save_network(network: keras.Model, path: Path, noted: Mapping[str, Any]) -> None:
+def save_network(network: keras.Model, path: Path, noted: Mapping[str, object]) -> None:
     """Save a network, atomically, so that `load_network` gives it back: equal networks and notes, equal bytes."""
     with atomic(path) as temporary:
         raw = temporary.with_name(f"{temporary.stem}-raw.keras")
@@ -227,7 +227,7 @@ def observe(stream: object, see: See, *, labelled: bool) -> None:
         return
 
 
-def predict_stream(network: keras.Model, stream: object, steps: int | None) -> NDArray[Any]:
+def predict_stream(network: keras.Model, stream: object, steps: int | None) -> Array:
     """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
     return np.asarray(network.predict(stream, steps=steps, verbose=0))
 
@@ -312,7 +312,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._path, self._stopper, self._plateau = path, stopper, plateau
         self._state: dict[str, Any] = {}
-        self._best: list[NDArray[Any]] | None = None
+        self._best: list[Array] | None = None
         self._saved = time.monotonic()
         self.history: History = {}
         self.stopped = False

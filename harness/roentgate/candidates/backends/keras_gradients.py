@@ -7,7 +7,6 @@ backbones, subclassed models and custom layers need no graph of their own to be 
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -155,7 +154,7 @@ class Insight:
             for variable, value in kept:
                 variable.assign(value)
 
-    def _find_score(self, probe: Any, outputs: Any) -> str:  # noqa: ANN401 - tensors
+    def _find_score(self, probe: tf.Tensor, outputs: tf.Tensor) -> str:
         if self._head is None:
             tidy = np.asarray(outputs)
             squashed = (tidy >= 0).all() and (tidy <= 1).all() and (self.columns == 1 or abs(tidy.sum() - 1) < 1e-3)
@@ -167,7 +166,7 @@ class Insight:
         self._head = None
         return "answer"
 
-    def _find_feature(self, records: Sequence["_Run"], probe: Any) -> Any:  # noqa: ANN401 - a Keras layer, or None
+    def _find_feature(self, records: Sequence["_Run"], probe: tf.Tensor) -> keras.Layer | None:
         """Return the last layer whose map has a height and a width, if the score depends on it.
 
         Of a model inside the network, which returns what its last layer does, it is that layer.
@@ -186,7 +185,7 @@ class Insight:
                 return layer
         return None
 
-    def _find_extent(self, probe: Any) -> tuple[int, int, int, int]:  # noqa: ANN401 - a tensor
+    def _find_extent(self, probe: tf.Tensor) -> tuple[int, int, int, int]:
         """Return the box of the pixels that move the feature layer at all, on noise."""
         noise = np.random.default_rng(0).random((_NOISE, *probe.shape[1:]), np.float32)
         films = tf.convert_to_tensor(noise)
@@ -201,22 +200,22 @@ class Insight:
             return 0, int(probe.shape[1]), 0, int(probe.shape[2])
         return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
-    def _logits(self, images: Any) -> Any:  # noqa: ANN401 - tensors
+    def _logits(self, images: tf.Tensor) -> tf.Tensor:
         with contextlib.ExitStack() as stack:
             if self._head is not None:
                 stack.enter_context(_linear(self._head))
             return self._network(images, training=False)
 
-    def _score(self, images: Any, weights: Any) -> Any:  # noqa: ANN401 - tensors
+    def _score(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return tf.reduce_sum(self._logits(images) * weights, axis=1)
 
-    def _gradient(self, images: Any, weights: Any) -> Any:  # noqa: ANN401 - tensors
+    def _gradient(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(images)
             score = self._score(images, weights)
         return tape.gradient(score, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    def _activation(self, images: Any, weights: Any) -> Any:  # noqa: ANN401 - tensors
+    def _activation(self, images: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape(watch_accessed_variables=False) as tape, _watching(self._feature, tape) as seen:
             score = self._score(images, weights)
         features = seen[-1]
@@ -224,16 +223,16 @@ class Insight:
         return tf.nn.relu(tf.reduce_sum(importance * features, axis=-1))
 
 
-_Run = tuple[Any, Any]
+_Run = tuple[keras.Layer, tf.Tensor]
 """A layer and what it returned."""
 
 
-def _record(network: keras.Model, probe: Any) -> list[_Run]:  # noqa: ANN401 - a tensor
+def _record(network: keras.Model, probe: tf.Tensor) -> list[_Run]:
     """Return every run of a layer inside the network, nested ones included, in the order in which they ended."""
     records: list[_Run] = []
 
-    def keep(layer: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - a Keras layer
-        def receive(output: Any) -> Any:  # noqa: ANN401 - a tensor
+    def keep(layer: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
+        def receive(output: tf.Tensor) -> tf.Tensor:
             records.append((layer, output))
             return output
 
@@ -246,9 +245,9 @@ def _record(network: keras.Model, probe: Any) -> list[_Run]:  # noqa: ANN401 - a
     return records
 
 
-def _inside(layer: Any) -> list[Any]:  # noqa: ANN401 - Keras layers
+def _inside(layer: keras.Layer) -> list[keras.Layer]:
     """Return the layers that a network is made of, at any depth, each once."""
-    found: dict[int, Any] = {}
+    found: dict[int, keras.Layer] = {}
     pending = inner_layers(layer)
     while pending:
         inner = pending.pop()
@@ -259,12 +258,12 @@ def _inside(layer: Any) -> list[Any]:  # noqa: ANN401 - Keras layers
 
 
 @contextlib.contextmanager
-def _wrapped(layer: Any, receive: Callable[[Any], Any]) -> Iterator[None]:  # noqa: ANN401 - a Keras layer
+def _wrapped(layer: keras.Layer, receive: Callable[[tf.Tensor], tf.Tensor]) -> Iterator[None]:
     """Pass on what ``receive`` makes of a layer's output; by hiding the class's ``call`` behind the object's own."""
     original, members = layer.call, vars(layer)
     before = members.get("call")
 
-    def call(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as the layer's own
+    def call(*arguments: object, **options: object) -> tf.Tensor:
         return receive(original(*arguments, **options))
 
     members["call"] = call
@@ -278,11 +277,11 @@ def _wrapped(layer: Any, receive: Callable[[Any], Any]) -> Iterator[None]:  # no
 
 
 @contextlib.contextmanager
-def _watching(layer: Any, tape: tf.GradientTape) -> Iterator[list[Any]]:  # noqa: ANN401 - a Keras layer
+def _watching(layer: keras.Layer, tape: tf.GradientTape) -> Iterator[list[tf.Tensor]]:
     """Yield the list of a layer's outputs, each watched by the tape from where it arises."""
-    seen: list[Any] = []
+    seen: list[tf.Tensor] = []
 
-    def watch(output: Any) -> Any:  # noqa: ANN401 - a tensor
+    def watch(output: tf.Tensor) -> tf.Tensor:
         tape.watch(output)
         seen.append(output)
         return output
@@ -292,7 +291,7 @@ def _watching(layer: Any, tape: tf.GradientTape) -> Iterator[list[Any]]:  # noqa
 
 
 @contextlib.contextmanager
-def _linear(layer: Any) -> Iterator[None]:  # noqa: ANN401 - a Keras layer
+def _linear(layer: keras.Layer) -> Iterator[None]:
     """Let the last layer return what it would squash."""
     if isinstance(layer, keras.layers.Softmax):
         members = vars(layer)
@@ -309,7 +308,7 @@ def _linear(layer: Any) -> Iterator[None]:  # noqa: ANN401 - a Keras layer
             vars(layer)["activation"] = before
 
 
-def _squashing_layer(records: Sequence[_Run], outputs: Any) -> Any:  # noqa: ANN401 - a Keras layer, or None
+def _squashing_layer(records: Sequence[_Run], outputs: tf.Tensor) -> keras.Layer | None:
     """Return the last layer if it is what made the outputs, by a softmax or sigmoid."""
     for layer, output in reversed(records):
         if inner_layers(layer):
@@ -320,10 +319,10 @@ def _squashing_layer(records: Sequence[_Run], outputs: Any) -> Any:  # noqa: ANN
     return None
 
 
-def _learned(records: Sequence[_Run]) -> list[tuple[Any, list[Any]]]:
+def _learned(records: Sequence[_Run]) -> list[tuple[keras.Layer, list[keras.Variable]]]:
     """Return the layers that hold learned arrays, in order, each array with the innermost layer that holds it."""
     taken: set[int] = set()
-    found: list[tuple[Any, list[Any]]] = []
+    found: list[tuple[keras.Layer, list[keras.Variable]]] = []
     for layer, _ in records:
         if isinstance(layer, keras.layers.Normalization):
             continue
@@ -340,7 +339,7 @@ def _learned(records: Sequence[_Run]) -> list[tuple[Any, list[Any]]]:
     return found
 
 
-def _is_map(output: Any) -> bool:  # noqa: ANN401 - whatever a layer returns
+def _is_map(output: tf.Tensor) -> bool:
     shape: tuple[int, ...] = tuple(getattr(output, "shape", ()))
     return len(shape) == 4 and shape[1] > 1 and shape[2] > 1
 
@@ -349,6 +348,6 @@ def _parts(rows: int) -> list[slice]:
     return [slice(start, start + BATCH) for start in range(0, rows, BATCH)]
 
 
-def _batched(function: Callable[..., Any], images: Images, weights: FloatArray) -> FloatArray:
+def _batched(function: Callable[[Images, FloatArray], tf.Tensor], images: Images, weights: FloatArray) -> FloatArray:
     parts = [function(images[part], weights[part]).numpy() for part in _parts(len(images))]
     return np.concatenate(parts) if parts else np.zeros((0,), np.float32)

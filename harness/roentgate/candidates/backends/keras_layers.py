@@ -4,20 +4,63 @@
 imports no framework: it reads the layers that it is given.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from roentgate.arrays import Array, Images
+from roentgate.candidates.backends.backend import LayerSize
+
+
+class Variable(Protocol):
+    """An array of a network that can be read and written."""
+
+    def numpy(self) -> Array:
+        """Return its value."""
+        ...
+
+    def assign(self, value: Array, /) -> object:
+        """Give it another value."""
+        ...
+
+
+class _Arguments(Protocol):
+    kwargs: Mapping[str, object]
+
+
+class _Node(Protocol):
+    arguments: _Arguments
 
 
 class Layer(Protocol):
-    """A Keras layer or network, as far as its private side is needed."""
+    """A Keras layer or network, as far as it is looked into; its private side is read in this module alone."""
 
-    _layers: Sequence[Any]
-    _inbound_nodes: Sequence[Any]
+    name: str
+    call: Callable[..., object]
+    _layers: Sequence["Layer"]
+    _inbound_nodes: Sequence[_Node]
     _call_has_training_arg: bool
     _trainable_variables: Sequence[object]
 
+    def __call__(self, images: Array, /, *, training: bool = False) -> object:
+        """Run the layer."""
+        ...
 
-def inner_layers(layer: Layer) -> list[Any]:
+
+class Network(Layer, Protocol):
+    """A Keras network."""
+
+    variables: Sequence[Variable]
+
+    def predict_on_batch(self, images: Images, /) -> Array:
+        """Return the answers of one forward pass."""
+        ...
+
+    def get_weights(self) -> list[Array]:
+        """Return the values of all weights."""
+        ...
+
+
+def inner_layers(layer: Layer) -> list[Layer]:
     """Return the layers that a layer is directly made of, in order."""
     return list(layer._layers)
 
@@ -37,9 +80,9 @@ def has_own_weights(layer: Layer) -> bool:
     return bool(layer._trainable_variables)
 
 
-def architecture(network: object) -> list[dict[str, Any]]:
+def architecture(network: object) -> list[LayerSize]:
     """Return the layers in order: name, type, output shape (H, W, C) or (units,), and number of parameters."""
-    rows = []
+    rows: list[LayerSize] = []
     for layer in getattr(network, "layers", ()):
         try:
             shape = layer.output.shape

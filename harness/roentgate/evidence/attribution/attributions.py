@@ -7,13 +7,12 @@ imports a framework unless something must be computed.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import FloatArray, IntArray
+from roentgate.arrays import Array, FloatArray, IntArray
 from roentgate.evidence.attribution import faithfulness
 from roentgate.evidence.attribution import sanity_check as licence
 from roentgate.evidence.attribution.explainers import BLACK_BOX, Explainer
@@ -163,7 +162,7 @@ class AttributionRecord:
         """Return positions in `rows` of fewer films, evenly from each class."""
         return balanced(self._evidence.test.labels[self.rows], np.ones(len(self.rows), dtype=bool), films)
 
-    def _explain(self, method: str) -> Mapping[str, NDArray[Any]]:
+    def _explain(self, method: str) -> Mapping[str, Array]:
         if lacks := self._lacks(method):
             height, width, _ = self.candidate.task.image_shape
             return {"maps": np.zeros((0, height, width), np.float32), "words": pack({"lacks": lacks, "told": ""})}
@@ -197,7 +196,7 @@ class AttributionRecord:
         median = float(np.median(np.abs(missed)) / max(float(np.median(np.abs(wanted))), 1e-12))
         return f"{insight.score}, {self._bounds.steps} steps from black, adds up to within {median:.1%} (median)"
 
-    def _test(self, method: str) -> Mapping[str, NDArray[Any]]:
+    def _test(self, method: str) -> Mapping[str, Array]:
         """Return how alike the maps are before and after the weights are made random, draw by draw."""
         if lacks := self._lacks(method):
             return {"words": pack({"lacks": lacks})}
@@ -224,11 +223,11 @@ class AttributionRecord:
             "words": pack({"lacks": ""}),
         }
 
-    def _follow(self, method: str, chosen: IntArray) -> Mapping[str, NDArray[Any]]:
+    def _follow(self, method: str, chosen: IntArray) -> Mapping[str, Array]:
         order = faithfulness.map_order(self.attributions(method).maps[chosen])
         return {f"own {direction}": self._along(chosen, order, direction) for direction in faithfulness.DIRECTIONS}
 
-    def _follow_others(self, chosen: IntArray) -> Mapping[str, NDArray[Any]]:
+    def _follow_others(self, chosen: IntArray) -> Mapping[str, Array]:
         return {
             f"{order} {direction}": self._along(chosen, faithfulness.other_order(order, len(chosen)), direction)
             for order in faithfulness.ORDERS
@@ -243,7 +242,7 @@ class AttributionRecord:
             parts.append(faithfulness.follow(self.candidate.predict, films, called, order[part], direction))
         return np.concatenate(parts)
 
-    def _keep(self, title: str, method: str, compute: Callable[[], Mapping[str, NDArray[Any]]], **asked: int) -> Arrays:
+    def _keep(self, title: str, method: str, compute: Callable[[], Mapping[str, Array]], **asked: int) -> Arrays:
         """Return what was computed with these settings, from memory, the store, or now."""
         bounds = self._bounds
         settings = {**asked, "sample": bounds.films, "steps": bounds.steps, "patch": bounds.patch}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import product
 from math import acos, cos
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from scipy import sparse
 from roentgate.arrays import BoolArray, FloatArray, IntArray
 from roentgate.data import area_matrix
 from roentgate.errors import ArgumentError
+
+_Kind = TypeVar("_Kind", bound=np.generic)
 
 SIDE = 32
 TWIN = 0.985
@@ -266,7 +268,7 @@ class Observer:
             endless=self.full,
         )
 
-    def _joined(self, name: str, kind: type[np.generic]) -> NDArray[Any]:
+    def _joined(self, name: str, kind: type[_Kind]) -> NDArray[_Kind]:
         return np.concatenate([np.zeros(0, dtype=kind), *(getattr(part, name) for part in self._matched)])
 
 

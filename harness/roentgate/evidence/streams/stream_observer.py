@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.arrays import Images, Probabilities
+from roentgate.arrays import Array, Images, Probabilities
 from roentgate.candidates import Candidate
 from roentgate.data import COPY, SPLITS, Dataset, registration
 from roentgate.errors import ModelError
@@ -58,9 +58,7 @@ def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
     return arrays
 
 
-def stream_record(
-    candidate: Candidate, data: Dataset, arrays: Mapping[str, NDArray[Any]], probabilities: Probabilities
-) -> StreamRecord:
+def stream_record(candidate: Candidate, data: Dataset, arrays: Arrays, probabilities: Probabilities) -> StreamRecord:
     """Return the record of a stream from the arrays of `observe_stream` and the canonical answers (n, K)."""
     passes = []
     for index in range(PASSES):
@@ -105,7 +103,7 @@ def observe_training(candidate: Candidate) -> Arrays:
     return {"seen": np.array(watch.seen), **{f"delivered {name}": rows for name, rows in watch.delivered.items()}}
 
 
-def training_record(candidate: Candidate, arrays: Mapping[str, NDArray[Any]]) -> TrainingRecord:
+def training_record(candidate: Candidate, arrays: Arrays) -> TrainingRecord:
     """Return the record of the training stream from the arrays of `observe_training`."""
     return TrainingRecord(
         seen=int(arrays["seen"]),
@@ -157,7 +155,7 @@ class _Watch:
             for images, labels in limited(stream, self._most):
                 self.see(images, labels if self._labelled else None)
 
-    def _goes_on(self, images: NDArray[Any], labels: NDArray[Any] | None) -> bool:
+    def _goes_on(self, images: Array, labels: Array | None) -> bool:
         """Take one batch; return whether more are wanted."""
         try:
             self.see(images, labels)
@@ -166,7 +164,7 @@ class _Watch:
             return False
         return self._seen < self._most + self._first
 
-    def see(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
+    def see(self, images: Array, labels: Array | None) -> None:
         """Take one batch: images [N, H, W, C], and labels in a labelled pass."""
         position = self._seen
         matched = self._take(images)
@@ -175,7 +173,7 @@ class _Watch:
             self._labels.append(self._class_indices(labels, len(images)))
             self._extent = (min(self._extent[0], float(images.min())), max(self._extent[1], float(images.max())))
 
-    def _take(self, images: NDArray[Any]) -> Matched:
+    def _take(self, images: Array) -> Matched:
         """Return what the next images of the pass are."""
         if images.ndim != 4:
             raise ModelError(
@@ -185,7 +183,7 @@ class _Watch:
         self._first = self._first or len(images)
         return self.observer.see(images)
 
-    def _class_indices(self, labels: NDArray[Any] | None, rows: int) -> NDArray[np.int64]:
+    def _class_indices(self, labels: Array | None, rows: int) -> NDArray[np.int64]:
         """Return class indices (n,); in the harness's streams of a single sigmoid, 1 means its positive class."""
         found = class_indices(labels, rows, len(self._data.classes))
         facts = self._candidate.facts
@@ -193,7 +191,7 @@ class _Watch:
             return found
         return np.where(found < 0, found, 1 - found)
 
-    def _fit(self, images: NDArray[Any], matched: Matched, first: int) -> tuple[NDArray[np.float32], ...]:
+    def _fit(self, images: Array, matched: Matched, first: int) -> tuple[NDArray[np.float32], ...]:
         position = np.arange(first, first + len(images))
         here = near(matched.own, matched.correlation) & (position < len(self._data))
         rows = np.where(here, position, matched.best)
@@ -229,7 +227,7 @@ class _TrainingWatch(_Watch):
         self._most += sum(len(rows) for rows in held.values())
         self.delivered = {name: np.zeros(len(getattr(candidate.splits, name)), dtype=bool) for name in held}
 
-    def see(self, images: NDArray[Any], labels: NDArray[Any] | None) -> None:
+    def see(self, images: Array, labels: Array | None) -> None:
         """Take one batch, and note the held-out films in it."""
         del labels
         foreign = self._take(images).foreign
@@ -242,9 +240,10 @@ class _TrainingWatch(_Watch):
                 self.delivered[name][rows[known][same]] = True
 
 
-def _same_films(images: NDArray[Any], films: Images) -> NDArray[np.bool_]:
+def _same_films(images: Array, films: Images) -> NDArray[np.bool_]:
     """Whether each streamed image [n, H, W, C] shows its film [n, H', W', C'], mirrored or not: bool (n,)."""
-    seen, film = (registration.standard_size(each) for each in (images, films))
+    pair: tuple[Array, Array] = images, films
+    seen, film = (registration.standard_size(each) for each in pair)
     details = [
         registration.align(seen, each, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
         for each in (film, film[:, :, ::-1])
@@ -253,7 +252,7 @@ def _same_films(images: NDArray[Any], films: Images) -> NDArray[np.bool_]:
     return same
 
 
-def class_indices(labels: NDArray[Any] | None, rows: int, classes: int) -> NDArray[np.int64]:
+def class_indices(labels: Array | None, rows: int, classes: int) -> NDArray[np.int64]:
     """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 for no class."""
     unknown = np.full(rows, -1, dtype=np.int64)
     if labels is None or len(labels) != rows:
