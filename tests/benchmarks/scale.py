@@ -21,7 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, ParamSpec, TypedDict, TypeVar
 
 from roentgate.process import one_thread
 
@@ -55,6 +55,44 @@ BYTES_A_FILM = 100_000  # its file, and its line in the database
 LIMIT_GIB = 3.0
 _CANVAS = 2048
 _TEXTURE, _GRAIN = 5.0, 2.0  # grey levels
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Said(TypedDict):
+    """What a step says of itself: films, films looked at, seconds of each part, peak memory in GiB; of a search more.
+
+    ``pairs``: the ids of films called the same. ``likeness``: of the nearest other film, of 5, 50 and 95 % of films.
+    ``almost``: the most alike detail of films that are called different.
+    """
+
+    films: int
+    looked: int
+    seconds: dict[str, float]
+    peak: float
+    pairs: NotRequired[list[list[str]]]
+    likeness: NotRequired[list[float]]
+    almost: NotRequired[float]
+
+
+Measured = TypedDict(
+    "Measured",
+    {
+        "killed": int,
+        "resumed": Said,
+        "search": Said,
+        "again": Said,
+        "changed": Said,
+        "planted": dict[str, int],
+        "hits": dict[str, int],
+        "false": list[tuple[str, ...]],
+        "false count": int,
+        "note": NotRequired[str],
+    },
+)
+"""All that is measured of a tree of one size."""
 
 
 @cache
@@ -110,13 +148,13 @@ def _write(folder: Path, copies: int, number: int) -> None:
         (folder / "test" / phantom.CLASSES[number % 3] / f"copy{number:06d}.{suffix}").write_bytes(content)
 
 
-def step(folder: Path, *, search: bool) -> dict[str, Any]:
+def step(folder: Path, *, search: bool) -> Said:
     """Survey a tree, and search it if asked; return seconds of each part, films looked at, and peak memory."""
     seconds: dict[str, float] = {}
     looked: list[Path] = []
     look = surveys.look
 
-    def counted(path: Path) -> Any:  # noqa: ANN401 - what look returns
+    def counted(path: Path) -> tuple[surveys.FilmFacts, bytes | None]:
         looked.append(path)
         return look(path)
 
@@ -126,14 +164,15 @@ def step(folder: Path, *, search: bool) -> dict[str, Any]:
     store = Store(folder.parent / "store")
     splits = read_splits(Card(name="many", root=folder), image_shape=(SIDE, SIDE, 1), cache=None)
     seen = _timed(surveys.survey, seconds, "survey")(splits, store)
-    said: dict[str, Any] = {"films": len(seen), "looked": len(looked), "seconds": seconds}
+    said: Said = {"films": len(seen), "looked": len(looked), "seconds": seconds, "peak": 0.0}
     if search:
         found = _timed(near_duplicates.find_duplicates, seconds, "search")(seen, store)
         pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
         said["pairs"] = [sorted((seen.ids[first], seen.ids[second])) for first, second in pairs]
         said["likeness"] = np.quantile(found.likeness, [0.05, 0.5, 0.95]).tolist()
         said["almost"] = float(found.almost_similarity[0]) if len(found.almost) else 0.0
-    return said | {"peak": peak()}
+    said["peak"] = peak()
+    return said
 
 
 def peak() -> float:
@@ -144,8 +183,8 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 ** (3 if sys.platform == "darwin" else 2)
 
 
-def _timed(function: Callable[..., Any], seconds: dict[str, float], name: str) -> Callable[..., Any]:
-    def run(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as the function
+def _timed(function: Callable[P, T], seconds: dict[str, float], name: str) -> Callable[P, T]:
+    def run(*arguments: P.args, **named: P.kwargs) -> T:
         started, spent = time.perf_counter(), time.process_time()
         result = function(*arguments, **named)
         seconds[name] = time.perf_counter() - started
@@ -155,11 +194,11 @@ def _timed(function: Callable[..., Any], seconds: dict[str, float], name: str) -
     return run
 
 
-def child(folder: Path, what: str) -> dict[str, Any]:
+def child(folder: Path, what: str) -> Said:
     """Return what `step` says in a process of its own."""
     command = [sys.executable, __file__, what, str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    said: Said = json.loads(done.stdout.splitlines()[-1])
     return said
 
 
@@ -184,7 +223,7 @@ def _kept(folder: Path) -> int:
     return 0
 
 
-def measure(count: int) -> dict[str, Any]:
+def measure(count: int) -> Measured:
     """Return all that is measured of a tree of so many films."""
     with tempfile.TemporaryDirectory() as name:
         free = shutil.disk_usage(name).free
@@ -194,28 +233,38 @@ def measure(count: int) -> dict[str, Any]:
         started = time.perf_counter()
         draw(folder, count)
         print(f"{count:,} films drawn in {time.perf_counter() - started:.0f} s", flush=True)
-        found: dict[str, Any] = {"killed": killed(folder, count)}
-        for title, what in (("resumed", "survey"), ("search", "search"), ("again", "search")):
-            found[title] = child(folder, what)
-            print(f"  {title}: {_brief(found[title])}", flush=True)
+        stopped = killed(folder, count)
+        resumed, search, again = (_told(folder, title, what) for title, what in STEPS)
         for number in range(count - 10, count):
             changed = sorted((folder / "train" / phantom.CLASSES[number % 3]).iterdir())[-1 - number % 10]
             changed.write_bytes(png(drawn(count + number)))
-        found["changed"] = child(folder, "survey")
-        print(f"  ten changed: {_brief(found['changed'])}", flush=True)
+        altered = _told(folder, "ten changed", "survey")
         planted = json.loads((folder / "planted.json").read_text("utf-8"))
     true = {tuple(sorted((copy, original))): kind for copy, (original, kind) in planted.items()}
-    pairs = {tuple(pair) for pair in found["search"].pop("pairs")}
-    found["again"].pop("pairs")
-    found["planted"] = dict(Counter(true.values()))
-    found["hits"] = dict(Counter(kind for pair, kind in true.items() if pair in pairs))
-    found["false"] = sorted(pairs - set(true))[:20]
-    found["false count"] = len(pairs - set(true))
+    pairs = {tuple(pair) for pair in search.pop("pairs")}
+    again.pop("pairs")
+    found: Measured = {
+        "killed": stopped,
+        "resumed": resumed,
+        "search": search,
+        "again": again,
+        "changed": altered,
+        "planted": dict(Counter(true.values())),
+        "hits": dict(Counter(kind for pair, kind in true.items() if pair in pairs)),
+        "false": sorted(pairs - set(true))[:20],
+        "false count": len(pairs - set(true)),
+    }
     print(f"  found {found['hits']} of {found['planted']}, false {found['false count']}", flush=True)
     return found
 
 
-def real() -> dict[str, Any]:
+def _told(folder: Path, title: str, what: str) -> Said:
+    said = child(folder, what)
+    print(f"  {title}: {_brief(said)}", flush=True)
+    return said
+
+
+def real() -> Said | None:
     """Return the same of the real films, where they are at hand, for what the drawn ones are to look like."""
     films = films_of("tb-lungs")
     with tempfile.TemporaryDirectory() as name:
@@ -223,15 +272,15 @@ def real() -> dict[str, Any]:
             place = Path(name, "films", "test" if number % 5 == 4 else "train", label)
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place / path.name)
-        return child(Path(name) / "films", "search") if films else {}
+        return child(Path(name) / "films", "search") if films else None
 
 
-def report(found: dict[str, Any]) -> str:
-    """Return the report as markdown."""
-    sizes = sorted(int(size) for size in found if size != "real")
+def report(found: dict[str, Measured], films: Said | None) -> str:
+    """Return the report as markdown, of drawn films by their number, and of the real ones."""
+    sizes = sorted(map(int, found))
     measured = {size: found[str(size)] for size in sizes}
     base = measured[sizes[0]]
-    lines = [INTRODUCTION, *_alike(found), "", FOUND]
+    lines = [INTRODUCTION, *_alike(found, films), "", FOUND]
     for size, each in measured.items():
         share = proportion(sum(each["hits"].values()), sum(each["planted"].values()))
         missed = {kind: count - each["hits"].get(kind, 0) for kind, count in each["planted"].items()}
@@ -241,7 +290,7 @@ def report(found: dict[str, Any]) -> str:
     lines += ["", COST]
     for size, each in measured.items():
         cells = [_cell(each, base, part) for part in PARTS]
-        peaks = [f"{each[which]['peak']:.2f} GiB" for which in ("resumed", "search")]
+        peaks = [f"{said['peak']:.2f} GiB" for said in (each["resumed"], each["search"])]
         lines.append(f"| {size:,} | " + " | ".join([*cells, *peaks]) + " |")
     lines += ["", *(each["note"] for each in measured.values() if "note" in each)]
     lines += ["", MEANING]
@@ -254,16 +303,17 @@ def report(found: dict[str, Any]) -> str:
     return "\n".join([*lines, ""])
 
 
+STEPS = (("resumed", "survey"), ("search", "search"), ("again", "search"))
 PARTS = ("survey cpu", "search cpu", "survey", "search", "features", "candidates", "compared")
 
 
-def _cell(each: dict[str, Any], base: dict[str, Any], part: str) -> str:
+def _cell(each: Measured, base: Measured, part: str) -> str:
     """Return milliseconds a film and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
     cost, first = _cost(each, part), _cost(base, part)
     return "-" if cost is None or first is None else f"{cost:.2f} ({cost / first:.1f})"
 
 
-def _cost(each: dict[str, Any], part: str) -> float | None:
+def _cost(each: Measured, part: str) -> float | None:
     """Return milliseconds a film; those of a survey without what an unchanged one takes."""
     if part.startswith("survey"):
         films, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
@@ -272,10 +322,10 @@ def _cost(each: dict[str, Any], part: str) -> float | None:
     return None if spent is None else 1000 * spent / each["search"]["films"]
 
 
-def _alike(found: dict[str, Any]) -> list[str]:
+def _alike(found: dict[str, Measured], films: Said | None) -> list[str]:
     """Return how alike the drawn films are, beside the real ones."""
-    named = {f"{int(size):,} drawn": each["search"] for size, each in found.items() if size != "real"}
-    named |= {f"{found['real']['films']} of `tb-lungs`": found["real"]} if found.get("real") else {}
+    named = {f"{int(size):,} drawn": each["search"] for size, each in found.items()}
+    named |= {f"{films['films']} of `tb-lungs`": films} if films else {}
     lines = ["| films | likeness of the nearest other film: 5 %, 50 %, 95 % of films | most alike detail of others |",
              "| ---: | --- | ---: |"]  # fmt: skip
     for name, said in named.items():
@@ -321,7 +371,7 @@ one state of all files: with one film changed it is done anew.
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
-def _brief(said: dict[str, Any]) -> str:
+def _brief(said: Said) -> str:
     return json.dumps({key: value for key, value in said.items() if key != "pairs"})
 
 
@@ -330,15 +380,17 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] in (["survey"], ["search"]):
         print(json.dumps(step(Path(arguments[1]), search=arguments[0] == "search")))
         return 0
-    found: dict[str, Any] = json.loads(LAST.read_text("utf-8")) if LAST.is_file() else {}
+    kept = json.loads(LAST.read_text("utf-8")) if LAST.is_file() else {}
+    found: dict[str, Measured] = {size: each for size, each in kept.items() if size != "real"}
     for count in [] if arguments == ["--again"] else map(int, arguments or SIZES):
         found[str(count)] = measure(count)
         LAST.parent.mkdir(exist_ok=True)
         LAST.write_text(json.dumps(found, indent=1), "utf-8")
-    found["real"] = real()
-    found["real"].pop("pairs", None)
-    LAST.write_text(json.dumps(found, indent=1), "utf-8")
-    REPORT.write_text(report(found), "utf-8")
+    films = real()
+    if films:
+        films.pop("pairs", None)
+    LAST.write_text(json.dumps({**found, "real": films}, indent=1), "utf-8")
+    REPORT.write_text(report(found, films), "utf-8")
     return 0
 
 

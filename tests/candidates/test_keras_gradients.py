@@ -246,7 +246,7 @@ def test_sound_models_of_every_build_are_opened(sound: ModuleType) -> None:
     ids=["dense", "softmax layer", "activation layer", "nested head", "sigmoid", "logits already"],
 )
 def test_the_score_is_what_a_last_layer_squashes(
-    head: Callable[[], list[keras.Layer]], squash: Callable[[Any], Any] | None
+    head: Callable[[], list[keras.Layer]], squash: Callable[[FloatArray], keras.KerasTensor] | None
 ) -> None:
     network, images = convolutional(head()), films()
     insight = Insight(network, "network", images)

@@ -1,28 +1,27 @@
 """A recipe holds only what can be trained by, and a network takes the images and classes of its task or is refused."""
 
-from typing import Any
-
 import pytest
 
 from roentgate.candidates.protocols import Recipe, Task, check_images
 from roentgate.errors import ArgumentError, ModelError
+from tests.support.altered import altered
 
 TASK = Task(("Covid", "Normal"), (32, 48, 1), seed=0)
 
 
 @pytest.mark.parametrize("name", ["batch_size", "epochs", "patience", "plateau_patience"])
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, "8", None])
-def test_a_count_of_a_recipe_is_a_whole_number_of_at_least_one(name: str, value: Any) -> None:  # noqa: ANN401
+def test_a_count_of_a_recipe_is_a_whole_number_of_at_least_one(name: str, value: object) -> None:
     assert getattr(Recipe(**{name: 1}), name) == 1
     with pytest.raises(ArgumentError, match=f"recipe: {name} must be a whole number of at least 1"):
-        Recipe(**{name: value})
+        altered(Recipe(), **{name: value})
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.5, 1, float("nan"), "0.1"])
-def test_a_plateau_lowers_the_learning_rate_and_does_not_stop_it(value: Any) -> None:  # noqa: ANN401
+def test_a_plateau_lowers_the_learning_rate_and_does_not_stop_it(value: object) -> None:
     assert Recipe(plateau_factor=0.5).plateau_factor == 0.5
     with pytest.raises(ArgumentError, match="recipe: plateau_factor must lie between 0 and 1"):
-        Recipe(plateau_factor=value)
+        altered(Recipe(), plateau_factor=value)
 
 
 def test_a_mistyped_field_of_a_recipe_names_the_nearest() -> None:

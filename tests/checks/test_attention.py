@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -37,6 +37,7 @@ from roentgate.lungs.burned_in_annotations import BurnIn
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_FILLS
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
+from tests.support.altered import altered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -297,11 +298,11 @@ def silent(predictions: Predictions, rows: slice) -> Predictions:
     return replace(predictions, probabilities=probabilities)
 
 
-def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: Any) -> AttentionRecord:  # noqa: ANN401
+def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> AttentionRecord:
     """Return a record of some of its rows, without partners and markers."""
     cut = {name: taken(getattr(record, name), rows) for name in ("clean", *CHANGES)}
     nobody = np.full(len(rows), -1, dtype=np.int64)
-    return replace(
+    return altered(
         record,
         rows=record.rows[rows],
         hidden={key: taken(answers, rows) for key, answers in record.hidden.items()},

@@ -5,13 +5,13 @@ import json
 import shutil
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from roentgate.checks import claims as module
-from roentgate.checks.claims import printed, read_claims
+from roentgate.checks.claims import Claims, printed, read_claims
 from roentgate.errors import DataError
+from roentgate.scorecard import Row
 from tests.support.toy import NEAREST, Project, Result
 
 pytest_plugins = ["tests.support.toy"]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COUNTS = "[counts]\nCovid = 26\nNormal = 20\n"
 
 
-def read(folder: Path, text: str) -> Any:  # noqa: ANN401 - a Claims
+def read(folder: Path, text: str) -> Claims:
     path = folder / "claims.toml"
     path.write_text(text, "utf-8")
     return read_claims(path)
@@ -181,7 +181,7 @@ def published(project: Project) -> Project:
     return project
 
 
-def claim_rows(result: Result, model: str = "nearest") -> list[dict[str, Any]]:
+def claim_rows(result: Result, model: str = "nearest") -> list[Row]:
     return [row for row in result.record(model)["rows"] if row["suite"] == "claims"]
 
 

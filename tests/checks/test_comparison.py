@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -683,8 +682,8 @@ def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_referen
 
 def judged(
     policy: Policy,
-    before: Any,  # noqa: ANN401 - evidence
-    now: Any,  # noqa: ANN401 - evidence
+    before: SimpleNamespace,
+    now: SimpleNamespace,
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> set[str]:
     suite = load_suite(ROOT / "suites" / "test_comparison.py")
@@ -692,7 +691,7 @@ def judged(
     return {check for check, _, verdict in verdicts(suite, given, policy, CLASSES) if not verdict.accepted("simple")}
 
 
-def evidence(test: Predictions, record: BorderRecord) -> Any:  # noqa: ANN401 - what a suite reads of an Evidence
+def evidence(test: Predictions, record: BorderRecord) -> SimpleNamespace:
     return SimpleNamespace(test=test, record=record, border=lambda _: record, name="toy", fingerprint="0" * 64)
 
 

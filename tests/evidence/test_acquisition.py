@@ -19,6 +19,7 @@ from roentgate.perturbations.geometric import rotated, shifted
 from roentgate.policy.bounds import RobustnessBounds
 from roentgate.policy.policy import load_policy
 from tests.runs.test_suites import EACH, POLICY, answered, judged, suite
+from tests.support.altered import altered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,7 +135,7 @@ def test_a_model_whose_answers_may_not_be_stored_is_asked_once(alone: Project) -
 # The suite
 
 
-def record(**changes: Any) -> RobustnessRecord:  # noqa: ANN401
+def record(**changes: object) -> RobustnessRecord:
     """Return what a model did that is right on 95 of 100 films of each class whatever is done to them; with changes."""
     sound = answered(95, 95)
     made = RobustnessRecord(
@@ -144,7 +145,7 @@ def record(**changes: Any) -> RobustnessRecord:  # noqa: ANN401
         shifted={(0.03, where): sound for where in ("up", "down", "left", "right")},
         resized={"bilinear": sound, "box": sound},
     )
-    return replace(made, **changes)
+    return altered(made, **changes)
 
 
 def corrupted(kind: str, severity: int, answers: Predictions) -> RobustnessRecord:
@@ -168,7 +169,7 @@ def test_the_worst_corruption_of_a_group_decides_and_is_named(group: Group, seve
 def test_a_constant_model_is_never_robust() -> None:
     constant = answered(EACH, 0)
     made = record().seen_by(lambda _: constant)
-    checks: dict[str, dict[str, Any]] = {
+    checks: dict[str, dict[str, object]] = {
         "corruption_skill": {"corruption_group": "noise", "severity": 1},
         "small_rotation": {},
         "small_shift": {},
@@ -181,7 +182,7 @@ def test_a_constant_model_is_never_robust() -> None:
 
 
 @pytest.mark.parametrize(("part", "key"), [("rotated", -3), ("shifted", (0.03, "left"))])
-def test_every_way_that_a_film_may_lie_must_hold(part: str, key: Any) -> None:  # noqa: ANN401
+def test_every_way_that_a_film_may_lie_must_hold(part: str, key: object) -> None:
     made = record(**{part: {**getattr(record(), part), key: answered(70, 70)}})
     check = ROBUSTNESS.test_small_rotation if part == "rotated" else ROBUSTNESS.test_small_shift
     assert judged(check, made).outcome == "fail"

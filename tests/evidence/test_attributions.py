@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from roentgate.policy.policy import load_policy
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.toy import Project
+    from tests.support.toy import Draw, Project
 
 pytest_plugins = ["tests.support.toy"]
 
@@ -35,7 +35,7 @@ def alone(project: Project) -> Project:
     return project
 
 
-def record(project: Project, model: str = "nearest", **bounds: Any) -> AttributionRecord:  # noqa: ANN401
+def record(project: Project, model: str = "nearest", **bounds: object) -> AttributionRecord:
     return AttributionRecord(Evidence(project.ready(model)), BOUNDS.model_copy(update=bounds))
 
 
@@ -245,7 +245,7 @@ deletion_films = 6
 
 def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     project: Project,
-    real_draw: Any,  # noqa: ANN401 - a function
+    real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)

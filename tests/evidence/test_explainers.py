@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.toy"]
 
 SIDE = 20
+Make = Callable[..., Explainer]
 
 
 class Corner:
@@ -33,10 +35,6 @@ class Corner:
         return np.stack([bright, 1 - bright], axis=1)
 
 
-def corner() -> Any:  # noqa: ANN401 - it stands in for a Candidate
-    return Corner()
-
-
 def films() -> NDArray[np.float32]:
     images = np.full((2, SIDE, SIDE, 1), 0.1, np.float32)
     images[:, : SIDE // 2, : SIDE // 2] = 0.9
@@ -44,13 +42,13 @@ def films() -> NDArray[np.float32]:
 
 
 def test_occlusion_finds_the_region_that_the_answer_reads_and_its_sign() -> None:
-    found = occlusion(corner(), films(), np.array([0, 1]), patch=0.2)
+    found = occlusion(Corner(), films(), np.array([0, 1]), patch=0.2)
     half, reach = SIDE // 2, 4
     assert found[0, :half, :half].min() > 0
     assert found[1, :half, :half].max() < 0
     np.testing.assert_array_equal(found[:, half + reach :], 0)
     np.testing.assert_array_equal(found[:, :, half + reach :], 0)
-    np.testing.assert_array_equal(found, occlusion(corner(), films(), np.array([0, 1]), patch=0.2))
+    np.testing.assert_array_equal(found, occlusion(Corner(), films(), np.array([0, 1]), patch=0.2))
 
 
 def test_occlusion_hides_every_pixel_and_says_what_it_costs() -> None:
@@ -61,7 +59,7 @@ def test_occlusion_hides_every_pixel_and_says_what_it_costs() -> None:
             covered[start : start + side] = True
         assert covered.all()
         assert starts[-1] + side == SIDE
-        model = corner()
+        model = Corner()
         occlusion(model, films(), np.array([0, 0]), patch=patch)
         assert model.passes == 2 * (1 + len(starts) ** 2)
 
@@ -105,7 +103,7 @@ SOFTMAX = "layers.Conv2D(3, 3, activation='relu'), layers.GlobalMaxPooling2D(), 
 
 
 @pytest.fixture
-def made(project: Project) -> Any:  # noqa: ANN401 - a function
+def made(project: Project) -> Make:
     """Return an Explainer of a network that is written as a model file."""
 
     def make(body: str = SOFTMAX, more: str = "", loss: str = "categorical_crossentropy") -> Explainer:
@@ -124,7 +122,7 @@ def test_a_ready_model_has_no_gradients_and_an_unknown_method_is_refused(project
 
 
 @pytest.mark.trains
-def test_the_range_and_the_preparation_of_a_model_are_part_of_what_is_explained(made: Any) -> None:  # noqa: ANN401
+def test_the_range_and_the_preparation_of_a_model_are_part_of_what_is_explained(made: Make) -> None:
     """The line of integrated gradients begins at a film that is black before it is prepared."""
     more = "INPUT_RANGE = (-1.0, 1.0)\n\ndef prepare(images):\n    return 0.5 + images / 2\n"
     explainer = made(more=more)
@@ -139,18 +137,18 @@ def test_the_range_and_the_preparation_of_a_model_are_part_of_what_is_explained(
 
 
 @pytest.mark.trains
-def test_preparation_that_changes_the_size_leaves_only_occlusion(made: Any) -> None:  # noqa: ANN401
+def test_preparation_that_changes_the_size_leaves_only_occlusion(made: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "layers.Flatten(), layers.Dense(3, activation='softmax')"
     explainer = made(body.replace("layers.Flatten()", "layers.ZeroPadding2D(0), layers.Flatten()"))
     assert explainer.lacks("grad_cam") == "no layer behind learned weights has a height and a width"
     assert explainer.lacks("integrated_gradients") == ""
-    explainer._candidate.to_input = lambda images: images[:, 2:]
+    monkeypatch.setattr(explainer._candidate, "to_input", lambda images: images[:, 2:])
     assert explainer.lacks("integrated_gradients").startswith("the model's own prepare() changes the size of a film")
     assert explainer.lacks("occlusion") == ""
 
 
 @pytest.mark.trains
-def test_the_map_of_a_network_that_cuts_the_ring_away_lies_inside_it(made: Any) -> None:  # noqa: ANN401
+def test_the_map_of_a_network_that_cuts_the_ring_away_lies_inside_it(made: Make) -> None:
     explainer = made(f"layers.Cropping2D(6), {SOFTMAX}")
     images = explainer._candidate.splits.test.take(range(0, 36, 3))
     maps = np.stack([explainer.maps("grad_cam", images, np.full(len(images), label)) for label in range(3)])
@@ -161,13 +159,16 @@ def test_the_map_of_a_network_that_cuts_the_ring_away_lies_inside_it(made: Any) 
 
 
 @pytest.mark.trains
-def test_columns_in_another_order_and_a_single_sigmoid_are_explained_by_their_class(made: Any) -> None:  # noqa: ANN401
+def test_columns_in_another_order_and_a_single_sigmoid_are_explained_by_their_class(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     explainer = made()
     candidate = explainer._candidate
     plain = explainer.weights(np.array([0, 1, 2]))
     np.testing.assert_array_equal(plain, np.eye(3))
-    candidate.columns = lambda outputs, _: outputs[:, [2, 0, 1]]  # as --classes makes of a bare file
-    np.testing.assert_array_equal(explainer.weights(np.array([0, 1, 2])), np.eye(3)[[2, 0, 1]])
+    turned = [2, 0, 1]  # as --classes makes of a bare file
+    monkeypatch.setattr(candidate, "columns", lambda outputs, _: outputs[:, turned])
+    np.testing.assert_array_equal(explainer.weights(np.array([0, 1, 2])), np.eye(3)[turned])
     explainer.insight.columns = 1
-    candidate.columns = lambda outputs, _: np.concatenate([outputs, 1 - outputs], axis=1)
+    monkeypatch.setattr(candidate, "columns", lambda outputs, _: np.concatenate([outputs, 1 - outputs], axis=1))
     np.testing.assert_array_equal(explainer.weights(np.array([0, 1])), [[1], [-1]])

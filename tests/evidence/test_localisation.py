@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from roentgate.arrays import RealArray
 from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import localisation
 from roentgate.evidence.attribution.localisation import Located
@@ -23,9 +22,7 @@ def lungs(count: int = FILMS) -> NDArray[np.bool_]:
     return found
 
 
-def of(
-    maps: NDArray[np.floating[Any]], masks: NDArray[np.bool_] | None = None, groups: tuple[str, ...] = ()
-) -> Located:
+def of(maps: RealArray, masks: NDArray[np.bool_] | None = None, groups: tuple[str, ...] = ()) -> Located:
     masks = lungs(len(maps)) if masks is None else masks
     names = groups or tuple(f"film {row}" for row in range(len(maps)))
     return localisation.located(maps, masks, np.ones(len(maps), dtype=bool), names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -101,12 +101,8 @@ def evidence(project: Project, model: str) -> Evidence:
     return Evidence(project.ready(model, data="marked"))
 
 
-def bounds(**changes: Any) -> BorderBounds:  # noqa: ANN401
-    return BorderBounds(**changes)
-
-
 def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the_marker(marked: Project) -> None:
-    found = smallest_mask.of(evidence(marked, "reader"), bounds(most_masks=120)).found["rectangle"]
+    found = smallest_mask.of(evidence(marked, "reader"), BorderBounds(most_masks=120)).found["rectangle"]
     assert found is not None
     hidden = found.mask.hidden((SIDE, SIDE))
     assert hidden.sum() <= 2 * MARKER
@@ -118,7 +114,7 @@ def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the
 
 
 def test_a_model_that_never_changes_its_mind_is_not_given_a_number(marked: Project) -> None:
-    record = smallest_mask.of(evidence(marked, "constant"), bounds(smallest_share=0.0, most_masks=30))
+    record = smallest_mask.of(evidence(marked, "constant"), BorderBounds(smallest_share=0.0, most_masks=30))
     assert record.smallest is None
     assert sum(record.tried.values()) == 30
     for family in smallest_mask.FAMILIES:
@@ -131,7 +127,7 @@ def test_a_model_that_never_changes_its_mind_is_not_given_a_number(marked: Proje
 
 def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(marked: Project) -> None:
     judged = evidence(marked, "reader")
-    record = smallest_mask.of(judged, bounds())
+    record = smallest_mask.of(judged, BorderBounds())
     found = record.smallest
     assert found is not None
     for row, own in zip(found.rows, found.own, strict=True):
@@ -147,14 +143,14 @@ def test_masks_spare_the_lungs(marked: Project) -> None:
     judged = evidence(marked, "reader")
     data = judged.candidate.splits.test
     union = lung_fields(data, judged.candidate.store).take(range(len(data))).any(axis=0)
-    record = smallest_mask.of(judged, bounds(smallest_share=0.0))
+    record = smallest_mask.of(judged, BorderBounds(smallest_share=0.0))
     for found in filter(None, record.found.values()):
         hidden = found.mask.hidden(record.shape)
         assert (hidden & union).sum() <= 0.1 * hidden.sum()
 
 
 def test_without_lung_masks_the_outer_band_is_searched_and_that_is_said(marked: Project) -> None:
-    record = smallest_mask.search(evidence(marked, "constant"), bounds(most_masks=12))
+    record = smallest_mask.search(evidence(marked, "constant"), BorderBounds(most_masks=12))
     assert record.where == "within the outer 15% (no lung masks)"
     assert record.where in smallest_mask.area(record, "ring").detail
 
@@ -173,13 +169,13 @@ class Everywhere:
 def test_masks_that_nobody_trusts_are_no_masks(marked: Project) -> None:
     judged = evidence(marked, "constant")
     doubted = Everywhere(np.zeros(len(judged.test), np.bool_))
-    assert "no lung masks" in smallest_mask.search(judged, bounds(most_masks=6), doubted).where
+    assert "no lung masks" in smallest_mask.search(judged, BorderBounds(most_masks=6), doubted).where
 
 
 def test_where_the_lungs_are_everywhere_nothing_is_tried(marked: Project) -> None:
     judged = evidence(marked, "constant")
     full = Everywhere(np.ones(len(judged.test), np.bool_))
-    record = smallest_mask.search(judged, bounds(), full)
+    record = smallest_mask.search(judged, BorderBounds(), full)
     assert set(record.tried.values()) == {0}
     assert "in 0 tried" in smallest_mask.area(record, "strip").detail
 
@@ -188,12 +184,12 @@ def test_forward_passes_are_bounded_counted_and_never_repeated(marked: Project) 
     first = evidence(marked, "reader")
     n = len(first.test)
     before = first.candidate.passes
-    record = smallest_mask.of(first, bounds(most_masks=24))
+    record = smallest_mask.of(first, BorderBounds(most_masks=24))
     assert record.passes == first.candidate.passes - before
     bisected = sum(len(found.rows) * 7 for found in record.found.values() if found is not None)
     assert record.passes <= 24 * n + bisected
     again = evidence(marked, "reader")
-    repeated = smallest_mask.of(again, bounds(most_masks=24))
+    repeated = smallest_mask.of(again, BorderBounds(most_masks=24))
     assert again.candidate.passes == 0
     assert repeated.passes == record.passes
     assert [smallest_mask.area(each, "rectangle") for each in (repeated, record)] == [
@@ -203,9 +199,9 @@ def test_forward_passes_are_bounded_counted_and_never_repeated(marked: Project) 
 
 
 def test_two_searches_without_a_store_find_the_same(marked: Project) -> None:
-    one = smallest_mask.of(evidence(marked, "reader"), bounds())
+    one = smallest_mask.of(evidence(marked, "reader"), BorderBounds())
     marked.store = marked.folder / "another store"
-    other = smallest_mask.of(evidence(marked, "reader"), bounds())
+    other = smallest_mask.of(evidence(marked, "reader"), BorderBounds())
     details = [
         [smallest_mask.area(record, family).detail for family in smallest_mask.FAMILIES] for record in (one, other)
     ]
@@ -214,14 +210,14 @@ def test_two_searches_without_a_store_find_the_same(marked: Project) -> None:
 
 def test_another_policy_is_another_search(marked: Project) -> None:
     judged = evidence(marked, "reader")
-    few, any_film = (smallest_mask.of(judged, bounds(smallest_share=share)) for share in (1.0, 0.0))
+    few, any_film = (smallest_mask.of(judged, BorderBounds(smallest_share=share)) for share in (1.0, 0.0))
     assert (few.wanted, any_film.wanted) == (3 * EACH, 1)
     assert few.found["rectangle"] is None
     assert any_film.found["rectangle"] is not None
 
 
 def test_only_the_fills_of_the_policy_are_used(marked: Project) -> None:
-    record = smallest_mask.of(evidence(marked, "reader"), bounds(fills=["black"]))
+    record = smallest_mask.of(evidence(marked, "reader"), BorderBounds(fills=["black"]))
     assert {found.mask.fill for found in record.found.values() if found is not None} == {"black"}
 
 
@@ -229,7 +225,9 @@ def test_a_film_whose_answer_hangs_by_a_thread_does_not_decide(marked: Project) 
     """One of 24 films that any mask flips makes a find for a share of 0, and none for one of 5 %."""
     marked.write("models/wavering.py", WAVERING)
     judged = evidence(marked, "wavering")
-    any_film, share = (smallest_mask.of(judged, bounds(smallest_share=each, most_masks=30)) for each in (0.0, 0.05))
+    any_film, share = (
+        smallest_mask.of(judged, BorderBounds(smallest_share=each, most_masks=30)) for each in (0.0, 0.05)
+    )
     assert any_film.smallest is not None
     assert len(any_film.smallest.rows) == 1
     assert share.smallest is None
@@ -280,7 +278,7 @@ def test_a_model_that_breaks_in_the_search_is_refused_by_name(marked: Project) -
     candidate = marked.ready("constant", data="marked")
     candidate.model = _Refusing()
     with pytest.raises(ModelError, match="model 'constant': predict raised RuntimeError: out of order"):
-        smallest_mask.of(Evidence(candidate), bounds())
+        smallest_mask.of(Evidence(candidate), BorderBounds())
 
 
 def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_again() -> None:

@@ -5,17 +5,18 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from roentgate.candidates import Options
 from roentgate.errors import ArgumentError, ModelError
 from roentgate.evidence.stored_predictions import PREDICTIONS_FILE, drop_others, find_stored, read_predictions
 from roentgate.policy.bounds import BorderBounds
 from roentgate.report.write import render_again
+from roentgate.scorecard import Row
 from roentgate.session.session import open_session
-from tests.support.toy import NEAREST, Project, Result
+from tests.support.toy import NEAREST, Draw, Project, Result
 
 pytest_plugins = ["tests.support.toy"]
 
@@ -51,7 +52,7 @@ def compared(project: Project) -> Project:
     return project
 
 
-def comparison_rows(result: Result, model: str = "nearest") -> list[dict[str, Any]]:
+def comparison_rows(result: Result, model: str = "nearest") -> list[Row]:
     return [row for row in result.record(model)["rows"] if row["suite"] == "comparison"]
 
 
@@ -116,7 +117,7 @@ def test_a_model_that_cannot_answer_keeps_what_it_answered_before(
 
 def test_pictures_of_an_older_run_are_not_shown_by_a_partial_one(
     compared: Project,
-    real_draw: Callable[..., Any],
+    real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
@@ -247,19 +248,19 @@ def test_a_policy_without_the_comparison_still_requires_it_of_a_reference(compar
 
 
 def test_new_weights_are_not_compared_with_themselves(compared: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Any] = []
+    asked: list[Options] = []
     candidate = compared.ready()
 
-    def ready(*given: object) -> object:
-        asked.append(given)
+    def ready(_name: str, _card: object, options: Options, *_: object) -> object:
+        asked.append(options)
         return candidate
 
     monkeypatch.setattr("roentgate.candidates.training.ready", ready)
     settings = compared.settings("nearest")
-    options = replace(settings.options, weights=compared.folder / "new.keras")
-    session = open_session(replace(settings, options=options, reference="nearest"))
+    given = replace(settings.options, weights=compared.folder / "new.keras")
+    session = open_session(replace(settings, options=given, reference="nearest"))
     assert session.reference is not session.evidence("nearest")
-    assert [given[2].weights for given in asked] == [None, compared.folder / "new.keras"]
+    assert [options.weights for options in asked] == [None, compared.folder / "new.keras"]
 
 
 def test_an_older_outcome_does_not_outlive_a_reference_that_is_not_there(compared: Project) -> None:
@@ -305,9 +306,7 @@ def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
     assert "required, but not recorded: comparison/" in result.out
 
 
-def test_newly_wrong_films_are_shown(
-    compared: Project, real_draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_newly_wrong_films_are_shown(compared: Project, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
@@ -317,7 +316,7 @@ def test_newly_wrong_films_are_shown(
 
 def test_more_newly_wrong_films_than_fit_are_shown_evenly(
     compared: Project,
-    real_draw: Callable[..., Any],
+    real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown: list[tuple[str, str]] = []
@@ -345,9 +344,9 @@ def stored(compared: Project) -> Path:
     return compared.folder / "reports" / "toy" / "nearest" / PREDICTIONS_FILE
 
 
-def undigested(path: Path) -> dict[str, Any]:
+def undigested(path: Path) -> dict[str, object]:
     """Return what a file of an earlier version held: all but the digest."""
-    content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    content: dict[str, object] = json.loads(path.read_text("utf-8"))
     del content["digest"]
     return content
 
@@ -391,7 +390,7 @@ def test_only_predictions_of_this_model_on_these_films_stay(stored: Path, compar
         {"groups": [f"patient {row}" for row in range(36)]},
     ],
 )
-def test_what_was_changed_since_it_was_written_is_a_sentence(stored: Path, change: dict[str, Any]) -> None:
+def test_what_was_changed_since_it_was_written_is_a_sentence(stored: Path, change: dict[str, object]) -> None:
     stored.write_text(json.dumps(json.loads(stored.read_text("utf-8")) | change), "utf-8")
     with pytest.raises(
         ArgumentError,
@@ -448,7 +447,7 @@ def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
         {"ids": None},
     ],
 )
-def test_a_file_that_does_not_fit_together_is_a_sentence(stored: Path, change: dict[str, Any]) -> None:
+def test_a_file_that_does_not_fit_together_is_a_sentence(stored: Path, change: dict[str, object]) -> None:
     stored.write_text(json.dumps(undigested(stored) | change), "utf-8")
     with pytest.raises(ArgumentError, match=r"predictions\.json': cannot be read .*; judge the reference again"):
         read_predictions(stored)
@@ -482,7 +481,7 @@ def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Pat
         ({"groups": ["a"] * 36}, "patients"),
     ],
 )
-def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, Any], words: str) -> None:
+def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, object], words: str) -> None:
     folder = compared.folder / "other"
     folder.mkdir()
     content = undigested(stored) | change

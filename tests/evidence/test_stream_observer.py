@@ -81,7 +81,7 @@ def streaming(candidate: Candidate, make: Callable[[], Iterator[Batch]]) -> Cand
         ([np.nan, 1], [-1, 1]),
     ],
 )
-def test_labels_become_class_indices_or_none(labels: Any, indices: list[int]) -> None:  # noqa: ANN401
+def test_labels_become_class_indices_or_none(labels: object, indices: list[int]) -> None:
     given = None if labels is None else np.array(labels)
     found = class_indices(given, 2, 3)
     assert found.dtype == np.int64

@@ -9,12 +9,13 @@ import shutil
 import signal
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    from roentgate.scorecard import Record
     from tests.support.toy import Project, Result
 
 pytest_plugins = ["tests.support.toy"]
@@ -30,7 +31,7 @@ def with_extra(project: Project, body: str, decorator: str = "", above: str = ""
     suite.write_text(text, "utf-8")
 
 
-def refused(result: Result, *, complete: bool = True, model: str = "nearest") -> dict[str, Any]:
+def refused(result: Result, *, complete: bool = True, model: str = "nearest") -> Record:
     """Assert that a run that wrote a scorecard was refused; return the scorecard."""
     record = result.record(model)
     assert result.status == 1, result.out

@@ -169,8 +169,8 @@ def held(project: Project, reports: str = "reports") -> ledger.Ledger:
 
 def count(result: Result, model: str = "nearest") -> float:
     (row,) = result.rows("test_set_evaluations", model)
-    value: float = row["value"]
-    return value
+    assert row["value"] is not None
+    return row["value"]
 
 
 def test_a_look_is_recorded_with_its_figures(judged: Project) -> None:

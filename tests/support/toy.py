@@ -10,10 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, Unpack
 
 import numpy as np
 import pytest
@@ -25,10 +25,12 @@ from roentgate.candidates import training
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import find_card
 from roentgate.report import figure_set
+from roentgate.scorecard import Record, Row
 from roentgate.session.settings import Settings
 from roentgate.store import Store
 
 DRAW = figure_set.draw
+Draw = Callable[..., object]
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 32
 CLASSES = ("Bottom", "Left", "Right")
@@ -152,14 +154,23 @@ class Result:
         """Return ``scorecard.json`` as it was written."""
         return (self.reports / "toy" / model / "scorecard.json").read_bytes()
 
-    def record(self, model: str = "nearest") -> dict[str, Any]:
+    def record(self, model: str = "nearest") -> Record:
         """Return ``scorecard.json``, parsed."""
-        found: dict[str, Any] = json.loads(self.bytes(model))
+        found: Record = json.loads(self.bytes(model))
         return found
 
-    def rows(self, check: str, model: str = "nearest") -> list[dict[str, Any]]:
+    def rows(self, check: str, model: str = "nearest") -> list[Row]:
         """Return the verdicts of one check."""
         return [row for row in self.record(model)["rows"] if row["check"] == check]
+
+
+class Given(TypedDict, total=False):
+    """What the command line may say beside the model's name; see `Options`."""
+
+    seed: int
+    image_size: tuple[int, int]
+    weights: Path
+    epochs: int
 
 
 @dataclass
@@ -224,7 +235,7 @@ class Project:
             out, _ = process.communicate(timeout=600)
         return Result(process.returncode, out, self.folder / reports)
 
-    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Any) -> Candidate:  # noqa: ANN401
+    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Unpack[Given]) -> Candidate:
         """Return a model made ready, as a run would before its first test."""
         given = Options(models=self.folder / "models", run_id="this run", **options)
         return training.ready(model, find_card(data, self.folder / "data"), given, Store(self.store))
@@ -298,7 +309,7 @@ def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def real_draw() -> Any:  # noqa: ANN401 - a function of harness.pictures
+def real_draw() -> Draw:
     """What draws the pictures, for a test that wants them although `project` leaves them out."""
     return DRAW
 

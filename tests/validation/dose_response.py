@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from typing_extensions import TypedDict
@@ -13,6 +13,8 @@ from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
 from roentgate.session import Session, Settings, load_suite, new_run_id, open_session, verdicts
 from tests.validation.planted_models import Twin
+
+_Key = TypeVar("_Key")
 
 CLEAR = "phantom-shortcut-clear"
 """Clear lesions in frames that give the class away: both parts of a blend can do well."""
@@ -99,12 +101,18 @@ def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderReco
     def mean(one: Predictions, other: Predictions) -> Predictions:
         return replace(one, probabilities=(1 - share) * one.probabilities + share * other.probabilities)
 
-    def means(name: str) -> dict[Any, Predictions]:
-        ones, others = getattr(first, name), getattr(second, name)
+    def means(ones: Mapping[_Key, Predictions], others: Mapping[_Key, Predictions]) -> dict[_Key, Predictions]:
         return {key: mean(ones[key], others[key]) for key in ones}
 
-    mixed = {name: means(name) for name in ("masked", "only", "interior", "other", "same")}
-    return BorderRecord(clean=mean(first.clean, second.clean), donor_labels=first.donor_labels, **mixed)
+    return BorderRecord(
+        clean=mean(first.clean, second.clean),
+        masked=means(first.masked, second.masked),
+        only=means(first.only, second.only),
+        interior=means(first.interior, second.interior),
+        other=means(first.other, second.other),
+        same=means(first.same, second.same),
+        donor_labels=first.donor_labels,
+    )
 
 
 def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Reading | None:

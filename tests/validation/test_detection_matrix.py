@@ -9,7 +9,7 @@ import pytest
 
 from roentgate.data.phantom import DOSES
 from roentgate.errors import ArgumentError, HarnessError, ModelError
-from roentgate.scorecard.record import Row, empty_row
+from roentgate.scorecard.record import Record, Row, empty_row
 from tests.support.rows import FAILED, row
 from tests.support.toy import Project
 from tests.validation import detection_matrix as matrix
@@ -170,7 +170,7 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
     told: list[tuple[str, int]] = []
     asked: list[tuple[tuple[str, ...], str, int]] = []
 
-    def run(models: list[str], data: str, seed: int, *, reports: Path, **_: Any) -> list[Any]:  # noqa: ANN401
+    def run(models: list[str], data: str, seed: int, *, reports: Path, **_: object) -> list[Record]:
         asked.append((tuple(models), data, seed))
         for model in models:
             shutil.copytree(result.reports / "toy" / "nearest", reports / data / model, dirs_exist_ok=True)
@@ -222,7 +222,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
 ) -> None:
     judged: list[list[str]] = []
 
-    def judge(twins: Iterable[Twin], *_: Any, **__: Any) -> list[Entry]:  # noqa: ANN401
+    def judge(twins: Iterable[Twin], *_: object, **__: object) -> list[Entry]:
         judged.append([twin.name for twin in twins])
         return []
 
@@ -300,7 +300,7 @@ def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
     result = project.run()
     calls: list[list[str]] = []
 
-    def run(names: list[str], data: str, seed: int, *, reports: Path, **_: Any) -> list[Any]:  # noqa: ANN401
+    def run(names: list[str], data: str, seed: int, *, reports: Path, **_: object) -> list[Record]:
         calls.append(names)
         if "known_bad.broken" in names:
             raise HarnessError(f"{names[0]}, seed {seed}: no scorecard\nsome output\nERROR: build() raised it")
@@ -329,7 +329,7 @@ def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
 
 
 def test_where_nothing_can_be_judged_no_matrix_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def run(names: list[str], *_: Any, **__: Any) -> list[Any]:  # noqa: ANN401
+    def run(names: list[str], *_: object, **__: object) -> list[Record]:
         raise HarnessError(f"{names[0]}: no scorecard")
 
     monkeypatch.setattr(subprocess_run, "run", run)

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from roentgate.candidates.predictions import Predictions
 from roentgate.data.phantom import DOSES
@@ -25,7 +25,7 @@ LABELS = np.repeat(np.arange(3), 30)
 DONORS = (LABELS + 1) % 3
 
 
-def answering(answers: Any) -> Predictions:  # noqa: ANN401 - anything that indexes
+def answering(answers: NDArray[np.int64] | int) -> Predictions:
     probabilities = np.full((len(LABELS), 3), 0.1)
     probabilities[np.arange(len(LABELS)), answers] = 0.8
     ids = tuple(f"test/{row}.png" for row in range(len(LABELS)))

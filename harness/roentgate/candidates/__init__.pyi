@@ -15,6 +15,7 @@ from .discovery import model_names as model_names
 from .model_file import ModelFile as ModelFile
 from .predictions import Predictions as Predictions
 from .predictions import taken as taken
+from .protocols import Model as Model
 from .protocols import Recipe as Recipe
 from .protocols import Streams as Streams
 from .protocols import Task as Task

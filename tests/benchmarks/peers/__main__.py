@@ -12,13 +12,37 @@ import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal, NotRequired, TypedDict
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 WORK = ROOT / ".roentgate" / "peers"
 REPORT = ROOT / "reports" / "peers.md"
-MODELS = ("phantom", "phantom-shortcut", "marker")
+Case = Literal["recall", "phantom", "phantom-shortcut", "marker"]
+MODELS: tuple[Case, ...] = ("phantom", "phantom-shortcut", "marker")
+
+
+class Decision(TypedDict):
+    """What a tool decides on a case, in its own words; ``cell`` where that is neither yes nor no."""
+
+    accepted: bool
+    words: str
+    cell: NotRequired[str]
+
+
+Said = TypedDict(
+    "Said",
+    {
+        "version": str,
+        "error": str,
+        "recall": Decision,
+        "phantom": Decision,
+        "phantom-shortcut": Decision,
+        "marker": Decision,
+    },
+    total=False,
+)
+"""What a tool says of all cases, or why it could not be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +143,7 @@ def interpreter(name: str) -> Path:
     return python
 
 
-def outcome(name: str) -> dict[str, Any]:
+def outcome(name: str) -> Said:
     """Return what a peer said of the inputs, or why it could not be asked."""
     try:
         command = [str(interpreter(name)), "-W", "ignore", str(HERE / f"with_{name}.py"), str(WORK / "inputs")]
@@ -127,22 +151,22 @@ def outcome(name: str) -> dict[str, Any]:
     except subprocess.CalledProcessError as error:
         lines = [line for line in (error.stderr or "").splitlines() if "rror" in line] or ["no message"]
         return {"error": f"{PEERS[name].needs[-1:]}: {lines[-1][:300]}"}
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    said: Said = json.loads(done.stdout.splitlines()[-1])
     return said
 
 
-def report(found: dict[str, dict[str, Any]]) -> str:
+def report(found: dict[str, Said]) -> str:
     """Return the report as markdown."""
     head = ("tool", "measures", "intervals", "decides on", "17 of 20, floor 0.80", *(f"`{name}`" for name in MODELS))
     rows, words = [], []
     for name, peer in PEERS.items():
-        said = found.get(name, {"error": "not run"})
+        said: Said = found.get(name, {"error": "not run"})
         title = f"{peer.title} {said.get('version', '')}".strip()
         cells = [title, peer.measures, peer.intervals, peer.decides]
         if "error" in said:
             rows.append([*cells, f"could not be run: {said['error']}", *("" for _ in MODELS)])
             continue
-        judged = ("recall", *MODELS)
+        judged: tuple[Case, ...] = ("recall", *MODELS)
         words_of = {True: "accepted", False: "**refused**"}
         rows.append([*cells, *(said[key].get("cell") or words_of[said[key]["accepted"]] for key in judged)])
         words += ["", f"**{title}**", "", *(f"- `{key}`: {said[key]['words']}" for key in judged)]
@@ -180,7 +204,7 @@ def main(names: list[str]) -> int:
         return 2
     subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
     last = WORK / "outcomes.json"
-    found: dict[str, dict[str, Any]] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
+    found: dict[str, Said] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
     for name in names or PEERS:
         found[name] = outcome(name)
         print(f"{name}: {json.dumps(found[name])}", flush=True)

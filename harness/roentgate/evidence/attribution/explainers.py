@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import FloatArray, Images, IntArray, Probabilities
-from roentgate.candidates import Candidate
+from roentgate.candidates import Candidate, Model
 from roentgate.errors import ArgumentError, did_you_mean
 from roentgate.policy import AttributionBounds
 
@@ -131,7 +131,7 @@ class Explainer:
         return found
 
 
-def occlusion(candidate: Candidate, images: Images, called: IntArray, *, patch: float) -> FloatArray:
+def occlusion(candidate: Model, images: Images, called: IntArray, *, patch: float) -> FloatArray:
     """Return by how much the log-odds of the called class fall where a patch hides the film: float32 (n, H, W).
 
     Square patches in steps of half their side, filled with the film's mean grey; a pixel has the mean over the patches

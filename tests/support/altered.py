@@ -1,0 +1,13 @@
+"""A frozen thing with other values in some fields, which are named when a test is run."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def altered(made: T, **changes: object) -> T:
+    """Return a copy of a dataclass in which some fields have other values."""
+    replace: Callable[..., T] = dataclasses.replace
+    return replace(made, **changes)
