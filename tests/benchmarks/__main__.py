@@ -22,7 +22,7 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 COVID = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "data")) / "covid19-dataset"

@@ -27,22 +27,22 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
-from numpy.typing import NDArray  # noqa: E402
-from PIL import Image  # noqa: E402
-from scipy import ndimage  # noqa: E402
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "duplicates"))
 
-from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]  # noqa: E402
+from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]
 
-from roentgate.audit import near_duplicates  # noqa: E402
-from roentgate.audit import scan as surveys  # noqa: E402
-from roentgate.data import phantom, phantom_anatomy  # noqa: E402
-from roentgate.data.card import Card  # noqa: E402
-from roentgate.data.dataset import read_splits  # noqa: E402
-from roentgate.stats.estimate import proportion  # noqa: E402
-from roentgate.store import Store  # noqa: E402
+from roentgate.audit import near_duplicates
+from roentgate.audit import scan as surveys
+from roentgate.data import phantom, phantom_anatomy
+from roentgate.data.card import Card
+from roentgate.data.dataset import read_splits
+from roentgate.stats.estimate import proportion
+from roentgate.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "reports" / "audit-scale.md"
@@ -351,13 +351,17 @@ FOUND = """## What is found
 | films | planted copies found, exact 95 % interval | different films called the same |
 | ---: | --- | ---: |"""
 
-COST = """## What it costs
+COST = (
+    """## What it costs
 
 Milliseconds a film; in brackets as a multiple of the first row. On a busy machine the clock runs on while others work,
 processor time hardly does.
 
-| films | processor: survey | search | clock: survey | search | of it: features | neighbours | laying over | peak: survey | search |
-| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""  # noqa: E501 - one line of a table
+"""
+    "| films | processor: survey | search | clock: survey | search "
+    "| of it: features | neighbours | laying over | peak: survey | search |\n"
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+)
 
 MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a
 film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.

@@ -346,7 +346,7 @@ def test_following_is_a_hand_count(lost: int, other: int) -> None:
 
 
 @pytest.mark.parametrize(("survive", "speaks"), [(90, True), (89, False)])
-def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:  # noqa: FBT001
+def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:
     record = attended(kin=answered(survive, survive))
     estimate = lung_background_conflict(record)
     assert background_swap_control(record).value == pytest.approx(survive / EACH)

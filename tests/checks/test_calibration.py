@@ -333,7 +333,7 @@ def spread(score: Callable[..., Estimate], found: Predictions) -> tuple[float, f
 
 
 @pytest.mark.parametrize(("units", "known"), [(1, False), (29, False), (30, True)])
-def test_few_films_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bool) -> None:  # noqa: FBT001
+def test_few_films_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bool) -> None:
     few = drawn(units, 3, 0.5)
     groups = tuple(f"p{row % units}" for row in range(120))
     patients = answers(drawn(120, 3, 0.5).probabilities, drawn(120, 3, 0.5).labels, groups)

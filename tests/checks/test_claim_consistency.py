@@ -8,7 +8,7 @@ which no matrix gives.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import product
 from pathlib import Path
@@ -243,7 +243,9 @@ def test_ten_classes_are_no_more_than_a_hundred_counts() -> None:
 def test_an_undecided_solver_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     from roentgate.errors import DataError
 
-    nothing: Callable[..., tuple[bool, None]] = lambda *_: (False, None)  # noqa: E731
+    def nothing(*_: object) -> tuple[bool, None]:
+        return False, None
+
     monkeypatch.setattr(claim_consistency, "_search", nothing)
     with pytest.raises(DataError, match="could not decide whether 1 figures on 66 rows"):
         possible(figure("accuracy", "0.85"))

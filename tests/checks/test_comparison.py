@@ -57,7 +57,7 @@ def test_other_classes_are_no_part_of_a_recall() -> None:
 
 
 @pytest.mark.parametrize(("n", "said"), [(72, True), (73, False)])
-def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: bool) -> None:  # noqa: FBT001
+def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: bool) -> None:
     labels = np.repeat(np.arange(3), n)
     before, now = answering(labels), answering(labels, sure=0.7)
     change = comparison.recall_change(before, now, "B", margin=0.05)

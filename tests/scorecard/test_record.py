@@ -120,7 +120,7 @@ def test_a_partial_run_is_refused_whatever_its_rows_say() -> None:
 
 
 @given(st.lists(st.sampled_from(["pass", "conditional", "fail", "descriptive"]), max_size=8), st.booleans())
-def test_a_run_fails_unless_it_is_complete_and_every_gating_row_is_accepted(kinds: list[str], whole: bool) -> None:  # noqa: FBT001
+def test_a_run_fails_unless_it_is_complete_and_every_gating_row_is_accepted(kinds: list[str], whole: bool) -> None:
     changes = {"pass": {}, "conditional": CONDITIONAL, "fail": FAILED, "descriptive": DESCRIPTIVE}
     rows = [row(str(index), **changes[kind]) for index, kind in enumerate(kinds)]
     record = scorecard.build(rows=rows, **(PARTS | {"complete": whole, "required": []}))

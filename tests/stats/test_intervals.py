@@ -143,7 +143,7 @@ def test_the_error_of_a_mean_over_uneven_units_is_that_of_a_ratio() -> None:
 
 
 @pytest.mark.parametrize(("units", "known"), [(29, False), (30, True)])
-def test_few_units_set_no_limit(units: int, known: bool) -> None:  # noqa: FBT001
+def test_few_units_set_no_limit(units: int, known: bool) -> None:
     found = limits.bootstrap_t(np.arange(float(units)), np.ones(units, np.int64), 500, 0)
     assert (found == (-math.inf, math.inf)) is not known
 

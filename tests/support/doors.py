@@ -12,7 +12,7 @@ class DoorsContract(Contract):
     What a door offers is for mypy to hold: a name that its stub does not list is an error there.
     """
 
-    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 - the interface
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
         """Look at every import that leads into another room."""
         entered = [
             f"{detail['importer']}:{detail['line_number']}: {detail['line_contents']}"

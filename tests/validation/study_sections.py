@@ -278,7 +278,7 @@ def _span(line: Entry, name: str) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _holds(claim: bool) -> str:  # noqa: FBT001  the claim is the only argument
+def _holds(claim: bool) -> str:
     return "Holds." if claim else "Does not hold."
 
 

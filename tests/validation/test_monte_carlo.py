@@ -273,7 +273,7 @@ def test_grouped_areas_and_differences_hold_where_films_on_their_own_do_not(rng:
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_skill_kept_holds_its_level(nested: bool, rng: np.random.Generator) -> None:  # noqa: FBT001
+def test_skill_kept_holds_its_level(nested: bool, rng: np.random.Generator) -> None:
     line = monte_carlo.skill_misses(Skill(counts=(26, 20, 20), clean=0.9, kept=0.5, nested=nested), DRAWS, rng)
     assert max(cell(line, "kept_over"), cell(line, "kept_under")) < BEYOND
     assert cell(line, "undefined") == 0

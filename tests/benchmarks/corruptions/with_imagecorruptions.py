@@ -7,8 +7,8 @@ import time
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[name] = "1"
 
-import numpy as np  # noqa: E402
-from imagecorruptions import corrupt  # noqa: E402
+import numpy as np
+from imagecorruptions import corrupt
 
 FILMS, SIDE = 64, 256
 NAMES = {

@@ -7,9 +7,9 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from roentgate.perturbations.corruptions import KINDS, Corruption  # noqa: E402
+from roentgate.perturbations.corruptions import KINDS, Corruption
 
 FILMS, SIDE = 64, 256
 

@@ -19,10 +19,10 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+from PIL import Image
 
-from roentgate.data import locate  # noqa: E402
+from roentgate.data import locate
 
 ROOT = Path(__file__).resolve().parents[3]
 REAL = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "data"))

@@ -15,13 +15,13 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from roentgate.audit import near_duplicates  # noqa: E402
-from roentgate.audit.scan import Survey, survey  # noqa: E402
-from roentgate.data.card import Card  # noqa: E402
-from roentgate.data.dataset import read_splits  # noqa: E402
-from roentgate.store import Store  # noqa: E402
+from roentgate.audit import near_duplicates
+from roentgate.audit.scan import Survey, survey
+from roentgate.data.card import Card
+from roentgate.data.dataset import read_splits
+from roentgate.store import Store
 
 _compared = near_duplicates._compared
 

@@ -17,19 +17,19 @@ from roentgate.process import one_thread
 
 one_thread()  # as every run of the harness does, before NumPy is loaded
 
-import numpy as np  # noqa: E402
-from PIL import Image  # noqa: E402
+import numpy as np
+from PIL import Image
 
-from roentgate.candidates.candidate import Candidate, Options  # noqa: E402
-from roentgate.candidates.training import ready  # noqa: E402
-from roentgate.data import (  # noqa: E402
+from roentgate.candidates.candidate import Candidate, Options
+from roentgate.candidates.training import ready
+from roentgate.data import (
     locate,
     phantom,
     phantom_anatomy,
 )
-from roentgate.data.card import Card  # noqa: E402
-from roentgate.data.phantom_anatomy import Frame  # noqa: E402
-from roentgate.store import Store  # noqa: E402
+from roentgate.data.card import Card
+from roentgate.data.phantom_anatomy import Frame
+from roentgate.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 EPOCHS = 20
