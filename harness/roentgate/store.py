@@ -24,6 +24,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from roentgate.arrays import Array
 from roentgate.errors import ArgumentError
 
 Arrays = dict[str, NDArray[Any]]
@@ -138,13 +139,13 @@ class Store:
             path.unlink(missing_ok=True)
             return None
 
-    def put_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def put_arrays(self, key: str, arrays: Mapping[str, Array]) -> None:
         """Store evidence under this key."""
         with atomic(self.path("evidence", key, ".npz")) as temporary, temporary.open("wb") as file:
             np.savez(file, **dict(arrays))  # type: ignore[arg-type]  # numpy's stub takes any keyword for allow_pickle
 
     def arrays(
-        self, key: str, compute: Callable[[], Mapping[str, NDArray[Any]]], *, keep: Callable[[], bool] = lambda: True
+        self, key: str, compute: Callable[[], Mapping[str, Array]], *, keep: Callable[[], bool] = lambda: True
     ) -> Arrays:
         """Return the evidence of this key; compute it where it is missing, and store it if ``keep()`` says so then."""
         found = self.find_arrays(key)
@@ -187,6 +188,6 @@ def pack(value: object) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
 
 
-def unpack(array: NDArray[Any]) -> Any:  # noqa: ANN401 - whatever was packed
+def unpack(array: Array) -> Any:  # noqa: ANN401 - whatever was packed
     """Return the JSON value that `pack` was given."""
     return json.loads(array.tobytes().decode())
