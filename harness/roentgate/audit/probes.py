@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from roentgate.code_key import code_digest
 from roentgate.data import SPLITS, Header
 from roentgate.data import images as films
 from roentgate.store import Arrays, Store, digest
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 Family = Literal["file", "frame", "outside", "middle removed", "summary", "anatomy", "whole"]
 
@@ -228,7 +231,7 @@ def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, 
     return probabilities
 
 
-def _model(probe: Probe, fit: FloatArray) -> Any:  # noqa: ANN401 - a scikit-learn estimator
+def _model(probe: Probe, fit: FloatArray) -> "ClassifierMixin":
     from sklearn.decomposition import PCA
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression

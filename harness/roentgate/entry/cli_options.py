@@ -1,8 +1,8 @@
 """What the command line takes: its commands and their options, in words; what they do is in ``__main__``."""
 
 import argparse
+from collections.abc import Callable
 from importlib import metadata
-from typing import Any
 
 DESCRIPTION = """Acceptance tests for medical image classifiers.
 
@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     scorecard.add_argument("--picture", metavar="FILE", help="draw the scorecards side by side into this PNG")
     scorecard.set_defaults(run="scorecard")
 
-    _add_replay(commands)
+    _add_replay(commands.add_parser)
 
     looks = commands.add_parser("ledger", help="list the looks at each test set: which models, when, and their figures")
     looks.add_argument(
@@ -75,14 +75,18 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     looks.set_defaults(run="ledger")
 
-    _add_proofs(commands)
+    _add_proofs(commands.add_parser)
     return whole
 
 
-def _add_replay(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+_Add = Callable[..., argparse.ArgumentParser]
+"""Adds a command: its name, and what its parser is made with."""
+
+
+def _add_replay(add: _Add) -> None:
     """Add the command that tries one mask again."""
     words = "hide one mask again: which answers change, from what to what, and a picture of films before and after"
-    parser: argparse.ArgumentParser = commands.add_parser("replay", help=words, description=f"{words.capitalize()}.")
+    parser = add("replay", help=words, description=f"{words.capitalize()}.")
     parser.add_argument(
         "id",
         metavar="ID",
@@ -98,9 +102,9 @@ def _add_replay(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
     parser.set_defaults(run="replay")
 
 
-def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+def _add_proofs(add: _Add) -> None:
     """Add the commands that judge the checks and the gate, and no model."""
-    null = commands.add_parser("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
+    null = add("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
     null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
     null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
     null.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
@@ -110,12 +114,12 @@ def _add_proofs(commands: Any) -> None:  # noqa: ANN401 - argparse does not name
     null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
     null.set_defaults(run="null")
 
-    _add_claim(commands)
+    _add_claim(add)
 
 
-def _add_claim(commands: Any) -> None:  # noqa: ANN401 - argparse does not name its type
+def _add_claim(add: _Add) -> None:
     """Add the command that holds published figures."""
-    parser: argparse.ArgumentParser = commands.add_parser(
+    parser = add(
         "claim", help="can published figures all be true, and are they true of a model? (exit status 0 yes, 1 no)"
     )
     parser.add_argument("file", metavar="FILE.toml", help="the figures as printed; see data/claims/article.toml")

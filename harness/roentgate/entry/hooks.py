@@ -10,6 +10,7 @@ import pytest
 
 from roentgate.entry.items import (
     ROWS,
+    Recorded,
     is_ours,
     names_of,
     parameter_of,
@@ -57,7 +58,7 @@ class Hooks:
             self.session = open_session(read_settings(config))
             refuse_idle(config, self.session.settings)
         self.logbook = Logbook(self.session, getattr(config, "workerinput", {}).get("roentgate_ledger"))
-        self.rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.session.members}
+        self.rows: dict[str, list[Recorded]] = {name: [] for name in self.session.members}
         self.partial: list[str] = []
         self.collected: set[str] = set()
         self.answered: set[str] = set()
@@ -92,7 +93,7 @@ class Hooks:
         except HarnessError as error:
             self._fault = self._fault or error
 
-    def _parameters(self) -> Iterator[tuple[str, list[Any], list[str] | None]]:
+    def _parameters(self) -> Iterator[tuple[str, list[object], list[str] | None]]:
         """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
         from roentgate.session import axes, name_of
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import pytest
 
@@ -20,7 +20,16 @@ def is_ours(fixture_names: Sequence[str]) -> bool:
     return "model_name" in fixture_names
 
 
-def recorded(properties: Sequence[tuple[str, object]]) -> list[dict[str, Any]]:
+class Recorded(TypedDict):
+    """A row as it travels from a test: with the model it is about, and an id of its own."""
+
+    id: str
+    model: str
+    order: int
+    row: "Row"
+
+
+def recorded(properties: Sequence[tuple[str, object]]) -> list[Recorded]:
     """Return the entries that a test has recorded: its rows, each with the model it is about."""
     return [json.loads(str(value)) for name, value in properties if name == ROWS]
 

@@ -68,7 +68,7 @@ class Policy:
     claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"
 
-    def __init__(self, source: Path, tables: Mapping[str, Any], classes: tuple[str, ...]) -> None:
+    def __init__(self, source: Path, tables: Mapping[str, object], classes: tuple[str, ...]) -> None:
         self.source = source
         self._raw = dict(tables)
         self._classes = classes
@@ -140,7 +140,7 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Itera
     return Policy(path, _merge(raw, overrides.get(data, {})), classes)
 
 
-def _check_shape(path: Path, raw: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> None:
+def _check_shape(path: Path, raw: Mapping[str, object], name: str, table: Mapping[str, object]) -> None:
     """Refuse a mistyped key in the overrides of another data set too, before the day it matters."""
     merged = _merge(raw, table)
     for suite in table:
@@ -148,7 +148,7 @@ def _check_shape(path: Path, raw: Mapping[str, Any], name: str, table: Mapping[s
             _parse(CORE[suite], merged[suite], f"{path}, table [data.{name}.{suite}]")
 
 
-def _merge(base: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, object], override: Mapping[str, object]) -> dict[str, object]:
     merged = dict(base)
     for key, value in override.items():
         inner = merged.get(key)
@@ -162,12 +162,14 @@ def _parse(kind: type[Table], raw: object, where: str) -> Table:
     try:
         return kind.model_validate(raw)
     except pydantic.ValidationError as error:
-        raise PolicyError("; ".join(_sentence(kind, where, item) for item in error.errors())) from None
+        raise PolicyError(
+            "; ".join(_sentence(kind, where, item["loc"], item["type"], item["msg"]) for item in error.errors())
+        ) from None
 
 
-def _sentence(kind: type[Table], where: str, item: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails
-    key = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
+def _sentence(kind: type[Table], where: str, place: tuple[int | str, ...], fault: str, words: str) -> str:
+    key = ".".join(map(str, place))
+    if fault == "extra_forbidden":
         return f"{where}: unknown key '{key}'; {did_you_mean(key, kind.model_fields)}"
-    message = item["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = words.removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"

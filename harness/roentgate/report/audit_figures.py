@@ -1,9 +1,9 @@
 """Pictures of an audit: what can be scored without the lungs, films side by side, and films unlike the others."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from roentgate.scorecard import shorten
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from roentgate.report.audit_report import Told
 
 _NO_LUNGS, _SOME, _WHOLE = "#A50026", "#E69F00", "#0072B2"
 _COLOURS: Final = {
@@ -28,7 +30,7 @@ _COLUMNS = 3
 _ODD_COLUMNS = 6
 
 
-def probes_chart(told: Sequence[Mapping[str, Any]], name: str, classes: int, path: Path) -> Path:
+def probes_chart(told: Sequence["Told"], name: str, classes: int, path: Path) -> Path:
     """Draw the skill of each probe as a bar with its interval: no lungs first, the whole film last.
 
     Args:
@@ -48,7 +50,7 @@ def probes_chart(told: Sequence[Mapping[str, Any]], name: str, classes: int, pat
             if each["value"] is None:
                 axes.text(0.015, row, "undefined", va="center", fontsize=9, color=FAINT)
                 continue
-            value, low, high = (_inside(each[key]) for key in ("value", "low", "high"))
+            value, low, high = map(_inside, (each["value"], each["low"], each["high"]))
             axes.barh(row, value, height=0.68, color=_COLOURS[each["family"]])
             axes.plot([low, high], [row, row], color=INK, linewidth=1.1)
             axes.text(max(high, 0) + 0.015, row, f"{each['value']:.0%}", va="center", fontsize=9)

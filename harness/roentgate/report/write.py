@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from roentgate.errors import ArgumentError, HarnessError
 from roentgate.evidence import (
@@ -174,7 +174,7 @@ def _compared(session: Session, reference: "Evidence | Reference") -> str:
     return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
 
 
-def _write(result: RunResult, name: str, record: Record, looks: Mapping[str, Any]) -> None:
+def _write(result: RunResult, name: str, record: Record, looks: Mapping[str, object]) -> None:
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show.
 
     What the same model answered in an older run stays: it is no verdict, and serves as a reference.

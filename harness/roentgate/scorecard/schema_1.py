@@ -39,7 +39,7 @@ def converted(content: bytes) -> bytes | None:
     return json.dumps(record).encode()
 
 
-def _row(old: dict[str, Any]) -> dict[str, Any]:
+def _row(old: Mapping[str, Any]) -> dict[str, object]:
     kept = (
         "suite", "check", "subject", "gates", "accepted", "value", "low", "high", "n", "bound", "direction", "detail",
     )  # fmt: skip

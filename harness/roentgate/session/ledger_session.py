@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from roentgate.candidates import Predictions
 from roentgate.errors import HarnessError
@@ -141,7 +140,7 @@ class Logbook:
             complete=complete,
         )
 
-    def closing(self, name: str, held: Ledger) -> tuple[list[str], dict[str, Any]]:
+    def closing(self, name: str, held: Ledger) -> tuple[list[str], dict[str, object]]:
         """Return what may differ between two equal runs: lines for the terminal, and the same as data.
 
         Args:

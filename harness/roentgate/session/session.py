@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from roentgate.candidates import Candidate, Options, Predictions
 from roentgate.checks import Claims, read_claims
@@ -245,7 +245,18 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
     }
 
 
-def environment(passes: int, seconds: Mapping[str, float]) -> dict[str, Any]:
+class Environment(TypedDict):
+    """What may differ between two equal runs."""
+
+    versions: dict[str, str]
+    python: str
+    platform: str
+    cores: int | None
+    forward_passes: int
+    seconds: dict[str, float]
+
+
+def environment(passes: int, seconds: Mapping[str, float]) -> Environment:
     """Return what may differ between two equal runs: versions, machine, timings, images sent through the model."""
     return {
         "versions": {**versions(), "roentgate": metadata.version("roentgate")},

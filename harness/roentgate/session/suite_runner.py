@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy
@@ -20,7 +20,7 @@ class Accept(Protocol):
         """Record a verdict; ``subject`` says what it is about."""
 
 
-def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
+def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[object]]:
     """Return the values of everything a suite's test may be parametrised by, but for models."""
     from roentgate.audit import probes, scan
     from roentgate.data import SPLITS
@@ -35,7 +35,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[Any]]:
         "only_ring": list(dict.fromkeys([*border.only_rings, *border.only_stress_rings])),
         "fill": list(dict.fromkeys(border.fills)),
         "corruption": list(dict.fromkeys(robustness.corruptions)),
-        "corruption_group": robustness.groups,
+        "corruption_group": list(robustness.groups),
         "severity": [robustness.mild_severity, robustness.marked_severity],
         "any_split": list(SPLITS),
         "two_splits": list(scan.SPLIT_PAIRS),
@@ -67,7 +67,7 @@ def load_suite(path: Path) -> ModuleType:
 
 def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all evidence at hand
     suite: ModuleType,
-    evidence: Mapping[str, Any],
+    evidence: Mapping[str, object],
     policy: Policy,
     classes: Sequence[str],
     *,
