@@ -21,6 +21,7 @@ from roentgate.policy.bounds import AuditBounds
 from roentgate.store import Store
 from tests.runs.test_suites import judged, suite
 from tests.support import planted
+from tests.support.altered import altered
 
 DATA = suite("data")
 CLASSES = ("Covid", "Normal")
@@ -30,14 +31,14 @@ N = 12  # train 4, validation 4, test 4; two of each class
 SPLIT, LABELS = np.repeat([0, 1, 2], 4), np.tile([0, 0, 1, 1], 3)
 
 
-def survey_of(**changes: Any) -> Survey:  # noqa: ANN401
+def survey_of(**changes: object) -> Survey:
     names = [f"{('train', 'validation', 'test')[split]}/{CLASSES[label]}/{row}.png"
              for row, (split, label) in enumerate(zip(SPLIT, LABELS, strict=True))]  # fmt: skip
     seen = Survey(
         classes=CLASSES, ids=tuple(names), paths=tuple(map(Path, names)), split=SPLIT, labels=LABELS, groups=None,
         sources=None, films=(FILM,) * N, database=Path("nowhere"),
     )  # fmt: skip
-    return replace(seen, **changes)
+    return altered(seen, **changes)
 
 
 def duplicates(*pairs: tuple[int, int, float]) -> Duplicates:

@@ -4,10 +4,9 @@ import csv
 import os
 import shutil
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -49,8 +48,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "films"
 
 
-def splits(root: Path, *, cache: Path | None = None, shape: films.Shape = SHAPE, **card: Any) -> Splits:  # noqa: ANN401
-    return read_splits(Card(name="mine", root=root, **card), image_shape=shape, cache=cache)
+def splits(root: Path, *, cache: Path | None = None, shape: films.Shape = SHAPE, **card: object) -> Splits:
+    return read_splits(Card.model_validate({"name": "mine", "root": root, **card}), image_shape=shape, cache=cache)
 
 
 def pixels(data: Dataset) -> NDArray[np.float32]:
@@ -143,25 +142,30 @@ def test_the_fingerprint_does_not_depend_on_where_the_root_lies(root: Path, tmp_
     assert len({here.train.fingerprint, here.validation.fingerprint, here.test.fingerprint}) == 3
 
 
-def changed_content(root: Path) -> dict[str, Any]:
+def changed_content(root: Path) -> Splits:
     film(root / "test" / "ill" / "p0_ill.png", 99)
-    return {}
+    return splits(root)
 
 
-def changed_name(root: Path) -> dict[str, Any]:
+def changed_name(root: Path) -> Splits:
     (root / "test" / "ill" / "p0_ill.png").rename(root / "test" / "ill" / "p00.png")
-    return {}
+    return splits(root)
 
 
 @pytest.mark.parametrize(
     "change",
-    [changed_content, changed_name, lambda _: {"shape": (12, 10, 3)}, lambda _: {"interpolation": "bilinear"}],
+    [
+        changed_content,
+        changed_name,
+        lambda root: splits(root, shape=(12, 10, 3)),
+        lambda root: splits(root, interpolation="bilinear"),
+    ],
     ids=["content", "name", "shape", "interpolation"],
 )
-def test_the_fingerprint_follows_what_a_model_would_see(root: Path, change: Any) -> None:  # noqa: ANN401
+def test_the_fingerprint_follows_what_a_model_would_see(root: Path, change: Callable[[Path], Splits]) -> None:
     before = splits(root)
     fingerprints = before.fingerprint, before.test.fingerprint
-    after = splits(root, **change(root))
+    after = change(root)
     assert after.test.fingerprint != fingerprints[1]
     assert after.fingerprint != fingerprints[0]
 

@@ -27,6 +27,8 @@ from roentgate.errors import ArgumentError, DataError
 from roentgate.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.toy import Project
 
 pytest_plugins = ["tests.support.toy"]
@@ -61,11 +63,11 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def mine(root: Path, **card: Any) -> Card:  # noqa: ANN401
+def mine(root: Path, **card: object) -> Card:
     return Card.model_validate({"name": "mine", "root": root, "manifest": "rows.csv", **card})
 
 
-def splits(root: Path, store: Store | None = None, **card: Any) -> Splits:  # noqa: ANN401
+def splits(root: Path, store: Store | None = None, /, **card: object) -> Splits:
     return read_splits(mine(root, **card), image_shape=SHAPE, cache=None, store=store)
 
 
@@ -73,7 +75,7 @@ def each(data: Splits) -> tuple[Dataset, Dataset, Dataset]:
     return data.train, data.validation, data.test
 
 
-def rewrite(root: Path, change: Any, header: list[str] | None = None) -> None:  # noqa: ANN401
+def rewrite(root: Path, change: Callable[[int, list[str]], list[str]], header: list[str] | None = None) -> None:
     """Pass the lines of the manifest, as lists, through ``change``."""
     with (root / "rows.csv").open(newline="") as stream:
         _, *rows = csv.reader(stream)
@@ -240,7 +242,9 @@ def test_a_manifest_that_cannot_be_read_is_a_sentence(root: Path) -> None:
         ({"test_sources": ["north", "south"]}, "'test_sources' names every source; leave one for train and validation"),
     ],
 )
-def test_a_card_that_does_not_fit_its_manifest_is_a_sentence(root: Path, card: Any, sentence: str) -> None:  # noqa: ANN401
+def test_a_card_that_does_not_fit_its_manifest_is_a_sentence(
+    root: Path, card: dict[str, object], sentence: str
+) -> None:
     with pytest.raises(DataError, match=sentence):
         splits(root, **card)
 

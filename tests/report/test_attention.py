@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ from tests.report.test_figures import size
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.toy import Project
+    from tests.support.toy import Draw, Project
 
 pytest_plugins = ["tests.support.toy"]
 __all__ = ["chests", "films"]  # fixtures
@@ -124,7 +124,7 @@ attention = ["skill_without_lungs"]
 def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     chests: Project,
     monkeypatch: pytest.MonkeyPatch,
-    real_draw: Any,  # noqa: ANN401 - a function
+    real_draw: Draw,
     data: str,
     model: str,
 ) -> None:

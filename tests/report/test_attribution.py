@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from roentgate.arrays import BoolArray, FloatArray, IntArray
 from roentgate.evidence.attribution import sanity_check as licence
 from roentgate.evidence.attribution.attributions import Attributions
 from roentgate.evidence.attribution.sanity_check import Licence
@@ -39,11 +40,11 @@ class Drawn:
         ids = tuple(f"test/{row}.png" for row in range(FILMS))
         return Attributions(method, ids, np.arange(FILMS), self._called, self._maps, "", "logit, 32 steps from black")
 
-    def answers(self, rows: Any) -> Any:  # noqa: ANN401 - as of a record
+    def answers(self, rows: IntArray) -> FloatArray:
         """Return the probabilities."""
         return np.full((len(rows), 3), 1 / 3, np.float32)
 
-    def lungs(self, rows: Any) -> Any:  # noqa: ANN401 - as of a record
+    def lungs(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
         """Return a box a film, of which half are trusted."""
         found = np.zeros((len(rows), SIDE, SIDE), dtype=bool)
         found[:, 40:200, 40:110] = True

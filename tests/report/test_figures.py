@@ -141,7 +141,7 @@ def test_every_note_is_accepted_beside_a_scorecard(tmp_path: Path) -> None:
     ],
     ids=["undefined", "not recorded", "open interval", "far outside"],
 )
-def test_a_row_without_ordinary_numbers_is_drawn(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_row_without_ordinary_numbers_is_drawn(tmp_path: Path, changes: dict[str, object]) -> None:
     assert size(figures.verdict_overview(build(row(), row("Normal", **changes)), tmp_path / "a.png"))
 
 

@@ -1,6 +1,7 @@
 """Renderings: whatever the names, tables keep their columns and no tag gets in; a summary has a bound."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ TAGS = re.compile(r"</?[a-zA-Z!?]")
 OWN_TAGS = {"<details>", "</details>", "<summary>", "</summary>"}
 
 
-def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid", "Normal"), **changes: Any) -> Record:  # noqa: ANN401
+def build(
+    *rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid", "Normal"), **changes: object
+) -> Record:
     parts: dict[str, Any] = {
         "model": {"name": name, "source": f"models/{name}.py", "fingerprint": "ab" * 32, "weights": "loaded"},
         "dataset": {
@@ -36,7 +39,8 @@ def build(*rows: Row, name: str = "baseline", classes: tuple[str, ...] = ("Covid
         "required": [],
         "complete": True,
     }
-    return scorecard.build(rows=rows, **(parts | changes))
+    parts.update(changes)
+    return scorecard.build(rows=rows, **parts)
 
 
 def evidence(classes: tuple[str, ...] = ("Covid", "Normal"), report: str = "precision recall") -> EvidenceRecord:
@@ -242,7 +246,7 @@ def test_the_terminal_table_counts_rows_by_suite() -> None:
     ],
 )
 def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows(
-    several: dict[str, Any], words: str, tmp_path: Path
+    several: Mapping[str, Sequence[int] | str], words: str, tmp_path: Path
 ) -> None:
     record = build(row(), task={"image_shape": (96, 96, 1), "seed": 7, **several})
     told = dict(wording.judged(record))

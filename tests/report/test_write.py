@@ -16,11 +16,11 @@ from roentgate.session import Logbook, Session, open_session, row_of
 from roentgate.stats.verdict import at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from roentgate.scorecard.record import EvidenceRecord, FigureNote, Record, Row
-    from tests.support.toy import Project
+    from tests.support.toy import Draw, Project
 
 pytest_plugins = ["tests.support.toy"]
 
@@ -157,7 +157,7 @@ def test_a_missing_or_damaged_record_is_a_sentence(session: Session, project: Pr
 
 
 @pytest.fixture
-def drawing(session: Session, real_draw: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Session:
+def drawing(session: Session, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr(figure_set, "draw", real_draw)
     return session
 

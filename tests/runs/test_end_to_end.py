@@ -6,11 +6,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from roentgate.policy.optional_suites import SUITES
+from roentgate.scorecard import Record
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "harness" / "roentgate" / "scorecard" / "scorecard.schema.json"
@@ -32,7 +32,7 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
     )
 
 
-def subjects(record: dict[str, Any], check: str) -> set[str]:
+def subjects(record: Record, check: str) -> set[str]:
     return {row["subject"] for row in record["rows"] if row["check"] == check}
 
 

@@ -1,12 +1,11 @@
 """With --seeds N every replicate has its scorecard, and the model one for all, which the worst seed decides."""
 
 import json
-from typing import Any
 
 import pytest
 
 from roentgate.report import figure_set
-from tests.support.toy import NEAREST, Project
+from tests.support.toy import NEAREST, Draw, Project
 
 pytest_plugins = ["tests.support.toy"]
 
@@ -56,7 +55,7 @@ def test_a_run_that_ends_within_its_first_seed_counts_the_models_that_it_judged(
 
 def test_what_is_of_one_seed_says_so_where_it_stands(
     lucky: Project,
-    real_draw: Any,  # noqa: ANN401 - a function
+    real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(figure_set, "draw", real_draw)

@@ -3,10 +3,8 @@
 import importlib.util
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from roentgate.perturbations.regions import REGION_FILLS as LUNG_FILLS
 from roentgate.policy.bounds import AlignmentBounds, BorderBounds
 from roentgate.policy.policy import CORE, load_policy
 from roentgate.stats.verdict import Verdict
+from tests.support.altered import altered
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Covid", "Normal")
@@ -47,7 +46,7 @@ ALIGNMENT, INFERENCE, RECALL, BORDER, ATTENTION, ROBUSTNESS, CALIBRATION, COMPAR
 )  # fmt: skip
 
 
-def judged(check: Callable[..., None], *arguments: Any, policy: object = POLICY, **named: Any) -> Verdict:  # noqa: ANN401
+def judged(check: Callable[..., None], *arguments: object, policy: object = POLICY, **named: object) -> Verdict:
     """Return the verdict that a test of a suite hands to ``accept``."""
     verdicts: list[Verdict] = []
 
@@ -81,7 +80,7 @@ def split(test: Predictions) -> SimpleNamespace:
     return SimpleNamespace(test=test, validation=test)
 
 
-def border(**changes: Any) -> BorderRecord:  # noqa: ANN401
+def border(**changes: object) -> BorderRecord:
     """Return what a model did that is always right, whatever is hidden; with these changes."""
     sound = answered(EACH, EACH)
     record = BorderRecord(
@@ -93,7 +92,7 @@ def border(**changes: Any) -> BorderRecord:  # noqa: ANN401
         same={RING: sound},
         donor_labels=1 - sound.labels,
     )
-    return replace(record, **changes)
+    return altered(record, **changes)
 
 
 def masked(answers: Predictions) -> BorderRecord:
@@ -108,7 +107,7 @@ def only(answers: Predictions) -> BorderRecord:
     return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
 
 
-def attended(**changes: Any) -> AttentionRecord:  # noqa: ANN401
+def attended(**changes: object) -> AttentionRecord:
     """Return what a model did that is always right while it sees lungs, and guesses without; with these changes."""
     sound, rows = answered(EACH, EACH), np.arange(2 * EACH)
     record = AttentionRecord(
@@ -129,7 +128,7 @@ def attended(**changes: Any) -> AttentionRecord:  # noqa: ANN401
         inverted=sound,
         blanks={"black": np.array([[0.7, 0.3]], np.float32)},
     )
-    return replace(record, **changes)
+    return altered(record, **changes)
 
 
 def without_lungs(answers: Predictions) -> AttentionRecord:
@@ -154,7 +153,7 @@ def corrupted(lost: int, severity: int) -> Verdict:
     return judged(ROBUSTNESS.test_corruption_skill, record, corruption_group="noise", severity=severity)
 
 
-def compared(check: str, before: int, now: int, **named: Any) -> Verdict:  # noqa: ANN401
+def compared(check: str, before: int, now: int, **named: object) -> Verdict:
     """Return the verdict on a candidate with ``now`` films of each class right, where the reference had ``before``."""
     return judged(
         getattr(COMPARISON, f"test_{check}"), split(answered(now, now)), split(answered(before, before)), **named
@@ -334,7 +333,7 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
     ],
 )
 def test_a_stress_ring_informs_where_a_gating_one_refuses(
-    check: str, record: BorderRecord, named: dict[str, Any]
+    check: str, record: BorderRecord, named: dict[str, object]
 ) -> None:
     other = SimpleNamespace(border=BorderBounds(rings=[0.08], only_rings=[0.08]))
     for policy, gates in ((POLICY, True), (other, False)):

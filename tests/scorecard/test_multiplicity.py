@@ -3,6 +3,7 @@
 import doctest
 import math
 from itertools import combinations, product
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ from tests.support.rows import row
 FLIPS = Claim(n=66, bound=0.10, direction="at_most")
 
 
-def shared(hits: int, rows: int, floor: float, **changes: Any) -> Row:  # noqa: ANN401
+def shared(hits: int, rows: int, floor: float, **changes: object) -> Row:
     """Return the row of a plain share as a record keeps it, to six digits."""
     made = proportion(hits, rows)
     met = made.value >= floor if changes.get("direction", "at_least") == "at_least" else made.value <= floor
@@ -48,7 +49,7 @@ def shared(hits: int, rows: int, floor: float, **changes: Any) -> Row:  # noqa: 
     return row(**told)
 
 
-def flips(hits: int, fill: str, **changes: Any) -> Row:  # noqa: ANN401
+def flips(hits: int, fill: str, **changes: object) -> Row:
     kind = {"suite": "border", "check": "border_mask_flips", "direction": "at_most"}
     return shared(hits, 66, 0.10, subject=f"5% ring, {fill}", **(kind | changes))
 
@@ -237,8 +238,7 @@ def test_holm_keeps_the_family_where_single_rows_do_not() -> None:
 # Words
 
 
-def record(*rows: Row, **changes: Any) -> Record:  # noqa: ANN401
-    return build(*rows, **changes)
+record = build
 
 
 def test_a_scorecard_says_what_many_bounds_do() -> None:
@@ -317,7 +317,7 @@ def test_a_record_without_plain_shares_says_nothing_about_them() -> None:
     assert wording.many_bounds(record(row(value=1.0, low=1.0, high=1.0))) == []
 
 
-def test_markdown_and_page_say_the_same(tmp_path: Any) -> None:  # noqa: ANN401
+def test_markdown_and_page_say_the_same(tmp_path: Path) -> None:
     from roentgate.report import render
 
     made = record(shared(2, 20, 0.8, subject="a<b"))

@@ -18,7 +18,7 @@ ROW: dict[str, Any] = {
 NOTHING: dict[str, Any] = dict.fromkeys(("value", "low", "high", "bound", "direction")) | {"n": 0}
 
 
-def old(*changes: dict[str, Any], **parts: object) -> bytes:
+def old(*changes: dict[str, object], **parts: object) -> bytes:
     rows = [ROW | {"subject": str(index)} | change for index, change in enumerate(changes)]
     counts = {name: sum(row["verdict"] == name for row in rows) for name in ("pass", "fail", "inconclusive", "skipped")}
     record = {
@@ -57,7 +57,7 @@ def read(tmp_path: Path, content: bytes) -> scorecard.Record:
     ],
 )  # fmt: skip
 def test_a_row_keeps_its_numbers_and_gets_its_outcome(
-    tmp_path: Path, change: dict[str, Any], outcome: str, state: str | None, reason: str | None
+    tmp_path: Path, change: dict[str, object], outcome: str, state: str | None, reason: str | None
 ) -> None:
     refused = not (ROW | change)["accepted"]
     unsettled = change.get("proven") is False

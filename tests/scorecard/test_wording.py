@@ -2,7 +2,6 @@
 
 import doctest
 import unicodedata
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,7 +76,7 @@ def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
         ({"value": 0.4, "low": None, "high": None}, "0.400 [-∞, ∞]"),
     ],
 )
-def test_a_number_carries_its_interval(changes: dict[str, Any], words: str) -> None:
+def test_a_number_carries_its_interval(changes: dict[str, object], words: str) -> None:
     assert wording.measured(row(**changes)) == words
 
 
@@ -106,7 +105,7 @@ def test_no_number_seems_to_reach_a_bound_it_misses(number: float, bound: float)
         ({"outcome": "skipped", "accepted": False}, "✗ skipped"),
     ],
 )
-def test_an_outcome_reads_without_its_colour(changes: dict[str, Any], words: str) -> None:
+def test_an_outcome_reads_without_its_colour(changes: dict[str, object], words: str) -> None:
     assert wording.outcome(row(**changes)) == words
 
 

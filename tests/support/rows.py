@@ -13,7 +13,7 @@ SKIPPED: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def row(subject: str = "Covid", **changes: object) -> Row:
+def row(subject: str = "Covid", /, **changes: object) -> Row:
     """Return a row of `recall_floor` that passes, but for the changes; a test may break it on purpose."""
     made: dict[str, Any] = {
         "suite": "recall", "check": "recall_floor", "subject": subject, "outcome": "pass", "accepted": True,
