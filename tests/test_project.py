@@ -24,6 +24,12 @@ FRAMEWORKS = {"keras", "tensorflow"}
 HEAVY = ("keras", "tensorflow", "matplotlib", "scipy", "sklearn", "pandas")
 SUITES = sorted((ROOT / "suites").glob("*.py"))
 MODEL_FILES = sorted(path for path in (ROOT / "models").rglob("*.py") if path.name != "__init__.py")
+PYTHON = sorted(
+    path
+    for part in ("harness", "models", "suites", "tests")
+    for kind in ("py", "pyi")
+    for path in (ROOT / part).rglob(f"*.{kind}")
+)
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -185,6 +191,52 @@ def test_importing_costs_nothing_heavy(module: str) -> None:
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in MODEL_FILES])
 def test_a_model_file_says_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), f"{path.name} has no docstring"
+
+
+# What is left unsaid to the type checker and to ruff
+
+
+def signatures_with_any(source: str) -> list[str]:
+    """Return the names of the functions whose arguments or result are said to be, or to hold, ``Any``."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            given = node.args
+            arguments = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+            annotations = [node.returns, *(argument.annotation for argument in arguments if argument is not None)]
+            if any(annotation and re.search(r"\bAny\b", ast.unparse(annotation)) for annotation in annotations):
+                found.append(node.name)
+    return found
+
+
+def test_any_is_found_wherever_it_stands_in_a_signature() -> None:
+    arguments = ("x: Any", "*x: Any", "**x: Any", "*, x: Any", "x: Callable[..., Any]", "x: 'Any'", "x: typing.Any")
+    said = (*(f"({argument})" for argument in arguments), "() -> Any")
+    assert [signatures_with_any(f"def f{each}: ...") for each in said] == [["f"]] * len(said)
+    assert signatures_with_any("def f(x: Anything) -> int:\n    y: Any = x\n    return y") == []
+
+
+def test_few_signatures_say_any() -> None:
+    """The rest says what is given and what comes back: a protocol, a dictionary of known keys, or an object."""
+    found = {path: signatures_with_any(path.read_text("utf-8")) for path in PYTHON}
+    told = [f"{path.relative_to(ROOT).as_posix()}: {name}" for path, names in found.items() for name in names]
+    assert len(told) <= 20, "\n".join(told)
+
+
+def test_no_other_name_stands_for_any() -> None:
+    lines = [line for path in PYTHON for line in path.read_text("utf-8").splitlines()]
+    assert [line for line in lines if re.fullmatch(r"\s*(type )?\w+(: TypeAlias)? = Any", line)] == []
+
+
+def test_few_lines_are_excused_from_a_rule() -> None:
+    """A rule that is wrong about a whole folder is excused there in pyproject.toml, with the reason."""
+    lines = [
+        f"{path.relative_to(ROOT).as_posix()}: {line.strip()}"
+        for path in PYTHON
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(r"#\s*noqa", line)
+    ]
+    assert len(lines) <= 80, "\n".join(lines)
 
 
 # What users meet
