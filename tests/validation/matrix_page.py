@@ -33,8 +33,8 @@ PICTURE = "detection_matrix.png"
 _ASKED = (
     "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
     "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, "
-    "in every training; no sound model is refused by alignment or inference in any. (Where a check says the same words of "
-    "whatever it finds, the diagnosis is no more than its refusal.)"
+    "in every training; no sound model is refused by alignment or inference in any. (Where a check says the same words "
+    "of whatever it finds, the diagnosis is no more than its refusal.)"
 )
 _DATA_ASKED = (
     "Drawn data sets with one planted fault, judged by the checks of the data suite that ask for no model. Asked: each "

@@ -218,7 +218,8 @@ def many(tables: Tables) -> list[str]:
         f"Under the shipped policy a record of three classes holds {first['rows']} rows with plain shares or p-values, "
         f"{first['bounds']} bounds when each fill counts. All must hold. For the guarded rule that needs no "
         "correction (an intersection-union test: a model that misses any of these bounds passes by its whole intervals "
-        "in 2.5 % at most; where an interval is not exact, as often as it misses above). The price is the refusal of sound models.",
+        "in 2.5 % at most; where an interval is not exact, as often as it misses above). The price is the refusal of "
+        "sound models.",
         f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the simple rule accepts 66 films "
         f"under one fill in {percent(cell(fills[1], 'independent'))} of draws, under four that err independently in "
         f"{percent(cell(fills[4], 'independent'))}, under five in {percent(cell(fills[5], 'independent'))}; where "
