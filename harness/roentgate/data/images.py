@@ -4,9 +4,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,6 +17,7 @@ from tqdm import tqdm
 from roentgate.code_key import code_digest
 from roentgate.data.decoders import OpenImage, opened, refusal, unreadable
 from roentgate.errors import HarnessError
+from roentgate.process import in_threads
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"]
 Shape = tuple[int, int, int]
@@ -31,7 +30,6 @@ LARGEST = 100_000_000
 LARGEST_DEEP = 50_000_000
 """The same for a film of more than 8 bits, whose pixels take four bytes each on the way."""
 
-_THREADS = 4
 _UNIT = np.float32(1 / 255)
 _STALE_SECONDS = 86_400
 
@@ -78,19 +76,12 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
 
 
 def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:
-    """Decode films in a few threads and yield them in order; never more than a few are held at a time.
+    """Decode films in a few threads and return them one by one, in order; only a few are held.
 
     Raises:
         DataError: As ``read``, of the first film in order that is at fault.
     """
-    waiting: deque[Future[Pixels]] = deque()
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        for path in paths:
-            waiting.append(pool.submit(read, path, shape, interpolation))
-            if len(waiting) > 2 * _THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_threads(lambda path: read(path, shape, interpolation), paths)
 
 
 def unit(pixels: Pixels) -> NDArray[np.float32]:
