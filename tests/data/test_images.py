@@ -204,7 +204,11 @@ def test_a_bad_film_gets_a_sentence_with_its_name_and_the_remedy(tmp_path: Path,
         images.read(tmp_path / name, SHAPE, "nearest")
 
 
-@pytest.mark.parametrize("use", [images.digest, is_image, lambda path: images.read(path, SHAPE, "nearest")])
+@pytest.mark.parametrize(
+    "use",
+    [lambda path: images.file_digests([path]), is_image, lambda path: images.read(path, SHAPE, "nearest")],
+    ids=["digest", "is_image", "read"],
+)
 def test_an_unreadable_film_gets_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Path], object]
 ) -> None:

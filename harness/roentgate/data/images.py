@@ -1,10 +1,9 @@
 """Films become pixels of one shape here, and are kept decoded; their files are left to `roentgate.data.decoders`."""
 
-import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,6 +17,7 @@ from roentgate.code_key import code_digest
 from roentgate.data.decoders import OpenImage, opened, refusal, unreadable
 from roentgate.errors import HarnessError
 from roentgate.process import in_threads
+from roentgate.store import file_digest
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"]
 Shape = tuple[int, int, int]
@@ -34,17 +34,20 @@ _UNIT = np.float32(1 / 255)
 _STALE_SECONDS = 86_400
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, read in pieces.
+def file_digests(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return the SHA-256 (hex) of each file, in the order given.
 
     Raises:
-        DataError: The file cannot be read.
+        DataError: A file cannot be read; the first in order is named.
     """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise unreadable(path, error) from error
+
+    def of(path: Path) -> str:
+        try:
+            return file_digest(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    return tuple(in_threads(of, paths))
 
 
 def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
