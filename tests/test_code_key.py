@@ -103,6 +103,22 @@ def test_a_name_offered_by_a_door_leads_to_the_module_behind_it(package: Path) -
     assert closure(f"{package.name}.user") == {f"{package.name}.user", f"{package.name}.room.inner"}
 
 
+def test_modules_that_are_found_at_run_time_count(package: Path) -> None:
+    finder = "import pkgutil\n\ndef find(path):\n    return list(pkgutil.iter_modules(path))\n"
+    write(package, user="from PKG.plugins import find\n", plugins__finder=finder, plugins__one="from PKG import low\n")
+    write(package, low="A = 1\n", other="A = 1\n")
+    package.joinpath("plugins", "__init__.pyi").write_text("from .finder import find as find\n", "utf-8")
+    user = f"{package.name}.user"
+    assert {name.removeprefix(f"{package.name}.") for name in closure(user)} == {
+        "user", "plugins.finder", "plugins.one", "low",
+    }  # fmt: skip
+    before = code_digest(user)
+    write(package, plugins__two="B = 1\n")
+    added = code_digest(user)
+    write(package, low="A = 2\n")
+    assert len({before, added, code_digest(user)}) == 3
+
+
 def test_every_module_of_the_library_has_a_key() -> None:
     folder = Path(code_key.__file__).parent
     for path in sorted(folder.rglob("*.py")):

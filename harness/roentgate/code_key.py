@@ -9,6 +9,7 @@ import functools
 import hashlib
 import importlib.util
 import os
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,10 @@ def code_digest(module: str) -> str:
 
 @functools.cache
 def closure(module: str) -> frozenset[str]:
-    """Return the dotted names of a module and of every module of its package that it imports, however deep."""
+    """Return the dotted names of a module and of every module of its package that it imports, however deep.
+
+    A module that calls ``pkgutil.iter_modules`` finds modules at run time: it counts as importing its whole folder.
+    """
     pending, seen = [module], {module}
     while pending:
         found = _read(pending.pop())[1] - seen
@@ -87,6 +91,21 @@ def _imported(tree: ast.AST, module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in packages:
             for alias in node.names:
                 yield _home(node.module, alias.name)
+        elif isinstance(node, ast.Call) and _called(node) == "iter_modules":
+            yield from _beside(module)
+
+
+def _called(node: ast.Call) -> str:
+    """Return the last part of the name that a call calls; "" where it calls no name."""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _beside(module: str) -> Iterator[str]:
+    """Yield the modules of the folder that a module lies in; of a package, of its own folder."""
+    package = module if _is_package(module) else module.rpartition(".")[0]
+    spec = importlib.util.find_spec(package)
+    places = spec.submodule_search_locations if spec else None
+    yield from (f"{package}.{found.name}" for found in pkgutil.iter_modules(places or []))
 
 
 def _home(module: str, name: str) -> str:

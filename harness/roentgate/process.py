@@ -1,8 +1,17 @@
-"""How a process of the harness uses its machine: threads of linear algebra, and freed memory."""
+"""How a process of the harness uses its machine: threads, and freed memory."""
 
 import contextlib
 import ctypes
 import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+_READERS = 4
 
 
 def one_thread() -> None:
@@ -25,3 +34,25 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(trim_threshold, 1 << 29)
         libc.mallopt(mmap_threshold, 1 << 25)
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield ``work(item)`` of each item in order, computed in a few threads.
+
+    At most nine items are begun and not yet yielded, so that memory does not grow with their number.
+
+    Args:
+        work: Reads a file, say; it must be safe to call from several threads at once.
+        items: Taken one by one, as results are asked for.
+
+    Raises:
+        Exception: What ``work`` raises, of the first item in order at fault.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > 2 * _READERS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

@@ -177,10 +177,36 @@ def test_content_is_read_once_for_a_fingerprint(root: Path, monkeypatch: pytest.
         asked.append(path)
         return ""
 
-    monkeypatch.setattr(films, "digest", record)
+    monkeypatch.setattr(films, "file_digest", record)
     data = splits(root).test
     assert data.fingerprint == data.fingerprint
-    assert tuple(asked) == data.paths
+    assert len({data.content_digest, data.rows_digest, data.fingerprint}) == 3
+    assert sorted(asked) == sorted(data.paths)
+
+
+def test_digests_that_records_hold_are_what_they_were(tmp_path: Path) -> None:
+    for folder, names in (("train/ill", "abcde"), ("train/well", "fghij"), ("test/ill", "kl"), ("test/well", "mn")):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            (tmp_path / folder / f"{name}.png").write_text(name)
+    data = splits(tmp_path)
+    assert data.test.content_digest == "af0eedb0e747ba5a82445c4718f4524286db46a0d34abd8793e93dbbb0340330"
+    assert data.test.rows_digest == "8e9a73aa4c7519b81bbbffc7b1a2f7280d6672d1d898e6242112b591fed019ac"
+    assert data.test.fingerprint == "62389f2b7d6c829c24df370adf18069bfede82ab3dcc568fe68c9eeab0b42cb8"
+    assert data.fingerprint == "5d6be94920b10d2da52dd5c04eb68b4fec4b5f8a113e8d1e6f00a05e1afabe28"
+
+
+def test_images_are_the_same_set_under_other_names_and_in_another_order(root: Path) -> None:
+    data = splits(root).test
+    back = list(reversed(range(len(data))))
+    turned = replace(data, paths=tuple(data.paths[row] for row in back), labels=data.labels[back])
+    assert turned.content_digest == data.content_digest
+    assert turned.rows_digest != data.rows_digest
+    assert replace(data, classes=("ill", "other")).content_digest != data.content_digest
+    fewer = replace(data, ids=data.ids[1:], paths=data.paths[1:], labels=data.labels[1:])
+    assert fewer.content_digest != data.content_digest
+    larger = replace(data, image_shape=(24, 20, 1))
+    assert (larger.content_digest, larger.rows_digest) == (data.content_digest, data.rows_digest)
 
 
 def test_groups_are_found_in_the_ids(root: Path) -> None:

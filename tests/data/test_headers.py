@@ -37,11 +37,18 @@ def test_a_header_that_names_a_maker_has_exif(tmp_path: Path) -> None:
     assert not read_header(tmp_path / "b.jpg").exif
 
 
-@pytest.mark.parametrize("content", [b"", b"no image at all", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
-def test_what_is_no_film_is_a_sentence_that_names_it(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "is empty; export it as PNG or JPEG, or remove it"),
+        (b"no image at all", "is not a JPEG, PNG.*; export it as PNG or JPEG, or remove it"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, r"cannot be read \(its header is damaged\); restore it from its source"),
+    ],
+)
+def test_what_is_no_film_is_a_sentence_that_names_it(tmp_path: Path, content: bytes, fault: str) -> None:
     file = tmp_path / "broken.png"
     file.write_bytes(content)
-    with pytest.raises(DataError, match=r"broken\.png.*restore it from its source, or remove it"):
+    with pytest.raises(DataError, match=rf"film '.*broken\.png': {fault}"):
         read_header(file)
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from roentgate.data import images
+from roentgate.data.decoders import is_image
 from roentgate.errors import DataError, HarnessError
 
 SHAPE = (12, 10, 1)
@@ -134,14 +135,14 @@ def test_an_integer_film_beyond_sixteen_bits_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["film.jpg", "film.txt", "film"])
 def test_a_film_is_recognised_by_content_whatever_its_name(tmp_path: Path, name: str) -> None:
     path = saved(tmp_path / name, Image.fromarray(GREY), format="PNG")
-    assert images.is_film(path)
+    assert is_image(path)
     np.testing.assert_array_equal(images.read(path, (40, 30, 1), "nearest")[:, :, 0], GREY)
 
 
 @pytest.mark.parametrize("content", [b"", b"BMI,weight,height\n22,80,190\n", b"file,label\n", b"PK\x03\x04"])
 def test_other_files_are_no_films(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "notes.csv").write_bytes(content)
-    assert not images.is_film(tmp_path / "notes.csv")
+    assert not is_image(tmp_path / "notes.csv")
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -198,12 +199,16 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
 def test_a_bad_film_gets_a_sentence_with_its_name_and_the_remedy(tmp_path: Path, kind: str) -> None:
     name, write, sentence = BAD[kind]
     write(tmp_path / name)
-    assert images.is_film(tmp_path / name)
+    assert is_image(tmp_path / name)
     with pytest.raises(DataError, match=rf"film '.*{name}': {sentence}"):
         images.read(tmp_path / name, SHAPE, "nearest")
 
 
-@pytest.mark.parametrize("use", [images.digest, images.is_film, lambda path: images.read(path, SHAPE, "nearest")])
+@pytest.mark.parametrize(
+    "use",
+    [lambda path: images.file_digests([path]), is_image, lambda path: images.read(path, SHAPE, "nearest")],
+    ids=["digest", "is_image", "read"],
+)
 def test_an_unreadable_film_gets_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, use: Callable[[Path], object]
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from roentgate.errors import PolicyError
 from roentgate.policy.bounds import Table
 from roentgate.policy.policy import CORE, Policy, load_policy
+from roentgate.policy.required import CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
@@ -45,6 +46,36 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
 def test_a_policy_that_requires_nothing_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(PolicyError, match="'required' names no check, so nothing would be"):
         policy(tmp_path, text)
+
+
+def test_all_stands_for_the_checks_of_a_suite(tmp_path: Path) -> None:
+    text = '[gate.required]\nborder = "all"\nmine = ["own"]\nledger = ["test_set_evaluations"]\n'
+    gate = policy(tmp_path, text).gate
+    assert gate.required["border"] == list(CHECKS["border"])
+    assert gate.pairs[-2:] == (("mine", "own"), ("ledger", "test_set_evaluations"))
+    listed = text.replace('"all"', str(list(CHECKS["border"])))
+    assert policy(tmp_path, listed).fingerprint == policy(tmp_path, text).fingerprint
+
+
+def test_the_shipped_policy_requires_every_listed_check() -> None:
+    shipped = load_policy(ROOT / "suites" / "policy.toml", data="mine", classes=CLASSES)
+    assert set(shipped.gate.pairs) == {(suite, check) for suite, checks in CHECKS.items() for check in checks}
+    for suite, check in shipped.gate.pairs:
+        assert f"def test_{check}(" in (ROOT / "suites" / f"test_{suite}.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('mine = "all"', """'mine' is no suite of Roentgate's, so "all" of its checks are not known; list them, or"""),
+        ('bordr = "all"', "did you mean 'border'"),
+        ('border = "some"', "gate.required.border|required.border"),
+        ("border = true", "gate.required.border|required.border"),
+    ],
+)
+def test_a_suite_whose_checks_are_not_known_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    with pytest.raises(PolicyError, match=fault):
+        policy(tmp_path, f"[gate.required]\n{text}\n")
 
 
 def test_single_classes_and_pairs_have_bounds_of_their_own(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from roentgate.policy import load_policy
 from roentgate.policy.optional_suites import SUITES
 from tests.validation.planted_models import Check, read_twins
 
@@ -100,10 +100,9 @@ GROUPS = {
 
 def required() -> set[Check]:
     """Return the checks of a model alone; options and data are judged elsewhere."""
-    policy = tomllib.loads((ROOT / "suites" / "policy.toml").read_text("utf-8"))
+    policy = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=())
     elsewhere = {*SUITES, "ledger", "data"} - {"robustness"}
-    suites = {name: checks for name, checks in policy["gate"]["required"].items() if name not in elsewhere}
-    return {(suite, check) for suite, checks in suites.items() for check in checks}
+    return {(suite, check) for suite, check in policy.gate.pairs if suite not in elsewhere}
 
 
 def group_of(checks: Iterable[Check]) -> str:

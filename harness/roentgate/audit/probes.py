@@ -86,7 +86,7 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
         store: Where its answers are kept.
         masks: The lung mask of each row, for the probes that need them.
     """
-    key = digest("probe", probe.name, seen.fingerprint, _code(), [films.digest(m) for m in masks or ()])
+    key = digest("probe", probe.name, seen.fingerprint, _code(), films.file_digests(masks or ()))
     test = seen.of_split("test")
     readable = seen.readable[test]
     fit = _drawn(seen, np.flatnonzero((seen.split != SPLITS.index("test")) & seen.readable), LARGEST_FIT)

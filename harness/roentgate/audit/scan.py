@@ -7,13 +7,11 @@ only files whose size or times have changed.
 import contextlib
 import hashlib
 import json
-import os
 import sqlite3
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +24,7 @@ from roentgate.code_key import code_digest
 from roentgate.data import SPLITS, SplitName, Splits, headers
 from roentgate.data import images as films
 from roentgate.errors import DataError, HarnessError
+from roentgate.process import in_threads
 from roentgate.store import Store, digest
 
 THUMBNAIL = 128
@@ -249,28 +248,19 @@ def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[
     names = [_name(path) for path in paths]
     new = [row for row, name in enumerate(names) if known.get(name) != stamps[row]]
     bar = tqdm(total=len(new), desc="looking at films", unit="film", leave=False, mininterval=0.5, delay=1.0)
+    looked = in_threads(look, (paths[row] for row in new))
     with bar:
         for start in range(0, len(new), _COMMIT_EVERY):
             rows = new[start : start + _COMMIT_EVERY]
             lines = [
                 (names[row], stamps[row], json.dumps(asdict(facts)), thumbnail)
-                for row, (facts, thumbnail) in zip(rows, _look_each([paths[row] for row in rows]), strict=True)
+                for row, (facts, thumbnail) in zip(rows, islice(looked, len(rows)), strict=True)
             ]
             with database:
                 database.executemany("INSERT OR REPLACE INTO film VALUES (?, ?, ?, ?)", lines)
             bar.update(len(rows))
     found = dict(database.execute("SELECT path, facts FROM film"))
     return tuple(_read_facts(found[name]) for name in names), tuple(stamps)
-
-
-def _look_each(paths: Sequence[Path]) -> Iterator[tuple[FilmFacts, bytes | None]]:
-    """Look at films in a few threads and yield what is found in order."""
-    waiting: deque[Future[tuple[FilmFacts, bytes | None]]] = deque()
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        for path in paths:
-            waiting.append(pool.submit(look, path))
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _stamp(path: Path, code: str) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from roentgate.data import images
+from roentgate.data.decoders import formats, is_image
 from roentgate.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
@@ -135,13 +135,13 @@ class Tree:
             row = f"{folder}/{name}"
             if any("\ud800" <= letter <= "\udfff" for letter in row):
                 raise self.refusal(f"the name of {row!r} is not UTF-8; rename it", split)
-            if images.is_film(self.root / row):
+            if is_image(self.root / row):
                 found.append((folder, name))
             else:
                 others.append(row)
         if not found:
             beside = f" ({len(others)} other files, such as {others[0]!r})" if others else ""
-            remedy = "add JPEG, PNG, BMP, GIF or TIFF films, or remove the class from every split"
+            remedy = f"add {formats()} films, or remove the class from every split"
             raise self.refusal(f"class folder {label!r} holds no film{beside}; {remedy}", split)
         ignored.extend(others)
         return tuple(f"{folder}/{name}" for folder, name in sorted(found))

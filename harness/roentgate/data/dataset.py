@@ -20,7 +20,7 @@ from roentgate.data.images import Interpolation
 from roentgate.data.link_tree import lay_out
 from roentgate.data.manifest import SPLITS, Manifest, Row, write_rows
 from roentgate.errors import ArgumentError
-from roentgate.store import Store
+from roentgate.store import Store, digest
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +68,40 @@ class Dataset:
         return dict(zip(self.classes, numbers.tolist(), strict=True))
 
     @cached_property
+    def file_digests(self) -> tuple[str, ...]:
+        """SHA-256 (hex) of the file of each row; read once.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        return films.file_digests(self.paths)
+
+    @cached_property
+    def content_digest(self) -> str:
+        """Digest of the images as a set: file contents and class names count, ids and order do not.
+
+        It names "the test images" wherever it is asked whether two runs judged the same ones (the ledger).
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        names = (self.classes[label] for label in self.labels)
+        return digest(sorted([name, content] for name, content in zip(names, self.file_digests, strict=True)))
+
+    @cached_property
+    def rows_digest(self) -> str:
+        """Digest of the images row by row: ids, labels and file contents, in this order.
+
+        Answers that were stored row by row (`predictions.json`) belong to rows with this digest only. The size at
+        which images are read does not count.
+
+        Raises:
+            DataError: A film cannot be read.
+        """
+        rows = zip(self.ids, self.labels.tolist(), self.file_digests, strict=True)
+        return digest(*([row, label, content] for row, label, content in rows))
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over ids, labels, file contents, image shape and interpolation; the same wherever the root lies.
 
@@ -78,8 +112,8 @@ class Dataset:
             DataError: A film cannot be read.
         """
         summary = hashlib.sha256(json.dumps([self.image_shape, self.interpolation]).encode())
-        for row, label, path in zip(self.ids, self.labels.tolist(), self.paths, strict=True):
-            summary.update(json.dumps([row, label, films.digest(path)]).encode())
+        for row, label, content in zip(self.ids, self.labels.tolist(), self.file_digests, strict=True):
+            summary.update(json.dumps([row, label, content]).encode())
         return summary.hexdigest()
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
@@ -166,9 +200,9 @@ class Splits:
         known = {path for split in splits for path in split.paths}
         summary = hashlib.sha256()
         for root in sorted({split.root for split in splits}):
-            for path in sorted(root.rglob("*")):
-                if path.is_file() and path not in known:
-                    summary.update(json.dumps([str(path.relative_to(root)), films.digest(path)]).encode())
+            others = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in known]
+            for path, content in zip(others, films.file_digests(others), strict=True):
+                summary.update(json.dumps([str(path.relative_to(root)), content]).encode())
         return summary.hexdigest()
 
 

@@ -1,31 +1,23 @@
-"""Films, and the only reader of image files: what counts as one, how it becomes pixels, how pixels are kept decoded."""
+"""Films become pixels of one shape here, and are kept decoded; their files are left to `roentgate.data.decoders`."""
 
-import errno
-import hashlib
 import os
-import struct
 import tempfile
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from tqdm import tqdm
 
 from roentgate.code_key import code_digest
-from roentgate.errors import DataError, HarnessError
+from roentgate.data.decoders import OpenImage, opened, refusal, unreadable
+from roentgate.errors import HarnessError
+from roentgate.process import in_threads
+from roentgate.store import file_digest
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"]
 Shape = tuple[int, int, int]
@@ -37,64 +29,29 @@ LARGEST = 100_000_000
 """Pixels of a film; what declares more is not decoded (a decompression bomb)."""
 LARGEST_DEEP = 50_000_000
 """The same for a film of more than 8 bits, whose pixels take four bytes each on the way."""
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".tif", ".tiff"}
-    | {".webp", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".avif", ".dcm", ".dicom"}
-)
-"""Names that promise an image: such a file is a film, and an error where it cannot be decoded, never ignored."""
 
-_OPENERS: tuple[tuple[bytes, type[ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImageFile),
-    (b"GIF87a", GifImageFile),
-    (b"GIF89a", GifImageFile),
-    (b"II*\0", TiffImageFile),
-    (b"MM\0*", TiffImageFile),
-    (b"II+\0", TiffImageFile),
-    (b"MM\0+", TiffImageFile),
-)
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone begins many a text
-_FAULTS = (
-    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, Image.DecompressionBombError,
-)  # fmt: skip
-"""What Pillow's decoders raise on damaged bytes; of TIFF, a tag of the wrong type is a TypeError."""
-_UNREADABLE = (errno.EACCES, errno.EPERM)
-_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such films at 8 bits, not at 16
-_THREADS = 4
 _UNIT = np.float32(1 / 255)
 _STALE_SECONDS = 86_400
 
 
-def is_film(path: Path) -> bool:
-    """Return whether a file is to be read as a film: by its extension, or by its first bytes.
+def file_digests(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return the SHA-256 (hex) of each file, in the order given.
 
     Raises:
-        DataError: The file cannot be opened.
+        DataError: A file cannot be read; the first in order is named.
     """
-    if path.suffix.lower() in EXTENSIONS:
-        return True
-    try:
-        with path.open("rb") as file:
-            return _opener(file) is not None
-    except OSError as error:
-        raise _unreadable(path, error) from error
 
+    def of(path: Path) -> str:
+        try:
+            return file_digest(path)
+        except OSError as error:
+            raise unreadable(path, error) from error
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file's content, read in pieces.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise _unreadable(path, error) from error
+    return tuple(in_threads(of, paths))
 
 
 def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
-    """Decode one film: JPEG, PNG, BMP, GIF or TIFF by content, of any colour mode, resized.
+    """Decode one film, of any colour mode, and resize it; its content tells the format.
 
     Films of up to 8 bits come out exactly as Keras' ``load_img`` reads them (transparency dropped, EXIF orientation not
     applied). Films of 16 bits are divided by 65535, before resizing; float films must lie in [0, 1] as they are.
@@ -111,36 +68,23 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
         DataError: The file cannot be read or decoded, is animated, has no image (1x1), declares more than ``LARGEST``
             pixels, or has values out of range.
     """
-    try:
-        with path.open("rb") as file:
-            opener = _opener(file)
-            if opener is None:
-                raise _refusal(path, _what_it_is(file), "export it as PNG or JPEG, or remove it")
-            image = opener(file)
-            _refuse_unfit(path, image)
-            if _is_deep(image):
-                return _deep(path, image, shape, interpolation)
-            return _shallow(image, shape, interpolation)
-    except _FAULTS as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise _unreadable(path, error) from error
-        raise _refusal(path, f"cannot be decoded ({error})", "restore it from its source, or remove it") from error
+    with opened(path) as (decoder, file):
+        film = decoder.read(file)
+        _refuse_unfit(path, film)
+        pixels = film.pixels()
+        if film.top is not None:
+            return _deep(path, np.asarray(pixels), film.top, shape, interpolation, white_is_zero=film.white_is_zero)
+        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+        return _shallow(image, shape, interpolation)
 
 
 def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:
-    """Decode films in a few threads and yield them in order; never more than a few are held at a time.
+    """Decode films in a few threads and return them one by one, in order; only a few are held.
 
     Raises:
         DataError: As ``read``, of the first film in order that is at fault.
     """
-    waiting: deque[Future[Pixels]] = deque()
-    with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-        for path in paths:
-            waiting.append(pool.submit(read, path, shape, interpolation))
-            if len(waiting) > 2 * _THREADS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return in_threads(lambda path: read(path, shape, interpolation), paths)
 
 
 def unit(pixels: Pixels) -> NDArray[np.float32]:
@@ -151,7 +95,7 @@ def unit(pixels: Pixels) -> NDArray[np.float32]:
 
 
 def code_fingerprint() -> str:
-    """Return the digest of what turns a file into pixels: this module, what it imports, and the libraries."""
+    """Return the digest of what turns a file into pixels: this module, what it imports, all decoders, the libraries."""
     return code_digest(__name__)
 
 
@@ -249,56 +193,33 @@ def _discard_stale(folder: Path) -> None:
             continue  # another process has finished or removed it
 
 
-def _opener(file: BinaryIO) -> type[ImageFile] | None:
-    """Return the decoder that fits a file's first bytes, None where they are no image's; the file is at its start."""
-    head = file.read(132)
-    file.seek(0)
-    if head[128:] == b"DICM":  # its preamble may look like a TIFF's
-        return None
-    if head.startswith(b"BM") and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
-        return BmpImageFile
-    return next((opener for magic, opener in _OPENERS if head.startswith(magic)), None)
-
-
-def _what_it_is(file: BinaryIO) -> str:
-    head = file.read(132)
-    if head[128:] == b"DICM":
-        return "is DICOM, which is not read"
-    return "is not a JPEG, PNG, BMP, GIF or TIFF image" if head else "is empty"
-
-
-def _refuse_unfit(path: Path, image: ImageFile) -> None:
-    width, height = image.size
-    largest = LARGEST_DEEP if _is_deep(image) else LARGEST
-    if width * height > largest:
-        found = f"declares {width} x {height} pixels, more than {largest // 1_000_000} million"
-        raise _refusal(path, found, "scale it down, or remove it")
-    if min(width, height) < 2:
-        raise _refusal(path, f"holds no image ({width} x {height} pixels)", "restore it from its source, or remove it")
-    if getattr(image, "is_animated", False):
-        raise _refusal(path, "is animated, or has several pages", "keep the one picture that is the film")
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode == "F" or image.mode.startswith("I")
+def _refuse_unfit(path: Path, film: OpenImage) -> None:
+    largest = LARGEST if film.top is None else LARGEST_DEEP
+    if film.width * film.height > largest:
+        found = f"declares {film.width} x {film.height} pixels, more than {largest // 1_000_000} million"
+        raise refusal(path, found, "scale it down, or remove it")
+    if min(film.width, film.height) < 2:
+        found = f"holds no image ({film.width} x {film.height} pixels)"
+        raise refusal(path, found, "restore it from its source, or remove it")
+    if not film.single:
+        raise refusal(path, "is animated, or has several pages", "keep the one picture that is the film")
 
 
 def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> NDArray[np.uint8]:
-    image.info.pop("transparency", None)  # Keras drops it as well; Pillow would warn
     mode = "L" if shape[2] == 1 else "RGB"
     if image.mode != mode:
         image = image.convert(mode)
     return np.asarray(_resized(image, shape, interpolation), dtype=np.uint8).reshape(shape)
 
 
-def _deep(path: Path, image: ImageFile, shape: Shape, interpolation: Interpolation) -> NDArray[np.float32]:
-    top = 1 if image.mode == "F" else 65535
-    values = np.asarray(image).astype(np.float32)
+def _deep(  # noqa: PLR0913 - what a film with more than 8 bits is
+    path: Path, found: NDArray[Any], top: float, shape: Shape, interpolation: Interpolation, *, white_is_zero: bool
+) -> NDArray[np.float32]:
+    values = found.astype(np.float32)
     if not (values.min() >= 0 and values.max() <= top):  # so written, NaN is refused too
-        found = f"has values from {values.min():g} to {values.max():g}, outside 0 to {top}"
-        raise _refusal(path, found, "export it with 8 or 16 bits, or as float in [0, 1]")
-    tag, white_is_zero = _WHITE_IS_ZERO
-    if isinstance(image, TiffImageFile) and image.tag_v2.get(tag) == white_is_zero:
+        fault = f"has values from {values.min():g} to {values.max():g}, outside 0 to {top:g}"
+        raise refusal(path, fault, "export it with 8 or 16 bits, or as float in [0, 1]")
+    if white_is_zero:
         np.subtract(top, values, out=values)
     values /= np.float32(top)
     scaled = _resized(Image.fromarray(values), shape, interpolation)
@@ -309,12 +230,3 @@ def _deep(path: Path, image: ImageFile, shape: Shape, interpolation: Interpolati
 def _resized(image: Image.Image, shape: Shape, interpolation: Interpolation) -> Image.Image:
     size = (shape[1], shape[0])
     return image if image.size == size else image.resize(size, Image.Resampling[interpolation.upper()])
-
-
-def _unreadable(path: Path, error: OSError) -> DataError:
-    remedy = "check its permissions" if error.errno in _UNREADABLE else "restore it from its source, or remove it"
-    return _refusal(path, f"cannot be read ({error.strerror})", remedy)
-
-
-def _refusal(path: Path, found: str, remedy: str) -> DataError:
-    return DataError(f"film {str(path)!r}: {found}; {remedy}")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from roentgate.data.class_folders import SplitName
-from roentgate.data.images import EXTENSIONS
+from roentgate.data.decoders import extensions
 from roentgate.errors import ArgumentError
 from roentgate.store import Store, digest, make_folder
 
@@ -53,7 +53,7 @@ def lay_out(store: Store, splits: Mapping[SplitName, Sequence[tuple[str, Path]]]
 
 def _plain(film: Path) -> str:
     suffix = film.suffix.lower()
-    return re.sub(r"[^A-Za-z0-9_-]+", "_", film.stem)[:_LONGEST_STEM] + (suffix if suffix in EXTENSIONS else "")
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", film.stem)[:_LONGEST_STEM] + (suffix if suffix in extensions() else "")
 
 
 def _shows(folder: Path, entries: Mapping[str, Path]) -> bool:

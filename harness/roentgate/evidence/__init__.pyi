@@ -32,7 +32,6 @@ from .stored_predictions import Judged as Judged
 from .stored_predictions import Named as Named
 from .stored_predictions import Reference as Reference
 from .stored_predictions import drop_others as drop_others
-from .stored_predictions import films_digest as films_digest
 from .stored_predictions import names_of as names_of
 from .stored_predictions import write_predictions as write_predictions
 from .streams.image_matching import SURE as SURE

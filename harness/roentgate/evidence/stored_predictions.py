@@ -16,7 +16,7 @@ from roentgate.data import Dataset
 from roentgate.errors import ArgumentError, DataError, HarnessError
 from roentgate.evidence.records import BorderRecord
 from roentgate.policy import BorderBounds
-from roentgate.store import atomic, digest, file_digest
+from roentgate.store import atomic, digest
 
 PREDICTIONS_FILE, SCORECARD_FILE = "predictions.json", "scorecard.json"
 SCHEMA = "roentgate.predictions/1"
@@ -98,7 +98,7 @@ class Reference:
     Attributes:
         name: Of the model.
         fingerprint: Of the model.
-        films: `films_digest` of the test films that it answered.
+        films: `Dataset.rows_digest` of the test films that it answered.
         test: Its answers on them.
     """
 
@@ -150,7 +150,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         folder: Of the scorecard.
         model: Name.
         fingerprint: Of the model.
-        films: `films_digest` of the test films.
+        films: `Dataset.rows_digest` of the test films.
         test: Answers on the test rows.
         border: Answers under the perturbations of ``bounds``; None where no suite asked for them.
         bounds: Which perturbations those are.
@@ -190,18 +190,8 @@ def drop_others(folder: Path, *, fingerprint: str, films: Dataset) -> None:
     path = folder / PREDICTIONS_FILE
     with contextlib.suppress(HarnessError):
         stored = read_predictions(path)
-        if stored.fingerprint != fingerprint or stored.films != films_digest(films):
+        if stored.fingerprint != fingerprint or stored.films != films.rows_digest:
             path.unlink()
-
-
-def films_digest(films: Dataset) -> str:
-    """Return the digest of the films of a split: ids, labels and file contents, whatever size they are read at.
-
-    Raises:
-        DataError: A film cannot be read.
-    """
-    rows = zip(films.ids, films.labels.tolist(), films.paths, strict=True)
-    return digest(*([name, label, file_digest(path)] for name, label, path in rows))
 
 
 def find_stored(spec: str) -> Path | None:
@@ -306,7 +296,7 @@ def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:
         "test rows": stored.ids == films.ids,
         "labels": np.array_equal(stored.labels, films.labels),
         "patients": stored.groups == films.groups,
-        "test films, file by file,": reference.films == films_digest(films),
+        "test films, file by file,": reference.films == films.rows_digest,
     }
     for what, same in told.items():
         if not same:

@@ -9,6 +9,7 @@ import pydantic
 from roentgate.data import Interpolation
 from roentgate.errors import ArgumentError, PolicyError, did_you_mean
 from roentgate.perturbations import FILLS, GROUPS, KINDS, Group, check_kind, group_of
+from roentgate.policy.required import CHECKS, CORE
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
 RingWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
@@ -110,25 +111,6 @@ class BorderBounds(Table):
             if not getattr(self, key):
                 raise ValueError(f"'{key}' is empty, so nothing would be tested; name at least one")
         return self
-
-
-CORE_CHECKS = {
-    "alignment": [
-        "stream_order_repeats", "stream_complete", "images_match_rows", "labels_match_rows", "class_columns_match",
-        "predictions_match_rows",
-    ],
-    "inference": [
-        "predictions_repeat", "predictions_batch_invariant", "augmentation_identity_at_inference",
-        "augmentation_active_in_training", "evaluation_streams_clean", "outputs_are_probabilities",
-        "reload_preserves_predictions",
-    ],
-    "recall": ["recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"],
-    "border": [
-        "border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill", "interior_mask_control",
-        "smallest_flipping_mask", "border_invariance",
-    ],
-}  # fmt: skip
-"""What is required where the policy does not say otherwise."""
 
 
 class RobustnessBounds(Table):
@@ -257,9 +239,24 @@ class CalibrationBounds(Table):
 class GateBounds(Table):
     """``[gate]``: which checks must be there, and which of them may never be skipped."""
 
-    required: dict[str, list[str]] = CORE_CHECKS
+    required: dict[str, list[str]] = {suite: list(CHECKS[suite]) for suite in CORE}
+    """The checks that a run must record, by suite. A policy may write ``"all"`` for those of a suite of Roentgate's."""
+
     never_skip: list[str] = []
     seeds: Literal["worst", "first"] = "worst"
+
+    @pydantic.field_validator("required", mode="before")
+    @classmethod
+    def _listed(cls, named: object) -> object:
+        if not isinstance(named, dict):
+            return named
+        for suite, checks in named.items():
+            if checks == "all" and suite not in CHECKS:
+                raise ValueError(
+                    f"'{suite}' is no suite of Roentgate's, so \"all\" of its checks are not known; "
+                    f"list them, or {did_you_mean(suite, CHECKS)}"
+                )
+        return {suite: list(CHECKS[suite]) if checks == "all" else checks for suite, checks in named.items()}
 
     @pydantic.model_validator(mode="after")
     def _something_required(self) -> "GateBounds":

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from roentgate.policy.required import CHECKS
+
 
 class Given(Protocol):
     """What is asked of a run's settings, which a higher room defines."""
@@ -25,29 +27,24 @@ class Asked:
     Attributes:
         setting: The field of `roentgate.session.settings.Settings` that holds something where the option is given.
         remedy: What is wrong with naming the suite without the option, and what to do; follows the name.
-        checks: What it must record where the policy does not say otherwise.
     """
 
     setting: str
     remedy: str
-    checks: tuple[str, ...]
 
 
 SUITES: Final[Mapping[str, Asked]] = {
     "comparison": Asked(
         "reference",
         "compares with a reference: pass --reference NAME, or the folder of a scorecard",
-        ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change"),
     ),
     "robustness": Asked(
         "robustness",
         "takes as long as all others together, and so waits to be asked for: pass --robustness",
-        ("corruption_skill", "corruption_curve", "small_rotation", "small_shift", "resizing_kernel"),
     ),
     "claims": Asked(
         "claims",
         "holds published figures: pass --claims FILE.toml",
-        ("claims_consistent", "claim_reproduced"),
     ),
 }
 
@@ -71,4 +68,4 @@ def required(named: Mapping[str, Sequence[str]], settings: Given) -> Iterator[tu
     yield from ((suite, check) for suite, checks in named.items() if suite not in SUITES for check in checks)
     for name, suite in SUITES.items():
         if getattr(settings, suite.setting):
-            yield from ((name, check) for check in named.get(name, suite.checks))
+            yield from ((name, check) for check in named.get(name, CHECKS[name]))

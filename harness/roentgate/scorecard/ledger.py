@@ -1,6 +1,7 @@
 """Every look at a test set, one line each, beside the reports: appended, never rewritten; and what many looks cost.
 
-A test set is known by its films and labels (`films_key`), a model by its fingerprint. The order is that of the lines.
+A test set is known by its films and labels (`Dataset.content_digest`), a model by its fingerprint. The order is that of
+the lines.
 What a model's scorecard states rests on the lines before its own first one, so judging it again changes nothing.
 """
 
@@ -17,7 +18,7 @@ from typing import Any, Final
 from filelock import FileLock
 
 from roentgate.errors import ArgumentError
-from roentgate.store import digest, file_digest, make_folder
+from roentgate.store import make_folder
 
 FILE: Final = "ledger.jsonl"
 LOCK: Final = ".ledger.lock"
@@ -41,7 +42,7 @@ class Look:
 
     Attributes:
         time: UTC, ``2026-01-02T03:04:05Z``.
-        films: `films_key` of the test films.
+        films: `Dataset.content_digest` of the test films.
         model: The name it was given.
         fingerprint: Of its sources, weights and task: another training is another model.
         seed: Of its training.
@@ -88,15 +89,6 @@ class Earlier:
     looks: tuple[Look, ...]
     damaged: int
     known: bool
-
-
-def films_key(films: Iterable[tuple[str, Path]]) -> str:
-    """Return the digest of test films as (class name, file): contents and labels count, names and order do not.
-
-    Raises:
-        OSError: A film cannot be read.
-    """
-    return digest(sorted([label, file_digest(path)] for label, path in films))
 
 
 def now() -> str:

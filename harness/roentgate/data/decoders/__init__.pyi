@@ -1,0 +1,9 @@
+from .decoder import Decoder as Decoder
+from .decoder import Description as Description
+from .decoder import OpenImage as OpenImage
+from .opening import extensions as extensions
+from .opening import formats as formats
+from .opening import is_image as is_image
+from .opening import opened as opened
+from .opening import refusal as refusal
+from .opening import unreadable as unreadable

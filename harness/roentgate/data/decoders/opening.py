@@ -1,0 +1,135 @@
+"""Opens a file and chooses its decoder by content; says what is wrong with a file that has none."""
+
+import contextlib
+import errno
+import functools
+import importlib
+import pkgutil
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from roentgate.data.decoders.decoder import Decoder, Signature
+from roentgate.errors import DataError
+
+FAULTS = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)  # fmt: skip
+"""What decoding damaged bytes may raise; of TIFF, a tag of the wrong type is a TypeError."""
+
+_NOT_READ: tuple[tuple[str, Signature], ...] = (("DICOM", ((128, b"DICM"),)),)
+"""Formats that are called by their name when they are refused, until a decoder reads them."""
+
+_NOT_READ_EXTENSIONS = frozenset({".webp", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".avif", ".dcm", ".dicom"})
+_UNREADABLE = (errno.EACCES, errno.EPERM)
+
+
+@functools.cache
+def decoders() -> tuple[Decoder, ...]:
+    """Return the decoders that the modules of this package list, in order of module names."""
+    package = importlib.import_module(__name__.rpartition(".")[0])
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
+    return tuple(decoder for module in modules for decoder in getattr(module, "DECODERS", ()))
+
+
+@functools.cache
+def extensions() -> frozenset[str]:
+    """Return the names that promise an image, in lower case; those of refused formats are among them.
+
+    Such a file is an error where it cannot be decoded, and is never ignored.
+    """
+    return _NOT_READ_EXTENSIONS.union(*(decoder.extensions for decoder in decoders()))
+
+
+def formats() -> str:
+    """Return the formats that are read, for a sentence: ``JPEG, PNG or TIFF``."""
+    *names, last = [decoder.name for decoder in decoders()]
+    return f"{', '.join(names)} or {last}" if names else last
+
+
+def is_image(path: Path) -> bool:
+    """Return whether a file promises an image: by its extension, or by its first bytes.
+
+    Raises:
+        DataError: The file cannot be opened.
+    """
+    if path.suffix.lower() in extensions():
+        return True
+    with _chosen(path) as (found, _):
+        return isinstance(found, Decoder)
+
+
+@contextlib.contextmanager
+def opened(path: Path, *, fault: str = "cannot be decoded") -> Iterator[tuple[Decoder, BinaryIO]]:
+    """Open an image file and choose its decoder; what goes wrong until it is closed becomes a sentence.
+
+    Args:
+        path: The file.
+        fault: What the sentence says of damaged bytes.
+
+    Yields:
+        The decoder that fits its first bytes, and the file at its start.
+
+    Raises:
+        DataError: The file cannot be opened or read, no decoder fits it, or what is done with it raises `FAULTS`.
+    """
+    try:
+        with _chosen(path) as (found, file):
+            if not isinstance(found, Decoder):
+                raise refusal(path, found, "export it as PNG or JPEG, or remove it")
+            yield found, file
+    except FAULTS as error:
+        words = " ".join(str(error).split())
+        raise refusal(path, f"{fault} ({words})", "restore it from its source, or remove it") from error
+
+
+def unreadable(path: Path, error: OSError) -> DataError:
+    """Return the error that says why an image file could not be opened."""
+    remedy = "check its permissions" if error.errno in _UNREADABLE else "restore it from its source, or remove it"
+    return refusal(path, f"cannot be read ({error.strerror})", remedy)
+
+
+def refusal(path: Path, found: str, remedy: str) -> DataError:
+    """Return the error that says what is wrong with an image file, and what to do."""
+    return DataError(f"film {str(path)!r}: {found}; {remedy}")
+
+
+@contextlib.contextmanager
+def _chosen(path: Path) -> Iterator[tuple[Decoder | str, BinaryIO]]:
+    """Open a file; yield its decoder, or what it is instead, and the file at its start."""
+    try:
+        with path.open("rb") as file:
+            yield _choose(file), file
+    except OSError as error:
+        if error.errno is None:  # of damaged bytes, and not of the disk
+            raise
+        raise unreadable(path, error) from error
+
+
+@functools.cache
+def _signatures() -> tuple[tuple[int, Signature, Decoder | str], ...]:
+    """Return where each signature ends, and what it stands for; those that end last come first.
+
+    What precedes a late signature may look like anything: a DICOM file may begin as a TIFF does.
+    """
+    known: list[tuple[Signature, Decoder | str]] = [
+        *((signature, decoder) for decoder in decoders() for signature in decoder.magic),
+        *((signature, f"is {name}, which is not read") for name, signature in _NOT_READ),
+    ]
+    found = [(max(at + len(part) for at, part in signature), signature, kind) for signature, kind in known]
+    return tuple(sorted(found, key=lambda entry: entry[0], reverse=True))
+
+
+def _choose(file: BinaryIO) -> Decoder | str:
+    """Return the decoder of a file, or what the file is instead; the file is at its start, before and after."""
+    head = file.read(_signatures()[0][0])
+    file.seek(0)
+    for _, signature, kind in _signatures():
+        if all(head[at : at + len(part)] == part for at, part in signature):
+            return kind
+    return f"is not a {formats()} image" if head else "is empty"

@@ -1,0 +1,42 @@
+"""The checks of each suite that a run must record; the only list of them."""
+
+from collections.abc import Mapping
+from typing import Final
+
+CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
+    "alignment": (
+        "stream_order_repeats", "stream_complete", "images_match_rows", "labels_match_rows", "class_columns_match",
+        "predictions_match_rows", "held_out_images_in_training",
+    ),
+    "inference": (
+        "predictions_repeat", "predictions_batch_invariant", "augmentation_identity_at_inference",
+        "augmentation_active_in_training", "evaluation_streams_clean", "outputs_are_probabilities",
+        "reload_preserves_predictions",
+    ),
+    "recall": ("recall_floor", "confusion_ceiling", "macro_auroc_floor", "beats_majority"),
+    "border": (
+        "border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill", "interior_mask_control",
+        "smallest_flipping_mask", "border_invariance",
+    ),
+    "data": (
+        "images_in_two_splits", "patients_in_two_splits", "images_in_two_classes", "unreadable_images",
+        "metadata_probe", "border_probe", "source_confounding", "beats_trivial_probes", "pixel_probe", "anatomy_probe",
+        "source_probe", "recall_on_all_images", "duplicate_images", "file_names_in_two_splits", "atypical_images",
+        "doubtful_labels", "images_per_class",
+    ),
+    "attention": (
+        "skill_without_lungs", "skill_with_lungs_only", "lungs_versus_random_region", "lung_background_conflict",
+        "background_swap_control", "annotation_swap", "drawn_marker", "inverted_images", "non_chest_output",
+    ),
+    "calibration": ("brier_score", "log_loss", "calibration_error", "temperature_scaling_gain"),
+    "ledger": ("test_set_evaluations",),
+    "robustness": ("corruption_skill", "corruption_curve", "small_rotation", "small_shift", "resizing_kernel"),
+    "comparison": (
+        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change",
+    ),
+    "claims": ("claims_consistent", "claim_reproduced"),
+}  # fmt: skip
+"""What ``"all"`` stands for in a policy's ``[gate.required]``."""
+
+CORE: Final = ("alignment", "inference", "recall", "border")
+"""The suites whose checks are required where a policy names none."""
