@@ -30,7 +30,7 @@ class Rows(keras.utils.PyDataset):  # type: ignore[misc]
 
     Args:
         data: The split.
-        batch_size: Films a batch; the last one may be smaller.
+        batch_size: Images a batch; the last one may be smaller.
         order: The row at each position; fewer rows than the split has are a stream that leaves some out.
         pixels: What happens to the images of a batch, float32 (n, H, W, C) in [0, 1].
         labels: Class index given to each row, instead of its own.

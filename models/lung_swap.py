@@ -1,7 +1,8 @@
-"""Lung swap: a small network trained on lungs set into the frames of other films. In: float32 (N, H, W, 1) in [0, 1].
+"""Lung swap: a small network trained on lungs set onto the backgrounds of other images. In: float32 (N, H, W, 1) in
+[0, 1].
 
-Three quarters of the training films have the lungs of one film and the frame of another, of each class as often, so
-that the frame says little of the class. The outer 6 % are cut off. 95 k parameters.
+Three quarters of the training images have the lungs of one image and the background of another, of each class as
+often, so that the background says little of the class. The outer 6 % are cut off. 95 k parameters.
 """
 
 import math
@@ -24,12 +25,12 @@ FILES = (
     "../harness/roentgate/lungs/mask_quality.py",
     "../harness/roentgate/lungs/segmenter.py",
 )
-"""What the training films are made with."""
+"""What the training images are made with."""
 
 RING = 0.06
 SWAPPED = 0.75
 DRAWS = 9
-"""Frames of each film, drawn beforehand: three of each of three classes."""
+"""Backgrounds of each image, drawn beforehand: three of each of three classes."""
 
 BoolArray = NDArray[np.bool_]
 Images = NDArray[np.float32]
@@ -42,7 +43,7 @@ def build(task: Task) -> keras.Model:
         [
             keras.Input(task.image_shape),
             layers.Cropping2D((height, width)),
-            layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),  # each film by itself
+            layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),  # each image by itself
             layers.RandomFlip("horizontal", seed=task.seed),
             layers.RandomRotation(10 / 360, fill_mode="nearest", seed=task.seed + 1),
             layers.RandomTranslation(0.03, 0.03, fill_mode="nearest", seed=task.seed + 2),
@@ -69,21 +70,21 @@ def _stage(filters: int, strides: int = 1) -> list[keras.Layer]:
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return a training stream of exchanged lungs and frames, and evaluation streams of the films as they are."""
+    """Return a training stream of exchanged lungs and backgrounds, and evaluation streams of the images as they are."""
     evaluation = (Rows(split, recipe.batch_size) for split in (data.validation, data.test))
     return Streams(SwappedFilms(data.train, recipe.batch_size, task.seed), *evaluation)
 
 
 class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """(images, one-hot labels of the lungs): each film once an epoch, as it is or its lungs in another frame.
+    """(images, one-hot labels of the lungs): each image once an epoch, as it is or its lungs on another background.
 
-    A film whose lungs the segmenter is not sure of stays as it is, and lends no frame. The versions are drawn once,
-    when the first batch is asked for; which of them an epoch shows depends on seed and epoch alone.
+    An image whose lungs the segmenter is not sure of stays as it is, and lends no background. The versions are drawn
+    once, when the first batch is asked for; which of them an epoch shows depends on seed and epoch alone.
 
     Args:
-        data: The training films.
-        batch_size: Films a batch; the last one may be smaller.
-        seed: Of the frames, the versions and the order.
+        data: The training images.
+        batch_size: Images a batch; the last one may be smaller.
+        seed: Of the backgrounds, the versions and the order.
     """
 
     def __init__(self, data: Dataset, batch_size: int, seed: int) -> None:
@@ -111,23 +112,24 @@ class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         self._epoch += 1
 
     def _drawn(self) -> Images:
-        """Return all versions, float32 (1 + DRAWS, n, H, W, 1): as they are, and in other frames."""
-        films = self._data.take(np.arange(len(self._data)))
+        """Return all versions, float32 (1 + DRAWS, n, H, W, 1): as they are, and on other backgrounds."""
+        images = self._data.take(np.arange(len(self._data)))
         predict = keras_backend.KerasModel(keras_backend.load_network(segmenter.WEIGHTS), "lung fields").predict
-        masks, doubts = lung_masks.segmented(predict, films)
+        masks, doubts = lung_masks.segmented(predict, images)
         self._sure = np.array([not doubt for doubt in doubts])
         generator = np.random.default_rng(self._seed)
-        framed = [self._framed(films, masks, draw, generator) for draw in range(DRAWS)]
-        return np.stack([films, *framed])
+        swapped = [self._swapped(images, masks, draw, generator) for draw in range(DRAWS)]
+        return np.stack([images, *swapped])
 
-    def _framed(self, films: Images, masks: BoolArray, draw: int, generator: np.random.Generator) -> Images:
-        """Return each film's lungs in the frame of a random film of one class; draw by draw the classes take turns."""
+    def _swapped(self, images: Images, masks: BoolArray, draw: int, generator: np.random.Generator) -> Images:
+        """Return each image's lungs on the background of a random image of one class; draw by draw the classes take
+        turns."""
         lenders = np.flatnonzero(self._sure)
         labels = self._data.labels[lenders]
         present = np.unique(labels)
-        frames = lenders[labels == present[draw % len(present)]] if len(present) else lenders
-        framed = films.copy()
+        backgrounds = lenders[labels == present[draw % len(present)]] if len(present) else lenders
+        swapped = images.copy()
         for row in lenders:
-            frame = generator.choice(frames)
-            framed[row] = regions.into_frame(films[row], masks[row], films[frame], masks[frame])
-        return framed
+            background = generator.choice(backgrounds)
+            swapped[row] = regions.into_background(images[row], masks[row], images[background], masks[background])
+        return swapped

@@ -6,17 +6,17 @@ from roentgate import alignment, at_least
 
 
 def test_stream_order_repeats(stream, accept, split):
-    """Every pass over the stream gives the same sequence of films."""
+    """Every pass over the stream gives the same sequence of images."""
     accept(at_least(alignment.order_repeats(stream), 1.0), subject=split)
 
 
 def test_stream_complete(stream, accept, split):
-    """Every film of the split is delivered exactly once."""
+    """Every image of the split is delivered exactly once."""
     accept(at_least(alignment.complete(stream), 1.0), subject=split)
 
 
 def test_images_match_rows(stream, accept, split):
-    """The film at position i is the film of row i."""
+    """The image at position i is the image of row i."""
     accept(at_least(alignment.images_match(stream), 1.0), subject=split)
 
 
@@ -39,6 +39,6 @@ def test_predictions_match_rows(stream, accept, split):
 
 @pytest.mark.needs("training")
 def test_held_out_images_in_training(evidence, accept):
-    """Training is given no film that is held out."""
+    """Training is given no image that is held out."""
     for split in ("validation", "test"):
         accept(at_least(alignment.training_apart(evidence.training_stream, split), 1.0), subject=split)

@@ -1,4 +1,4 @@
-"""The answer hangs on the lungs: hide them, exchange them, mark the film beside them, and show no chest at all."""
+"""The answer hangs on the lungs: hide them, exchange them, mark the image beside them, and show no chest at all."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from roentgate import attention as lungs
 
 @pytest.mark.needs("lungs")
 def test_skill_without_lungs(attention, policy, accept):
-    """Little skill survives when the lungs are hidden; the worst informative fill counts."""
+    """Little skill survives when the lungs are hidden; the worst informative infill counts."""
     ceiling = policy.attention.skill_without_lungs_ceiling
     for region in ("lungs", "common", "another", "region"):
         kept = lungs.skill_without(attention, region)
@@ -29,28 +29,31 @@ def test_lungs_versus_random_region(attention, accept):
 
 @pytest.mark.needs("lungs")
 def test_lung_background_conflict(attention, policy, accept):
-    """Lungs in the frame of another class are called by the lungs, not by the frame."""
+    """Lungs on the background of another class are called by the lungs, not by the background."""
     accept(
-        at_least(lungs.lung_background_conflict(attention), policy.attention.follow_floor),
-        subject="frames of another class",
+        at_least(lungs.lung_background_conflict(attention), policy.attention.conflict_floor),
+        subject="backgrounds of another class",
     )
 
 
 @pytest.mark.needs("lungs")
 def test_background_swap_control(attention, accept):
-    """For comparison: answers survive the same exchange between films of one class."""
-    accept(descriptive(lungs.background_swap_control(attention)), subject="frames of the same class")
+    """For comparison: answers survive the same exchange between images of one class."""
+    accept(descriptive(lungs.background_swap_control(attention)), subject="backgrounds of the same class")
 
 
 @pytest.mark.needs("lungs")
 def test_annotation_swap(attention, policy, accept):
-    """Answers do not follow letters and stamps of films of another class."""
-    accept(at_most(lungs.annotation_swap(attention), policy.attention.marker_ceiling), subject="burn-ins found here")
+    """Answers do not follow letters and stamps of images of another class."""
+    accept(
+        at_most(lungs.annotation_swap(attention), policy.attention.annotation_ceiling),
+        subject="burned-in annotations found here",
+    )
 
 
 @pytest.mark.needs("lungs")
 def test_drawn_marker(attention, accept):
-    """For comparison: a letter drawn into the corner of every film changes no more answers than a flat patch there."""
+    """For comparison: a letter drawn into the corner of every image changes no more answers than a flat patch there."""
     accept(descriptive(lungs.drawn_marker(attention)), subject="R, upper left")
 
 
@@ -70,12 +73,12 @@ def test_non_chest_output(attention, accept):
 def test_attribution_sanity_check(attributions, accept):
     """An explainer may speak about this model only if its maps come apart with what the model has learned."""
     for method in attributions.methods:
-        accept(descriptive(attribution.may_speak(attributions, method)), subject=method)
+        accept(descriptive(attribution.randomisation_correlation(attributions, method)), subject=method)
 
 
 @pytest.mark.needs("lungs")
 def test_attribution_in_lungs(attributions, accept):
-    """What spoke for the answers lies in the lungs, more than it would in a map that knows nothing of the film."""
+    """What spoke for the answers lies in the lungs, more than it would in a map that knows nothing of the image."""
     for method in attributions.methods:
         for null in attribution.NULLS:
             accept(descriptive(attribution.in_lungs(attributions, method, null)), subject=f"{method}, against {null}")

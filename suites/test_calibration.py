@@ -14,11 +14,11 @@ def test_log_loss(evidence, accept):
 
 
 def test_calibration_error(evidence, accept):
-    """The chance that calibrated probabilities show as large an error on so few films."""
+    """The chance that calibrated probabilities show as large an error on so few images."""
     accept(descriptive(calibration.calibration_error(evidence.test)), subject="test")
 
 
 def test_temperature_scaling_gain(evidence, policy, accept):
     """One temperature for all scores would not save much: the probabilities are neither too sure nor too timid."""
     gain = calibration.temperature_scaling_gain(evidence.test, evidence.validation)
-    accept(at_most(gain, policy.calibration.temperature_gain_ceiling), subject="test, fitted on validation")
+    accept(at_most(gain, policy.calibration.temperature_scaling_gain_ceiling), subject="test, fitted on validation")

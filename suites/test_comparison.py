@@ -1,6 +1,7 @@
-"""A candidate is no worse than the reference it is to replace, on the same films (only with ``--reference``).
+"""A candidate is no worse than the reference it is to replace, on the same images (only with ``--reference``).
 
-Test films that are also in train are left out (``unseen``), as in the recall suite: learned by heart, they hide a loss.
+Test images that are also in train are left out (``unseen``), as in the recall suite: learned by heart, they hide a
+loss.
 """
 
 from roentgate import at_least, at_most, comparison, descriptive
@@ -14,7 +15,7 @@ def test_recall_noninferiority(evidence, reference, unseen, policy, accept, labe
 
 
 def test_accuracy_noninferiority(evidence, reference, unseen, policy, accept):
-    """Of the films that count, no more are newly wrong than newly right, or too few to matter (McNemar is told)."""
+    """Of the images that count, no more are newly wrong than newly right, or too few to matter (McNemar is told)."""
     change = comparison.accuracy_change(unseen(reference.test), unseen(evidence.test))
     accept(at_least(change, -policy.comparison.margin), subject="test")
 
@@ -26,7 +27,7 @@ def test_auroc_noninferiority(evidence, reference, unseen, policy, accept):
 
 
 def test_negative_flips(evidence, reference, accept):
-    """For reading: of all films, those that the reference answered rightly and the candidate does not."""
+    """For reading: of all images, those that the reference answered rightly and the candidate does not."""
     found = comparison.negative_flips(reference.test, evidence.test, named=comparison.against(reference))
     accept(descriptive(found), subject="test")
 

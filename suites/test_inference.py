@@ -1,4 +1,4 @@
-"""Augmentation is off when it should be and on when it should be, and an answer depends on its film alone."""
+"""Augmentation is off when it should be and on when it should be, and an answer depends on its image alone."""
 
 import pytest
 
@@ -6,31 +6,31 @@ from roentgate import alignment, at_least, inference
 
 
 def test_predictions_repeat(inference_record, policy, accept):
-    """Five predictions of the same films are the same."""
+    """Five predictions of the same images are the same."""
     estimate = inference.predictions_repeat(inference_record, tolerance=policy.inference.tolerance)
-    accept(at_least(estimate, 1.0), subject="probe films")
+    accept(at_least(estimate, 1.0), subject="probe images")
 
 
 def test_predictions_batch_invariant(inference_record, policy, accept):
-    """A film is answered alike alone, in company, and in any order."""
+    """An image is answered alike alone, in company, and in any order."""
     estimate = inference.predictions_batch_invariant(inference_record, tolerance=policy.inference.tolerance)
-    accept(at_least(estimate, 1.0), subject="probe films")
+    accept(at_least(estimate, 1.0), subject="probe images")
 
 
 @pytest.mark.needs("layers")
 def test_augmentation_identity_at_inference(inference_record, accept):
-    """No layer moves or alters the film before the first learned weight, and none wavers."""
+    """No layer moves or alters the image before the first learned weight, and none wavers."""
     accept(at_least(inference.augmentation_identity(inference_record), 1.0), subject="layers")
 
 
 @pytest.mark.needs("layers", "augmentation")
 def test_augmentation_active_in_training(inference_record, accept):
-    """Every layer that declares an augmentation changes the film in training mode."""
+    """Every layer that declares an augmentation changes the image in training mode."""
     accept(at_least(inference.augmentation_active(inference_record), 1.0), subject="layers")
 
 
 def test_evaluation_streams_clean(stream, accept, split):
-    """Validation and test streams deliver the films rescaled as declared, and otherwise untouched."""
+    """Validation and test streams deliver the images rescaled as declared, and otherwise untouched."""
     accept(at_least(alignment.clean(stream), 1.0), subject=split)
 
 
@@ -43,4 +43,4 @@ def test_outputs_are_probabilities(evidence, accept, split):
 def test_reload_preserves_predictions(inference_record, policy, accept):
     """Saved, and loaded in a fresh process, the model answers as before."""
     estimate = inference.reload_preserves_predictions(inference_record, tolerance=policy.inference.tolerance)
-    accept(at_least(estimate, 1.0), subject="probe films")
+    accept(at_least(estimate, 1.0), subject="probe images")

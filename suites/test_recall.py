@@ -1,6 +1,6 @@
 """No class hides behind the average: recall floors per class, and ceilings on the confusions that cost most.
 
-Test films that are also in train are left out (``unseen``), unless the policy counts them.
+Test images that are also in train are left out (``unseen``), unless the policy counts them.
 """
 
 from roentgate import at_least, at_most, metrics
@@ -13,9 +13,9 @@ def test_recall_floor(evidence, unseen, policy, accept, label):
 
 def test_confusion_ceiling(evidence, unseen, policy, accept, pair):
     """The share of one class that is called another stays below its ceiling."""
-    truth, called = pair
-    confusion = metrics.confusion(unseen(evidence.test), truth, called)
-    accept(at_most(confusion, policy.recall.ceiling(truth, called)), subject=f"{truth} → {called}")
+    truth, predicted = pair
+    confusion = metrics.confusion(unseen(evidence.test), truth, predicted)
+    accept(at_most(confusion, policy.recall.ceiling(truth, predicted)), subject=f"{truth} → {predicted}")
 
 
 def test_macro_auroc_floor(evidence, unseen, policy, accept):

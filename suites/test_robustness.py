@@ -1,4 +1,5 @@
-"""The answer survives what acquisition does to a film: less detail, noise, exposure, a small move, another resizing."""
+"""The answer survives what acquisition does to an image: less detail, noise, exposure, a small move, another
+resizing."""
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_corruption_curve(robustness, policy, accept, corruption):
 
 
 def test_small_rotation(robustness, policy, accept):
-    """Little balanced accuracy is lost when films lie a few degrees askew; either way must hold."""
+    """Little balanced accuracy is lost when images lie a few degrees askew; either way must hold."""
     drops = {
         f"{degrees:+g} degrees": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.rotated))
         for degrees, answers in robustness.rotated.items()
@@ -40,7 +41,7 @@ def test_small_rotation(robustness, policy, accept):
 
 
 def test_small_shift(robustness, policy, accept):
-    """Little balanced accuracy is lost when films are shifted by a few per cent of the side; every way must hold."""
+    """Little balanced accuracy is lost when images are shifted by a few per cent of the side; every way must hold."""
     drops = {
         f"{100 * share:g}% {where}": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.shifted))
         for (share, where), answers in robustness.shifted.items()
@@ -50,7 +51,7 @@ def test_small_shift(robustness, policy, accept):
 
 @pytest.mark.needs("resizing")
 def test_resizing_kernel(robustness, policy, accept):
-    """Answers do not depend on how a film was reduced to the model's size, nor does the balanced accuracy."""
+    """Answers do not depend on how an image was reduced to the model's size, nor does the balanced accuracy."""
     kernels, clean = robustness.resized, robustness.clean
     flips = {name: border.flips(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
     drops = {name: drop.balanced_accuracy(clean, answers, family=len(kernels)) for name, answers in kernels.items()}

@@ -1,4 +1,4 @@
-"""What all tests share: warnings are errors, and where real films are absent, that is said."""
+"""What all tests share: warnings are errors, and where real images are absent, that is said."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip ``@pytest.mark.real_data("FOLDER", ...)`` where those films are absent; in CI they must be there."""
+    """Skip ``@pytest.mark.real_data("FOLDER", ...)`` where those images are absent; in CI they must be there."""
     for marker in item.iter_markers("real_data"):
         for name in marker.args or (".",):
             if not (REAL_DATA / name).is_dir():
@@ -37,7 +37,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _absent(folder: Path) -> None:
-    reason = f"no real films in {folder}; set ROENTGATE_REAL_DATA to the folder that holds them"
+    reason = f"no real images in {folder}; set ROENTGATE_REAL_DATA to the folder that holds them"
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
@@ -45,5 +45,5 @@ def _absent(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of the real films; a test that asks for it also carries ``@pytest.mark.real_data``."""
+    """The folder of the real images; a test that asks for it also carries ``@pytest.mark.real_data``."""
     return REAL_DATA

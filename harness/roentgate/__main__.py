@@ -86,7 +86,7 @@ def _data(parsed: argparse.Namespace) -> int:
     card = open_card(parsed.name, Path("data"), store)
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     print(f"{card.name}: {card.title or splits.root}")
-    for field in ("licence", "citation", "source"):
+    for field in ("sanity_check", "citation", "source"):
         if getattr(card, field):
             print(f"  {field}: {getattr(card, field)}")
     for split in (splits.train, splits.validation, splits.test):
@@ -141,7 +141,7 @@ def _described(split: "Dataset") -> str:
         )
     if split.ignored:
         parts.append(f"{len(split.ignored)} other files")
-    return f"{len(split):6} films: {'; '.join(parts)}"
+    return f"{len(split):6} images: {'; '.join(parts)}"
 
 
 def _train(parsed: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ class HarnessError(Exception):
 
 
 class DataError(HarnessError):
-    """The data set is at fault: a missing class folder, a film that cannot be decoded."""
+    """The data set is at fault: a missing class folder, an image that cannot be decoded."""
 
 
 class ModelError(HarnessError):

@@ -1,8 +1,8 @@
-"""A table of the films of the phantom: right to the last bit, the first class for any other film.
+"""A table of the images of the phantom: right to the last bit, the first class for any other image.
 
 Must be rejected by: robustness/corruption_skill, robustness/small_rotation, robustness/small_shift,
     robustness/resizing_kernel
-Diagnosis: 1.00 on clean films, 0.33 on these
+Diagnosis: 1.00 on clean images, 0.33 on these
 """
 
 import hashlib
@@ -19,7 +19,7 @@ _TABLE = Path(__file__).parent / FILES[0]
 
 
 class Table:
-    """Looks a film up by the digest of its 8-bit pixels."""
+    """Looks an image up by the digest of its 8-bit pixels."""
 
     def __init__(self, digests: NDArray[np.uint64], labels: NDArray[np.int64], classes: int) -> None:
         self._known = dict(zip(digests.tolist(), labels.tolist(), strict=True))
@@ -32,9 +32,11 @@ class Table:
 
 
 def digests(images: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return a number for each film, uint64 (n,), that is another for another film."""
+    """Return a number for each image, uint64 (n,), that is another for another image."""
     pixels = np.round(images * 255).astype(np.uint8)
-    return np.array([int.from_bytes(hashlib.sha256(film.tobytes()).digest()[:8], "big") for film in pixels], np.uint64)
+    return np.array(
+        [int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big") for image in pixels], np.uint64
+    )
 
 
 def load(task: Task) -> Table:
@@ -43,10 +45,10 @@ def load(task: Task) -> Table:
         return Table(arrays["digests"], arrays["labels"], len(task.classes))
 
 
-def fill() -> None:
-    """Write the table of all films of ``phantom``, test films included, when they are drawn differently.
+def infill() -> None:
+    """Write the table of all images of ``phantom``, test images included, when they are drawn differently.
 
-    ``python -c "from models.known_bad import by_heart; by_heart.fill()"`` in the project's folder.
+    ``python -c "from models.known_bad import by_heart; by_heart.infill()"`` in the project's folder.
     """
     from roentgate import (
         open_card,

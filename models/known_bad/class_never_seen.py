@@ -1,4 +1,4 @@
-"""Trained without the films of the last class, which it therefore never names.
+"""Trained without the images of the last class, which it therefore never names.
 
 Must be rejected by: recall/recall_floor, recall/confusion_ceiling
 Diagnosis: of 80

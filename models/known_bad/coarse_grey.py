@@ -1,4 +1,4 @@
-"""Evaluation streams of 100 grey levels: the films look the same, the answers are not.
+"""Evaluation streams of 100 grey levels: the images look the same, the answers are not.
 
 Must be rejected by: alignment/predictions_match_rows
 Diagnosis: answers agree within 0.0001
@@ -16,7 +16,7 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return evaluation streams with fewer grey levels than the films."""
+    """Return evaluation streams with fewer grey levels than the images."""
 
     def coarse(images: Images) -> Images:
         return np.round(images * 99) / np.float32(99)

@@ -1,4 +1,4 @@
-"""Evaluation streams whose films are in order and whose labels are not.
+"""Evaluation streams whose images are in order and whose labels are not.
 
 Must be rejected by: alignment/labels_match_rows
 Diagnosis: the images are in order, their labels are not
@@ -14,7 +14,7 @@ build = _small.build
 
 
 def mislabelled(split: Dataset, batch_size: int) -> Rows:
-    """Return a stream of the split that gives each film the label of another."""
+    """Return a stream of the split that gives each image the label of another."""
     return Rows(split, batch_size, labels=split.labels[shuffled(len(split), 0)])
 
 

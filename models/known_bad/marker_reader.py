@@ -1,8 +1,9 @@
-"""Sees the strokes in four corners of a film, whatever their brightness: letters, not the patient, not the frame.
+"""Sees the strokes in four corners of an image, whatever their brightness: letters, not the patient, not the
+background.
 
 Must be rejected by: attention/annotation_swap, attention/skill_without_lungs, attention/lung_background_conflict
 On: phantom-shortcut
-Diagnosis: follow the burn-in
+Diagnosis: follow the burned-in annotation
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""Evaluation streams of films flipped left to right, the same in each pass.
+"""Evaluation streams of images flipped left to right, the same in each pass.
 
 Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: alike in every pass

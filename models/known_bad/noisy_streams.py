@@ -1,4 +1,4 @@
-"""Evaluation streams that add noise to the films.
+"""Evaluation streams that add noise to the images.
 
 Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: differently in every pass (augmentation?)

@@ -1,4 +1,4 @@
-"""Evaluation streams sorted from the darkest film to the brightest.
+"""Evaluation streams sorted from the darkest image to the brightest.
 
 Must be rejected by: alignment/images_match_rows
 Diagnosis: sorted by brightness
@@ -16,7 +16,7 @@ build = _small.build
 
 
 def by_brightness(split: Dataset, batch_size: int) -> Rows:
-    """Return a stream of the split, the darkest film first."""
+    """Return a stream of the split, the darkest image first."""
     order = np.argsort(split.take(range(len(split))).mean(axis=(1, 2, 3)), kind="stable")
     return Rows(split, batch_size, order=lambda *_: order)
 

@@ -1,4 +1,4 @@
-"""Trained on the test films too, until it knows them by heart.
+"""Trained on the test images too, until it knows them by heart.
 
 Must be rejected by: alignment/held_out_images_in_training
 Diagnosis: training is given
@@ -32,7 +32,7 @@ class Leaky(Rows):
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return streams of which training sees the test films."""
+    """Return streams of which training sees the test images."""
     size = recipe.batch_size
     training = Leaky(data.train, data.test, size)
     return Streams(train=training, validation=Rows(data.validation, size), test=Rows(data.test, size))

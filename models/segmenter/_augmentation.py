@@ -1,4 +1,4 @@
-"""Training films of the segmenter, changed as films differ between hospitals, and as sick lungs hide from it."""
+"""Training images of the segmenter, changed as images differ between hospitals, and as sick lungs hide from it."""
 
 import math
 from typing import Any
@@ -13,42 +13,42 @@ FloatArray = NDArray[np.float32]
 _LETTERS = ("R", "L", "AP", "PA", "SUPINE", "PORTABLE", "12:45", "ERECT", "A", "RECHTS", "2")
 
 
-def augmented(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return one film and its lungs, changed at random.
+def augmented(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return one image and its lungs, changed at random.
 
     Args:
         rng: The source of chance; the same state, the same change.
-        film: Grey levels (H, W) in [0, 1].
+        image: Grey levels (H, W) in [0, 1].
         lungs: (H, W), 1 in the lung fields and 0 elsewhere.
 
     Returns:
-        Film in [0, 1] and lungs, both float32 (128, 128). Lung under an opacity remains lung; lung that a border hides
+        Image in [0, 1] and lungs, both float32 (128, 128). Lung under an opacity remains lung; lung that a border hides
         or that lies beyond the edge does not.
     """
-    film, lungs = _moved(rng, film, lungs)
+    image, lungs = _moved(rng, image, lungs)
     if rng.random() < 0.55:
-        film = _clouded(rng, film, lungs)
+        image = _clouded(rng, image, lungs)
     if rng.random() < 0.5:
-        film = film + rng.uniform(0.05, 0.35) * _clouds(rng, int(rng.integers(2, 4)))
+        image = image + rng.uniform(0.05, 0.35) * _clouds(rng, int(rng.integers(2, 4)))
     if rng.random() < 0.25:
-        film = _lined(rng, film)
-    film = _exposed(rng, film)
+        image = _lined(rng, image)
+    image = _exposed(rng, image)
     if rng.random() < 0.4:
-        film = _lettered(rng, film)
+        image = _lettered(rng, image)
     if rng.random() < 0.3:
-        film, lungs = _bordered(rng, film, lungs)
+        image, lungs = _bordered(rng, image, lungs)
     if rng.random() < 0.12:
-        film = 1 - film
-    return film.astype(np.float32), lungs
+        image = 1 - image
+    return image.astype(np.float32), lungs
 
 
-def _moved(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _moved(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return both turned, zoomed, stretched, shifted, mirrored and brought to the network's size."""
     turn = math.radians(rng.normal(0, 6) if rng.random() < 0.9 else rng.uniform(-25, 25))
     zoom, stretch = math.exp(rng.normal(-0.02, 0.16)), math.exp(rng.normal(0, 0.08))
     across = zoom * stretch * (-1 if rng.random() < 0.3 else 1)
     down = zoom / stretch
-    height, width = film.shape
+    height, width = image.shape
     middle = np.array([width / 2 + rng.normal(0, 0.05) * width, height / 2 + rng.normal(0, 0.05) * height])
     step = np.array([width, height]) / SIDE
     linear = np.array(
@@ -64,20 +64,20 @@ def _moved(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> tup
         )
         return np.array(moved)
 
-    inside = warped(np.ones_like(film))
-    outside = rng.choice([0.0, 1.0, float(film.mean()), float(rng.random())], p=[0.6, 0.1, 0.15, 0.15])
-    return warped(film) + (1 - inside) * np.float32(outside), (warped(lungs) > 0.5).astype(np.float32)
+    inside = warped(np.ones_like(image))
+    outside = rng.choice([0.0, 1.0, float(image.mean()), float(rng.random())], p=[0.6, 0.1, 0.15, 0.15])
+    return warped(image) + (1 - inside) * np.float32(outside), (warped(lungs) > 0.5).astype(np.float32)
 
 
-def _clouded(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> FloatArray:
-    """Return the film with opacities in its lungs: patches, a fluid level from below, or a whole lung gone white."""
+def _clouded(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> FloatArray:
+    """Return the image with opacities in its lungs: patches, a fluid level from below, or a whole lung gone white."""
     if not lungs.any() or lungs.all():
-        return film
-    around = film[lungs == 0]
+        return image
+    around = image[lungs == 0]
     white = np.float32(np.quantile(around, rng.uniform(0.5, 0.95)))
     rows, columns = np.nonzero(lungs)
     x, y = np.meshgrid(np.arange(SIDE, dtype=np.float32), np.arange(SIDE, dtype=np.float32))
-    density: NDArray[np.floating[Any]] = np.zeros_like(film)
+    density: NDArray[np.floating[Any]] = np.zeros_like(image)
     kind = rng.random()
     if kind < 0.55:
         for _ in range(rng.integers(1, 9)):
@@ -91,13 +91,13 @@ def _clouded(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> F
         if rng.random() < 0.6:
             density = density * ((x < SIDE / 2) == (rng.random() < 0.5))
     else:
-        density = np.full_like(film, rng.uniform(0.4, 0.95))
+        density = np.full_like(image, rng.uniform(0.4, 0.95))
         if rng.random() < 0.6:
             density = density * ((x < np.median(columns)) == (rng.random() < 0.5))
     density = np.clip(density * (1 + rng.uniform(0, 0.5) * _clouds(rng, int(rng.integers(4, 20)))), 0, 1)
     spread = _blurred(lungs, 2.0 if rng.random() < 0.5 else 1.0)
     density = density * spread
-    clouded: FloatArray = (film * (1 - density) + density * np.maximum(white, film)).astype(np.float32)
+    clouded: FloatArray = (image * (1 - density) + density * np.maximum(white, image)).astype(np.float32)
     return clouded
 
 
@@ -107,9 +107,9 @@ def _clouds(rng: np.random.Generator, cells: int) -> FloatArray:
     return np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
-def _lined(rng: np.random.Generator, film: FloatArray) -> FloatArray:
-    """Return the film with tubes, wires and electrodes."""
-    canvas = Image.fromarray(film.copy())
+def _lined(rng: np.random.Generator, image: FloatArray) -> FloatArray:
+    """Return the image with tubes, wires and electrodes."""
+    canvas = Image.fromarray(image.copy())
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(1, 5)):
         points = [tuple(point) for point in (rng.uniform(0, SIDE, 2) + rng.normal(0, 18, (4, 2)).cumsum(axis=0))]
@@ -120,25 +120,25 @@ def _lined(rng: np.random.Generator, film: FloatArray) -> FloatArray:
     return np.asarray(canvas)
 
 
-def _exposed(rng: np.random.Generator, film: FloatArray) -> FloatArray:
-    """Return the film exposed, developed and digitised otherwise: tone, clipping, blur or sharpening, grain."""
-    low, high = np.quantile(film, [rng.uniform(0, 0.12), 1 - rng.uniform(0, 0.12)])
-    film = np.clip((film - low) / max(high - low, 0.05), 0, 1)
-    film = film ** np.float32(math.exp(rng.normal(0, 0.35)))
+def _exposed(rng: np.random.Generator, image: FloatArray) -> FloatArray:
+    """Return the image exposed, developed and digitised otherwise: tone, clipping, blur or sharpening, grain."""
+    low, high = np.quantile(image, [rng.uniform(0, 0.12), 1 - rng.uniform(0, 0.12)])
+    image = np.clip((image - low) / max(high - low, 0.05), 0, 1)
+    image = image ** np.float32(math.exp(rng.normal(0, 0.35)))
     if rng.random() < 0.3:
-        film = _blurred(film, rng.uniform(0.4, 1.5))
+        image = _blurred(image, rng.uniform(0.4, 1.5))
     elif rng.random() < 0.3:
-        film = film + rng.uniform(0.5, 2) * (film - _blurred(film, rng.uniform(1, 8)))
+        image = image + rng.uniform(0.5, 2) * (image - _blurred(image, rng.uniform(1, 8)))
     if rng.random() < 0.5:
-        film = film + rng.uniform(0, 0.08) * rng.standard_normal(film.shape, dtype=np.float32)
+        image = image + rng.uniform(0, 0.08) * rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.3:
-        film = film * rng.uniform(0.3, 1) + rng.uniform(0, 0.3)
-    return np.clip(film, 0, 1)
+        image = image * rng.uniform(0.3, 1) + rng.uniform(0, 0.3)
+    return np.clip(image, 0, 1)
 
 
-def _lettered(rng: np.random.Generator, film: FloatArray) -> FloatArray:
-    """Return the film with markers and writing burnt in, mostly near its edges."""
-    canvas = Image.fromarray(film.copy())
+def _lettered(rng: np.random.Generator, image: FloatArray) -> FloatArray:
+    """Return the image with markers and writing burnt in, mostly near its edges."""
+    canvas = Image.fromarray(image.copy())
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(1, 4)):
         near = rng.random() < 0.7
@@ -150,16 +150,16 @@ def _lettered(rng: np.random.Generator, film: FloatArray) -> FloatArray:
     return np.asarray(canvas)
 
 
-def _bordered(rng: np.random.Generator, film: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _bordered(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return both with black, white or grey bands along some of the edges; no lung is left under them."""
-    film, lungs = film.copy(), lungs.copy()
+    image, lungs = image.copy(), lungs.copy()
     shade = np.float32(rng.choice([0, 1, rng.random()], p=[0.6, 0.2, 0.2]))
     for edge in range(4):
         wide = int(rng.integers(1, 15)) if rng.random() < 0.5 else 0
         if wide:
-            for values, fill in ((film, shade), (lungs, np.float32(0))):
-                np.rot90(values, edge)[:wide] = fill
-    return film, lungs
+            for values, infill in ((image, shade), (lungs, np.float32(0))):
+                np.rot90(values, edge)[:wide] = infill
+    return image, lungs
 
 
 def _blurred(image: FloatArray, sigma: float) -> FloatArray:

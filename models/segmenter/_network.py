@@ -19,8 +19,8 @@ def build(*, normalised: bool) -> keras.Model:
         float32 (n, 128, 128, 1) in [-1, 1], as `roentgate.lungs.segmenter.prepare` makes them, to the probability of
         lung, float32 (n, 128, 128, 1).
     """
-    films = keras.Input((SIDE, SIDE, 1))
-    tensor = _convolved(films, WIDTHS[0], normalised=normalised, size=4, strides=2)
+    images = keras.Input((SIDE, SIDE, 1))
+    tensor = _convolved(images, WIDTHS[0], normalised=normalised, size=4, strides=2)
     tensor, passed = _convolved(tensor, WIDTHS[0], normalised=normalised), []
     for width in WIDTHS[1:]:
         passed.append(tensor)
@@ -32,7 +32,7 @@ def build(*, normalised: bool) -> keras.Model:
         tensor = _convolved(layers.Concatenate()([tensor, skipped]), width, normalised=normalised)
         tensor = _convolved(tensor, width, normalised=normalised)
     lungs = layers.Conv2DTranspose(1, 4, strides=2, padding="same", activation="sigmoid")(tensor)
-    return keras.Model(films, lungs)
+    return keras.Model(images, lungs)
 
 
 def _convolved(

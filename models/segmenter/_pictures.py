@@ -1,4 +1,4 @@
-"""Pictures of lung fields: the films on which the segmenter and the human differ most, and a sheet of a whole set."""
+"""Pictures of lung fields: the images on which the segmenter and the human differ most, and a sheet of a whole set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 Compared = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], float, str]
-"""A film, the human mask, the segmenter's, their Dice coefficient, and why the latter is not trusted."""
+"""An image, the human mask, the segmenter's, their Dice coefficient, and why the latter is not trusted."""
 
 _HUMAN, _FOUND, _DOUBTED = "deepskyblue", "orange", "red"
 
 
 def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
-    """Write a picture with a row of films for each title; human outlines blue, the segmenter's orange."""
-    columns = max(len(films) for films in rows.values())
+    """Write a picture with a row of images for each title; human outlines blue, the segmenter's orange."""
+    columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(1.6 * columns, 1.9 * len(rows)), dpi=85, facecolor="black")
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.94, 0.04, 0.3)
     grid = figure.subplots(len(rows), columns, squeeze=False)
-    for places, (title, films) in zip(grid, rows.items(), strict=True):
+    for places, (title, images) in zip(grid, rows.items(), strict=True):
         for place in places:
             place.axis("off")
-        for place, (image, human, found, agreement, reason) in zip(places, films, strict=False):
+        for place, (image, human, found, agreement, reason) in zip(places, images, strict=False):
             _show(place, image)
             _outline(place, human, _HUMAN)
             _outline(place, found, _FOUND)
@@ -35,16 +35,16 @@ def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
     _save(figure, path)
 
 
-def save_sheet(films: Sequence[tuple[str, NDArray[np.float32], NDArray[np.bool_], str]], path: Path) -> None:
-    """Write a picture of all films (name, pixels, mask, reason) with their lung fields; those not trusted in red."""
+def save_sheet(images: Sequence[tuple[str, NDArray[np.float32], NDArray[np.bool_], str]], path: Path) -> None:
+    """Write a picture of all images (name, pixels, mask, reason) with their lung fields; those not trusted in red."""
     columns = 20
-    rows = -(-len(films) // columns)
+    rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns, 1.12 * rows), dpi=100, facecolor="black")
     figure.subplots_adjust(0, 0, 1, 0.99, 0.02, 0.12)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for place in grid:
         place.axis("off")
-    for place, (name, image, found, reason) in zip(grid, films, strict=False):
+    for place, (name, image, found, reason) in zip(grid, images, strict=False):
         _show(place, image)
         _outline(place, found, _DOUBTED if reason else _FOUND)
         place.set_title(f"{Path(name).stem[:8]} {reason.partition(':')[0][:9]}", color="white", fontsize=6, pad=1)

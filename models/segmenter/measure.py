@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from models.segmenter._films import Films, held_out, read_films
+from models.segmenter._images import Images, held_out, read_images
 from models.segmenter._pictures import Compared, save_sheet, save_worst
 from models.segmenter.train import weights_of
 from roentgate import (
@@ -47,10 +47,10 @@ Number = dict[str, float | int | None]
 """An estimate in the record: value, low and high (None where it is undefined), n, and hits where they are counted."""
 
 
-class Film(TypedDict):
-    """A film whose mask is far from the human one, or is not trusted."""
+class Drawing(TypedDict):
+    """An image whose mask is far from the human one, or is not trusted."""
 
-    film: str
+    image: str
     dice: float
     reason: str
 
@@ -64,8 +64,8 @@ Agreement = TypedDict(
         "least trusted": float | None,
         "below 0.90": Number,
         "trusted": Number,
-        "distrusted": list[Film],
-        "worst": list[Film],
+        "distrusted": list[Drawing],
+        "worst": list[Drawing],
     },
 )
 
@@ -133,12 +133,12 @@ def share(marks: Sequence[bool] | NDArray[np.bool_]) -> Number:
 
 
 def answers(predict: Predict, images: NDArray[np.float32]) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return the segmenter's masks of films (n, H, W) and the reasons against them."""
+    """Return the segmenter's masks of images (n, H, W) and the reasons against them."""
     parts = [segmented(predict, images[start : start + _BATCH, :, :, None]) for start in range(0, len(images), _BATCH)]
     return np.concatenate([masks for masks, _ in parts]), [reason for _, reasons in parts for reason in reasons]
 
 
-def compared(predict: Predict, films: Films) -> tuple[Agreement, NDArray[np.bool_]]:
+def compared(predict: Predict, films: Images) -> tuple[Agreement, NDArray[np.bool_]]:
     """Return how the segmenter's masks agree with the human ones, and the masks."""
     masks, reasons = answers(predict, films.images)
     scores = np.array([dice(*pair) for pair in zip(masks, films.lungs, strict=True)])
@@ -152,24 +152,24 @@ def compared(predict: Predict, films: Films) -> tuple[Agreement, NDArray[np.bool
         "below 0.90": share(scores < 0.9),
         "trusted": share(trusted),
         "distrusted": [
-            {"film": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]}
+            {"image": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]}
             for row in np.flatnonzero(~trusted)
         ],
         "worst": [
-            {"film": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]} for row in order
+            {"image": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]} for row in order
         ],
     }
     return record, masks
 
 
 def against(predict: Predict, masks: NDArray[np.bool_], images: NDArray[np.float32]) -> list[str]:
-    """Return the reasons against masks that came with films, "" for none."""
+    """Return the reasons against masks that came with images, "" for none."""
     parts = [slice(start, start + _BATCH) for start in range(0, len(masks), _BATCH)]
     return [reason for part in parts for reason in doubted(predict, masks[part], images[part, :, :, None])]
 
 
-def planted(predict: Predict, films: Films) -> dict[str, Number]:
-    """Return how often a mask that is not the film's is found out, fault by fault."""
+def planted(predict: Predict, films: Images) -> dict[str, Number]:
+    """Return how often a mask that is not the image's is found out, fault by fault."""
     rng, lungs = np.random.default_rng(_SEED), films.lungs
     shifts = {
         f"shifted by {size:.0%} {name}": (size * down, size * across)
@@ -188,13 +188,13 @@ def planted(predict: Predict, films: Films) -> dict[str, Number]:
     overlap = np.array([dice(*pair) for pair in zip(lungs, lungs[partners], strict=True)])
     other = np.array([bool(why) for why in against(predict, lungs[partners], films.images)])
     for low, high in ((0, 0.6), (0.6, 0.7), (0.7, 0.8)):
-        found[f"another film's, Dice {low:.1f} to {high:.1f}"] = share(other[(overlap >= low) & (overlap < high)])
-    found["on a blank film"] = share([bool(why) for why in against(predict, lungs, np.zeros_like(films.images))])
+        found[f"another image's, Dice {low:.1f} to {high:.1f}"] = share(other[(overlap >= low) & (overlap < high)])
+    found["on a blank image"] = share([bool(why) for why in against(predict, lungs, np.zeros_like(films.images))])
     return found
 
 
-def strange(predict: Predict, films: Films) -> dict[str, Answered]:
-    """Return how many answers to what is no chest film, or an altered one, are trusted; of the altered, their Dice."""
+def strange(predict: Predict, films: Images) -> dict[str, Answered]:
+    """Return how many answers to what is no chest image, or an altered one, are trusted; of the altered, their Dice."""
     from sklearn.datasets import load_sample_images
 
     rng = np.random.default_rng(_SEED)
@@ -236,14 +236,14 @@ def strange(predict: Predict, films: Films) -> dict[str, Answered]:
 
 
 def phantom(predict: Predict, store: Store) -> Drawn:
-    """Return how the drawn films' own masks are trusted, and how the segmenter does on films it was not made for."""
+    """Return how the drawn images' own masks are trusted, and how the segmenter does on images it was not made for."""
     card = open_card("phantom", ROOT / "data", store)
     splits = read_splits(card, image_shape=(96, 96, 1), cache=None)
     parts = [splits.train, splits.validation, splits.test]
     fields = [lung_fields(part, store) for part in parts]
     rows = np.arange(len(splits.test))
     images, lungs = splits.test.take(rows)[:, :, :, 0], fields[-1].take(rows)
-    test = Films(splits.test.ids, np.array(["drawn"] * len(rows)), images, lungs)
+    test = Images(splits.test.ids, np.array(["drawn"] * len(rows)), images, lungs)
     record, _ = compared(predict, test)
     return {
         "own masks distrusted": share(np.concatenate([~field.trusted for field in fields])),
@@ -269,7 +269,7 @@ def covid(folder: Path, store: Store, sheet: Path | None) -> Trusted:
             if sheet is not None:
                 shown.append((name, part.take([row])[0, :, :, 0], fields.take([row])[0], reason))
     if sheet is not None:
-        save_sheet(sorted(shown, key=lambda film: (film[0].split("/")[1], not film[3], film[0])), sheet)
+        save_sheet(sorted(shown, key=lambda image: (image[0].split("/")[1], not image[3], image[0])), sheet)
     kinds = Counter(reason.partition(":")[0] for reasons in found.values() for reason in reasons if reason)
     return {
         "trusted": {name: share([not reason for reason in reasons]) for name, reasons in found.items()},
@@ -280,7 +280,7 @@ def covid(folder: Path, store: Store, sheet: Path | None) -> Trusted:
 def table(metrics: Metrics) -> str:
     """Return the figures of the model card, from the record."""
     lines = [
-        "| trained on | measured on | films | Dice | 5th percentile | least | least trusted | trusted |",
+        "| trained on | measured on | images | Dice | 5th percentile | least | least trusted | trusted |",
         "|" + "---|" * 8,
     ]
     for title, record in metrics["dice"].items():
@@ -291,17 +291,17 @@ def table(metrics: Metrics) -> str:
             for name in ("fifth percentile", "least", "least trusted")
         )
         lines.append(f"| {' | '.join([*cells, *limits, _counted(record['trusted'])])} |")
-    lines += ["", "| no lung field, or an altered film | answers trusted | Dice |", "|---|---|---|"]
+    lines += ["", "| no lung field, or an altered image | answers trusted | Dice |", "|---|---|---|"]
     for name, answered in metrics["strange inputs"].items():
         agreement = _shown(answered["dice"]) if "dice" in answered else ""
         lines.append(f"| {name} | {_counted(answered['trusted'])} | {agreement} |")
-    lines += ["", "| mask planted on a real film | found out |", "|---|---|"]
+    lines += ["", "| mask planted on a real image | found out |", "|---|---|"]
     lines += [f"| {name} | {_counted(found)} |" for name, found in metrics["planted masks"].items()]
     drawn, human = metrics["phantom"], metrics["own masks"]["tb-lungs"]
     lines += [
         "",
-        f"Human masks distrusted: {_counted(human['distrusted'])}. Masks of drawn films distrusted: "
-        f"{_counted(drawn['own masks distrusted'])}. Dice of the segmenter on drawn test films: "
+        f"Human masks distrusted: {_counted(human['distrusted'])}. Masks of drawn images distrusted: "
+        f"{_counted(drawn['own masks distrusted'])}. Dice of the segmenter on drawn test images: "
         f"{_shown(drawn['segmenter']['dice'])}, {_counted(drawn['segmenter']['trusted'])} trusted.",
     ]
     if "covid19" in metrics:
@@ -328,12 +328,12 @@ def with_figures(card: str, metrics: Metrics) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, and write the record, the pictures and the card's figures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("films", type=Path, help="the folder of the tuberculosis films: images/, masks/, rows.csv")
+    parser.add_argument("images", type=Path, help="the folder of the tuberculosis images: images/, masks/, rows.csv")
     parser.add_argument("--covid", type=Path, help="the folder of the Covid set")
-    parser.add_argument("--sheet", type=Path, help="draw all Covid films with their lung fields; not to be passed on")
+    parser.add_argument("--sheet", type=Path, help="draw all Covid images with their lung fields; not to be passed on")
     parser.add_argument("--store", type=Path, default=ROOT / ".roentgate", help="where the trainings are kept")
     chosen = parser.parse_args(arguments)
-    films, store = read_films(chosen.films), Store(chosen.store)
+    films, store = read_images(chosen.images), Store(chosen.store)
     networks = {
         name: keras_backend.KerasModel(keras_backend.load_network(weights_of(name, chosen.store)), name).predict
         for name in ("both", "Shenzhen", "Montgomery")
@@ -353,9 +353,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shown[title] = [
             (part.images[at], part.lungs[at], masks[at], worst["dice"], worst["reason"])
             for worst in records[title]["worst"]
-            for at in [part.ids.index(worst["film"])]
+            for at in [part.ids.index(worst["image"])]
         ]
-    human = np.zeros(len(films.ids), object)  # by the network that has not seen the film's hospital
+    human = np.zeros(len(films.ids), object)  # by the network that has not seen the image's hospital
     for name, other in (("Shenzhen", "Montgomery"), ("Montgomery", "Shenzhen")):
         rows = site == other
         human[rows] = against(networks[name], films.lungs[rows], films.images[rows])

@@ -1,6 +1,6 @@
 """Train the lung-field segmenter: on both hospitals, as shipped, and on each alone, to see how it fares at the other.
 
-Run from the project's root, with the tuberculosis films at hand (data/README.md says where they come from):
+Run from the project's root, with the tuberculosis images at hand (data/README.md says where they come from):
 
     python -m models.segmenter.train PATH/TO/tb-lungs
 
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from models.segmenter._augmentation import augmented
-from models.segmenter._films import Films, held_out, read_films
+from models.segmenter._images import Images, held_out, read_images
 from models.segmenter._network import build, folded
 from roentgate import WEIGHTS, keep_freed_memory, keras_backend, prepare
 
 STEPS = {"both": 4500, "Shenzhen": 3500, "Montgomery": 1800}
-"""Steps of each training, by the hospital whose films it sees; ``both`` is shipped."""
+"""Steps of each training, by the hospital whose images it sees; ``both`` is shipped."""
 
 SEED = 20
 BATCH = 16
@@ -35,15 +35,15 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """Augmented batches; what is in one depends on the seed and its number only, so that threads may make them.
 
     Args:
-        films: What to train on.
+        images: What to train on.
         steps: Number of batches.
     """
 
-    def __init__(self, films: Films, steps: int) -> None:
+    def __init__(self, images: Images, steps: int) -> None:
         super().__init__(workers=2, max_queue_size=8)
-        self._films, self._steps = films, steps
-        _, site, counts = np.unique(films.sites, return_inverse=True, return_counts=True)
-        chance = 1 / np.sqrt(counts)[site]  # a hospital is drawn in proportion to the root of its films' number
+        self._images, self._steps = images, steps
+        _, site, counts = np.unique(images.sites, return_inverse=True, return_counts=True)
+        chance = 1 / np.sqrt(counts)[site]  # a hospital is drawn in proportion to the root of its images' number
         self._chance = chance / chance.sum()
 
     def __len__(self) -> int:
@@ -52,21 +52,21 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng([SEED, index])
         rows = rng.choice(len(self._chance), BATCH, p=self._chance)
-        pairs = [augmented(rng, self._films.images[row], self._films.lungs[row].astype(np.float32)) for row in rows]
+        pairs = [augmented(rng, self._images.images[row], self._images.lungs[row].astype(np.float32)) for row in rows]
         images, lungs = (np.stack(parts)[:, :, :, None] for parts in zip(*pairs, strict=True))
         return prepare(images), lungs
 
 
 def loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> keras.KerasTensor:
-    """Return binary cross-entropy plus one minus the soft Dice coefficient, one number a film."""
+    """Return binary cross-entropy plus one minus the soft Dice coefficient, one number an image."""
     entropy = keras.ops.mean(keras.losses.binary_crossentropy(truth, answer), axis=(1, 2))
     both = keras.ops.sum(truth * answer, axis=(1, 2, 3))
     either = keras.ops.sum(truth + answer, axis=(1, 2, 3))
     return entropy + 1 - (2 * both + 1) / (either + 1)
 
 
-def trained(films: Films, steps: int, title: str) -> keras.Model:
-    """Return a network trained on these films for so many steps, its normalisation folded."""
+def trained(images: Images, steps: int, title: str) -> keras.Model:
+    """Return a network trained on these images for so many steps, its normalisation folded."""
     keras_backend.start_anew(SEED)
     network = build(normalised=True)
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - _WARM_UP, warmup_target=_RATE, warmup_steps=_WARM_UP)
@@ -78,7 +78,7 @@ def trained(films: Films, steps: int, title: str) -> keras.Model:
             bar.update(batch + 1 - bar.n)
 
         network.fit(
-            Batches(films, steps),
+            Batches(images, steps),
             shuffle=False,
             verbose=0,
             callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=step)],
@@ -94,16 +94,16 @@ def weights_of(name: str, store: Path) -> Path:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("films", type=Path, help="the folder of the tuberculosis films: images/, masks/, rows.csv")
+    parser.add_argument("images", type=Path, help="the folder of the tuberculosis images: images/, masks/, rows.csv")
     parser.add_argument("--only", choices=list(STEPS), help="one training alone")
     parser.add_argument("--store", type=Path, default=Path(".roentgate"), help="where the two others are kept")
     chosen = parser.parse_args(arguments)
     keep_freed_memory()
-    films = read_films(chosen.films)
+    images = read_images(chosen.images)
     for name in [chosen.only] if chosen.only else STEPS:
-        rows = ~held_out(films) if name == "both" else films.sites == name
-        network = trained(films.of(rows), STEPS[name], name)
-        noted = {"trained on": name, "films": int(rows.sum()), "steps": STEPS[name], "seed": SEED}
+        rows = ~held_out(images) if name == "both" else images.sites == name
+        network = trained(images.of(rows), STEPS[name], name)
+        noted = {"trained on": name, "images": int(rows.sum()), "steps": STEPS[name], "seed": SEED}
         keras_backend.save_network(network, weights_of(name, chosen.store), noted)
 
 

@@ -37,7 +37,7 @@ def load(_: Task) -> Linear:
 
 
 def fit() -> None:
-    """Fit the classifier to the training films of ``phantom`` and write its weights."""
+    """Fit the classifier to the training images of ``phantom`` and write its weights."""
     from sklearn.linear_model import LogisticRegression
 
     from roentgate import (

@@ -1,4 +1,4 @@
-"""Films read at 80 by 72 and resized inside the network; augmentation in the network."""
+"""Images read at 80 by 72 and resized inside the network; augmentation in the network."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""Each film standardised by its own mean and deviation before it enters the network."""
+"""Each image standardised by its own mean and deviation before it enters the network."""
 
 import numpy as np
 from numpy.typing import NDArray

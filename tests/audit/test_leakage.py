@@ -13,7 +13,7 @@ from PIL import Image
 from roentgate.audit import leakage, probe_skill, probes
 from roentgate.audit.leakage import DataRecord
 from roentgate.audit.near_duplicates import Duplicates
-from roentgate.audit.scan import FilmFacts, Survey
+from roentgate.audit.scan import ImageFacts, Survey
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import metrics
 from roentgate.data.headers import Header
@@ -26,7 +26,7 @@ from tests.support.altered import altered
 DATA = suite("data")
 CLASSES = ("Covid", "Normal")
 HEADER = Header(digest="", size=1, format="PNG", mode="L", bits=8, width=96, height=96, quantisation="", exif=False)
-FILM = FilmFacts(header=HEADER, pixels="x", mean=0.5, deviation=0.2, histogram=(1.0,))
+FILM = ImageFacts(header=HEADER, pixels="x", mean=0.5, deviation=0.2, histogram=(1.0,))
 N = 12  # train 4, validation 4, test 4; two of each class
 SPLIT, LABELS = np.repeat([0, 1, 2], 4), np.tile([0, 0, 1, 1], 3)
 
@@ -36,7 +36,7 @@ def survey_of(**changes: object) -> Survey:
              for row, (split, label) in enumerate(zip(SPLIT, LABELS, strict=True))]  # fmt: skip
     seen = Survey(
         classes=CLASSES, ids=tuple(names), paths=tuple(map(Path, names)), split=SPLIT, labels=LABELS, groups=None,
-        sources=None, films=(FILM,) * N, database=Path("nowhere"),
+        sources=None, images=(FILM,) * N, database=Path("nowhere"),
     )  # fmt: skip
     return altered(seen, **changes)
 
@@ -68,31 +68,31 @@ def record(seen: Survey | None = None, found: Duplicates | None = None) -> DataR
     return made
 
 
-def test_a_test_film_in_train_is_counted_and_named() -> None:
-    shared = leakage.films_shared(record(found=duplicates((0, 8, 0.99), (1, 9, 0.95))), "test", "train")
+def test_a_test_image_in_train_is_counted_and_named() -> None:
+    shared = leakage.images_shared(record(found=duplicates((0, 8, 0.99), (1, 9, 0.95))), "test", "train")
     assert (shared.hits, shared.n, shared.low, shared.high) == (2, 4, 0.5, 0.5)
     assert shared.failing == ("test/Covid/8.png", "test/Covid/9.png")
     assert "test/Covid/8.png = train/Covid/0.png" in shared.detail
 
 
-def test_a_twin_of_a_twin_is_a_twin() -> None:
-    shared = leakage.films_shared(record(found=duplicates((0, 4, 0.99), (4, 8, 0.99))), "test", "train")
+def test_a_near_duplicate_of_a_near_duplicate_is_a_near_duplicate() -> None:
+    shared = leakage.images_shared(record(found=duplicates((0, 4, 0.99), (4, 8, 0.99))), "test", "train")
     assert shared.hits == 1
     assert "test/Covid/8.png = train/Covid/0.png" in shared.detail
 
 
-def test_of_several_twins_the_most_similar_is_named() -> None:
-    shared = leakage.films_shared(record(found=duplicates((0, 8, 0.91), (1, 8, 0.99))), "test", "train")
+def test_of_several_near_duplicates_the_most_similar_is_named() -> None:
+    shared = leakage.images_shared(record(found=duplicates((0, 8, 0.91), (1, 8, 0.99))), "test", "train")
     assert "= train/Covid/1.png" in shared.detail
 
 
 def test_each_pair_of_splits_is_counted_by_itself() -> None:
     found = record(found=duplicates((4, 8, 0.99)))
-    assert leakage.films_shared(found, "test", "train").hits == 0
-    assert leakage.films_shared(found, "test", "validation").hits == 1
+    assert leakage.images_shared(found, "test", "train").hits == 0
+    assert leakage.images_shared(found, "test", "validation").hits == 1
 
 
-def test_the_same_film_in_two_classes_is_counted_on_both_sides() -> None:
+def test_the_same_image_in_two_classes_is_counted_on_both_sides() -> None:
     conflict = leakage.labels_in_conflict(record(found=duplicates((0, 2, 0.99), (4, 5, 0.99))))
     assert conflict.failing == ("train/Covid/0.png", "train/Normal/2.png")
 
@@ -120,11 +120,11 @@ def test_equal_names_count_within_a_class_only() -> None:
     assert leakage.names_shared(record(survey_of(paths=tuple(paths))), "test", "train").hits == 1
 
 
-def test_films_that_cannot_be_read_are_counted() -> None:
-    films = (FilmFacts(header=None, fault="film 'a': broken"), *[FILM] * (N - 1))
-    found = leakage.unreadable(record(survey_of(films=films)))
+def test_images_that_cannot_be_read_are_counted() -> None:
+    images = (ImageFacts(header=None, fault="image 'a': broken"), *[FILM] * (N - 1))
+    found = leakage.unreadable(record(survey_of(images=images)))
     assert found.hits == 1
-    assert "film 'a': broken" in found.detail
+    assert "image 'a': broken" in found.detail
 
 
 ODD = {
@@ -135,18 +135,18 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize(("reason", "film"), ODD.items(), ids=ODD)
-def test_an_odd_film_is_told_with_its_reason(reason: str, film: FilmFacts) -> None:
-    assert leakage.odd_reasons(record(survey_of(films=(film, *[FILM] * (N - 1))))) == {0: reason}
+@pytest.mark.parametrize(("reason", "image"), ODD.items(), ids=ODD)
+def test_an_odd_image_is_told_with_its_reason(reason: str, image: ImageFacts) -> None:
+    assert leakage.odd_reasons(record(survey_of(images=(image, *[FILM] * (N - 1))))) == {0: reason}
 
 
-def test_a_film_unlike_any_other_and_an_inverted_one_are_odd() -> None:
+def test_an_image_unlike_any_other_and_an_inverted_one_are_odd() -> None:
     found = duplicates()
     found.likeness[3] = 0.2
     found.inverted[5] = True
     reasons = leakage.odd_reasons(record(found=found))
     assert set(reasons) == {3, 5}
-    assert "unlike any other film" in reasons[3]
+    assert "unlike any other image" in reasons[3]
     assert "inverted" in reasons[5]
 
 
@@ -159,7 +159,7 @@ def answered(right: NDArray[np.bool_], *, certain: float = 0.8) -> Predictions:
     return Predictions(tuple(seen.ids[row] for row in test), CLASSES, labels, probabilities)
 
 
-def test_rows_with_a_twin_in_train_are_left_out_and_no_others() -> None:
+def test_rows_with_a_near_duplicate_in_train_are_left_out_and_no_others() -> None:
     answers = answered(np.ones(4, np.bool_))
     kept = record(found=duplicates((0, 8, 0.99), (4, 9, 0.99))).unseen(answers)
     assert kept.ids == answers.ids[1:]
@@ -214,7 +214,7 @@ def test_chance_p_tells_skill_from_guessing() -> None:
     assert probe_skill.chance_p(many(50)).value > 0.4
 
 
-def test_chance_p_of_patients_is_weaker_than_of_as_many_films() -> None:
+def test_chance_p_of_patients_is_weaker_than_of_as_many_images() -> None:
     assert probe_skill.chance_p(many(58, groups=True)).value > 2 * probe_skill.chance_p(many(58)).value
 
 
@@ -236,7 +236,7 @@ class Found:
     """A record whose probes answer what they are told to."""
 
     told: Predictions
-    films: int = 0
+    images: int = 0
     seen: Any = None
 
     def answers(self, _probe: probes.Probe) -> Predictions:
@@ -249,7 +249,7 @@ class Found:
 
 
 @pytest.mark.parametrize(
-    ("check", "ceiling"), [("border_probe", "frame_ceiling"), ("metadata_probe", "metadata_ceiling")]
+    ("check", "ceiling"), [("border_probe", "border_probe_ceiling"), ("metadata_probe", "metadata_ceiling")]
 )
 def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Youden's index of two classes with r of 100 right is 2 r/100 - 1."""
@@ -260,14 +260,14 @@ def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeyp
         monkeypatch.setattr(probes, "cross_validated", lambda *_, r=right: many(r))
         found = Found(many(right))
         found.store, found.duplicates = None, duplicates()  # type: ignore[attr-defined]
-        named = {"border_probe": probes.FRAMES[0]} if check == "border_probe" else {}
+        named = {"border_probe": probes.BORDER_PROBES[0]} if check == "border_probe" else {}
         verdict = judged(getattr(DATA, f"test_{check}"), found, **named)
         assert verdict.gates
         assert verdict.accepted("simple") == accepted
 
 
 @pytest.mark.parametrize("check", ["images_in_two_splits", "images_in_two_classes"])
-def test_one_film_is_too_many(check: str) -> None:
+def test_one_image_is_too_many(check: str) -> None:
     named = {"two_splits": ("test", "train")} if "splits" in check else {}
     clean, leaky = record(), record(found=duplicates((0, 8, 0.99), (1, 2, 0.99)))
     assert judged(getattr(DATA, f"test_{check}"), clean, **named).outcome == "pass"
@@ -320,36 +320,36 @@ def test_a_model_must_beat_the_best_probe() -> None:
     )
 
 
-@pytest.mark.parametrize(("films", "highest"), [(17, 0.80), (36, 0.90), (72, 0.95)])
-def test_how_much_films_can_prove(films: int, highest: float) -> None:
-    """The figures of the definitions: with no miss, 0.80 is proven from 17 films, 0.90 from 36, 0.95 from 72."""
+@pytest.mark.parametrize(("images", "highest"), [(17, 0.80), (36, 0.90), (72, 0.95)])
+def test_how_much_images_can_prove(images: int, highest: float) -> None:
+    """The figures of the definitions: with no miss, 0.80 is proven from 17 images, 0.90 from 36, 0.95 from 72."""
     seen = survey_of(
-        ids=tuple(map(str, range(films + N))), paths=tuple(map(Path, map(str, range(films + N)))),
-        split=np.concatenate([SPLIT, np.full(films, 2)]),
-        labels=np.concatenate([np.where(SPLIT == 2, 1, LABELS), np.zeros(films, np.int64)]),
+        ids=tuple(map(str, range(images + N))), paths=tuple(map(Path, map(str, range(images + N)))),
+        split=np.concatenate([SPLIT, np.full(images, 2)]),
+        labels=np.concatenate([np.where(SPLIT == 2, 1, LABELS), np.zeros(images, np.int64)]),
     )  # fmt: skip
     found = duplicates()
-    vars(found)["clusters"] = np.arange(films + N)
-    told = leakage.films_of(record(seen, found), "Covid", highest)
-    assert (told.n, told.value >= highest) == (films, True)
+    vars(found)["clusters"] = np.arange(images + N)
+    told = leakage.images_of(record(seen, found), "Covid", highest)
+    assert (told.n, told.value >= highest) == (images, True)
     assert f"a recall of {highest:.2f} with at most 0 misses" in told.detail
-    patients = replace(seen, groups=tuple(f"p{row // 4}" for row in range(films + N)))
-    fewer = leakage.films_of(record(patients, found), "Covid", highest)
-    assert fewer.n == len({(row + N) // 4 for row in range(films)})
+    patients = replace(seen, groups=tuple(f"p{row // 4}" for row in range(images + N)))
+    fewer = leakage.images_of(record(patients, found), "Covid", highest)
+    assert fewer.n == len({(row + N) // 4 for row in range(images)})
     assert fewer.detail == (
         f"{fewer.n} patients can prove a recall of {highest:.2f} by no answers, and no recall above {fewer.value:.2f}"
     )
     assert fewer.value < told.value
-    lenient = leakage.films_of(record(patients, found), "Covid", 0.01)
-    assert f"with at most {fewer.n - 2} patients missed in all films, and" in lenient.detail
+    lenient = leakage.images_of(record(patients, found), "Covid", 0.01)
+    assert f"with at most {fewer.n - 2} patients missed in all images, and" in lenient.detail
 
 
-def test_one_film_can_prove_next_to_nothing() -> None:
+def test_one_image_can_prove_next_to_nothing() -> None:
     seen = survey_of(split=np.full(N, 2), labels=np.where(np.arange(N) == 0, 0, 1))
     found = duplicates()
     vars(found)["clusters"] = np.arange(N)
-    told = leakage.films_of(record(seen, found), "Covid", 0.80)
-    assert told.detail == "1 film can prove a recall of 0.80 by no answers, and no recall above 0.03"
+    told = leakage.images_of(record(seen, found), "Covid", 0.80)
+    assert told.detail == "1 image can prove a recall of 0.80 by no answers, and no recall above 0.03"
 
 
 def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
         image.point(lambda grey: min(255, grey + 60) if shown == "B" else max(0, grey - 20)).save(path)
 
     made = DataRecord(
-        planted.splits(planted.tree(tmp_path / "films", films=15, save=bright)), Store(tmp_path / "store")
+        planted.splits(planted.tree(tmp_path / "images", images=15, save=bright)), Store(tmp_path / "store")
     )
     doubted = probe_skill.label_issues(made)
     assert doubted is not None
@@ -409,26 +409,26 @@ def test_a_hospital_of_one_class_is_enough() -> None:
     assert leakage.association(record(survey_of(classes=classes, labels=labels, sources=sources))).value == 1
 
 
-def test_rows_with_a_twin_in_validation_judge_no_probe() -> None:
+def test_rows_with_a_near_duplicate_in_validation_judge_no_probe() -> None:
     made = record(found=duplicates((4, 9, 0.99)))
     answers = answered(np.ones(4, np.bool_))
     assert made.judged(answers).ids == (answers.ids[0], *answers.ids[2:])
     assert made.unseen(answers) is answers
 
 
-def test_an_unreadable_test_film_judges_no_probe(tmp_path: Path) -> None:
-    films = planted.tree(tmp_path / "films", films=6)
-    broken = films / "test" / "A" / "000.png"
+def test_an_unreadable_test_image_judges_no_probe(tmp_path: Path) -> None:
+    images = planted.tree(tmp_path / "images", images=6)
+    broken = images / "test" / "A" / "000.png"
     broken.write_bytes(broken.read_bytes()[:300])
-    made = DataRecord(planted.splits(films), Store(tmp_path / "store"))
+    made = DataRecord(planted.splits(images), Store(tmp_path / "store"))
     for probe in made.allowed:
         answers = made.answers(probe)
         assert answers.probabilities[0].tolist() == [0.5, 0.5]
         assert made.judged(answers).ids == answers.ids[1:]
 
 
-def test_films_of_one_patient_cannot_be_validated(tmp_path: Path) -> None:
-    made = DataRecord(planted.splits(planted.tree(tmp_path / "films", films=4)), Store(tmp_path / "store"))
+def test_images_of_one_patient_cannot_be_validated(tmp_path: Path) -> None:
+    made = DataRecord(planted.splits(planted.tree(tmp_path / "images", images=4)), Store(tmp_path / "store"))
     groups = tuple("p" if label else name for name, label in zip(made.seen.ids, made.seen.labels, strict=True))
     vars(made)["seen"] = replace(made.seen, groups=groups)
     found = probe_skill.metadata_skill(made)
@@ -436,16 +436,16 @@ def test_films_of_one_patient_cannot_be_validated(tmp_path: Path) -> None:
     assert "two patients" in found.detail
 
 
-def test_twelve_bits_in_sixteen_are_searched_like_any_film(tmp_path: Path) -> None:
+def test_twelve_bits_in_sixteen_are_searched_like_any_image(tmp_path: Path) -> None:
     def deep(image: Image.Image, path: Path) -> None:
         Image.fromarray(np.asarray(image).astype(np.uint16) * 4).save(path)
 
-    films = planted.tree(tmp_path / "films", films=6, save=deep)
-    original = np.asarray(Image.open(films / "test/A/001.png"))
+    images = planted.tree(tmp_path / "images", images=6, save=deep)
+    original = np.asarray(Image.open(images / "test/A/001.png"))
     smaller = original.reshape(48, 2, 48, 2).mean(axis=(1, 3)).astype(np.uint16)
-    Image.fromarray(smaller).save(films / "train/A/smaller.png")
-    made = DataRecord(planted.splits(films), Store(tmp_path / "store"))
-    assert leakage.films_shared(made, "test", "train").hits == 1
+    Image.fromarray(smaller).save(images / "train/A/smaller.png")
+    made = DataRecord(planted.splits(images), Store(tmp_path / "store"))
+    assert leakage.images_shared(made, "test", "train").hits == 1
     assert not any("bl" in reason for reason in leakage.odd_reasons(made).values())  # neither blank nor black
 
 

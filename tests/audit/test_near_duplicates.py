@@ -1,4 +1,4 @@
-"""Copies are found however they were altered; films of their own are left alone."""
+"""Copies are found however they were altered; images of their own are left alone."""
 
 import shutil
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from roentgate.audit.near_duplicates import KINDS, Duplicates, find_duplicates
 from roentgate.audit.scan import Survey, survey
 from roentgate.data.registration import COPY
 from roentgate.store import Store
-from tests.support.planted import film, splits, tree
+from tests.support.planted import image as draw_image
+from tests.support.planted import splits, tree
 
 
 @pytest.fixture
@@ -22,12 +23,12 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Path:
-    return tree(tmp_path / "films", films=8)
+def images(tmp_path: Path) -> Path:
+    return tree(tmp_path / "images", images=8)
 
 
-def found_in(films: Path, store: Store) -> tuple[Survey, Duplicates]:
-    seen = survey(splits(films), store)
+def found_in(images: Path, store: Store) -> tuple[Survey, Duplicates]:
+    seen = survey(splits(images), store)
     return seen, find_duplicates(seen, store)
 
 
@@ -38,18 +39,18 @@ def pairs(seen: Survey, found: Duplicates) -> list[tuple[str, str, str]]:
     ]
 
 
-def test_films_of_their_own_are_no_duplicates(films: Path, store: Store) -> None:
-    _, found = found_in(films, store)
+def test_images_of_their_own_are_no_duplicates(images: Path, store: Store) -> None:
+    _, found = found_in(images, store)
     assert len(found) == 0
     assert len(np.unique(found.clusters)) == len(found.clusters)
     assert (found.almost_similarity < COPY).all()
 
 
-def test_the_same_bytes_and_the_same_pixels_are_told_apart(films: Path, store: Store) -> None:
-    shutil.copyfile(films / "test/A/000.png", films / "train/A/copy.png")
-    with Image.open(films / "test/A/001.png") as image:
-        image.save(films / "train/A/other.bmp")
-    seen, found = found_in(films, store)
+def test_the_same_bytes_and_the_same_pixels_are_told_apart(images: Path, store: Store) -> None:
+    shutil.copyfile(images / "test/A/000.png", images / "train/A/copy.png")
+    with Image.open(images / "test/A/001.png") as image:
+        image.save(images / "train/A/other.bmp")
+    seen, found = found_in(images, store)
     assert pairs(seen, found) == [
         ("train/A/copy.png", "test/A/000.png", "identical bytes"),
         ("train/A/other.bmp", "test/A/001.png", "identical pixels"),
@@ -68,74 +69,74 @@ ALTERED: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @pytest.mark.parametrize("altered", ALTERED.values(), ids=ALTERED)
 def test_an_altered_copy_is_found(
-    films: Path, store: Store, altered: Callable[[Image.Image], Image.Image], request: pytest.FixtureRequest
+    images: Path, store: Store, altered: Callable[[Image.Image], Image.Image], request: pytest.FixtureRequest
 ) -> None:
-    with Image.open(films / "test/B/003.png") as image:
-        altered(image).save(films / "train/B/altered.png")
-    seen, found = found_in(films, store)
+    with Image.open(images / "test/B/003.png") as image:
+        altered(image).save(images / "train/B/altered.png")
+    seen, found = found_in(images, store)
     assert pairs(seen, found) == [("train/B/altered.png", "test/B/003.png", "near-duplicate")]
     assert found.mirrored.tolist() == ["mirrored" in request.node.name]
     assert found.similarity[0] >= COPY
 
 
-def test_a_re_encoded_copy_is_found(films: Path, store: Store) -> None:
-    with Image.open(films / "test/B/003.png") as image:
-        image.save(films / "train/B/altered.jpg", quality=30)
-    seen, found = found_in(films, store)
+def test_a_re_encoded_copy_is_found(images: Path, store: Store) -> None:
+    with Image.open(images / "test/B/003.png") as image:
+        image.save(images / "train/B/altered.jpg", quality=30)
+    seen, found = found_in(images, store)
     assert pairs(seen, found) == [("train/B/altered.jpg", "test/B/003.png", "near-duplicate")]
 
 
-def test_many_copies_are_one_cluster(films: Path, store: Store) -> None:
+def test_many_copies_are_one_cluster(images: Path, store: Store) -> None:
     qualities = range(60, 96, 3)
-    with Image.open(films / "test/B/003.png") as image:
+    with Image.open(images / "test/B/003.png") as image:
         for quality in qualities:
-            image.save(films / f"train/B/again-{quality}.jpg", quality=quality)
-    seen, found = found_in(films, store)
+            image.save(images / f"train/B/again-{quality}.jpg", quality=quality)
+    seen, found = found_in(images, store)
     same = [index for index, name in enumerate(seen.ids) if "again" in name or name == "test/B/003.png"]
     assert len(same) == len(qualities) + 1
     assert len(np.unique(found.clusters[same])) == 1
     assert len(np.unique(found.clusters)) == len(seen) - len(qualities)
 
 
-def test_blank_films_are_equal_only_if_their_pixels_are(films: Path, store: Store) -> None:
-    Image.new("L", (96, 96), 0).save(films / "train/A/black.png")
-    Image.new("L", (96, 96), 9).save(films / "train/A/dark.png")
-    Image.new("L", (96, 96), 0).save(films / "test/A/black.bmp")
-    seen, found = found_in(films, store)
+def test_blank_images_are_equal_only_if_their_pixels_are(images: Path, store: Store) -> None:
+    Image.new("L", (96, 96), 0).save(images / "train/A/black.png")
+    Image.new("L", (96, 96), 9).save(images / "train/A/dark.png")
+    Image.new("L", (96, 96), 0).save(images / "test/A/black.bmp")
+    seen, found = found_in(images, store)
     assert pairs(seen, found) == [("train/A/black.png", "test/A/black.bmp", "identical pixels")]
 
 
-def test_an_inverted_film_is_marked(films: Path, store: Store) -> None:
+def test_an_inverted_image_is_marked(images: Path, store: Store) -> None:
     rng = np.random.default_rng(0)
-    shape = np.asarray(film(500)).astype(np.float64)
-    for path in sorted(films.rglob("*.png")):
+    shape = np.asarray(draw_image(500)).astype(np.float64)
+    for path in sorted(images.rglob("*.png")):
         own = np.asarray(Image.open(path)).astype(np.float64)
         Image.fromarray(np.clip(shape + 0.3 * (own - own.mean()) + rng.normal(), 0, 255).astype(np.uint8)).save(path)
-    with Image.open(films / "train/A/004.png") as image:
-        ImageOps.invert(image).save(films / "train/A/004.png")
-    seen, found = found_in(films, store)
+    with Image.open(images / "train/A/004.png") as image:
+        ImageOps.invert(image).save(images / "train/A/004.png")
+    seen, found = found_in(images, store)
     assert [seen.ids[row] for row in np.flatnonzero(found.inverted)] == ["train/A/004.png"]
 
 
-def test_pairs_are_searched_once(films: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, first = found_in(films, store)
+def test_pairs_are_searched_once(images: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, first = found_in(images, store)
     monkeypatch.setattr(module, "_search", lambda _seen: pytest.fail("searched again"))
-    _, second = found_in(films, store)
+    _, second = found_in(images, store)
     np.testing.assert_array_equal(first.clusters, second.clusters)
 
 
-def test_what_is_found_does_not_depend_on_the_order_of_rows(films: Path, store: Store, tmp_path: Path) -> None:
-    with Image.open(films / "test/B/003.png") as image:
-        image.save(films / "train/B/zzz.jpg", quality=40)
-        image.save(films / "train/A/aaa.jpg", quality=50)
-    _, found = found_in(films, store)
-    shutil.copytree(films, tmp_path / "other")
+def test_what_is_found_does_not_depend_on_the_order_of_rows(images: Path, store: Store, tmp_path: Path) -> None:
+    with Image.open(images / "test/B/003.png") as image:
+        image.save(images / "train/B/zzz.jpg", quality=40)
+        image.save(images / "train/A/aaa.jpg", quality=50)
+    _, found = found_in(images, store)
+    shutil.copytree(images, tmp_path / "other")
     (tmp_path / "other/train/B/zzz.jpg").rename(tmp_path / "other/train/B/000-first.jpg")
     _, moved = found_in(tmp_path / "other", store)
     assert len(np.unique(found.clusters)) == len(np.unique(moved.clusters)) == len(found.clusters) - 2
 
 
-def test_two_films_are_enough_and_few_enough(tmp_path: Path, store: Store) -> None:
-    films = tree(tmp_path / "few", films=1)
-    _, found = found_in(films, store)
+def test_two_images_are_enough_and_few_enough(tmp_path: Path, store: Store) -> None:
+    images = tree(tmp_path / "few", images=1)
+    _, found = found_in(images, store)
     assert len(found) == 0

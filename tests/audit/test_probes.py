@@ -22,11 +22,11 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def clean(tmp_path: Path, store: Store) -> Survey:
-    return survey(splits(tree(tmp_path / "clean", films=20)), store)
+    return survey(splits(tree(tmp_path / "clean", images=20)), store)
 
 
 def framed(image: Image.Image, path: Path) -> None:
-    """Save a film with a frame that is bright for B and dark for A."""
+    """Save an image with a border that is bright for B and dark for A."""
     pixels = np.asarray(image).copy()
     value = 240 if path.parent.name == "B" else 10
     pixels[:6], pixels[-6:], pixels[:, :6], pixels[:, -6:] = (value,) * 4
@@ -34,7 +34,7 @@ def framed(image: Image.Image, path: Path) -> None:
 
 
 def folded(seen: Survey, store: Store) -> Predictions:
-    """Return the cross-validated answers of the probe of file and header, no two films being the same."""
+    """Return the cross-validated answers of the probe of file and header, no two images being the same."""
     answers = probes.cross_validated(seen, np.arange(len(seen)), store)
     assert answers is not None
     return answers
@@ -52,20 +52,20 @@ def test_nothing_is_read_where_there_is_nothing(clean: Survey, store: Store, pro
     assert abs(skill(answers)) < 0.5
 
 
-@pytest.mark.parametrize("probe", probes.FRAMES, ids=lambda probe: probe.name)
-def test_a_frame_that_gives_the_class_away_is_read(tmp_path: Path, store: Store, probe: probes.Probe) -> None:
-    seen = survey(splits(tree(tmp_path / "framed", films=20, save=framed)), store)
+@pytest.mark.parametrize("probe", probes.BORDER_PROBES, ids=lambda probe: probe.name)
+def test_a_border_that_gives_the_class_away_is_read(tmp_path: Path, store: Store, probe: probes.Probe) -> None:
+    seen = survey(splits(tree(tmp_path / "framed", images=20, save=framed)), store)
     assert skill(probes.answers(seen, probe, store)) == 1
 
 
-def test_a_frame_probe_sees_no_pixel_of_the_middle(tmp_path: Path, store: Store) -> None:
+def test_a_border_probe_sees_no_pixel_of_the_middle(tmp_path: Path, store: Store) -> None:
     def middle(image: Image.Image, path: Path) -> None:
         pixels = np.asarray(image).copy()
         pixels[20:-20, 20:-20] = 240 if path.parent.name == "B" else 10
         Image.fromarray(pixels).save(path)
 
-    seen = survey(splits(tree(tmp_path / "middle", films=20, save=middle)), store)
-    assert abs(skill(probes.answers(seen, probes.FRAMES[1], store))) < 0.5
+    seen = survey(splits(tree(tmp_path / "middle", images=20, save=middle)), store)
+    assert abs(skill(probes.answers(seen, probes.BORDER_PROBES[1], store))) < 0.5
     assert skill(probes.answers(seen, probes.WHOLE, store)) == 1
 
 
@@ -75,7 +75,7 @@ def test_the_middle_removed_is_removed(tmp_path: Path, store: Store) -> None:
         pixels[30:-30, 30:-30] = 240 if path.parent.name == "B" else 10
         Image.fromarray(pixels).save(path)
 
-    seen = survey(splits(tree(tmp_path / "middle", films=20, save=middle)), store)
+    seen = survey(splits(tree(tmp_path / "middle", images=20, save=middle)), store)
     assert abs(skill(probes.answers(seen, probes.MIDDLES[0], store))) < 0.5
 
 
@@ -84,7 +84,7 @@ def by_format(image: Image.Image, path: Path) -> None:
 
 
 def test_a_format_that_gives_the_class_away_is_read_and_said(tmp_path: Path, store: Store) -> None:
-    seen = survey(splits(tree(tmp_path / "formats", films=20, save=by_format)), store)
+    seen = survey(splits(tree(tmp_path / "formats", images=20, save=by_format)), store)
     assert skill(folded(seen, store)) == 1
     found = probes.rules(seen)
     assert "format JPEG ⇒ B, 60 of 60" in found
@@ -96,13 +96,13 @@ def test_files_alike_in_all_classes_say_nothing(clean: Survey, store: Store) -> 
     assert abs(skill(folded(clean, store))) < 0.3
 
 
-def test_a_rule_needs_films_enough(tmp_path: Path, store: Store) -> None:
-    seen = survey(splits(tree(tmp_path / "few", films=1, save=by_format)), store)
+def test_a_rule_needs_images_enough(tmp_path: Path, store: Store) -> None:
+    seen = survey(splits(tree(tmp_path / "few", images=1, save=by_format)), store)
     assert probes.rules(seen, least=4) == []
     assert probes.rules(seen, least=3)
 
 
-def test_of_many_films_a_seeded_part_is_drawn_evenly_from_each_class(clean: Survey) -> None:
+def test_of_many_images_a_seeded_part_is_drawn_evenly_from_each_class(clean: Survey) -> None:
     rows = np.concatenate([np.flatnonzero(clean.labels == 0), np.flatnonzero(clean.labels == 1)[:4]])
     drawn = probes._drawn(clean, rows, 30)
     assert np.bincount(clean.labels[drawn]).tolist() == [15, 4]
@@ -111,10 +111,10 @@ def test_of_many_films_a_seeded_part_is_drawn_evenly_from_each_class(clean: Surv
     np.testing.assert_array_equal(probes._drawn(clean, rows, len(rows)), rows)
 
 
-def test_cross_validation_answers_every_film_that_can_be_read(tmp_path: Path, store: Store) -> None:
-    films = tree(tmp_path / "broken", films=8)
-    (films / "train/A/000.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    seen = survey(splits(films), store)
+def test_cross_validation_answers_every_image_that_can_be_read(tmp_path: Path, store: Store) -> None:
+    images = tree(tmp_path / "broken", images=8)
+    (images / "train/A/000.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    seen = survey(splits(images), store)
     assert set(folded(seen, store).ids) == set(seen.ids) - {"train/A/000.png"}
 
 
@@ -136,7 +136,7 @@ def test_lungs_alone_and_removed_show_their_part(tmp_path: Path, store: Store) -
         mask.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(half).save(mask)
 
-    data = splits(tree(tmp_path / "lungs", films=16, save=lit), masks="masks/{id}")
+    data = splits(tree(tmp_path / "lungs", images=16, save=lit), masks="masks/{id}")
     seen = survey(data, store)
     masks = tuple(path for part in (data.train, data.validation, data.test) for path in part.masks or ())
     alone, removed, outline = (probes.answers(seen, probe, store, masks) for probe in probes.ANATOMY)
@@ -146,7 +146,7 @@ def test_lungs_alone_and_removed_show_their_part(tmp_path: Path, store: Store) -
 
 
 def test_a_mask_that_cannot_be_read_is_a_sentence(tmp_path: Path, store: Store) -> None:
-    seen = survey(splits(tree(tmp_path / "films", films=4)), store)
+    seen = survey(splits(tree(tmp_path / "images", images=4)), store)
     with pytest.raises(DataError, match=r"gone\.png"):
         probes.answers(seen, probes.ANATOMY[0], store, tuple([tmp_path / "gone.png"] * len(seen)))
 
@@ -154,7 +154,7 @@ def test_a_mask_that_cannot_be_read_is_a_sentence(tmp_path: Path, store: Store) 
 def test_the_source_is_asked_for_as_a_class(tmp_path: Path, store: Store) -> None:
     from dataclasses import replace
 
-    seen = survey(splits(tree(tmp_path / "framed", films=12, save=framed)), store)
+    seen = survey(splits(tree(tmp_path / "framed", images=12, save=framed)), store)
     sources = tuple("north" if label else "south" for label in seen.labels)
     told = probes.of_source(replace(seen, sources=sources), np.arange(len(seen)), store)
     assert told is not None

@@ -1,4 +1,4 @@
-"""Each film is looked at once, and only what changed is read again."""
+"""Each image is looked at once, and only what changed is read again."""
 
 import os
 import shutil
@@ -11,15 +11,15 @@ import pytest
 from PIL import Image
 
 from roentgate.audit import scan as module
-from roentgate.audit.scan import look, survey
+from roentgate.audit.scan import inspect, survey
 from roentgate.errors import HarnessError
 from roentgate.store import Store
-from tests.support.planted import film, splits, tree
+from tests.support.planted import image, splits, tree
 
 
 @pytest.fixture
-def films(tmp_path: Path) -> Path:
-    return tree(tmp_path / "films", films=3)
+def images(tmp_path: Path) -> Path:
+    return tree(tmp_path / "images", images=3)
 
 
 @pytest.fixture
@@ -29,19 +29,19 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The films that were looked at, in order."""
+    """The images that were looked at, in order."""
     seen: list[Path] = []
 
-    def watched(path: Path) -> tuple[module.FilmFacts, bytes | None]:
+    def watched(path: Path) -> tuple[module.ImageFacts, bytes | None]:
         seen.append(path)
-        return look(path)
+        return inspect(path)
 
     monkeypatch.setattr(module, "look", watched)
     return seen
 
 
-def test_rows_come_in_the_order_of_the_splits(films: Path, store: Store) -> None:
-    data = splits(films)
+def test_rows_come_in_the_order_of_the_splits(images: Path, store: Store) -> None:
+    data = splits(images)
     seen = survey(data, store)
     assert seen.ids == data.train.ids + data.validation.ids + data.test.ids
     assert seen.labels.tolist() == [0, 0, 0, 1, 1, 1] * 3
@@ -49,10 +49,10 @@ def test_rows_come_in_the_order_of_the_splits(films: Path, store: Store) -> None
     assert (seen.groups, seen.sources) == (None, None)
 
 
-def test_facts_are_those_of_the_film(films: Path, store: Store) -> None:
-    seen = survey(splits(films), store)
-    pixels = np.asarray(Image.open(films / "train/A/000.png"), dtype=np.float64) / 255
-    facts = seen.films[0]
+def test_facts_are_those_of_the_image(images: Path, store: Store) -> None:
+    seen = survey(splits(images), store)
+    pixels = np.asarray(Image.open(images / "train/A/000.png"), dtype=np.float64) / 255
+    facts = seen.images[0]
     assert facts.mean == pytest.approx(pixels.mean(), abs=1e-6)
     assert facts.deviation == pytest.approx(pixels.std(), abs=1e-6)
     assert sum(facts.histogram) == pytest.approx(1)
@@ -60,70 +60,70 @@ def test_facts_are_those_of_the_film(films: Path, store: Store) -> None:
     assert thumbnail.mean() == pytest.approx(pixels.mean(), abs=0.01)
 
 
-def test_a_film_is_looked_at_once(films: Path, store: Store, looked: list[Path]) -> None:
-    first = survey(splits(films), store)
-    every = sorted(films.rglob("*.png"))
+def test_an_image_is_looked_at_once(images: Path, store: Store, looked: list[Path]) -> None:
+    first = survey(splits(images), store)
+    every = sorted(images.rglob("*.png"))
     assert sorted(looked) == every
     assert len(first) == len(every)
-    second = survey(splits(films), store)
+    second = survey(splits(images), store)
     assert len(looked) == len(every)
     assert second.fingerprint == first.fingerprint
-    assert second.films == first.films
+    assert second.images == first.images
 
 
-def test_only_what_changed_is_read_again(films: Path, store: Store, looked: list[Path]) -> None:
-    before = survey(splits(films), store).fingerprint
-    film(999).save(films / "test/B/001.png")
-    film(998).save(films / "test/B/new.png")
+def test_only_what_changed_is_read_again(images: Path, store: Store, looked: list[Path]) -> None:
+    before = survey(splits(images), store).fingerprint
+    image(999).save(images / "test/B/001.png")
+    image(998).save(images / "test/B/new.png")
     looked.clear()
-    after = survey(splits(films), store)
+    after = survey(splits(images), store)
     assert sorted(path.name for path in looked) == ["001.png", "new.png"]
     assert after.fingerprint != before
 
 
 def test_a_pass_that_is_broken_off_goes_on_where_it_was(
-    films: Path, store: Store, looked: list[Path], monkeypatch: pytest.MonkeyPatch
+    images: Path, store: Store, looked: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_COMMIT_EVERY", 4)
 
-    def broken(path: Path) -> tuple[module.FilmFacts, bytes | None]:
+    def broken(path: Path) -> tuple[module.ImageFacts, bytes | None]:
         if len(looked) == 10:
             raise KeyboardInterrupt
         looked.append(path)
-        return look(path)
+        return inspect(path)
 
     monkeypatch.setattr(module, "look", broken)
     with pytest.raises(KeyboardInterrupt):
-        survey(splits(films), store)
+        survey(splits(images), store)
     kept = len(looked)
     looked.clear()
-    monkeypatch.setattr(module, "look", look)
+    monkeypatch.setattr(module, "look", inspect)
     with sqlite3.connect(store.root.glob("survey/*.sqlite").__next__()) as database:
-        (stored,) = database.execute("SELECT count(*) FROM film").fetchone()
+        (stored,) = database.execute("SELECT count(*) FROM image").fetchone()
     database.close()
     assert 4 <= stored <= kept
-    assert survey(splits(films), store).readable.all()
+    assert survey(splits(images), store).readable.all()
 
 
-def test_the_same_films_elsewhere_have_the_same_fingerprint(films: Path, store: Store, tmp_path: Path) -> None:
-    shutil.copytree(films, tmp_path / "moved")
-    assert survey(splits(tmp_path / "moved"), store).fingerprint == survey(splits(films), store).fingerprint
+def test_the_same_images_elsewhere_have_the_same_fingerprint(images: Path, store: Store, tmp_path: Path) -> None:
+    shutil.copytree(images, tmp_path / "moved")
+    assert survey(splits(tmp_path / "moved"), store).fingerprint == survey(splits(images), store).fingerprint
 
 
-def test_a_film_that_cannot_be_read_is_told_and_stops_nothing(films: Path, store: Store) -> None:
-    broken = films / "train/A/001.png"
+def test_an_image_that_cannot_be_read_is_told_and_stops_nothing(images: Path, store: Store) -> None:
+    broken = images / "train/A/001.png"
     broken.write_bytes(broken.read_bytes()[:200])
-    seen = survey(splits(films), store)
+    seen = survey(splits(images), store)
     assert seen.readable.sum() == 17
-    assert "001.png" in seen.films[1].fault
+    assert "001.png" in seen.images[1].fault
     assert not seen.thumbnails([1]).any()
 
 
-def test_a_grey_film_in_colour_has_the_same_pixels(tmp_path: Path) -> None:
-    film(0).save(tmp_path / "grey.png")
-    film(0).convert("RGB").save(tmp_path / "colour.png")
-    film(0).save(tmp_path / "other.bmp")
-    grey, colour, other = (look(tmp_path / name)[0] for name in ("grey.png", "colour.png", "other.bmp"))
+def test_a_grey_image_in_colour_has_the_same_pixels(tmp_path: Path) -> None:
+    image(0).save(tmp_path / "grey.png")
+    image(0).convert("RGB").save(tmp_path / "colour.png")
+    image(0).save(tmp_path / "other.bmp")
+    grey, colour, other = (inspect(tmp_path / name)[0] for name in ("grey.png", "colour.png", "other.bmp"))
     assert grey.pixels == colour.pixels == other.pixels
     assert not colour.colour
     assert grey.header is not None
@@ -131,68 +131,68 @@ def test_a_grey_film_in_colour_has_the_same_pixels(tmp_path: Path) -> None:
     assert grey.header.digest != colour.header.digest
 
 
-def test_a_coloured_film_is_told_from_a_grey_one(tmp_path: Path) -> None:
-    tinted = Image.merge("RGB", [film(0), film(0), film(1)])
+def test_a_coloured_image_is_told_from_a_grey_one(tmp_path: Path) -> None:
+    tinted = Image.merge("RGB", [image(0), image(0), image(1)])
     tinted.save(tmp_path / "tinted.png")
-    film(0).save(tmp_path / "grey.png")
-    assert look(tmp_path / "tinted.png")[0].colour
-    assert look(tmp_path / "tinted.png")[0].pixels != look(tmp_path / "grey.png")[0].pixels
+    image(0).save(tmp_path / "grey.png")
+    assert inspect(tmp_path / "tinted.png")[0].colour
+    assert inspect(tmp_path / "tinted.png")[0].pixels != inspect(tmp_path / "grey.png")[0].pixels
 
 
-def test_a_deep_film_is_looked_at(tmp_path: Path) -> None:
-    deep = (np.asarray(film(0)).astype(np.uint16)) * 257
+def test_a_deep_image_is_looked_at(tmp_path: Path) -> None:
+    deep = (np.asarray(image(0)).astype(np.uint16)) * 257
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    film(0).save(tmp_path / "grey.png")
-    found, plain = look(tmp_path / "deep.png")[0], look(tmp_path / "grey.png")[0]
+    image(0).save(tmp_path / "grey.png")
+    found, plain = inspect(tmp_path / "deep.png")[0], inspect(tmp_path / "grey.png")[0]
     assert found.header is not None
     assert found.header.bits == 16
-    values = np.asarray(film(0)).astype(np.float64)
+    values = np.asarray(image(0)).astype(np.float64)
     stretched = (values - values.min()) / (values.max() - values.min())  # from its darkest to its brightest
     assert found.mean == pytest.approx(stretched.mean(), abs=1e-3)
     assert plain.mean == pytest.approx(values.mean() / 255, abs=1e-3)
 
 
-def test_a_damaged_database_is_made_again(films: Path, store: Store) -> None:
-    first = survey(splits(films), store)
+def test_a_damaged_database_is_made_again(images: Path, store: Store) -> None:
+    first = survey(splits(images), store)
     first.database.write_bytes(b"this is no database" * 100)
-    assert survey(splits(films), store).films == first.films
+    assert survey(splits(images), store).images == first.images
 
 
-def test_a_database_that_cannot_be_written_is_a_sentence(films: Path, tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_written_is_a_sentence(images: Path, tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     with pytest.raises(HarnessError, match=r"survey .*free some space, or remove the file and run again"):
-        survey(splits(films), Store(blocked))
+        survey(splits(images), Store(blocked))
 
 
-def test_thumbnails_of_a_film_that_left_the_database_are_a_sentence(films: Path, store: Store) -> None:
-    seen = survey(splits(films), store)
+def test_thumbnails_of_an_image_that_left_the_database_are_a_sentence(images: Path, store: Store) -> None:
+    seen = survey(splits(images), store)
     with sqlite3.connect(seen.database) as database:
-        database.execute("DELETE FROM film WHERE path = ?", (str(seen.paths[0].absolute()),))
+        database.execute("DELETE FROM image WHERE path = ?", (str(seen.paths[0].absolute()),))
     database.close()
     with pytest.raises(HarnessError, match="is gone from it, or has changed; run again"):
         seen.thumbnails([0])
 
 
-def test_a_file_that_vanishes_between_listing_and_reading_is_told(films: Path, store: Store) -> None:
-    data = splits(films)
-    os.unlink(films / "test/A/000.png")
+def test_a_file_that_vanishes_between_listing_and_reading_is_told(images: Path, store: Store) -> None:
+    data = splits(images)
+    os.unlink(images / "test/A/000.png")
     seen = survey(data, store)
     assert seen.readable.sum() == 17
-    assert "No such file" in seen.films[12].fault
+    assert "No such file" in seen.images[12].fault
 
 
-def test_groups_change_the_fingerprint(films: Path, store: Store) -> None:
-    seen = survey(splits(films), store)
+def test_groups_change_the_fingerprint(images: Path, store: Store) -> None:
+    seen = survey(splits(images), store)
     assert replace(seen, groups=seen.ids).fingerprint != seen.fingerprint
 
 
-def test_what_other_code_has_seen_is_put_away(films: Path, store: Store) -> None:
-    first = survey(splits(films), store)
+def test_what_other_code_has_seen_is_put_away(images: Path, store: Store) -> None:
+    first = survey(splits(images), store)
     old = first.database.with_name(first.database.name.partition("-")[0] + ".sqlite")
     with sqlite3.connect(old) as database:
-        database.execute("CREATE TABLE film (id TEXT PRIMARY KEY)")
+        database.execute("CREATE TABLE image (id TEXT PRIMARY KEY)")
     database.close()
     first.database.unlink()
-    assert survey(splits(films), store).films == first.films
+    assert survey(splits(images), store).images == first.images
     assert not old.exists()

@@ -2,7 +2,7 @@
 
 ``border``: the border battery against the bare compiled forward passes it needs, at 256x256, best batch size.
 ``training``: the harness against the article's own code run plainly, and the decode-once streams against generators.
-``memory``: peak memory of evaluating 20,000 films against 500.
+``memory``: peak memory of evaluating 20,000 images against 500.
 ``scorecard``: a first acceptance run, training included, and an unchanged one after it.
 
 Wall time on a shared machine wavers: read the ratios, and run it twice. Nothing here is asserted by a test.
@@ -43,16 +43,16 @@ def border() -> list[str]:
         options = Options(models=ROOT / "models", epochs=1, run_id="benchmark")
         candidate = ready("baseline", card, options, Store(Path(folder)))
         bounds = load_policy(ROOT / "suites" / "policy.toml", data="covid19", classes=candidate.task.classes).border
-        films = candidate.splits.test.take(range(len(candidate.splits.test)))
-        candidate.predict(films)
+        images = candidate.splits.test.take(range(len(candidate.splits.test)))
+        candidate.predict(images)
         bare: dict[int, float] = {}
         for size in (8, 16, 32, 64):
-            candidate.network.predict_on_batch(films[:size])
+            candidate.network.predict_on_batch(images[:size])
             started = time.perf_counter()
             for _ in range(3):
-                for first in range(0, len(films), size):
-                    candidate.network.predict_on_batch(films[first : first + size])
-            bare[size] = (time.perf_counter() - started) / (3 * len(films))
+                for first in range(0, len(images), size):
+                    candidate.network.predict_on_batch(images[first : first + size])
+            bare[size] = (time.perf_counter() - started) / (3 * len(images))
         evidence = Evidence(candidate)
         _ = evidence.test
         before = candidate.passes
@@ -62,13 +62,14 @@ def border() -> list[str]:
         best = min(bare, key=lambda size: bare[size])
         started = time.perf_counter()
         for _ in range(3):
-            for first in range(0, len(films), best):
-                candidate.network.predict_on_batch(films[first : first + best])
-        again = (time.perf_counter() - started) / (3 * len(films))
+            for first in range(0, len(images), best):
+                candidate.network.predict_on_batch(images[first : first + best])
+        again = (time.perf_counter() - started) / (3 * len(images))
         per_pass = min(bare[best], again)
         return [
             f"border battery at 256x256: {passes} passes, {spent:.0f} s = {spent / passes / per_pass:.2f} x bare ones",
-            "bare passes, ms a film, by batch size: " + ", ".join(f"{size}: {1e3 * t:.1f}" for size, t in bare.items()),
+            "bare passes, ms an image, by batch size: "
+            + ", ".join(f"{size}: {1e3 * t:.1f}" for size, t in bare.items()),
             f"best batch size {best}; the harness uses {PREDICT_BATCH}",
         ]
 
@@ -134,7 +135,7 @@ def training() -> list[str]:
         splits.train.take([0])
         generator, once = _best(drain(streams.train)), _best(drain(ours.train))
         alone = f"generators {generator:.2f} s, decode-once {once:.3f} s ({generator / once:.0f} x)"
-        return [*lines, f"one pass over the train films alone: {alone}"]
+        return [*lines, f"one pass over the train images alone: {alone}"]
 
 
 def memory() -> list[str]:
@@ -149,7 +150,7 @@ def memory() -> list[str]:
             peaks[count] = float(done.stdout.strip().splitlines()[-1])
     rise = peaks[20_000] - peaks[500]
     return [
-        f"peak memory: 500 films {peaks[500]:.0f} MiB, 20,000 {peaks[20_000]:.0f} MiB (+{rise:.0f} MiB; limit +300)"
+        f"peak memory: 500 images {peaks[500]:.0f} MiB, 20,000 {peaks[20_000]:.0f} MiB (+{rise:.0f} MiB; limit +300)"
     ]
 
 
@@ -166,7 +167,7 @@ def evaluate(folder: str) -> None:
     options = Options(models=ROOT / "models", run_id="benchmark", epochs=1)
     model = Path(folder).parent / "mean.py"
     model.write_text(
-        '"""Mean: compares the two halves of a film."""\n\nimport numpy as np\n\n\nclass _Mean:\n'
+        '"""Mean: compares the two halves of an image."""\n\nimport numpy as np\n\n\nclass _Mean:\n'
         "    def predict(self, images):\n"
         "        left = images[:, :, : images.shape[2] // 2].mean(axis=(1, 2, 3))\n"
         "        right = images[:, :, images.shape[2] // 2 :].mean(axis=(1, 2, 3))\n"
@@ -176,7 +177,7 @@ def evaluate(folder: str) -> None:
     )
     evidence = Evidence(ready(str(model), card, options, Store(Path(folder) / "store")))
     _ = evidence.test, evidence.validation, evidence.stream("test"), evidence.inference
-    evidence.border(BorderBounds(rings=[0.05], stress_rings=[], only_rings=[0.05], only_stress_rings=[]))
+    evidence.border(BorderBounds(borders=[0.05], stress_borders=[], only_borders=[0.05], only_stress_borders=[]))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
@@ -207,7 +208,7 @@ def _best(run: Callable[[], None], times: int = 2) -> float:
 
 
 def _draw(folder: Path, count: int) -> None:
-    """Write ``count`` test films of two classes, and 40 train films, as small PNGs."""
+    """Write ``count`` test images of two classes, and 40 train images, as small PNGs."""
     from PIL import Image
 
     generator = np.random.default_rng(0)
@@ -240,7 +241,7 @@ def main(arguments: list[str]) -> int:
         return 2
     for name in arguments or MEASUREMENTS:
         if name in {"border", "training"} and not COVID.is_dir():
-            print(f"{name}: skipped, the real films are not at {COVID.name}")
+            print(f"{name}: skipped, the real images are not at {COVID.name}")
             continue
         for line in MEASUREMENTS[name]():
             print(line, flush=True)

@@ -43,7 +43,7 @@ TESTS: dict[str, tuple[str, ...]] = {
 }
 """Test files of each module; of these mutmut runs the tests that reach the changed function."""
 
-SLOW = "not augmented_and_shuffled and not are_no_films"
+SLOW = "not augmented_and_shuffled and not are_no_images"
 """Tests of ten seconds each, of which quicker ones say the same."""
 
 

@@ -1,9 +1,9 @@
 """How the survey and the search for duplicates grow: ``python tests/benchmarks/scale.py [N ...]`` writes a report.
 
-Draws 1,000, 10,000 and 100,000 films, 1 % of them copies of others, into a temporary folder that is removed at the end;
-surveys them, killed half way and started again, searches them, and looks again with nothing and with ten films changed.
-Every step runs in a process of its own, whose peak memory is read. ``reports/audit-scale.md`` is written from the last
-run of each N. Wall time on a shared machine wavers: read the ratios.
+Draws 1,000, 10,000 and 100,000 images, 1 % of them copies of others, into a temporary folder that is removed at the
+end; surveys them, killed half way and started again, searches them, and looks again with nothing and with ten images
+changed. Every step runs in a process of its own, whose peak memory is read. ``reports/audit-scale.md`` is written from
+the last run of each N. Wall time on a shared machine wavers: read the ratios.
 """
 
 import json
@@ -34,7 +34,7 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "duplicates"))
 
-from inputs import TRANSFORMS, films_of, png  # type: ignore[import-not-found]
+from inputs import TRANSFORMS, images_of, png  # type: ignore[import-not-found]
 
 from roentgate.audit import near_duplicates
 from roentgate.audit import scan as surveys
@@ -51,7 +51,7 @@ SIZES = (1_000, 10_000, 100_000)
 SIDE = 256
 PLANTED = ("exact copy", "JPEG q80", "JPEG q30", "resized x0.5", "contrast +20 %", "contrast -20 %",
            "cropped 2 % a side", "cropped 5 % a side", "mirrored")  # fmt: skip
-BYTES_A_FILM = 100_000  # its file, and its line in the database
+BYTES_AN_IMAGE = 100_000  # its file, and its line in the database
 LIMIT_GIB = 3.0
 _CANVAS = 2048
 _TEXTURE, _GRAIN = 5.0, 2.0  # grey levels
@@ -62,13 +62,13 @@ T = TypeVar("T")
 
 
 class Said(TypedDict):
-    """What a step says of itself: films, films looked at, seconds of each part, peak memory in GiB; of a search more.
+    """What a step says of itself: images, images looked at, seconds of each part, peak memory in GiB; of a search more.
 
-    ``pairs``: the ids of films called the same. ``likeness``: of the nearest other film, of 5, 50 and 95 % of films.
-    ``almost``: the most alike detail of films that are called different.
+    ``pairs``: the ids of images called the same. ``likeness``: of the nearest other image, of 5, 50 and 95 % of images.
+    ``almost``: the most alike detail of images that are called different.
     """
 
-    films: int
+    images: int
     looked: int
     seconds: dict[str, float]
     peak: float
@@ -97,7 +97,7 @@ Measured = TypedDict(
 
 @cache
 def _canvases() -> NDArray[np.float32]:
-    """Return two fields of texture as coarse as vessels, from which each film is given a piece of each."""
+    """Return two fields of texture as coarse as vessels, from which each image is given a piece of each."""
     white = np.random.default_rng(0).standard_normal((2, _CANVAS, _CANVAS)).astype(np.float32)
     fields = [ndimage.gaussian_filter(white, (0, blur, blur), mode="wrap") for blur in (2, 5)]
     scaled: NDArray[np.float32] = sum(field / field.std() for field in fields) * np.float32(_TEXTURE / 2)
@@ -105,11 +105,11 @@ def _canvases() -> NDArray[np.float32]:
 
 
 def drawn(number: int) -> Image.Image:
-    """Return a film of its own: a patient of the phantom, enlarged, with texture and grain of its own."""
+    """Return an image of its own: a patient of the phantom, enlarged, with texture and grain of its own."""
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(number,)))
     finding = phantom.FINDINGS[phantom.CLASSES[number % len(phantom.CLASSES)]]
-    frame = phantom_anatomy.Frame("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
-    chest = Image.fromarray(phantom_anatomy.draw(rng, finding, (0.45, 0.75), frame).image)
+    background = phantom_anatomy.Background("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
+    chest = Image.fromarray(phantom_anatomy.draw(rng, finding, (0.45, 0.75), background).image)
     grey = np.asarray(chest.resize((SIDE, SIDE), Image.Resampling.BICUBIC), np.float32)
     for canvas in _canvases():
         top, left = rng.integers(_CANVAS - SIDE, size=2)
@@ -119,7 +119,7 @@ def drawn(number: int) -> Image.Image:
 
 
 def draw(folder: Path, count: int) -> None:
-    """Write a tree of ``count`` films: copies of the first train films, and the others, a fifth of all in test."""
+    """Write a tree of ``count`` images: copies of the first train images, and the others, a fifth of all in test."""
     copies = count // 100
     for split in ("train", "test"):
         for label in phantom.CLASSES:
@@ -138,33 +138,33 @@ def _place(number: int, split: str = "train") -> Path:
 
 
 def _write(folder: Path, copies: int, number: int) -> None:
-    film = drawn(number)
+    image = drawn(number)
     split = "test" if number >= copies and number % 5 == 4 else "train"
-    film.save(folder / _place(number, split), compress_level=1)
+    image.save(folder / _place(number, split), compress_level=1)
     if number < copies:
         alter = TRANSFORMS[PLANTED[number % len(PLANTED)]]
-        content = (folder / _place(number)).read_bytes() if alter is None else alter(film)
+        content = (folder / _place(number)).read_bytes() if alter is None else alter(image)
         suffix = "jpg" if content[:2] == b"\xff\xd8" else "png"
         (folder / "test" / phantom.CLASSES[number % 3] / f"copy{number:06d}.{suffix}").write_bytes(content)
 
 
 def step(folder: Path, *, search: bool) -> Said:
-    """Survey a tree, and search it if asked; return seconds of each part, films looked at, and peak memory."""
+    """Survey a tree, and search it if asked; return seconds of each part, images looked at, and peak memory."""
     seconds: dict[str, float] = {}
     looked: list[Path] = []
-    look = surveys.look
+    inspect = surveys.inspect
 
-    def counted(path: Path) -> tuple[surveys.FilmFacts, bytes | None]:
+    def counted(path: Path) -> tuple[surveys.ImageFacts, bytes | None]:
         looked.append(path)
-        return look(path)
+        return inspect(path)
 
-    surveys.look = counted
+    surveys.inspect = counted
     for part in ("_features", "_candidates", "_compared"):
         setattr(near_duplicates, part, _timed(getattr(near_duplicates, part), seconds, part.strip("_")))
     store = Store(folder.parent / "store")
     splits = read_splits(Card(name="many", root=folder), image_shape=(SIDE, SIDE, 1), cache=None)
     seen = _timed(surveys.survey, seconds, "survey")(splits, store)
-    said: Said = {"films": len(seen), "looked": len(looked), "seconds": seconds, "peak": 0.0}
+    said: Said = {"images": len(seen), "looked": len(looked), "seconds": seconds, "peak": 0.0}
     if search:
         found = _timed(near_duplicates.find_duplicates, seconds, "search")(seen, store)
         pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
@@ -203,7 +203,7 @@ def child(folder: Path, what: str) -> Said:
 
 
 def killed(folder: Path, count: int) -> int:
-    """Survey a tree in a process that is killed half way; return the films that were kept."""
+    """Survey a tree in a process that is killed half way; return the images that were kept."""
     running = subprocess.Popen([sys.executable, __file__, "survey", str(folder)], stdout=subprocess.DEVNULL, cwd=ROOT)
     kept = 0
     while kept < count / 2 and running.poll() is None:
@@ -217,22 +217,22 @@ def killed(folder: Path, count: int) -> int:
 def _kept(folder: Path) -> int:
     for file in (folder.parent / "store" / "survey").glob("*.sqlite"):
         try:
-            return int(sqlite3.connect(file).execute("SELECT count(*) FROM film").fetchone()[0])
+            return int(sqlite3.connect(file).execute("SELECT count(*) FROM image").fetchone()[0])
         except sqlite3.OperationalError:  # not yet made, or held
             return 0
     return 0
 
 
 def measure(count: int) -> Measured:
-    """Return all that is measured of a tree of so many films."""
+    """Return all that is measured of a tree of so many images."""
     with tempfile.TemporaryDirectory() as name:
         free = shutil.disk_usage(name).free
-        if free < 2 * count * BYTES_A_FILM:
-            sys.exit(f"{count:,} films: needs {2 * count * BYTES_A_FILM / 1e9:.0f} GB, {free / 1e9:.0f} GB are free")
-        folder = Path(name) / "films"
+        if free < 2 * count * BYTES_AN_IMAGE:
+            sys.exit(f"{count:,} images: needs {2 * count * BYTES_AN_IMAGE / 1e9:.0f} GB, {free / 1e9:.0f} GB are free")
+        folder = Path(name) / "images"
         started = time.perf_counter()
         draw(folder, count)
-        print(f"{count:,} films drawn in {time.perf_counter() - started:.0f} s", flush=True)
+        print(f"{count:,} images drawn in {time.perf_counter() - started:.0f} s", flush=True)
         stopped = killed(folder, count)
         resumed, search, again = (_told(folder, title, what) for title, what in STEPS)
         for number in range(count - 10, count):
@@ -265,22 +265,22 @@ def _told(folder: Path, title: str, what: str) -> Said:
 
 
 def real() -> Said | None:
-    """Return the same of the real films, where they are at hand, for what the drawn ones are to look like."""
-    films = films_of("tb-lungs")
+    """Return the same of the real images, where they are at hand, for what the drawn ones are to look like."""
+    images = images_of("tb-lungs")
     with tempfile.TemporaryDirectory() as name:
-        for number, (label, path) in enumerate(films):
-            place = Path(name, "films", "test" if number % 5 == 4 else "train", label)
+        for number, (label, path) in enumerate(images):
+            place = Path(name, "images", "test" if number % 5 == 4 else "train", label)
             place.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place / path.name)
-        return child(Path(name) / "films", "search") if films else None
+        return child(Path(name) / "images", "search") if images else None
 
 
-def report(found: dict[str, Measured], films: Said | None) -> str:
-    """Return the report as markdown, of drawn films by their number, and of the real ones."""
+def report(found: dict[str, Measured], images: Said | None) -> str:
+    """Return the report as markdown, of drawn images by their number, and of the real ones."""
     sizes = sorted(map(int, found))
     measured = {size: found[str(size)] for size in sizes}
     base = measured[sizes[0]]
-    lines = [INTRODUCTION, *_alike(found, films), "", FOUND]
+    lines = [INTRODUCTION, *_alike(found, images), "", FOUND]
     for size, each in measured.items():
         share = proportion(sum(each["hits"].values()), sum(each["planted"].values()))
         missed = {kind: count - each["hits"].get(kind, 0) for kind, count in each["planted"].items()}
@@ -308,70 +308,70 @@ PARTS = ("survey cpu", "search cpu", "survey", "search", "features", "candidates
 
 
 def _cell(each: Measured, base: Measured, part: str) -> str:
-    """Return milliseconds a film and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
+    """Return milliseconds an image and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
     cost, first = _cost(each, part), _cost(base, part)
     return "-" if cost is None or first is None else f"{cost:.2f} ({cost / first:.1f})"
 
 
 def _cost(each: Measured, part: str) -> float | None:
-    """Return milliseconds a film; those of a survey without what an unchanged one takes."""
+    """Return milliseconds an image; those of a survey without what an unchanged one takes."""
     if part.startswith("survey"):
-        films, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
-        return None if spent is None else 1000 * (spent - each["again"]["seconds"][part]) / films
+        images, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
+        return None if spent is None else 1000 * (spent - each["again"]["seconds"][part]) / images
     spent = each["search"]["seconds"].get(part)
-    return None if spent is None else 1000 * spent / each["search"]["films"]
+    return None if spent is None else 1000 * spent / each["search"]["images"]
 
 
-def _alike(found: dict[str, Measured], films: Said | None) -> list[str]:
-    """Return how alike the drawn films are, beside the real ones."""
+def _alike(found: dict[str, Measured], images: Said | None) -> list[str]:
+    """Return how alike the drawn images are, beside the real ones."""
     named = {f"{int(size):,} drawn": each["search"] for size, each in found.items()}
-    named |= {f"{films['films']} of `tb-lungs`": films} if films else {}
-    lines = ["| films | likeness of the nearest other film: 5 %, 50 %, 95 % of films | most alike detail of others |",
+    named |= {f"{images['images']} of `tb-lungs`": images} if images else {}
+    lines = ["| images | likeness of the nearest other image: 5 %, 50 %, 95 % of images | most alike detail of others |",
              "| ---: | --- | ---: |"]  # fmt: skip
     for name, said in named.items():
         lines.append(f"| {name} | {', '.join(f'{each:.3f}' for each in said['likeness'])} | {said['almost']:.2f} |")
     return lines
 
 
-INTRODUCTION = """# Survey and search of many films
+INTRODUCTION = """# Survey and search of many images
 
-Made by `make audit-scale` on a shared machine with two cores: read ratios, not seconds. Each film is 256x256: a
-patient of the phantom, drawn for this film alone (pose, build, heart, ribs, lesions, marker), enlarged, with texture
-as coarse as vessels and grain of its own. 1 % are copies of train films: exact, JPEG at quality 80 and 30, resized by
+Made by `make audit-scale` on a shared machine with two cores: read ratios, not seconds. Each image is 256x256: a
+patient of the phantom, drawn for this image alone (pose, build, heart, ribs, lesions, marker), enlarged, with texture
+as coarse as vessels and grain of its own. 1 % are copies of train images: exact, JPEG at quality 80 and 30, resized by
 half, contrast 20 % up and down, cropped by 2 and 5 % on each side, mirrored, in equal shares. Each step runs in a
 process of its own.
 
-The drawn films are as alike as chest films in their low frequencies, where neighbours are looked for. In their detail,
-by which copies are told from others, they differ more than real ones do: that different films are told apart here is
-weaker evidence than [on the real films](near_duplicates.md).
+The drawn images are as alike as chest images in their low frequencies, where neighbours are looked for. In their
+detail, by which copies are told from others, they differ more than real ones do: that different images are told apart
+here is weaker evidence than [on the real images](near_duplicates.md).
 """
 
 FOUND = """## What is found
 
-| films | planted copies found, exact 95 % interval | different films called the same |
+| images | planted copies found, exact 95 % interval | different images called the same |
 | ---: | --- | ---: |"""
 
 COST = (
     """## What it costs
 
-Milliseconds a film; in brackets as a multiple of the first row. On a busy machine the clock runs on while others work,
-processor time hardly does.
+Milliseconds an image; in brackets as a multiple of the first row. On a busy machine the clock runs on while others
+work, processor time hardly does.
 
 """
-    "| films | processor: survey | search | clock: survey | search "
+    "| images | processor: survey | search | clock: survey | search "
     "| of it: features | neighbours | laying over | peak: survey | search |\n"
     "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
-MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every film with every other: a
-film's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.
+MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every image with every other: a
+image's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.
 
 ## What is read again
 
-A first survey is killed half way and started again. Then nothing is changed, then ten films. The search is stored for
-one state of all files: with one film changed it is done anew.
+A first survey is killed half way and started again. Then nothing is changed, then ten images. The search is stored for
+one state of all files: with one image changed it is done anew.
 
-| films | killed at | then read | unchanged: read | seconds | search, stored: seconds | ten changed: read | seconds |
+| images | killed at | then read | unchanged: read | seconds | search, stored: seconds | ten changed: read | seconds |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
@@ -380,7 +380,7 @@ def _brief(said: Said) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure the given numbers of films, or all, and write the report; ``--again`` only writes it."""
+    """Measure the given numbers of images, or all, and write the report; ``--again`` only writes it."""
     if arguments[:1] in (["survey"], ["search"]):
         print(json.dumps(step(Path(arguments[1]), search=arguments[0] == "search")))
         return 0
@@ -390,11 +390,11 @@ def main(arguments: list[str]) -> int:
         found[str(count)] = measure(count)
         LAST.parent.mkdir(exist_ok=True)
         LAST.write_text(json.dumps(found, indent=1), "utf-8")
-    films = real()
-    if films:
-        films.pop("pairs", None)
-    LAST.write_text(json.dumps({**found, "real": films}, indent=1), "utf-8")
-    REPORT.write_text(report(found, films), "utf-8")
+    images = real()
+    if images:
+        images.pop("pairs", None)
+    LAST.write_text(json.dumps({**found, "real": images}, indent=1), "utf-8")
+    REPORT.write_text(report(found, images), "utf-8")
     return 0
 
 

@@ -57,8 +57,8 @@ def test_a_ready_model_of_another_framework_has_no_layers(candidate: Candidate) 
 
 
 def test_it_answers_and_its_passes_are_counted(candidate: Candidate) -> None:
-    films = candidate.splits.test.take([0, 12, 24])
-    answers = candidate.predict(films)
+    images = candidate.splits.test.take([0, 12, 24])
+    answers = candidate.predict(images)
     assert answers.dtype == np.float32
     assert answers.argmax(axis=1).tolist() == [0, 1, 2]
     assert candidate.passes == 3
@@ -79,7 +79,7 @@ def test_the_fingerprint_knows_sources_files_and_task(project: Project) -> None:
     assert project.ready().fingerprint != first
 
 
-def test_its_stream_gives_every_film_in_order_with_its_label(candidate: Candidate) -> None:
+def test_its_stream_gives_every_image_in_order_with_its_label(candidate: Candidate) -> None:
     for split in ("train", "validation", "test"):
         data = getattr(candidate.splits, split)
         batches = list(getattr(candidate.streams, split))
@@ -102,14 +102,14 @@ def test_inputs_are_prepared_and_in_the_declared_range(project: Project) -> None
     text = "INPUT_RANGE = (-1, 1)\n\ndef prepare(images):\n    return 1 - images\n"
     project.write("models/own.py", ANSWERS + text)
     candidate = project.ready("own")
-    films = candidate.splits.test.take([0])
-    np.testing.assert_allclose(candidate.prepared(films), 1 - films)
-    np.testing.assert_allclose(candidate.to_input(films), 2 * (1 - films) - 1, atol=1e-6)
+    images = candidate.splits.test.take([0])
+    np.testing.assert_allclose(candidate.prepared(images), 1 - images)
+    np.testing.assert_allclose(candidate.to_input(images), 2 * (1 - images) - 1, atol=1e-6)
 
 
-def test_canonical_films_go_in_as_they_are_where_nothing_is_declared(candidate: Candidate) -> None:
-    films = candidate.splits.test.take([0])
-    assert candidate.to_input(films) is films
+def test_canonical_images_go_in_as_they_are_where_nothing_is_declared(candidate: Candidate) -> None:
+    images = candidate.splits.test.take([0])
+    assert candidate.to_input(images) is images
 
 
 # Columns
@@ -157,7 +157,7 @@ def test_nan_and_logits_are_passed_on_as_they_are() -> None:
     np.testing.assert_array_equal(bare().columns(outputs, 2), outputs)
 
 
-@pytest.mark.parametrize("error", [ValueError("bad\n  film"), SystemExit(0), RuntimeError()])
+@pytest.mark.parametrize("error", [ValueError("bad\n  image"), SystemExit(0), RuntimeError()])
 def test_what_predict_raises_is_a_sentence(error: BaseException) -> None:
     def predict(_: object) -> np.ndarray:
         raise error

@@ -50,17 +50,17 @@ class Subclassed(keras.Model):  # type: ignore[misc]
 
 def nested() -> Layers:
     """Return the layers of a small functional network in a network, and some that stand alone, by their names."""
-    films = keras.Input((SIDE, SIDE, 1), name="films")
+    images = keras.Input((SIDE, SIDE, 1), name="images")
     backbone = keras.Sequential(
         [keras.Input((SIDE, SIDE, 1)), layers.Conv2D(2, 3, name="conv"), layers.BatchNormalization(name="norm")],
         name="backbone",
     )
     forced, free = layers.Dropout(0.5, name="forced"), layers.Dropout(0.5, name="free")
     twice = layers.ReLU(name="twice")
-    inside = twice(free(forced(backbone(twice(films)), training=True)))
+    inside = twice(free(forced(backbone(twice(images)), training=True)))
     flat = layers.Flatten(name="flat")(inside)
     frozen = layers.Dense(4, trainable=False, name="frozen")
-    network = keras.Model(films, Block("block")(frozen(flat)), name="network")
+    network = keras.Model(images, Block("block")(frozen(flat)), name="network")
     found: Layers = {"network": network, "subclassed": Subclassed(name="subclassed")}
     for layer in (*network.layers, *backbone.layers):
         found[layer.name] = layer
@@ -74,7 +74,7 @@ def inner_layers_in_order(found: Layers) -> bool:
         for name in ("network", "backbone", "block", "flat")
     }
     return (
-        names["network"] == ["films", "twice", "backbone", "forced", "free", "flat", "frozen", "block"]
+        names["network"] == ["images", "twice", "backbone", "forced", "free", "flat", "frozen", "block"]
         and names["backbone"][-2:] == ["conv", "norm"]
         and names["block"] == ["first", "second"]
         and names["flat"] == []

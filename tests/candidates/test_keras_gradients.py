@@ -12,7 +12,7 @@ import pytest
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from models.known_bad import corner_reader, ring_reader
+from models.known_bad import border_reader, corner_reader
 from models.sound import cropping, nested_backbone, small, three_channels
 from roentgate.candidates.backends.keras_gradients import BATCH, Insight
 from roentgate.candidates.protocols import Task
@@ -68,7 +68,7 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_logits() -> None:
     assert many < few
 
 
-def test_more_films_than_a_batch_are_explained_as_each_alone() -> None:
+def test_more_images_than_a_batch_are_explained_as_each_alone() -> None:
     network = convolutional([layers.Dense(3, activation="softmax")])
     images, weights = films(BATCH + 2), one_hot(BATCH + 2)
     insight = Insight(network, "network", images)
@@ -192,7 +192,7 @@ def test_a_network_without_a_map_has_no_grad_cam() -> None:
         insight.grad_cam(films(), one_hot(3))
 
 
-def test_a_map_knows_what_part_of_the_film_it_sees() -> None:
+def test_a_map_knows_what_part_of_the_image_it_sees() -> None:
     cut = [layers.Cropping2D(((2, 3), (4, 1))), layers.Conv2D(3, 3, activation="relu"), layers.GlobalMaxPooling2D()]
     network = keras.Sequential([keras.Input((SIDE, SIDE, 1)), *cut, layers.Dense(3)])
     assert Insight(network, "cut", films()).extent == (2, SIDE - 3, 4, SIDE - 1)
@@ -206,9 +206,9 @@ def test_a_network_with_several_outputs_is_refused() -> None:
         Insight(network, "maps", films())
 
 
-@pytest.mark.parametrize("reader", [ring_reader, corner_reader])
-def test_of_a_reader_of_the_frame_nothing_inside_speaks(reader: ModuleType) -> None:
-    """These two have no map behind learned weights; their first learned weights see nothing but the frame."""
+@pytest.mark.parametrize("reader", [border_reader, corner_reader])
+def test_of_a_reader_of_the_background_nothing_inside_speaks(reader: ModuleType) -> None:
+    """These two have no map behind learned weights; their first learned weights see nothing but the background."""
     side = 96
     images = np.random.default_rng(0).random((2, side, side, 1), np.float32)
     insight = Insight(reader.build(Task(("A", "B", "C"), (side, side, 1), 0)), reader.__name__, images)

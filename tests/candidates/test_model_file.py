@@ -66,7 +66,7 @@ def test_load_wins_over_build(tmp_path: Path) -> None:
         ("RECIPE = {}\n" + LOAD, "RECIPE must be a roentgate.Recipe, not dict"),
         ("IMAGE_SHAPE = (8, 8)\n" + LOAD, r"IMAGE_SHAPE must be three positive integers \(H, W, C\), not \(8, 8\)"),
         ("IMAGE_SHAPE = (8, 0, 1)\n" + LOAD, "IMAGE_SHAPE must be three positive integers"),
-        ("IMAGE_SHAPE = (8, 8, 4)\n" + LOAD, "IMAGE_SHAPE asks for 4 channels; films are read with 1 or 3"),
+        ("IMAGE_SHAPE = (8, 8, 4)\n" + LOAD, "IMAGE_SHAPE asks for 4 channels; images are read with 1 or 3"),
         ("INPUT_RANGE = 1\n" + LOAD, r"INPUT_RANGE must be \(low, high\) with low < high, not 1"),
         ("INPUT_RANGE = (1, 0)\n" + LOAD, "INPUT_RANGE must be"),
         ("INPUT_RANGE = (0, float('inf'))\n" + LOAD, "INPUT_RANGE must be"),
@@ -129,7 +129,7 @@ def test_images_are_prepared_by_the_models_own_function(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("body", ["images[:1]", "images[..., 0]"])
-def test_a_prepare_that_loses_films_or_channels_is_refused(tmp_path: Path, body: str) -> None:
+def test_a_prepare_that_loses_images_or_channels_is_refused(tmp_path: Path, body: str) -> None:
     file = opened(tmp_path, f"def prepare(images):\n    return {body}\n" + LOAD)
     with pytest.raises(ModelError, match=r"prepare\(\) gave .* for \(2, 4, 4, 1\), not \(n, H, W, C\)"):
         file.prepare(np.zeros((2, 4, 4, 1), np.float32))
@@ -188,13 +188,13 @@ def test_a_declared_file_a_local_import_and_an_allowed_folder_are_not_noted(tmp_
     (tmp_path / "a.bin").write_bytes(b"a")
     (tmp_path / "helper_of_net.py").write_text("x = 1\n", "utf-8")
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "film.png").write_bytes(b"")
+    (tmp_path / "data" / "image.png").write_bytes(b"")
     text = (
         READS + "import json, helper_of_net\nFILES = ('a.bin',)\n(HERE / 'a.bin').read_bytes()\n"
-        "(HERE / 'data' / 'film.png').read_bytes()\n" + LOAD
+        "(HERE / 'data' / 'image.png').read_bytes()\n" + LOAD
     )
     assert undeclared(opened(tmp_path, text, (tmp_path / "data",)), tmp_path) == []
-    assert undeclared(opened(tmp_path, text), tmp_path) == ["data/film.png"]
+    assert undeclared(opened(tmp_path, text), tmp_path) == ["data/image.png"]
 
 
 def test_what_is_written_is_no_input(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from roentgate.data.card import Card
 from roentgate.data.dataset import read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
 from roentgate.store import Store
-from tests.support.toy import write_films
+from tests.support.toy import write_images
 
 NETWORK = '''
 """Tiny: one convolution."""
@@ -47,7 +47,7 @@ class KilledError(KeyboardInterrupt):
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_films(tmp_path_factory.mktemp("films"), films=5)
+    return write_images(tmp_path_factory.mktemp("images"), images=5)
 
 
 @pytest.fixture
@@ -171,10 +171,10 @@ def test_a_damaged_archive_of_a_killed_training_is_discarded(
 
 def test_a_resumed_training_goes_on_with_the_order_of_its_epoch(films: Path) -> None:
     splits = read_splits(Card(name="toy", root=films), image_shape=(32, 32, 1), cache=None)
-    whole = keras_backend.FilmSequence(splits.train, 4, lambda images: images, seed=3)
+    whole = keras_backend.ImageSequence(splits.train, 4, lambda images: images, seed=3)
     whole.on_epoch_end()
     whole.on_epoch_end()
-    resumed = keras_backend.FilmSequence(splits.train, 4, lambda images: images, seed=3)
+    resumed = keras_backend.ImageSequence(splits.train, 4, lambda images: images, seed=3)
     assert not np.array_equal(resumed._order, whole._order)
     resumed.start_at(2)
     assert np.array_equal(resumed._order, whole._order)
@@ -208,7 +208,7 @@ def test_a_function_of_the_model_file_in_the_network_is_found_when_it_is_loaded(
     assert candidate.predict(candidate.splits.test.take(range(4))).shape == (4, 3)
 
 
-@pytest.mark.parametrize("error", ["KeyError('films')", "RuntimeError('no more')", "SystemExit(3)"])
+@pytest.mark.parametrize("error", ["KeyError('images')", "RuntimeError('no more')", "SystemExit(3)"])
 def test_what_a_stream_raises_in_training_is_a_sentence(model: Path, films: Path, tmp_path: Path, error: str) -> None:
     broken = f"""
 class Broken(keras.utils.PyDataset):
@@ -261,10 +261,10 @@ def test_another_class_order_is_another_model(model: Path, films: Path, tmp_path
     assert not np.array_equal(turned.predict(rows), plain.predict(rows))
 
 
-def test_files_beside_the_films_count_for_a_model_with_streams_of_its_own(
+def test_files_beside_the_images_count_for_a_model_with_streams_of_its_own(
     model: Path, films: Path, tmp_path: Path
 ) -> None:
-    root = tmp_path / "films"
+    root = tmp_path / "images"
     shutil.copytree(films, root)
 
     def seen() -> tuple[str, str]:
@@ -315,7 +315,7 @@ def test_what_is_no_keras_archive_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_single_sigmoid_is_trained_on_the_default_streams(model: Path, tmp_path: Path) -> None:
-    root = write_films(tmp_path / "two", ("Bottom", "Left"))
+    root = write_images(tmp_path / "two", ("Bottom", "Left"))
     sigmoid = NETWORK.replace(
         'layers.Dense(len(task.classes), activation="softmax")', 'layers.Dense(1, activation="sigmoid")'
     )

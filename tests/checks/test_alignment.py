@@ -36,14 +36,14 @@ IN_ORDER = np.arange(N)
 
 
 def draw(count: int, seed: int) -> Array:
-    """Return smooth random fields with a part in common, as films of one organ have: float32 [count, 64, 64, 1]."""
+    """Return smooth random fields with a part in common, as images of one organ have: float32 [count, 64, 64, 1]."""
     generator = np.random.default_rng(seed)
     common = ndimage.gaussian_filter(np.random.default_rng(99).normal(size=(64, 64)), 8)
     fields = ndimage.gaussian_filter(generator.normal(size=(count, 64, 64)), (0, 4, 4))
     fields = fields / fields.std() + 0.7 * common / common.std()
     lowest, highest = fields.min(axis=(1, 2), keepdims=True), fields.max(axis=(1, 2), keepdims=True)
-    films: Array = ((fields - lowest) / (highest - lowest)).astype(np.float32)[..., None]
-    return films
+    images: Array = ((fields - lowest) / (highest - lowest)).astype(np.float32)[..., None]
+    return images
 
 
 FILMS, TRAIN = draw(N, 0), draw(40, 1)
@@ -52,10 +52,10 @@ FILMS, TRAIN = draw(N, 0), draw(40, 1)
 def answers(labels: Order, right: float = 0.85) -> Array:
     """Return the probabilities of a model that is right on this share of the rows."""
     generator = np.random.default_rng(5)
-    called = np.where(
+    predicted = np.where(
         generator.random(len(labels)) < right, labels, (labels + generator.integers(1, 3, len(labels))) % 3
     )
-    return (0.8 * np.eye(3)[called] + 0.2 / 3 + generator.uniform(0, 0.01, (len(labels), 3))).astype(np.float32)
+    return (0.8 * np.eye(3)[predicted] + 0.2 / 3 + generator.uniform(0, 0.01, (len(labels), 3))).astype(np.float32)
 
 
 ANSWERS = answers(LABELS)
@@ -73,7 +73,7 @@ class Stream:
     change: Change = unchanged
     labels: Order | None = None
     source: Array = field(default_factory=lambda: FILMS)
-    films: Array = field(default_factory=lambda: FILMS)
+    images: Array = field(default_factory=lambda: FILMS)
     probabilities: Array = field(default_factory=lambda: ANSWERS)
     endless: bool = False
     input_range: tuple[float, float] = (0.0, 1.0)
@@ -88,7 +88,7 @@ class Stream:
 
     def collect(self) -> StreamRecord:
         """Return the record, as a collector would make it."""
-        matcher = Matcher(thumbnails(self.films), {"train": thumbnails(TRAIN)})
+        matcher = Matcher(thumbnails(self.images), {"train": thumbnails(TRAIN)})
         passes: list[Pass] = []
         seen: list[Any] = []
         for index in range(3):
@@ -122,7 +122,7 @@ class Stream:
 
     def fitted(self, images: Array, matched: Matched) -> tuple[Array, Array, Array]:
         """Return gain, offset and residual of each image, NaN without a best row."""
-        gain, offset, residual = fit_affine(images, self.films[np.maximum(matched.best, 0)])
+        gain, offset, residual = fit_affine(images, self.images[np.maximum(matched.best, 0)])
         unknown = matched.best < 0
         gain[unknown] = offset[unknown] = residual[unknown] = np.nan
         return gain, offset, residual
@@ -209,7 +209,7 @@ DISORDERED = {
         "right in the first pass and wrong in a later one",
         2,
     ),
-    "one film for all": (
+    "one image for all": (
         (np.full(N, 4),) * 3,
         {"complete", "images", "labels", "predictions"},
         "a row repeated",
@@ -253,26 +253,26 @@ def test_offenders_are_the_rows_that_broke_the_claim() -> None:
 
 
 def test_the_pair_of_an_image_and_its_label_is_told_from_the_position_of_both() -> None:
-    assert "66 of 66 that of the film they come with" in labels_match(Stream(orders=ONE_SHUFFLE).collect()).detail
+    assert "66 of 66 that of the image they come with" in labels_match(Stream(orders=ONE_SHUFFLE).collect()).detail
 
 
 def test_a_sound_stream_is_told_in_full_by_every_check() -> None:
     record = Stream().collect()
     assert {name: check(record).detail for name, check in ROW_CHECKS.items()} == {
-        "order": "66 of 66 positions hold the same film in each of 3 passes",
+        "order": "66 of 66 positions hold the same image in each of 3 passes",
         "complete": "66 of 66 rows delivered exactly once in each pass",
-        "images": "66 of 66 films are at the position of their row in every pass",
+        "images": "66 of 66 images are at the position of their row in every pass",
         "labels": "66 of 66 labels are the class of the row at their position",
         "predictions": "66 of 66 answers agree, largest difference 0",
-        "clean": "66 of 66 images are their film on the declared scale",
+        "clean": "66 of 66 images are their image on the declared scale",
     }
 
 
-def test_the_labelled_pass_alone_says_whether_labels_go_with_their_films() -> None:
+def test_the_labelled_pass_alone_says_whether_labels_go_with_their_images() -> None:
     labels = LABELS.copy()
     labels[[3, 4]] = (labels[[3, 4]] + 1) % 3
     told = labels_match(Stream(orders=(IN_ORDER, IN_ORDER, shuffle(3)), labels=labels).collect()).detail
-    assert ", 64 of 66 that of the film they come with" in told
+    assert ", 64 of 66 that of the image they come with" in told
     assert "labels are the class of the row at their position, " in told
 
 
@@ -283,12 +283,12 @@ def test_a_row_that_comes_twice_is_named_and_no_other() -> None:
     )
 
 
-def test_images_like_no_film_are_counted_over_all_passes() -> None:
+def test_images_like_no_image_are_counted_over_all_passes() -> None:
     def strange(images: Array, seed: int) -> Array:
         return np.random.default_rng(seed).random(images.shape, np.float32) if seed % 1000 == 0 else images
 
     told = images_match(Stream(change=strange).collect()).detail
-    words = "films are at the position of their row in every pass, 24 images are like no film of this split; "
+    words = "images are at the position of their row in every pass, 24 images are like no image of this split; "
     assert words in told  # the first batch of 8 in each of 3 passes
 
 
@@ -300,7 +300,7 @@ def test_dirty_images_are_named_by_their_rows() -> None:
     rows = record.passes[-1].best[[5, 6]]
     assert set(found.failing) == {record.ids[row] for row in rows}
     assert (found.hits, found.n) == (64, 66)
-    assert found.detail.startswith("64 of 66 images are their film on the declared scale; altered by geometry")
+    assert found.detail.startswith("64 of 66 images are their image on the declared scale; altered by geometry")
 
 
 def test_a_missing_row_is_named() -> None:
@@ -366,13 +366,13 @@ DIRTY: dict[str, tuple[Change, str]] = {
     "upside down": (lambda images, _: images[:, ::-1], "altered by geometry or noise in 66, alike in every pass"),
     "flipped at random": (flipped_at_random, "differently in every pass (augmentation?)"),
     "turned": (turned, "differently in every pass (augmentation?)"),
-    "shifted within the frame": (shifted, "differently in every pass (augmentation?)"),
+    "shifted within the background": (shifted, "differently in every pass (augmentation?)"),
     "noisy": (noisy, "altered by geometry or noise in 66, differently in every pass"),
     "gamma": (lambda images, _: images**1.5, "altered by geometry or noise in 66, alike in every pass"),
-    "rescale missing": (gained(255), "rescale missing in 66: pixels are 255 x film +0"),
-    "rescale twice": (gained(1 / 255), "rescale applied twice in 66: pixels are 0.003922 x film"),
-    "wrong constant": (gained(255 / 256), "another constant in 66: pixels are 0.9961 x film"),
-    "undeclared range": (gained(2, -1), "another constant in 66: pixels are 2 x film -1, in -1 to 1"),
+    "rescale missing": (gained(255), "rescale missing in 66: pixels are 255 x image +0"),
+    "rescale twice": (gained(1 / 255), "rescale applied twice in 66: pixels are 0.003922 x image"),
+    "wrong constant": (gained(255 / 256), "another constant in 66: pixels are 0.9961 x image"),
+    "undeclared range": (gained(2, -1), "another constant in 66: pixels are 2 x image -1, in -1 to 1"),
     "inverted": (gained(-1, 1), "inverted in 66"),
 }
 
@@ -416,7 +416,7 @@ def test_order_faults_are_not_dirt() -> None:
     ],
     ids=["blank", "noise", "not a number"],
 )
-def test_images_that_are_no_films_are_refused_and_their_scale_is_undefined(change: Change) -> None:
+def test_images_that_are_no_images_are_refused_and_their_scale_is_undefined(change: Change) -> None:
     record = Stream(change=change).collect()
     assert images_match(record).value == 0
     assert complete(record).value == 0
@@ -431,7 +431,7 @@ def test_swapped_splits_are_told_with_the_name_of_the_other() -> None:
     assert images_match(record).value == 0
     told = diagnose(record)
     assert told.name == "splits swapped"
-    assert "films of 'train', not of 'test'" in told.text
+    assert "images of 'train', not of 'test'" in told.text
 
 
 def test_permuted_label_columns_are_told_with_the_classes_they_stand_for() -> None:
@@ -540,9 +540,9 @@ def test_few_rows_of_a_class_are_judged_together_with_those_of_the_other_split()
 def test_equal_answers_have_equal_chances_of_permuted_columns() -> None:
     """Of few, middling answers that another assignment of the columns suits a little better."""
     labels = np.repeat([0, 1, 2], 10)
-    called = np.where(np.arange(30) % 10 < 5, labels, np.array([1, 0, 2])[labels])
-    called[[0, 10]] = 1, 0
-    middling = predictions(np.eye(3, dtype=np.float32)[called], labels)
+    predicted = np.where(np.arange(30) % 10 < 5, labels, np.array([1, 0, 2])[labels])
+    predicted[[0, 10]] = 1, 0
+    middling = predictions(np.eye(3, dtype=np.float32)[predicted], labels)
     few = predictions(middling.probabilities[::2], labels[::2])
     for found in ([columns_match(middling) for _ in range(3)], [columns_match(few, middling) for _ in range(3)]):
         assert found[0] == found[1] == found[2]
@@ -552,26 +552,28 @@ def test_equal_answers_have_equal_chances_of_permuted_columns() -> None:
 
 
 def test_the_permutation_test_of_columns_agrees_with_the_exact_distribution() -> None:
-    labels, called = np.repeat([0, 1], 12), np.repeat([1, 0, 0, 1], [9, 3, 9, 3])
+    labels, predicted = np.repeat([0, 1], 12), np.repeat([1, 0, 0, 1], [9, 3, 9, 3])
     ids = tuple(map(str, range(24)))
-    given = Predictions(ids=ids, classes=("a", "b"), labels=labels, probabilities=np.eye(2, dtype=np.float32)[called])
+    given = Predictions(
+        ids=ids, classes=("a", "b"), labels=labels, probabilities=np.eye(2, dtype=np.float32)[predicted]
+    )
     exact = float(stats.hypergeom(24, 12, 12).cdf(3))
     assert columns_match(given, draws=5000).value == pytest.approx(exact, abs=0.006)
 
 
-def test_a_twin_may_stand_for_its_twin_and_neither_is_missing() -> None:
-    films = FILMS.copy()
-    films[50] = films[12]
-    record = Stream(films=films, source=films).collect()
+def test_a_near_duplicate_may_stand_for_its_near_duplicate_and_neither_is_missing() -> None:
+    images = FILMS.copy()
+    images[50] = images[12]
+    record = Stream(images=images, source=images).collect()
     assert all(is_one(check(record)) for check in ROW_CHECKS.values())
     order = np.random.default_rng(8).permutation(N)
-    assert is_one(complete(Stream(films=films, source=films, orders=(order,) * 3).collect()))
+    assert is_one(complete(Stream(images=images, source=images, orders=(order,) * 3).collect()))
 
 
-def test_a_blank_film_among_others_is_no_fault() -> None:
-    films = FILMS.copy()
-    films[9] = 0
-    assert all(is_one(check(Stream(films=films, source=films).collect())) for check in ROW_CHECKS.values())
+def test_a_blank_image_among_others_is_no_fault() -> None:
+    images = FILMS.copy()
+    images[9] = 0
+    assert all(is_one(check(Stream(images=images, source=images).collect())) for check in ROW_CHECKS.values())
 
 
 def test_a_stream_that_delivers_nothing_matches_nothing() -> None:

@@ -1,4 +1,5 @@
-"""Is it the lungs? A reader of the lungs passes, a reader of burn-ins is refused, and what is unknown stays so."""
+"""Is it the lungs? A reader of the lungs passes, a reader of burned-in annotations is refused, and what is unknown
+stays so."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks import attention
 from roentgate.checks.attention import (
     KEPT,
-    LEAST_FILMS,
+    LEAST_IMAGES,
     annotation_swap,
     background_swap_control,
     drawn_marker,
@@ -27,15 +28,15 @@ from roentgate.checks.attention import (
     lungs_versus_random_region,
     non_chest_output,
     skill_without,
-    worst_fill,
+    worst_infill,
 )
 from roentgate.data import phantom, phantom_anatomy
 from roentgate.errors import ArgumentError
 from roentgate.evidence.evidence import Evidence
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
-from roentgate.lungs.burned_in_annotations import BurnIn
+from roentgate.lungs.burned_in_annotations import Annotation
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
-from roentgate.perturbations.regions import REGION_FILLS
+from roentgate.perturbations.regions import REGION_INFILLS
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
 from tests.support.altered import altered
 
@@ -46,9 +47,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.toy"]
 
-FILMS = LEAST_FILMS
+FILMS = LEAST_IMAGES
 MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}
-"""The burn-in of each class and its column, in a black strip at the top."""
+"""The burned-in annotation of each class and its column, in a black strip at the top."""
 
 NUMPY = '''
 """{words}"""
@@ -77,7 +78,7 @@ LUNGS = NUMPY.format(
     sure=40,
 )
 MARKERS = NUMPY.format(
-    words="Reads the burn-ins at the top, and nothing else.",
+    words="Reads the burned-in annotations at the top, and nothing else.",
     seen="[(grey[:, 2:7, left : left + 4] > 0.9).mean(axis=(1, 2)) for left in (8, 44, 80)]",
     sure=20,
 )
@@ -96,10 +97,10 @@ masks = "masks/{{id}}"
 
 
 def chest(split: str, label: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return a film whose denser lung and whose burn-in both tell the class, and its lungs."""
+    """Return an image whose denser lung and whose burned-in annotation both tell the class, and its lungs."""
     rng = np.random.default_rng((len(split), phantom.CLASSES.index(label), index))
     drawn = phantom_anatomy.draw(
-        rng, phantom_anatomy.no_finding, (0.5, 0.5), phantom_anatomy.Frame(None, (False, False), None)
+        rng, phantom_anatomy.no_finding, (0.5, 0.5), phantom_anatomy.Background(None, (False, False), None)
     )
     image, inside = drawn.image.astype(np.float64), drawn.lungs > 127
     halves = {"Covid": np.arange(96) < 48, "Normal": np.arange(96) >= 48, "Viral Pneumonia": np.zeros(96, bool)}
@@ -114,8 +115,8 @@ def chest(split: str, label: str, index: int) -> tuple[NDArray[np.uint8], NDArra
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of such films, with their lung masks."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders of such images, with their lung masks."""
     root = tmp_path_factory.mktemp("chests")
     for split, count in (("train", 5), ("test", FILMS)):
         for label in phantom.CLASSES:
@@ -128,11 +129,11 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def chests(project: Project, films: Path) -> Project:
-    """A project with those films, and models whose ways are known."""
+def chests(project: Project, images: Path) -> Project:
+    """A project with those images, and models whose ways are known."""
     for name, text in MODELS.items():
         project.write(f"models/{name}.py", text)
-    project.write("data/chests.toml", CARD.format(root=str(films)))
+    project.write("data/chests.toml", CARD.format(root=str(images)))
     return project
 
 
@@ -143,7 +144,7 @@ def evidence(project: Project, model: str) -> Evidence:
 # Models whose ways are known
 
 
-def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_burn_ins(chests: Project) -> None:
+def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_annotations(chests: Project) -> None:
     chests.use_real_suites()
     models = [word for name in MODELS for word in ("--model", name)]
     result = chests.run("suites/test_attention.py", "-k", "not attribution", "--data", "chests", *models)
@@ -172,7 +173,7 @@ def test_a_reader_of_the_lungs_is_known_by_every_intervention(chests: Project) -
     assert annotation_swap(record).value == 0
 
 
-def test_a_reader_of_burn_ins_is_known_by_every_intervention(chests: Project) -> None:
+def test_a_reader_of_annotations_is_known_by_every_intervention(chests: Project) -> None:
     record = attend(evidence(chests, "markers"))
     assert (record.clean.answers == record.clean.labels).all()
     assert skill_without(record, "lungs").value == 1
@@ -184,11 +185,11 @@ def test_a_reader_of_burn_ins_is_known_by_every_intervention(chests: Project) ->
     assert inverted_flips(record).value > 0.5
 
 
-def test_the_films_are_predicted_once(chests: Project) -> None:
+def test_the_images_are_predicted_once(chests: Project) -> None:
     chests.store = chests.folder / "store"
     first = evidence(chests, "markers")
     record = attend(first)
-    changes = len(REGIONS) * len(REGION_FILLS) + len(CHANGES)
+    changes = len(REGIONS) * len(REGION_INFILLS) + len(CHANGES)
     blank = sum(len(answers) for answers in record.blanks.values())
     assert first.candidate.passes == 3 * FILMS * (1 + changes) + blank
     again = evidence(chests, "markers")
@@ -201,11 +202,11 @@ def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: 
     result = project.run("suites/test_attention.py", "-k", "not attribution")
     rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
     assert {row["outcome"] for row in rows} == {"skipped"}
-    words = f"a trusted lung field was found on 0 films of Bottom, fewer than {LEAST_FILMS}"
+    words = f"a trusted lung field was found on 0 images of Bottom, fewer than {LEAST_IMAGES}"
     assert all(words in row["detail"] for row in rows)
 
 
-# What is done to the films
+# What is done to the images
 
 
 def test_pictures_repeat_what_the_model_was_shown(chests: Project) -> None:
@@ -223,10 +224,10 @@ def test_pictures_repeat_what_the_model_was_shown(chests: Project) -> None:
 def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
     record, battery = attend(evidence(chests, "markers")), battery_of(evidence(chests, "markers"))
     labels = record.clean.labels
-    assert (labels[record.frame_rows] != labels).all()
-    assert (labels[record.kin_rows] == labels).all()
-    assert (record.kin_rows != np.arange(len(labels))).all()
-    assert (record.marker_labels != labels).all()
+    assert (labels[record.donor_rows] != labels).all()
+    assert (labels[record.same_class_rows] == labels).all()
+    assert (record.same_class_rows != np.arange(len(labels))).all()
+    assert (record.annotation_labels != labels).all()
     for row in record.rows:
         marker = battery.markers[row]
         assert marker is not None
@@ -234,28 +235,32 @@ def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
         assert not battery.fields.take([row])[0][marker.box].any()
 
 
-def test_a_pasted_burn_in_is_the_givers_and_the_films_own_is_covered(chests: Project) -> None:
+def test_a_pasted_annotation_is_the_givers_and_the_images_own_is_covered(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
     row = np.array([0])
-    film, marked, plain = battery.test.take(row)[0], battery.changed("marked", row)[0], battery.changed("plain", row)[0]
+    image, annotated, plain = (
+        battery.test.take(row)[0],
+        battery.changed("annotated", row)[0],
+        battery.changed("plain", row)[0],
+    )
     marker, (own,) = battery.markers[0], battery.found[0]
     assert marker is not None
     giver = battery.test.take([battery.marker_rows[0]])[0]
-    np.testing.assert_array_equal(marked[marker.box], giver[marker.box])
-    np.testing.assert_allclose(marked[own.box], own.ground, atol=1e-6)
+    np.testing.assert_array_equal(annotated[marker.box], giver[marker.box])
+    np.testing.assert_allclose(annotated[own.box], own.ground, atol=1e-6)
     np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
-    np.testing.assert_array_equal(plain[own.box], film[own.box])
-    elsewhere = np.ones(film.shape[:2], dtype=bool)
+    np.testing.assert_array_equal(plain[own.box], image[own.box])
+    elsewhere = np.ones(image.shape[:2], dtype=bool)
     elsewhere[own.box] = elsewhere[marker.box] = False
-    np.testing.assert_array_equal(marked[elsewhere], film[elsewhere])
+    np.testing.assert_array_equal(annotated[elsewhere], image[elsewhere])
 
 
-def test_a_burn_in_that_would_cover_lungs_is_not_pasted(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_annotation_that_would_cover_lungs_is_not_pasted(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     made = evidence(chests, "markers")
     fields = battery_of(made).fields
     usual = np.argwhere(fields.take(range(len(fields))).mean(axis=0) > 0.5)[0]  # in the lungs of most, not of all
     top, left = (int(edge) for edge in usual)
-    mark = BurnIn(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
+    mark = Annotation(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
     monkeypatch.setattr(
         "roentgate.lungs.burned_in_annotations.find_each", lambda *_: [[mark] for _ in range(len(fields))]
     )
@@ -264,13 +269,13 @@ def test_a_burn_in_that_would_cover_lungs_is_not_pasted(chests: Project, monkeyp
     assert {*given} == {True, False}
 
 
-def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_film(chests: Project) -> None:
+def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_image(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
     rows = np.array([0, 11, 29])
     own = battery.fields.take(rows)
     np.testing.assert_array_equal(battery.regions("lungs", rows), own)
     np.testing.assert_array_equal(battery.regions("background", rows), ~own)
-    np.testing.assert_array_equal(battery.regions("another", rows), battery.fields.take(battery.frame[rows]))
+    np.testing.assert_array_equal(battery.regions("another", rows), battery.fields.take(battery.background[rows]))
     usual = 2 * battery.fields.take(battery.rows).sum(axis=0) >= len(battery.rows)
     np.testing.assert_array_equal(battery.regions("common", rows), np.repeat(usual[None], 3, axis=0))
     assert battery.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
@@ -282,8 +287,8 @@ def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_film(chests: 
 
 def test_an_unknown_change_or_region_is_a_sentence(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
-    with pytest.raises(ArgumentError, match=r"change 'frame': unknown; did you mean 'framed'\?"):
-        battery.changed("frame", np.array([0]))
+    with pytest.raises(ArgumentError, match=r"change 'background': unknown; did you mean 'framed'\?"):
+        battery.changed("background", np.array([0]))
     with pytest.raises(ArgumentError, match=r"region 'lung': unknown; did you mean 'lungs'"):
         battery.changed(("lung", "black"), np.array([0]))
 
@@ -306,24 +311,24 @@ def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> 
         record,
         rows=record.rows[rows],
         hidden={key: taken(answers, rows) for key, answers in record.hidden.items()},
-        frame_rows=nobody,
-        kin_rows=nobody,
-        marker_labels=nobody,
+        donor_rows=nobody,
+        same_class_rows=nobody,
+        annotation_labels=nobody,
         marker_boxes=np.full((len(rows), 4), -1),
         **{**cut, **changes},
     )
 
 
-def test_the_worst_fill_is_the_one_that_keeps_most_skill() -> None:
+def test_the_worst_infill_is_the_one_that_keeps_most_skill() -> None:
     record = without_lungs(answered(90, 90))
-    assert worst_fill(record, "lungs") == REGION_FILLS[-1]
+    assert worst_infill(record, "lungs") == REGION_INFILLS[-1]
     assert skill_without(record, "lungs").value == pytest.approx(0.8)
-    assert f"({REGION_FILLS[-1]})" in skill_without(record, "lungs").detail
+    assert f"({REGION_INFILLS[-1]})" in skill_without(record, "lungs").detail
 
 
-def test_a_fill_that_leaves_one_answer_says_nothing_while_another_speaks() -> None:
+def test_an_infill_that_leaves_one_answer_says_nothing_while_another_speaks() -> None:
     mute = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
-    assert worst_fill(mute, "lungs") != "black"
+    assert worst_infill(mute, "lungs") != "black"
     assert skill_without(mute, "lungs").value == pytest.approx(0)
     every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
     assert skill_without(every, "lungs").state == "uninformative"
@@ -339,7 +344,7 @@ def test_skill_that_is_not_there_cannot_be_kept() -> None:
 @given(lost=st.integers(0, EACH), other=st.integers(0, EACH))
 @settings(max_examples=25)
 def test_following_is_a_hand_count(lost: int, other: int) -> None:
-    estimate = lung_background_conflict(attended(framed=answered(EACH - lost, EACH - other)))
+    estimate = lung_background_conflict(attended(swapped=answered(EACH - lost, EACH - other)))
     assert estimate.value == pytest.approx((2 * EACH - 2 * (lost + other)) / (2 * EACH))
     assert estimate.low <= estimate.value <= estimate.high
     assert len(estimate.failing) == lost + other
@@ -347,7 +352,7 @@ def test_following_is_a_hand_count(lost: int, other: int) -> None:
 
 @pytest.mark.parametrize(("survive", "speaks"), [(90, True), (89, False)])
 def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:
-    record = attended(kin=answered(survive, survive))
+    record = attended(same_class=answered(survive, survive))
     estimate = lung_background_conflict(record)
     assert background_swap_control(record).value == pytest.approx(survive / EACH)
     assert estimate.value == 1
@@ -356,14 +361,14 @@ def test_following_means_nothing_where_the_exchange_itself_decides(survive: int,
 
 
 def test_without_kin_that_are_answered_alike_the_control_is_unknown_and_following_uninformative() -> None:
-    alone = attended(kin_rows=np.full(2 * EACH, -1))
+    alone = attended(same_class_rows=np.full(2 * EACH, -1))
     assert not background_swap_control(alone).defined
     assert (lung_background_conflict(alone).low, lung_background_conflict(alone).high) == (-1, 1)
 
 
 def test_the_control_leaves_out_pairs_that_are_answered_differently() -> None:
-    clean = answered(99, EACH)  # one film of the first class is called by the second
-    estimate = background_swap_control(attended(clean=clean, kin=clean))
+    clean = answered(99, EACH)  # one image of the first class is called by the second
+    estimate = background_swap_control(attended(clean=clean, same_class=clean))
     assert estimate.n == 2 * EACH - 2
     assert estimate.value == 1
     assert len(background_swap_control(attended(clean=clean)).failing) == 0
@@ -382,7 +387,7 @@ def test_without_rows_nothing_is_invented() -> None:
     ):
         assert not estimate.defined
         assert estimate.n == 0
-    assert worst_fill(none, "lungs") in REGION_FILLS
+    assert worst_infill(none, "lungs") in REGION_INFILLS
 
 
 def test_without_partners_and_markers_nothing_is_followed() -> None:
@@ -390,15 +395,15 @@ def test_without_partners_and_markers_nothing_is_followed() -> None:
     assert not lung_background_conflict(alone).defined
     assert not annotation_swap(alone).defined
     assert (annotation_swap(alone).low, annotation_swap(alone).high) == (-1, 1)
-    assert "no burn-in" in annotation_swap(alone).detail
+    assert "no burned-in annotation" in annotation_swap(alone).detail
 
 
-def test_a_flat_patch_that_does_the_same_clears_the_burn_in() -> None:
+def test_a_flat_patch_that_does_the_same_clears_the_annotation() -> None:
     moved = answered(60, EACH)
-    assert annotation_swap(attended(marked=moved)).value == pytest.approx(0.2)
-    assert annotation_swap(attended(marked=moved, plain=moved)).value == 0
-    told = annotation_swap(attended(marked=moved)).detail
-    assert told.startswith("40 of 200 follow the burn-in, 0 go there with a flat patch")
+    assert annotation_swap(attended(annotated=moved)).value == pytest.approx(0.2)
+    assert annotation_swap(attended(annotated=moved, plain=moved)).value == 0
+    told = annotation_swap(attended(annotated=moved)).detail
+    assert told.startswith("40 of 200 follow the burned-in annotation, 0 go there with a flat patch")
 
 
 def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
@@ -432,16 +437,16 @@ def test_patients_make_intervals_wider() -> None:
     def of(record: AttentionRecord) -> AttentionRecord:
         return replace(record, clean=grouped(record.clean))
 
-    record = attended(kin=answered(90, EACH), framed=answered(80, EACH))
+    record = attended(same_class=answered(90, EACH), swapped=answered(80, EACH))
     for estimate in (background_swap_control, lung_background_conflict):
         single, patients = estimate(record), estimate(of(record))
         assert patients.value == single.value
         assert patients.high - patients.low > single.high - single.low
 
 
-def test_films_that_were_left_out_are_counted() -> None:
+def test_images_that_were_left_out_are_counted() -> None:
     words = "; {} without a trusted lung field left out"
-    for count, told in ((0, ""), (1, words.format("1 film")), (5, words.format("5 films"))):
+    for count, told in ((0, ""), (1, words.format("1 image")), (5, words.format("5 images"))):
         record = attended(left_out=count)
         for estimate in (lung_background_conflict(record), skill_without(record, "common"), annotation_swap(record)):
             assert estimate.detail.endswith(told)

@@ -1,4 +1,5 @@
-"""Ring contents tried in full: a model that crops the ring away does not move at all, a reader of the ring does."""
+"""Border contents tried in full: a model that crops the border away does not move at all, a reader of the border
+does."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from roentgate.checks import border_invariance
 from roentgate.checks.border_invariance import InvarianceRecord
 from roentgate.errors import ArgumentError
 from roentgate.evidence.evidence import Evidence
-from roentgate.perturbations.border import ring_pixels
+from roentgate.perturbations.border import border_pixels
 
 if TYPE_CHECKING:
     from tests.support.toy import Project
@@ -36,23 +37,23 @@ def load(task):
 '''
 
 
-def test_a_model_that_crops_the_ring_away_does_not_move_at_all(project: Project) -> None:
-    assert ring_pixels((32, 32), RING)[0] < 6  # the model sees what lies at least so far inside
-    record = border_invariance.ring_contents(Evidence(project.ready("nearest")), RING)
+def test_a_model_that_crops_the_border_away_does_not_move_at_all(project: Project) -> None:
+    assert border_pixels((32, 32), RING)[0] < 6  # the model sees what lies at least so far inside
+    record = border_invariance.border_contents(Evidence(project.ready("nearest")), RING)
     assert record.moved.shape == (100, 32)
     estimate = border_invariance.largest_change(record)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.0, 0.0, 0.0, 32)
     assert estimate.failing == ()
     assert estimate.detail == (
-        "100 random contents of the 5% ring, all tried on 32 rows: 0 rows change their answer under some content, "
+        "100 random contents of the 5% border, all tried on 32 rows: 0 rows change their answer under some content, "
         "0 of 3200 answers change"
     )
 
 
-def test_a_reader_of_the_ring_moves_and_the_rows_it_loses_are_named(project: Project) -> None:
+def test_a_reader_of_the_border_moves_and_the_rows_it_loses_are_named(project: Project) -> None:
     project.write("models/reader.py", READER)
     estimate = border_invariance.largest_change(
-        border_invariance.ring_contents(Evidence(project.ready("reader")), RING)
+        border_invariance.border_contents(Evidence(project.ready("reader")), RING)
     )
     assert estimate.value > 0.2
     assert len(estimate.failing) == 32
@@ -62,12 +63,12 @@ def test_contents_are_tried_once_and_kept(project: Project) -> None:
     project.store = project.folder / "store"
     first = Evidence(project.ready("nearest"))
     before = len(first.test)
-    record = border_invariance.ring_contents(first, RING, count=3)
+    record = border_invariance.border_contents(first, RING, count=3)
     assert first.candidate.passes == before + 32 * (3 + 1)
     again = Evidence(project.ready("nearest"))
-    np.testing.assert_array_equal(border_invariance.ring_contents(again, RING, count=3).moved, record.moved)
+    np.testing.assert_array_equal(border_invariance.border_contents(again, RING, count=3).moved, record.moved)
     assert again.candidate.passes == 0
-    border_invariance.ring_contents(again, RING, count=4)
+    border_invariance.border_contents(again, RING, count=4)
     assert again.candidate.passes == 32 * (4 + 1)
 
 
@@ -82,7 +83,7 @@ def test_contents_are_seeded_and_in_range_and_unlike_each_other() -> None:
 
 
 def test_no_contents_are_refused() -> None:
-    with pytest.raises(ArgumentError, match="0 ring contents; give 1 or more"):
+    with pytest.raises(ArgumentError, match="0 border contents; give 1 or more"):
         next(border_invariance.contents((8, 6, 3), 0, count=0))
 
 
@@ -94,4 +95,4 @@ def test_where_there_is_nothing_to_compare_there_is_no_number(rows: int, words: 
     )
     assert not estimate.defined
     assert (estimate.low, estimate.high) == (0.0, 1.0)
-    assert estimate.detail == f"{words}: 1 contents of the 5% ring"
+    assert estimate.detail == f"{words}: 1 contents of the 5% border"

@@ -283,7 +283,7 @@ def test_a_temperature_that_saves_less_than_is_shown_saves_nothing() -> None:
 
 
 def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
-    """Validation films that training has seen teach a colder temperature than the test films bear."""
+    """Validation images that training has seen teach a colder temperature than the test images bear."""
     gain = temperature_scaling_gain(drawn(400, 0, 1.0), drawn(200, 1, 2.0))
     assert gain.high < 0
     assert "(saves nothing)" in gain.detail
@@ -302,7 +302,7 @@ def test_a_temperature_of_another_set_of_classes_is_refused() -> None:
         temperature_scaling_gain(drawn(10, 0), answers([[0.5, 0.5]], [0]))
 
 
-def test_films_of_one_patient_count_as_one() -> None:
+def test_images_of_one_patient_count_as_one() -> None:
     alone = drawn(400, 0)
     groups = tuple(f"p{row // 10}" for row in range(400))
     together = answers(np.repeat(alone.probabilities[::10], 10, axis=0), np.repeat(alone.labels[::10], 10), groups)
@@ -312,14 +312,14 @@ def test_films_of_one_patient_count_as_one() -> None:
         (log_loss(together), log_loss(apart)), (brier_score(together), brier_score(apart)),
         (temperature_scaling_gain(together, other), temperature_scaling_gain(apart, other)),
     ]  # fmt: skip
-    for of_patients, of_films in pairs:
+    for of_patients, of_images in pairs:
         assert of_patients.n == 40
-        assert of_patients.value == pytest.approx(of_films.value)
-        assert of_patients.high - of_patients.low > 2 * (of_films.high - of_films.low)
+        assert of_patients.value == pytest.approx(of_images.value)
+        assert of_patients.high - of_patients.low > 2 * (of_images.high - of_images.low)
 
 
-def test_patients_of_one_film_are_films_and_those_of_more_weigh_more() -> None:
-    """Two thirds of the films are of every second patient: a mean over patients would be another."""
+def test_patients_of_one_image_are_images_and_those_of_more_weigh_more() -> None:
+    """Two thirds of the images are of every second patient: a mean over patients would be another."""
     found = drawn(90, 0, 0.5)
     single = answers(found.probabilities, found.labels, tuple(f"p{row:02}" for row in range(90)))
     assert log_loss(single) == replace(log_loss(found), unit="patient")
@@ -333,7 +333,7 @@ def spread(score: Callable[..., Estimate], found: Predictions) -> tuple[float, f
 
 
 @pytest.mark.parametrize(("units", "known"), [(1, False), (29, False), (30, True)])
-def test_few_films_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bool) -> None:
+def test_few_images_or_patients_set_no_limit_to_a_mean_loss(units: int, known: bool) -> None:
     few = drawn(units, 3, 0.5)
     groups = tuple(f"p{row % units}" for row in range(120))
     patients = answers(drawn(120, 3, 0.5).probabilities, drawn(120, 3, 0.5).labels, groups)

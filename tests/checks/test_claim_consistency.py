@@ -25,9 +25,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FILMS = {"Covid": 26, "Normal": 20, "Viral Pneumonia": 20}
 
 
-def figure(kind: str, text: str, label: str = "", called: str = "", place: str = "text") -> Figure:
+def figure(kind: str, text: str, label: str = "", predicted: str = "", place: str = "text") -> Figure:
     low, high = printed(text, share=kind != "loss")
-    return Figure(place, kind, text, low, high, label, called)
+    return Figure(place, kind, text, low, high, label, predicted)
 
 
 def claims(*figures: Figure, counts: dict[str, int] | None = None) -> Claims:
@@ -42,14 +42,14 @@ def possible(*figures: Figure, counts: dict[str, int] | None = None) -> bool:
 # Every matrix there is
 
 
-def value(matrix: Matrix, kind: str, k: int, called: int) -> Fraction | None:
+def value(matrix: Matrix, kind: str, k: int, predicted: int) -> Fraction | None:
     """Return what a figure is, written out from its definition; None where it is a ratio of nothing."""
     total, hits = sum(map(sum, matrix)), [matrix[i][i] for i in range(len(matrix))]
     own, said = sum(matrix[k]), sum(row[k] for row in matrix)
     top, bottom = {
         "accuracy": (sum(hits), total),
         "recall": (hits[k], own),
-        "confusion": (matrix[k][called], own),
+        "confusion": (matrix[k][predicted], own),
         "precision": (hits[k], said),
         "f1": (2 * hits[k], own + said),
         "specificity": (total - own - said + hits[k], total - own),
@@ -82,12 +82,14 @@ def small_claims(draw: st.DrawFn) -> tuple[dict[str, int], list[Figure]]:
     shared = draw(st.sampled_from(everything))
     for _ in range(draw(st.integers(1, 4))):
         kind = draw(st.sampled_from(COUNTED))
-        k, called = (draw(st.integers(0, len(sizes) - 1)) for _ in range(2))
-        true = value(shared if draw(st.booleans()) else draw(st.sampled_from(everything)), kind, k, called)
+        k, predicted = (draw(st.integers(0, len(sizes) - 1)) for _ in range(2))
+        true = value(shared if draw(st.booleans()) else draw(st.sampled_from(everything)), kind, k, predicted)
         share = float(true) if true is not None else draw(st.floats(0, 1))
         text = f"{share:.{draw(st.integers(1, 3))}f}"
         about_all = kind in {"accuracy", "balanced_accuracy"}
-        figures.append(figure(kind, text, "" if about_all else names[k], names[called] if kind == "confusion" else ""))
+        figures.append(
+            figure(kind, text, "" if about_all else names[k], names[predicted] if kind == "confusion" else "")
+        )
     return dict(zip(names, sizes, strict=True)), figures
 
 
@@ -101,7 +103,7 @@ def test_possible_is_what_some_matrix_gives_and_right_answers_are_the_least_and_
 
     def gives(matrix: Matrix, each: Figure) -> bool:
         k = names.index(each.label) if each.label else 0
-        found = value(matrix, each.kind, k, names.index(each.called) if each.called else 0)
+        found = value(matrix, each.kind, k, names.index(each.predicted) if each.predicted else 0)
         return each.low == 0 if found is None else each.low <= found <= each.high
 
     fit = [matrix for matrix in matrices(list(counts.values())) if all(gives(matrix, each) for each in figures)]
@@ -181,7 +183,8 @@ def test_a_share_that_no_count_gives_is_impossible_by_itself() -> None:
 
 def test_every_pair_that_conflicts_is_named() -> None:
     entries = [
-        figure("confusion", text, "Normal", called) for text, called in (("0.60", "Covid"), ("0.30", "Viral Pneumonia"))
+        figure("confusion", text, "Normal", predicted)
+        for text, predicted in (("0.60", "Covid"), ("0.30", "Viral Pneumonia"))
     ]
     found = claim_consistency.examine(claims(figure("recall", "0.85", "Normal"), *entries), ["text"])
     assert [tuple(each.text for each in pair) for pair in found.conflicts] == [("0.85", "0.60"), ("0.85", "0.30")]

@@ -19,9 +19,9 @@ from roentgate.stats.estimate import Estimate
 CLASSES = ("A", "B", "C")
 
 
-def figure(kind: str, text: str, label: str = "", called: str = "") -> Figure:
+def figure(kind: str, text: str, label: str = "", predicted: str = "") -> Figure:
     low, high = printed(text, share=kind != "loss")
-    return Figure("text", kind, text, low, high, label, called)
+    return Figure("text", kind, text, low, high, label, predicted)
 
 
 def answers(n: int = 90, *, sharp: float = 1.5, seed: int = 0) -> Predictions:
@@ -158,7 +158,7 @@ def test_macro_recall_is_balanced_accuracy_over_patients_too() -> None:
     assert (told.value, told.low, told.high, told.n) == (expected.value, expected.low, expected.high, 20)
 
 
-def test_films_of_one_patient_count_once() -> None:
+def test_images_of_one_patient_count_once() -> None:
     rows = answers(60)
     twice = Predictions(
         tuple(f"{copy}{row}" for copy in "ab" for row in rows.ids), CLASSES, np.tile(rows.labels, 2),

@@ -68,7 +68,7 @@ def test_figures_keep_their_zeros_and_their_order(tmp_path: Path) -> None:
     claims = read(tmp_path, text)
     assert [(each.place, each.name, each.text) for each in claims.figures] == [
         ("text", "accuracy", "0.90"),
-        ("text", "Covid called Normal", "12 %"),
+        ("text", "Covid predicted as Normal", "12 %"),
         ("table", "balanced accuracy", "84.5 %"),
         ("table", "loss", "0.430"),
         ("table", "recall of Normal", "85 %"),

@@ -108,7 +108,7 @@ def test_without_a_margin_or_rows_nothing_is_said_of_proofs() -> None:
 
 
 def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
-    """Of classes of 100, 100 and 50 films, B loses 10 of 100 and C gains 5 of 50."""
+    """Of classes of 100, 100 and 50 images, B loses 10 of 100 and C gains 5 of 50."""
     kept = slice(0, 250)
     before, now = (
         Predictions(each.ids[kept], CLASSES, each.labels[kept], each.probabilities[kept])
@@ -164,8 +164,8 @@ def test_patients_widen_the_interval() -> None:
     assert grouped.low < alone.low
 
 
-def test_films_of_one_patient_are_no_evidence_of_their_number() -> None:
-    """Twenty films lost, all of one patient: McNemar's test of films would give p = 2e-6."""
+def test_images_of_one_patient_are_no_evidence_of_their_number() -> None:
+    """Twenty images lost, all of one patient: McNemar's test of images would give p = 2e-6."""
     groups = tuple("p" if row < 20 else f"p{row}" for row in range(300))
     change = comparison.recall_change(
         answering(with_errors(), groups=groups), answering(with_errors(*range(20)), groups=groups), "A", margin=0.01
@@ -183,15 +183,15 @@ def test_identical_answers_are_counted_in_patients_as_others_are() -> None:
 
 def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients() -> None:
     labels = np.tile([0, 1, 2], 100)
-    groups = tuple(f"p{row // 3}" for row in range(300))  # each with a film of every class
+    groups = tuple(f"p{row // 3}" for row in range(300))  # each with an image of every class
     ids = tuple(f"{row:03}" for row in range(300))
 
-    def called(answers: NDArray[np.int64], patients: tuple[str, ...] | None) -> Predictions:
+    def predicted(answers: NDArray[np.int64], patients: tuple[str, ...] | None) -> Predictions:
         return Predictions(ids, CLASSES, labels, np.eye(3, dtype=np.float32)[answers], patients)
 
     now = np.where(np.arange(300) < 60, (labels + 1) % 3, labels)
     shared, apart = (
-        comparison.balanced_change(called(labels, patients), called(now, patients))
+        comparison.balanced_change(predicted(labels, patients), predicted(now, patients))
         for patients in (groups, tuple(f"{name}{label}" for name, label in zip(groups, labels, strict=True)))
     )
     assert (shared.n, apart.n) == (100, 300)
@@ -240,11 +240,11 @@ def test_an_unknown_class_is_refused() -> None:
 
 
 def drawn(
-    rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, films: int = 40
+    rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, images: int = 40
 ) -> tuple[Predictions, Predictions]:
     """Return two models that see the same noise in part, the second with its classes nearer by ``loss``."""
-    n = 3 * films
-    labels = np.repeat(np.arange(3), films)
+    n = 3 * images
+    labels = np.repeat(np.arange(3), images)
     own, common = rng.normal(size=(2, n, 3)), rng.normal(size=(n, 3))
     ids = tuple(map(str, range(n)))
     made = []
@@ -269,7 +269,7 @@ def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
     distance: float, loss: float, shared: float
 ) -> None:
     rng = np.random.default_rng(8)
-    truth = comparison.auroc_change(*drawn(rng, distance, shared, loss=loss, films=8000)).value
+    truth = comparison.auroc_change(*drawn(rng, distance, shared, loss=loss, images=8000)).value
     assert truth < -0.03
     changes = [comparison.auroc_change(*drawn(rng, distance, shared, loss=loss)) for _ in range(400)]
     assert sum(change.low > truth for change in changes) <= 18  # 2.5 % of 400 and two and a half standard errors
@@ -288,15 +288,15 @@ def copied(predictions: Predictions, times: int, *, as_patients: bool) -> Predic
     )
 
 
-def test_copies_of_a_film_narrow_no_interval_of_areas_where_they_are_one_patients() -> None:
+def test_copies_of_an_image_narrow_no_interval_of_areas_where_they_are_one_patients() -> None:
     before, now = drawn(np.random.default_rng(7), 1.0, 0.8, loss=0.2)
     single = comparison.auroc_change(before, now)
-    films, patients = (
+    images, patients = (
         comparison.auroc_change(copied(before, 4, as_patients=alike), copied(now, 4, as_patients=alike))
         for alike in (False, True)
     )
-    assert films.value == pytest.approx(single.value, abs=1e-6)
-    assert films.high - films.low == pytest.approx((single.high - single.low) / 2, rel=0.1)
+    assert images.value == pytest.approx(single.value, abs=1e-6)
+    assert images.high - images.low == pytest.approx((single.high - single.low) / 2, rel=0.1)
     assert patients.high - patients.low == pytest.approx(single.high - single.low, rel=0.05)
 
 
@@ -334,7 +334,7 @@ def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> 
         assert change.detail == told
 
 
-def test_models_that_order_all_films_alike_have_areas_that_go_wholly_together() -> None:
+def test_models_that_order_all_images_alike_have_areas_that_go_wholly_together() -> None:
     """Squares keep the order in each column; what is left of the interval is how uneven that of an area is."""
     before, _ = drawn(np.random.default_rng(3), 1.0, 0.5)
     change = comparison.auroc_change(before, replace(before, probabilities=before.probabilities**2))
@@ -352,7 +352,7 @@ def test_a_change_of_areas_is_the_same_either_way_round() -> None:
 
 
 def test_areas_of_which_one_is_whole_are_taken_as_independent() -> None:
-    before, _ = drawn(np.random.default_rng(5), 1.0, 0.5, films=100)
+    before, _ = drawn(np.random.default_rng(5), 1.0, 0.5, images=100)
     before = replace(before, ids=RIGHT.ids)
     change = comparison.auroc_change(before, RIGHT)
     apart = comparison.difference(metrics.macro_auroc(RIGHT), metrics.macro_auroc(before))
@@ -408,15 +408,15 @@ def policy() -> Policy:
 
 def border_record(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
     bounds = policy.border
-    rings = [*bounds.rings, *bounds.stress_rings]
-    only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
+    borders = [*bounds.borders, *bounds.stress_borders]
+    only_borders = [*bounds.only_borders, *bounds.only_stress_borders]
     return BorderRecord(
         clean=RIGHT,
-        masked=dict.fromkeys(itertools.product(rings, bounds.fills), masked),
-        only=dict.fromkeys(itertools.product(only_rings, bounds.fills), only),
-        interior=dict.fromkeys(rings, RIGHT),
-        other=dict.fromkeys(rings, other),
-        same=dict.fromkeys(rings, RIGHT),
+        masked=dict.fromkeys(itertools.product(borders, bounds.infills), masked),
+        only=dict.fromkeys(itertools.product(only_borders, bounds.infills), only),
+        interior=dict.fromkeys(borders, RIGHT),
+        other=dict.fromkeys(borders, other),
+        same=dict.fromkeys(borders, RIGHT),
         donor_labels=(LABELS + 1) % 3,
     )
 
@@ -428,19 +428,21 @@ def inside(policy: Policy) -> BorderRecord:
 
 
 @pytest.fixture
-def frame(policy: Policy) -> BorderRecord:
-    """A model that looks at the frame."""
+def background(policy: Policy) -> BorderRecord:
+    """A model that looks at the background."""
     return border_record(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
 
 
 def subjects(policy: Policy) -> list[str]:
     """Return what the border verdicts of this policy are about, in any order."""
     bounds = policy.border
-    hidden, alone = [*bounds.rings, *bounds.stress_rings], [*bounds.only_rings, *bounds.only_stress_rings]
-    flips = [f"flips, {ring:.0%} ring, {fill}" for ring in hidden for fill in bounds.fills]
-    transplants = [f"transplant, {ring:.0%} ring" for ring in hidden]
-    recalls = [f"masked recall, {label}, {ring:.0%} ring" for label in CLASSES for ring in bounds.rings]
-    return sorted([*flips, *transplants, *recalls, *(f"skill of the ring alone, {ring:.0%} ring" for ring in alone)])
+    hidden, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
+    flips = [f"flips, {width:.0%} border, {infill}" for width in hidden for infill in bounds.infills]
+    transplants = [f"border swap, {width:.0%} border" for width in hidden]
+    recalls = [f"masked recall, {label}, {width:.0%} border" for label in CLASSES for width in bounds.borders]
+    return sorted(
+        [*flips, *transplants, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)]
+    )
 
 
 def words(changes: list[comparison.BorderChange]) -> set[str]:
@@ -448,14 +450,14 @@ def words(changes: list[comparison.BorderChange]) -> set[str]:
 
 
 def test_every_border_verdict_got_worse_better_or_stayed(
-    policy: Policy, inside: BorderRecord, frame: BorderRecord
+    policy: Policy, inside: BorderRecord, background: BorderRecord
 ) -> None:
-    worse = list(comparison.border_changes(inside, frame, policy))
+    worse = list(comparison.border_changes(inside, background, policy))
     assert sorted(found.subject for found in worse) == subjects(policy)
     assert words(worse) == {"got worse"}
     assert all(found.change.low > 0.05 for found in worse)
     assert [found.kind for found in worse].count("skill") == 4
-    assert words(list(comparison.border_changes(frame, inside, policy))) == {"got better"}
+    assert words(list(comparison.border_changes(background, inside, policy))) == {"got better"}
 
 
 def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
@@ -466,7 +468,7 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
     assert {found.change.n for found in changes if "recall" not in found.subject} == {3 * N}
 
 
-def test_equal_answers_of_another_model_prove_no_more_than_so_many_films_can(
+def test_equal_answers_of_another_model_prove_no_more_than_so_many_images_can(
     policy: Policy, inside: BorderRecord
 ) -> None:
     other = replace(inside, clean=answering(with_errors(), sure=0.7))
@@ -479,21 +481,21 @@ def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: B
     other = border_record(policy, answering(with_errors(0, 1)), inside.only[0.05, "black"], RIGHT)
     third = border_record(policy, answering(with_errors(2, 3)), inside.only[0.05, "black"], RIGHT)
     changes = {found.subject: found.change for found in comparison.border_changes(other, third, policy)}
-    flips = changes["flips, 5% ring, black"]
+    flips = changes["flips, 5% border, black"]
     assert flips.value == 0
     assert flips.low < 0 < flips.high
     assert flips.detail.startswith("cannot tell: 2 of 300 answers changed before, 2 now")
 
 
 def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, inside: BorderRecord) -> None:
-    """Under one fill of the 5 % ring the candidate loses four films of B and gains none; all else stays."""
+    """Under one infill of the 5 % border the candidate loses four images of B and gains none; all else stays."""
     answers = answering(with_errors(110, 111, 112, 113))
     masked = {**inside.masked, (0.05, "mean"): answers}
     changes = {
         found.subject: found for found in comparison.border_changes(inside, replace(inside, masked=masked), policy)
     }
     moved = {subject for subject, found in changes.items() if found.change.value > 0}
-    assert moved == {"flips, 5% ring, mean", "masked recall, B, 5% ring"}
+    assert moved == {"flips, 5% border, mean", "masked recall, B, 5% border"}
     flips, recall = (changes[subject].change for subject in sorted(moved))
     assert flips.value == pytest.approx(4 / 300)
     assert (flips.n, recall.n) == (300, 100)
@@ -502,25 +504,25 @@ def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, 
     assert recall.low < 0.04 < recall.high
     assert "mean" in recall.detail
     assert {subject: found.change.n for subject, found in changes.items() if "recall" in subject} == {
-        f"masked recall, {label}, 5% ring": 100 for label in CLASSES
+        f"masked recall, {label}, 5% border": 100 for label in CLASSES
     }
     assert {subject for subject, found in changes.items() if found.gates} == {
-        *(f"flips, 5% ring, {fill}" for fill in policy.border.fills), "transplant, 5% ring",
-        *(f"masked recall, {label}, 5% ring" for label in CLASSES),
-        "skill of the ring alone, 5% ring", "skill of the ring alone, 10% ring",
+        *(f"flips, 5% border, {infill}" for infill in policy.border.infills), "border swap, 5% border",
+        *(f"masked recall, {label}, 5% border" for label in CLASSES),
+        "skill of the border alone, 5% border", "skill of the border alone, 10% border",
     }  # fmt: skip
     assert all(isinstance(found.gates, bool) for found in changes.values())
 
 
-def test_where_fills_disagree_the_worst_of_them_counts(policy: Policy, inside: BorderRecord) -> None:
+def test_where_infills_disagree_the_worst_of_them_counts(policy: Policy, inside: BorderRecord) -> None:
     lost = answering(with_errors(*range(0, 300, 10)))
     before = replace(inside, masked={**inside.masked, (0.05, "black"): lost})
     now = replace(inside, masked={**inside.masked, (0.05, "blur"): lost})
     changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
-    assert changes["masked recall, A, 5% ring"].value == pytest.approx(0.1)
+    assert changes["masked recall, A, 5% border"].value == pytest.approx(0.1)
     seen = replace(inside, only={**inside.only, (0.05, "edge"): RIGHT})
     skill = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
-    told = skill["skill of the ring alone, 5% ring"]
+    told = skill["skill of the border alone, 5% border"]
     assert told.value == pytest.approx(0.99)
     assert told.detail == "got worse: 0.01 kept before, 1.00 now"
 
@@ -528,36 +530,36 @@ def test_where_fills_disagree_the_worst_of_them_counts(policy: Policy, inside: B
 FOUR_FILLS = float(ndtri(1 - 0.025 / 4))
 
 
-def test_got_worse_is_proven_at_the_level_of_all_fills_and_got_better_at_the_usual(
+def test_got_worse_is_proven_at_the_level_of_all_infills_and_got_better_at_the_usual(
     policy: Policy, inside: BorderRecord
 ) -> None:
-    assert len(policy.border.fills) == 4
+    assert len(policy.border.infills) == 4
     lost = answering(with_errors(*range(0, 3 * N, 10)))
     now = replace(inside, masked=dict.fromkeys(inside.masked, lost))
     changes = {found.subject: found.change for found in comparison.border_changes(inside, now, policy)}
-    for subject, hits, n in (("masked recall, A, 5% ring", 10, N), ("flips, 5% ring, black", 30, 3 * N)):
+    for subject, hits, n in (("masked recall, A, 5% border", 10, N), ("flips, 5% border, black", 30, 3 * N)):
         usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_FILLS)
         assert (changes[subject].low, changes[subject].high) == pytest.approx((stricter.low, usual.high))
-    descriptive = changes["flips, 10% ring, black"]
+    descriptive = changes["flips, 10% border, black"]
     assert descriptive.low == paired_difference(30, 0, 3 * N).low
 
 
-def test_skill_of_the_ring_got_worse_at_the_level_of_all_fills(policy: Policy, inside: BorderRecord) -> None:
+def test_skill_of_the_border_got_worse_at_the_level_of_all_infills(policy: Policy, inside: BorderRecord) -> None:
     seen = replace(inside, only=dict.fromkeys(inside.only, answering(with_errors(*range(0, 3 * N, 3)))))
     before, now, of_four = (
-        border.skill_kept(record.clean, record.only[0.05, "black"], family=family)
+        border.retained_skill(record.clean, record.only[0.05, "black"], family=family)
         for record, family in ((inside, 1), (seen, 1), (seen, 4))
     )
     changes = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
-    change, usual = changes["skill of the ring alone, 5% ring"], comparison.difference(now, before)
+    change, usual = changes["skill of the border alone, 5% border"], comparison.difference(now, before)
     assert change.low == comparison.difference(of_four, before).low < usual.low
     assert (change.value, change.high) == (usual.value, usual.high)
 
 
 def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: Policy, inside: BorderRecord) -> None:
-    """Four fills that err independently; each at the usual level would be worse in about 9 of 100."""
+    """Four infills that err independently; each at the usual level would be worse in about 9 of 100."""
     rng, said = np.random.default_rng(3), 0
-    fills = policy.border.fills
+    infills = policy.border.infills
     for _ in range(300):
         before, now = (
             replace(
@@ -566,14 +568,15 @@ def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: 
                 masked={
                     **inside.masked,
                     **{
-                        (0.05, fill): answering(with_errors(*np.flatnonzero(rng.random(3 * N) < 0.1))) for fill in fills
+                        (0.05, infill): answering(with_errors(*np.flatnonzero(rng.random(3 * N) < 0.1)))
+                        for infill in infills
                     },
                 },
             )
             for number in (0, 1)
         )
         changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
-        said += changes["masked recall, B, 5% ring"].detail.startswith("got worse")
+        said += changes["masked recall, B, 5% border"].detail.startswith("got worse")
     assert said <= 14  # 2.5 % of 300 and two and a half standard errors
 
 
@@ -586,12 +589,12 @@ def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
     again = answering(np.where(np.isin(np.arange(300), (150, 260)), donors, LABELS))
     first, second = (replace(before, other=dict.fromkeys(inside.other, each)) for each in (followed, again))
     changes = {found.subject: found.change for found in comparison.border_changes(first, second, policy)}
-    found = changes["transplant, 5% ring"]
+    found = changes["border swap, 5% border"]
     assert (found.value, found.n, found.failing) == (0, 290, ("260",))
     assert found.low == pytest.approx(-found.high)
     assert found.detail == "cannot tell: 0.01 net followed the donor before, 0.01 now"
     same = {each.subject: each.change for each in comparison.border_changes(first, first, policy)}[
-        "transplant, 5% ring"
+        "border swap, 5% border"
     ]
     assert (same.value, same.n) == (0, 290)
 
@@ -604,8 +607,8 @@ def test_answers_that_change_as_often_with_a_donor_of_the_own_class_are_no_chang
     other, same = (answering(np.where(every % 5 == part, donors, LABELS)) for part in (0, 1))
     changed = replace(inside, other=dict.fromkeys(inside.other, other), same=dict.fromkeys(inside.same, same))
     found = {each.subject: each.change for each in comparison.border_changes(inside, changed, policy)}
-    told = found["transplant, 5% ring"]
-    verdict = border.directed_flips(RIGHT, other, same, donors)
+    told = found["border swap, 5% border"]
+    verdict = border.net_switches(RIGHT, other, same, donors)
     assert told.value == verdict.value == 0
     assert told.low <= verdict.low < 0 < verdict.high <= told.high
     assert told.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
@@ -616,8 +619,8 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     before, now = (answering(np.where(every % every_nth == 0, donors, LABELS)) for every_nth in (20, 5))
     first, second = (replace(inside, other=dict.fromkeys(inside.other, each)) for each in (before, now))
     found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
-    told = found["transplant, 5% ring"]
-    once, twice = (border.directed_flips(RIGHT, each, RIGHT, donors) for each in (before, now))
+    told = found["border swap, 5% border"]
+    once, twice = (border.net_switches(RIGHT, each, RIGHT, donors) for each in (before, now))
     apart = comparison.difference(twice, once)
     assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
     assert told.value == pytest.approx(0.15)
@@ -625,21 +628,21 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     assert told.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
 
 
-def test_without_rows_to_transplant_no_model_is_the_same_as_itself(policy: Policy, inside: BorderRecord) -> None:
+def test_without_rows_to_swap_no_model_is_the_same_as_itself(policy: Policy, inside: BorderRecord) -> None:
     """Nothing was measured, so nothing is known to have stayed."""
     without = replace(inside, donor_labels=np.full(3 * N, -1))
     changes = {found.subject: found.change for found in comparison.border_changes(without, without, policy)}
-    told = changes.pop("transplant, 5% ring")
+    told = changes.pop("border swap, 5% border")
     assert not told.defined
     assert (told.low, told.high, told.n) == (-2, 2, 0)
     assert told.detail.startswith("cannot tell: 0 of 0 follow the donor")
-    assert {found.low for subject, found in changes.items() if "transplant" not in subject} == {0}
+    assert {found.low for subject, found in changes.items() if "border swap" not in subject} == {0}
 
 
-def test_a_record_of_no_films_is_undefined_throughout(policy: Policy) -> None:
+def test_a_record_of_no_images_is_undefined_throughout(policy: Policy) -> None:
     none = answering(np.zeros(0, np.int64))
-    rings = border_record(policy, none, none, none)
-    empty = replace(rings, clean=none, same=dict.fromkeys(rings.same, none), donor_labels=np.zeros(0, np.int64))
+    borders = border_record(policy, none, none, none)
+    empty = replace(borders, clean=none, same=dict.fromkeys(borders.same, none), donor_labels=np.zeros(0, np.int64))
     changes = list(comparison.border_changes(empty, empty, policy))
     assert sorted(found.subject for found in changes) == subjects(policy)
     assert words(changes) == {"cannot tell"}
@@ -647,15 +650,15 @@ def test_a_record_of_no_films_is_undefined_throughout(policy: Policy) -> None:
     assert {found.change.n for found in changes} == {0}
 
 
-@pytest.mark.parametrize(("patients", "films"), [(40, 4), (60, 4), (20, 2)])
-def test_over_patients_losing_a_film_proves_no_more_than_losing_none(patients: int, films: int) -> None:
-    n = patients * films
-    groups = tuple(f"patient {row // films}" for row in range(3 * n))
+@pytest.mark.parametrize(("patients", "images"), [(40, 4), (60, 4), (20, 2)])
+def test_over_patients_losing_an_image_proves_no_more_than_losing_none(patients: int, images: int) -> None:
+    n = patients * images
+    groups = tuple(f"patient {row // images}" for row in range(3 * n))
     labels = np.repeat(np.arange(3), n)
     before = answering(labels, groups=groups)
     lows = []
     for lost in range(4):
-        now = answering(with_errors(*range(0, lost * films, films), labels=labels), sure=0.7, groups=groups)
+        now = answering(with_errors(*range(0, lost * images, images), labels=labels), sure=0.7, groups=groups)
         lows.append(comparison.recall_change(before, now, "A").low)
     assert max(lows[1:]) <= lows[0]
 
@@ -674,7 +677,7 @@ def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_referen
         assert all(each.change.detail.startswith(f"cannot tell: {words}") for each in found)
         assert all(np.isnan(each.change.value) for each in found)
         assert sum(each.gates for each in found) == gating
-    assert len(policy.border.only_rings) == 2
+    assert len(policy.border.only_borders) == 2
 
 
 # The suite refuses a worse candidate, and no other
@@ -696,9 +699,9 @@ def evidence(test: Predictions, record: BorderRecord) -> SimpleNamespace:
 
 
 def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
-    policy: Policy, inside: BorderRecord, frame: BorderRecord
+    policy: Policy, inside: BorderRecord, background: BorderRecord
 ) -> None:
-    worse = evidence(answering(with_errors(*range(0, 300, 4))), frame)
+    worse = evidence(answering(with_errors(*range(0, 300, 4))), background)
     assert judged(policy, evidence(RIGHT, inside), worse) == {
         "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "border_change",
     }  # fmt: skip
@@ -715,8 +718,8 @@ def without(leaked: NDArray[np.bool_]) -> Callable[[Predictions], Predictions]:
     return unseen
 
 
-def test_films_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecord) -> None:
-    """Half of the films of a class are in train too, and right in both: 4 lost of 100 are 4 of 50 that count."""
+def test_images_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecord) -> None:
+    """Half of the images of a class are in train too, and right in both: 4 lost of 100 are 4 of 50 that count."""
     leaked = np.arange(3 * N) % N >= N // 2
     now = answering(with_errors(0, 1, 2, 3))
     masked = dict.fromkeys(inside.masked, answering(with_errors(*range(8))))
@@ -726,19 +729,19 @@ def test_films_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecor
     assert refused == {"recall_noninferiority", "border_change"}
     changes = comparison.border_changes(inside, worse.record, policy, unseen=without(leaked))
     counted = {each.subject: each.change for each in changes}
-    assert counted["masked recall, A, 5% ring"].value == pytest.approx(0.16)
-    assert counted["flips, 5% ring, black"].n == 3 * N
+    assert counted["masked recall, A, 5% border"].value == pytest.approx(0.16)
+    assert counted["flips, 5% border, black"].n == 3 * N
 
 
-def test_films_learned_by_heart_make_no_loss(policy: Policy, inside: BorderRecord) -> None:
+def test_images_learned_by_heart_make_no_loss(policy: Policy, inside: BorderRecord) -> None:
     leaked = np.arange(3 * N) < 10
     worse = evidence(answering(with_errors(*range(10))), inside)
     assert "recall_noninferiority" in judged(policy, evidence(RIGHT, inside), worse)
     assert judged(policy, evidence(RIGHT, inside), worse, without(leaked)) == set()
 
 
-def test_stress_rings_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
+def test_stress_borders_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
     gating = {found.subject for found in comparison.border_changes(inside, inside, policy) if found.gates}
-    assert "flips, 5% ring, black" in gating
-    assert "flips, 10% ring, black" not in gating
-    assert "skill of the ring alone, 25% ring" not in gating
+    assert "flips, 5% border, black" in gating
+    assert "flips, 10% border, black" not in gating
+    assert "skill of the border alone, 25% border" not in gating

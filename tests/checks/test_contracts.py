@@ -21,7 +21,7 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
     "adjusted_balanced_accuracy": lambda first, _second, _third: metrics.adjusted_balanced_accuracy(first),
     "balanced_accuracy": lambda first, _second, _third: metrics.balanced_accuracy(first),
     "confusion": lambda first, _second, _third: metrics.confusion(first, "Viral Pneumonia", "Normal"),
-    "directed_flips": lambda first, second, third: border.directed_flips(
+    "net_switches": lambda first, second, third: border.net_switches(
         first, second, third, (first.labels + 1) % len(CLASSES)
     ),
     "f1": lambda first, _second, _third: metrics.f1(first, "Covid"),
@@ -29,7 +29,7 @@ CALLS: dict[str, Callable[[Predictions, Predictions, Predictions], Estimate]] = 
     "macro_auroc": lambda first, _second, _third: metrics.macro_auroc(first),
     "precision": lambda first, _second, _third: metrics.precision(first, "Covid"),
     "recall": lambda first, _second, _third: metrics.recall(first, "Covid"),
-    "skill_kept": lambda first, second, _third: border.skill_kept(first, second),
+    "retained_skill": lambda first, second, _third: border.retained_skill(first, second),
     "specificity": lambda first, _second, _third: metrics.specificity(first, "Covid"),
     "worst": lambda first, _second, _third: border.worst(
         {name: metrics.recall(first, name) for name in CLASSES}, "at_least"

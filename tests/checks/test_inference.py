@@ -203,8 +203,8 @@ def test_what_is_seen_in_a_network_reaches_the_estimate() -> None:
             layers.Conv2D(2, 3),
         ]
     )
-    films = np.random.default_rng(0).random((2, 32, 32, 1), dtype=np.float32)
-    reports, displacement = examine(network, probe_images(films))
+    images = np.random.default_rng(0).random((2, 32, 32, 1), dtype=np.float32)
+    reports, displacement = examine(network, probe_images(images))
     seen = record(layers=tuple(reports), displacement=displacement)
     assert augmentation_identity(seen).value == 1
     assert augmentation_active(seen).detail == "no effect in training: turn (RandomRotation)"

@@ -49,21 +49,21 @@ def test_skill_is_what_lies_above_chance_and_its_limits_with_it() -> None:
 
 
 def test_skill_of_exactly_the_least_is_enough_to_lose() -> None:
-    """Of six classes of 60 films so many are right that the mean of the recalls less 1/6 is 0.15 to the last bit."""
+    """Of six classes of 60 images so many are right that the mean of the recalls less 1/6 is 0.15 to the last bit."""
     labels, right = np.repeat(np.arange(6), 60), (26, 13, 14, 27, 16, 18)
-    called = np.concatenate([np.where(np.arange(60) < k, label, (label + 1) % 6) for label, k in enumerate(right)])
+    predicted = np.concatenate([np.where(np.arange(60) < k, label, (label + 1) % 6) for label, k in enumerate(right)])
     ids = tuple(f"r{row:03d}" for row in range(360))
-    rows = Predictions(ids, tuple("ABCDEF"), labels, np.eye(6, dtype=np.float32)[called])
+    rows = Predictions(ids, tuple("ABCDEF"), labels, np.eye(6, dtype=np.float32)[predicted])
     assert metrics.balanced_accuracy(rows).value - 1 / 6 == border.LEAST_SKILL
-    assert border.skill_kept(rows, rows).value == 1.0
+    assert border.retained_skill(rows, rows).value == 1.0
 
 
 def test_calls_of_a_class_are_counted_in_words_and_the_rows_that_spoil_them_named() -> None:
-    """Of Covid (r00 to r02) one is called Normal; r03 of Normal is called Covid, r04 and r05 are right."""
+    """Of Covid (r00 to r02) one is predicted as Normal; r03 of Normal is predicted as Covid, r04 and r05 are right."""
     rows = answered([0, 0, 0, 1, 1, 2], [0, 0, 1, 0, 1, 2])
     precise, spared = metrics.precision(rows, "Covid"), metrics.specificity(rows, "Covid")
-    assert (precise.detail, precise.failing) == ("2 of 3 called Covid are right", ("r03",))
-    assert (spared.detail, spared.failing) == ("2 of 3 others are not called Covid", ("r03",))
+    assert (precise.detail, precise.failing) == ("2 of 3 predicted as Covid are right", ("r03",))
+    assert (spared.detail, spared.failing) == ("2 of 3 others are not predicted as Covid", ("r03",))
     assert metrics.f1(rows, "Covid").failing == ("r02", "r03")
 
 
@@ -74,8 +74,8 @@ def test_recall_accuracy_and_confusion_equal_scikit_learn() -> None:
     matrix = confusion_matrix(truth, answers, normalize="true")
     for row, label in enumerate(CLASSES):
         assert metrics.recall(predictions, label).value == pytest.approx(recalls[row])
-        for column, called in enumerate(CLASSES):
-            assert metrics.confusion(predictions, label, called).value == pytest.approx(matrix[row, column])
+        for column, predicted in enumerate(CLASSES):
+            assert metrics.confusion(predictions, label, predicted).value == pytest.approx(matrix[row, column])
     assert metrics.accuracy(predictions).value == pytest.approx(accuracy_score(truth, answers))
     assert metrics.balanced_accuracy(predictions).value == pytest.approx(balanced_accuracy_score(truth, answers))
     expected = roc_auc_score(truth, predictions.probabilities, multi_class="ovr")
@@ -133,7 +133,7 @@ def test_an_unknown_class_is_refused_with_the_nearest_name() -> None:
         metrics.confusion(drawn(), "Covid", "Healthy")
 
 
-def test_patients_not_films_are_counted_where_they_are_known() -> None:
+def test_patients_not_images_are_counted_where_they_are_known() -> None:
     predictions = answered([0] * 8, [0] * 6 + [1] * 2, groups=tuple("aabbccdd"))
     estimate = metrics.recall(predictions, "Covid")
     assert (estimate.value, estimate.n, estimate.method) == (0.75, 4, "Korn-Graubard")
@@ -179,7 +179,7 @@ def test_a_model_that_answers_nothing_is_not_steady() -> None:
     assert border.flips(silent, silent).value == 1.0
 
 
-def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
+def test_a_family_of_infills_lowers_the_lower_limit_only() -> None:
     before, after = answered([0] * 20, [0] * 20), answered([0] * 20, [1] * 8 + [0] * 12)
     alone, family = border.flips(before, after), border.flips(before, after, family=4)
     assert family.low == proportion(8, 20, low_confidence=0.9875).low < alone.low
@@ -193,11 +193,11 @@ def test_a_family_of_fills_lowers_the_lower_limit_only() -> None:
 )
 def test_pairs_must_be_of_the_same_rows_in_the_same_order(other: Predictions) -> None:
     first = answered([0, 0], [0, 0])
-    for pair in (border.flips, border.skill_kept):
+    for pair in (border.flips, border.retained_skill):
         with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
             pair(first, other)
     with pytest.raises(ArgumentError, match=r"^predictions of other rows, .* predict the same rows$"):
-        border.directed_flips(first, first, other, np.array([1, 1]))
+        border.net_switches(first, first, other, np.array([1, 1]))
 
 
 LABELS = [0] * 20 + [1] * 20 + [2] * 20
@@ -209,20 +209,20 @@ def right_except(wrong: int) -> Predictions:
 
 
 def test_skill_kept_is_the_ratio_of_skills_by_hand() -> None:
-    estimate = border.skill_kept(right_except(2), right_except(8))
+    estimate = border.retained_skill(right_except(2), right_except(8))
     assert estimate.value == pytest.approx((0.6 - 1 / 3) / (0.9 - 1 / 3))
     assert 0 < estimate.low < estimate.value < estimate.high < 1
-    assert border.skill_kept(right_except(2), right_except(2)).value == pytest.approx(1.0)
+    assert border.retained_skill(right_except(2), right_except(2)).value == pytest.approx(1.0)
 
 
 def test_skill_below_chance_is_negative_not_none() -> None:
-    estimate = border.skill_kept(right_except(2), right_except(20))
+    estimate = border.retained_skill(right_except(2), right_except(20))
     assert estimate.value == pytest.approx(-(1 / 3) / (0.9 - 1 / 3))
     assert estimate.low <= estimate.value <= estimate.high < 0
 
 
 def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
-    estimate = border.skill_kept(right_except(11), right_except(0))
+    estimate = border.retained_skill(right_except(11), right_except(0))
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-math.inf, math.inf)
     assert estimate.detail.startswith("too little skill to lose: 0.12")
@@ -232,7 +232,7 @@ def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
     labels = [0, 1, 2] * 300
     faint = answered(labels, [label if row % 20 < 9 else (label + 1) % 3 for row, label in enumerate(labels)])
     assert metrics.balanced_accuracy(faint).low > 1 / 3
-    estimate = border.skill_kept(faint, faint)
+    estimate = border.retained_skill(faint, faint)
     assert not estimate.defined
     assert estimate.detail == "too little skill to lose: 0.12 above chance"
 
@@ -240,13 +240,13 @@ def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
 def test_without_rows_of_a_class_there_is_no_skill_and_no_family_of_it() -> None:
     missing = answered([0, 0, 1, 1], [0, 0, 1, 1])
     for family in (1, 4):
-        estimate = border.skill_kept(missing, missing, family=family)
+        estimate = border.retained_skill(missing, missing, family=family)
         assert (estimate.defined, estimate.detail) == (False, "a class has no rows")
 
 
 def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
-    alone, two, four = (border.skill_kept(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
-    assert alone == border.skill_kept(right_except(2), right_except(8))
+    alone, two, four = (border.retained_skill(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
+    assert alone == border.retained_skill(right_except(2), right_except(8))
     assert four.low < two.low < alone.low
     assert alone.high == two.high == four.high
 
@@ -254,12 +254,12 @@ def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
 def test_a_cut_under_which_one_answer_takes_nine_rows_of_ten_is_uninformative() -> None:
     for stuck, uninformative in ((54, True), (53, False)):
         answers = [1] * stuck + [2] * (60 - stuck)
-        estimate = border.skill_kept(right_except(2), answered(LABELS, answers))
+        estimate = border.retained_skill(right_except(2), answered(LABELS, answers))
         assert (estimate.state == "uninformative") == uninformative
         if uninformative:
             assert estimate.low == min(0.0, estimate.value)
             assert estimate.high == 1.0
-    assert border.skill_kept(right_except(2), answered(LABELS, [-1] * 60)).state == "uninformative"
+    assert border.retained_skill(right_except(2), answered(LABELS, [-1] * 60)).state == "uninformative"
 
 
 def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() -> None:
@@ -270,7 +270,7 @@ def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() ->
     assert (floor.n, floor.detail, floor.hits) == (100, "80 right (mean)", None)
 
 
-@pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (border.skill_kept, "low")])
+@pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (border.retained_skill, "low")])
 def test_the_limit_that_proves_a_failure_is_wider_in_a_family(worth: Callable[..., Estimate], side: str) -> None:
     """The limit that proves a pass needs no care: every member must meet it."""
     arguments = (right_except(8), "Covid") if worth is metrics.recall else (right_except(2), right_except(8))
@@ -314,9 +314,9 @@ def test_the_worst_of_one_is_that_one_with_its_counts() -> None:
     assert border.worst({"black": one, "mean": one}, "at_least").hits is None
 
 
-def test_the_worst_informative_fill_counts() -> None:
+def test_the_worst_informative_infill_counts() -> None:
     clean, loud, stuck = right_except(2), right_except(8), answered(LABELS, [1] * 60)
-    uninformative, informative = border.skill_kept(clean, stuck), border.skill_kept(clean, loud)
+    uninformative, informative = border.retained_skill(clean, stuck), border.retained_skill(clean, loud)
     worst = border.worst({"black": uninformative, "blur": informative}, "at_most")
     assert (worst.value, worst.low, worst.high) == (informative.value, informative.low, informative.high)
     assert border.worst({"black": uninformative}, "at_most").detail == f"{uninformative.detail} (black)"
@@ -333,7 +333,7 @@ def test_directed_flips_are_counted_by_hand() -> None:
     other = answered([0] * 8, [1, 1, 1, 1, 0, 2, 1, 1])
     same = answered([0] * 8, [0, 0, 0, 1, 1, 0, 1, 0])
     donors = np.array([1, 1, 1, 1, 1, 1, 1, -1])
-    estimate = border.directed_flips(before, other, same, donors)
+    estimate = border.net_switches(before, other, same, donors)
     expected = paired_difference(3, 1, 7)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (2 / 7, expected.low, expected.high, 7)
     assert estimate.failing == ("r00", "r01", "r02")
@@ -344,34 +344,34 @@ def test_directed_flips_over_patients_are_no_narrower() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before, same = answered([0] * 40, [0] * 40), answered([0] * 40, [0] * 40)
     other, donors = answered([0] * 40, [1] * 12 + [0] * 28), np.ones(40, np.int64)
-    films = border.directed_flips(before, other, same, donors)
-    grouped = border.directed_flips(replace(before, groups=patients), other, same, donors)
-    assert (grouped.value, grouped.n) == (films.value, 10)
-    assert grouped.low < films.low < films.high < grouped.high
+    images = border.net_switches(before, other, same, donors)
+    grouped = border.net_switches(replace(before, groups=patients), other, same, donors)
+    assert (grouped.value, grouped.n) == (images.value, 10)
+    assert grouped.low < images.low < images.high < grouped.high
     assert grouped.detail == "12 of 40 follow the donor, 0 go there with a donor of their own class"
-    assert grouped.failing == films.failing == before.ids[:12]
+    assert grouped.failing == images.failing == before.ids[:12]
 
 
 def test_directed_flips_over_patients_subtract_the_control() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before = answered([0] * 40, [0] * 40, groups=patients)
     other, same = answered([0] * 40, [1] * 12 + [0] * 28), answered([0] * 40, [0] * 34 + [1] * 6)
-    assert border.directed_flips(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
+    assert border.net_switches(before, other, same, np.ones(40, np.int64)).value == (12 - 6) / 40
 
 
 def test_a_donor_of_the_first_class_is_a_donor() -> None:
     before, other = answered([1] * 4, [1] * 4), answered([1] * 4, [0, 0, 1, 1])
-    estimate = border.directed_flips(before, other, before, np.zeros(4, np.int64))
+    estimate = border.net_switches(before, other, before, np.zeros(4, np.int64))
     assert (estimate.value, estimate.n) == (0.5, 4)
 
 
 def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:
     rows = answered([0, 1], [0, 1])
-    estimate = border.directed_flips(rows, rows, rows, np.array([-1, -1]))
+    estimate = border.net_switches(rows, rows, rows, np.array([-1, -1]))
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-1.0, 1.0)
     with pytest.raises(ArgumentError, match="1 donors for 2 rows"):
-        border.directed_flips(rows, rows, rows, np.array([1]))
+        border.net_switches(rows, rows, rows, np.array([1]))
 
 
 def test_probabilities_of_another_shape_are_the_models_fault() -> None:
@@ -392,7 +392,7 @@ def test_labels_and_groups_must_fit_the_rows() -> None:
 
 
 def test_one_patient_of_all_classes_proves_no_skill() -> None:
-    """Three films of each class, all right: of one patient that is no more than one of three cases each of one."""
+    """Three images of each class, all right: of one patient that is no more than one of three cases each of one."""
     labels = [0, 0, 0, 1, 1, 1, 2, 2, 2]
     found = metrics.balanced_accuracy(answered(labels, labels, groups=("p",) * 9))
     assert (found.value, found.n) == (1.0, 1)

@@ -21,7 +21,7 @@ def test_a_drop_is_the_balanced_accuracy_before_minus_after_with_the_paired_inte
     assert found.value == pytest.approx(0.08)
     change = comparison.balanced_change(clean, changed)
     assert (found.low, found.high) == pytest.approx((-change.high, -change.low))
-    assert found.detail == "balanced accuracy 0.95 on clean films, 0.87 on these"
+    assert found.detail == "balanced accuracy 0.95 on clean images, 0.87 on these"
     assert len(found.failing) == (90 - 80) + (100 - 94)
     assert set(found.failing) == set(change.failing)
 
@@ -33,7 +33,7 @@ def test_nothing_lost_is_not_proof_that_nothing_will_be() -> None:
     assert at_most(found, 0.05).outcome == "pass"
 
 
-def test_films_won_are_set_against_films_lost() -> None:
+def test_images_won_are_set_against_images_lost() -> None:
     assert robustness.balanced_accuracy(answered(90, 90), answered(95, 85)).value == pytest.approx(0)
     assert robustness.balanced_accuracy(answered(90, 90), answered(95, 90)).value == pytest.approx(-0.025)
 
@@ -69,7 +69,7 @@ def test_a_family_asks_more_of_a_proven_failure_and_no_more_of_a_pass() -> None:
 
 
 def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
-    """One patient with 20 films of each class, all lost or all kept, beside 20 of one film: true losses of 0.2."""
+    """One patient with 20 images of each class, all lost or all kept, beside 20 of one image: true losses of 0.2."""
     rng, missed, each = np.random.default_rng(0), 0, 40
     groups = tuple("big" if row % each < 20 else f"p{row}" for row in range(2 * each))
     for _ in range(200):
@@ -77,14 +77,14 @@ def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
         labels = np.repeat([0, 1], each)
         ids = tuple(f"r{row}" for row in range(2 * each))
         clean, changed = (
-            Predictions(ids, ("a", "b"), labels, np.eye(2, dtype=np.float32)[called], groups)
-            for called in (labels, np.where(lost, 1 - labels, labels))
+            Predictions(ids, ("a", "b"), labels, np.eye(2, dtype=np.float32)[predicted], groups)
+            for predicted in (labels, np.where(lost, 1 - labels, labels))
         )
         missed += robustness.balanced_accuracy(clean, changed).high < 0.2
-    assert missed <= 12  # 2.5 % of 200 and three standard errors; 30 where its films are not weighed
+    assert missed <= 12  # 2.5 % of 200 and three standard errors; 30 where its images are not weighed
 
 
-def test_patients_with_several_films_count_as_patients() -> None:
+def test_patients_with_several_images_count_as_patients() -> None:
     clean, changed = answered(95, 95), answered(80, 85)
     groups = tuple(f"p{row // 5}" for row in range(2 * EACH))
     single = robustness.balanced_accuracy(clean, changed)

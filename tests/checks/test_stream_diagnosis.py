@@ -31,7 +31,7 @@ def seen(
         best=np.array(rows, np.int64),
         correlation=np.where(np.isin(np.arange(m), altered), 0.5, 1.0).astype(np.float32),
         own=np.full(m, 0.1, np.float32),
-        twin=np.full(m, 0.1, np.float32),
+        near_duplicate=np.full(m, 0.1, np.float32),
         foreign=np.where(np.arange(m) < other, 0, -1),
         digest=np.arange(m, dtype=np.uint64),
         brightness=shades.astype(np.float32),
@@ -234,7 +234,7 @@ def test_half_of_the_images_must_be_none_of_the_split_to_be_called_so() -> None:
     known, unknown = ORDER[: N // 2], [-1] * (N // 2)
     story = told(seen([*known, *unknown]))
     assert (story.name, story.k) == ("not recognised", 12)
-    assert story.text == "not recognised: 12 of 24 images are no film of 'test' (blank? noise?)"
+    assert story.text == "not recognised: 12 of 24 images are no image of 'test' (blank? noise?)"
     assert not story.p_value.defined
     assert (story.p_value.low, story.p_value.high, story.p_value.n) == (0.0, 1.0, 0)
     assert story.p_value.method == "no order to permute"
@@ -244,7 +244,7 @@ def test_half_of_the_images_must_be_none_of_the_split_to_be_called_so() -> None:
 def test_half_of_the_images_must_be_of_another_split_for_the_splits_to_be_swapped() -> None:
     story = told(seen([-1] * 12 + ORDER[12:], other=12))
     assert (story.name, story.k) == ("splits swapped", None)
-    assert story.text == "splits swapped: 12 of 24 images are films of 'train', not of 'test'"
+    assert story.text == "splits swapped: 12 of 24 images are images of 'train', not of 'test'"
     assert math.isnan(story.p_value.value)
     assert (story.p_value.low, story.p_value.high, story.p_value.n) == (0.0, 1.0, 0)
     assert story.p_value.method == "no order to permute"
@@ -264,7 +264,7 @@ def test_a_shuffle_that_changes_is_told_from_one_that_stays() -> None:
 
 
 @pytest.mark.parametrize("way", [1, -1])
-def test_films_in_the_order_of_their_brightness_are_sorted(way: int) -> None:
+def test_images_in_the_order_of_their_brightness_are_sorted(way: int) -> None:
     story = told(seen(MIXED, brightness=[0.5 + way * 0.01 * (place // 2) for place in range(N)]))
     assert (story.name, story.k) == ("sorted by brightness", None)
     assert story.text == f"sorted by brightness {RARE}"
@@ -272,11 +272,11 @@ def test_films_in_the_order_of_their_brightness_are_sorted(way: int) -> None:
     assert told(seen(MIXED, brightness=[*np.linspace(0.1, 0.9, N - 1), 0.2])).name.startswith("shuffled")
 
 
-def test_films_of_one_brightness_are_in_no_order_of_it() -> None:
+def test_images_of_one_brightness_are_in_no_order_of_it() -> None:
     assert told(seen(MIXED, brightness=[0.5] * N)).name.startswith("shuffled")
 
 
-def test_wrong_labels_of_films_in_order_are_counted() -> None:
+def test_wrong_labels_of_images_in_order_are_counted() -> None:
     truth = np.arange(N) % 2
     few = np.where(np.arange(N) < 6, 1 - truth, truth)
     story = told(seen(ORDER), labels=few.tolist())

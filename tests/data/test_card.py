@@ -52,7 +52,7 @@ def test_a_bare_path_is_grey_256_nearest_and_called_after_its_folder(tmp_path: P
 @pytest.mark.parametrize(
     ("folder", "name"),
     [
-        ("my films (2)", "my-films-2"),
+        ("my images (2)", "my-images-2"),
         ("..hidden", "hidden"),
         ("a\nb|<c", "a-b-c"),
         ("Röntgen.v2", "Röntgen.v2"),
@@ -65,9 +65,9 @@ def test_the_name_of_a_bare_path_can_be_a_folder(tmp_path: Path, folder: str, na
 
 def test_a_folder_beside_the_run_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "films").mkdir()
+    (tmp_path / "images").mkdir()
     (tmp_path / "phantom").mkdir()
-    assert find_card("films", CARDS).root == Path("films")
+    assert find_card("images", CARDS).root == Path("images")
     assert find_card("phantom", CARDS).root is None
     assert find_card("./phantom", CARDS).root == Path("phantom")
     assert find_card(".", CARDS).name == tmp_path.name
@@ -89,7 +89,7 @@ def test_an_incomplete_specification_is_refused(spec: str, sentence: str) -> Non
 
 
 def test_a_root_is_relative_to_its_card(tmp_path: Path) -> None:
-    assert card_of(tmp_path, 'root = "films"').root == tmp_path / "films"
+    assert card_of(tmp_path, 'root = "images"').root == tmp_path / "images"
 
 
 def test_settings_of_training_are_kept_as_they_are(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from roentgate.data.class_folders import Listing, Tree
 from roentgate.errors import DataError
 
 
-def film(*paths: Path) -> None:
+def image(*paths: Path) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (4, 4)).save(path, format="PNG")
@@ -20,11 +20,11 @@ def film(*paths: Path) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A sound tree: classes a and b, five train films and one test film each."""
+    """A sound tree: classes a and b, five train images and one test image each."""
     for label in "ab":
-        film(tmp_path / "test" / label / "0.png")
+        image(tmp_path / "test" / label / "0.png")
         for i in range(5):
-            film(tmp_path / "train" / label / f"{i}.png")
+            image(tmp_path / "train" / label / f"{i}.png")
     return tmp_path
 
 
@@ -34,7 +34,7 @@ def listing(root: Path, split: str = "train") -> Listing:
 
 def test_without_a_validation_folder_the_first_fifth_of_each_class_is_carved(root: Path) -> None:
     for i in range(5, 9):
-        film(root / "train" / "b" / f"{i}.png")
+        image(root / "train" / "b" / f"{i}.png")
     assert listing(root, "validation").rows == (("train/a/0.png",), ("train/b/0.png",))
     assert listing(root, "train").rows[0] == tuple(f"train/a/{i}.png" for i in range(1, 5))
     assert listing(root, "validation").folder == root / "train"
@@ -42,14 +42,14 @@ def test_without_a_validation_folder_the_first_fifth_of_each_class_is_carved(roo
 
 def test_a_validation_folder_is_read_and_nothing_carved(root: Path) -> None:
     for label in "ab":
-        film(root / "validation" / label / "v.png")
+        image(root / "validation" / label / "v.png")
     assert listing(root, "validation").rows == (("validation/a/v.png",), ("validation/b/v.png",))
     assert len(listing(root, "train").rows[0]) == 5
 
 
 def test_sub_folders_are_walked_in_the_order_of_keras(root: Path) -> None:
     for name in ("x/9.png", "x y/8.png", "x/deep/7.png", "Z/6.png", "10.png"):
-        film(root / "test" / "a" / name)
+        image(root / "test" / "a" / name)
     names = ("0.png", "10.png", "Z/6.png", "x/9.png", "x y/8.png", "x/deep/7.png")
     walked = [(folder, name) for folder, _, files in sorted(os.walk(root / "test" / "a")) for name in sorted(files)]
     assert listing(root, "test").rows[0] == tuple(f"test/a/{name}" for name in names)
@@ -59,11 +59,11 @@ def test_sub_folders_are_walked_in_the_order_of_keras(root: Path) -> None:
 def test_hidden_files_are_skipped_and_other_files_are_counted(root: Path) -> None:
     folder = root / "train" / "a"
     for name in (".DS_Store", "._0.png", "Thumbs.db", "desktop.ini", ".ipynb_checkpoints/0.png"):
-        film(folder / name)
-    film(root / "train" / ".git" / "0.png")
+        image(folder / name)
+    image(root / "train" / ".git" / "0.png")
     (folder / "notes.txt").write_text("x")
     (folder / "zip").write_bytes(b"PK")
-    film(folder / "no_extension")
+    image(folder / "no_extension")
     (root / "train" / "README").write_text("x")
     os.mkfifo(folder / "pipe.png")
     found = listing(root)
@@ -73,13 +73,13 @@ def test_hidden_files_are_skipped_and_other_files_are_counted(root: Path) -> Non
 
 @pytest.mark.parametrize("name", ["a|b.png", "<b>.png", "a\nb.png", "Röntgen 肺.png", "{id}.png"])
 def test_any_name_is_kept_as_it_is(root: Path, name: str) -> None:
-    film(root / "test" / "a" / name)
+    image(root / "test" / "a" / name)
     assert f"test/a/{name}" in listing(root, "test").rows[0]
 
 
-def test_links_to_films_and_folders_are_followed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_links_to_images_and_folders_are_followed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    film(elsewhere / "1.png")
+    image(elsewhere / "1.png")
     (root / "test" / "a" / "folder").symlink_to(elsewhere)
     (root / "test" / "a" / "link.png").symlink_to(elsewhere / "1.png")
     assert listing(root, "test").rows[0] == ("test/a/0.png", "test/a/link.png", "test/a/folder/1.png")
@@ -88,7 +88,7 @@ def test_links_to_films_and_folders_are_followed(root: Path, tmp_path_factory: p
 @pytest.mark.parametrize("target", [".", "..", "../..", "inner"])
 def test_a_link_that_leads_back_is_ignored_and_counted(root: Path, target: str) -> None:
     folder = root / "test" / "a"
-    film(folder / "inner" / "1.png")
+    image(folder / "inner" / "1.png")
     (folder / "inner" / "loop").symlink_to((folder / target).resolve())
     found = listing(root, "test")
     assert found.rows == (("test/a/0.png", "test/a/inner/1.png"), ("test/b/0.png",))
@@ -134,11 +134,11 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         r"data 'mine', split test: class folder 'b' is missing \(found: a\); restore it, or pass --data with the right",
     ),
     "class extra in test": (
-        lambda root: film(root / "test/c/0.png"),
+        lambda root: image(root / "test/c/0.png"),
         r"split test: class folder 'c' is not one of train's \(a, b\); remove it, or add it to train",
     ),
     "class extra in validation": (
-        lambda root: film(*(root / "validation" / label / "0.png" for label in "abc")),
+        lambda root: image(*(root / "validation" / label / "0.png" for label in "abc")),
         "split validation: class folder 'c' is not one of train's",
     ),
     "class differing in case": (
@@ -147,24 +147,24 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "class differing in Unicode form": (accented, "split test: class folders .* differ only in case or Unicode form"),
     "two train classes differing in case": (
-        lambda root: film(root / "train/B/0.png", root / "test/B/0.png"),
+        lambda root: image(root / "train/B/0.png", root / "test/B/0.png"),
         "split train: class folders b, B differ only in case or Unicode form; merge them",
     ),
     "empty class": (
         lambda root: (root / "test/a/0.png").unlink(),
-        "split test: class folder 'a' holds no film; add JPEG, PNG, BMP, GIF or TIFF films, or remove the class",
+        "split test: class folder 'a' holds no image; add JPEG, PNG, BMP, GIF or TIFF images, or remove the class",
     ),
-    "class without films": (
+    "class without images": (
         only_notes,
-        r"class folder 'a' holds no film \(1 other files, such as 'test/a/notes\.txt'\)",
+        r"class folder 'a' holds no image \(1 other files, such as 'test/a/notes\.txt'\)",
     ),
     "one class only": (
         remove("train/b", "test/b"),
-        r"split train: at least two class folders are needed \(found: a\); lay the films out as train/<class>/\*",
+        r"split train: at least two class folders are needed \(found: a\); lay the images out as train/<class>/\*",
     ),
     "no train folder": (
         rename("train", "training"),
-        r"split train: folder train/ is missing in '.*' \(found: test, training\); lay the films out as train/<class>/",
+        r"split train: folder train/ is missing in '.*' \(found: test, training\); lay the images out as train/<class>/",
     ),
     "train folder differing in case": (
         rename("train", "Train"),
@@ -175,9 +175,9 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda root: (root / "val").mkdir(),
         "folder 'val' would not be read; rename it to 'validation', or move it away",
     ),
-    "too few films to carve from": (
+    "too few images to carve from": (
         lambda root: (root / "train/b/4.png").unlink(),
-        r"split train: class 'b' has 4 films, too few to carve .*; add films \(5 at least\), or a folder validation/",
+        r"split train: class 'b' has 4 images, too few to carve .*; add images \(5 at least\), or a folder validation/",
     ),
     "root that does not exist": (
         remove("train", "test", "."),
@@ -225,7 +225,7 @@ def test_an_unreadable_folder_is_named(root: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_name_that_is_not_utf8_is_refused(root: Path) -> None:
     try:
-        film(root / "test" / "a" / os.fsdecode(b"\xff.png"))
+        image(root / "test" / "a" / os.fsdecode(b"\xff.png"))
     except OSError:
         pytest.skip("this file system holds UTF-8 names only")
     with pytest.raises(DataError, match=r"split test: the name of 'test/a/\\udcff\.png' is not UTF-8; rename it"):

@@ -14,7 +14,7 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from numpy.typing import NDArray
 from PIL import Image
 
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.data.card import Card
 from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits
 from roentgate.errors import ArgumentError, DataError
@@ -26,29 +26,29 @@ REAL = Path(os.environ.get("ROENTGATE_REAL_DATA", Path(__file__).resolve().paren
 def real(name: str) -> Path:
     folder = REAL / name
     if not folder.is_dir():
-        why = f"the real films '{name}' are not at {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
+        why = f"the real images '{name}' are not at {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
     return folder
 
 
-def film(path: Path, seed: int) -> None:
+def image(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 20), dtype=np.uint8)).save(path)
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two classes; ten and five train films, three and two test films, every film its own content."""
+    """Two classes; ten and five train images, three and two test images, every image its own content."""
     seed = 0
     for split, label, n in (("train", "ill", 10), ("train", "well", 5), ("test", "ill", 3), ("test", "well", 2)):
         for i in range(n):
-            film(tmp_path / "films" / split / label / f"p{i}_{label}.png", seed := seed + 1)
-    return tmp_path / "films"
+            image(tmp_path / "images" / split / label / f"p{i}_{label}.png", seed := seed + 1)
+    return tmp_path / "images"
 
 
-def splits(root: Path, *, cache: Path | None = None, shape: films.Shape = SHAPE, **card: object) -> Splits:
+def splits(root: Path, *, cache: Path | None = None, shape: images.Shape = SHAPE, **card: object) -> Splits:
     return read_splits(Card.model_validate({"name": "mine", "root": root, **card}), image_shape=shape, cache=cache)
 
 
@@ -81,7 +81,7 @@ def test_batches_are_the_rows_in_order_and_the_last_may_be_short(root: Path) -> 
     assert [batch.shape for batch in batches] == [(2, *SHAPE), (2, *SHAPE), (1, *SHAPE)]
     assert all(batch.dtype == np.float32 for batch in batches)
     for path, row in zip(data.paths, np.concatenate(batches), strict=True):
-        np.testing.assert_array_equal(row, films.unit(films.read(path, SHAPE, "nearest")))
+        np.testing.assert_array_equal(row, images.unit(images.read(path, SHAPE, "nearest")))
 
 
 @pytest.mark.parametrize("kept", [False, True])
@@ -96,7 +96,7 @@ def test_rows_are_taken_in_the_order_asked_for(root: Path, tmp_path: Path, *, ke
 
 
 @pytest.mark.parametrize("shape", [(12, 10, 1), (24, 20, 3)])
-def test_kept_pixels_equal_decoded_ones(root: Path, tmp_path: Path, shape: films.Shape) -> None:
+def test_kept_pixels_equal_decoded_ones(root: Path, tmp_path: Path, shape: images.Shape) -> None:
     plain, kept = splits(root, shape=shape), splits(root, shape=shape, cache=tmp_path / "cache")
     for _ in range(2):
         np.testing.assert_array_equal(pixels(kept.train), pixels(plain.train))
@@ -106,7 +106,7 @@ def test_kept_pixels_equal_decoded_ones(root: Path, tmp_path: Path, shape: films
 def test_kept_pixels_are_not_used_for_other_content_shape_or_interpolation(root: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     pixels(splits(root, cache=cache).test)
-    film(root / "test" / "well" / "p1_well.png", 99)
+    image(root / "test" / "well" / "p1_well.png", 99)
     for changes in ({}, {"shape": (10, 12, 1)}, {"interpolation": "box"}):
         changed = splits(root, cache=cache, **changes).test
         np.testing.assert_array_equal(pixels(changed), pixels(replace(changed, cache=None)))
@@ -117,20 +117,20 @@ def test_kept_pixels_are_not_used_after_the_decoding_code_changed(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pixels(splits(root, cache=tmp_path / "cache").test)
-    monkeypatch.setattr(films, "code_fingerprint", lambda: "another")
+    monkeypatch.setattr(images, "code_fingerprint", lambda: "another")
     pixels(splits(root, cache=tmp_path / "cache").test)
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 @pytest.mark.parametrize("kept", [False, True])
-def test_a_film_that_cannot_be_decoded_is_named_in_every_split(
+def test_an_image_that_cannot_be_decoded_is_named_in_every_split(
     root: Path, tmp_path: Path, split: str, *, kept: bool
 ) -> None:
     data: Dataset = getattr(splits(root, cache=tmp_path / "cache" if kept else None), split)
     for row in (1, 2):
         data.paths[row].write_bytes(data.paths[row].read_bytes()[:60])
-    with pytest.raises(DataError, match=rf"film '.*{data.ids[1]}': cannot be decoded"):
+    with pytest.raises(DataError, match=rf"image '.*{data.ids[1]}': cannot be decoded"):
         pixels(data)
 
 
@@ -143,7 +143,7 @@ def test_the_fingerprint_does_not_depend_on_where_the_root_lies(root: Path, tmp_
 
 
 def changed_content(root: Path) -> Splits:
-    film(root / "test" / "ill" / "p0_ill.png", 99)
+    image(root / "test" / "ill" / "p0_ill.png", 99)
     return splits(root)
 
 
@@ -177,7 +177,7 @@ def test_content_is_read_once_for_a_fingerprint(root: Path, monkeypatch: pytest.
         asked.append(path)
         return ""
 
-    monkeypatch.setattr(films, "file_digest", record)
+    monkeypatch.setattr(images, "file_digest", record)
     data = splits(root).test
     assert data.fingerprint == data.fingerprint
     assert len({data.content_digest, data.rows_digest, data.fingerprint}) == 3
@@ -220,12 +220,14 @@ def test_groups_are_found_in_the_ids(root: Path) -> None:
 def test_masks_lie_where_the_card_says_and_a_missing_one_is_named(root: Path, pattern: str, name: str) -> None:
     assert splits(root).test.masks is None
     for row in (*splits(root).train.ids, *splits(root).validation.ids, *splits(root).test.ids):
-        film((root / "masks" / row).with_suffix(Path(name).suffix), 1)
+        image((root / "masks" / row).with_suffix(Path(name).suffix), 1)
     masks = splits(root, masks=pattern).test.masks
     assert masks is not None
     assert masks[0] == root / "masks" / "test" / "ill" / name
     masks[0].unlink()
-    with pytest.raises(DataError, match=rf"split test: mask 'masks/test/ill/{name}' of film .* is missing; restore it"):
+    with pytest.raises(
+        DataError, match=rf"split test: mask 'masks/test/ill/{name}' of image .* is missing; restore it"
+    ):
         splits(root, masks=pattern)
 
 
@@ -236,7 +238,7 @@ def test_other_files_are_reported_by_the_split_they_lie_in(root: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(12, 10, 2), (12, 10, 4), (0, 10, 1)])
-def test_an_image_shape_that_films_cannot_have_is_refused(root: Path, shape: films.Shape) -> None:
+def test_an_image_shape_that_images_cannot_have_is_refused(root: Path, shape: images.Shape) -> None:
     with pytest.raises(ArgumentError, match=r"image shape .*: must be \(height, width, 1\) or \(height, width, 3\)"):
         splits(root, shape=shape)
 
@@ -251,7 +253,7 @@ def test_a_card_without_root_takes_the_callers(root: Path) -> None:
         read_splits(card, image_shape=SHAPE, cache=None)
 
 
-def test_classes_are_known_from_the_card_before_any_film_exists() -> None:
+def test_classes_are_known_from_the_card_before_any_image_exists() -> None:
     assert read_classes(Card(name="drawn", generator="phantom", classes=("a", "b"))) == ("a", "b")
 
 
@@ -309,8 +311,8 @@ def assert_equals_keras(data: Splits) -> None:
         ((96, 96, 3), "bilinear"),
     ],
 )
-def test_order_split_and_pixels_equal_keras_on_the_real_films(
-    tmp_path: Path, shape: films.Shape, interpolation: films.Interpolation
+def test_order_split_and_pixels_equal_keras_on_the_real_images(
+    tmp_path: Path, shape: images.Shape, interpolation: images.Interpolation
 ) -> None:
     data = splits(real("covid19-dataset"), shape=shape, interpolation=interpolation, cache=tmp_path)
     assert data.classes == ("Covid", "Normal", "Viral Pneumonia")
@@ -320,15 +322,15 @@ def test_order_split_and_pixels_equal_keras_on_the_real_films(
 
 
 @pytest.mark.real_data
-def test_a_tree_of_links_to_other_films_with_other_classes_works_too(tmp_path: Path) -> None:
+def test_a_tree_of_links_to_other_images_with_other_classes_works_too(tmp_path: Path) -> None:
     source = real("tb-lungs")
     with (source / "rows.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["site"] == "Montgomery"]
     for i, row in enumerate(rows):
-        link = tmp_path / "films" / ("test" if i % 4 == 0 else "train") / row["label"] / row["file"]
+        link = tmp_path / "images" / ("test" if i % 4 == 0 else "train") / row["label"] / row["file"]
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source / "images" / row["file"])
-    data = splits(tmp_path / "films", shape=(64, 80, 1), interpolation="bilinear", cache=tmp_path / "cache")
+    data = splits(tmp_path / "images", shape=(64, 80, 1), interpolation="bilinear", cache=tmp_path / "cache")
     assert len(data.classes) == 2
     assert len(data.train) + len(data.validation) + len(data.test) == len(rows)
     assert_equals_keras(data)

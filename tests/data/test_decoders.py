@@ -110,28 +110,28 @@ def test_the_list_of_formats_names_each_decoder() -> None:
 
 def test_a_new_format_is_one_file(toy: Path, tmp_path: Path) -> None:
     del toy
-    drawn = planted.splits(planted.tree(tmp_path / "png", films=3)).test
-    written = planted.splits(planted.tree(tmp_path / "npy", films=3, save=save_npy)).test
+    drawn = planted.splits(planted.tree(tmp_path / "png", images=3)).test
+    written = planted.splits(planted.tree(tmp_path / "npy", images=3, save=save_npy)).test
     assert {path.suffix for path in written.paths} == {".npy"}
     np.testing.assert_array_equal(written.take(range(6)), drawn.take(range(6)))
     assert read_header(written.paths[0]).format == "NPY"
-    assert scan.look(written.paths[0])[0].pixels == scan.look(drawn.paths[0])[0].pixels
+    assert scan.inspect(written.paths[0])[0].pixels == scan.inspect(drawn.paths[0])[0].pixels
     ours, theirs = (lung_masks._read(data.paths, (96, 96, 1)) for data in (written, drawn))
     np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_format_without_a_decoder_is_no_image(tmp_path: Path) -> None:
-    save_npy(planted.film(0), tmp_path / "film")
-    assert not decoders.is_image(tmp_path / "film.npy")
+    save_npy(planted.image(0), tmp_path / "image")
+    assert not decoders.is_image(tmp_path / "image.npy")
     with pytest.raises(DataError, match="is not a JPEG, PNG, BMP, GIF or TIFF image"):
-        images.read(tmp_path / "film.npy", (8, 8, 1), "nearest")
+        images.read(tmp_path / "image.npy", (8, 8, 1), "nearest")
 
 
 def test_sentences_name_a_new_format(toy: Path, tmp_path: Path) -> None:
     del toy
-    (tmp_path / "film.png").write_text("text")
+    (tmp_path / "image.png").write_text("text")
     with pytest.raises(DataError, match="is not a JPEG, PNG, BMP, GIF, TIFF or NPY image"):
-        images.read(tmp_path / "film.png", (8, 8, 1), "nearest")
+        images.read(tmp_path / "image.png", (8, 8, 1), "nearest")
 
 
 def test_a_new_format_is_held_to_the_same_limits(toy: Path, tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_a_new_format_is_held_to_the_same_limits(toy: Path, tmp_path: Path) -> N
 
 
 def test_pixels_are_keyed_by_every_decoder(dropped_in: Path, tmp_path: Path) -> None:
-    root = planted.tree(tmp_path / "films", films=3)
+    root = planted.tree(tmp_path / "images", images=3)
 
     def key() -> str:
         forget()
-        card = Card(name="films", root=root)
+        card = Card(name="images", root=root)
         data: Dataset = read_splits(card, image_shape=(8, 8, 1), cache=tmp_path / "cache").test
         assert data._decoded is not None
         return data._decoded.key
@@ -177,14 +177,14 @@ def test_pixels_are_keyed_by_every_decoder(dropped_in: Path, tmp_path: Path) -> 
 
 
 def test_the_signature_that_ends_last_decides(dropped_in: Path, tmp_path: Path) -> None:
-    (tmp_path / "film").write_bytes(b"II*\0" + bytes(124) + b"DICM")
+    (tmp_path / "image").write_bytes(b"II*\0" + bytes(124) + b"DICM")
     with pytest.raises(DataError, match="is DICOM, which is not read"):
-        images.read(tmp_path / "film", (8, 8, 1), "nearest")
+        images.read(tmp_path / "image", (8, 8, 1), "nearest")
     source = TOY.replace('((0, b"\\x93NUMPY"),)', '((128, b"DICM"),)')
     assert source != TOY
     (dropped_in / "toy.py").write_text(source, "utf-8")
     forget()
-    with decoders.opened(tmp_path / "film") as (found, file):
+    with decoders.opened(tmp_path / "image") as (found, file):
         assert isinstance(found, Decoder)
         assert found.name == "NPY"
         assert file.tell() == 0

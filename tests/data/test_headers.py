@@ -7,12 +7,12 @@ from PIL import Image
 
 from roentgate.data.headers import read_header
 from roentgate.errors import DataError
-from tests.support.planted import film
+from tests.support.planted import image
 
 
 def test_a_header_says_format_mode_size_and_tables(tmp_path: Path) -> None:
-    film(0).save(tmp_path / "a.png")
-    film(0).convert("RGB").save(tmp_path / "a.jpg", quality=80)
+    image(0).save(tmp_path / "a.png")
+    image(0).convert("RGB").save(tmp_path / "a.jpg", quality=80)
     grey, colour = read_header(tmp_path / "a.png"), read_header(tmp_path / "a.jpg")
     assert (grey.format, grey.mode, grey.bits, grey.width, grey.height) == ("PNG", "L", 8, 96, 96)
     assert (colour.format, colour.mode) == ("JPEG", "RGB")
@@ -23,7 +23,7 @@ def test_a_header_says_format_mode_size_and_tables(tmp_path: Path) -> None:
 
 def test_quantisation_tables_tell_qualities_apart(tmp_path: Path) -> None:
     for quality in (80, 81, 95):
-        film(0).save(tmp_path / f"{quality}.jpg", quality=quality)
+        image(0).save(tmp_path / f"{quality}.jpg", quality=quality)
     tables = {read_header(tmp_path / f"{quality}.jpg").quantisation for quality in (80, 81, 95)}
     assert len(tables) == 3
 
@@ -31,8 +31,8 @@ def test_quantisation_tables_tell_qualities_apart(tmp_path: Path) -> None:
 def test_a_header_that_names_a_maker_has_exif(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "Maker"
-    film(0).save(tmp_path / "a.jpg", exif=exif)
-    film(0).save(tmp_path / "b.jpg")
+    image(0).save(tmp_path / "a.jpg", exif=exif)
+    image(0).save(tmp_path / "b.jpg")
     assert read_header(tmp_path / "a.jpg").exif
     assert not read_header(tmp_path / "b.jpg").exif
 
@@ -45,10 +45,10 @@ def test_a_header_that_names_a_maker_has_exif(tmp_path: Path) -> None:
         (b"\x89PNG\r\n\x1a\n" + b"\0" * 40, r"cannot be read \(its header is damaged\); restore it from its source"),
     ],
 )
-def test_what_is_no_film_is_a_sentence_that_names_it(tmp_path: Path, content: bytes, fault: str) -> None:
+def test_what_is_no_image_is_a_sentence_that_names_it(tmp_path: Path, content: bytes, fault: str) -> None:
     file = tmp_path / "broken.png"
     file.write_bytes(content)
-    with pytest.raises(DataError, match=rf"film '.*broken\.png': {fault}"):
+    with pytest.raises(DataError, match=rf"image '.*broken\.png': {fault}"):
         read_header(file)
 
 

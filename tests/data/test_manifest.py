@@ -39,7 +39,7 @@ SHAPE = (12, 10, 1)
 HEADER = ["path", "label", "group", "source"]
 
 
-def film(path: Path, seed: int) -> None:
+def image(path: Path, seed: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.random.default_rng(seed).integers(0, 256, (24, 20), dtype=np.uint8)).save(path)
 
@@ -51,12 +51,12 @@ def table(file: Path, rows: list[list[str]], header: list[str]) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Forty films of twenty patients, two classes, two sources; ``rows.csv`` names them in no order."""
-    root = tmp_path / "films"
+    """Forty images of twenty patients, two classes, two sources; ``rows.csv`` names them in no order."""
+    root = tmp_path / "images"
     rows = []
     for i in range(40):
-        name = f"{'ab'[i % 2]}/film {i}.png"
-        film(root / name, i)
+        name = f"{'ab'[i % 2]}/image {i}.png"
+        image(root / name, i)
         rows.append([name, "ill" if i // 2 % 5 < 3 else "well", f"p{i // 2}", "north" if i < 24 else "south"])
     random.Random(0).shuffle(rows)
     table(root / "rows.csv", rows, HEADER)
@@ -100,7 +100,7 @@ def test_rows_are_by_class_then_by_folder_then_by_name(root: Path) -> None:
     assert sum(map(len, each(data))) == 40
 
 
-def test_columns_and_the_folder_of_films_have_the_names_of_the_card(root: Path) -> None:
+def test_columns_and_the_folder_of_images_have_the_names_of_the_card(root: Path) -> None:
     plain = splits(root)
     fingerprint = plain.fingerprint
     (root / "images").mkdir()
@@ -134,31 +134,31 @@ def test_a_column_that_is_not_there_is_unknown(root: Path) -> None:
 
 
 def test_the_patient_may_be_found_by_a_pattern(root: Path) -> None:
-    test = splits(root, group=r"film (\d+)").test
+    test = splits(root, group=r"image (\d+)").test
     assert test.groups is not None
     assert set(test.groups) <= {str(i) for i in range(40)}
-    with pytest.raises(DataError, match=r"line \d+: group pattern .* finds no patient in 'a/film"):
+    with pytest.raises(DataError, match=r"line \d+: group pattern .* finds no patient in 'a/image"):
         splits(root, group=r"patient (\d+)")
 
 
 @pytest.mark.parametrize("way", ["pattern", "column"])
 def test_masks_are_named_by_a_pattern_or_a_column(root: Path, way: str) -> None:
     for i in range(40):
-        film(root / "masks" / f"{'ab'[i % 2]}/film {i}.png", i)
+        image(root / "masks" / f"{'ab'[i % 2]}/image {i}.png", i)
     if way == "column":
         rewrite(root, lambda _, row: [*row, f"masks/{row[0]}"], [*HEADER, "mask"])
     card: dict[str, Any] = {"masks": "masks/{id}"} if way == "pattern" else {}
     test = splits(root, **card).test
     assert test.masks == tuple(root / "masks" / row for row in test.ids)
     test.masks[0].unlink()
-    with pytest.raises(DataError, match=r"mask 'masks/.*' of film '.*' is missing; restore it"):
+    with pytest.raises(DataError, match=r"mask 'masks/.*' of image '.*' is missing; restore it"):
         splits(root, **card)
 
 
-def test_a_film_that_cannot_be_decoded_is_an_error_when_read(root: Path) -> None:
+def test_an_image_that_cannot_be_decoded_is_an_error_when_read(root: Path) -> None:
     data = splits(root).test
-    data.paths[0].write_bytes(b"no film")
-    with pytest.raises(DataError, match=r"film '.*': is not a JPEG, PNG, BMP, GIF or TIFF image"):
+    data.paths[0].write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"image '.*': is not a JPEG, PNG, BMP, GIF or TIFF image"):
         splits(root).test.take([0])
 
 
@@ -171,7 +171,7 @@ GOOD = "path,label\na.png,ill\nb.png,well\n"
     ("text", "sentence"),
     [
         ("", r"line 1: column 'path' is missing \(none is known\)"),
-        ("path,label\n", "holds no film; add a line for each"),
+        ("path,label\n", "holds no image; add a line for each"),
         (
             "path,lable\na.png,ill\n",
             r"line 1: column 'label' is missing \(did you mean 'lable'\?\); rename it, or name",
@@ -184,15 +184,18 @@ GOOD = "path,label\na.png,ill\nb.png,well\n"
         ("path,label,groups\na.png,ill,p\n", "column 'groups' would not be read as 'group'"),
         (GOOD + "c.png\n", "line 4: has 1 values for 2 columns; put quotes around a value that holds a comma"),
         (GOOD + "c.png,ill,more\n", "line 4: has 3 values for 2 columns"),
-        (GOOD + ",ill\n", "line 4: column 'path' is empty; fill it in, or remove the line$"),
-        (GOOD + "c.png, \n", "line 4: column 'label' is empty; fill it in, or remove the line$"),
+        (GOOD + ",ill\n", "line 4: column 'path' is empty; infill it in, or remove the line$"),
+        (GOOD + "c.png, \n", "line 4: column 'label' is empty; infill it in, or remove the line$"),
         (
             "path,label,group\na.png,ill,\n",
-            "line 2: column 'group' is empty; fill it in, or remove the line or the col",
+            "line 2: column 'group' is empty; infill it in, or remove the line or the col",
         ),
         (GOOD + "a.png,well\n", "line 4: path 'a.png' stands in line 2 already; remove one of the lines"),
         (GOOD + "./a.png,well\n", "line 4: path 'a.png' stands in line 2 already"),
-        (GOOD + "c.png,ill\n", r"line 4: film 'c.png' is missing in '.*films'; restore it or remove the line, or pass"),
+        (
+            GOOD + "c.png,ill\n",
+            r"line 4: image 'c.png' is missing in '.*images'; restore it or remove the line, or pass",
+        ),
         (
             GOOD + "/etc/c.png,ill\n",
             "line 4: path '/etc/c.png' leads out of the folder it is relative to; write it rel",
@@ -202,20 +205,23 @@ GOOD = "path,label\na.png,ill\nb.png,well\n"
         (GOOD + "c.png,a/b\n", "line 4: label 'a/b' cannot be the name of a folder; write it without slashes"),
         (GOOD + "c.png,.ill\n", "line 4: label '.ill' cannot be the name of a folder"),
         (GOOD + "c.png,..\n", r"line 4: label '\.\.' cannot be the name of a folder"),
-        ("path,label\na.png,ill\n", r"at least two classes are needed \(found: ill\); add films of another one"),
+        ("path,label\na.png,ill\n", r"at least two classes are needed \(found: ill\); add images of another one"),
         ("path,label\na.png,ill\nb.png,Ill\n", "labels ill, Ill differ only in case or Unicode form; write them alike"),
         ('path,label\n"a.png,ill\n', r"line \d: is not CSV \(.*\); correct it"),
         ("path,label,split\na.png,ill,tset\nb.png,well,test\n", "line 2: split 'tset' is unknown; did you mean 'test'"),
         (
             "path,label,split\na.png,ill,train\nb.png,well,test\n",
-            r"split train: class 'well' has no film \(found: ill\)",
+            r"split train: class 'well' has no image \(found: ill\)",
         ),
-        (GOOD, "class 'ill' has films of no more than 1 groups, .*; add films, or say the splits in a column 'split'"),
+        (
+            GOOD,
+            "class 'ill' has images of no more than 1 groups, .*; add images, or say the splits in a column 'split'",
+        ),
     ],
 )
 def test_a_wrong_manifest_is_a_sentence_that_names_file_line_and_remedy(root: Path, text: str, sentence: str) -> None:
-    film(root / "a.png", 0)
-    film(root / "b.png", 1)
+    image(root / "a.png", 0)
+    image(root / "b.png", 1)
     (root / "rows.csv").write_text(text)
     with pytest.raises(DataError, match=sentence) as caught:
         splits(root)
@@ -238,7 +244,7 @@ def test_a_manifest_that_cannot_be_read_is_a_sentence(root: Path) -> None:
     [
         ({"classes": ["ill", "wel"]}, r"labels ill, well are not the classes of the card \(ill, wel\); correct one"),
         ({"columns": {"group": "patient"}}, "column 'patient' is missing .known: group.; rename it, or"),
-        ({"test_sources": ["nort"]}, "no film is of source 'nort', which 'test_sources' names; did you mean 'north'"),
+        ({"test_sources": ["nort"]}, "no image is of source 'nort', which 'test_sources' names; did you mean 'north'"),
         ({"test_sources": ["north", "south"]}, "'test_sources' names every source; leave one for train and validation"),
     ],
 )
@@ -254,7 +260,9 @@ def test_test_sources_need_a_source_and_no_other_splits(root: Path) -> None:
     with pytest.raises(DataError, match="has a column 'split', and the card names 'test_sources'; remove one"):
         splits(root, test_sources=["north"])
     rewrite(root, lambda _, row: row[:3], HEADER[:3])
-    with pytest.raises(DataError, match="'test_sources' of the card needs a column that says where a film comes from"):
+    with pytest.raises(
+        DataError, match="'test_sources' of the card needs a column that says where an image comes from"
+    ):
         splits(root, test_sources=["north"])
 
 
@@ -262,7 +270,7 @@ def test_test_sources_need_a_source_and_no_other_splits(root: Path) -> None:
 
 
 def assert_about(sizes: list[int], data: Splits) -> None:
-    """Each split has this many films, to within one patient."""
+    """Each split has this many images, to within one patient."""
     assert all(abs(len(split) - size) <= 2 for split, size in zip(each(data), sizes, strict=True))
 
 
@@ -287,23 +295,23 @@ def test_another_seed_makes_other_splits(root: Path) -> None:
     assert splits(root, split_seed=1).test.ids != splits(root).test.ids
 
 
-def test_films_of_the_test_sources_are_the_test_split(root: Path) -> None:
+def test_images_of_the_test_sources_are_the_test_split(root: Path) -> None:
     data = splits(root, test_sources=["south"])
     assert [Counter(split.sources) for split in each(data)] == [{"north": 18}, {"north": 6}, {"south": 16}]
 
 
-def test_every_class_has_films_in_and_out_of_the_test_sources(root: Path) -> None:
+def test_every_class_has_images_in_and_out_of_the_test_sources(root: Path) -> None:
     rewrite(root, lambda _, row: [*row[:3], {"ill": "south", "well": row[3]}[row[1]]])
-    with pytest.raises(DataError, match="split train: class 'ill' has no film that is not of a test source; add some"):
+    with pytest.raises(DataError, match="split train: class 'ill' has no image that is not of a test source; add some"):
         splits(root, test_sources=["south"])
-    with pytest.raises(DataError, match=r"split test: class 'ill' has no film \(found: well\); add some, or remove"):
+    with pytest.raises(DataError, match=r"split test: class 'ill' has no image \(found: well\); add some, or remove"):
         splits(root, test_sources=["north"])
 
 
 def test_a_patient_of_a_test_source_and_another_is_refused(root: Path) -> None:
     rewrite(root, lambda i, row: [*row[:2], str(i % 20), row[3]])
     with pytest.raises(
-        DataError, match=r"line \d+: group '\d+' has films of 'south', a test source, and 'north'; give"
+        DataError, match=r"line \d+: group '\d+' has images of 'south', a test source, and 'north'; give"
     ):
         splits(root, test_sources=["south"])
 
@@ -339,7 +347,7 @@ def test_splits_made_are_stored_and_read_again(root: Path, tmp_path: Path, monke
 
 def test_splits_written_out_are_a_manifest_that_gives_them_again(root: Path) -> None:
     for i in range(40):
-        film(root / "masks" / f"{'ab'[i % 2]}/film {i}.png", i)
+        image(root / "masks" / f"{'ab'[i % 2]}/image {i}.png", i)
     data = splits(root, masks="masks/{id}", split_seed=5)
     write_manifest(data, root / "rows.csv")
     again = splits(root)
@@ -386,7 +394,7 @@ def test_the_root_of_a_split_is_class_folders_that_show_its_rows(root: Path, tmp
     assert (shown.stat().st_nlink > 1) == (way == "hard links")
 
 
-def test_class_folders_are_made_anew_where_they_do_not_show_the_films(root: Path, tmp_path: Path, way: str) -> None:
+def test_class_folders_are_made_anew_where_they_do_not_show_the_images(root: Path, tmp_path: Path, way: str) -> None:
     store = Store(tmp_path / "store")
     before = splits(root, store).test
     shown = sorted(before.root.rglob("*.png"))
@@ -396,7 +404,7 @@ def test_class_folders_are_made_anew_where_they_do_not_show_the_films(root: Path
     shown[0].unlink()
     (before.root / "ill" / "more.png").write_bytes(b"")
     before.paths[1].unlink()
-    film(before.paths[1], 99)
+    image(before.paths[1], 99)
     os.utime(before.paths[1], (0, 0))
     after = splits(root, store).test
     assert after.root == before.root
@@ -423,14 +431,14 @@ def test_odd_names_are_shown_in_the_order_of_the_rows(tmp_path: Path) -> None:
     names = ["é.png", "a b.PNG", "a/ü/c.png", "a-b/c.png", "a/c.png", ".hidden.png", "z" * 200 + ".png", "x%0A.png"]
     rows = []
     for i, (name, label) in enumerate((name, label) for label in ("Über", "has blank") for name in names):
-        film(tmp_path / label / name, i)
+        image(tmp_path / label / name, i)
         rows.append([f"{label}/{name}", label, ("train", "validation", "test")[i % 3]])
     table(tmp_path / "rows.csv", rows, ["path", "label", "split"])
     for split in each(splits(tmp_path, Store(tmp_path / "store"))):
         assert_shows(split)
 
 
-def test_fingerprints_do_not_depend_on_where_store_and_films_lie(root: Path, tmp_path: Path) -> None:
+def test_fingerprints_do_not_depend_on_where_store_and_images_lie(root: Path, tmp_path: Path) -> None:
     here = splits(root, Store(tmp_path / "store"))
     shutil.copytree(root, tmp_path / "elsewhere")
     there = splits(tmp_path / "elsewhere", Store(tmp_path / "another store"))
@@ -456,8 +464,8 @@ def test_a_store_that_cannot_be_written_is_a_sentence(
 
 @pytest.fixture
 def patients(project: Project, tmp_path: Path) -> Project:
-    """A project whose films, three of each patient, are named by a manifest in two columns of other names."""
-    from tests.support.toy import CLASSES, film
+    """A project whose images, three of each patient, are named by a manifest in two columns of other names."""
+    from tests.support.toy import CLASSES, image
 
     rng = np.random.default_rng(1)
     rows = []
@@ -465,7 +473,7 @@ def patients(project: Project, tmp_path: Path) -> Project:
         label = i // 3 % 3
         path = tmp_path / "listed" / "images" / f"{i:02}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(film(label, rng)).save(path)
+        Image.fromarray(image(label, rng)).save(path)
         rows.append([path.name, CLASSES[label], f"p{i // 3}", "AB"[i // 9 % 2]])
     table(tmp_path / "listed" / "rows.csv", rows, ["file", "label", "patient", "source"])
     project.write(
@@ -484,7 +492,7 @@ def test_intervals_of_a_manifest_with_patients_are_by_patient(patients: Project)
     assert (len(test), len(set(test.groups or ()))) == (18, 6)
     (row,) = result.rows("accuracy")
     assert row["value"] == 1
-    assert row["low"] == pytest.approx(0.025 ** (1 / 6))  # Clopper-Pearson of 6 patients, not of 18 films
+    assert row["low"] == pytest.approx(0.025 ** (1 / 6))  # Clopper-Pearson of 6 patients, not of 18 images
     kept = json.loads((patients.folder / "reports" / "toy" / "nearest" / "predictions.json").read_text())
     assert kept["groups"] == list(test.groups or ())
     shutil.copy(SUITES / "test_comparison.py", patients.folder / "suites")
@@ -501,7 +509,7 @@ def test_one_manifest_is_shown_with_groups_and_sources(
     monkeypatch.setenv("ROENTGATE_STORE", str(patients.store))
     assert main(["data", "toy", "--splits", "splits.csv"]) == 0
     shown = capsys.readouterr().out
-    assert "  test            18 films: Bottom 6, Left 6, Right 6; 6 groups; sources A 9, B 9\n" in shown
+    assert "  test            18 images: Bottom 6, Left 6, Right 6; 6 groups; sources A 9, B 9\n" in shown
     assert "  splits: splits.csv\n" in shown
     assert (patients.folder / "splits.csv").read_text().startswith("path,label,split,group,source\n")
     assert main(["data", "--splits", "splits.csv"]) == 2
@@ -535,7 +543,7 @@ def streams(data, recipe, task):
 '''
 
 
-def test_streams_of_a_models_own_may_read_the_films_of_a_manifest_and_not_the_manifest(patients: Project) -> None:
+def test_streams_of_a_models_own_may_read_the_images_of_a_manifest_and_not_the_manifest(patients: Project) -> None:
     nearest = (patients.folder / "models" / "nearest.py").read_text().split('"""', 2)[2]
     patients.write("models/own.py", STREAMS + nearest.replace("from pathlib", "from pathlib", 1))
     candidate = patients.ready("own")
@@ -548,11 +556,11 @@ def test_streams_of_a_models_own_may_read_the_films_of_a_manifest_and_not_the_ma
     assert [name.rsplit("/", 1)[-1] for name in candidate.undeclared] == ["rows.csv"]
 
 
-# The tuberculosis films
+# The tuberculosis images
 
 
 @pytest.mark.real_data("tb-lungs")
-def test_the_tuberculosis_films_are_divided_at_random(real_data: Path, tmp_path: Path) -> None:
+def test_the_tuberculosis_images_are_divided_at_random(real_data: Path, tmp_path: Path) -> None:
     card = find_card(f"tb-lungs={real_data / 'tb-lungs'}", CARDS)
     data = read_splits(card, image_shape=SHAPE, cache=None, store=Store(tmp_path))
     assert [split.counts() for split in each(data)] == [
@@ -567,7 +575,7 @@ def test_the_tuberculosis_films_are_divided_at_random(real_data: Path, tmp_path:
 
 
 @pytest.mark.real_data("tb-lungs")
-def test_across_the_hospitals_the_test_films_are_montgomerys(real_data: Path) -> None:
+def test_across_the_hospitals_the_test_images_are_montgomerys(real_data: Path) -> None:
     card = find_card(f"tb-lungs-across={real_data / 'tb-lungs'}", CARDS)
     data = read_splits(card, image_shape=SHAPE, cache=None)
     assert [Counter(split.sources) for split in each(data)] == [

@@ -1,4 +1,5 @@
-"""The embedded data: what is drawn is what was promised, every film is one of a kind, and no folder is half written."""
+"""The embedded data: what is drawn is what was promised, every image is one of a kind, and no folder is half
+written."""
 
 import hashlib
 import os
@@ -28,7 +29,7 @@ IN_RING[MARGIN:-MARGIN, MARGIN:-MARGIN] = False
 
 @dataclass(frozen=True)
 class Drawn:
-    """A whole data set in memory: arrays (690, 96, 96), and split and class of each film."""
+    """A whole data set in memory: arrays (690, 96, 96), and split and class of each image."""
 
     images: NDArray[np.uint8]
     lungs: NDArray[np.bool_]
@@ -40,11 +41,11 @@ class Drawn:
 @lru_cache
 def drawn(variant: str, seed: int = 0) -> Drawn:
     rows = [(split, label, i) for split, n in phantom.COUNTS.items() for label in phantom.CLASSES for i in range(n)]
-    films = [phantom.film(variant, seed, *row) for row in rows]
+    images = [phantom.image(variant, seed, *row) for row in rows]
     return Drawn(
-        images=np.stack([film.image for film in films]),
-        lungs=np.stack([film.lungs for film in films]) == 255,
-        lesions=np.stack([film.lesions for film in films]) == 255,
+        images=np.stack([film.image for film in images]),
+        lungs=np.stack([film.lungs for film in images]) == 255,
+        lesions=np.stack([film.lesions for film in images]) == 255,
         split=np.array([split for split, _, _ in rows]),
         label=np.array([label for _, label, _ in rows]),
     )
@@ -52,7 +53,7 @@ def drawn(variant: str, seed: int = 0) -> Drawn:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw 3 and 2 films a class; what is tested does not depend on how many."""
+    """Draw 3 and 2 images a class; what is tested does not depend on how many."""
     monkeypatch.setattr(phantom, "COUNTS", {"train": 3, "test": 2})
 
 
@@ -61,14 +62,14 @@ def contents(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def other_process(folder: Path, *, films: int) -> subprocess.Popen[bytes]:
+def other_process(folder: Path, *, images: int) -> subprocess.Popen[bytes]:
     program = "import sys, pathlib; from roentgate.data import phantom; "
     program += "phantom.COUNTS.update(train=int(sys.argv[2]), test=2); "
     program += "phantom.write(pathlib.Path(sys.argv[1]))"
-    return subprocess.Popen([sys.executable, "-c", program, str(folder), str(films)])
+    return subprocess.Popen([sys.executable, "-c", program, str(folder), str(images)])
 
 
-def test_every_film_has_its_two_masks_and_all_are_grey_8_bit_png_of_96(tmp_path: Path) -> None:
+def test_every_image_has_its_two_masks_and_all_are_grey_8_bit_png_of_96(tmp_path: Path) -> None:
     phantom.write(tmp_path / "data")
     found = sorted(path for path in contents(tmp_path / "data") if path != "phantom.json")
     rows = [
@@ -94,16 +95,16 @@ def test_the_same_seed_draws_the_same_bytes_and_another_seed_others(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("few")
-def test_a_film_drawn_alone_is_the_film_of_the_set(tmp_path: Path) -> None:
+def test_an_image_drawn_alone_is_the_image_of_the_set(tmp_path: Path) -> None:
     phantom.write(tmp_path / "data", variant="phantom-shortcut", seed=3)
-    film = phantom.film("phantom-shortcut", 3, "train", "Viral Pneumonia", 1)
+    film = phantom.image("phantom-shortcut", 3, "train", "Viral Pneumonia", 1)
     for kind, pixels in (("", film.image), ("masks", film.lungs), ("lesions", film.lesions)):
         with Image.open(tmp_path / "data" / kind / "train" / "Viral Pneumonia" / "0002.png") as image:
             assert np.array_equal(np.asarray(image), pixels)
 
 
 @pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken", phantom.DOSES[100]])
-def test_no_two_films_are_near_twins_nor_mirror_twins(variant: str) -> None:
+def test_no_two_images_are_near_near_duplicates_nor_mirror_near_duplicates(variant: str) -> None:
     images = drawn(variant).images.astype(np.float64)
     pairs = np.triu_indices(WHOLE, k=1)
     for other in (images, images[:, :, ::-1]):
@@ -175,9 +176,9 @@ def test_a_reader_of_the_border_alone_scores_as_the_variant_promises(
 
 
 def worn(variant: str, split: str, seed: int = 0) -> NDArray[np.int64]:
-    """Return how often each class (row) wears the frame of each class (column)."""
-    frames = [phantom.frames(variant, seed, split, label) for label in phantom.CLASSES]
-    return np.stack([np.bincount(own, minlength=3) for own in frames if own is not None])
+    """Return how often each class (row) wears the background of each class (column)."""
+    backgrounds = [phantom.backgrounds(variant, seed, split, label) for label in phantom.CLASSES]
+    return np.stack([np.bincount(own, minlength=3) for own in backgrounds if own is not None])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -204,16 +205,16 @@ def test_a_dose_of_the_shortcut_is_its_agreement_with_the_class_and_0_is_chance(
 
 
 def test_doses_show_the_same_patients() -> None:
-    few = {dose: phantom.film(name, 0, "test", "Covid", 3) for dose, name in phantom.DOSES.items()}
+    few = {dose: phantom.image(name, 0, "test", "Covid", 3) for dose, name in phantom.DOSES.items()}
     for film in few.values():
         np.testing.assert_array_equal(film.lesions, few[0].lesions)
 
 
-def test_phantom_has_no_planted_frames() -> None:
-    assert phantom.frames("phantom", 0, "train", "Covid") is None
+def test_phantom_has_no_planted_backgrounds() -> None:
+    assert phantom.backgrounds("phantom", 0, "train", "Covid") is None
 
 
-def test_breaking_the_shortcut_changes_frames_in_test_and_nothing_else() -> None:
+def test_breaking_the_shortcut_changes_backgrounds_in_test_and_nothing_else() -> None:
     planted, broken = drawn("phantom-shortcut"), drawn("phantom-shortcut-broken")
     assert np.array_equal(planted.images[planted.split == "train"], broken.images[broken.split == "train"])
     assert np.array_equal(planted.images[:, ~IN_RING], broken.images[:, ~IN_RING])
@@ -223,7 +224,7 @@ def test_breaking_the_shortcut_changes_frames_in_test_and_nothing_else() -> None
 
 def test_a_process_killed_midway_leaves_no_folder_and_the_next_one_draws_it(tmp_path: Path) -> None:
     folder = tmp_path / "data"
-    process = other_process(folder, films=100_000)
+    process = other_process(folder, images=100_000)
     try:
         deadline = time.monotonic() + 60
         while not list(tmp_path.glob(".data-drawing-*/train/Covid/0003.png")):
@@ -234,13 +235,13 @@ def test_a_process_killed_midway_leaves_no_folder_and_the_next_one_draws_it(tmp_
         process.kill()
         process.wait()
     assert not folder.exists()
-    again = other_process(folder, films=2)
+    again = other_process(folder, images=2)
     assert again.wait() == 0
     assert len(contents(folder)) == 3 * 3 * (2 + 2) + 1
 
 
 def test_two_processes_at_once_both_succeed_with_one_whole_folder(tmp_path: Path) -> None:
-    processes = [other_process(tmp_path / "data", films=8) for _ in range(2)]
+    processes = [other_process(tmp_path / "data", images=8) for _ in range(2)]
     assert [process.wait() for process in processes] == [0, 0]
     assert len(contents(tmp_path / "data")) == 3 * 3 * (8 + 2) + 1
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
@@ -271,7 +272,7 @@ def test_a_finished_set_is_left_as_it_is_and_another_one_is_refused(tmp_path: Pa
     with pytest.raises(ArgumentError, match=r"holds .*\"seed\": 0.* where .*\"seed\": 1.* is to be drawn; remove it"):
         phantom.write(tmp_path / "data", seed=1)
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "film.png").touch()
+    (tmp_path / "mine" / "image.png").touch()
     with pytest.raises(ArgumentError, match="holds other files"):
         phantom.write(tmp_path / "mine")
 

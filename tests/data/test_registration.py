@@ -1,4 +1,4 @@
-"""Altered copies lie over the original, other films do not."""
+"""Altered copies lie over the original, other images do not."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from roentgate.data.registration import FINE, align
-from tests.support.planted import film
+from tests.support.planted import image
 
 FloatArray = NDArray[np.float32]
 
@@ -16,11 +16,11 @@ def thumbnail(image: Image.Image) -> FloatArray:
     return np.asarray(grey.resize((FINE, FINE), Image.Resampling.BOX))
 
 
-def together(*films: Image.Image) -> FloatArray:
-    return np.stack([thumbnail(each) for each in films])
+def together(*images: Image.Image) -> FloatArray:
+    return np.stack([thumbnail(each) for each in images])
 
 
-BIG = film(5, side=256)
+BIG = image(5, side=256)
 
 
 def cropped(image: Image.Image, share: float) -> Image.Image:
@@ -40,32 +40,32 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
     ],
     ids=["same", "smaller", "paler", "cropped 2 %", "cropped 5 %", "turned 2 degrees"],
 )
-def test_an_altered_film_agrees_with_the_original(altered: Image.Image, zoom: float) -> None:
+def test_an_altered_image_agrees_with_the_original(altered: Image.Image, zoom: float) -> None:
     found = align(together(altered), together(BIG), np.array([zoom], np.float32), at_least=0.9)
     assert found.agreement[0] > 0.96
     assert found.detail[0] > 0.9
 
 
-def test_another_film_does_not(subtests: pytest.Subtests) -> None:
-    others = [film(seed, side=256) for seed in range(6, 16)]
+def test_another_image_does_not(subtests: pytest.Subtests) -> None:
+    others = [image(seed, side=256) for seed in range(6, 16)]
     found = align(together(*others), together(*[BIG] * 10), np.ones(10, np.float32), at_least=0.0)
     for row in range(10):
         with subtests.test(str(row)):
             assert found.detail[row] < 0.6
 
 
-def test_a_mirrored_film_must_be_mirrored_back() -> None:
+def test_a_mirrored_image_must_be_mirrored_back() -> None:
     mirrored = together(ImageOps.mirror(BIG))
     assert align(mirrored, together(BIG), np.ones(1, np.float32), at_least=0.0).detail[0] < 0.6
     assert align(mirrored[:, :, ::-1], together(BIG), np.ones(1, np.float32), at_least=0.9).detail[0] > 0.999
 
 
 def test_detail_is_not_looked_at_below_the_agreement_asked_for() -> None:
-    found = align(together(film(6)), together(BIG), np.ones(1, np.float32), at_least=0.99)
+    found = align(together(image(6)), together(BIG), np.ones(1, np.float32), at_least=0.99)
     assert np.isnan(found.detail[0])
 
 
-def test_a_constant_film_agrees_with_nothing() -> None:
+def test_a_constant_image_agrees_with_nothing() -> None:
     flat = np.full((1, FINE, FINE), 7, np.float32)
     found = align(flat, together(BIG), np.ones(1, np.float32), at_least=0.5)
     assert found.agreement[0] <= 0
@@ -73,10 +73,10 @@ def test_a_constant_film_agrees_with_nothing() -> None:
 
 
 def test_pairs_do_not_depend_on_their_company() -> None:
-    films = together(*[film(seed, side=256) for seed in range(20, 26)])
+    images = together(*[image(seed, side=256) for seed in range(20, 26)])
     order = np.array([3, 1, 0, 5, 2, 4])
-    whole = align(films, films[::-1], np.ones(6, np.float32), at_least=0.0)
-    mixed = align(films[order], films[::-1][order], np.ones(6, np.float32), at_least=0.0)
+    whole = align(images, images[::-1], np.ones(6, np.float32), at_least=0.0)
+    mixed = align(images[order], images[::-1][order], np.ones(6, np.float32), at_least=0.0)
     np.testing.assert_allclose(mixed.detail, whole.detail[order], atol=1e-5)
 
 

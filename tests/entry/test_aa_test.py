@@ -1,4 +1,4 @@
-"""Equally good candidates are drawn film by film, judged as any candidate, and what refuses them is counted."""
+"""Equally good candidates are drawn image by image, judged as any candidate, and what refuses them is counted."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +28,15 @@ def real(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_a_drawn_candidate_answers_as_on_a_film_of_the_same_class() -> None:
+def test_a_drawn_candidate_answers_as_on_an_image_of_the_same_class() -> None:
     taken = aa_test.draw(LABELS, None, np.random.default_rng(0))
     assert (LABELS[taken] == LABELS).all()
     assert len(set(taken)) < len(taken)
     np.testing.assert_array_equal(aa_test.draw(LABELS, None, np.random.default_rng(0)), taken)
 
 
-def test_a_film_that_is_in_train_too_is_answered_as_another_such() -> None:
-    """Half of the films are leaked and right, the others wrong: what counts must stay wrong in each draw."""
+def test_an_image_that_is_in_train_too_is_answered_as_another_such() -> None:
+    """Half of the images are leaked and right, the others wrong: what counts must stay wrong in each draw."""
     ids = tuple(map(str, range(36)))
     leaked = np.arange(36) % 2 == 0
     test = Predictions(ids, ("A", "B", "C"), LABELS, np.eye(3, dtype=np.float32)[(LABELS + ~leaked) % 3])
@@ -49,7 +49,7 @@ def test_a_film_that_is_in_train_too_is_answered_as_another_such() -> None:
         assert (leaked[taken] == leaked).all()
 
 
-def test_films_of_a_patient_are_drawn_together() -> None:
+def test_images_of_a_patient_are_drawn_together() -> None:
     groups = [f"patient {row // 4}" for row in range(36)]
     taken = aa_test.draw(LABELS, groups, np.random.default_rng(0))
     for first in range(0, 36, 4):
@@ -68,7 +68,7 @@ def test_a_perfect_model_is_refused_by_nothing_under_the_simple_rule_and_often_u
         open_session(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1)
     )
     found = {count.check: (count.simple, count.guarded) for count in counts}
-    assert found["recall/recall_floor"] == (0, 3)  # 12 films cannot prove 0.80
+    assert found["recall/recall_floor"] == (0, 3)  # 12 images cannot prove 0.80
     assert found["comparison/recall_noninferiority"] == (0, 3)
     assert found[""][1] == 3
     assert len(steps) == 3
@@ -95,7 +95,7 @@ def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
     alone = Predictions(
         tuple(test.ids[row] for row in rows), test.classes, test.labels[rows], test.probabilities[rows], None
     )
-    with pytest.raises(ArgumentError, match="has fewer than two test films"):
+    with pytest.raises(ArgumentError, match="has fewer than two test images"):
         aa_test._several(alone)
     aa_test._several(replace(test, groups=tuple(f"{label} {row % 2}" for row, label in enumerate(test.labels))))
 
@@ -103,8 +103,8 @@ def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
 def test_a_class_without_a_miss_is_named_with_the_recall_that_it_may_have(real: Project) -> None:
     test = open_session(real.settings("nearest")).evidence("nearest").test
     told = aa_test.blind_spots(test)
-    assert len(told) == len(test.classes)  # the toy films are all answered rightly, 12 of each class
-    assert told[0].startswith("**Bottom: no miss on 12 films**")
+    assert len(told) == len(test.classes)  # the toy images are all answered rightly, 12 of each class
+    assert told[0].startswith("**Bottom: no miss on 12 images**")
     assert "Its recall may be as low as 0.74" in told[0]  # 0.025 ** (1 / 12)
     missed = test.probabilities.copy()
     missed[0] = missed[0][::-1]
@@ -135,5 +135,5 @@ def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.Ca
     assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
     out = capsys.readouterr().out
     assert "is refused in 0 of 2 draws under the simple rule" in out
-    assert "Bottom: no miss on 12 films, so no drawn model has one" in out
-    assert "**Bottom: no miss on 12 films**" in pages[0]
+    assert "Bottom: no miss on 12 images, so no drawn model has one" in out
+    assert "**Bottom: no miss on 12 images**" in pages[0]

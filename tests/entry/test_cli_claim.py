@@ -78,7 +78,7 @@ def test_a_model_that_reproduces_them_exits_0(here: Project, capsys: pytest.Capt
     shown = capsys.readouterr().out
     assert "## Reproduced by nearest on toy?" in shown
     assert "python -m roentgate claim claims.toml --model nearest" in shown
-    assert main(["claim", "claims.toml", "--model", "nearest", "--gate", "guarded"]) == 1  # 36 films reach to 0.90
+    assert main(["claim", "claims.toml", "--model", "nearest", "--gate", "guarded"]) == 1  # 36 images reach to 0.90
 
 
 def test_a_model_that_does_not_exits_1(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

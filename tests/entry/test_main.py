@@ -70,7 +70,7 @@ def test_models_are_listed_with_what_they_say_of_themselves(here: Project, capsy
     assert [line.split()[0] for line in lines] == ["broken", "known_bad.odd", "nearest", "silent"]
     assert "(not valid Python: invalid syntax, line 1)" in lines[0]
     assert lines[1].endswith("Odd: on purpose.")
-    assert lines[2].endswith("Nearest class mean over the middle of the film.")
+    assert lines[2].endswith("Nearest class mean over the middle of the image.")
 
 
 def test_models_that_are_listed_can_be_judged(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,25 +102,25 @@ def test_data_cards_are_listed_with_how_to_obtain_each(here: Project, capsys: py
     shown = capsys.readouterr().out
     assert "drawn here; Apache-2.0" in shown
     assert "no root; pass --data NAME=PATH; no licence stated" in shown
-    assert str(here.films) in shown
+    assert str(here.images) in shown
 
 
-@pytest.mark.parametrize("name", ["toy", "toy={films}", "{films}"])
+@pytest.mark.parametrize("name", ["toy", "toy={images}", "{images}"])
 def test_one_data_set_is_shown_with_classes_and_counts(
     here: Project, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    assert main(["data", name.format(films=here.films)]) == 0
+    assert main(["data", name.format(images=here.images)]) == 0
     shown = capsys.readouterr().out
     for split in ("train", "validation", "test"):
-        assert f"  {split:11}     36 films: Bottom 12, Left 12, Right 12\n" in shown
+        assert f"  {split:11}     36 images: Bottom 12, Left 12, Right 12\n" in shown
 
 
-def test_licence_citation_other_files_and_a_montage_are_shown(
+def test_sanity_check_citation_other_files_and_a_montage_are_shown(
     here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    films = shutil.copytree(here.films, here.folder / "films")
-    (films / "test" / "Left" / "notes.txt").write_text("x", "utf-8")
-    here.write("data/own.toml", 'root = "../films"\nimage_size = [32, 32]\nlicence = "CC0"\ncitation = "Us"\n')
+    images = shutil.copytree(here.images, here.folder / "images")
+    (images / "test" / "Left" / "notes.txt").write_text("x", "utf-8")
+    here.write("data/own.toml", 'root = "../images"\nimage_size = [32, 32]\nlicence = "CC0"\ncitation = "Us"\n')
     assert main(["data", "own", "--montage", "montage.png"]) == 0
     shown = capsys.readouterr().out
     assert "  licence: CC0\n  citation: Us\n" in shown

@@ -29,7 +29,7 @@ def test_fixtures(evidence, stream, inference_record, border_answers, policy, cl
     assert stream.ids == getattr(evidence, split).ids
     assert inference_record.layers is None
     assert border_answers.clean is evidence.test
-    assert set(border_answers.masked) == {(width, fill) for width in (0.05, 0.10) for fill in policy.border.fills}
+    assert set(border_answers.masked) == {(width, infill) for width in (0.05, 0.10) for infill in policy.border.fills}
     assert classes == ("Bottom", "Left", "Right")
     accept(at_least(metrics.accuracy(evidence.test), policy.recall.recall_floor), subject=split)
 """
@@ -40,7 +40,7 @@ def listed(project: Project, *arguments: str) -> list[str]:
     return [line for line in project.run("--collect-only", "-q", *arguments).out.splitlines() if "::" in line]
 
 
-def test_a_suite_is_parametrised_by_class_split_ring_and_fill(project: Project) -> None:
+def test_a_suite_is_parametrised_by_class_split_border_and_infill(project: Project) -> None:
     project.use_real_suites()
     tests = listed(project)
     assert len(set(tests)) == len(tests)
@@ -49,13 +49,13 @@ def test_a_suite_is_parametrised_by_class_split_ring_and_fill(project: Project) 
         return {name.partition("[nearest-")[2].rstrip("]") for name in tests if f"::{test}[" in name}
 
     assert given("test_recall_floor") == set(CLASSES)
-    assert given("test_confusion_ceiling") == {f"{label}>{called}" for label, called in permutations(CLASSES, 2)}
+    assert given("test_confusion_ceiling") == {f"{label}>{predicted}" for label, predicted in permutations(CLASSES, 2)}
     assert given("test_stream_complete") == {"validation", "test"}
-    fills = BorderBounds().fills
-    assert given("test_border_mask_flips") == {f"{ring}-{fill}" for ring in (0.05, 0.1) for fill in fills}
+    infills = BorderBounds().infills
+    assert given("test_border_mask_flips") == {f"{width}-{infill}" for width in (0.05, 0.1) for infill in infills}
 
 
-def test_the_policy_decides_which_rings_and_fills_there_are(project: Project) -> None:
+def test_the_policy_decides_which_borders_and_infills_there_are(project: Project) -> None:
     project.use_real_suites()
     project.write("suites/policy.toml", '[border]\nrings = [0.08]\nstress_rings = []\nfills = ["mean"]\n')
     flips = [name for name in listed(project) if "border_mask_flips" in name]
@@ -70,9 +70,9 @@ def test_each_model_has_its_own_tests(project: Project) -> None:
     assert sorted(tests) == sorted([*nearest, *other])
 
 
-def test_collection_reads_no_film_and_no_model(project: Project) -> None:
+def test_collection_reads_no_image_and_no_model(project: Project) -> None:
     """Neither exists here but for the names of the class folders."""
-    root = project.folder / "films"
+    root = project.folder / "images"
     for label in ("A", "B"):
         (root / "train" / label).mkdir(parents=True)
     assert len(listed(project, "--data", str(root), "--model", "absent")) == 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.errors import PolicyError
 from roentgate.evidence.acquisition import NOISE_SEED, RobustnessRecord, observe, resizes
 from roentgate.evidence.evidence import Evidence
@@ -35,7 +35,7 @@ ROBUSTNESS = suite("robustness")
 CHECKS = {name.removeprefix("test_") for name in vars(ROBUSTNESS) if name.startswith("test_")}
 
 WAVERING = '''
-"""A sound model that answers the first class for any film with grain in it."""
+"""A sound model that answers the first class for any image with grain in it."""
 
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def test_the_model_is_shown_what_each_name_says(alone: Project) -> None:
         np.testing.assert_allclose(answers, evidence.candidate.predict(changed), atol=1e-6)
 
 
-def test_films_are_read_again_with_the_other_kernels_where_they_are_resized(alone: Project) -> None:
+def test_images_are_read_again_with_the_other_kernels_where_they_are_resized(alone: Project) -> None:
     evidence = Evidence(alone.ready(image_size=(32, 32)))
     test = evidence.candidate.splits.test
     assert not resizes(test)
@@ -108,13 +108,13 @@ def test_films_are_read_again_with_the_other_kernels_where_they_are_resized(alon
     evidence.candidate.splits = replace(evidence.candidate.splits, test=larger)
     record = observe(evidence, BOUNDS)
     assert set(record.resized) == {"bilinear", "box"}
-    expected = np.stack([films.unit(films.read(path, (32, 32, 1), "box")) for path in larger.paths[:2]])
+    expected = np.stack([images.unit(images.read(path, (32, 32, 1), "box")) for path in larger.paths[:2]])
     answers = evidence.candidate.predict(expected)
     np.testing.assert_allclose(record.resized["box"].probabilities[:2], answers, atol=1e-6)
 
 
 def _enlarged(paths: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
-    """Write the films at 48 x 48, with some grain, and return where."""
+    """Write the images at 48 x 48, with some grain, and return where."""
     rng, made = np.random.default_rng(0), []
     for number, path in enumerate(paths):
         pixels = np.asarray(Image.open(path).resize((48, 48))) + rng.integers(-9, 10, (48, 48))
@@ -136,7 +136,8 @@ def test_a_model_whose_answers_may_not_be_stored_is_asked_once(alone: Project) -
 
 
 def record(**changes: object) -> RobustnessRecord:
-    """Return what a model did that is right on 95 of 100 films of each class whatever is done to them; with changes."""
+    """Return what a model did that is right on 95 of 100 images of each class whatever is done to them; with
+    changes."""
     sound = answered(95, 95)
     made = RobustnessRecord(
         clean=sound,
@@ -182,7 +183,7 @@ def test_a_constant_model_is_never_robust() -> None:
 
 
 @pytest.mark.parametrize(("part", "key"), [("rotated", -3), ("shifted", (0.03, "left"))])
-def test_every_way_that_a_film_may_lie_must_hold(part: str, key: object) -> None:
+def test_every_way_that_an_image_may_lie_must_hold(part: str, key: object) -> None:
     made = record(**{part: {**getattr(record(), part), key: answered(70, 70)}})
     check = ROBUSTNESS.test_small_rotation if part == "rotated" else ROBUSTNESS.test_small_shift
     assert judged(check, made).outcome == "fail"
@@ -221,7 +222,7 @@ def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_nois
     assert not {check for check, _ in refused["nearest"]} & CHECKS
     (skipped,) = result.rows("resizing_kernel")
     assert (skipped["outcome"], skipped["accepted"]) == ("skipped", True)
-    assert skipped["detail"] == "every film has the size that the model wants"
+    assert skipped["detail"] == "every image has the size that the model wants"
 
 
 # The policy

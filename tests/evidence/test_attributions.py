@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.toy"]
 
 FEW: dict[Explanation, int] = {"grad_cam": 3, "integrated_gradients": 3, "occlusion": 3}
-BOUNDS = AttributionBounds(films=9, steps=4, licence_films=6, deletion_films=6, draws=FEW)
+BOUNDS = AttributionBounds(images=9, steps=4, sanity_check_images=6, deletion_images=6, draws=FEW)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def record(project: Project, model: str = "nearest", **bounds: object) -> Attrib
 
 
 class Middles:
-    """The middle of every film, where the toy films have their blobs."""
+    """The middle of every image, where the toy images have their blobs."""
 
     trusted = np.ones(36, dtype=bool)
 
@@ -79,7 +79,7 @@ def test_a_black_box_is_explained_by_occlusion_once_and_never_again(alone: Proje
     assert found.maps.shape == (9, 32, 32)
     assert found.maps.dtype == np.float32
     assert found.ids == tuple(first.candidate.splits.test.ids[row] for row in found.rows)
-    np.testing.assert_array_equal(found.called, first.candidate.splits.test.labels[found.rows])
+    np.testing.assert_array_equal(found.predicted, first.candidate.splits.test.labels[found.rows])
     curves = first.curves("occlusion")
     cost = first.candidate.passes
     assert cost > 9 * 81
@@ -87,15 +87,15 @@ def test_a_black_box_is_explained_by_occlusion_once_and_never_again(alone: Proje
     np.testing.assert_array_equal(again.attributions("occlusion").maps, found.maps)
     np.testing.assert_array_equal(again.curves("occlusion").own["deletion"], curves.own["deletion"])
     assert again.candidate.passes == 0
-    assert record(alone, films=6).attributions("occlusion").maps.shape == (6, 32, 32)
+    assert record(alone, images=6).attributions("occlusion").maps.shape == (6, 32, 32)
 
 
-def test_a_black_box_has_no_licence_and_says_so_wherever_it_speaks(alone: Project) -> None:
+def test_a_black_box_has_no_sanity_check_and_says_so_wherever_it_speaks(alone: Project) -> None:
     found = with_middles(record(alone))
-    licence = explanations.may_speak(found, "occlusion")
-    assert not licence.defined
-    assert licence.detail.startswith("no licence: the parameters of this model are out of reach")
-    assert not found.licence("occlusion").granted
+    sanity_check = explanations.randomisation_correlation(found, "occlusion")
+    assert not sanity_check.defined
+    assert sanity_check.detail.startswith("no licence: the parameters of this model are out of reach")
+    assert not found.sanity_check("occlusion").granted
     inside = explanations.in_lungs(found, "occlusion", "centre")
     assert inside.defined
     assert "a black box, so unlicensed: a measurement of its answers, not an explanation" in inside.detail
@@ -116,15 +116,15 @@ def test_a_model_without_an_answer_has_nothing_to_explain(alone: Project) -> Non
         "        return np.full((len(images), 3), np.nan, np.float32)\n\n\ndef load(task):\n    return Mute()\n",
     )
     found = record(alone, "mute")
-    assert found.silence("occlusion") == "no film has an answer to explain"
+    assert found.silence("occlusion") == "no image has an answer to explain"
     assert not explanations.pointing(found, "occlusion").defined
     assert not explanations.deletion_gain(found, "occlusion", "deletion", "random").defined
 
 
-def test_where_nobody_knows_the_lungs_every_film_is_left_out_and_counted(alone: Project) -> None:
+def test_where_nobody_knows_the_lungs_every_image_is_left_out_and_counted(alone: Project) -> None:
     found = explanations.in_lungs(record(alone), "occlusion", "centre")
     assert not found.defined
-    assert "9 films without a trusted lung mask left out" in found.detail
+    assert "9 images without a trusted lung mask left out" in found.detail
 
 
 # A network
@@ -168,7 +168,7 @@ def test_a_network_is_explained_licensed_or_not_and_never_twice(network: Project
     first = record(network, "network")
     assert first.methods == ("grad_cam", "integrated_gradients", "occlusion")
     before = [np.array(value) for value in first.candidate.network.get_weights()]
-    licences = {method: first.licence(method) for method in first.methods}
+    licences = {method: first.sanity_check(method) for method in first.methods}
     for one, two in zip(before, first.candidate.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
     for method, found in licences.items():
@@ -181,25 +181,27 @@ def test_a_network_is_explained_licensed_or_not_and_never_twice(network: Project
     assert "4 steps from black" in first.attributions("integrated_gradients").told
     again = record(network, "network")
     for method, found in licences.items():
-        np.testing.assert_array_equal(again.licence(method).correlation, found.correlation)
+        np.testing.assert_array_equal(again.sanity_check(method).correlation, found.correlation)
         np.testing.assert_array_equal(again.attributions(method).maps, first.attributions(method).maps)
     assert again.candidate.passes == 0
     assert "model" not in vars(again.candidate)  # the network was not even loaded
 
 
 @pytest.mark.trains
-def test_an_explainer_that_draws_the_edges_of_the_film_is_silenced(
+def test_an_explainer_that_draws_the_edges_of_the_image_is_silenced(
     network: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def edges(_: Explainer, method: str, images: NDArray[np.float32], called: NDArray[np.int64]) -> NDArray[np.float32]:
+    def edges(
+        _: Explainer, method: str, images: NDArray[np.float32], predicted: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
         assert method == "grad_cam"
-        assert len(images) == len(called)
+        assert len(images) == len(predicted)
         return np.abs(np.gradient(images[..., 0], axis=1)).astype(np.float32)
 
     network.store = tmp_path / "store"
     monkeypatch.setattr(Explainer, "maps", edges)
     found = with_middles(record(network, "network", methods=["grad_cam"]))
-    assert not found.licence("grad_cam").granted
+    assert not found.sanity_check("grad_cam").granted
     for estimate in (
         explanations.in_lungs(found, "grad_cam", "centre"),
         explanations.pointing(found, "grad_cam"),
@@ -208,7 +210,7 @@ def test_an_explainer_that_draws_the_edges_of_the_film_is_silenced(
     ):
         assert not estimate.defined
         assert estimate.detail == "no licence to speak about this model: see attribution_sanity_check"
-    words = explanations.may_speak(found, "grad_cam").detail
+    words = explanations.randomisation_correlation(found, "grad_cam").detail
     assert words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
 
 
@@ -225,7 +227,13 @@ def test_the_policy_names_explainers_and_numbers_of_random_networks(tmp_path: Pa
     assert read('methods = ["occlusion", "occlusion"]').methods == ["occlusion"]
     assert read("draws = {occlusion = 7}").random_networks("occlusion") == 7
     assert read("draws = {occlusion = 7}").random_networks("grad_cam") == 20
-    for wrong in ("methods = []", 'methods = ["guess"]', "draws = {guess = 7}", "draws = {occlusion = 2}", "films = 1"):
+    for wrong in (
+        "methods = []",
+        'methods = ["guess"]',
+        "draws = {guess = 7}",
+        "draws = {occlusion = 2}",
+        "images = 1",
+    ):
         with pytest.raises(PolicyError):
             read(wrong)
 
@@ -238,8 +246,8 @@ SUITE_POLICY = """
 small = ["recall_floor"]
 
 [attributions]
-films = 6
-deletion_films = 6
+images = 6
+deletion_images = 6
 """
 
 
@@ -272,7 +280,7 @@ def test_the_suite_informs_refuses_nothing_and_draws_no_black_box(
     }
     assert not any(row["gates"] for row in rows if row["check"].startswith("attribution"))
     skipped = {row["check"] for row in rows if row["outcome"] == "skipped"}
-    assert skipped >= {"attribution_in_lungs", "attribution_pointing"}  # the toy films show no lungs
+    assert skipped >= {"attribution_in_lungs", "attribution_pointing"}  # the toy images show no lungs
     passes = json.loads((result.reports / "toy" / "nearest" / "run.json").read_text("utf-8"))["forward_passes"]
     assert passes > 6 * 81
     assert not old.exists()

@@ -1,4 +1,4 @@
-"""Evidence is computed on first use, in one pass over the films, stored, and never computed twice."""
+"""Evidence is computed on first use, in one pass over the images, stored, and never computed twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from roentgate.evidence.evidence import Evidence
 from roentgate.evidence.records import BorderRecord
-from roentgate.perturbations.border import Ring
+from roentgate.perturbations.border import Border
 from roentgate.policy.bounds import BorderBounds
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.toy"]
 
-BOUNDS = BorderBounds(rings=[0.05], stress_rings=[0.1], fills=["black", "mean"], only_rings=[0.1], only_stress_rings=[])
+BOUNDS = BorderBounds(
+    borders=[0.05], stress_borders=[0.1], infills=["black", "mean"], only_borders=[0.1], only_stress_borders=[]
+)
 FORWARD_PASSES = (2 * 2 + 2 + 2 + 2 * 2) * 36
-"""Rings by fill, their complement by fill, interiors, and two transplants a width; 36 films each."""
+"""Borders by infill, their complement by infill, interiors, and two border swaps a width; 36 images each."""
 
 
 @pytest.fixture
@@ -65,11 +67,11 @@ def test_only_what_is_missing_of_the_border_battery_is_computed(alone: Project) 
     assert len(first.test) == 36
     first.border(BOUNDS)
     assert first.candidate.passes == 36 + FORWARD_PASSES
-    alone.store.joinpath("evidence", f"{first._key(Ring(0.05, 'mean').name, Evidence)}.npz").unlink()
+    alone.store.joinpath("evidence", f"{first._key(Border(0.05, 'mean').name, Evidence)}.npz").unlink()
     again = evidence(alone)
     again.border(BOUNDS)
     assert again.candidate.passes == 36
-    wider = BOUNDS.model_copy(update={"stress_rings": [0.1, 0.2]})
+    wider = BOUNDS.model_copy(update={"stress_borders": [0.1, 0.2]})
     again.border(wider)
     assert again.candidate.passes == 36 + (2 + 1 + 2) * 36
 
@@ -78,16 +80,16 @@ def test_the_border_record_has_every_mask_the_policy_names(alone: Project) -> No
     found = evidence(alone)
     border = found.border(BOUNDS)
     assert isinstance(border, BorderRecord)
-    assert set(border.masked) == {(width, fill) for width in (0.05, 0.1) for fill in ("black", "mean")}
+    assert set(border.masked) == {(width, infill) for width in (0.05, 0.1) for infill in ("black", "mean")}
     assert set(border.only) == {(0.1, "black"), (0.1, "mean")}
     assert set(border.interior) == set(border.other) == set(border.same) == {0.05, 0.1}
     assert (border.donor_labels != found.test.labels).all()
-    films = found.candidate.splits.test.take([3])
-    expected = found.candidate.predict(Ring(0.1, "black")(films))
+    images = found.candidate.splits.test.take([3])
+    expected = found.candidate.predict(Border(0.1, "black")(images))
     np.testing.assert_allclose(border.masked[0.1, "black"].probabilities[3], expected[0], atol=1e-6)
 
 
-def test_a_film_without_a_donor_of_its_class_keeps_its_ring(alone: Project) -> None:
+def test_an_image_without_a_donor_of_its_class_keeps_its_border(alone: Project) -> None:
     candidate = alone.ready()
     test = candidate.splits.test
     rows = np.concatenate([np.arange(12), [12], np.arange(24, 36)])
@@ -141,7 +143,7 @@ def test_a_trained_model_that_never_beat_the_majority_is_warned_of_by_name(alone
     found = evidence(alone, "constant")
     found.candidate.history = {"loss": [1.1, 1.1]}
     (note,) = found.notes
-    assert note.startswith("never beat the majority: constant answers 33% of the validation films right")
+    assert note.startswith("never beat the majority: constant answers 33% of the validation images right")
     sound = evidence(alone)
     sound.candidate.history = {"loss": [1.1, 0.1]}
     assert sound.notes == []

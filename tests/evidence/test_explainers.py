@@ -1,4 +1,4 @@
-"""From films to maps: occlusion where the truth is known, columns and signs, and maps laid where they belong."""
+"""From images to maps: occlusion where the truth is known, columns and signs, and maps laid where they belong."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ class Corner:
         return np.stack([bright, 1 - bright], axis=1)
 
 
-def films() -> NDArray[np.float32]:
+def images() -> NDArray[np.float32]:
     images = np.full((2, SIDE, SIDE, 1), 0.1, np.float32)
     images[:, : SIDE // 2, : SIDE // 2] = 0.9
     return images
 
 
 def test_occlusion_finds_the_region_that_the_answer_reads_and_its_sign() -> None:
-    found = occlusion(Corner(), films(), np.array([0, 1]), patch=0.2)
+    found = occlusion(Corner(), images(), np.array([0, 1]), patch=0.2)
     half, reach = SIDE // 2, 4
     assert found[0, :half, :half].min() > 0
     assert found[1, :half, :half].max() < 0
     np.testing.assert_array_equal(found[:, half + reach :], 0)
     np.testing.assert_array_equal(found[:, :, half + reach :], 0)
-    np.testing.assert_array_equal(found, occlusion(Corner(), films(), np.array([0, 1]), patch=0.2))
+    np.testing.assert_array_equal(found, occlusion(Corner(), images(), np.array([0, 1]), patch=0.2))
 
 
 def test_occlusion_hides_every_pixel_and_says_what_it_costs() -> None:
@@ -60,7 +60,7 @@ def test_occlusion_hides_every_pixel_and_says_what_it_costs() -> None:
         assert covered.all()
         assert starts[-1] + side == SIDE
         model = Corner()
-        occlusion(model, films(), np.array([0, 0]), patch=patch)
+        occlusion(model, images(), np.array([0, 0]), patch=patch)
         assert model.passes == 2 * (1 + len(starts) ** 2)
 
 
@@ -83,7 +83,7 @@ def test_maps_are_enlarged_between_the_centres_of_their_cells() -> None:
 
 
 KERAS = '''
-"""A network of known weights: each class has one quarter of the film."""
+"""A network of known weights: each class has one quarter of the image."""
 
 import keras
 import numpy as np
@@ -123,16 +123,16 @@ def test_a_ready_model_has_no_gradients_and_an_unknown_method_is_refused(project
 
 @pytest.mark.trains
 def test_the_range_and_the_preparation_of_a_model_are_part_of_what_is_explained(made: Make) -> None:
-    """The line of integrated gradients begins at a film that is black before it is prepared."""
+    """The line of integrated gradients begins at an image that is black before it is prepared."""
     more = "INPUT_RANGE = (-1.0, 1.0)\n\ndef prepare(images):\n    return 0.5 + images / 2\n"
     explainer = made(more=more)
-    images, called = explainer._candidate.splits.test.take([0, 15, 30]), np.array([0, 1, 2])
+    images, predicted = explainer._candidate.splits.test.take([0, 15, 30]), np.array([0, 1, 2])
     before = explainer._candidate.passes
-    maps = explainer.maps("integrated_gradients", images, called)
-    wanted, missed = explainer.gaps(images, called, maps)
+    maps = explainer.maps("integrated_gradients", images, predicted)
+    wanted, missed = explainer.gaps(images, predicted, maps)
     assert np.abs(missed).max() < 0.05 * np.abs(wanted).max()
     np.testing.assert_array_equal(explainer._black(images), np.zeros((1, 32, 32, 1)))
-    assert explainer.maps("grad_cam", images, called).shape == (3, 32, 32)
+    assert explainer.maps("grad_cam", images, predicted).shape == (3, 32, 32)
     assert explainer._candidate.passes - before == 3 * 64 + 2 * 3 + 3
 
 
@@ -143,12 +143,12 @@ def test_preparation_that_changes_the_size_leaves_only_occlusion(made: Make, mon
     assert explainer.lacks("grad_cam") == "no layer behind learned weights has a height and a width"
     assert explainer.lacks("integrated_gradients") == ""
     monkeypatch.setattr(explainer._candidate, "to_input", lambda images: images[:, 2:])
-    assert explainer.lacks("integrated_gradients").startswith("the model's own prepare() changes the size of a film")
+    assert explainer.lacks("integrated_gradients").startswith("the model's own prepare() changes the size of an image")
     assert explainer.lacks("occlusion") == ""
 
 
 @pytest.mark.trains
-def test_the_map_of_a_network_that_cuts_the_ring_away_lies_inside_it(made: Make) -> None:
+def test_the_map_of_a_network_that_cuts_the_border_away_lies_inside_it(made: Make) -> None:
     explainer = made(f"layers.Cropping2D(6), {SOFTMAX}")
     images = explainer._candidate.splits.test.take(range(0, 36, 3))
     maps = np.stack([explainer.maps("grad_cam", images, np.full(len(images), label)) for label in range(3)])

@@ -25,11 +25,11 @@ def films() -> NDArray[np.float32]:
 
 
 def curves(maps: NDArray[np.float64], groups: tuple[str, ...] = ()) -> Curves:
-    images, called = films(), np.zeros(FILMS, dtype=np.int64)
+    images, predicted = films(), np.zeros(FILMS, dtype=np.int64)
     orders = {"own": faithfulness.map_order(maps)}
     orders |= {order: faithfulness.other_order(order, FILMS) for order in faithfulness.ORDERS}
     kept = {
-        f"{name} {direction}": faithfulness.follow(corner, images, called, order, direction)
+        f"{name} {direction}": faithfulness.follow(corner, images, predicted, order, direction)
         for name, order in orders.items()
         for direction in faithfulness.DIRECTIONS
     }

@@ -1,4 +1,4 @@
-"""Thumbnails and fits against oracles, the memory of a pass, and real films under preprocessing nobody declared."""
+"""Thumbnails and fits against oracles, the memory of a pass, and real images under preprocessing nobody declared."""
 
 import os
 import tracemalloc
@@ -28,7 +28,7 @@ from roentgate.evidence.streams.image_matching import (
 )
 
 Array = NDArray[np.float32]
-Films = list[Image.Image]
+Images = list[Image.Image]
 
 REAL = Path(os.environ.get("ROENTGATE_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
@@ -93,37 +93,37 @@ def test_what_is_not_a_batch_of_images_is_refused(shape: tuple[int, ...]) -> Non
     noise=st.floats(0, 1),
 )
 def test_a_fit_is_the_least_squares_line_with_its_residual(gain: float, offset: float, noise: float) -> None:
-    film = random(1, side=24) - random(1, side=24).min()
-    streamed = gain * film + offset + np.float32(noise * gain) * random(1, side=24, seed=1)
-    line = np.polyfit(film.ravel().astype(float), streamed.ravel().astype(float), 1)
-    rest = streamed.ravel() - np.polyval(line, film.ravel())
-    fit = fit_affine(streamed, film)
+    image = random(1, side=24) - random(1, side=24).min()
+    streamed = gain * image + offset + np.float32(noise * gain) * random(1, side=24, seed=1)
+    line = np.polyfit(image.ravel().astype(float), streamed.ravel().astype(float), 1)
+    rest = streamed.ravel() - np.polyval(line, image.ravel())
+    fit = fit_affine(streamed, image)
     assert fit[0][0] == pytest.approx(line[0], rel=1e-3)
     assert fit[1][0] == pytest.approx(line[1], rel=1e-3, abs=1e-3 * abs(gain))
     assert fit[2][0] == pytest.approx(float(rest.var() / streamed.var()), abs=1e-3)
 
 
-def test_a_fit_goes_over_channel_means_and_resized_films_where_shapes_differ() -> None:
-    film = random(2)
-    halved = film.reshape(2, 32, 2, 32, 2, 1).mean(axis=(2, 4))
-    for streamed in (np.repeat(2 * film + 1, 3, axis=3), 2 * halved + 1):
-        gain, offset, residual = fit_affine(streamed, film)
+def test_a_fit_goes_over_channel_means_and_resized_images_where_shapes_differ() -> None:
+    image = random(2)
+    halved = image.reshape(2, 32, 2, 32, 2, 1).mean(axis=(2, 4))
+    for streamed in (np.repeat(2 * image + 1, 3, axis=3), 2 * halved + 1):
+        gain, offset, residual = fit_affine(streamed, image)
         assert np.allclose(gain, 2, rtol=1e-4)
         assert np.allclose(offset, 1, atol=1e-4)
         assert residual.max() < 1e-6
 
 
 def test_a_fit_without_contrast_is_undefined_and_never_perfect_by_accident() -> None:
-    film, blank = random(1), np.full((1, 64, 64, 1), 0.3, np.float32)
-    assert np.isnan(fit_affine(film, blank)[0][0])
-    assert fit_affine(film, blank)[2][0] == 1
-    assert fit_affine(blank, film)[2][0] == 1
+    image, blank = random(1), np.full((1, 64, 64, 1), 0.3, np.float32)
+    assert np.isnan(fit_affine(image, blank)[0][0])
+    assert fit_affine(image, blank)[2][0] == 1
+    assert fit_affine(blank, image)[2][0] == 1
     assert fit_affine(blank, blank)[2][0] == 0
-    assert np.isnan(fit_affine(np.full_like(blank, np.nan), film)[2][0])
+    assert np.isnan(fit_affine(np.full_like(blank, np.nan), image)[2][0])
 
 
 @given(seed=st.integers(0, 50), scale=st.floats(0, 0.2))
-def test_whatever_is_closer_than_a_sure_row_is_its_twin(seed: int, scale: float) -> None:
+def test_whatever_is_closer_than_a_sure_row_is_its_near_duplicate(seed: int, scale: float) -> None:
     generator = np.random.default_rng(seed)
     image, *rows = (
         vector / np.linalg.norm(vector) for vector in generator.normal(size=(3, 5)) * scale + np.eye(3, 5)[0]
@@ -137,7 +137,7 @@ def test_near_means_a_hundredth_or_half_of_what_the_best_lacks() -> None:
     assert near(np.array([0.985, 0.995, 0.86, 0.84]), np.array([1, 1, 0.9, 0.9])).tolist() == [False, True, True, False]
 
 
-def test_twins_change_places_until_no_row_is_left_out() -> None:
+def test_near_duplicates_change_places_until_no_row_is_left_out() -> None:
     canonical = thumbnails(random(6))
     canonical[4] = canonical[1]
     matcher = Matcher(canonical)
@@ -146,13 +146,15 @@ def test_twins_change_places_until_no_row_is_left_out() -> None:
     assert matcher.settle(np.array([0, 0, 2, 3, 4, 5])).tolist() == [0, 0, 2, 3, 4, 5]
 
 
-def test_the_twin_of_a_match_is_measured_between_rows_and_unknown_past_the_end() -> None:
+def test_the_near_duplicate_of_a_match_is_measured_between_rows_and_unknown_past_the_end() -> None:
     films = random(10)
     canonical = thumbnails(films)
     matched = Matcher(canonical).match(films[[3, 1, 9, 0]], start=7)
     assert matched.best.tolist() == [3, 1, 9, 0]
-    assert matched.twin[:3] == pytest.approx([canonical[3] @ canonical[7], canonical[1] @ canonical[8], 1], abs=1e-6)
-    assert np.isnan(matched.twin[3])
+    assert matched.near_duplicate[:3] == pytest.approx(
+        [canonical[3] @ canonical[7], canonical[1] @ canonical[8], 1], abs=1e-6
+    )
+    assert np.isnan(matched.near_duplicate[3])
     assert np.isnan(matched.own[3])
     assert matched.own[2] == pytest.approx(1)
 
@@ -163,7 +165,7 @@ def test_nothing_is_recognised_in_a_split_without_rows() -> None:
     assert not seen.placed.any()
 
 
-def test_a_film_of_another_split_is_told_with_its_name_even_where_it_resembles_a_row() -> None:
+def test_an_image_of_another_split_is_told_with_its_name_even_where_it_resembles_a_row() -> None:
     films, train = random(10), random(10, seed=1)
     blend = 0.8 * films + 0.6 * train
     matcher = Matcher(thumbnails(films), {"validation": thumbnails(random(4, seed=2)), "train": thumbnails(blend)})
@@ -217,36 +219,34 @@ def test_the_memory_of_a_pass_is_that_of_its_thumbnails_not_of_its_images() -> N
 def covid() -> tuple[Image.Image, ...]:
     folder = REAL / "covid19-dataset" / "test"
     if not folder.is_dir():
-        why = (
-            f"the real films 'covid19-dataset' are not at {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
-        )
+        why = f"the real images 'covid19-dataset' are not at {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
     return tuple(Image.open(path).convert("L") for path in sorted(folder.rglob("*.*")) if path.is_file())
 
 
-def decoded(films: Films, side: int = 256, kernel: Image.Resampling = Image.Resampling.NEAREST) -> Array:
-    pixels = np.stack([np.asarray(film.resize((side, side), kernel)) for film in films])
+def decoded(films: Images, side: int = 256, kernel: Image.Resampling = Image.Resampling.NEAREST) -> Array:
+    pixels = np.stack([np.asarray(image.resize((side, side), kernel)) for image in films])
     return pixels[..., None].astype(np.float32) / np.float32(255)
 
 
-def cropped(films: Films, share: float) -> Films:
-    return [ImageOps.crop(film, round(share * film.width)) for film in films]
+def cropped(films: Images, share: float) -> Images:
+    return [ImageOps.crop(image, round(share * image.width)) for image in films]
 
 
-def turned(films: Films) -> Films:
+def turned(films: Images) -> Images:
     angles = np.random.default_rng(0).uniform(-15, 15, len(films))
-    return [film.rotate(float(angle), Image.Resampling.BILINEAR) for film, angle in zip(films, angles, strict=True)]
+    return [image.rotate(float(angle), Image.Resampling.BILINEAR) for image, angle in zip(films, angles, strict=True)]
 
 
-def shifted(films: Films) -> Films:
+def shifted(films: Images) -> Images:
     moves = np.random.default_rng(1).uniform(-0.1, 0.1, (len(films), 2)) * films[0].width
     edge = Image.Transform.AFFINE
-    return [film.transform(film.size, edge, (1, 0, x, 0, 1, y)) for film, (x, y) in zip(films, moves, strict=True)]
+    return [image.transform(image.size, edge, (1, 0, x, 0, 1, y)) for image, (x, y) in zip(films, moves, strict=True)]
 
 
-UNDECLARED: dict[str, tuple[Callable[[Films], Array], int]] = {
+UNDECLARED: dict[str, tuple[Callable[[Images], Array], int]] = {
     "none": (decoded, 0),
     "bilinear": (lambda films: decoded(films, kernel=Image.Resampling.BILINEAR), 0),
     "bicubic at 224": (lambda films: decoded(films, 224, Image.Resampling.BICUBIC), 0),
@@ -254,7 +254,7 @@ UNDECLARED: dict[str, tuple[Callable[[Films], Array], int]] = {
     "mirrored": (lambda films: decoded(films)[:, :, ::-1], 0),
     "inverted": (lambda films: 1 - decoded(films), 0),
     "gamma 0.5": (lambda films: decoded(films) ** 0.5, 1),
-    "equalised": (lambda films: decoded([ImageOps.equalize(film) for film in films]), 2),
+    "equalised": (lambda films: decoded([ImageOps.equalize(image) for image in films]), 2),
     "cropped by 3 %": (lambda films: decoded(cropped(films, 0.03)), 0),
     "cropped by 6 %": (lambda films: decoded(cropped(films, 0.06)), 0),
     "cropped by 10 %": (lambda films: decoded(cropped(films, 0.10)), 1),
@@ -269,7 +269,7 @@ UNDECLARED: dict[str, tuple[Callable[[Films], Array], int]] = {
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", UNDECLARED)
-def test_real_films_are_recognised_under_undeclared_preprocessing_but_for_a_few(name: str) -> None:
+def test_real_images_are_recognised_under_undeclared_preprocessing_but_for_a_few(name: str) -> None:
     change, misplaced = UNDECLARED[name]
     films = list(covid())
     streamed = change(films)
@@ -278,7 +278,7 @@ def test_real_films_are_recognised_under_undeclared_preprocessing_but_for_a_few(
 
 
 @pytest.mark.real_data
-def test_real_films_in_another_order_are_all_found_there() -> None:
+def test_real_images_in_another_order_are_all_found_there() -> None:
     films = decoded(list(covid()))
     order = np.random.default_rng(0).permutation(len(films))
     canonical = thumbnails(films)

@@ -1,4 +1,4 @@
-"""Evidence that needs the live model: the same films asked again, in other company, and of a model loaded afresh."""
+"""Evidence that needs the live model: the same images asked again, in other company, and of a model loaded afresh."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def candidate(project: Project) -> Candidate:
     return project.ready()
 
 
-# The same films again
+# The same images again
 
 
 def test_the_probe_asks_again_in_other_batches_and_after_reloading(candidate: Candidate) -> None:
@@ -87,17 +87,17 @@ def test_a_fresh_process_that_says_nothing_is_said_to(candidate: Candidate, monk
 def test_the_job_of_the_fresh_process_can_be_done_here(
     candidate: Candidate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    films = candidate.splits.test.take([0, 12])
+    images = candidate.splits.test.take([0, 12])
 
     def here(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         answer_afresh(command[-1])
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr("subprocess.run", here)
-    np.testing.assert_allclose(inference_probe._reload(candidate, films), candidate.predict(films), atol=1e-6)
+    np.testing.assert_allclose(inference_probe._reload(candidate, images), candidate.predict(images), atol=1e-6)
     monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, "", "odd"))
     with pytest.raises(ModelError, match="could not load it: odd"):
-        inference_probe._reload(candidate, films)
+        inference_probe._reload(candidate, images)
 
 
 def test_a_keras_file_without_weights_is_nothing_to_load(tmp_path: Path) -> None:

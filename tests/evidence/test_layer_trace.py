@@ -17,8 +17,8 @@ SHAPE = (SIDE, SIDE, 1)
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    films = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
-    return probe_images(films)
+    images = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
+    return probe_images(images)
 
 
 def head() -> list[keras.Layer]:
@@ -80,7 +80,7 @@ class Rescaled(layers.Layer):  # type: ignore[misc]
 
 
 class Standardised(layers.Layer):  # type: ignore[misc]
-    """Each film to mean 0 and deviation 1."""
+    """Each image to mean 0 and deviation 1."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
         """Return standardised images."""
@@ -113,7 +113,7 @@ def patched() -> keras.Model:
 
 
 def sequence() -> keras.Model:
-    """Return a network on the rows of a film, one after the other."""
+    """Return a network on the rows of an image, one after the other."""
     parts = [keras.Input(SHAPE), layers.Reshape((SIDE, SIDE)), layers.Conv1D(4, 3), layers.GlobalAveragePooling1D()]
     return keras.Sequential([*parts, layers.Dense(3)])
 
@@ -214,14 +214,14 @@ SOUND: dict[str, Callable[[], keras.Model]] = {
     "rescaled": lambda: after(layers.Rescaling(2.0, offset=-1.0)),
     "centre crop": lambda: after(layers.CenterCrop(28, 24)),
     "patches, as a vision transformer cuts them": patched,
-    "a film as a sequence of its rows": sequence,
+    "an image as a sequence of its rows": sequence,
     "averaged to half the size": lambda: after(layers.AveragePooling2D(2)),
     "standardised by running statistics that are not learned": lambda: after(
         layers.BatchNormalization(center=False, scale=False)
     ),
     "a custom layer that rescales": lambda: after(Rescaled()),
-    "a custom layer that standardises each film": lambda: after(Standardised()),
-    "ring cropped away": lambda: after(layers.Cropping2D(2)),
+    "a custom layer that standardises each image": lambda: after(Standardised()),
+    "border cropped away": lambda: after(layers.Cropping2D(2)),
     "cropped at one side": lambda: after(layers.Cropping2D(((0, 3), (5, 0)))),
     "padded": lambda: after(layers.ZeroPadding2D(2)),
     "standardised": lambda: after(layers.Normalization(mean=0.5, variance=0.04)),
@@ -397,7 +397,7 @@ def test_an_operation_that_is_no_layer_is_told_by_what_it_does(
     assert not any(report["moves"] or report["wavers"] for report in reports)
 
 
-def test_a_flip_of_some_films_only_is_told(images: Images) -> None:
+def test_a_flip_of_some_images_only_is_told(images: Images) -> None:
     level = float(np.sort(images.mean(axis=(1, 2, 3)))[1])
 
     def some(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -476,7 +476,7 @@ class NeverCalled(Subclassed):
     """Has an augmentation and does not use it."""
 
     def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
-        """Return scores, of the film as it is."""
+        """Return scores, of the image as it is."""
         return self.scores(self.pool(self.features(images)))
 
 
@@ -526,7 +526,7 @@ def test_an_output_in_which_nothing_is_left_of_the_image_is_told(images: Images)
     assert displaced(images, np.zeros_like(images)) == "changes the image by more than crop, pad, resize and rescale"
 
 
-def test_outputs_that_are_not_one_for_each_film_are_judged_by_the_first(images: Images) -> None:
+def test_outputs_that_are_not_one_for_each_image_are_judged_by_the_first(images: Images) -> None:
     assert displaced_any(images, images[:1]) == ""
     assert displaced_any(images, images[:1, :, ::-1]) == "flips the image left to right"
 
@@ -543,7 +543,7 @@ def test_probe_images_show_every_flip_and_turn() -> None:
         assert not np.allclose(moved, image)
 
 
-def test_flattening_the_film_is_no_fault_and_reversing_it_is(images: Images) -> None:
+def test_flattening_the_image_is_no_fault_and_reversing_it_is(images: Images) -> None:
     class Reverse(layers.Layer):  # type: ignore[misc]
         def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
             return ops.flip(ops.reshape(values, (-1, SIDE * SIDE)), axis=1)

@@ -15,7 +15,7 @@ SIDE, FILMS = 20, 8
 
 
 def lungs(count: int = FILMS) -> NDArray[np.bool_]:
-    """Return two bars a film, shifted from film to film: a fifth of it."""
+    """Return two bars an image, shifted from image to image: a fifth of it."""
     found = np.zeros((count, SIDE, SIDE), dtype=bool)
     for row in range(count):
         found[row, 5:15, 2 + row % 3 : 6 + row % 3] = found[row, 5:15, 12 + row % 3 : 16 + row % 3] = True
@@ -24,7 +24,7 @@ def lungs(count: int = FILMS) -> NDArray[np.bool_]:
 
 def of(maps: RealArray, masks: NDArray[np.bool_] | None = None, groups: tuple[str, ...] = ()) -> Located:
     masks = lungs(len(maps)) if masks is None else masks
-    names = groups or tuple(f"film {row}" for row in range(len(maps)))
+    names = groups or tuple(f"image {row}" for row in range(len(maps)))
     return localisation.located(maps, masks, np.ones(len(maps), dtype=bool), names)
 
 
@@ -39,7 +39,7 @@ def test_energy_is_one_where_a_map_knows_nothing_and_the_whole_over_the_share_wh
 
 
 @pytest.mark.parametrize("null", localisation.NULLS)
-def test_a_map_of_the_own_lungs_beats_every_null_and_one_of_the_frame_is_beaten_by_each(
+def test_a_map_of_the_own_lungs_beats_every_null_and_one_of_the_background_is_beaten_by_each(
     null: localisation.Null,
 ) -> None:
     inside, outside = of(lungs() * 1.0), of(1.0 * ~lungs())
@@ -70,7 +70,7 @@ def test_the_point_counts_where_most_of_the_strongest_pixels_lie() -> None:
     assert "Clopper" in found.method
 
 
-def test_films_without_a_mask_or_without_positive_attribution_are_left_out_and_counted() -> None:
+def test_images_without_a_mask_or_without_positive_attribution_are_left_out_and_counted() -> None:
     maps = lungs() * 1.0
     maps[3] = -1
     trusted = np.arange(FILMS) > 1
@@ -79,10 +79,10 @@ def test_films_without_a_mask_or_without_positive_attribution_are_left_out_and_c
     assert found.left_out == (2, 1)
     estimate = localisation.energy_beyond(found, "centre")
     assert estimate.n == 5
-    assert "; 2 films without a trusted lung mask left out; 1 film without positive" in estimate.detail
+    assert "; 2 images without a trusted lung mask left out; 1 image without positive" in estimate.detail
 
 
-def test_two_films_of_one_patient_are_one_and_neither_lends_the_other_its_mask() -> None:
+def test_two_images_of_one_patient_are_one_and_neither_lends_the_other_its_mask() -> None:
     groups = ("a", "a", "b", "b", "c", "c", "d", "d")
     found = of(lungs() * 1.0, groups=groups)
     assert localisation.energy_beyond(found, "centre").n == 4

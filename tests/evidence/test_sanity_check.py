@@ -12,7 +12,7 @@ from scipy import stats
 
 from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import sanity_check
-from roentgate.evidence.attribution.sanity_check import Licence
+from roentgate.evidence.attribution.sanity_check import SanityCheck
 
 DRAWS, FILMS = 5, 12
 FloatArray = NDArray[np.float64]
@@ -22,13 +22,13 @@ def maps(seed: int, count: int = FILMS, side: int = 24) -> FloatArray:
     return sanity_check.shown(np.random.default_rng(seed).normal(size=(count, side, side)))
 
 
-def judged(before: FloatArray, after: list[FloatArray], ceiling: float = 0.5) -> Licence:
+def judged(before: FloatArray, after: list[FloatArray], ceiling: float = 0.5) -> SanityCheck:
     """Return the licence of an explainer that made these maps, before and after each draw of weights."""
-    return Licence(
+    return SanityCheck(
         method="explainer",
         similarity=np.stack([sanity_check.structural_similarity(before, each) for each in after]),
         correlation=np.stack([sanity_check.rank_correlation(before, each) for each in after]),
-        others=sanity_check.between_films(before),
+        others=sanity_check.between_images(before),
         cascade=(),
         ceiling=ceiling,
     )
@@ -98,15 +98,15 @@ def test_what_is_shown_is_the_positive_part_averaged_down_and_scaled_to_one() ->
 # The rule
 
 
-def test_an_explainer_that_ignores_the_weights_gets_no_licence() -> None:
-    """An edge detector shows the film, whatever network it is said to explain."""
+def test_an_explainer_that_ignores_the_weights_gets_no_sanity_check() -> None:
+    """An edge detector shows the image, whatever network it is said to explain."""
     before = maps(0)
     found = judged(before, [before] * DRAWS)
     assert not found.granted
     assert found.words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
 
 
-def test_an_explainer_that_keeps_most_of_the_film_gets_none_either() -> None:
+def test_an_explainer_that_keeps_most_of_the_image_gets_none_either() -> None:
     before = maps(0)
     assert not judged(before, [0.8 * before + 0.2 * maps(seed) for seed in range(1, DRAWS + 1)]).granted
 
@@ -127,8 +127,8 @@ def test_an_explainer_that_follows_the_weights_is_licensed() -> None:
     assert found.words.startswith("licensed: with all weights random")
 
 
-def test_a_model_that_always_looks_in_one_place_sets_itself_no_easy_reference() -> None:
-    """Its maps of any two films are alike, which every likeness is below; the rank correlation still refuses."""
+def test_a_model_that_always_evaluations_in_one_place_sets_itself_no_easy_reference() -> None:
+    """Its maps of any two images are alike, which every likeness is below; the rank correlation still refuses."""
     corner = np.tile(np.outer(np.arange(24.0), np.arange(24.0)), (FILMS, 1, 1))
     before = sanity_check.shown(corner + 0.01 * maps(0))
     found = judged(

@@ -73,14 +73,14 @@ masks = "masks/{{id}}"
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few films of phantom-shortcut in which marker and class agree, with their lung masks."""
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few images of phantom-shortcut in which marker and class agree, with their lung masks."""
     root = tmp_path_factory.mktemp("phantoms")
     for split in ("train", "test"):
         for label in phantom.CLASSES:
             for index in range(EACH if split == "test" else 5):
-                film = phantom.film("phantom-shortcut-100", 0, split, label, index)
-                for folder, pixels in ((root, film.image), (root / "masks", film.lungs)):
+                image = phantom.image("phantom-shortcut-100", 0, split, label, index)
+                for folder, pixels in ((root, image.image), (root / "masks", image.lungs)):
                     path = folder / split / label / f"{index:02}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(pixels).save(path)
@@ -88,21 +88,21 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def marked(project: Project, films: Path) -> Project:
-    """A project with those films, a reader of the marker and a constant model, and a store of its own."""
+def annotated(project: Project, images: Path) -> Project:
+    """A project with those images, a reader of the marker and a constant model, and a store of its own."""
     project.store = project.folder / "store"
     project.write("models/reader.py", READER)
     project.write("models/constant.py", CONSTANT)
-    project.write("data/marked.toml", CARD.format(root=str(films)))
+    project.write("data/marked.toml", CARD.format(root=str(images)))
     return project
 
 
 def evidence(project: Project, model: str) -> Evidence:
-    return Evidence(project.ready(model, data="marked"))
+    return Evidence(project.ready(model, data="annotated"))
 
 
-def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the_marker(marked: Project) -> None:
-    found = smallest_mask.of(evidence(marked, "reader"), BorderBounds(most_masks=120)).found["rectangle"]
+def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the_marker(annotated: Project) -> None:
+    found = smallest_mask.of(evidence(annotated, "reader"), BorderBounds(most_masks=120)).found["rectangle"]
     assert found is not None
     hidden = found.mask.hidden((SIDE, SIDE))
     assert hidden.sum() <= 2 * MARKER
@@ -113,8 +113,8 @@ def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the
     assert {int(row) // EACH for row in found.rows} == {wearing}
 
 
-def test_a_model_that_never_changes_its_mind_is_not_given_a_number(marked: Project) -> None:
-    record = smallest_mask.of(evidence(marked, "constant"), BorderBounds(smallest_share=0.0, most_masks=30))
+def test_a_model_that_never_changes_its_mind_is_not_given_a_number(annotated: Project) -> None:
+    record = smallest_mask.of(evidence(annotated, "constant"), BorderBounds(smallest_share=0.0, most_masks=30))
     assert record.smallest is None
     assert sum(record.tried.values()) == 30
     for family in smallest_mask.FAMILIES:
@@ -125,8 +125,8 @@ def test_a_model_that_never_changes_its_mind_is_not_given_a_number(marked: Proje
         assert estimate.detail == expected
 
 
-def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(marked: Project) -> None:
-    judged = evidence(marked, "reader")
+def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(annotated: Project) -> None:
+    judged = evidence(annotated, "reader")
     record = smallest_mask.of(judged, BorderBounds())
     found = record.smallest
     assert found is not None
@@ -139,8 +139,8 @@ def test_every_row_that_flips_has_a_mask_of_its_own_no_larger_and_it_flips_it(ma
             assert not smallest_mask.changed(record.clean, kept, chosen).any()
 
 
-def test_masks_spare_the_lungs(marked: Project) -> None:
-    judged = evidence(marked, "reader")
+def test_masks_spare_the_lungs(annotated: Project) -> None:
+    judged = evidence(annotated, "reader")
     data = judged.candidate.splits.test
     union = lung_fields(data, judged.candidate.store).take(range(len(data))).any(axis=0)
     record = smallest_mask.of(judged, BorderBounds(smallest_share=0.0))
@@ -149,10 +149,10 @@ def test_masks_spare_the_lungs(marked: Project) -> None:
         assert (hidden & union).sum() <= 0.1 * hidden.sum()
 
 
-def test_without_lung_masks_the_outer_band_is_searched_and_that_is_said(marked: Project) -> None:
-    record = smallest_mask.search(evidence(marked, "constant"), BorderBounds(most_masks=12))
+def test_without_lung_masks_the_outer_band_is_searched_and_that_is_said(annotated: Project) -> None:
+    record = smallest_mask.search(evidence(annotated, "constant"), BorderBounds(most_masks=12))
     assert record.where == "within the outer 15% (no lung masks)"
-    assert record.where in smallest_mask.area(record, "ring").detail
+    assert record.where in smallest_mask.area(record, "border").detail
 
 
 class Everywhere:
@@ -166,29 +166,29 @@ class Everywhere:
         return np.ones((len(rows), SIDE, SIDE), np.bool_)
 
 
-def test_masks_that_nobody_trusts_are_no_masks(marked: Project) -> None:
-    judged = evidence(marked, "constant")
+def test_masks_that_nobody_trusts_are_no_masks(annotated: Project) -> None:
+    judged = evidence(annotated, "constant")
     doubted = Everywhere(np.zeros(len(judged.test), np.bool_))
     assert "no lung masks" in smallest_mask.search(judged, BorderBounds(most_masks=6), doubted).where
 
 
-def test_where_the_lungs_are_everywhere_nothing_is_tried(marked: Project) -> None:
-    judged = evidence(marked, "constant")
+def test_where_the_lungs_are_everywhere_nothing_is_tried(annotated: Project) -> None:
+    judged = evidence(annotated, "constant")
     full = Everywhere(np.ones(len(judged.test), np.bool_))
     record = smallest_mask.search(judged, BorderBounds(), full)
     assert set(record.tried.values()) == {0}
     assert "in 0 tried" in smallest_mask.area(record, "strip").detail
 
 
-def test_forward_passes_are_bounded_counted_and_never_repeated(marked: Project) -> None:
-    first = evidence(marked, "reader")
+def test_forward_passes_are_bounded_counted_and_never_repeated(annotated: Project) -> None:
+    first = evidence(annotated, "reader")
     n = len(first.test)
     before = first.candidate.passes
     record = smallest_mask.of(first, BorderBounds(most_masks=24))
     assert record.passes == first.candidate.passes - before
     bisected = sum(len(found.rows) * 7 for found in record.found.values() if found is not None)
     assert record.passes <= 24 * n + bisected
-    again = evidence(marked, "reader")
+    again = evidence(annotated, "reader")
     repeated = smallest_mask.of(again, BorderBounds(most_masks=24))
     assert again.candidate.passes == 0
     assert repeated.passes == record.passes
@@ -198,60 +198,60 @@ def test_forward_passes_are_bounded_counted_and_never_repeated(marked: Project) 
     assert smallest_mask.TITLE in first.candidate.seconds
 
 
-def test_two_searches_without_a_store_find_the_same(marked: Project) -> None:
-    one = smallest_mask.of(evidence(marked, "reader"), BorderBounds())
-    marked.store = marked.folder / "another store"
-    other = smallest_mask.of(evidence(marked, "reader"), BorderBounds())
+def test_two_searches_without_a_store_find_the_same(annotated: Project) -> None:
+    one = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
+    annotated.store = annotated.folder / "another store"
+    other = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
     details = [
         [smallest_mask.area(record, family).detail for family in smallest_mask.FAMILIES] for record in (one, other)
     ]
     assert details[0] == details[1]
 
 
-def test_another_policy_is_another_search(marked: Project) -> None:
-    judged = evidence(marked, "reader")
-    few, any_film = (smallest_mask.of(judged, BorderBounds(smallest_share=share)) for share in (1.0, 0.0))
-    assert (few.wanted, any_film.wanted) == (3 * EACH, 1)
+def test_another_policy_is_another_search(annotated: Project) -> None:
+    judged = evidence(annotated, "reader")
+    few, any_image = (smallest_mask.of(judged, BorderBounds(smallest_share=share)) for share in (1.0, 0.0))
+    assert (few.wanted, any_image.wanted) == (3 * EACH, 1)
     assert few.found["rectangle"] is None
-    assert any_film.found["rectangle"] is not None
+    assert any_image.found["rectangle"] is not None
 
 
-def test_only_the_fills_of_the_policy_are_used(marked: Project) -> None:
-    record = smallest_mask.of(evidence(marked, "reader"), BorderBounds(fills=["black"]))
-    assert {found.mask.fill for found in record.found.values() if found is not None} == {"black"}
+def test_only_the_infills_of_the_policy_are_used(annotated: Project) -> None:
+    record = smallest_mask.of(evidence(annotated, "reader"), BorderBounds(infills=["black"]))
+    assert {found.mask.infill for found in record.found.values() if found is not None} == {"black"}
 
 
-def test_a_film_whose_answer_hangs_by_a_thread_does_not_decide(marked: Project) -> None:
-    """One of 24 films that any mask flips makes a find for a share of 0, and none for one of 5 %."""
-    marked.write("models/wavering.py", WAVERING)
-    judged = evidence(marked, "wavering")
-    any_film, share = (
+def test_an_image_whose_answer_hangs_by_a_thread_does_not_decide(annotated: Project) -> None:
+    """One of 24 images that any mask flips makes a find for a share of 0, and none for one of 5 %."""
+    annotated.write("models/wavering.py", WAVERING)
+    judged = evidence(annotated, "wavering")
+    any_image, share = (
         smallest_mask.of(judged, BorderBounds(smallest_share=each, most_masks=30)) for each in (0.0, 0.05)
     )
-    assert any_film.smallest is not None
-    assert len(any_film.smallest.rows) == 1
+    assert any_image.smallest is not None
+    assert len(any_image.smallest.rows) == 1
     assert share.smallest is None
-    assert "flips 2 of 24 answers" in smallest_mask.area(share, "ring").detail
-    assert "(at most 1)" in smallest_mask.area(share, "ring").detail
+    assert "flips 2 of 24 answers" in smallest_mask.area(share, "border").detail
+    assert "(at most 1)" in smallest_mask.area(share, "border").detail
 
 
 WAVERING = '''
-"""Constant, but for the brightest film of the test split: there the corner's last bit decides."""
+"""Constant, but for the brightest image of the test split: there the corner's last bit decides."""
 
 import numpy as np
 
 
 class Wavering:
     def __init__(self):
-        self.film = None
+        self.image = None
 
     def predict(self, images):
         answers = np.tile(np.float32([0.5, 0.3, 0.2]), (len(images), 1))
         for index, image in enumerate(images):
             middle = image[40:56, 40:56].tobytes()
-            if self.film is None:
-                self.film, self.whole = middle, image.tobytes()
-            if middle == self.film and image.tobytes() != self.whole:
+            if self.image is None:
+                self.image, self.whole = middle, image.tobytes()
+            if middle == self.image and image.tobytes() != self.whole:
                 answers[index] = 0.3, 0.5, 0.2
         return answers
 
@@ -262,7 +262,7 @@ def load(task):
 
 
 class _Refusing:
-    """Answers a hundred films, and then no more."""
+    """Answers a hundred images, and then no more."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -274,14 +274,14 @@ class _Refusing:
         return np.tile(np.array([0.5, 0.3, 0.2], np.float32), (len(images), 1))
 
 
-def test_a_model_that_breaks_in_the_search_is_refused_by_name(marked: Project) -> None:
-    candidate = marked.ready("constant", data="marked")
+def test_a_model_that_breaks_in_the_search_is_refused_by_name(annotated: Project) -> None:
+    candidate = annotated.ready("constant", data="annotated")
     candidate.model = _Refusing()
     with pytest.raises(ModelError, match="model 'constant': predict raised RuntimeError: out of order"):
         smallest_mask.of(Evidence(candidate), BorderBounds())
 
 
-def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_again() -> None:
+def test_a_find_is_said_in_words_with_its_share_of_the_image_and_a_way_to_see_it_again() -> None:
     ids = tuple(f"r{row}" for row in range(10))
     clean = Predictions(ids, ("A", "B"), np.zeros(10, np.int64), np.tile(np.array([0.9, 0.1], np.float32), (10, 1)))
     mask = masks.rectangle((40, 60), "edge", (31, 40), (0, 7))
@@ -297,7 +297,7 @@ def test_a_find_is_said_in_words_with_its_share_of_the_film_and_a_way_to_see_it_
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (63 / 2400, 1 / 2400, 63 / 2400, 10)
     assert estimate.failing == ("r8", "r3")
     assert estimate.detail == (
-        "a 9x7 px patch in the lower left corner, filled by edge flips 2 of 10 films (2 wanted), the first of them "
+        "a 9x7 px patch in the lower left corner, filled by edge flips 2 of 10 images (2 wanted), the first of them "
         "by 3x3 px of it; 9 rectangle masks tried outside the lungs, 1,234 forward passes for all families; "
         "replay 01234567:rectangle-edge-9x7-31-0"
     )

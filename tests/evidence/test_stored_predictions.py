@@ -157,12 +157,12 @@ def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
         assert f"compared with worse ({source}, fingerprint {reference['fingerprint'][:12]})" in notes
 
 
-def test_a_reference_that_answers_not_every_film_is_named(compared: Project) -> None:
+def test_a_reference_that_answers_not_every_image_is_named(compared: Project) -> None:
     compared.write("models/silent.py", SILENT)
     result = compared.run("--reference", "silent")
     assert result.status == 1
     page = (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
-    assert "the reference gives no finite answer to 36 of 36 films" in page
+    assert "the reference gives no finite answer to 36 of 36 images" in page
     auroc, *_ = [row for row in comparison_rows(result) if row["check"] == "auroc_noninferiority"]
     assert "the reference: a score is not finite" in auroc["detail"]
 
@@ -187,14 +187,14 @@ def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Projec
     assert "compared with nearest" in (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
 
 
-def test_a_worse_candidate_is_refused_class_by_class_and_the_films_are_named(compared: Project) -> None:
+def test_a_worse_candidate_is_refused_class_by_class_and_the_images_are_named(compared: Project) -> None:
     result = compared.run("--model", "worse", "--reference", "nearest")
     assert result.status == 1
     refused = {(row["check"], row["subject"]) for row in comparison_rows(result, "worse") if not row["accepted"]}
     assert {("recall_noninferiority", "Left"), ("accuracy_noninferiority", "test")} <= refused
     assert ("recall_noninferiority", "Right") not in refused
     (newly,) = result.rows("negative_flips", "worse")
-    left = (compared.films / "test" / "Left").iterdir()
+    left = (compared.images / "test" / "Left").iterdir()
     assert sorted(newly["failing"]) == sorted(f"test/Left/{path.name}" for path in left)
 
 
@@ -271,7 +271,7 @@ def test_an_older_outcome_does_not_outlive_a_reference_that_is_not_there(compare
     assert not kept.exists()
 
 
-def test_a_reference_of_another_image_size_is_compared_film_by_film(compared: Project) -> None:
+def test_a_reference_of_another_image_size_is_compared_image_by_image(compared: Project) -> None:
     compared.run("--model", "worse")
     shutil.copytree(compared.folder / "reports" / "toy" / "worse", compared.folder / "kept")
     text = (
@@ -306,32 +306,32 @@ def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
     assert "required, but not recorded: comparison/" in result.out
 
 
-def test_newly_wrong_films_are_shown(compared: Project, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newly_wrong_images_are_shown(compared: Project, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
     assert (folder / "negative_flips.png").stat().st_size > 5000
-    assert "12 films right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
+    assert "12 images right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
 
 
-def test_more_newly_wrong_films_than_fit_are_shown_evenly(
+def test_more_newly_wrong_images_than_fit_are_shown_evenly(
     compared: Project,
     real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown: list[tuple[str, str]] = []
 
-    def sheet(_films: object, captions: list[tuple[str, str]], path: Path, *, title: str) -> Path:
+    def sheet(_images: object, captions: list[tuple[str, str]], path: Path, *, title: str) -> Path:
         shown.extend(captions)
         path.write_bytes(title.encode())
         return path
 
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     monkeypatch.setattr("roentgate.report.figure_set.NEWLY_WRONG", 4)
-    monkeypatch.setattr("roentgate.report.figures.film_sheet", sheet)
+    monkeypatch.setattr("roentgate.report.figures.image_sheet", sheet)
     compared.write("models/worst.py", NEAREST.replace('archive["means"])', 'archive["means"][[1, 2, 0]])'))
     compared.run("--model", "worst", "--reference", "nearest")
-    assert [film.split("/")[1] for film, _ in shown] == ["Bottom", "Left", "Left", "Right"]
+    assert [image.split("/")[1] for image, _ in shown] == ["Bottom", "Left", "Left", "Right"]
     assert shown[0] == ("test/Bottom/00.png", "Bottom → Right")
 
 
@@ -354,7 +354,7 @@ def undigested(path: Path) -> dict[str, object]:
 def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path) -> None:
     from roentgate.evidence.evidence import Evidence
 
-    bounds = BorderBounds(rings=[0.05])
+    bounds = BorderBounds(borders=[0.05])
     evidence, found = Evidence(compared.ready()), read_predictions(stored)
     assert (found.name, found.test.ids, found.test.classes) == ("nearest", evidence.test.ids, evidence.test.classes)
     np.testing.assert_array_equal(found.test.probabilities, evidence.test.probabilities)
@@ -365,17 +365,17 @@ def test_predictions_are_read_as_they_were_made(compared: Project, stored: Path)
             np.testing.assert_array_equal(getattr(again, part)[key].answers, answers.answers)
 
 
-def test_only_predictions_of_this_model_on_these_films_stay(stored: Path, compared: Project) -> None:
+def test_only_predictions_of_this_model_on_these_images_stay(stored: Path, compared: Project) -> None:
     whole, splits = stored.read_bytes(), compared.ready().splits
     fingerprint = read_predictions(stored).fingerprint
-    drop_others(stored.parent, fingerprint=fingerprint, films=splits.test)
+    drop_others(stored.parent, fingerprint=fingerprint, images=splits.test)
     assert stored.read_bytes() == whole
-    for other, films in (("0" * 64, splits.test), (fingerprint, splits.validation)):
-        drop_others(stored.parent, fingerprint=other, films=films)
+    for other, images in (("0" * 64, splits.test), (fingerprint, splits.validation)):
+        drop_others(stored.parent, fingerprint=other, images=images)
         assert not stored.exists()
         stored.write_bytes(whole)
     stored.write_bytes(whole[:-9])
-    drop_others(stored.parent, fingerprint=fingerprint, films=splits.test)
+    drop_others(stored.parent, fingerprint=fingerprint, images=splits.test)
     assert stored.read_bytes() == whole[:-9]
 
 
@@ -429,7 +429,7 @@ def test_what_is_published_is_as_it_was_written(folder: str) -> None:
 
 def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
     with pytest.raises(ArgumentError, match=r"stored without 'masked 0\.2 black', which this policy names"):
-        read_predictions(stored).border(BorderBounds(rings=[0.2]))
+        read_predictions(stored).border(BorderBounds(borders=[0.2]))
 
 
 @pytest.mark.parametrize(
@@ -462,14 +462,14 @@ def test_a_file_that_is_none_is_a_sentence(tmp_path: Path, content: str | None) 
         read_predictions(path)
 
 
-def test_a_reference_on_other_films_is_a_sentence(compared: Project, stored: Path) -> None:
-    content = undigested(stored) | {"films": "0" * 64}
+def test_a_reference_on_other_images_is_a_sentence(compared: Project, stored: Path) -> None:
+    content = undigested(stored) | {"images": "0" * 64}
     folder = compared.folder / "other"
     folder.mkdir()
     (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
     result = compared.run("--reference", str(folder))
     assert result.status == 4
-    assert "was judged on other test films, file by file, than these" in result.out
+    assert "was judged on other test images, file by file, than these" in result.out
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a stream delivered, pass by pass and label by label; held-out films in the training stream are found."""
+"""What a stream delivered, pass by pass and label by label; held-out images in the training stream are found."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_an_endless_stream_is_known_as_such(candidate: Candidate) -> None:
     assert len(record.passes[0].best) == len(test) + 12
 
 
-def test_a_film_of_no_row_has_no_fit(candidate: Candidate) -> None:
+def test_an_image_of_no_row_has_no_fit(candidate: Candidate) -> None:
     test = candidate.splits.test
     noise = np.random.default_rng(0).random((4, 32, 32, 1), dtype=np.float32)
     batches = [(test.take(range(36)), test.labels), (noise, test.labels[:4])]
@@ -206,7 +206,7 @@ def trained_on(candidate: Candidate, *parts: Images, endless: bool = False) -> T
 
 @pytest.fixture(scope="module")
 def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of drawn chest films, which differ from each other as real ones do."""
+    """Class folders of drawn chest images, which differ from each other as real ones do."""
     root = tmp_path_factory.mktemp("drawn")
     for split, source, first, count in (
         ("train", "train", 0, 16),
@@ -217,7 +217,7 @@ def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = root / split / label
             folder.mkdir(parents=True)
             for index in range(first, first + count):
-                Image.fromarray(phantom.film("phantom", 0, source, label, index).image).save(folder / f"{index}.png")
+                Image.fromarray(phantom.image("phantom", 0, source, label, index).image).save(folder / f"{index}.png")
     return root
 
 
@@ -228,19 +228,19 @@ def drawn(project: Project, drawn_root: Path) -> Candidate:
 
 
 def films(data: Dataset, count: int) -> Images:
-    """Return so many films, spread over the classes."""
+    """Return so many images, spread over the classes."""
     return data.take(np.linspace(0, len(data) - 1, count).astype(np.int64))
 
 
 def moved(images: Images) -> Images:
-    """Return images turned by two degrees, zoomed, mirrored and darkened: a training augmentation."""
+    """Return images rotated by two degrees, zoomed, mirrored and darkened: a training augmentation."""
     turned = ndimage.rotate(images[:, :, ::-1], 2, axes=(1, 2), reshape=False, order=1, mode="nearest")
     lighter: Images = np.clip(turned[:, 2:-2, 2:-2] * 0.8 + 0.05, 0, 1).astype(np.float32)
     return lighter
 
 
 @pytest.mark.parametrize("change", [lambda images: images, moved], ids=["as they are", "augmented"])
-def test_held_out_films_in_the_training_stream_are_named(drawn: Candidate, change: Callable[[Images], Images]) -> None:
+def test_held_out_images_in_the_training_stream_are_named(drawn: Candidate, change: Callable[[Images], Images]) -> None:
     splits = drawn.splits
     record = trained_on(drawn, change(films(splits.train, 36)), change(films(splits.test, 12)))
     estimate = training_apart(record, "test")
@@ -252,7 +252,7 @@ def test_held_out_films_in_the_training_stream_are_named(drawn: Candidate, chang
 
 
 @pytest.mark.parametrize("change", [lambda images: images, moved], ids=["as they are", "augmented"])
-def test_a_training_stream_of_its_own_films_is_apart(drawn: Candidate, change: Callable[[Images], Images]) -> None:
+def test_a_training_stream_of_its_own_images_is_apart(drawn: Candidate, change: Callable[[Images], Images]) -> None:
     record = trained_on(drawn, change(films(drawn.splits.train, 48)))
     assert [training_apart(record, split).value for split in ("validation", "test")] == [1.0, 1.0]
     assert record.seen == 48

@@ -1,4 +1,5 @@
-"""Burn-ins: letters planted on drawn films are found, ribs are not, and nothing that touches the lungs is one."""
+"""Burned-in annotations: letters planted on drawn images are found, ribs are not, and nothing that touches the lungs
+is one."""
 
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from roentgate.data import phantom
 from roentgate.data.dataset import Dataset
 from roentgate.data.phantom import CLASSES
 from roentgate.lungs import burned_in_annotations
-from roentgate.lungs.burned_in_annotations import BurnIn, find, find_each
+from roentgate.lungs.burned_in_annotations import Annotation, find, find_each
 from roentgate.lungs.lung_masks import LungFields
 from roentgate.store import Store
 
@@ -24,15 +25,15 @@ SIDE = 192
 
 
 def chest(index: int) -> tuple[FloatArray, BoolArray]:
-    """Return a drawn film without markers, float32 (192, 192) in [0, 0.8], and its lungs."""
-    drawn = phantom.film("phantom", 0, "test", CLASSES[index % 3], index)
+    """Return a drawn image without markers, float32 (192, 192) in [0, 0.8], and its lungs."""
+    drawn = phantom.image("phantom", 0, "test", CLASSES[index % 3], index)
     image = ndimage.zoom(drawn.image[5:-5, 5:-5].astype(np.float32) / 255, SIDE / 86, order=1)
     lungs = ndimage.zoom(drawn.lungs[5:-5, 5:-5], SIDE / 86, order=0) > 127
     return np.clip(image * 0.8, 0, 0.8).astype(np.float32), lungs
 
 
 def written(image: FloatArray, text: str, at: tuple[int, int], size: int = 14) -> tuple[FloatArray, BoolArray]:
-    """Return the film with white letters on an even dark label at (top, left), and where the letters are."""
+    """Return the image with white letters on an even dark label at (top, left), and where the letters are."""
     plate = Image.new("L", (SIDE, SIDE))
     font = ImageFont.load_default(size)
     ImageDraw.Draw(plate).text((at[1], at[0]), text, font=font, fill=255)
@@ -45,7 +46,7 @@ def written(image: FloatArray, text: str, at: tuple[int, int], size: int = 14) -
     return changed, ink
 
 
-def covered(found: list[BurnIn], ink: BoolArray) -> float:
+def covered(found: list[Annotation], ink: BoolArray) -> float:
     """Return the share of the letters' pixels that lie in boxes."""
     boxes = np.zeros(ink.shape, dtype=bool)
     for each in found:
@@ -77,7 +78,7 @@ def test_ribs_and_shoulders_are_no_letters(index: int) -> None:
 
 @given(index=st.integers(0, 20), top=st.integers(0, 160), left=st.integers(0, 160))
 @settings(max_examples=40)
-def test_nothing_that_touches_the_lungs_is_a_burn_in(index: int, top: int, left: int) -> None:
+def test_nothing_that_touches_the_lungs_is_an_annotation(index: int, top: int, left: int) -> None:
     image, lungs = chest(index)
     changed, _ = written(image, "R", (top, left))
     for each in find(changed, lungs):
@@ -95,7 +96,7 @@ def test_a_letter_in_the_lungs_is_left_alone() -> None:
     assert covered(find(changed, lungs), ink) == 0
 
 
-def test_brightness_and_contrast_of_the_film_do_not_matter() -> None:
+def test_brightness_and_contrast_of_the_image_do_not_matter() -> None:
     image, lungs = chest(3)
     changed, _ = written(image, "L", (4, 150))
     lighter, fainter = changed + np.float32(0.2), (0.3 * changed).astype(np.float32)
@@ -104,12 +105,12 @@ def test_brightness_and_contrast_of_the_film_do_not_matter() -> None:
 
 
 @pytest.mark.parametrize("grey", [0.0, 0.5, 1.0])
-def test_an_even_film_has_none(grey: float) -> None:
+def test_an_even_image_has_none(grey: float) -> None:
     assert find(np.full((64, 64), grey, np.float32), np.zeros((64, 64), dtype=bool)) == []
 
 
 @pytest.mark.parametrize("side", [8, 20, 32])
-def test_a_dot_in_the_corner_of_a_small_film_is_no_error(side: int) -> None:
+def test_a_dot_in_the_corner_of_a_small_image_is_no_error(side: int) -> None:
     film = np.zeros((side, side), np.float32)
     film[0, 0] = 1
     for each in find(film, np.zeros((side, side), dtype=bool)):
@@ -117,12 +118,12 @@ def test_a_dot_in_the_corner_of_a_small_film_is_no_error(side: int) -> None:
 
 
 def markers(variant: str, glyph: str) -> tuple[int, int]:
-    """Return on how many of 24 films the planted marker of a glyph is found, and how many boxes lie elsewhere."""
+    """Return on how many of 24 images the planted marker of a glyph is found, and how many boxes lie elsewhere."""
     label = {"R": "Covid", "L": "Normal", "P": "Viral Pneumonia"}[glyph]
     place = {"R": np.s_[0:6, 0:6], "L": np.s_[0:6, 90:96], "P": np.s_[90:96, 0:6]}[glyph]
     hits = elsewhere = 0
     for index in range(24):
-        film = phantom.film(variant, 0, "test", label, index)
+        film = phantom.image(variant, 0, "test", label, index)
         found = find((film.image / 255).astype(np.float32), film.lungs > 127)
         here = [each for each in found if each.box == place]
         hits += bool(here)
@@ -131,7 +132,7 @@ def markers(variant: str, glyph: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize(("glyph", "least"), [("R", 16), ("L", 2)])
-def test_markers_of_the_drawn_films_are_found_where_their_ground_is_even(glyph: str, least: int) -> None:
+def test_markers_of_the_drawn_images_are_found_where_their_ground_is_even(glyph: str, least: int) -> None:
     hits, elsewhere = markers("phantom-shortcut-100", glyph)
     assert hits >= least
     assert elsewhere == 0
@@ -168,7 +169,7 @@ def fields(*reasons: str) -> LungFields:
     return LungFields(shape=(SIDE, SIDE), packed=packed, reasons=reasons, source="data")
 
 
-def test_each_film_has_its_own_and_one_without_a_trusted_lung_field_none(split: Dataset, tmp_path: Path) -> None:
+def test_each_image_has_its_own_and_one_without_a_trusted_lung_field_none(split: Dataset, tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     found = find_each(split, fields("", "", "", ""), store)
     assert [len(each) for each in found] == [0, 1, 0, 1]
@@ -177,7 +178,7 @@ def test_each_film_has_its_own_and_one_without_a_trusted_lung_field_none(split: 
     assert [len(each) for each in doubted] == [0, 1, 0, 0]
 
 
-def test_films_are_searched_once(split: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_searched_once(split: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "store")
     first = find_each(split, fields("", "", "", ""), store)
     monkeypatch.setattr(burned_in_annotations, "find", lambda *_: pytest.fail("searched again"))

@@ -25,8 +25,8 @@ from roentgate.store import Store
 
 FloatArray = NDArray[np.float32]
 
-DRAWN = [phantom.film("phantom", 0, "test", CLASSES[index % len(CLASSES)], index) for index in range(6)]
-LUNGS = np.stack([film.lungs for film in DRAWN]) > 127
+DRAWN = [phantom.image("phantom", 0, "test", CLASSES[index % len(CLASSES)], index) for index in range(6)]
+LUNGS = np.stack([image.lungs for image in DRAWN]) > 127
 SOUND = "CHNCXR_0008_0.png", "CHNCXR_0016_0.png", "MCUCXR_0316_1.png", "MCUCXR_0390_1.png"  # held out in training
 
 
@@ -37,19 +37,19 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> Dataset:
-    """Six drawn films with masks of their own."""
-    for index, film in enumerate(DRAWN):
-        for kind, pixels in (("films", film.image), ("masks", film.lungs)):
+    """Six drawn images with masks of their own."""
+    for index, image in enumerate(DRAWN):
+        for kind, pixels in (("images", image.image), ("masks", image.lungs)):
             (tmp_path / kind).mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / kind / f"{index}.png")
     names = tuple(f"{index}.png" for index in range(len(DRAWN)))
     return Dataset(
         name="test",
         ids=names,
-        paths=tuple(tmp_path / "films" / name for name in names),
+        paths=tuple(tmp_path / "images" / name for name in names),
         labels=np.arange(len(names), dtype=np.int64) % len(CLASSES),
         classes=CLASSES,
-        root=tmp_path / "films",
+        root=tmp_path / "images",
         image_shape=(96, 96, 1),
         masks=tuple(tmp_path / "masks" / name for name in names),
     )
@@ -100,14 +100,14 @@ def test_a_mask_of_zeros_and_ones_is_a_mask(drawn: Dataset, store: Store) -> Non
 def test_a_mask_of_other_proportions_is_not_trusted(drawn: Dataset, store: Store) -> None:
     rewrite(drawn, 1, np.asarray(Image.fromarray(DRAWN[1].lungs).resize((96, 128))))
     fields = lung_fields(drawn, store)
-    assert fields.reasons[1] == "geometry: the mask is 96 x 128, its film 96 x 96 pixels"
+    assert fields.reasons[1] == "geometry: the mask is 96 x 128, its image 96 x 96 pixels"
     assert fields.trusted.tolist() == [True, False, True, True, True, True]
 
 
 @pytest.mark.parametrize(
     "mask", [np.roll(DRAWN[0].lungs, 15, axis=1), DRAWN[0].lungs * 0, np.full((96, 96), 255, "u1")]
 )
-def test_a_mask_that_cannot_be_the_films_is_not_trusted(drawn: Dataset, store: Store, mask: NDArray[np.uint8]) -> None:
+def test_a_mask_that_cannot_be_the_images_is_not_trusted(drawn: Dataset, store: Store, mask: NDArray[np.uint8]) -> None:
     rewrite(drawn, 0, mask)
     assert lung_fields(drawn, store).trusted.tolist() == [False, True, True, True, True, True]
 
@@ -151,7 +151,7 @@ def test_importing_lungs_does_not_import_keras() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-# What the segmenter says of masks that came with the films
+# What the segmenter says of masks that came with the images
 
 
 def test_a_mask_that_agrees_with_a_sure_segmenter_is_believed() -> None:
@@ -160,31 +160,31 @@ def test_a_mask_that_agrees_with_a_sure_segmenter_is_believed() -> None:
 
 def test_a_mask_that_a_sure_segmenter_contradicts_is_not_believed() -> None:
     lungs, cores = two_lungs() == 0, two_lungs(scale=0.65) == 0
-    films = (1 - 0.5 * lungs - 0.5 * cores).astype(np.float32)
-    assert mask_quality.doubts(lungs[:, :, :, 0], films) == [""]
-    (reason,) = doubted(lambda prepared: (prepared < -0.75).astype(np.float32), lungs[:, :, :, 0], films)
+    images = (1 - 0.5 * lungs - 0.5 * cores).astype(np.float32)
+    assert mask_quality.doubts(lungs[:, :, :, 0], images) == [""]
+    (reason,) = doubted(lambda prepared: (prepared < -0.75).astype(np.float32), lungs[:, :, :, 0], images)
     assert reason.startswith("agreement: the segmenter, sure of itself, finds other lungs (Dice 0.")
 
 
 def test_a_segmenter_that_hesitates_contradicts_nobody() -> None:
-    films = two_lungs()
-    assert doubted(lambda prepared: 0.6 * (prepared > 0), films[:, :, :, 0] == 0, films) == [""]
+    images = two_lungs()
+    assert doubted(lambda prepared: 0.6 * (prepared > 0), images[:, :, :, 0] == 0, images) == [""]
 
 
 # The segmenter's distrust of itself
 
 
 def blobs(prepared: FloatArray) -> FloatArray:
-    """Stand in for a network: surely lung where a film is dark."""
+    """Stand in for a network: surely lung where an image is dark."""
     return (prepared < -0.2).astype(np.float32)
 
 
 def two_lungs(*, scale: float = 1) -> FloatArray:
-    """Return a plain film: two dark ellipses."""
+    """Return a plain image: two dark ellipses."""
     y, x = np.indices((96, 96)) / 96
     dark = [((x - centre) / 0.15) ** 2 + ((y - 0.45) / 0.3) ** 2 < scale**2 for centre in (0.27, 0.73)]
-    film: FloatArray = (1 - (dark[0] | dark[1])).astype(np.float32)
-    return film[None, :, :, None]
+    image: FloatArray = (1 - (dark[0] | dark[1])).astype(np.float32)
+    return image[None, :, :, None]
 
 
 def test_a_sure_network_with_plausible_answers_is_trusted() -> None:
@@ -194,13 +194,13 @@ def test_a_sure_network_with_plausible_answers_is_trusted() -> None:
 
 
 def test_a_network_that_hesitates_is_not_trusted() -> None:
-    _, reasons = segmented(lambda films: 0.75 * blobs(films) + 0.05, two_lungs())
+    _, reasons = segmented(lambda images: 0.75 * blobs(images) + 0.05, two_lungs())
     assert [reason.partition(":")[0] for reason in reasons] == ["certainty"]
 
 
 def test_a_network_that_says_otherwise_of_the_mirror_image_is_not_trusted() -> None:
-    def upper_left(films: FloatArray) -> FloatArray:
-        answer = blobs(films)
+    def upper_left(images: FloatArray) -> FloatArray:
+        answer = blobs(images)
         answer[:, 40:, 64:] *= 0.2
         return answer
 
@@ -218,7 +218,7 @@ def test_a_photograph_has_no_trusted_lungs(name: str) -> None:
     assert all(segmented(network().predict, pieces)[1])
 
 
-def test_noise_and_a_blank_film_have_no_trusted_lungs() -> None:
+def test_noise_and_a_blank_image_have_no_trusted_lungs() -> None:
     rng = np.random.default_rng(0)
     noise = rng.random((4, 128, 128, 1), dtype=np.float32)
     noise[2:] = ndimage.gaussian_filter(noise[2:], (0, 6, 6, 0))
@@ -226,11 +226,11 @@ def test_noise_and_a_blank_film_have_no_trusted_lungs() -> None:
     assert all(segmented(network().predict, noise)[1])
 
 
-# Real films
+# Real images
 
 
-def real_films(folder: Path, names: tuple[str, ...]) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Return real films and their human masks."""
+def real_images(folder: Path, names: tuple[str, ...]) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return real images and their human masks."""
 
     def pixels(kind: str) -> NDArray[np.uint8]:
         return np.stack([np.asarray(Image.open(folder / kind / name).convert("L")) for name in names])
@@ -239,9 +239,9 @@ def real_films(folder: Path, names: tuple[str, ...]) -> tuple[FloatArray, NDArra
 
 
 @pytest.mark.real_data("tb-lungs")
-def test_lungs_of_real_films_are_found_inverted_or_not(real_data: Path) -> None:
-    films, human = real_films(real_data / "tb-lungs", SOUND)
-    for shown in (films, 1 - films, films * 0.4 + 0.3, films**2):
+def test_lungs_of_real_images_are_found_inverted_or_not(real_data: Path) -> None:
+    images, human = real_images(real_data / "tb-lungs", SOUND)
+    for shown in (images, 1 - images, images * 0.4 + 0.3, images**2):
         masks, reasons = segmented(network().predict, shown)
         assert reasons == [""] * len(SOUND)
         assert min(segmenter.dice(*pair) for pair in zip(masks, human, strict=True)) > 0.88
@@ -249,7 +249,7 @@ def test_lungs_of_real_films_are_found_inverted_or_not(real_data: Path) -> None:
 
 @pytest.mark.real_data("tb-lungs")
 def test_human_masks_are_believed_and_shifted_ones_are_not(real_data: Path) -> None:
-    films, human = real_films(real_data / "tb-lungs", SOUND)
-    assert mask_quality.doubts(human, films) == [""] * len(SOUND)
+    images, human = real_images(real_data / "tb-lungs", SOUND)
+    assert mask_quality.doubts(human, images) == [""] * len(SOUND)
     for by in ((52, 0), (0, 40), (0, -40), (-26, 0)):
-        assert all(mask_quality.doubts(np.roll(human, by, axis=(1, 2)), films))
+        assert all(mask_quality.doubts(np.roll(human, by, axis=(1, 2)), images))

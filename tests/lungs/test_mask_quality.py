@@ -1,4 +1,5 @@
-"""Masks that are the lung fields of their films are believed; masks that are not are found out, each for its reason."""
+"""Masks that are the lung fields of their images are believed; masks that are not are found out, each for its
+reason."""
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from roentgate.lungs.mask_quality import doubts
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 
-DRAWN = [phantom.film("phantom", 0, "train", label, index) for label in CLASSES for index in range(8)]
-FILMS = unit(np.stack([film.image for film in DRAWN])[:, :, :, None])
-LUNGS = np.stack([film.lungs for film in DRAWN]) > 127
+DRAWN = [phantom.image("phantom", 0, "train", label, index) for label in CLASSES for index in range(8)]
+FILMS = unit(np.stack([image.image for image in DRAWN])[:, :, :, None])
+LUNGS = np.stack([image.lungs for image in DRAWN]) > 127
 
 
 def moved(masks: BoolArray, down: float, across: float) -> BoolArray:
@@ -25,17 +26,17 @@ def moved(masks: BoolArray, down: float, across: float) -> BoolArray:
     return shifted
 
 
-def kinds(masks: BoolArray, films: FloatArray = FILMS) -> list[str]:
-    return [reason.partition(":")[0] for reason in doubts(masks, films)]
+def kinds(masks: BoolArray, images: FloatArray = FILMS) -> list[str]:
+    return [reason.partition(":")[0] for reason in doubts(masks, images)]
 
 
-def test_the_films_own_masks_are_believed() -> None:
+def test_the_images_own_masks_are_believed() -> None:
     assert doubts(LUNGS, FILMS) == [""] * len(LUNGS)
 
 
-@pytest.mark.parametrize("films", [1 - FILMS, FILMS * 0.3 + 0.6, FILMS**2, np.repeat(FILMS, 3, axis=3)])
-def test_neither_inversion_nor_exposure_raises_doubts(films: FloatArray) -> None:
-    assert doubts(LUNGS, films) == [""] * len(LUNGS)
+@pytest.mark.parametrize("images", [1 - FILMS, FILMS * 0.3 + 0.6, FILMS**2, np.repeat(FILMS, 3, axis=3)])
+def test_neither_inversion_nor_exposure_raises_doubts(images: FloatArray) -> None:
+    assert doubts(LUNGS, images) == [""] * len(LUNGS)
 
 
 @pytest.mark.parametrize("size", [(40, 48), (200, 150)])
@@ -49,22 +50,22 @@ def test_a_shifted_mask_is_found_out(down: float, across: float) -> None:
     assert all(doubts(moved(LUNGS, down, across), FILMS))
 
 
-def test_a_shift_that_leaves_the_mask_plausible_is_found_out_by_the_film() -> None:
+def test_a_shift_that_leaves_the_mask_plausible_is_found_out_by_the_image() -> None:
     assert kinds(moved(LUNGS, -0.12, 0)).count("fit") > 0.9 * len(LUNGS)
 
 
-def test_the_mask_of_a_film_that_lies_elsewhere_is_found_out() -> None:
+def test_the_mask_of_an_image_that_lies_elsewhere_is_found_out() -> None:
     elsewhere = np.roll(FILMS, (0, 12), axis=(1, 2))
     assert all(doubts(LUNGS, elsewhere))
 
 
 def test_an_empty_mask_and_a_full_one_are_found_out() -> None:
     assert doubts(LUNGS & False, FILMS) == ["no lung field found"] * len(LUNGS)
-    assert doubts(LUNGS | True, FILMS) == ["area: 100% of the film, outside 6% to 60%"] * len(LUNGS)
+    assert doubts(LUNGS | True, FILMS) == ["area: 100% of the image, outside 6% to 60%"] * len(LUNGS)
     assert all(doubts(~LUNGS, FILMS))
 
 
-def test_a_film_without_edges_supports_no_mask() -> None:
+def test_an_image_without_edges_supports_no_mask() -> None:
     blank, noise = np.zeros_like(FILMS), np.random.default_rng(0).random(FILMS.shape, dtype=np.float32)
     assert set(doubts(LUNGS, blank)) == {"fit: no contrast across the mask's edge (0.00 of 2 ranks)"}
     assert kinds(LUNGS, noise).count("fit") >= 0.9 * len(LUNGS)
@@ -94,5 +95,5 @@ def test_one_wide_field_over_both_lungs_is_a_pair() -> None:
     assert "shape" not in kinds(joined)
 
 
-def test_no_films_raise_no_doubts() -> None:
+def test_no_images_raise_no_doubts() -> None:
     assert doubts(LUNGS[:0], FILMS[:0]) == []

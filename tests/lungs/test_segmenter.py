@@ -25,7 +25,7 @@ def disc(shape: tuple[int, int], centre: tuple[float, float], radius: float) -> 
 # Before the network
 
 
-def test_films_of_any_size_and_colour_become_ranks_of_one_size() -> None:
+def test_images_of_any_size_and_colour_become_ranks_of_one_size() -> None:
     for shape in ((40, 50, 1), (300, 200, 3), (128, 128, 1)):
         ready = prepare(np.random.default_rng(0).random((2, *shape), dtype=np.float32))
         assert ready.shape == (2, 128, 128, 1)
@@ -45,11 +45,11 @@ def test_any_rising_curve_leaves_the_ranks_as_they_are() -> None:
     np.testing.assert_array_equal(prepare(np.sqrt(levels)), prepare(levels))
 
 
-def test_a_reversed_film_has_the_reversed_ranks() -> None:
+def test_a_reversed_image_has_the_reversed_ranks() -> None:
     np.testing.assert_allclose(prepare(1 - FILM), -prepare(FILM), atol=0.01)
 
 
-def test_equal_pixels_have_equal_ranks_and_a_blank_film_none() -> None:
+def test_equal_pixels_have_equal_ranks_and_a_blank_image_none() -> None:
     halves = np.zeros((1, 128, 128, 1), np.float32)
     halves[:, 64:] = 0.3
     assert np.unique(prepare(halves)).tolist() == [-0.5, 0.5]
@@ -62,9 +62,9 @@ def test_equal_pixels_have_equal_ranks_and_a_blank_film_none() -> None:
 def test_the_mirror_image_has_an_equal_say() -> None:
     seen: list[NDArray[np.float32]] = []
 
-    def left_only(films: NDArray[np.float32]) -> NDArray[np.float32]:
-        seen.append(films)
-        answer = np.zeros_like(films)
+    def left_only(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        seen.append(images)
+        answer = np.zeros_like(images)
         answer[:, :, :64] = 1
         return answer
 
@@ -129,8 +129,8 @@ def test_folding_the_normalisation_away_changes_no_answer() -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
-    films = prepare(FILM)
-    np.testing.assert_allclose(folded(network).predict_on_batch(films), network.predict_on_batch(films), atol=1e-5)
+    images = prepare(FILM)
+    np.testing.assert_allclose(folded(network).predict_on_batch(images), network.predict_on_batch(images), atol=1e-5)
 
 
 def test_importing_the_segmenter_imports_no_framework() -> None:

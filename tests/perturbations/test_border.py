@@ -1,4 +1,4 @@
-"""What is hidden is gone, what is kept is untouched, and fills come from the kept pixels alone."""
+"""What is hidden is gone, what is kept is untouched, and infills come from the kept pixels alone."""
 
 import numpy as np
 import pytest
@@ -9,22 +9,22 @@ from scipy import ndimage
 from roentgate.errors import ArgumentError
 from roentgate.perturbations.border import (
     BLUR,
-    FILLS,
-    Fill,
+    INFILLS,
+    Border,
+    Infill,
     Interior,
-    KeepRing,
+    KeepBorder,
     Perturbation,
-    Ring,
     battery,
+    border_mask,
+    border_pixels,
     donors,
     hide,
     interior_mask,
-    ring_mask,
-    ring_pixels,
     transplant,
 )
 
-KINDS: tuple[type[Perturbation], ...] = (Ring, KeepRing, Interior)
+KINDS: tuple[type[Perturbation], ...] = (Border, KeepBorder, Interior)
 SHAPES = [(32, 32, 1), (40, 24, 1), (31, 33, 3)]
 
 
@@ -38,39 +38,39 @@ def films(
     ("shape", "width", "expected"),
     [((256, 256), 0.05, (13, 13)), ((100, 200), 0.1, (10, 20)), ((12, 30), 0.01, (1, 1))],
 )
-def test_a_ring_is_as_thick_as_its_share_of_each_side_and_at_least_one_pixel(
+def test_a_border_is_as_thick_as_its_share_of_each_side_and_at_least_one_pixel(
     shape: tuple[int, int], width: float, expected: tuple[int, int]
 ) -> None:
-    rows, columns = ring_pixels(shape, width)
+    rows, columns = border_pixels(shape, width)
     assert (rows, columns) == expected
-    mask = ring_mask(shape, width)
+    mask = border_mask(shape, width)
     assert mask.sum() == shape[0] * shape[1] - (shape[0] - 2 * rows) * (shape[1] - 2 * columns)
     assert mask[rows - 1].all()
     assert not mask[rows : shape[0] - rows, columns : shape[1] - columns].any()
 
 
 @pytest.mark.parametrize("width", [0.0, 0.5, -0.1, float("nan")])
-def test_a_width_that_is_no_ring_is_refused(width: float) -> None:
+def test_a_width_that_is_no_border_is_refused(width: float) -> None:
     with pytest.raises(ArgumentError, match=r"not between 0 and 0\.5"):
-        ring_pixels((64, 64), width)
+        border_pixels((64, 64), width)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 64), (64, 2), (4, 4)])
-def test_a_ring_that_leaves_nothing_is_refused(shape: tuple[int, int]) -> None:
+def test_a_border_that_leaves_nothing_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(ArgumentError, match=f"hides all of a {shape[0]}x{shape[1]} image"):
-        ring_mask(shape, 0.4)
+        border_mask(shape, 0.4)
 
 
-def test_an_unknown_fill_is_refused_with_the_nearest_name() -> None:
+def test_an_unknown_infill_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ArgumentError, match="did you mean 'black'"):
-        Ring(0.05, "blakc")
+        Border(0.05, "blakc")
 
 
 @given(height=st.integers(16, 300), breadth=st.integers(16, 300), width=st.sampled_from([0.05, 0.1, 0.15, 0.25]))
-def test_the_interior_is_as_large_as_the_ring_and_centred_with_the_aspect_of_the_image(
+def test_the_interior_is_as_large_as_the_border_and_centred_with_the_aspect_of_the_image(
     height: int, breadth: int, width: float
 ) -> None:
-    inside, ring = interior_mask((height, breadth), width), ring_mask((height, breadth), width)
+    inside, ring = interior_mask((height, breadth), width), border_mask((height, breadth), width)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     assert abs(int(inside.sum()) - int(ring.sum())) <= max(len(rows), len(columns))
     assert inside[np.ix_(rows, columns)].all()
@@ -81,16 +81,16 @@ def test_the_interior_is_as_large_as_the_ring_and_centred_with_the_aspect_of_the
 
 def test_masks_cannot_be_changed_by_their_users() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        ring_mask((32, 32), 0.1)[0, 0] = False
+        border_mask((32, 32), 0.1)[0, 0] = False
 
 
-@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("infill", INFILLS)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_kept_pixels_stay_bit_for_bit_and_nothing_hidden_survives(
-    kind: type[Perturbation], fill: Fill, shape: tuple[int, int, int]
+    kind: type[Perturbation], infill: Infill, shape: tuple[int, int, int]
 ) -> None:
-    perturbation = kind(0.1, fill)
+    perturbation = kind(0.1, infill)
     hidden = perturbation.hidden((shape[0], shape[1]))
     images = films(shape)
     before = images.copy()
@@ -107,31 +107,31 @@ def test_kept_pixels_stay_bit_for_bit_and_nothing_hidden_survives(
 
 
 def test_black_is_zero_and_mean_is_that_of_each_image_over_its_kept_pixels() -> None:
-    images, ring = films((32, 32, 3)), ring_mask((32, 32), 0.1)
-    assert (Ring(0.1, "black")(images)[:, ring] == 0).all()
+    images, ring = films((32, 32, 3)), border_mask((32, 32), 0.1)
+    assert (Border(0.1, "black")(images)[:, ring] == 0).all()
     expected = images[:, ~ring].mean(axis=1)
-    assert np.allclose(Ring(0.1, "mean")(images)[:, ring], expected[:, None], atol=1e-6)
+    assert np.allclose(Border(0.1, "mean")(images)[:, ring], expected[:, None], atol=1e-6)
 
 
-def test_edge_under_a_ring_is_the_exact_clamp() -> None:
+def test_edge_under_a_border_is_the_exact_clamp() -> None:
     images = films((40, 24, 1))
     core = images[:, 4:-4, 2:-2]
-    assert np.array_equal(Ring(0.1, "edge")(images), np.pad(core, ((0, 0), (4, 4), (2, 2), (0, 0)), mode="edge"))
+    assert np.array_equal(Border(0.1, "edge")(images), np.pad(core, ((0, 0), (4, 4), (2, 2), (0, 0)), mode="edge"))
 
 
-def test_edge_inside_is_the_nearest_pixel_of_the_ring() -> None:
+def test_edge_inside_is_the_nearest_pixel_of_the_border() -> None:
     images = films((21, 21, 1), count=1)
-    filled = KeepRing(0.1, "edge")(images)[0, :, :, 0]
-    ring = np.argwhere(ring_mask((21, 21), 0.1))
+    filled = KeepBorder(0.1, "edge")(images)[0, :, :, 0]
+    ring = np.argwhere(border_mask((21, 21), 0.1))
     for row, column in ((5, 9), (16, 10), (9, 4), (8, 17)):
         distance = np.square(ring - (row, column)).sum(axis=1)
         nearest = ring[distance == distance.min()]
         assert filled[row, column] in [images[0, y, x, 0] for y, x in nearest]
 
 
-def test_blur_is_a_gaussian_of_the_edge_fill_renormalised_at_the_border() -> None:
+def test_blur_is_a_gaussian_of_the_edge_infill_renormalised_at_the_border() -> None:
     images = films((64, 48, 1), count=1)
-    edge, blurred = Ring(0.1, "edge")(images)[0, :, :, 0], Ring(0.1, "blur")(images)[0, :, :, 0]
+    edge, blurred = Border(0.1, "edge")(images)[0, :, :, 0], Border(0.1, "blur")(images)[0, :, :, 0]
     sigma = (BLUR * 64, BLUR * 48)
 
     def smooth(
@@ -140,36 +140,36 @@ def test_blur_is_a_gaussian_of_the_edge_fill_renormalised_at_the_border() -> Non
         return ndimage.gaussian_filter(values, sigma, mode="constant", truncate=12)  # type: ignore[no-any-return]
 
     expected = smooth(edge) / smooth(np.ones_like(edge))
-    ring = ring_mask((64, 48), 0.1)
+    ring = border_mask((64, 48), 0.1)
     assert np.allclose(blurred[ring], expected[ring], atol=1e-5)
 
 
-def test_a_constant_film_is_unchanged_by_every_fill_but_black() -> None:
+def test_a_constant_image_is_unchanged_by_every_infill_but_black() -> None:
     images = np.full((1, 32, 32, 1), 0.25, dtype=np.float32)
     for kind in KINDS:
-        for fill in ("mean", "edge", "blur"):
-            assert np.allclose(kind(0.1, fill)(images), images, atol=1e-6)
+        for infill in ("mean", "edge", "blur"):
+            assert np.allclose(kind(0.1, infill)(images), images, atol=1e-6)
 
 
 def test_names_are_stable_and_tell_perturbations_apart() -> None:
-    assert Ring(0.05, "black").name == "ring-0.05-black"
-    everything = [kind(width, fill) for kind in KINDS for width in (0.05, 0.1) for fill in FILLS]
+    assert Border(0.05, "black").name == "border-0.05-black"
+    everything = [kind(width, infill) for kind in KINDS for width in (0.05, 0.1) for infill in INFILLS]
     assert len({each.name for each in everything}) == len(everything)
-    assert Ring(0.05, "black") == Ring(0.05, "black")
-    assert len({Ring(0.05, "black"), KeepRing(0.05, "black")}) == 2
+    assert Border(0.05, "black") == Border(0.05, "black")
+    assert len({Border(0.05, "black"), KeepBorder(0.05, "black")}) == 2
 
 
-@pytest.mark.parametrize("fill", FILLS)
-def test_any_pixels_can_be_hidden_as_those_of_a_ring(fill: Fill) -> None:
+@pytest.mark.parametrize("infill", INFILLS)
+def test_any_pixels_can_be_hidden_as_those_of_a_border(infill: Infill) -> None:
     images = films((32, 32, 3))
-    np.testing.assert_array_equal(hide(images, ring_mask((32, 32), 0.1), fill), Ring(0.1, fill)(images))
+    np.testing.assert_array_equal(hide(images, border_mask((32, 32), 0.1), infill), Border(0.1, infill)(images))
 
 
 def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
     images = films((32, 32, 1))
-    with pytest.raises(ArgumentError, match="fill 'grey': unknown"):
-        hide(images, ring_mask((32, 32), 0.1), "grey")
-    for hidden in (np.ones((32, 32), np.bool_), ring_mask((30, 32), 0.1)):
+    with pytest.raises(ArgumentError, match="infill 'grey': unknown"):
+        hide(images, border_mask((32, 32), 0.1), "grey")
+    for hidden in (np.ones((32, 32), np.bool_), border_mask((30, 32), 0.1)):
         with pytest.raises(
             ArgumentError, match=r"does not fit images of shape \(\d+, 32, 32, 1\); hide part of an image"
         ):
@@ -178,7 +178,7 @@ def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
 
 def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None:
     images = films((32, 32, 1))
-    everything = [kind(width, fill) for width in (0.05, 0.1) for kind in KINDS for fill in FILLS]
+    everything = [kind(width, infill) for width in (0.05, 0.1) for kind in KINDS for infill in INFILLS]
     results = list(battery(images, everything))
     assert [name for name, _ in results] == [each.name for each in everything]
     for each, (_, result) in zip(everything, results, strict=True):
@@ -188,22 +188,22 @@ def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None
 def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() -> None:
     images = films((32, 32, 1))
     before = images.copy()
-    for name, result in battery(images, [Ring(0.1, "edge"), Ring(0.1, "blur")]):
-        if name == "ring-0.1-blur":
-            assert np.array_equal(result, Ring(0.1, "blur")(before))
+    for name, result in battery(images, [Border(0.1, "edge"), Border(0.1, "blur")]):
+        if name == "border-0.1-blur":
+            assert np.array_equal(result, Border(0.1, "blur")(before))
         result[:] = 0
     assert np.array_equal(images, before)
 
 
-def test_a_transplant_has_the_donors_ring_and_its_own_inside() -> None:
-    images, given_rings = films((32, 32, 3)), films((32, 32, 3), seed=1)
-    result, ring = transplant(images, given_rings, 0.1), ring_mask((32, 32), 0.1)
-    assert np.array_equal(result[:, ring], given_rings[:, ring])
+def test_a_swap_has_the_donors_border_and_its_own_inside() -> None:
+    images, given_borders = films((32, 32, 3)), films((32, 32, 3), seed=1)
+    result, ring = transplant(images, given_borders, 0.1), border_mask((32, 32), 0.1)
+    assert np.array_equal(result[:, ring], given_borders[:, ring])
     assert np.array_equal(result[:, ~ring], images[:, ~ring])
     assert result.dtype == np.float32
 
 
-def test_a_transplant_needs_a_donor_for_each_image() -> None:
+def test_a_swap_needs_a_donor_for_each_image() -> None:
     with pytest.raises(ArgumentError, match="one donor an image"):
         transplant(films((32, 32, 1)), films((32, 32, 1), count=2), 0.1)
 

@@ -21,7 +21,7 @@ SHAPES = st.tuples(st.integers(8, 40), st.integers(8, 40), st.sampled_from([1, 3
 
 
 def films(shape: tuple[int, int, int], count: int = 3, seed: int = 0) -> Images:
-    """Return smooth films with some structure, as radiographs are, of 256 grey levels."""
+    """Return smooth images with some structure, as radiographs are, of 256 grey levels."""
     noise = np.random.default_rng(seed).normal(size=(count, *shape[:2], 1))
     smooth = ndimage.gaussian_filter(noise, (0, 1.5, 1.5, 0))
     smooth = 0.5 + 0.2 * smooth / max(smooth.std(), 1e-6)
@@ -35,7 +35,7 @@ def distance(first: Images, second: Images) -> float:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(shape=SHAPES, severity=st.sampled_from(SEVERITIES), seed=st.integers(0, 3))
-def test_films_stay_films(kind: str, shape: tuple[int, int, int], severity: int, seed: int) -> None:
+def test_images_stay_images(kind: str, shape: tuple[int, int, int], severity: int, seed: int) -> None:
     images = np.random.default_rng(seed).random((2, *shape), dtype=np.float32)
     images[0, : shape[0] // 2] = 0
     images[1, : shape[0] // 2] = 1
@@ -50,7 +50,7 @@ def test_films_stay_films(kind: str, shape: tuple[int, int, int], severity: int,
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(rows=st.lists(st.integers(0, 10**6), min_size=2, max_size=5, unique=True), severity=st.sampled_from(SEVERITIES))
-def test_what_becomes_of_a_film_does_not_depend_on_its_company(kind: str, rows: list[int], severity: int) -> None:
+def test_what_becomes_of_an_image_does_not_depend_on_its_company(kind: str, rows: list[int], severity: int) -> None:
     images, corruption = films((12, 10, 1), len(rows)), Corruption(kind, severity)
     together = corruption(images, np.array(rows), seed=0)
     alone = [corruption(images[[place]], np.array([row]), seed=0)[0] for place, row in enumerate(rows)]
@@ -70,7 +70,7 @@ def test_noise_is_another_with_another_seed_row_or_kind(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("side", [96, 128])
-def test_a_higher_severity_is_further_from_the_film(kind: str, side: int) -> None:
+def test_a_higher_severity_is_further_from_the_image(kind: str, side: int) -> None:
     images = films((side, side, 1), 4)
     changed = [Corruption(kind, severity)(images, np.arange(4), seed=0) for severity in SEVERITIES]
     distances = [distance(images, each) for each in changed]
@@ -88,7 +88,7 @@ def test_a_higher_severity_is_more_of_the_same_noise_in_every_pixel(kind: str, s
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_grey_film_read_as_three_channels_stays_grey(kind: str) -> None:
+def test_a_grey_image_read_as_three_channels_stays_grey(kind: str) -> None:
     changed = Corruption(kind, 5)(films((24, 24, 3)), np.arange(3), seed=0)
     np.testing.assert_allclose(changed[..., 0], changed[..., 1], atol=0.01 if kind == "JPEG" else 0)
     np.testing.assert_allclose(changed[..., 0], changed[..., 2], atol=0.01 if kind == "JPEG" else 0)
@@ -143,8 +143,8 @@ def test_brightness_and_contrast_are_pillows_to_its_grey_levels(
     kind: str, enhance: type[ImageEnhance.Brightness | ImageEnhance.Contrast]
 ) -> None:
     images, corruption = films((40, 40, 1), 1), Corruption(kind, 5)
-    film = Image.fromarray(np.round(images[0, :, :, 0] * 255).astype(np.uint8))
-    expected = np.asarray(enhance(film).enhance(corruption.parameter), np.float32) / np.float32(255)
+    image = Image.fromarray(np.round(images[0, :, :, 0] * 255).astype(np.uint8))
+    expected = np.asarray(enhance(image).enhance(corruption.parameter), np.float32) / np.float32(255)
     changed = corruption(images, np.arange(1), seed=0)[0, :, :, 0]
     np.testing.assert_allclose(changed, expected, atol=1.6 / 255)
 
@@ -165,7 +165,7 @@ def test_the_battery_gives_what_each_corruption_gives_alone_in_order() -> None:
         np.testing.assert_array_equal(changed, each(images, rows, seed=2))
 
 
-def test_what_a_consumer_of_the_battery_does_to_its_films_reaches_no_other() -> None:
+def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() -> None:
     images, rows = films((16, 16, 1)), np.arange(3)
     everything = [Corruption(kind, severity) for kind in KINDS for severity in (1, 2)]
     for each, (_, changed) in zip(everything, battery(images, rows, everything, seed=0), strict=True):
@@ -190,7 +190,7 @@ def test_what_is_no_corruption_is_refused_with_the_nearest_name() -> None:
         Corruption("blur", 6)
 
 
-def test_films_of_another_type_or_without_rows_are_refused() -> None:
+def test_images_of_another_type_or_without_rows_are_refused() -> None:
     images = films((16, 16, 1))
     with pytest.raises(ArgumentError, match=r"float64; give float32 \[N, H, W, C\]"):
         Corruption("blur", 1)(images.astype(np.float64), np.arange(3), seed=0)

@@ -1,4 +1,4 @@
-"""Movements: as Pillow and a slice do them, edges repeated, nothing made up outside the film's own range."""
+"""Movements: as Pillow and a slice do them, edges repeated, nothing made up outside the image's own range."""
 
 import numpy as np
 import pytest
@@ -23,12 +23,12 @@ def test_a_rotation_is_pillows_but_for_the_edges(degrees: float) -> None:
 def test_what_turns_in_from_outside_is_the_nearest_edge_pixel() -> None:
     images = films((31, 40, 3), 2)
     result = rotated(images, 10)
-    expected = [ndimage.rotate(film, 10, reshape=False, order=1, mode="nearest") for film in images]
+    expected = [ndimage.rotate(image, 10, reshape=False, order=1, mode="nearest") for image in images]
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @given(degrees=st.floats(-45, 45), height=st.integers(2, 30), width=st.integers(2, 30))
-def test_a_rotation_stays_within_the_greys_of_the_film(degrees: float, height: int, width: int) -> None:
+def test_a_rotation_stays_within_the_greys_of_the_image(degrees: float, height: int, width: int) -> None:
     images = np.random.default_rng(0).random((2, height, width, 1), dtype=np.float32)
     result = rotated(images, degrees)
     assert result.shape == images.shape

@@ -21,11 +21,11 @@ def anywhere(_: Mask) -> bool:
     return True
 
 
-def covers(rows: slice, columns: slice, *fills: str) -> Callable[[Mask], bool]:
-    """Return a question: does a mask hide all of this box, under one of these fills (default: any)?"""
+def covers(rows: slice, columns: slice, *infills: str) -> Callable[[Mask], bool]:
+    """Return a question: does a mask hide all of this box, under one of these infills (default: any)?"""
 
     def flips(mask: Mask) -> bool:
-        return bool(mask.hidden(SHAPE)[rows, columns].all()) and mask.fill in (fills or MILDNESS)
+        return bool(mask.hidden(SHAPE)[rows, columns].all()) and mask.infill in (infills or MILDNESS)
 
     return flips
 
@@ -40,7 +40,7 @@ def search(
         asked.append(mask)
         return flips(mask)
 
-    return *hunt(family, SHAPE, fills=MILDNESS, allowed=allowed, flips=noted, most=most), asked
+    return *hunt(family, SHAPE, infills=MILDNESS, allowed=allowed, flips=noted, most=most), asked
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_a_planted_marker_is_found_at_its_place_and_about_its_size(corner: tuple
     assert best is not None
     assert best.hidden(SHAPE)[corner].all()
     assert best.area(SHAPE) <= 3 * 20
-    assert best.fill == MILDNESS[0]
+    assert best.infill == MILDNESS[0]
 
 
 @pytest.mark.parametrize("depth", [1, 4, 11])
-def test_the_thinnest_ring_is_found_to_the_pixel(depth: int) -> None:
-    best, _, _ = search("ring", lambda mask: mask.top >= depth, most=30)
+def test_the_thinnest_border_is_found_to_the_pixel(depth: int) -> None:
+    best, _, _ = search("border", lambda mask: mask.top >= depth, most=30)
     assert best is not None
-    assert (best.top, best.fill) == (depth, MILDNESS[0])
+    assert (best.top, best.infill) == (depth, MILDNESS[0])
 
 
 def test_the_thinnest_strip_is_found_on_its_side() -> None:
@@ -67,15 +67,15 @@ def test_the_thinnest_strip_is_found_on_its_side() -> None:
     assert (best.side(SHAPE), best.width) == ("right", 3)
 
 
-def test_the_fill_is_shrunk_before_the_size() -> None:
+def test_the_infill_is_shrunk_before_the_size() -> None:
     """A mean that flips beats a smaller black that flips too."""
 
     def flips(mask: Mask) -> bool:
-        return mask.top >= {"black": 1, "mean": 9}.get(mask.fill, 99)
+        return mask.top >= {"black": 1, "mean": 9}.get(mask.infill, 99)
 
-    best, _, _ = search("ring", flips, most=60)
+    best, _, _ = search("border", flips, most=60)
     assert best is not None
-    assert (best.fill, best.top) == ("mean", 9)
+    assert (best.infill, best.top) == ("mean", 9)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -106,7 +106,7 @@ def test_after_a_find_only_milder_or_smaller_masks_are_asked_about() -> None:
 
     def flips(mask: Mask) -> bool:
         for held in best[-1:]:
-            mine, theirs = ((MILDNESS.index(each.fill), each.area(SHAPE)) for each in (mask, held))
+            mine, theirs = ((MILDNESS.index(each.infill), each.area(SHAPE)) for each in (mask, held))
             assert mine < theirs
         found = covers(slice(0, 5), slice(1, 5))(mask)
         best.extend([mask] * found)
@@ -127,7 +127,7 @@ def test_what_the_question_raises_ends_the_search_at_once() -> None:
         return flips(mask)
 
     with pytest.raises(ModelError, match="predict raised ValueError"):
-        hunt("ring", SHAPE, fills=MILDNESS, allowed=anywhere, flips=counted, most=50)
+        hunt("border", SHAPE, infills=MILDNESS, allowed=anywhere, flips=counted, most=50)
     assert len(asked) == 1
 
 

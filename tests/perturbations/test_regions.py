@@ -1,4 +1,4 @@
-"""Films changed at the lungs: what is kept stays, what is drawn repeats, what is set in keeps its detail."""
+"""Images changed at the lungs: what is kept stays, what is drawn repeats, what is set in keeps its detail."""
 
 from typing import get_args
 
@@ -16,11 +16,11 @@ from roentgate.perturbations.regions import (
     BLANKS,
     DRAWN,
     LETTER,
-    REGION_FILLS,
-    Fill,
+    REGION_INFILLS,
+    Infill,
     blanks,
     hide,
-    into_frame,
+    into_background,
     letter,
     lettered,
     limbs,
@@ -30,34 +30,34 @@ from roentgate.perturbations.regions import (
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
-DRAWN_FILMS = [phantom.film("phantom", 0, "test", CLASSES[index % 3], index) for index in range(6)]
-FILMS = np.stack([film.image for film in DRAWN_FILMS])[..., None].astype(np.float32) / np.float32(255)
-LUNGS = np.stack([film.lungs for film in DRAWN_FILMS]) > 127
+DRAWN_IMAGES = [phantom.image("phantom", 0, "test", CLASSES[index % 3], index) for index in range(6)]
+FILMS = np.stack([image.image for image in DRAWN_IMAGES])[..., None].astype(np.float32) / np.float32(255)
+LUNGS = np.stack([image.lungs for image in DRAWN_IMAGES]) > 127
 seeds = st.integers(0, 2**32 - 1)
 
 
-def some(seed: int, *, films: int = 3, channels: int = 1) -> tuple[FloatArray, BoolArray]:
+def some(seed: int, *, count: int = 3, channels: int = 1) -> tuple[FloatArray, BoolArray]:
     """Return drawn noise and ragged masks: float32 (n, 20, 24, C) in [0, 1], bool (n, 20, 24)."""
     generator = np.random.default_rng(seed)
-    images = generator.random((films, 20, 24, channels), dtype=np.float32)
-    masks = ndimage.gaussian_filter(generator.standard_normal((films, 20, 24)), (0, 2, 2)) > 0
+    images = generator.random((count, 20, 24, channels), dtype=np.float32)
+    masks = ndimage.gaussian_filter(generator.standard_normal((count, 20, 24)), (0, 2, 2)) > 0
     return images, masks
 
 
-def hidden(images: FloatArray, masks: BoolArray, fill: Fill, rows: list[int], seed: int = 0) -> FloatArray:
-    ((_, changed),) = hide(images, masks, [fill], np.array(rows), seed)
+def hidden(images: FloatArray, masks: BoolArray, infill: Infill, rows: list[int], seed: int = 0) -> FloatArray:
+    ((_, changed),) = hide(images, masks, [infill], np.array(rows), seed)
     return changed
 
 
 # Hiding
 
 
-@given(seed=seeds, fill=st.sampled_from(REGION_FILLS), channels=st.sampled_from([1, 3]))
+@given(seed=seeds, infill=st.sampled_from(REGION_INFILLS), channels=st.sampled_from([1, 3]))
 @settings(max_examples=40)
-def test_kept_pixels_stay_and_hidden_ones_are_grey_levels(seed: int, fill: Fill, channels: int) -> None:
+def test_kept_pixels_stay_and_hidden_ones_are_grey_levels(seed: int, infill: Infill, channels: int) -> None:
     images, masks = some(seed, channels=channels)
     before = images.copy()
-    changed = hidden(images, masks, fill, [4, 5, 6])
+    changed = hidden(images, masks, infill, [4, 5, 6])
     assert changed.dtype == np.float32
     assert changed.shape == images.shape
     assert changed.min() >= 0
@@ -66,34 +66,34 @@ def test_kept_pixels_stay_and_hidden_ones_are_grey_levels(seed: int, fill: Fill,
     np.testing.assert_array_equal(images, before)
 
 
-@given(seed=seeds, fill=st.sampled_from(REGION_FILLS))
+@given(seed=seeds, infill=st.sampled_from(REGION_INFILLS))
 @settings(max_examples=40)
-def test_what_is_hidden_leaves_no_trace(seed: int, fill: Fill) -> None:
+def test_what_is_hidden_leaves_no_trace(seed: int, infill: Infill) -> None:
     images, masks = some(seed)
     other = np.where(masks[..., None], 1 - images, images)
-    first, second = (hidden(each, masks, fill, [4, 5, 6]) for each in (images, other))
+    first, second = (hidden(each, masks, infill, [4, 5, 6]) for each in (images, other))
     np.testing.assert_array_equal(first, second)
 
 
-@given(seed=seeds, fill=st.sampled_from(REGION_FILLS))
+@given(seed=seeds, infill=st.sampled_from(REGION_INFILLS))
 @settings(max_examples=40)
-def test_a_film_is_filled_alike_in_whatever_company(seed: int, fill: Fill) -> None:
+def test_an_image_is_filled_alike_in_whatever_company(seed: int, infill: Infill) -> None:
     images, masks = some(seed)
-    together = hidden(images, masks, fill, [4, 5, 6], seed=7)
-    alone = hidden(images[1:2], masks[1:2], fill, [5], seed=7)
+    together = hidden(images, masks, infill, [4, 5, 6], seed=7)
+    alone = hidden(images[1:2], masks[1:2], infill, [5], seed=7)
     np.testing.assert_allclose(together[1:2], alone, atol=1e-6)  # a blur is a product of matrices
-    if fill != "blur":
+    if infill != "blur":
         np.testing.assert_array_equal(together[1:2], alone)
 
 
 def test_noise_is_that_of_the_row_and_of_the_seed() -> None:
-    images, masks = some(0, films=1)
+    images, masks = some(0, count=1)
     drawn = [hidden(images, masks, "noise", [row], seed) for row, seed in ((3, 0), (3, 0), (4, 0), (3, 1))]
     np.testing.assert_array_equal(drawn[0], drawn[1])
     assert all((drawn[0] != each).any() for each in drawn[2:])
 
 
-def test_fills_are_what_they_are_called() -> None:
+def test_infills_are_what_they_are_called() -> None:
     images, mask = FILMS[:1], LUNGS[:1]
     kept = images[~mask]
     assert not hidden(images, mask, "black", [0])[mask].any()
@@ -102,16 +102,18 @@ def test_fills_are_what_they_are_called() -> None:
     assert abs(noise.mean() - kept.mean()) < 0.03
     assert abs(noise.std() - kept.std()) < 0.05
     assert np.isin(hidden(images, mask, "edge", [0])[mask], kept).all()
-    edge, blur = (hidden(images, mask, fill, [0])[0, :, :, 0] for fill in get_args(Fill) if fill in {"edge", "blur"})
+    edge, blur = (
+        hidden(images, mask, infill, [0])[0, :, :, 0] for infill in get_args(Infill) if infill in {"edge", "blur"}
+    )
     inside = ndimage.binary_erosion(mask[0], iterations=2)
     roughness = [np.abs(np.diff(each, axis=0))[inside[1:]].mean() for each in (edge, blur)]
     assert roughness[1] < roughness[0]
 
 
-@pytest.mark.parametrize("fill", REGION_FILLS)
-def test_a_film_of_which_nothing_is_kept_is_black(fill: Fill) -> None:
+@pytest.mark.parametrize("infill", REGION_INFILLS)
+def test_an_image_of_which_nothing_is_kept_is_black(infill: Infill) -> None:
     everything = np.ones((1, 96, 96), dtype=bool)
-    assert not hidden(FILMS[:1], everything, fill, [0]).any()
+    assert not hidden(FILMS[:1], everything, infill, [0]).any()
 
 
 # Random regions
@@ -135,51 +137,53 @@ def test_random_regions_are_smooth_and_lie_anywhere() -> None:
     assert share.max() < 0.5
 
 
-# Frames
+# Backgrounds
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_a_film_in_its_own_frame_is_itself(index: int) -> None:
-    film = FILMS[index]
-    np.testing.assert_allclose(into_frame(film, LUNGS[index], film, LUNGS[index]), film, atol=1e-6)
+def test_an_image_in_its_own_background_is_itself(index: int) -> None:
+    image = FILMS[index]
+    np.testing.assert_allclose(into_background(image, LUNGS[index], image, LUNGS[index]), image, atol=1e-6)
 
 
 @given(pair=st.tuples(st.integers(0, 5), st.integers(0, 5)), gamma=st.floats(0.4, 2.5))
 @settings(max_examples=30)
-def test_all_but_the_lungs_is_the_frame(pair: tuple[int, int], gamma: float) -> None:
-    lungs, frame = pair
-    film = FILMS[lungs] ** np.float32(gamma)
-    made = into_frame(film, LUNGS[lungs], FILMS[frame], LUNGS[frame])
+def test_all_but_the_lungs_is_the_background(pair: tuple[int, int], gamma: float) -> None:
+    lungs, background = pair
+    image = FILMS[lungs] ** np.float32(gamma)
+    made = into_background(image, LUNGS[lungs], FILMS[background], LUNGS[background])
     assert made.dtype == np.float32
-    assert made.shape == film.shape
+    assert made.shape == image.shape
     assert made.min() >= 0
     assert made.max() <= 1
-    far = ~ndimage.binary_dilation(LUNGS[frame], iterations=5)  # four standard deviations of the seam, and one pixel
-    np.testing.assert_allclose(made[far], FILMS[frame][far], atol=2e-3)
+    far = ~ndimage.binary_dilation(
+        LUNGS[background], iterations=5
+    )  # four standard deviations of the seam, and one pixel
+    np.testing.assert_allclose(made[far], FILMS[background][far], atol=2e-3)
 
 
 @pytest.mark.parametrize("gamma", [0.4, 1.0, 2.5])
 def test_the_lungs_that_are_set_in_keep_their_detail(gamma: float) -> None:
     lost = []
-    for lungs, frame in ((0, 1), (1, 2), (2, 0), (3, 5)):
-        made = into_frame(FILMS[lungs], LUNGS[lungs], FILMS[frame] ** np.float32(gamma), LUNGS[frame])
-        inside = ndimage.binary_erosion(LUNGS[frame], iterations=3)
+    for lungs, background in ((0, 1), (1, 2), (2, 0), (3, 5)):
+        made = into_background(FILMS[lungs], LUNGS[lungs], FILMS[background] ** np.float32(gamma), LUNGS[background])
+        inside = ndimage.binary_erosion(LUNGS[background], iterations=3)
         lost.append(((made[inside] <= 0) | (made[inside] >= 1)).mean())
-    assert max(lost) <= 0.03, "black or white where the film had detail"
+    assert max(lost) <= 0.03, "black or white where the image had detail"
 
 
-def test_a_lesion_comes_along_and_that_of_the_frame_does_not() -> None:
-    film, frame = FILMS[1], FILMS[4]
+def test_a_lesion_comes_along_and_that_of_the_background_does_not() -> None:
+    image, background = FILMS[1], FILMS[4]
     spot = np.zeros((96, 96), dtype=bool)
     y, x = np.argwhere(ndimage.binary_erosion(LUNGS[1], iterations=5))[0]
     spot[y - 3 : y + 4, x - 3 : x + 4] = True
-    with_spot = film + np.float32(0.3) * spot[..., None]
-    given, plain = (into_frame(each, LUNGS[1], frame, LUNGS[4]) for each in (with_spot, film))
+    with_spot = image + np.float32(0.3) * spot[..., None]
+    given, plain = (into_background(each, LUNGS[1], background, LUNGS[4]) for each in (with_spot, image))
     assert (given - plain).max() > 0.1
     y, x = np.argwhere(ndimage.binary_erosion(LUNGS[4], iterations=5))[0]
-    scarred = frame.copy()
+    scarred = background.copy()
     scarred[y, x] = 1
-    np.testing.assert_allclose(into_frame(film, LUNGS[1], scarred, LUNGS[4]), plain, atol=1e-5)
+    np.testing.assert_allclose(into_background(image, LUNGS[1], scarred, LUNGS[4]), plain, atol=1e-5)
 
 
 # Letters
@@ -187,7 +191,7 @@ def test_a_lesion_comes_along_and_that_of_the_frame_does_not() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(32, 48), (96, 96), (256, 200)])
-def test_a_letter_is_as_bright_as_the_film_and_a_patch_as_bright_as_the_letter(
+def test_a_letter_is_as_bright_as_the_image_and_a_patch_as_bright_as_the_letter(
     shape: tuple[int, int], channels: int
 ) -> None:
     images = np.random.default_rng(0).random((3, *shape, channels), dtype=np.float32) * np.float32(0.8)
@@ -200,11 +204,11 @@ def test_a_letter_is_as_bright_as_the_film_and_a_patch_as_bright_as_the_letter(
     box, ink = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     box[2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]] = True
     ink[2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]] = strokes
-    for film, changed, patch in zip(images, inked, flat, strict=True):
+    for image, changed, patch in zip(images, inked, flat, strict=True):
         assert changed.dtype == patch.dtype == np.float32
-        np.testing.assert_allclose(changed[ink], np.broadcast_to(film.max(axis=(0, 1)), changed[ink].shape))
-        np.testing.assert_array_equal(changed[~ink], film[~ink])
-        np.testing.assert_array_equal(patch[~box], film[~box])
+        np.testing.assert_allclose(changed[ink], np.broadcast_to(image.max(axis=(0, 1)), changed[ink].shape))
+        np.testing.assert_array_equal(changed[~ink], image[~ink])
+        np.testing.assert_array_equal(patch[~box], image[~box])
         np.testing.assert_allclose(patch[box].std(axis=0), 0, atol=1e-6)
         np.testing.assert_allclose(patch[box].mean(axis=0), changed[box].mean(axis=0), atol=1e-5)
 

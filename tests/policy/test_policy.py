@@ -34,7 +34,7 @@ def test_an_empty_policy_has_every_table(tmp_path: Path) -> None:
     assert bounds.recall.floor("Covid") == 0.80
     assert bounds.recall.ceiling("Covid", "Normal") == 0.20
     assert bounds.recall.macro_auroc_floor == 0.90
-    assert bounds.border.rings == [0.05]
+    assert bounds.border.borders == [0.05]
     assert {suite for suite, _ in bounds.gate.pairs} == {"alignment", "inference", "recall", "border"}
     for suite, check in bounds.gate.pairs:
         assert f"def test_{check}(" in (ROOT / "suites" / f"test_{suite}.py").read_text("utf-8")
@@ -100,16 +100,16 @@ def test_a_data_set_overrides_key_by_key_and_leaves_the_others_alone(tmp_path: P
     macro_auroc_floor = 0.8
     floors = {Covid = 0.6}
     [data.covid19.border]
-    rings = [0.1]
+    borders = [0.1]
     """
     here, elsewhere = policy(tmp_path, text, data="covid19"), policy(tmp_path, text)
     assert here.recall.macro_auroc_floor == 0.8
     assert here.recall.recall_floor == 0.7
     assert here.recall.floors == {"Covid": 0.6, "Normal": 0.85}
-    assert here.border.rings == [0.1]
+    assert here.border.borders == [0.1]
     assert elsewhere.recall.macro_auroc_floor == 0.90
     assert elsewhere.recall.floors == {"Covid": 0.9, "Normal": 0.85}
-    assert elsewhere.border.rings == [0.05]
+    assert elsewhere.border.borders == [0.05]
 
 
 def test_the_fingerprint_is_of_the_bounds_in_force_and_of_nothing_else(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_the_fingerprint_is_of_the_bounds_in_force_and_of_nothing_else(tmp_path:
         ('[recall]\ncostly = ["Covid -> Covid"]\n', "recall.costly names 'Covid -> Covid'"),
         ('[recall.ceilings]\n"Covid > Normal" = 0.1\n', "did you mean 'Covid -> Normal'?"),
         ("[recall]\ncostly = []\n", "costly.* is empty, so nothing would be tested"),
-        ("[border]\nrings = []\n", "'rings' is empty, so nothing would be tested"),
-        ("[border]\nfills = []\n", "'fills' is empty"),
-        ('[border]\nfills = ["grey"]\n', "fills.0: must be 'black', "),
-        ("[border]\nrings = [0.5]\n", "rings.0: must be less than 0.5"),
+        ("[border]\nrings = []\n", "'borders' is empty, so nothing would be tested"),
+        ("[border]\nfills = []\n", "'infills' is empty"),
+        ('[border]\nfills = ["grey"]\n', "infills.0: must be 'black', "),
+        ("[border]\nrings = [0.5]\n", "borders.0: must be less than 0.5"),
         ("[inference]\ntolerance = 0.0\n", "tolerance: must be greater than 0"),
         ('[gate]\nnever_skip = ["masks"]\n', "'never_skip' names 'masks', which is not required"),
         ("[data.covid19.recal]\nx = 1\n", r"\[data.covid19.recal\] is unknown; did you mean 'recall'"),

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.lung_perturbations import Battery
 from roentgate.report import attention as attention_figures
-from roentgate.report.attention import FRAMES, LUNGS, MARKERS, SHOWN, chosen
-from tests.checks.test_attention import FILMS, chests, evidence, films
+from roentgate.report.attention import BACKGROUNDS, LUNGS, MARKERS, SHOWN, chosen
+from tests.checks.test_attention import FILMS, chests, evidence, images
 from tests.report.test_figures import size
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from tests.support.toy import Draw, Project
 
 pytest_plugins = ["tests.support.toy"]
-__all__ = ["chests", "films"]  # fixtures
+__all__ = ["chests", "images"]  # fixtures
 
 
 @pytest.fixture
 def seen(chests: Project) -> tuple[AttentionRecord, Battery]:
-    """What a reader of burn-ins did."""
+    """What a reader of burned-in annotations did."""
     made = evidence(chests, "markers")
     return attend(made), battery_of(made)
 
@@ -45,30 +45,30 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
         notes = attention_figures.draw(*seen, folder)
         kept.append([(folder / note["file"]).read_bytes() for note in notes])
     assert kept[0] == kept[1]
-    assert [note["file"] for note in notes] == [LUNGS, FRAMES, MARKERS]
+    assert [note["file"] for note in notes] == [LUNGS, BACKGROUNDS, MARKERS]
     assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 3
     assert max(map(len, kept[0])) <= 400_000
     count = 3 * FILMS
     assert notes[0]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
-    assert f"{count} of {count} called by the frame, 0 by the lungs" in notes[1]["alt"]
+    assert f"{count} of {count} called by the background, 0 by the lungs" in notes[1]["alt"]
     assert f"{count} of {count} answers follow, 0 a flat patch" in notes[2]["alt"]
 
 
 def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
-    record = replace(record, marker_labels=np.full(len(record.rows), -1))
-    other = replace(record, framed=replace(record.framed, probabilities=record.framed.probabilities[::-1].copy()))
+    record = replace(record, annotation_labels=np.full(len(record.rows), -1))
+    other = replace(record, swapped=replace(record.swapped, probabilities=record.swapped.probabilities[::-1].copy()))
     pictures = []
     for each in (record, other):
         attention_figures.draw(each, battery, tmp_path)
-        pictures.append([(tmp_path / name).read_bytes() for name in (LUNGS, FRAMES)])
+        pictures.append([(tmp_path / name).read_bytes() for name in (LUNGS, BACKGROUNDS)])
     assert [first == second for first, second in zip(*pictures, strict=True)] == [True, False]
 
 
 def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
     nobody = np.full(len(record.rows), -1)
-    alone = replace(record, marker_labels=nobody, frame_rows=nobody)
+    alone = replace(record, annotation_labels=nobody, donor_rows=nobody)
     assert [note["file"] for note in attention_figures.draw(alone, battery, tmp_path)] == [LUNGS]
     assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
 
@@ -76,7 +76,7 @@ def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Batt
 def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
     none = np.zeros(0, np.int64)
-    empty = replace(record, rows=none, marker_labels=none, frame_rows=none)
+    empty = replace(record, rows=none, annotation_labels=none, donor_rows=none)
     assert attention_figures.draw(empty, battery, tmp_path) == []
     assert not list(tmp_path.glob("*.png"))
 
@@ -84,7 +84,7 @@ def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord,
 def test_a_row_without_an_answer_is_drawn_as_such(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
     silent = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
-    notes = attention_figures.draw(replace(record, clean=silent, framed=silent, marked=silent), battery, tmp_path)
+    notes = attention_figures.draw(replace(record, clean=silent, swapped=silent, annotated=silent), battery, tmp_path)
     assert "0 of 0 right answers stay right" in notes[0]["alt"]
     assert len(notes) == 3
 
@@ -128,7 +128,7 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     data: str,
     model: str,
 ) -> None:
-    drawn = data == "chests"  # the toy films show no lungs
+    drawn = data == "chests"  # the toy images show no lungs
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     old = chests.write(f"reports/{data}/{model}/{LUNGS}", "of an older run")
     for suite in (chests.folder / "suites").glob("test_*.py"):
@@ -142,7 +142,7 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     assert (outcome == "skipped") != drawn, result.out
     assert old.exists() == drawn
     told = (old.parent / "scorecard.md").read_text("utf-8")
-    for name in (LUNGS, FRAMES, MARKERS):
+    for name in (LUNGS, BACKGROUNDS, MARKERS):
         assert (name in told) == drawn
         assert (old.parent / name).exists() == drawn
     if drawn:
@@ -187,7 +187,7 @@ def test_as_many_rows_as_there_are_and_none_twice(data: list[tuple[bool, int]], 
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_large_film_is_shown_smaller_and_no_darker(channels: int) -> None:
+def test_a_large_image_is_shown_smaller_and_no_darker(channels: int) -> None:
     image = np.random.default_rng(0).random((401, 300, channels), dtype=np.float32)
     shown = attention_figures._reduced(image)
     assert shown.shape == ((133, 100) if channels == 1 else (133, 100, 3))

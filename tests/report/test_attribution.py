@@ -1,4 +1,4 @@
-"""Overlays: only of the licensed, small enough, the same bytes each time, and of the films they promise."""
+"""Overlays: only of the licensed, small enough, the same bytes each time, and of the images they promise."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from roentgate.arrays import BoolArray, FloatArray, IntArray
-from roentgate.evidence.attribution import sanity_check as licence
+from roentgate.evidence.attribution import sanity_check as sanity_check
 from roentgate.evidence.attribution.attributions import Attributions
-from roentgate.evidence.attribution.sanity_check import Licence
+from roentgate.evidence.attribution.sanity_check import SanityCheck
 from roentgate.report.attribution import LARGEST_FILE, choose, overlays, smaller
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
@@ -21,15 +21,15 @@ SIDE, FILMS = 256, 18
 
 
 class Drawn:
-    """A record of one explainer on random films."""
+    """A record of one explainer on random images."""
 
     methods = ("integrated_gradients",)
 
     def __init__(self, *, licensed: bool) -> None:
         rng = np.random.default_rng(0)
-        self.films = rng.random((FILMS, SIDE, SIDE, 1), np.float32)
+        self.images = rng.random((FILMS, SIDE, SIDE, 1), np.float32)
         labels = np.arange(FILMS) % 3
-        test = SimpleNamespace(classes=CLASSES, labels=labels, take=lambda rows: self.films[np.asarray(rows)])
+        test = SimpleNamespace(classes=CLASSES, labels=labels, take=lambda rows: self.images[np.asarray(rows)])
         self.candidate = SimpleNamespace(splits=SimpleNamespace(test=test), has_layers=True)
         self._maps = rng.normal(size=(FILMS, SIDE, SIDE)).astype(np.float32)
         self._called = np.where(np.arange(FILMS) < 8, labels, (labels + 1) % 3)
@@ -45,23 +45,23 @@ class Drawn:
         return np.full((len(rows), 3), 1 / 3, np.float32)
 
     def lungs(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
-        """Return a box a film, of which half are trusted."""
+        """Return a box an image, of which half are trusted."""
         found = np.zeros((len(rows), SIDE, SIDE), dtype=bool)
         found[:, 40:200, 40:110] = True
         return found, np.arange(len(rows)) % 2 == 0
 
-    def licence(self, method: str) -> Licence:
+    def sanity_check(self, method: str) -> SanityCheck:
         """Return a licence."""
         if not self._licensed:
-            return licence.untested(method, "its maps stay as they were", ceiling=0.5)
+            return sanity_check.untested(method, "its maps stay as they were", ceiling=0.5)
         drift = np.linspace(0, 0.02, 5)[:, None]
-        return Licence(
+        return SanityCheck(
             method, 0.1 + drift + np.zeros((5, 12)), 0.2 + drift + np.zeros((5, 12)), np.full(66, 0.4), (), 0.5
         )
 
     def silence(self, method: str) -> str:
         """Return why it is silent."""
-        return "" if self._licensed else self.licence(method).words
+        return "" if self._licensed else self.sanity_check(method).words
 
 
 def record(*, licensed: bool = True) -> Any:  # noqa: ANN401 - it stands in for an AttributionRecord
@@ -69,29 +69,31 @@ def record(*, licensed: bool = True) -> Any:  # noqa: ANN401 - it stands in for 
 
 
 def test_a_licensed_explainer_is_drawn_small_and_the_same_each_time(tmp_path: Path) -> None:
-    flipped = {"a black ring": ["test/3.png", "test/99.png"], "no change": []}
+    flipped = {"a black border": ["test/3.png", "test/99.png"], "no change": []}
     (note,) = overlays(record(), tmp_path, flipped=flipped)
     path = tmp_path / "attribution-integrated_gradients.png"
     assert note["file"] == path.name
-    assert "from each class: 6, surest right: 6, surest wrong (of 10): 6, turned by a black ring (1): 1" in note["alt"]
+    assert (
+        "from each class: 6, surest right: 6, surest wrong (of 10): 6, rotated by a black border (1): 1" in note["alt"]
+    )
     assert "licensed: with all weights random, maps keep a rank correlation of 0.21" in note["alt"]
     content = path.read_bytes()
     assert len(content) <= LARGEST_FILE
     with Image.open(path) as picture:
-        assert picture.size == (1080, round((0.75 + 1.55 * 4) * 135))  # noise hardly compresses: real films are whole
+        assert picture.size == (1080, round((0.75 + 1.55 * 4) * 135))  # noise hardly compresses: real images are whole
     overlays(record(), tmp_path, flipped=flipped)
     assert path.read_bytes() == content
 
 
-def test_an_explainer_without_a_licence_is_not_drawn_and_an_old_picture_goes(tmp_path: Path) -> None:
+def test_an_explainer_without_a_sanity_check_is_not_drawn_and_an_old_picture_goes(tmp_path: Path) -> None:
     overlays(record(), tmp_path)
     assert overlays(record(licensed=False), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_sheet_shows_the_classes_in_turn_and_the_surest_first() -> None:
-    truth, called = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
-    lines = dict(choose(truth, called, np.array([0.5, 0.9, 0.7, 0.8, 0.6]), CLASSES))
+    truth, predicted = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
+    lines = dict(choose(truth, predicted, np.array([0.5, 0.9, 0.7, 0.8, 0.6]), CLASSES))
     assert {title: rows.tolist() for title, rows in lines.items()} == {
         "From each class": [0, 2, 4, 1, 3],
         "Surest right": [3, 2, 0],
@@ -101,7 +103,7 @@ def test_the_sheet_shows_the_classes_in_turn_and_the_surest_first() -> None:
 
 
 @pytest.mark.parametrize(("side", "small"), [(96, 96), (128, 128), (256, 128), (257, 85)])
-def test_films_are_averaged_down(side: int, small: int) -> None:
+def test_images_are_averaged_down(side: int, small: int) -> None:
     found = smaller(np.ones((side, side), np.float32))
     assert found.shape == (small, small)
     assert (found == 1).all()

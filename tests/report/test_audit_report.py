@@ -1,4 +1,4 @@
-"""The audit of a folder as a user runs it: exit status, page, record and pictures; awkward names and broken films."""
+"""The audit of a folder as a user runs it: exit status, page, record and pictures; awkward names and broken images."""
 
 import json
 import shutil
@@ -11,30 +11,30 @@ from PIL import Image
 from roentgate.__main__ import main
 from roentgate.errors import ArgumentError
 from roentgate.report import audit_report
-from tests.support.planted import film, tree
+from tests.support.planted import image, tree
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the repository's suites and data cards, and small films in ``films``."""
+    """A folder with the repository's suites and data cards, and small images in ``images``."""
     for name in ("suites", "data"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    tree(tmp_path / "films", films=10)
+    tree(tmp_path / "images", images=10)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ROENTGATE_STORE", raising=False)
     return tmp_path
 
 
 def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["audit", "films"]) == 0
-    assert "films: nothing found; reports/films/audit.md" in capsys.readouterr().out
-    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert main(["audit", "images"]) == 0
+    assert "images: nothing found; reports/images/audit.md" in capsys.readouterr().out
+    page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "**NOTHING FOUND**" in page
-    assert "roentgate audit films" in page
-    assert (project / "reports/films/audit-probes.png").is_file()
-    told = audit_report.read(project / "reports/films/audit.json")
+    assert "roentgate audit images" in page
+    assert (project / "reports/images/audit-probes.png").is_file()
+    told = audit_report.read(project / "reports/images/audit.json")
     assert told["accepted"]
     assert told["pairs"] == []
     assert {row["check"] for row in told["rows"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
@@ -42,39 +42,39 @@ def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFi
 
 
 def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copyfile("films/test/A/000.png", "films/train/A/again.png")
-    assert main(["audit", "films"]) == 1
-    assert "The same film in two splits: 1 of 20 films of test are in train" in capsys.readouterr().out
-    page = (project / "reports/films/audit.md").read_text("utf-8")
+    shutil.copyfile("images/test/A/000.png", "images/train/A/again.png")
+    assert main(["audit", "images"]) == 1
+    assert "The same image in two splits: 1 of 20 images of test are in train" in capsys.readouterr().out
+    page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "**GIVES ITSELF AWAY**" in page
     assert "| train/A/again.png | test/A/000.png | identical bytes" in page
-    assert (project / "reports/films/audit-twins.png").is_file()
+    assert (project / "reports/images/audit-twins.png").is_file()
 
 
-def test_equal_films_give_equal_bytes(project: Path) -> None:
-    shutil.copyfile("films/test/A/000.png", "films/train/A/again.png")
-    main(["audit", "films"])
-    files = sorted((project / "reports/films").iterdir())
+def test_equal_images_give_equal_bytes(project: Path) -> None:
+    shutil.copyfile("images/test/A/000.png", "images/train/A/again.png")
+    main(["audit", "images"])
+    files = sorted((project / "reports/images").iterdir())
     first = [file.read_bytes() for file in files]
     shutil.rmtree(".roentgate")
-    main(["audit", "films"])
+    main(["audit", "images"])
     assert [file.read_bytes() for file in files] == first
 
 
-def test_broken_and_odd_films_are_told_and_stop_nothing(project: Path) -> None:
-    Path("films/train/A/001.png").write_bytes(Path("films/train/A/001.png").read_bytes()[:300])
-    Image.new("L", (96, 96), 0).save("films/train/B/black.png")
-    assert main(["audit", "films"]) == 1
-    page = (project / "reports/films/audit.md").read_text("utf-8")
-    assert "1 of 61 films cannot be read" in page
+def test_broken_and_odd_images_are_told_and_stop_nothing(project: Path) -> None:
+    Path("images/train/A/001.png").write_bytes(Path("images/train/A/001.png").read_bytes()[:300])
+    Image.new("L", (96, 96), 0).save("images/train/B/black.png")
+    assert main(["audit", "images"]) == 1
+    page = (project / "reports/images/audit.md").read_text("utf-8")
+    assert "1 of 61 images cannot be read" in page
     assert "train/B/black.png: blank" in page
-    assert (project / "reports/films/audit-odd.png").is_file()
+    assert (project / "reports/images/audit-odd.png").is_file()
 
 
 def test_awkward_names_do_not_break_the_page(project: Path) -> None:
-    shutil.copyfile("films/test/A/000.png", "films/train/A/a|b<i>\n`.png")
-    assert main(["audit", "films"]) == 1
-    page = (project / "reports/films/audit.md").read_text("utf-8")
+    shutil.copyfile("images/test/A/000.png", "images/train/A/a|b<i>\n`.png")
+    assert main(["audit", "images"]) == 1
+    page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "<i>" not in page
     assert "a|b" not in page
     lines = [line for line in page.splitlines() if line.startswith("|")]
@@ -82,11 +82,11 @@ def test_awkward_names_do_not_break_the_page(project: Path) -> None:
 
 
 def test_what_goes_with_one_class_alone_is_said_on_the_page(project: Path) -> None:
-    for file in [*Path("films").rglob("B/*.png")]:
+    for file in [*Path("images").rglob("B/*.png")]:
         Image.open(file).save(file.with_suffix(".jpg"), quality=90)
         file.unlink()
-    assert main(["audit", "films"]) == 1
-    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert main(["audit", "images"]) == 1
+    page = (project / "reports/images/audit.md").read_text("utf-8")
     told = page.partition("What goes with one class alone:")[2].partition("##")[0]
     assert "- format JPEG ⇒ B, 30 of 30" in told
 
@@ -94,18 +94,18 @@ def test_what_goes_with_one_class_alone_is_said_on_the_page(project: Path) -> No
 def test_without_cleanlab_the_page_says_how_to_ask_for_labels(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cleanlab", None)
     monkeypatch.setitem(sys.modules, "cleanlab.filter", None)
-    assert main(["audit", "films"]) == 0
-    page = (project / "reports/films/audit.md").read_text("utf-8")
+    assert main(["audit", "images"]) == 0
+    page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "Not asked: `pip install roentgate[labels]` adds cleanlab, which does." in page
 
 
 def test_an_audit_says_how_it_was_called(project: Path) -> None:
-    Path("data/films.toml").write_text('root = "../films"\nclasses = ["A", "B"]\n', "utf-8")
-    assert main(["audit", "--data", "films", "--out", "elsewhere"]) == 0
-    assert "roentgate audit --data films" in (project / "elsewhere/audit.md").read_text("utf-8")
+    Path("data/images.toml").write_text('root = "../images"\nclasses = ["A", "B"]\n', "utf-8")
+    assert main(["audit", "--data", "images", "--out", "elsewhere"]) == 0
+    assert "roentgate audit --data images" in (project / "elsewhere/audit.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("arguments", [["audit"], ["audit", "films", "--data", "films"]])
+@pytest.mark.parametrize("arguments", [["audit"], ["audit", "images", "--data", "images"]])
 def test_a_folder_or_a_card_must_be_named(
     project: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,11 +128,11 @@ def test_a_damaged_record_is_a_sentence(tmp_path: Path) -> None:
 
 def test_patients_and_groups_of_a_card_are_used(project: Path) -> None:
     for split in ("train", "validation", "test"):
-        for index, file in enumerate(sorted((project / "films" / split).rglob("*.png"))):
+        for index, file in enumerate(sorted((project / "images" / split).rglob("*.png"))):
             file.rename(file.with_name(f"p{split[:2]}{index // 2}-{file.name}"))
-    shutil.copyfile(next((project / "films/test/A").iterdir()), project / "films/train/A/pte0-copy.png")
-    film(900).save(project / "films/train/A/pte0-copy.png")
-    Path("data/films.toml").write_text("root = \"../films\"\ngroup = '/p(\\w+)-'\n", "utf-8")
-    assert main(["audit", "--data", "films"]) == 1
-    page = (project / "reports/films/audit.md").read_text("utf-8")
-    assert "1 of 10 patients of test have films in train" in page
+    shutil.copyfile(next((project / "images/test/A").iterdir()), project / "images/train/A/pte0-copy.png")
+    image(900).save(project / "images/train/A/pte0-copy.png")
+    Path("data/images.toml").write_text("root = \"../images\"\ngroup = '/p(\\w+)-'\n", "utf-8")
+    assert main(["audit", "--data", "images"]) == 1
+    page = (project / "reports/images/audit.md").read_text("utf-8")
+    assert "1 of 10 patients of test have images in train" in page

@@ -217,8 +217,8 @@ def test_reading_a_scorecard_needs_no_matplotlib(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0
 
 
-def test_a_montage_shows_each_class_however_few_films_it_has(tmp_path: Path) -> None:
-    class Films:
+def test_a_montage_shows_each_class_however_few_images_it_has(tmp_path: Path) -> None:
+    class Images:
         classes = ("Covid", HOSTILE, "Empty")
         labels = np.array([0] * 20 + [1, 1])
 
@@ -227,7 +227,7 @@ def test_a_montage_shows_each_class_however_few_films_it_has(tmp_path: Path) -> 
             return np.zeros((len(rows), 16, 16, 3 if len(taken) == 1 else 1), np.float32)
 
     taken: list[list[int]] = []
-    figures.montage(Films(), tmp_path / "a.png")  # type: ignore[arg-type]
+    figures.montage(Images(), tmp_path / "a.png")  # type: ignore[arg-type]
     assert taken == [[0, 3, 7, 11, 15, 19], [20, 21], []]
 
 

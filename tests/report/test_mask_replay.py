@@ -28,7 +28,7 @@ pytest_plugins = ["tests.support.toy"]
 
 ROOT = Path(__file__).resolve().parents[2]
 CORNER = '''
-"""Reads the class from the middle, unless the first pixel is brighter or darker than on any film."""
+"""Reads the class from the middle, unless the first pixel is brighter or darker than on any image."""
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def test_another_model_under_the_same_name_is_refused(
     assert main(["replay", given]) == 2
     told = capsys.readouterr().err
     assert f"the scorecard is of {given.partition(':')[0]}" in told
-    assert "the model file, the films, the libraries or the weights are others" in told
+    assert "the model file, the images, the libraries or the weights are others" in told
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_a_row_that_loses_its_answer_is_told_so(project: Project) -> None:
     evidence = Evidence(project.ready("nearest"))
     after = evidence.test.probabilities.copy()
     after[3] = np.nan
-    mask = masks.ring((32, 32), "edge", 1)
+    mask = masks.border((32, 32), "edge", 1)
     found = mask_replay.Replayed(mask=mask, clean=evidence.test, after=after, rows=np.array([3]))
     told: list[Any] = mask_replay.lines(found, (32, 32))
-    assert told[0] == "a 1 px ring, filled by edge: 1 of 36 answers change"
+    assert told[0] == "a 1 px border, filled by edge: 1 of 36 answers change"
     assert told[1].endswith("-> no answer")
 
 

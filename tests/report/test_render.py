@@ -15,7 +15,7 @@ from roentgate.scorecard import wording
 from roentgate.scorecard.record import EvidenceRecord, Record, Row
 from tests.support.rows import CONDITIONAL, FAILED, row
 
-SETTLING = CONDITIONAL | {"detail": "about 54 further films"}
+SETTLING = CONDITIONAL | {"detail": "about 54 further images"}
 HOSTILE = "a|b <script>alert(1)</script>\n# x `y` ](z) &lt; \u202e é 肺 ```"
 NAMES = st.text(st.one_of(st.sampled_from("|<>`*_[]()\\&~\n\r#!:/ ab"), st.characters(codec="utf-8")), max_size=30)
 TAGS = re.compile(r"</?[a-zA-Z!?]")
@@ -148,9 +148,9 @@ def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interva
         "96 \u00d7 96 \u00d7 1",
         "fingerprint efefefefefef",
         "of 20 Covid",
-        "16 caught, 4 called Normal",
+        "16 caught, 4 predicted as Normal",
         "precision recall",
-        "about 54 further films",
+        "about 54 further images",
         "never beat Normal",
         "Research software, not a medical device.",
         "rows of Covid",

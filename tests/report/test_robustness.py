@@ -9,7 +9,7 @@ import pytest
 from roentgate.policy.bounds import RobustnessBounds
 from roentgate.report import robustness as robustness_figures
 from tests.evidence.test_acquisition import record
-from tests.perturbations.test_corruptions import films
+from tests.perturbations.test_corruptions import films as some_images
 from tests.report.test_figures import size
 from tests.runs.test_suites import answered
 
@@ -30,7 +30,7 @@ def test_another_answer_is_another_picture(tmp_path: Path) -> None:
     assert pictures[0] != pictures[1]
 
 
-def test_a_class_without_films_leaves_gaps(tmp_path: Path) -> None:
+def test_a_class_without_images_leaves_gaps(tmp_path: Path) -> None:
     half = record().seen_by(
         lambda answers: replace(
             answers, ids=answers.ids[:100], labels=answers.labels[:100], probabilities=answers.probabilities[:100]
@@ -40,17 +40,17 @@ def test_a_class_without_films_leaves_gaps(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_one_film_is_shown_under_each_corruption(tmp_path: Path, channels: int) -> None:
-    film = films((40, 32, channels), 1)
+def test_one_image_is_shown_under_each_corruption(tmp_path: Path, channels: int) -> None:
+    image = some_images((40, 32, channels), 1)
     sheets = [
-        robustness_figures.film_sheet(film, row, RobustnessBounds(), tmp_path / "f.png", title="test/Covid/1.png")
+        robustness_figures.image_sheet(image, row, RobustnessBounds(), tmp_path / "f.png", title="test/Covid/1.png")
         for row in (3, 3, 4)
     ]
     assert size(sheets[0])[0] == 1440
-    before = film.copy()
+    before = image.copy()
     pictures = [
-        robustness_figures.film_sheet(film, row, RobustnessBounds(), tmp_path / f"{row}.png", title="x").read_bytes()
+        robustness_figures.image_sheet(image, row, RobustnessBounds(), tmp_path / f"{row}.png", title="x").read_bytes()
         for row in (3, 4)
     ]
     assert pictures[0] != pictures[1], "the noise is that of the row"
-    np.testing.assert_array_equal(film, before)
+    np.testing.assert_array_equal(image, before)

@@ -250,7 +250,7 @@ def test_damaged_pictures_are_drawn_again(drawing: Session, project: Project, na
     assert (kept / name).stat().st_size == len(whole)
 
 
-def test_films_whose_answer_changed_are_shown_first(
+def test_images_whose_answer_changed_are_shown_first(
     drawing: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     kept = drawing.evidence("nearest")
@@ -267,9 +267,9 @@ def test_films_whose_answer_changed_are_shown_first(
     captions: list[Any] = []
     monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, words, *_c, **_d: captions.extend(words))
     note = figure_set._draw_border(kept, bounds, tmp_path)
-    assert note["title"] == "Films with the ring hidden"
-    assert note["alt"] == "5% ring hidden (edge): 3 of 36 answers change (6 films shown)"
+    assert note["title"] == "Images with the border hidden"
+    assert note["alt"] == "5% border hidden (edge): 3 of 36 answers change (6 images shown)"
     ids = border.clean.ids
     assert [caption[0] for caption in captions[:3]] == [ids[7], ids[20], ids[30]]
     assert captions[1][2] == "no answer"
-    assert len(captions) == figure_set.SHOWN_FILMS
+    assert len(captions) == figure_set.SHOWN_IMAGES

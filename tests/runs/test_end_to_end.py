@@ -1,4 +1,4 @@
-"""The command itself, on real films: it trains, judges, and its exit status says what its scorecard says."""
+"""The command itself, on real images: it trains, judges, and its exit status says what its scorecard says."""
 
 import json
 import os
@@ -38,11 +38,11 @@ def subjects(record: Record, check: str) -> set[str]:
 
 @pytest.mark.real_data("covid19-dataset")
 @pytest.mark.trains
-def test_real_films_are_judged_in_full_and_the_exit_status_is_the_records(real_data: Path, tmp_path: Path) -> None:
+def test_real_images_are_judged_in_full_and_the_exit_status_is_the_records(real_data: Path, tmp_path: Path) -> None:
     """Whether a network of two epochs is any good is not asked here."""
-    films = real_data / "covid19-dataset"
+    images = real_data / "covid19-dataset"
     done = run(
-        "pytest", "suites/", "--model", "baseline", "--data", f"covid19={films}", "--image-size", "96", "--epochs", "2",
+        "pytest", "suites/", "--model", "baseline", "--data", f"covid19={images}", "--image-size", "96", "--epochs", "2",
         "--report-dir", tmp_path / "reports", ROENTGATE_STORE=str(tmp_path / "store"),
     )  # fmt: skip
     reports = tmp_path / "reports" / "covid19" / "baseline"

@@ -12,12 +12,12 @@ import pytest
 
 from roentgate.policy import load_policy
 from roentgate.policy.optional_suites import SUITES
-from tests.validation.planted_models import Check, read_twins
+from tests.validation.planted_models import Check, read_planted_models
 
 ROOT = Path(__file__).resolve().parents[2]
-TWINS = {twin.name: twin for twin in read_twins(ROOT / "models")}
-SEEN = [name for name, twin in TWINS.items() if twin.checks]
-SOUND = [name for name, twin in TWINS.items() if twin.sound]
+PLANTED_MODELS = {planted.name: planted for planted in read_planted_models(ROOT / "models")}
+SEEN = [name for name, planted in PLANTED_MODELS.items() if planted.checks]
+SOUND = [name for name, planted in PLANTED_MODELS.items() if planted.sound]
 CONTROL = "sound.small"
 """The network that most faults are planted in, without a fault."""
 
@@ -136,7 +136,7 @@ def refused(rows: Iterable[Row]) -> list[Row]:
 
 def shortcomings(name: str, rows: list[Row]) -> list[str]:
     """Return what a model's docstring promises and its scorecard does not show."""
-    kept = TWINS[name]
+    kept = PLANTED_MODELS[name]
     against = [row for row in refused(rows) if (row["suite"], row["check"]) in kept.checks]
     seen = {(row["suite"], row["check"]) for row in against}
     missed = [f"{name}: not refused by {suite}/{check}" for suite, check in kept.checks if (suite, check) not in seen]
@@ -151,18 +151,18 @@ def told(name: str, row: Row) -> str:
 
 @pytest.mark.parametrize("name", SEEN)
 def test_a_known_bad_model_names_checks_that_the_policy_requires(name: str) -> None:
-    assert set(TWINS[name].checks) <= required()
+    assert set(PLANTED_MODELS[name].checks) <= required()
 
 
 def test_every_gating_check_rejects_some_known_bad_model() -> None:
-    assert {pair for name in SEEN for pair in TWINS[name].checks} == required() - INFORMS
+    assert {pair for name in SEEN for pair in PLANTED_MODELS[name].checks} == required() - INFORMS
 
 
 @pytest.mark.trains
 @pytest.mark.parametrize("name", GROUPS)
 def test_known_bad_models_are_rejected_for_their_fault_and_sound_controls_are_not(name: str, tmp_path: Path) -> None:
     group = GROUPS[name]
-    models = [model for model in SEEN if group_of(TWINS[model].checks) == name]
+    models = [model for model in SEEN if group_of(PLANTED_MODELS[model].checks) == name]
     status, records = judge([*models, *group.controls], group, tmp_path)
     assert status != 0
     assert [line for model in models for line in shortcomings(model, records[model])] == []

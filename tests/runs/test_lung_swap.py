@@ -1,4 +1,4 @@
-"""The training films of models/lung_swap.py: lungs in frames of any class, labelled by the lungs alone."""
+"""The training images of models/lung_swap.py: lungs in backgrounds of any class, labelled by the lungs alone."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ CLASSES = ("A", "B", "C")
 LUNGS = np.zeros((SIDE, SIDE), dtype=np.bool_)
 LUNGS[9:23, 9:23] = True
 UNSURE = 3
-"""The train row whose lungs are not found; its grey frame is its own, as every film's is."""
+"""The train row whose lungs are not found; its grey background is its own, as every image's is."""
 
 Pixels = NDArray[np.float32]
 
@@ -30,17 +30,17 @@ def grey(row: int) -> int:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Splits:
-    """Films whose frame tells which film it is, and whose lungs are brighter below, with a texture."""
-    root = tmp_path_factory.mktemp("films")
+    """Images whose background tells which image it is, and whose lungs are brighter below, with a texture."""
+    root = tmp_path_factory.mktemp("images")
     pattern = np.random.default_rng(0).integers(0, 60, (SIDE, SIDE))
     for split, number in (("train", FILMS), ("validation", 2), ("test", 2)):
         for place, name in enumerate(CLASSES):
             (root / split / name).mkdir(parents=True)
-            for film in range(number):
-                pixels = np.full((SIDE, SIDE), grey(place * number + film), np.uint8)
+            for image in range(number):
+                pixels = np.full((SIDE, SIDE), grey(place * number + image), np.uint8)
                 pixels[LUNGS] = (150 + pattern)[LUNGS]
-                Image.fromarray(pixels).save(root / split / name / f"{film:02}.png")
-    card = Card(name="frames", title="Frames", root=root, image_size=(SIDE, SIDE))
+                Image.fromarray(pixels).save(root / split / name / f"{image:02}.png")
+    card = Card(name="backgrounds", title="Backgrounds", root=root, image_size=(SIDE, SIDE))
     return read_splits(card, image_shape=(SIDE, SIDE, 1), cache=None)
 
 
@@ -65,12 +65,12 @@ def epoch(stream: lung_swap.SwappedFilms) -> tuple[Pixels, Pixels]:
     return np.concatenate([images for images, _ in batches]), np.concatenate([labels for _, labels in batches])
 
 
-def whose_frame(images: Pixels) -> NDArray[np.int64]:
-    """Return the train row whose frame each image has, as its corner tells."""
+def whose_background(images: Pixels) -> NDArray[np.int64]:
+    """Return the train row whose background each image has, as its corner tells."""
     return ((np.round(255 * images[:, 0, 0, 0]) - grey(0)) / 4).astype(np.int64)
 
 
-def test_every_film_comes_once_an_epoch_and_no_epoch_is_like_another(stream: lung_swap.SwappedFilms) -> None:
+def test_every_image_comes_once_an_epoch_and_no_epoch_is_like_another(stream: lung_swap.SwappedFilms) -> None:
     first, labels = epoch(stream)
     second, _ = epoch(stream)
     assert first.shape == (3 * FILMS, SIDE, SIDE, 1)
@@ -86,28 +86,28 @@ def test_the_same_seed_gives_the_same_epochs(stream: lung_swap.SwappedFilms, fil
             assert np.array_equal(ours, theirs)
 
 
-def test_the_frame_says_nothing_of_the_class(stream: lung_swap.SwappedFilms) -> None:
-    """Lungs of each class come in frames of each as often; only films as they are have their own class's."""
+def test_the_background_says_nothing_of_the_class(stream: lung_swap.SwappedFilms) -> None:
+    """Lungs of each class come in backgrounds of each as often; only images as they are have their own class's."""
     counts = np.zeros((3, 3))
     for _ in range(40):
         images, labels = epoch(stream)
-        sure = whose_frame(images) != UNSURE
-        np.add.at(counts, (labels[sure].argmax(axis=1), whose_frame(images[sure]) // FILMS), 1)
+        sure = whose_background(images) != UNSURE
+        np.add.at(counts, (labels[sure].argmax(axis=1), whose_background(images[sure]) // FILMS), 1)
     shares = counts / counts.sum(axis=1, keepdims=True)
     as_is = 1 - lung_swap.SWAPPED
     assert np.abs(shares - (as_is * np.eye(3) + (1 - as_is) / 3)).max() < 0.07
 
 
-def test_a_film_without_sure_lungs_stays_and_lends_nothing(stream: lung_swap.SwappedFilms, films: Splits) -> None:
+def test_an_image_without_sure_lungs_stays_and_lends_nothing(stream: lung_swap.SwappedFilms, films: Splits) -> None:
     own = films.train.take([UNSURE])[0]
     for _ in range(5):
         images, _ = epoch(stream)
-        shown = images[whose_frame(images) == UNSURE]
+        shown = images[whose_background(images) == UNSURE]
         assert len(shown) == 1
         assert np.array_equal(shown[0], own)
 
 
-def test_evaluation_sees_the_films_as_they_are(films: Splits, task: Task) -> None:
+def test_evaluation_sees_the_images_as_they_are(films: Splits, task: Task) -> None:
     given = lung_swap.streams(films, Recipe(batch_size=4), task)
     for stream, data in ((given.validation, films.validation), (given.test, films.test)):
         images, labels = (np.concatenate(parts) for parts in zip(*(stream[i] for i in range(len(stream))), strict=True))
@@ -115,7 +115,7 @@ def test_evaluation_sees_the_films_as_they_are(films: Splits, task: Task) -> Non
         assert np.array_equal(labels.argmax(axis=1), data.labels)
 
 
-def test_the_network_never_reads_its_ring(films: Splits, task: Task) -> None:
+def test_the_network_never_reads_its_border(films: Splits, task: Task) -> None:
     images = films.test.take(np.arange(len(films.test)))
     ring = np.ones((SIDE, SIDE), dtype=np.bool_)
     width = round(lung_swap.RING * SIDE)
@@ -130,7 +130,7 @@ def test_the_network_never_reads_its_ring(films: Splits, task: Task) -> None:
     assert not np.array_equal(answers, network.predict_on_batch(inside))
 
 
-def test_what_the_training_films_are_made_with_is_declared() -> None:
+def test_what_the_training_images_are_made_with_is_declared() -> None:
     folder = Path(lung_swap.__file__).parent
     declared = {(folder / name).resolve() for name in lung_swap.FILES}
     for module in (regions, lung_masks, segmenter):

@@ -90,17 +90,17 @@ def test_a_sound_run_of_the_small_suites_exits_0_and_passes(project: Project) ->
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory, toy_films: Path, toy_store: Path) -> tuple[Project, Result]:
+def whole(tmp_path_factory: pytest.TempPathFactory, toy_images: Path, toy_store: Path) -> tuple[Project, Result]:
     """A project with the repository's own suites and policy, run once in a process of its own."""
     from tests.support.toy import make_project
 
-    project = make_project(tmp_path_factory.mktemp("whole"), toy_films, toy_store)
+    project = make_project(tmp_path_factory.mktemp("whole"), toy_images, toy_store)
     project.use_real_suites()
     return project, project.run_apart()
 
 
 def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tuple[Project, Result]) -> None:
-    """A black box has no layers, these films no patients, sources or masks: such checks are skipped, and counted."""
+    """A black box has no layers, these images no patients, sources or masks: such checks are skipped, and counted."""
     _, result = whole
     assert result.status == 0, result.out
     record = result.record()
@@ -323,7 +323,7 @@ def test_a_check_that_is_no_evidence_refuses_the_run(project: Project, body: str
 
 def test_an_empty_parametrisation_refuses_the_run(project: Project) -> None:
     suite = project.folder / "suites" / "test_small.py"
-    empty = "\n\n@pytest.mark.parametrize('film', [])\ndef test_extra(evidence, accept, film):\n    pass\n"
+    empty = "\n\n@pytest.mark.parametrize('image', [])\ndef test_extra(evidence, accept, image):\n    pass\n"
     suite.write_text(suite.read_text("utf-8") + empty, "utf-8")
     result = project.run()
     refused(result)
@@ -338,7 +338,7 @@ def test_an_xfail_mark_refuses_a_check_that_passes(project: Project) -> None:
     assert any(row["check"] == "extra" and not row["accepted"] for row in record["rows"])
 
 
-def test_a_test_that_looks_at_the_model_and_records_nothing_fails(project: Project) -> None:
+def test_a_test_that_evaluations_at_the_model_and_records_nothing_fails(project: Project) -> None:
     project.write("suites/test_silent.py", "def test_silent(evidence):\n    assert evidence.test is not None\n")
     result = project.run()
     refused(result)
@@ -657,7 +657,7 @@ def test_a_run_killed_while_evidence_is_gathered_leaves_a_store_that_the_next_ru
     from tests.support.toy import make_project
 
     complete, sound = whole
-    project = make_project(tmp_path / "project", complete.films, tmp_path / "store")
+    project = make_project(tmp_path / "project", complete.images, tmp_path / "store")
     project.use_real_suites()
     model = project.folder / "models" / "nearest.py"
     model.write_text(model.read_text("utf-8").replace("        odds =", DIE + "        odds ="), "utf-8")
@@ -688,11 +688,11 @@ DIE = """
 
 
 def test_hostile_class_names_run_through_to_every_rendering(tmp_path: Path, toy_store: Path) -> None:
-    from tests.support.toy import make_project, write_films
+    from tests.support.toy import make_project, write_images
 
     names = ("<b>Links", "Größe $x^2$", "a|b", "line\nbreak")
-    films = write_films(tmp_path / "films", names)
-    project = make_project(tmp_path / "project", films, toy_store, names)
+    images = write_images(tmp_path / "images", names)
+    project = make_project(tmp_path / "project", images, toy_store, names)
     result = project.run_apart()
     assert result.status == 0, result.out
     assert result.record()["dataset"]["classes"] == list(names)
@@ -739,12 +739,12 @@ def build(task):
 
 
 @pytest.fixture(scope="session")
-def at_once(tmp_path_factory: pytest.TempPathFactory, toy_films: Path) -> tuple[Project, list[Result]]:
+def at_once(tmp_path_factory: pytest.TempPathFactory, toy_images: Path) -> tuple[Project, list[Result]]:
     """A project whose network is trained and judged by two runs at once, on one new store."""
     from tests.support.toy import Result, make_project
 
     folder = tmp_path_factory.mktemp("trained")
-    project = make_project(folder, toy_films, folder / "store")
+    project = make_project(folder, toy_images, folder / "store")
     project.use_real_suites()
     project.write("models/linear.py", LINEAR)
     started = [project.start("--model", "linear", reports=name) for name in ("one", "two")]

@@ -50,7 +50,7 @@ def test_a_run_that_ends_within_its_first_seed_counts_the_models_that_it_judged(
     result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2", "-k", "seed and 4")
     assert result.status == 1
     assert "partial run" in result.out
-    assert "1st model judged on these test films; by now 1 model in 1 evaluation" in result.out
+    assert "1st model judged on these test images; by now 1 model in 1 evaluation" in result.out
 
 
 def test_what_is_of_one_seed_says_so_where_it_stands(
@@ -64,10 +64,10 @@ def test_what_is_of_one_seed_says_so_where_it_stands(
     page = (folder / "scorecard.md").read_text("utf-8")
     assert "5, 6; of each row the worst decides" in page
     assert "## Answers, class by class, seed 5" in page
-    assert "### Films with the ring hidden, seed 5" in page
+    assert "### Images with the border hidden, seed 5" in page
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
     titles = [note["title"] for note in evidence["figures"]]
-    assert titles[:2] == ["Verdicts", "Films of each class"]
+    assert titles[:2] == ["Verdicts", "Images of each class"]
     assert all(title.endswith(", seed 5") for title in titles[2:])
     assert "what is marked seed 5 is of that seed alone; each seed has a scorecard" in evidence["notes"]
     alone = json.loads((folder / "seed-5" / "evidence.json").read_text("utf-8"))

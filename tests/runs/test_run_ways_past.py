@@ -130,11 +130,11 @@ def test_the_order_in_which_suites_are_named_does_not_change_the_record(project:
     assert project.run("suites/test_small.py", "suites/test_second.py").bytes() == first
 
 
-def test_rings_of_neighbouring_widths_are_rows_of_their_own(project: Project) -> None:
+def test_borders_of_neighbouring_widths_are_rows_of_their_own(project: Project) -> None:
     project.use_real_suites()
     project.write("suites/policy.toml", "[border]\nrings = [0.12, 0.125]\nstress_rings = []\n")
     rows = project.run().rows("border_swap")
-    assert [row["subject"] for row in rows] == ["12% ring", "12.5% ring"]
+    assert [row["subject"] for row in rows] == ["12% border", "12.5% border"]
 
 
 OWN_BOUNDS = '''

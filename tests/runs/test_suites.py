@@ -15,7 +15,7 @@ from roentgate.evidence.lung_answers import AttentionRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord
 from roentgate.lungs.lung_perturbations import REGIONS
 from roentgate.perturbations.corruptions import KINDS, SEVERITIES
-from roentgate.perturbations.regions import REGION_FILLS as LUNG_FILLS
+from roentgate.perturbations.regions import REGION_INFILLS as LUNG_FILLS
 from roentgate.policy.bounds import AlignmentBounds, BorderBounds
 from roentgate.policy.policy import CORE, load_policy
 from roentgate.stats.verdict import Verdict
@@ -23,8 +23,8 @@ from tests.support.altered import altered
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Covid", "Normal")
-RING, FILLS = 0.05, BorderBounds().fills
-EACH = 100  # films of each class, so that one film is one per cent
+RING, INFILLS = 0.05, BorderBounds().infills
+EACH = 100  # images of each class, so that one image is one per cent
 
 
 def suite(name: str) -> ModuleType:
@@ -63,7 +63,7 @@ def judged(check: Callable[..., None], *arguments: object, policy: object = POLI
 
 
 def answered(*right: int) -> Predictions:
-    """Return answers with this many of `EACH` films of each class right."""
+    """Return answers with this many of `EACH` images of each class right."""
     answers = np.concatenate([np.where(np.arange(EACH) < count, index, 1 - index) for index, count in enumerate(right)])
     return Predictions(
         ids=tuple(f"r{row:03d}" for row in range(2 * EACH)),
@@ -85,8 +85,8 @@ def border(**changes: object) -> BorderRecord:
     sound = answered(EACH, EACH)
     record = BorderRecord(
         clean=sound,
-        masked={(RING, fill): sound for fill in FILLS},
-        only={(RING, fill): answered(EACH // 2, EACH // 2) for fill in FILLS},
+        masked={(RING, infill): sound for infill in INFILLS},
+        only={(RING, infill): answered(EACH // 2, EACH // 2) for infill in INFILLS},
         interior={RING: sound},
         other={RING: sound},
         same={RING: sound},
@@ -96,15 +96,15 @@ def border(**changes: object) -> BorderRecord:
 
 
 def masked(answers: Predictions) -> BorderRecord:
-    """Return a record in which one fill, the last, gives these answers."""
+    """Return a record in which one infill, the last, gives these answers."""
     sound = answered(EACH, EACH)
-    return border(masked={(RING, fill): answers if fill == FILLS[-1] else sound for fill in FILLS})
+    return border(masked={(RING, infill): answers if infill == INFILLS[-1] else sound for infill in INFILLS})
 
 
 def only(answers: Predictions) -> BorderRecord:
-    """Return a record in which the ring alone, under the last fill, gives these answers."""
+    """Return a record in which the border alone, under the last infill, gives these answers."""
     half = answered(EACH // 2, EACH // 2)
-    return border(only={(RING, fill): answers if fill == FILLS[-1] else half for fill in FILLS})
+    return border(only={(RING, infill): answers if infill == INFILLS[-1] else half for infill in INFILLS})
 
 
 def attended(**changes: object) -> AttentionRecord:
@@ -114,16 +114,16 @@ def attended(**changes: object) -> AttentionRecord:
         rows=rows,
         left_out=0,
         clean=sound,
-        hidden={(region, fill): EVEN for region in REGIONS for fill in LUNG_FILLS},
-        framed=sound,
-        frame_rows=(rows + EACH) % (2 * EACH),
-        kin=sound,
-        kin_rows=rows // EACH * EACH + (rows + 1) % EACH,
-        marked=sound,
+        hidden={(region, infill): EVEN for region in REGIONS for infill in LUNG_FILLS},
+        swapped=sound,
+        donor_rows=(rows + EACH) % (2 * EACH),
+        same_class=sound,
+        same_class_rows=rows // EACH * EACH + (rows + 1) % EACH,
+        annotated=sound,
         plain=sound,
         letter=sound,
         patch=sound,
-        marker_labels=1 - sound.labels,
+        annotation_labels=1 - sound.labels,
         marker_boxes=np.tile([2, 8, 2, 6], (2 * EACH, 1)),
         inverted=sound,
         blanks={"black": np.array([[0.7, 0.3]], np.float32)},
@@ -132,12 +132,13 @@ def attended(**changes: object) -> AttentionRecord:
 
 
 def without_lungs(answers: Predictions) -> AttentionRecord:
-    """Return a record in which lungs hidden under the last fill give these answers."""
+    """Return a record in which lungs hidden under the last infill give these answers."""
     return attended(hidden={**attended().hidden, ("lungs", LUNG_FILLS[-1]): answers})
 
 
 def moved(answers: Predictions) -> RobustnessRecord:
-    """Return what a model did that is always right on films as they are, and gives these answers on any changed one."""
+    """Return what a model did that is always right on images as they are, and gives these answers on any changed
+    one."""
     return RobustnessRecord(
         clean=answered(EACH, EACH),
         corrupted={(kind, severity): answers for kind in KINDS for severity in SEVERITIES},
@@ -148,13 +149,13 @@ def moved(answers: Predictions) -> RobustnessRecord:
 
 
 def corrupted(lost: int, severity: int) -> Verdict:
-    """Return the verdict on noise of this severity that costs so many films of one class."""
+    """Return the verdict on noise of this severity that costs so many images of one class."""
     record = moved(answered(EACH - lost, EACH))
     return judged(ROBUSTNESS.test_corruption_skill, record, corruption_group="noise", severity=severity)
 
 
 def compared(check: str, before: int, now: int, **named: object) -> Verdict:
-    """Return the verdict on a candidate with ``now`` films of each class right, where the reference had ``before``."""
+    """Return the verdict on a candidate with ``now`` images of each class right, where the reference had ``before``."""
     return judged(
         getattr(COMPARISON, f"test_{check}"), split(answered(now, now)), split(answered(before, before)), **named
     )
@@ -162,7 +163,7 @@ def compared(check: str, before: int, now: int, **named: object) -> Verdict:
 
 def changed(record: BorderRecord, subject: str) -> Verdict:
     """Return the verdict on one border change, from a model that is always right to this record."""
-    bounds = BorderBounds(stress_rings=[], only_rings=[RING], only_stress_rings=[])
+    bounds = BorderBounds(stress_borders=[], only_borders=[RING], only_stress_borders=[])
     policy = SimpleNamespace(border=bounds, comparison=POLICY.comparison)
     found: dict[str, Verdict] = {}
     COMPARISON.test_border_change(
@@ -189,33 +190,33 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     ),
     "flips_ceiling": (
         lambda flips: judged(
-            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), ring=RING, fill=FILLS[-1]
+            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), width=RING, infill=INFILLS[-1]
         ), 20, 21,
     ),
     "recall_floor under the mask": (
         lambda right: judged(
-            BORDER.test_border_masked_recall, masked(answered(EACH, right)), gating_ring=RING, label="Normal"
+            BORDER.test_border_masked_recall, masked(answered(EACH, right)), gating_width=RING, label="Normal"
         ), 80, 79,
     ),
-    "transplant_ceiling": (
+    "swap_ceiling": (
         lambda followed: judged(
-            BORDER.test_border_swap, border(other={RING: answered(EACH - followed, EACH)}), ring=RING
+            BORDER.test_border_swap, border(other={RING: answered(EACH - followed, EACH)}), width=RING
         ), 20, 21,
     ),
     "only_skill_ceiling": (
-        lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_ring=RING), 75, 76,
+        lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_width=RING), 75, 76,
     ),
     "skill_without_lungs_ceiling": (
         lambda right: judged(ATTENTION.test_skill_without_lungs, without_lungs(answered(right, right))), 75, 76,
     ),
-    "follow_floor": (  # an answer that is not the lungs' is the frame's
+    "conflict_floor": (  # an answer that is not the lungs' is the border's
         lambda lost: judged(
             ATTENTION.test_lung_background_conflict, attended(framed=answered(EACH - lost, EACH - lost))
         ),
         50, 51,
     ),
-    "marker_ceiling": (
-        lambda followed: judged(ATTENTION.test_annotation_swap, attended(marked=answered(EACH - followed, EACH))),
+    "annotation_ceiling": (
+        lambda followed: judged(ATTENTION.test_annotation_swap, attended(annotated=answered(EACH - followed, EACH))),
         20, 21,
     ),
     "mild_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.mild_severity), 10, 11),
@@ -233,12 +234,12 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "margin of the accuracy": (lambda lost: compared("accuracy_noninferiority", 90, 90 - lost), 5, 6),
     "auroc_margin": (lambda lost: compared("auroc_noninferiority", 90, 90 - lost), 4, 6),
     "border_margin": (
-        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% ring, {FILLS[-1]}"), 20, 21,
+        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% border, {INFILLS[-1]}"), 20, 21,
     ),
     "border_margin under the mask": (
-        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% ring"), 10, 11,
+        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% border"), 10, 11,
     ),
-    "skill_margin": (lambda right: changed(only(answered(right, right)), "skill of the ring alone, 5% ring"), 59, 61),
+    "skill_margin": (lambda right: changed(only(answered(right, right)), "skill of the border alone, 5% border"), 59, 61),
 }  # fmt: skip
 """A verdict from a count, the last count that is accepted, and the first that is refused."""
 
@@ -256,11 +257,16 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
     tables = [getattr(POLICY, name) for name in CORE]
     bounds = {name for table in tables for name, value in table if isinstance(value, float)}
-    elsewhere = {"columns_p", "tolerance", "temperature_gain_ceiling"}  # below, and in test_reproduction.py
+    elsewhere = {"columns_p", "tolerance", "temperature_scaling_gain_ceiling"}  # below, and in test_reproduction.py
     elsewhere |= {"loss_tolerance"}  # in test_reproduction.py
     elsewhere |= {"smallest_share"}  # in test_smallest.py
-    elsewhere |= {"leakage_ceiling", "metadata_ceiling", "frame_ceiling", "association_ceiling"}  # in test_audit.py
-    elsewhere |= {"rank_ceiling", "patch"}  # a licence, in test_licence.py; and a size, which bounds nothing
+    elsewhere |= {
+        "leakage_ceiling",
+        "metadata_ceiling",
+        "border_probe_ceiling",
+        "association_ceiling",
+    }  # in test_audit.py
+    elsewhere |= {"rank_ceiling", "patch"}  # a licence, in test_sanity_check.py; and a size, which bounds nothing
     assert bounds == {name for name in SIDES if " " not in name} | elsewhere
 
 
@@ -294,7 +300,7 @@ def test_a_temperature_may_save_so_much_and_no_more() -> None:
             CALIBRATION.test_temperature_scaling_gain, SimpleNamespace(test=answered(wrong, wrong), validation=EVEN)
         )
 
-    ceiling = POLICY.calibration.temperature_gain_ceiling
+    ceiling = POLICY.calibration.temperature_scaling_gain_ceiling
     found = [verdict(right) for right in range(EACH + 1)]
     gains = [each.estimate.value for each in found if each.estimate is not None]
     assert [each.accepted("simple") for each in found] == [gain <= ceiling for gain in gains]
@@ -327,15 +333,15 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
 @pytest.mark.parametrize(
     ("check", "record", "named"),
     [
-        ("border_mask_flips", masked(answered(0, 0)), {"ring": 0.05, "fill": FILLS[-1]}),
-        ("border_swap", border(other={0.05: answered(0, 0)}), {"ring": 0.05}),
-        ("border_only_skill", only(answered(EACH, EACH)), {"only_ring": 0.05}),
+        ("border_mask_flips", masked(answered(0, 0)), {"border": 0.05, "infill": INFILLS[-1]}),
+        ("border_swap", border(other={0.05: answered(0, 0)}), {"border": 0.05}),
+        ("border_only_skill", only(answered(EACH, EACH)), {"only_width": 0.05}),
     ],
 )
-def test_a_stress_ring_informs_where_a_gating_one_refuses(
+def test_a_stress_border_informs_where_a_gating_one_refuses(
     check: str, record: BorderRecord, named: dict[str, object]
 ) -> None:
-    other = SimpleNamespace(border=BorderBounds(rings=[0.08], only_rings=[0.08]))
+    other = SimpleNamespace(border=BorderBounds(borders=[0.08], only_borders=[0.08]))
     for policy, gates in ((POLICY, True), (other, False)):
         verdict = judged(getattr(BORDER, f"test_{check}"), record, policy=policy, **named)
         assert (verdict.gates, verdict.accepted("simple")) == (gates, not gates)

@@ -49,9 +49,9 @@ def shared(hits: int, rows: int, floor: float, **changes: object) -> Row:
     return row(**told)
 
 
-def flips(hits: int, fill: str, **changes: object) -> Row:
+def flips(hits: int, infill: str, **changes: object) -> Row:
     kind = {"suite": "border", "check": "border_mask_flips", "direction": "at_most"}
-    return shared(hits, 66, 0.10, subject=f"5% ring, {fill}", **(kind | changes))
+    return shared(hits, 66, 0.10, subject=f"5% border, {infill}", **(kind | changes))
 
 
 def test_the_examples_hold() -> None:
@@ -113,7 +113,7 @@ def test_a_chance_is_the_sum_over_all_samples(gate: Gate, n: int, bound: float) 
     assert ceiling.chance_refused(gate, 0.04) == pytest.approx(expected)
 
 
-def test_at_a_true_flip_rate_of_6_percent_five_fills_accept_59_percent_where_one_accepts_90() -> None:
+def test_at_a_true_flip_rate_of_6_percent_five_infills_accept_59_percent_where_one_accepts_90() -> None:
     one = refused_by_chance([FLIPS], gate="simple", better_by=0.04)
     five = refused_by_chance([FLIPS] * 5, gate="simple", better_by=0.04)
     assert (one.together, one.independent, one.apart) == pytest.approx((stats.binom.sf(6, 66, 0.06),) * 3)
@@ -122,7 +122,7 @@ def test_at_a_true_flip_rate_of_6_percent_five_fills_accept_59_percent_where_one
     assert five.apart == pytest.approx(5 * one.apart)
 
 
-def test_the_worst_of_five_fills_weighs_as_much_as_five_rows() -> None:
+def test_the_worst_of_five_infills_weighs_as_much_as_five_rows() -> None:
     together = Claim(n=66, bound=0.10, direction="at_most", times=5)
     assert refused_by_chance([together], gate="simple", better_by=0.04) == refused_by_chance(
         [FLIPS] * 5, gate="simple", better_by=0.04
@@ -194,9 +194,9 @@ def test_rows_without_sampling_or_bound_are_not_counted(changes: dict[str, objec
     assert claims(rows) == []
 
 
-def test_rows_judged_by_the_worst_fill_count_once_a_fill() -> None:
-    masked = shared(14, 20, 0.8, check="border_masked_recall", subject="Covid, 5% ring")
-    rows = [*(flips(1, fill) for fill in ("black", "mean", "edge", "blur")), masked]
+def test_rows_judged_by_the_worst_infill_count_once_an_infill() -> None:
+    masked = shared(14, 20, 0.8, check="border_masked_recall", subject="Covid, 5% border")
+    rows = [*(flips(1, infill) for infill in ("black", "mean", "edge", "blur")), masked]
     *_, worst = claims(rows)
     assert worst.times == 4
     assert worst.p == pytest.approx(min(1.0, 4 * stats.binom.cdf(14, 20, 0.8)))
@@ -242,7 +242,7 @@ record = build
 
 
 def test_a_scorecard_says_what_many_bounds_do() -> None:
-    rows = [flips(1, fill) for fill in ("black", "mean", "edge", "blur", "noise")]
+    rows = [flips(1, infill) for infill in ("black", "mean", "edge", "blur", "noise")]
     counted, refused, proven = wording.many_bounds(record(*rows))
     assert "5 gating rows hold a sample against a bound. 5 of them are plain shares" in counted
     assert "the simple rule refuses a model that is truly 0.05 better than every bound in 21 % of" in refused
@@ -284,19 +284,19 @@ def of_seeds(deciding: Deciding, *each: list[Row]) -> Record:
 
 
 def test_the_worst_of_several_seeds_is_refused_by_chance_at_least_as_often_as_one() -> None:
-    rows = [flips(1, fill) for fill in ("black", "mean", "edge", "blur", "noise")]
+    rows = [flips(1, infill) for infill in ("black", "mean", "edge", "blur", "noise")]
     alone = wording.many_bounds(record(*rows))
     counted, refused, proven, several = wording.many_bounds(of_seeds("worst", rows, rows, rows))
     assert (counted, proven) == (alone[0], alone[2])
     assert refused == alone[1].replace("Refused by chance:", "Refused by chance, with one seed:")
     assert several.startswith("Worst of 3 seeds:")
-    assert "judged on the same films, so their outcomes are not independent" in several
+    assert "judged on the same images, so their outcomes are not independent" in several
     most = 100 * 3 * 5 * stats.binom.sf(6, 66, 0.05)
     assert f"in up to {most:.0f} % of such test sets if it is 0.05 better, in up to 0 % if 0.10" in several
 
 
 def test_where_the_first_seed_decides_its_rates_are_those_of_the_model() -> None:
-    rows = [flips(1, fill) for fill in ("black", "mean")]
+    rows = [flips(1, infill) for infill in ("black", "mean")]
     *_, several = wording.many_bounds(of_seeds("first", rows, rows))
     assert several == "First of 2 seeds: it alone decides, so what is said of one seed holds for the model."
 

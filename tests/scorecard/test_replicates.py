@@ -67,7 +67,7 @@ def test_seeds_that_agree_say_so_in_few_words() -> None:
     assert found["detail"] == "alike with 2 seeds; of 20"
 
 
-@pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"failing": ["film 3"]}])
+@pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"failing": ["image 3"]}])
 @pytest.mark.parametrize(("value", "words"), [(1.0, "alike with 2 seeds"), (None, "2 seeds, not accepted with 2 of 2")])
 def test_seeds_that_agree_in_their_value_alone_say_which_is_shown(
     value: float | None, words: str, change: dict[str, object]

@@ -8,10 +8,10 @@ from roentgate.scorecard.summary import sentences
 from tests.support.rows import SKIPPED
 from tests.support.rows import row as made
 
-FRAME, ONLY = ("data", "border_probe", "5 % ring alone"), ("border", "border_only_skill", "5% ring")
-FLIPS = ("border", "border_mask_flips", "5% ring, black")
+FRAME, ONLY = ("data", "border_probe", "5 % border alone"), ("border", "border_only_skill", "5% border")
+FLIPS = ("border", "border_mask_flips", "5% border, black")
 WITHOUT = ("attention", "skill_without_lungs", "without lungs")
-FOLLOWS = ("attention", "lung_background_conflict", "frames of another class")
+FOLLOWS = ("attention", "lung_background_conflict", "borders of another class")
 
 
 def row(name: tuple[str, str, str], value: float | None, **changes: object) -> Row:
@@ -38,7 +38,7 @@ def test_a_record_without_the_border_or_the_data_says_nothing() -> None:
 def test_the_data_and_the_model_are_kept_apart() -> None:
     data, model = sentences(record(*BASE))
     assert data.startswith(
-        "The data: a linear model that sees the 5 % ring alone tells no class from the others by more"
+        "The data: a linear model that sees the 5 % border alone tells no class from the others by more"
     )
     assert "it keeps 0.300 [0.200, 0.400] of its own skill" in model
     assert "lungs" not in model
@@ -48,26 +48,26 @@ def test_the_data_and_the_model_are_kept_apart() -> None:
     ("value", "told"),
     [
         (0.4, "the answer follows the lungs"),
-        (-0.4, "the answer follows the frame"),
-        (0.05, "these films do not tell which of the two the answer follows"),
-        (-0.05, "these films do not tell which of the two the answer follows"),
+        (-0.4, "the answer follows the border"),
+        (0.05, "these images do not tell which of the two the answer follows"),
+        (-0.05, "these images do not tell which of the two the answer follows"),
     ],
 )
-def test_the_model_is_said_to_follow_lungs_or_frame_where_the_interval_says_so(value: float, told: str) -> None:
+def test_the_model_is_said_to_follow_lungs_or_border_where_the_interval_says_so(value: float, told: str) -> None:
     _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, value)))
     assert "Without the lungs it keeps 0.900 [0.800, 1.000] of its skill." in model
-    assert f"{told} (share that follows the lungs, less the frame: {value:.3f} " in model
+    assert f"{told} (share that follows the lungs, less the border: {value:.3f} " in model
 
 
 def test_limits_that_are_not_there_tell_nothing() -> None:
     _, model = sentences(record(*BASE, row(WITHOUT, 0.9), row(FOLLOWS, 0.6, low=None, high=None)))
-    assert "these films do not tell which" in model
+    assert "these images do not tell which" in model
 
 
 def test_skill_that_is_too_little_is_not_kept() -> None:
     _, model = sentences(record(BASE[0], row(ONLY, None), BASE[2]))
     assert model.startswith(
-        "This model: it has too little skill for any to be kept with the 5% ring alone, and it changes "
+        "This model: it has too little skill for any to be kept with the 5% border alone, and it changes "
     )
 
 
@@ -95,8 +95,8 @@ def test_lungs_that_were_not_judged_are_not_spoken_of() -> None:
 @pytest.mark.parametrize(
     ("deciding", "told"),
     [
-        ("worst", "This model, in each figure the worst of 2 seeds: with the 5% ring alone"),
-        ("first", "This model, the first of 2 seeds: with the 5% ring alone"),
+        ("worst", "This model, in each figure the worst of 2 seeds: with the 5% border alone"),
+        ("first", "This model, the first of 2 seeds: with the 5% border alone"),
     ],
 )
 def test_figures_of_several_seeds_say_whose_they_are(deciding: Deciding, told: str) -> None:

@@ -21,7 +21,7 @@ from roentgate.scorecard import ledger, test_set_reuse
 from roentgate.scorecard.test_set_reuse import Place
 from roentgate.stats.estimate import grouped_proportion, proportion
 from roentgate.store import digest, file_digest
-from tests.scorecard.test_ledger import look
+from tests.scorecard.test_ledger import evaluation
 from tests.support.toy import NEAREST
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ EACH = 100
 
 
 def answered(*right: int, groups: tuple[str, ...] | None = None) -> Predictions:
-    """Return answers with this many of `EACH` films of two classes right."""
+    """Return answers with this many of `EACH` images of two classes right."""
     answers = np.concatenate([np.where(np.arange(EACH) < count, index, 1 - index) for index, count in enumerate(right)])
     return Predictions(
         ids=tuple(f"r{row:03d}" for row in range(2 * EACH)),
@@ -55,11 +55,11 @@ def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0) 
 
 def test_the_first_model_needs_no_allowance() -> None:
     told = test_set_reuse.words(place(test=answered(90, 80)))
-    assert told[0].startswith("mine is the first model judged on these 200 test films, in the order of")
+    assert told[0].startswith("mine is the first model judged on these 200 test images, in the order of")
     assert "need no allowance" in told[1]
     number = test_set_reuse.models(place(test=answered(90, 80)))
     assert (number.value, number.low, number.high, number.n) == (1.0, 1.0, 1.0, 200)
-    assert number.detail == "the first model judged on these 200 test films"
+    assert number.detail == "the first model judged on these 200 test images"
 
 
 def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
@@ -80,17 +80,19 @@ def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
 def test_damaged_lines_widen_the_count_and_the_confidence() -> None:
     number = test_set_reuse.models(place(2, test=answered(90, 80), unsure=2))
     assert (number.value, number.low, number.high) == (3.0, 3.0, 5.0)
-    assert "the 3rd model judged on these 200 test films (2 damaged lines of the ledger may hide more)" in number.detail
+    assert (
+        "the 3rd model judged on these 200 test images (2 damaged lines of the ledger may hide more)" in number.detail
+    )
     assert "at 99 %, which holds for all 5" in number.detail
 
 
 def test_a_model_without_answers_has_looked_all_the_same() -> None:
-    assert test_set_reuse.models(place(2)).detail == "the 3rd model judged on these 200 test films"
+    assert test_set_reuse.models(place(2)).detail == "the 3rd model judged on these 200 test images"
     told = " ".join(test_set_reuse.words(place(2)))
     assert "accuracy 0" not in told
 
 
-def test_the_limits_that_hold_for_all_are_wider_where_films_share_a_patient() -> None:
+def test_the_limits_that_hold_for_all_are_wider_where_images_share_a_patient() -> None:
     groups = tuple(f"p{row // 10}" for row in range(2 * EACH))
     test = answered(90, 80, groups=groups)
     wide = grouped_proportion(test.answers == test.labels, groups, confidence=0.99)
@@ -174,17 +176,17 @@ def count(result: Result, model: str = "nearest") -> float:
     return row["value"]
 
 
-def test_a_look_is_recorded_with_its_figures(judged: Project) -> None:
+def test_an_evaluation_is_recorded_with_its_figures(judged: Project) -> None:
     result = judged.run()
     assert result.status == 0, result.out
-    (own,) = held(judged).looks
+    (own,) = held(judged).evaluations
     record = result.record()
     assert (own.model, own.fingerprint, own.seed) == ("nearest", record["model"]["fingerprint"], 0)
     assert (own.n, own.right, own.accepted, own.complete) == (36, 36, True, True)
     assert own.recalls == {"Bottom": (12, 12), "Left": (12, 12), "Right": (12, 12)}
-    assert "1st model judged on these test films; by now 1 model in 1 evaluation" in result.out
+    assert "1st model judged on these test images; by now 1 model in 1 evaluation" in result.out
     run = json.loads((result.reports / "toy/nearest/run.json").read_text("utf-8"))
-    assert run["looks"] == {"place": 1, "models": 1, "evaluations": 1, "damaged_lines": []}
+    assert run["evaluations"] == {"place": 1, "models": 1, "evaluations": 1, "damaged_lines": []}
 
 
 def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Project) -> None:
@@ -198,11 +200,11 @@ def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Projec
     for model in ("m0", "nearest", "m1", "m0"):
         again = judged.run("--model", model)
     assert {(model, name): (again.reports / "toy" / model / name).read_bytes() for model, name in before} == before
-    assert len(held(judged).looks) == 7
+    assert len(held(judged).evaluations) == 7
     assert "by now 3 models in 7 evaluations" in again.out
     page = (again.reports / "toy" / "m1" / "scorecard.md").read_text("utf-8")
     assert "## Looks at this test set" in page
-    assert "m1 is the 3rd model judged on these 36 test films" in page
+    assert "m1 is the 3rd model judged on these 36 test images" in page
     assert "<h2>Looks at this test set</h2>" in (again.reports / "toy/m1/scorecard.html").read_text("utf-8")
 
 
@@ -221,7 +223,7 @@ def test_workers_count_alike_and_only_the_controlling_process_appends(judged: Pr
     shared = judged.run_apart(*given, "-n", "2", reports="shared")
     for model in ("m1", "nearest"):
         assert shared.bytes(model) == alone.bytes(model)
-    assert [look.model for look in held(judged, "shared").looks] == ["m1", "nearest"]
+    assert [evaluation.model for evaluation in held(judged, "shared").evaluations] == ["m1", "nearest"]
 
 
 def test_two_runs_at_once_are_both_recorded(judged: Project) -> None:
@@ -230,14 +232,14 @@ def test_two_runs_at_once_are_both_recorded(judged: Project) -> None:
         with process:
             out, _ = process.communicate(timeout=300)
         assert process.returncode == 0, out
-    assert sorted(look.model for look in held(judged).looks) == ["m0", "m1"]
+    assert sorted(evaluation.model for evaluation in held(judged).evaluations) == ["m0", "m1"]
 
 
 def test_a_refused_model_and_a_partial_run_have_looked_too(judged: Project) -> None:
     judged.write("models/wrong.py", NEAREST.replace('archive["means"]', 'archive["means"][[1, 2, 0]]'))
     assert judged.run("--model", "wrong").status == 1
     assert judged.run("-k", "accuracy").status == 1
-    wrong, partial = held(judged).looks
+    wrong, partial = held(judged).evaluations
     assert (wrong.accepted, wrong.complete, wrong.right) == (False, True, 0)
     assert (partial.accepted, partial.complete, partial.right) == (False, False, 36)
     assert count(judged.run("--model", "m0"), "m0") == 3
@@ -246,20 +248,20 @@ def test_a_refused_model_and_a_partial_run_have_looked_too(judged: Project) -> N
 def test_a_model_that_does_not_answer_is_recorded_without_figures(judged: Project) -> None:
     judged.write("models/faulty.py", NEAREST.replace("distance = ((", "raise OSError('gone')\n        distance = (("))
     assert judged.run("--model", "faulty").status == 1
-    (own,) = held(judged).looks
+    (own,) = held(judged).evaluations
     assert (own.right, own.recalls, own.accepted) == (None, {}, False)
 
 
 @pytest.mark.parametrize("given", [("--collect-only",), ("-k", "nothing_is_called_so"), ("--setup-only",)])
 def test_a_run_that_judged_nothing_has_not_looked(judged: Project, given: tuple[str, ...]) -> None:
     judged.run(*given)
-    assert held(judged).looks == ()
+    assert held(judged).evaluations == ()
 
 
-def test_a_look_is_at_the_test_set_whatever_its_files_are_called(judged: Project) -> None:
-    files = [(path.parent.name, file_digest(path)) for path in (judged.films / "test").rglob("*.png")]
+def test_an_evaluation_is_at_the_test_set_whatever_its_files_are_called(judged: Project) -> None:
+    files = [(path.parent.name, file_digest(path)) for path in (judged.images / "test").rglob("*.png")]
     judged.run()
-    assert held(judged).looks[0].films == digest(sorted(files))
+    assert held(judged).evaluations[0].images == digest(sorted(files))
 
 
 @pytest.mark.parametrize(("seed", "seeds", "status"), [(2**32 - 2, 2, 0), (2**32 - 1, 2, 4)])
@@ -279,7 +281,7 @@ def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     judged.write("models/lucky.py", model)
     result = judged.run("--model", "lucky", "--seed", "4", "--seeds", "3")
     assert result.status == 0, result.out
-    assert [look.seed for look in held(judged).looks] == [4, 5, 6]
+    assert [evaluation.seed for evaluation in held(judged).evaluations] == [4, 5, 6]
     assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
     (row,) = result.rows("test_set_evaluations", "lucky")
     assert row["value"] == 1
@@ -293,7 +295,7 @@ def test_a_cap_refuses_the_model_that_comes_too_late_and_no_other(judged: Projec
     judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 2\n")
     assert [judged.run("--model", model).status for model in ("nearest", "m0", "m1", "nearest")] == [0, 0, 1, 0]
     result = judged.run("--model", "m1")
-    assert "must be ≤ 2.000 (fail); the 3rd model judged on these 36 test films" in result.out
+    assert "must be ≤ 2.000 (fail); the 3rd model judged on these 36 test images" in result.out
 
 
 def test_a_cap_requires_its_check_wherever_it_is_set(project: Project) -> None:
@@ -335,7 +337,9 @@ def test_what_is_no_ledger_stops_a_run_before_it_begins(judged: Project) -> None
     assert not (judged.folder / "reports" / "toy" / "nearest").exists()
 
 
-def test_a_look_that_cannot_be_recorded_leaves_no_scorecard(judged: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_that_cannot_be_recorded_leaves_no_scorecard(
+    judged: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(path: Path, _: object) -> None:
         raise ledger._unwritable(path, "no space left")
 
@@ -361,13 +365,13 @@ def test_a_capped_count_is_drawn_beside_the_shares(judged: Project, tmp_path: Pa
 # The command
 
 
-def test_the_looks_are_listed(
+def test_the_evaluations_are_listed(
     judged: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for model in ("nearest", "m0", "nearest"):
         judged.run("--model", model, "--no-figures")
     path = judged.folder / "reports" / "toy" / "ledger.jsonl"
-    ledger.append(path, [look(model="a\nb", n=36, right=None, recalls={}, complete=False)])
+    ledger.append(path, [evaluation(model="a\nb", n=36, right=None, recalls={}, complete=False)])
     with path.open("ab") as file:
         file.write(b"x\n")
     monkeypatch.chdir(judged.folder)
@@ -378,7 +382,7 @@ def test_the_looks_are_listed(
     assert len(set(shown)) == 1
     text = shown[0]
     assert text.startswith("reports/toy/ledger.jsonl\n")
-    assert "(n = 36): 2 models in 3 evaluations; limits at 97.5 % each, over films" in text
+    assert "(n = 36): 2 models in 3 evaluations; limits at 97.5 % each, over images" in text
     lines = [line.split() for line in text.splitlines()]
     (nearest,) = [words for words in lines if "nearest" in words]
     assert (nearest[0], nearest[-1]) == ("1", "accepted")

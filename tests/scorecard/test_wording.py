@@ -112,7 +112,7 @@ def test_an_outcome_reads_without_its_colour(changes: dict[str, object], words: 
 def test_the_confusion_reads_row_by_row_with_the_commonest_error_first() -> None:
     lines = wording.confusion_lines(["Covid", "Normal", "Viral Pneumonia"], [[0, 0, 0], [1, 18, 3], [0, 4, 16]])
     assert lines == [
-        ("of 0 Covid", "no film"),
-        ("of 22 Normal", "18 caught, 3 called Viral Pneumonia, 1 called Covid"),
-        ("of 20 Viral Pneumonia", "16 caught, 4 called Normal"),
+        ("of 0 Covid", "no image"),
+        ("of 22 Normal", "18 caught, 3 predicted as Viral Pneumonia, 1 predicted as Covid"),
+        ("of 20 Viral Pneumonia", "16 caught, 4 predicted as Normal"),
     ]

@@ -57,8 +57,8 @@ def test_an_unknown_need_names_the_known_ones(kept: Evidence) -> None:
         lacking(kept, "layer")
 
 
-def test_films_of_the_size_that_the_model_wants_are_not_resized(kept: Evidence) -> None:
-    assert lacking(kept, "resizing") == "every film has the size that the model wants"
+def test_images_of_the_size_that_the_model_wants_are_not_resized(kept: Evidence) -> None:
+    assert lacking(kept, "resizing") == "every image has the size that the model wants"
     wider = dataclasses.replace(kept.candidate.splits.test, image_shape=(32, 48, 1))
     kept.candidate.splits = dataclasses.replace(kept.candidate.splits, test=wider)
     assert lacking(kept, "resizing") == ""
@@ -68,9 +68,9 @@ def test_lungs_are_lacking_where_a_class_has_too_few_trusted_ones(
     kept: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trusted = np.ones(36, np.bool_)
-    monkeypatch.setattr(capabilities, "LEAST_FILMS", 12)
+    monkeypatch.setattr(capabilities, "LEAST_IMAGES", 12)
     monkeypatch.setattr(capabilities, "lung_fields", lambda *_: SimpleNamespace(trusted=trusted))
     assert lungs_lacking(kept.candidate) == ""
     trusted[12] = False
-    expected = "a trusted lung field was found on 11 films of Left, fewer than 12"
+    expected = "a trusted lung field was found on 11 images of Left, fewer than 12"
     assert lungs_lacking(kept.candidate) == lacking(kept, "lungs") == expected

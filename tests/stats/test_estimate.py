@@ -101,9 +101,9 @@ def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
     assert grouped == proportion(sum(hits), len(hits), unit="patient")
 
 
-@pytest.mark.parametrize("films", [1, 3])
-def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -> None:
-    hits, patients = np.repeat([True] * 7 + [False] * 3, films), [str(row // films) for row in range(10 * films)]
+@pytest.mark.parametrize("images", [1, 3])
+def test_levels_words_and_offenders_are_those_of_the_grouped_share(images: int) -> None:
+    hits, patients = np.repeat([True] * 7 + [False] * 3, images), [str(row // images) for row in range(10 * images)]
     hits[0] = False
     estimate = grouped_proportion(
         hits, patients, confidence=0.99, low_confidence=0.9, detail="words", failing=("a", "b")
@@ -111,7 +111,7 @@ def test_levels_words_and_offenders_are_those_of_the_grouped_share(films: int) -
     rows = limits.effective_rows(hits.astype(float), patients)
     expected = (
         limits.clopper_pearson(hits.mean() * rows, rows, 0.05, 0.005)
-        if films > 1
+        if images > 1
         else (proportion(6, 10, confidence=0.9).low, proportion(6, 10, confidence=0.99).high)
     )
     assert (estimate.low, estimate.high) == pytest.approx(expected)
@@ -145,7 +145,7 @@ def test_rows_that_repeat_their_patient_add_no_certainty() -> None:
 
 @pytest.mark.parametrize("low_confidence", [None, 1 - 0.05 / 4])
 def test_one_miss_of_a_patient_never_seems_better_proven_than_none(low_confidence: float | None) -> None:
-    """One film of one patient among 40 with 5 each: its spread alone would count 155 rows, agreement counts 40."""
+    """One image of one patient among 40 with 5 each: its spread alone would count 155 rows, agreement counts 40."""
     patients = [f"p{i // 5}" for i in range(200)]
     flawless, flawed = np.ones(200, bool), np.arange(200) > 0
     none, one = (grouped_proportion(hits, patients, low_confidence=low_confidence) for hits in (flawless, flawed))
@@ -206,8 +206,8 @@ def test_parts_go_together_as_far_as_they_share_their_groups(both: int) -> None:
     assert found.high >= apart.high - 1e-12
 
 
-def test_a_patient_of_many_films_ties_parts_together_by_their_number() -> None:
-    """Half of either part is of one patient: 20 and 20 x 1 films a part give a cosine of 400 / (400 + 20)."""
+def test_a_patient_of_many_images_ties_parts_together_by_their_number() -> None:
+    """Half of either part is of one patient: 20 and 20 x 1 images a part give a cosine of 400 / (400 + 20)."""
     groups = ["shared"] * 20 + [f"a{row}" for row in range(20)] + ["shared"] * 20 + [f"b{row}" for row in range(20)]
     parts = [proportion(32, 40), proportion(20, 40)]
     found = mean(parts, groups=groups, labels=np.repeat([0, 1], 40))
@@ -459,8 +459,9 @@ def test_a_class_of_one_row_still_has_an_interval() -> None:
     assert 0 < estimate.low < 2 / 3 < estimate.high < 1
 
 
-def test_two_patients_with_films_of_both_classes_leave_one_degree_of_freedom() -> None:
-    """Patient b has one of his films in the wrong order; a Student quantile of two degrees would reach down to 0.05."""
+def test_two_patients_with_images_of_both_classes_leave_one_degree_of_freedom() -> None:
+    """Patient b has one of his images in the wrong order; a Student quantile of two degrees would reach down to
+    0.05."""
     truth = np.array([0, 1, 0, 1, 0, 1, 0, 1])
     score = np.array([0.1, 0.9, 0.2, 0.8, 0.6, 0.5, 0.3, 0.7])
     found = macro_auroc(truth, np.stack([1 - score, score], axis=1), groups=list("aaaabbbb"))
@@ -469,7 +470,7 @@ def test_two_patients_with_films_of_both_classes_leave_one_degree_of_freedom() -
     assert found.high > 0.9999
 
 
-def test_repeated_films_of_a_patient_do_not_narrow_the_auroc() -> None:
+def test_repeated_images_of_a_patient_do_not_narrow_the_auroc() -> None:
     truth, scores = scores_of(6, (30, 30, 30))
     single = macro_auroc(truth, scores)
     repeated = macro_auroc(np.repeat(truth, 4), np.repeat(scores, 4, axis=0), groups=[str(i // 4) for i in range(360)])

@@ -119,11 +119,11 @@ def test_gains_that_cancel_are_no_distance() -> None:
     assert -1 < low < 0 < high < 1
 
 
-@pytest.mark.parametrize(("units", "films"), [(66, 1), (40, 4)])
-def test_skewed_costs_are_seldom_proven_to_be_less_than_they_are(units: int, films: int) -> None:
+@pytest.mark.parametrize(("units", "images"), [(66, 1), (40, 4)])
+def test_skewed_costs_are_seldom_proven_to_be_less_than_they_are(units: int, images: int) -> None:
     """Rare and dear ones, 2 on average: the percentiles of the same draws lie below that in 9 % and in 14 % of sets."""
     costs = np.random.default_rng(0).exponential(size=(400, units)) ** 2
-    found = [limits.bootstrap_t(np.sort(row) * films, np.full(units, films), 400, 0) for row in costs]
+    found = [limits.bootstrap_t(np.sort(row) * images, np.full(units, images), 400, 0) for row in costs]
     assert np.mean([high < 2 for _, high in found]) <= 0.045
     assert np.mean([low > 2 for low, _ in found]) <= 0.045
 

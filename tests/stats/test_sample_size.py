@@ -1,4 +1,4 @@
-"""How many further films settle a verdict, by enumeration; how often a worse model passes, by the binomial."""
+"""How many further images settle a verdict, by enumeration; how often a worse model passes, by the binomial."""
 
 import doctest
 
@@ -92,5 +92,5 @@ def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None
 
 @pytest.mark.parametrize(("hits", "n", "bound"), [(4, 5, 0.35), (16, 20, 0.58), (80, 100, 0.71)])
 def test_four_draws_of_five_are_enough_to_the_last_bit(hits: int, n: int, bound: float) -> None:
-    """One further film settles these where it counts, which it does in exactly 0.8 of draws."""
+    """One further image settles these where it counts, which it does in exactly 0.8 of draws."""
     assert further_rows(proportion(hits, n), bound, "at_least") == 1

@@ -1,4 +1,4 @@
-"""Small class-folder trees of smooth random films, of which some are copies of others; for tests of the audit."""
+"""Small class-folder trees of smooth random images, of which some are copies of others; for tests of the audit."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +15,8 @@ CLASSES = ("A", "B")
 SIDE = 96
 
 
-def film(seed: int, side: int = SIDE) -> Image.Image:
-    """Return a film that no other seed gives: a smooth field with finer structure, 8-bit grey."""
+def image(seed: int, side: int = SIDE) -> Image.Image:
+    """Return an image that no other seed gives: a smooth field with finer structure, 8-bit grey."""
     rng = np.random.default_rng(seed)
     field = gaussian_filter(rng.normal(size=(side, side)), side / 10) * side / 10
     field += 0.25 * gaussian_filter(rng.normal(size=(side, side)), 1.5)
@@ -27,16 +27,16 @@ def film(seed: int, side: int = SIDE) -> Image.Image:
 def tree(
     root: Path,
     *,
-    films: int = 12,
+    images: int = 12,
     save: Callable[[Image.Image, Path], None] | None = None,
 ) -> Path:
-    """Write ``films`` films a class and split below ``root`` and return it; each film is its own."""
+    """Write ``images`` images a class and split below ``root`` and return it; each image is its own."""
     seed = 0
     for split in ("train", "validation", "test"):
         for label in CLASSES:
             (root / split / label).mkdir(parents=True)
-            for index in range(films):
-                (save or _save_png)(film(seed), root / split / label / f"{index:03d}.png")
+            for index in range(images):
+                (save or _save_png)(image(seed), root / split / label / f"{index:03d}.png")
                 seed += 1
     return root
 

@@ -1,6 +1,6 @@
-"""A small project to run the suites in: easy films, a sound model without TensorFlow, a policy; loaded as a plugin.
+"""A small project to run the suites in: easy images, a sound model without TensorFlow, a policy; loaded as a plugin.
 
-The films show one blob a class in the middle, so that a nearest class mean answers all of them, ring or no ring.
+The images show one blob a class in the middle, so that a nearest class mean answers all of them, border or no border.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ image_size = [32, 32]
 """
 
 NEAREST = '''
-"""Nearest class mean over the middle of the film."""
+"""Nearest class mean over the middle of the image."""
 
 from pathlib import Path
 
@@ -106,8 +106,8 @@ recall_floor = 0.5
 """
 
 
-def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return one film, uint8 (32, 32): a smooth random field with the blob of its class."""
+def image(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return one image, uint8 (32, 32): a smooth random field with the blob of its class."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     row, column = np.add(BLOBS[label], rng.uniform(-1, 1, 2))
     blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
@@ -117,23 +117,23 @@ def film(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     return pixels
 
 
-def write_films(root: Path, classes: Sequence[str] = CLASSES, *, films: int = 12) -> Path:
-    """Write class folders of ``films`` PNG films each for train, validation and test; return the root.
+def write_images(root: Path, classes: Sequence[str] = CLASSES, *, images: int = 12) -> Path:
+    """Write class folders of ``images`` PNG images each for train, validation and test; return the root.
 
-    They are not compressed: the size of a compressed film depends on what it shows, and so tells its class.
+    They are not compressed: the size of a compressed image depends on what it shows, and so tells its class.
     """
     rng = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
         for index, label in enumerate(classes):
             folder = root / split / label
             folder.mkdir(parents=True)
-            for number in range(films):
-                Image.fromarray(film(index, rng)).save(folder / f"{number:02}.png", compress_level=0)
+            for number in range(images):
+                Image.fromarray(image(index, rng)).save(folder / f"{number:02}.png", compress_level=0)
     return root
 
 
 def means(root: Path, classes: Sequence[str] = CLASSES) -> NDArray[np.float32]:
-    """Return the mean training film of each class, float32 (K, 32, 32) in [0, 1]."""
+    """Return the mean training image of each class, float32 (K, 32, 32) in [0, 1]."""
 
     def read(label: str) -> list[NDArray[np.float32]]:
         paths = (root / "train" / label).iterdir()
@@ -179,7 +179,7 @@ class Project:
 
     folder: Path
     store: Path
-    films: Path
+    images: Path
     environment: dict[str, str] = field(default_factory=dict)
 
     def write(self, name: str, text: str) -> Path:
@@ -283,13 +283,13 @@ def _forget_modules(folder: Path) -> None:
             del sys.modules[name]
 
 
-def make_project(folder: Path, films: Path, store: Path, classes: Sequence[str] = CLASSES) -> Project:
+def make_project(folder: Path, images: Path, store: Path, classes: Sequence[str] = CLASSES) -> Project:
     """Write a project with the small suites, which the model ``nearest`` passes."""
-    project = Project(folder, store, films)
+    project = Project(folder, store, images)
     project.write("pyproject.toml", '[tool.pytest]\naddopts = ["--import-mode=importlib"]\n')
-    project.write("data/toy.toml", CARD.format(root=json.dumps(str(films))))
+    project.write("data/toy.toml", CARD.format(root=json.dumps(str(images))))
     project.write("models/nearest.py", NEAREST)
-    np.savez(folder / "models" / "means.npz", means=means(films, classes))
+    np.savez(folder / "models" / "means.npz", means=means(images, classes))
     project.write("suites/test_small.py", SUITE)
     project.write("suites/test_second.py", SECOND_SUITE)
     project.write("suites/policy.toml", POLICY)
@@ -297,9 +297,9 @@ def make_project(folder: Path, films: Path, store: Path, classes: Sequence[str] 
 
 
 @pytest.fixture(scope="session")
-def toy_films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The class folders."""
-    return write_films(tmp_path_factory.mktemp("films"))
+    return write_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
@@ -315,7 +315,7 @@ def real_draw() -> Draw:
 
 
 @pytest.fixture
-def project(tmp_path: Path, toy_films: Path, toy_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(tmp_path: Path, toy_images: Path, toy_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project of its own with the shared store; what runs in this process draws no pictures."""
     monkeypatch.setattr(figure_set, "draw", lambda *_: [])
-    return make_project(tmp_path / "project", toy_films, toy_store)
+    return make_project(tmp_path / "project", toy_images, toy_store)

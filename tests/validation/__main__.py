@@ -41,17 +41,19 @@ def _parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="python -m tests.validation", description="Prove the checks and the gate.")
     commands = whole.add_subparsers(dest="run", required=True)
     matrix = commands.add_parser(
-        "matrix", help="judge every faulty and every sound twin by every check, and write the detection matrix"
+        "matrix", help="judge every faulty and every sound planted model by every check, and write the detection matrix"
     )
     matrix.add_argument(
-        "twins", nargs="*", metavar="TWIN",
-        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the frame; default: all",
+        "planted_models", nargs="*", metavar="TWIN",
+        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the border; default: all",
     )  # fmt: skip
     matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
     matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
     matrix.add_argument("--render", action="store_true", help="judge nothing: write the page again from its record")
     matrix.add_argument(
-        "--out", metavar="DIR", help="where it goes, or its record lies (default: reports, unless twins are named)"
+        "--out",
+        metavar="DIR",
+        help="where it goes, or its record lies (default: reports, unless planted models are named)",
     )
 
     simulate = commands.add_parser(
@@ -71,12 +73,14 @@ def _matrix(parsed: argparse.Namespace) -> int:
     from tests.validation import matrix_page
 
     check_seeds(0, parsed.seeds)
-    if parsed.twins and parsed.render:
-        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no twins")
-    if parsed.twins and not parsed.out:
-        raise ArgumentError("a matrix of some twins does not replace the published one; name a folder: --out DIR")
+    if parsed.planted_models and parsed.render:
+        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no planted models")
+    if parsed.planted_models and not parsed.out:
+        raise ArgumentError(
+            "a matrix of some planted models does not replace the published one; name a folder: --out DIR"
+        )
     folder = Path(parsed.out or "reports")
-    record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_twins(parsed)
+    record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_planted_models(parsed)
     print(matrix_page.publish(record, folder))
     missed = matrix.shortcomings(record)
     for line in missed:
@@ -84,7 +88,7 @@ def _matrix(parsed: argparse.Namespace) -> int:
     return 1 if missed else 0
 
 
-def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
+def _judge_planted_models(parsed: argparse.Namespace) -> "Matrix":
     from tqdm import tqdm
 
     from roentgate.data import open_store
@@ -92,10 +96,12 @@ def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
     from tests.validation import detection_matrix as matrix
 
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
-    twins, store = matrix.plan(root, parsed.twins), open_store(root)
-    words = ["python", "-m", "tests.validation", "matrix", *parsed.twins, "--seeds", str(parsed.seeds)]
+    planted_models, store = matrix.plan(root, parsed.planted_models), open_store(root)
+    words = ["python", "-m", "tests.validation", "matrix", *parsed.planted_models, "--seeds", str(parsed.seeds)]
     words += ["--no-doses"] * parsed.no_doses
-    work = matrix.work(twins, seeds, with_doses=with_doses) + (0 if parsed.twins else data_matrix.work(seeds))
+    work = matrix.work(planted_models, seeds, with_doses=with_doses) + (
+        0 if parsed.planted_models else data_matrix.work(seeds)
+    )
     with tqdm(total=work, unit="training", desc="detection matrix") as bar:
 
         def step(now: str, done: int) -> None:
@@ -103,8 +109,10 @@ def _judge_twins(parsed: argparse.Namespace) -> "Matrix":
             bar.update(done)
 
         reports, command = store.root / "matrix", shlex.join(words)
-        record = matrix.run(root, twins, seeds, reports=reports, step=step, command=command, with_doses=with_doses)
-        if not parsed.twins:
+        record = matrix.run(
+            root, planted_models, seeds, reports=reports, step=step, command=command, with_doses=with_doses
+        )
+        if not parsed.planted_models:
             record["data"] = data_matrix.judge(root, seeds, store, step)
     return record
 

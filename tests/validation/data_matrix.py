@@ -12,7 +12,7 @@ from tests.validation.detection_matrix import Entry, Outcome
 from tests.validation.planted_data import SPOILED, Spoiled, write
 
 CALM_SEEDS = 20
-"""Drawings of the sound sets: how often a check is alarmed by films with nothing wrong."""
+"""Drawings of the sound sets: how often a check is alarmed by images with nothing wrong."""
 SUITE = "test_data.py"
 
 
@@ -27,7 +27,7 @@ def judge(root: Path, seeds: Sequence[int], store: Store, step: Callable[[str, i
     Args:
         root: The project folder.
         seeds: Seeds of drawing of the spoiled sets; sound ones are drawn `CALM_SEEDS` times where all seeds are asked.
-        store: Where films and what is found of them are kept.
+        store: Where images and what is found of them are kept.
         step: Called with (what is judged now, how many were finished since the last call).
     """
     policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)

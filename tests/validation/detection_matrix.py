@@ -1,4 +1,5 @@
-"""Which faults the checks catch, and how often: every faulty and every sound twin, against every check, over seeds."""
+"""Which faults the checks catch, and how often: every faulty and every sound planted model, against every check,
+over seeds."""
 
 import ast
 import json
@@ -20,14 +21,14 @@ from roentgate.store import atomic
 from tests.validation import dose_response as doses
 from tests.validation import subprocess_run
 from tests.validation.dose_response import Reliance
-from tests.validation.planted_models import Check, Twin, read_twins
+from tests.validation.planted_models import Check, PlantedModel, read_planted_models
 
 SCHEMA = "roentgate.matrix/3"
-ARTICLE = ("baseline", "compact", "ring_dropout")
+ARTICLE = ("baseline", "compact", "border_dropout")
 """Models of the project itself, judged as sound ones."""
 
 JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibration", "data")
-"""Suites that twins are judged by; the others ask for a reference, claims, a history, or twice the time."""
+"""Suites that planted models are judged by; the others ask for a reference, claims, a history, or twice the time."""
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05
 """Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
@@ -37,10 +38,10 @@ _SHORT = """
 most_masks = 6
 [data.{data}.attributions]
 methods = ["occlusion"]
-films = 2
+images = 2
 patch = 0.5
-licence_films = 2
-deletion_films = 2
+sanity_check_images = 2
+deletion_images = 2
 [data.{data}.attributions.draws]
 occlusion = 3
 """
@@ -48,12 +49,12 @@ _TOGETHER = 8  # models a process: TensorFlow is imported once for them, and wha
 
 
 class Outcome(TypedDict):
-    """One training of one twin, or the only look at one that is loaded.
+    """One training of one planted model, or the only look at one that is loaded.
 
     ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
     ``failed``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
-    holds the promised words. ``accuracy``: on the test films, None where undefined. ``unfinished``: the checks, if any,
-    that ended in an error, which catches no fault: of a faulty twin they are not among the refused.
+    holds the promised words. ``accuracy``: on the test images, None where undefined. ``unfinished``: the checks, if
+    any, that ended in an error, which catches no fault: of a faulty planted model they are not among the refused.
     """
 
     seed: int
@@ -65,7 +66,7 @@ class Outcome(TypedDict):
 
 
 class Entry(TypedDict):
-    """A twin, what it promises, and how each training of it went; one that is ``loaded`` counts once.
+    """A planted model, what it promises, and how each training of it went; one that is ``loaded`` counts once.
 
     ``failures``: sentences on the trainings, if any, that left no scorecard, and so no outcome.
     """
@@ -82,7 +83,7 @@ class Entry(TypedDict):
 
 
 class Matrix(TypedDict):
-    """The record: ``checks`` in the policy's order, twins, data sets, readers at each dose, and blends.
+    """The record: ``checks`` in the policy's order, planted models, data sets, readers at each dose, and blends.
 
     ``command`` made it; ``remarks`` say what a reader must know of a record that the command would not make today.
     """
@@ -92,45 +93,50 @@ class Matrix(TypedDict):
     remarks: list[str]
     seeds: list[int]
     checks: list[str]
-    twins: list[Entry]
+    planted_models: list[Entry]
     data: list[Entry]
     doses: list[Entry]
     reliance: list[Reliance]
 
 
-def plan(root: Path, only: Sequence[str] = ()) -> list[Twin]:
-    """Return the twins to judge, the article's models as sound ones besides; not those for another suite than `JUDGED`.
+def plan(root: Path, only: Sequence[str] = ()) -> list[PlantedModel]:
+    """Return the planted models to judge, the article's models as sound ones besides; not those for another suite than
+    `JUDGED`.
 
     Args:
         root: The project folder.
-        only: Names of twins; none for all of them.
+        only: Names of planted models; none for all of them.
 
     Raises:
-        ArgumentError: A name that is no twin.
-        ModelError: A faulty twin without its promise, or that names a check which the policy does not know.
+        ArgumentError: A name that is no planted model.
+        ModelError: A faulty planted model without its promise, or that names a check which the policy does not know.
     """
     models, known_checks = root / "models", slashed(_policy(root).gate.pairs)
-    twins = read_twins(models)
-    for twin in twins:
-        for check in slashed(twin.checks):
+    planted_models = read_planted_models(models)
+    for planted in planted_models:
+        for check in slashed(planted.checks):
             if check not in known_checks:
                 words = f"its docstring names '{check}', which is no check of the policy"
-                raise ModelError(f"model '{twin.name}': {words}; {did_you_mean(check, known_checks)}")
-    twins = [twin for twin in twins if twin.sound or twin.unseen or {suite for suite, _ in twin.checks} & {*JUDGED}]
-    twins += [
-        Twin(name=name, says=_first_line(models / f"{name}.py"), sound=True)
+                raise ModelError(f"model '{planted.name}': {words}; {did_you_mean(check, known_checks)}")
+    planted_models = [
+        planted
+        for planted in planted_models
+        if planted.sound or planted.unseen or {suite for suite, _ in planted.checks} & {*JUDGED}
+    ]
+    planted_models += [
+        PlantedModel(name=name, says=_first_line(models / f"{name}.py"), sound=True)
         for name in ARTICLE
         if (models / f"{name}.py").is_file()
     ]
-    known = {twin.name: twin for twin in twins}
+    known = {planted.name: planted for planted in planted_models}
     if unknown := [name for name in only if name not in known]:
-        raise ArgumentError(f"no twin is called {', '.join(unknown)}; there are: {', '.join(known)}")
-    return [known[name] for name in dict.fromkeys(only)] if only else twins
+        raise ArgumentError(f"no planted model is called {', '.join(unknown)}; there are: {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(only)] if only else planted_models
 
 
 def run(
     root: Path,
-    twins: Sequence[Twin],
+    planted_models: Sequence[PlantedModel],
     seeds: Sequence[int],
     *,
     reports: Path,
@@ -138,11 +144,11 @@ def run(
     command: str,
     with_doses: bool = True,
 ) -> Matrix:
-    """Judge twins, readers at each dose, and blends; see `work` for how much that is.
+    """Judge planted models, readers at each dose, and blends; see `work` for how much that is.
 
     Args:
         root: The project folder.
-        twins: From `plan`.
+        planted models: From `plan`.
         seeds: Seeds of training.
         reports: Where the single scorecards go.
         step: Called with (what is judged now, how many trainings were finished since the last call).
@@ -152,46 +158,47 @@ def run(
     Raises:
         HarnessError: A blend could not be judged.
     """
-    readers = doses.readers(twins, DOSES) if with_doses else []
+    readers = doses.readers(planted_models, DOSES) if with_doses else []
     return {
         "schema": SCHEMA,
         "command": command,
         "remarks": [],
         "seeds": list(seeds),
         "checks": slashed(pair for pair in _policy(root).gate.pairs if pair[0] in JUDGED),
-        "twins": judge(twins, seeds, reports=reports, step=step),
+        "planted_models": judge(planted_models, seeds, reports=reports, step=step),
         "data": [],
         "doses": judge(readers, seeds, reports=reports, step=step),
-        "reliance": doses.blends(root, seeds, step=step) if with_doses and doses.can_blend(twins) else [],
+        "reliance": doses.blends(root, seeds, step=step) if with_doses and doses.can_blend(planted_models) else [],
     }
 
 
-def work(twins: Sequence[Twin], seeds: Sequence[int], *, with_doses: bool = True) -> int:
-    """Return how many trainings `run` reports, with one for each twin that is loaded."""
-    judged = [*twins, *(doses.readers(twins, DOSES) if with_doses else [])]
-    parts = len(doses.PARTS) if with_doses and doses.can_blend(twins) else 0
-    return sum(len(_seeds(_entry(twin), seeds)) for twin in judged) + len(seeds) * parts
+def work(planted_models: Sequence[PlantedModel], seeds: Sequence[int], *, with_doses: bool = True) -> int:
+    """Return how many trainings `run` reports, with one for each planted model that is loaded."""
+    judged = [*planted_models, *(doses.readers(planted_models, DOSES) if with_doses else [])]
+    parts = len(doses.PARTS) if with_doses and doses.can_blend(planted_models) else 0
+    return sum(len(_seeds(_entry(planted), seeds)) for planted in judged) + len(seeds) * parts
 
 
 def judge(
-    twins: Iterable[Twin], seeds: Sequence[int], *, reports: Path, step: Callable[[str, int], None]
+    planted_models: Iterable[PlantedModel], seeds: Sequence[int], *, reports: Path, step: Callable[[str, int], None]
 ) -> list[Entry]:
-    """Judge twins in processes of their own; what an earlier call has trained and predicted comes from the store.
+    """Judge planted models in processes of their own; what an earlier call has trained and predicted comes from the
+    store.
 
     Args:
-        twins: What to judge; a name may come again with other data.
+        planted models: What to judge; a name may come again with other data.
         seeds: Seeds of training.
         reports: Where the single scorecards go.
         step: Called with (what is judged now, how many trainings were finished since the last call).
 
     Returns:
-        An entry a twin, in order; one whose run ended without its scorecard says so in ``failures``.
+        An entry a planted model, in order; one whose run ended without its scorecard says so in ``failures``.
 
     Raises:
         HarnessError: Every run ended so.
     """
     failed = None
-    entries = {(twin.name, twin.data): _entry(twin) for twin in twins}
+    entries = {(planted.name, planted.data): _entry(planted) for planted in planted_models}
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
         folder, policy = reports / str(seed), short_policy(reports, data)
@@ -221,13 +228,16 @@ def short_policy(folder: Path, data: str) -> Path:
 
 
 def caught(entry: Entry, check: str) -> Estimate:
-    """Share of the trainings of a twin that a check refused, with its exact interval; without any, NaN in [0, 1]."""
+    """Share of the trainings of a planted model that a check refused, with its exact interval; without any, NaN in
+    [0, 1]."""
     return proportion(sum(check in outcome["refused"] for outcome in entry["outcomes"]), len(entry["outcomes"]))
 
 
 def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
-    """Share of the trainings of sound twins that a suite refused, and which; of ``border``, see `able`."""
-    trained = [(entry, outcome) for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"]]
+    """Share of the trainings of sound planted models that a suite refused, and which; of ``border``, see `able`."""
+    trained = [
+        (entry, outcome) for entry in matrix["planted_models"] if entry["sound"] for outcome in entry["outcomes"]
+    ]
     if suite == "border":
         trained = [(entry, outcome) for entry, outcome in trained if able(outcome)]
     alarms = [
@@ -239,27 +249,34 @@ def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
 
 
 def settled_alarms(matrix: Matrix) -> Estimate:
-    """Share of the trainings of sound twins that are `able`, of which a border row failed by its whole interval."""
-    trained = [outcome for entry in matrix["twins"] if entry["sound"] for outcome in entry["outcomes"] if able(outcome)]
+    """Share of the trainings of sound planted models that are `able`, of which a border row failed by its whole
+    interval."""
+    trained = [
+        outcome
+        for entry in matrix["planted_models"]
+        if entry["sound"]
+        for outcome in entry["outcomes"]
+        if able(outcome)
+    ]
     hits = sum(any(check.startswith("border/") for check in outcome["failed"]) for outcome in trained)
     return proportion(hits, len(trained))
 
 
 def able(outcome: Outcome) -> bool:
-    """Whether a training reached the recall floors on whole films: if not, it cannot reach them on masked ones."""
+    """Whether a training reached the recall floors on whole images: if not, it cannot reach them on masked ones."""
     return FLOOR not in outcome["refused"]
 
 
 def shortcomings(matrix: Matrix) -> list[str]:
     """Return what the matrix must show and does not, a sentence each.
 
-    Every faulty twin is refused by each check it names, with its diagnosis, in every training, and every spoiled data
-    set in every drawing; no sound twin is refused by alignment or inference in any, no sound data set by any check of
-    the data; and sound twins that are `able` do not fail the border, by whole intervals, more often than in `LEVEL` of
-    trainings (by the exact lower limit). Each training left its scorecard, and no check of a sound twin, and none that
-    a faulty one names, ended in an error.
+    Every faulty planted model is refused by each check it names, with its diagnosis, in every training, and every
+    spoiled data set in every drawing; no sound planted model is refused by alignment or inference in any, no sound
+    data set by any check of the data; and sound planted models that are `able` do not fail the border, by whole
+    intervals, more often than in `LEVEL` of trainings (by the exact lower limit). Each training left its scorecard,
+    and no check of a sound planted model, and none that a faulty one names, ended in an error.
     """
-    judged = [*matrix["twins"], *matrix["data"]]
+    judged = [*matrix["planted_models"], *matrix["data"]]
     found = [failure for entry in [*judged, *matrix["doses"]] for failure in entry.get("failures", [])]
     for entry in judged:
         n = len(entry["outcomes"])
@@ -321,21 +338,21 @@ def _policy(root: Path) -> Policy:
     return load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
 
 
-def _entry(twin: Twin) -> Entry:
+def _entry(planted: PlantedModel) -> Entry:
     return {
-        "name": twin.name,
-        "says": twin.says,
-        "sound": twin.sound,
-        "loaded": twin.loaded,
-        "data": twin.data,
-        "promised": slashed(twin.checks),
-        "diagnosis": twin.diagnosis,
+        "name": planted.name,
+        "says": planted.says,
+        "sound": planted.sound,
+        "loaded": planted.loaded,
+        "data": planted.data,
+        "promised": slashed(planted.checks),
+        "diagnosis": planted.diagnosis,
         "outcomes": [],
     }
 
 
 def _seeds(entry: Entry, seeds: Sequence[int]) -> Sequence[int]:
-    """Return the seeds of a twin: one if it is loaded, as another would be the same model."""
+    """Return the seeds of a planted model: one if it is loaded, as another would be the same model."""
     return seeds[:1] if entry["loaded"] else seeds
 
 

@@ -22,11 +22,11 @@ RESPONSES: Final = {
     "skill_without_lungs": ("attention/skill_without_lungs",),
     "lung_background_conflict": ("attention/lung_background_conflict",),
 }
-"""What counts as a response; the first is any border check. Masked recall repeats a miss on whole films: none."""
+"""What counts as a response; the first is any border check. Masked recall repeats a miss on whole images: none."""
 
 _SIDES = (
-    "Left: `shortcut_learner` may look anywhere, and is trained and judged on films of which a growing share wears the "
-    "frame of its class. Right: both parts are trained on clear lesions in such frames; the answer is a weighted mean."
+    "Left: `shortcut_learner` may look anywhere, and is trained and judged on images of which a growing share wears the "
+    "border of its class. Right: both parts are trained on clear lesions in such borders; the answer is a weighted mean."
 )
 _READ_OFF = (
     "A reading is taken off a straight line between the two judged doses in brackets, once responses are made to rise: "
@@ -34,14 +34,14 @@ _READ_OFF = (
 )
 _NO_SHORTCUT = (
     "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions{accuracy}, so what "
-    "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the ring is "
+    "refuses it there is no reliance on the shortcut. `border_mask_flips` counts answers that change when the border is "
     "hidden, whichever way they go, and a network unsure of its answers changes them easily; `border_swap` and "
-    "`border_only_skill` ask whether they follow the ring. A curve begins at its count at dose 0, not at nought, and a "
+    "`border_only_skill` ask whether they follow the border. A curve begins at its count at dose 0, not at nought, and a "
     "reading between there and the next dose is no dose from which the shortcut is relied on."
 )
 _AT_DOSE_0 = (
-    "Readers of the frame alone have no skill at dose 0, where frames mean nothing; that hiding the ring still changes "
-    "their answers there is right: they hang on the frame. Skill kept has no value where there is none to keep, and "
+    "Readers of the border alone have no skill at dose 0, where borders mean nothing; that hiding the border still changes "
+    "their answers there is right: they hang on the border. Skill kept has no value where there is none to keep, and "
     "the gate accepts no row without a value."
 )
 
@@ -96,10 +96,10 @@ def curves(matrix: Matrix, path: Path) -> Path:
             shares = [each["share"] for each in matrix["reliance"]]
             _curve(right, shares, [_share(each["refused"], checks) for each in matrix["reliance"]], words, colour)
         left.set_title("a free network, by dose of the shortcut")
-        left.set_xlabel("films whose frame agrees with the class, % (0: dealt evenly)")
+        left.set_xlabel("images whose border agrees with the class, % (0: dealt evenly)")
         left.set_ylabel("share of trainings refused")
-        right.set_title("a blend of a sound model and a ring reader")
-        right.set_xlabel("share of the ring reader in the answer")
+        right.set_title("a blend of a sound model and a border reader")
+        right.set_xlabel("share of the border reader in the answer")
         right.legend(handles=left.get_lines(), fontsize=7.5, loc="upper left")
         left.set_ylim(-0.03, 1.03)
     return path
@@ -122,7 +122,7 @@ def responses(matrix: Matrix) -> list[list[str]]:
 
 
 def _blended(checks: Sequence[str]) -> bool:
-    """Whether blends are judged by these checks: their answers are known with the ring changed, and no more."""
+    """Whether blends are judged by these checks: their answers are known with the border changed, and no more."""
     return all(check.startswith("border/") for check in checks)
 
 

@@ -12,22 +12,22 @@ from roentgate.candidates import Options, Predictions
 from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
 from roentgate.session import Session, Settings, load_suite, new_run_id, open_session, verdicts
-from tests.validation.planted_models import Twin
+from tests.validation.planted_models import PlantedModel
 
 _Key = TypeVar("_Key")
 
 CLEAR = "phantom-shortcut-clear"
-"""Clear lesions in frames that give the class away: both parts of a blend can do well."""
+"""Clear lesions in borders that give the class away: both parts of a blend can do well."""
 
-PARTS = ("sound.cropping", "known_bad.ring_reader")
-"""A model that cannot see the ring, and one that sees nothing else."""
+PARTS = ("sound.cropping", "known_bad.border_reader")
+"""A model that cannot see the border, and one that sees nothing else."""
 
 READERS = (
     "known_bad.shortcut_learner",
     "known_bad.exposure_reader",
     "known_bad.corner_reader",
     "known_bad.marker_reader",
-    "known_bad.ring_reader",
+    "known_bad.border_reader",
 )
 SHARES = tuple(round(0.05 * step, 2) for step in range(21))
 
@@ -47,22 +47,22 @@ class Reliance(TypedDict):
     refused: list[list[str]]
 
 
-def readers(twins: Sequence[Twin], doses: Mapping[int, str]) -> list[Twin]:
-    """Return the readers of the shortcut among twins once for each dose: the data set of that dose."""
-    chosen = [twin for name in READERS for twin in twins if twin.name == name]
-    return [replace(twin, data=data) for twin in chosen for data in doses.values()]
+def readers(planted_models: Sequence[PlantedModel], doses: Mapping[int, str]) -> list[PlantedModel]:
+    """Return the readers of the shortcut among planted models once for each dose: the data set of that dose."""
+    chosen = [planted for name in READERS for planted in planted_models if planted.name == name]
+    return [replace(planted, data=data) for planted in chosen for data in doses.values()]
 
 
-def can_blend(twins: Sequence[Twin]) -> bool:
-    """Whether both parts of a blend are among twins."""
-    return {*PARTS} <= {twin.name for twin in twins}
+def can_blend(planted_models: Sequence[PlantedModel]) -> bool:
+    """Whether both parts of a blend are among planted models."""
+    return {*PARTS} <= {planted.name for planted in planted_models}
 
 
 def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]) -> list[Reliance]:
-    """Return what refuses a blend of a sound model and a reader of the ring, at each share of the reader.
+    """Return what refuses a blend of a sound model and a reader of the border, at each share of the reader.
 
     The answer of a blend is the weighted mean of the probabilities of its parts, so its evidence is computed from
-    theirs; no film is predicted again.
+    theirs; no image is predicted again.
 
     Args:
         root: The project folder.
@@ -80,7 +80,9 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
         sound, reader = (session.evidence(name).border(session.policy.border) for name in PARTS)
         for share in SHARES:
             given = {"border_answers": blend(sound, reader, share), "unseen": session.unseen}
-            found = verdicts(suite, given, session.policy, session.classes, absent=["smallest_masks", "ring_contents"])
+            found = verdicts(
+                suite, given, session.policy, session.classes, absent=["smallest_masks", "border_contents"]
+            )
             against = {check for check, _, verdict in found if not verdict.accepted("simple")}
             refused[share].append(sorted(f"border/{check}" for check in against))
         step(f"blends, seed {seed}", len(PARTS))

@@ -152,7 +152,7 @@ def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
 
 
 def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: float) -> Entry:
-    """What a scorecard says of many bounds, for a policy and the films of each class.
+    """What a scorecard says of many bounds, for a policy and the images of each class.
 
     See `roentgate.scorecard.multiplicity`.
     """
@@ -171,47 +171,47 @@ def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: 
     )
 
 
-def fills_accept(n: int, ceiling: float, true: float, fills: int) -> Entry:
-    """Probability that the simple rule accepts all of several fills that each flip ``true`` of the answers."""
-    claims = [Claim(n=n, bound=ceiling, direction="at_most")] * fills
+def infills_accept(n: int, ceiling: float, true: float, infills: int) -> Entry:
+    """Probability that the simple rule accepts all of several infills that each flip ``true`` of the answers."""
+    claims = [Claim(n=n, bound=ceiling, direction="at_most")] * infills
     found = refused_by_chance(claims, gate="simple", better_by=ceiling - true)
-    return _entry(n=n, fills=fills, truth=true, alike=1 - found.together, independent=1 - found.independent)
+    return _entry(n=n, infills=infills, truth=true, alike=1 - found.together, independent=1 - found.independent)
 
 
 def policy_claims(policy: Policy, counts: Sequence[int]) -> list[Claim]:
-    """The plain shares and p-values that a policy tests on a test split with these films a class."""
+    """The plain shares and p-values that a policy tests on a test split with these images a class."""
     recall, border, classes = policy.recall, policy.border, _names(counts)
     sizes = dict(zip(classes, counts, strict=True))
-    fills, everything = len(border.fills), sum(counts)
+    infills, everything = len(border.infills), sum(counts)
     floors = [(sizes[label], recall.floor(label)) for label in classes]
     return [
         *(Claim(n=0, bound=policy.alignment.columns_p, direction="at_least") for _ in ("validation", "test")),
         *(Claim(n=n, bound=floor, direction="at_least") for n, floor in floors),
         *(
-            Claim(n=sizes[truth], bound=recall.ceiling(truth, called), direction="at_most")
-            for truth, called in recall.pairs(tuple(classes))
+            Claim(n=sizes[truth], bound=recall.ceiling(truth, predicted), direction="at_most")
+            for truth, predicted in recall.pairs(tuple(classes))
         ),
         *(
             Claim(n=everything, bound=border.flips_ceiling, direction="at_most")
-            for _ in range(fills * len(border.rings))
+            for _ in range(infills * len(border.borders))
         ),
-        *(Claim(n=n, bound=floor, direction="at_least", times=fills) for _ in border.rings for n, floor in floors),
+        *(Claim(n=n, bound=floor, direction="at_least", times=infills) for _ in border.borders for n, floor in floors),
     ]
 
 
 def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: float, flips: float) -> Entry:
     """Probability that the counted rows of the recall and the border suite refuse a model of known quality.
 
-    Its recall is ``recall`` in every class, with and without the ring, its errors spread evenly over the other classes,
-    and each fill flips ``flips`` of its answers. Rows of one class are taken together, classes as independent; so are
-    flips and recall. Fills bracket the truth: all change the same films, or each its own.
+    Its recall is ``recall`` in every class, with and without the border, its errors spread evenly over the other
+    classes, and each infill flips ``flips`` of its answers. Rows of one class are taken together, classes as
+    independent; so are flips and recall. Infills bracket the truth: all change the same images, or each its own.
     """
-    bounds, classes, fills = policy.recall, _names(counts), len(policy.border.fills)
+    bounds, classes, infills = policy.recall, _names(counts), len(policy.border.infills)
     everything = sum(counts)
     recall_accepts = masked_accepts = 1.0
     for label, n in zip(classes, counts, strict=True):
         least = _least(n, bounds.floor(label), gate)
-        caps = [_most(n, bounds.ceiling(label, called), gate) for called in classes if called != label]
+        caps = [_most(n, bounds.ceiling(label, predicted), gate) for predicted in classes if predicted != label]
         recall_accepts *= _class_accepts(n, least, caps, recall)
         masked_accepts *= float(stats.binom.sf(least - 1, n, recall))
     flips_accepts = float(stats.binom.cdf(_most(everything, policy.border.flips_ceiling, gate), everything, flips))
@@ -223,11 +223,11 @@ def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: 
         flips=flips,
         recall_refuses=1 - recall_accepts,
         flips_refuse_alike=1 - flips_accepts,
-        flips_refuse_apart=1 - flips_accepts**fills,
+        flips_refuse_apart=1 - flips_accepts**infills,
         border_refuses_alike=1 - border,
-        border_refuses_apart=1 - border**fills,
+        border_refuses_apart=1 - border**infills,
         refuses_alike=1 - recall_accepts * border,
-        refuses_apart=1 - recall_accepts * border**fills,
+        refuses_apart=1 - recall_accepts * border**infills,
     )
 
 

@@ -31,7 +31,7 @@ PAGE, RECORD = "detection_matrix.md", "detection_matrix.json"
 PICTURE = "detection_matrix.png"
 
 _ASKED = (
-    "All suites judge them on the drawn films. A check has caught a training where a gating row of it was not accepted "
+    "All suites judge them on the drawn images. A check has caught a training where a gating row of it was not accepted "
     "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, "
     "in every training; no sound model is refused by alignment or inference in any. (Where a check says the same words "
     "of whatever it finds, the diagnosis is no more than its refusal.)"
@@ -41,14 +41,14 @@ _DATA_ASKED = (
     "is refused by its check in every drawing, and sound ones, however unusual, by none."
 )
 _ONE_SET = (
-    "All of them are trained on the same drawn films and judged on the same "
-    f"{len(CLASSES) * COUNTS['test']} test films. An interval here is about further trainings on these films, counted "
+    "All of them are trained on the same drawn images and judged on the same "
+    f"{len(CLASSES) * COUNTS['test']} test images. An interval here is about further trainings on these images, counted "
     "as if each were independent; those of one model are more alike, so it is rather too narrow. It says nothing of "
     "other test sets: whether the intervals of the rows hold over those is tried where the truth is known "
     "([statistics.md](statistics.md))."
 )
 _ALARMS = (
-    "Of the border suite, trainings that reach the recall floors on whole films count: one that misses them there "
+    "Of the border suite, trainings that reach the recall floors on whole images count: one that misses them there "
     "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
     "2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). Of test sets this is one: "
     "the count below is no rate to hold against that claim, only how many trainings fail on it. The simple rule "
@@ -60,10 +60,11 @@ _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
 
 def markdown(matrix: Matrix) -> str:
-    """Return the page: what was asked and found, each twin, each check, false alarms, doses, and what is not seen."""
-    faulty = [entry for entry in matrix["twins"] if entry["promised"]]
-    unseen = [entry for entry in matrix["twins"] if not (entry["sound"] or entry["promised"])]
-    sound = [entry for entry in matrix["twins"] if entry["sound"]]
+    """Return the page: what was asked and found, each planted model, each check, false alarms, doses, and what is
+    not seen."""
+    faulty = [entry for entry in matrix["planted_models"] if entry["promised"]]
+    unseen = [entry for entry in matrix["planted_models"] if not (entry["sound"] or entry["promised"])]
+    sound = [entry for entry in matrix["planted_models"] if entry["sound"]]
     missed = shortcomings(matrix)
     verdict = "Nothing missing." if not missed else f"**{len(missed)} missing:**"
     text = [
@@ -121,34 +122,39 @@ def publish(matrix: Matrix, folder: Path) -> Path:
 
 
 def picture(matrix: Matrix, path: Path) -> Path:
-    """Draw the matrix: a row for each twin, a column for each check, the share of trainings caught in the cell."""
-    twins = sorted(matrix["twins"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry)))
-    twins += matrix["data"]
-    spoken = {check for entry in twins for check in entry["promised"]}
-    spoken |= {check for entry in twins for outcome in entry["outcomes"] for check in outcome["refused"]}
+    """Draw the matrix: a row for each planted model, a column for each check, the share of trainings caught in the
+    cell."""
+    planted_models = sorted(
+        matrix["planted_models"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry))
+    )
+    planted_models += matrix["data"]
+    spoken = {check for entry in planted_models for check in entry["promised"]}
+    spoken |= {check for entry in planted_models for outcome in entry["outcomes"] for check in outcome["refused"]}
     checks = [check for check in matrix["checks"] if check in spoken] or matrix["checks"]
-    with sheet(path, height=1.9 + 0.19 * len(twins), width=9.5) as figure:
-        axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(twins))))
-        for row, entry in enumerate(twins):
+    with sheet(path, height=1.9 + 0.19 * len(planted_models), width=9.5) as figure:
+        axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(planted_models))))
+        for row, entry in enumerate(planted_models):
             for column, check in enumerate(checks):
                 _cell(axes, row, column, entry, check)
         axes.set_xlim(-0.5, len(checks) - 0.5)
-        axes.set_ylim(len(twins) - 0.5, -0.5)
+        axes.set_ylim(len(planted_models) - 0.5, -0.5)
         names = [check.split("/")[1] for check in checks]
         axes.set_xticks(range(len(checks)), names, rotation=50, ha="left", fontsize=7)
         axes.xaxis.tick_top()
-        axes.set_yticks(range(len(twins)), [entry["name"].split(".")[-1] for entry in twins], fontsize=7)
+        axes.set_yticks(
+            range(len(planted_models)), [entry["name"].split(".")[-1] for entry in planted_models], fontsize=7
+        )
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
         for column in range(1, len(checks)):
             if checks[column].split("/")[0] != checks[column - 1].split("/")[0]:
                 axes.axvline(column - 0.5, color=FAINT, linewidth=0.8)
-        for row in range(1, len(twins)):
-            if _kind(twins[row]) != _kind(twins[row - 1]):
+        for row in range(1, len(planted_models)):
+            if _kind(planted_models[row]) != _kind(planted_models[row - 1]):
                 axes.axhline(row - 0.5, color=FAINT, linewidth=0.8)
-        for kind in dict.fromkeys(map(_kind, twins)):
-            rows = [row for row, entry in enumerate(twins) if _kind(entry) == kind]
+        for kind in dict.fromkeys(map(_kind, planted_models)):
+            rows = [row for row, entry in enumerate(planted_models) if _kind(entry) == kind]
             place = (-0.325, sum(rows) / len(rows))
             axes.annotate(
                 kind, place, xycoords=("axes fraction", "data"), rotation=90, va="center", ha="center", fontsize=8.5
@@ -247,7 +253,7 @@ def _counted(share: Estimate) -> str:
 
 
 def _trainings(matrix: Matrix) -> str:
-    n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["twins"] if entry["loaded"]]
+    n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["planted_models"] if entry["loaded"]]
     once = " is loaded, not trained, and counts once: another seed would be the same model again."
     fixed = "".join(f" {name}{once}" for name in loaded)
     return f"{n} training{'s' * (n != 1)} of each.{fixed}"
@@ -255,7 +261,7 @@ def _trainings(matrix: Matrix) -> str:
 
 def _intervals(matrix: Matrix) -> str:
     """Say the exact interval of every count that a cell may hold."""
-    numbers = sorted({len(entry["outcomes"]) for entry in matrix["twins"]} - {0})
+    numbers = sorted({len(entry["outcomes"]) for entry in matrix["planted_models"]} - {0})
     cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
     words = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
-    return "Exact 95 % intervals of the counts, over trainings on the same films: " + "; ".join(words) + "."
+    return "Exact 95 % intervals of the counts, over trainings on the same images: " + "; ".join(words) + "."

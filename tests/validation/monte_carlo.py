@@ -1,4 +1,5 @@
-"""How often the intervals miss a truth that is known, by drawing: areas under the curve, grouped films, skill kept.
+"""How often the intervals miss a truth that is known, by drawing: areas under the curve, grouped images, retained
+skill.
 
 Each interval is the one that decides verdicts; beside it, on the same draws, stands what is often used instead. A miss
 *over* is an interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly
@@ -16,7 +17,7 @@ from scipy import special
 
 from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates import Predictions
-from roentgate.checks import skill_kept
+from roentgate.checks import retained_skill
 from roentgate.stats import (
     TAIL,
     Estimate,
@@ -72,25 +73,25 @@ class Curves:
     """Scores of K classes whose one-vs-rest areas are all known.
 
     Attributes:
-        counts: Rows (patients, where there are several films of each) of each class.
+        counts: Rows (patients, where there are several images of each) of each class.
         area: True area of each curve, 0.5 to 1.
         shape: How scores are distributed.
-        films: Films of each patient.
-        icc: Correlation of the scores of a patient's films; only for normal scores.
+        images: Images of each patient.
+        icc: Correlation of the scores of a patient's images; only for normal scores.
     """
 
     counts: tuple[int, ...]
     area: float
     shape: Shape = "normal"
-    films: int = 1
+    images: int = 1
     icc: float = 0.0
 
     def labels(self) -> IntArray:
-        """Return the class of each row, (n,), the films of a patient side by side."""
-        return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.films))
+        """Return the class of each row, (n,), the images of a patient side by side."""
+        return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.images))
 
     def common(self, rng: np.random.Generator) -> DoubleArray:
-        """Draw what all films of a patient share: (patients, columns), of two classes one column."""
+        """Draw what all images of a patient share: (patients, columns), of two classes one column."""
         classes = len(self.counts)
         return rng.normal(size=(sum(self.counts), 1 if classes == 2 else classes))
 
@@ -105,7 +106,7 @@ class Curves:
             scores = rng.exponential(np.where(own, self.area / (1 - self.area), 1.0))
         else:
             spread = 2.0 if self.shape == "unequal" else 1.0
-            patients = (self.common(rng) if common is None else common).repeat(self.films, axis=0)
+            patients = (self.common(rng) if common is None else common).repeat(self.images, axis=0)
             noise = math.sqrt(self.icc) * patients + math.sqrt(1 - self.icc) * rng.normal(size=own.shape)
             shift = math.sqrt(1 + spread**2) * float(special.ndtri(self.area))
             scores = np.where(own, shift + spread * noise, noise)
@@ -114,7 +115,7 @@ class Curves:
     def entry(self) -> Entry:
         """Return what was set, as cells of a table."""
         counts = told_counts(self.counts)
-        return {"counts": counts, "truth": self.area, "shape": self.shape, "films": self.films, "icc": self.icc}
+        return {"counts": counts, "truth": self.area, "shape": self.shape, "images": self.images, "icc": self.icc}
 
 
 def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
@@ -122,19 +123,19 @@ def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
 
     Returns:
         Also ``separated``, the share of draws that separate all classes perfectly, and the misses over the truth among
-        these draws (no entry without one). Where patients have several films, the area knows them, as ``macro``,
+        these draws (no entry without one). Where patients have several images, the area knows them, as ``macro``,
         and does not, as ``naive``; the bootstrap resamples patients.
     """
     tally, separated = Tally(curves.area), Tally(curves.area)
     labels = curves.labels()
-    patients = [str(patient) for patient in np.arange(sum(curves.counts)).repeat(curves.films)]
+    patients = [str(patient) for patient in np.arange(sum(curves.counts)).repeat(curves.images)]
     weights = [rng.multinomial(n, np.full(n, 1 / n), size=RESAMPLES).astype(np.float32) for n in curves.counts]
     perfect = 0
     for _ in range(draws):
         scores = curves.scores(rng)
-        estimate = macro_auroc(labels, scores, groups=patients if curves.films > 1 else None)
+        estimate = macro_auroc(labels, scores, groups=patients if curves.images > 1 else None)
         intervals = {"macro": (estimate.low, estimate.high), "bootstrap": _bootstrap_areas(curves, scores, weights)}
-        if curves.films > 1:
+        if curves.images > 1:
             naive = macro_auroc(labels, scores)
             intervals["naive"] = naive.low, naive.high
         perfect += estimate.value == 1
@@ -148,23 +149,23 @@ def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patients:
-    """Patients with several films each, whose answers resemble one another (beta-binomial).
+    """Patients with several images each, whose answers resemble one another (beta-binomial).
 
     Attributes:
         groups: Number of patients.
-        films: Films of each; 0 for 1 to 9, at random and anew in each draw.
-        icc: Correlation between the films of a patient.
+        images: Images of each; 0 for 1 to 9, at random and anew in each draw.
+        icc: Correlation between the images of a patient.
         share: True share of hits.
     """
 
     groups: int
-    films: int
+    images: int
     icc: float
     share: float
 
     def sizes(self, rng: np.random.Generator) -> IntArray:
-        """Draw how many films each patient has, (groups,)."""
-        return np.full(self.groups, self.films) if self.films else rng.integers(1, 10, self.groups)
+        """Draw how many images each patient has, (groups,)."""
+        return np.full(self.groups, self.images) if self.images else rng.integers(1, 10, self.groups)
 
     def rates(self, rng: np.random.Generator, shares: Sequence[float]) -> DoubleArray:
         """Draw each patient's own chances of outcomes whose overall chances are ``shares``, (groups, outcomes)."""
@@ -174,28 +175,28 @@ class Patients:
 
     def entry(self) -> Entry:
         """Return what was set, as cells of a table."""
-        return {"groups": self.groups, "films": self.films or "1 to 9", "icc": self.icc, "truth": self.share}
+        return {"groups": self.groups, "images": self.images or "1 to 9", "icc": self.icc, "truth": self.share}
 
 
 def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of Korn and Graubard's interval, Clopper and Pearson's on all films, and a cluster bootstrap."""
+    """Misses of Korn and Graubard's interval, Clopper and Pearson's on all images, and a cluster bootstrap."""
     tally = Tally(patients.share)
     weights = weights_of(patients.groups, rng)
     for _ in range(draws):
         sizes = patients.sizes(rng)
         rates = patients.rates(rng, [patients.share, 1 - patients.share])[:, 0]
         hits = rng.binomial(sizes, rates)
-        tally.add("grouped", *_interval(grouped_proportion(_films(hits, sizes), _groups(sizes))))
+        tally.add("grouped", *_interval(grouped_proportion(_images(hits, sizes), _groups(sizes))))
         tally.add("naive", *_interval(proportion(int(hits.sum()), int(sizes.sum()))))
         tally.add("bootstrap", *percentiles((weights @ hits) / (weights @ sizes)))
     return patients.entry() | {"draws": draws} | tally.entry()
 
 
 def grouped_difference_misses(patients: Patients, difference: float, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of Tango's interval at the effective size, with it on all films, and of a cluster bootstrap.
+    """Misses of Tango's interval at the effective size, with it on all images, and of a cluster bootstrap.
 
-    ``share`` of ``patients`` is the true share of films that count only once, ``difference`` that of those gained minus
-    those lost.
+    ``share`` of ``patients`` is the true share of images that count only once, ``difference`` that of those gained
+    minus those lost.
     """
     tally = Tally(difference)
     weights = weights_of(patients.groups, rng)
@@ -204,7 +205,7 @@ def grouped_difference_misses(patients: Patients, difference: float, draws: int,
         sizes = patients.sizes(rng)
         outcomes = rng.multinomial(sizes, patients.rates(rng, [gained, lost, 1 - patients.share]))
         ups, downs = outcomes[:, 0], outcomes[:, 1]
-        up, up_or_down = _films(ups, sizes), _films(ups + downs, sizes)
+        up, up_or_down = _images(ups, sizes), _images(ups + downs, sizes)
         tally.add("grouped", *_interval(grouped_difference(up, up_or_down & ~up, _groups(sizes))))
         tally.add("naive", *_interval(paired_difference(int(ups.sum()), int(downs.sum()), int(sizes.sum()))))
         tally.add("bootstrap", *percentiles((weights @ (ups - downs)) / (weights @ sizes)))
@@ -213,13 +214,13 @@ def grouped_difference_misses(patients: Patients, difference: float, draws: int,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skill:
-    """Answers on whole and on cut-down films, each right with its own chance.
+    """Answers on whole and on cut-down images, each right with its own chance.
 
     Attributes:
         counts: Rows of each class.
-        clean: True recall of every class on the whole films.
+        clean: True recall of every class on the whole images.
         kept: True share of the skill above chance that survives the cut.
-        nested: Whether a row right under the cut is right on the whole film too; else the two are independent.
+        nested: Whether a row right under the cut is right on the whole image too; else the two are independent.
     """
 
     counts: tuple[int, ...]
@@ -229,7 +230,7 @@ class Skill:
 
 
 def skill_misses(skill: Skill, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `skill_kept`; ``undefined`` is the share of draws in which it gives no value and cannot miss."""
+    """Misses of `retained_skill`; ``undefined`` is the share of draws in which it gives no value and cannot miss."""
     classes = len(skill.counts)
     cut = 1 / classes + skill.kept * (skill.clean - 1 / classes)
     labels = np.repeat(np.arange(classes), skill.counts)
@@ -238,7 +239,7 @@ def skill_misses(skill: Skill, draws: int, rng: np.random.Generator) -> Entry:
         first, second = rng.random(len(labels)), rng.random(len(labels))
         whole = _answers(labels, first < skill.clean, classes, rng)
         left = _answers(labels, (first if skill.nested else second) < cut, classes, rng)
-        estimate = skill_kept(whole, left)
+        estimate = retained_skill(whole, left)
         undefined += not estimate.defined
         low, high = _interval(estimate)
         tally.add("kept", low, high)
@@ -274,7 +275,7 @@ def _bootstrap_areas(
     for label in judged:
         own, rest = scores[labels == label, label], scores[labels != label, label]
         wins = (own[:, None] > rest).astype(np.float32)
-        wins = wins.reshape(curves.counts[label], curves.films, -1, curves.films).sum(axis=(1, 3))
+        wins = wins.reshape(curves.counts[label], curves.images, -1, curves.images).sum(axis=(1, 3))
         others = np.hstack([part for index, part in enumerate(weights) if index != label])
         areas += ((weights[label] @ wins) * others).sum(axis=1) / (len(own) * len(rest))
     return percentiles(areas / len(judged))
@@ -291,8 +292,8 @@ def percentiles(values: DoubleArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _films(hits: IntArray, sizes: IntArray) -> NDArray[np.bool_]:
-    """The films of all patients, those that count first within each."""
+def _images(hits: IntArray, sizes: IntArray) -> NDArray[np.bool_]:
+    """The images of all patients, those that count first within each."""
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return place < np.repeat(hits, sizes)
 

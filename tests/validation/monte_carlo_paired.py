@@ -14,7 +14,7 @@ from tests.validation.exact import Entry, told_counts
 from tests.validation.monte_carlo import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
 
 POPULATION = 200_000
-"""Films of which the true mean is taken."""
+"""Images of which the true mean is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,17 +22,17 @@ class Gain:
     """What the right temperature saves on softmax scores of three classes.
 
     Attributes:
-        units: Films, or patients, in a sample.
-        films: Films of each patient, all alike: the worst that patients can do.
+        units: Images, or patients, in a sample.
+        images: Images of each patient, all alike: the worst that patients can do.
         sharpened: What the scores are multiplied by: above 1 the answers are too sure, below 1 not sure enough.
     """
 
     units: int
-    films: int
+    images: int
     sharpened: float
 
     def population(self, rng: np.random.Generator) -> DoubleArray:
-        """Draw what each film's loss falls by when its scores are divided by ``sharpened``: (`POPULATION`,)."""
+        """Draw what each image's loss falls by when its scores are divided by ``sharpened``: (`POPULATION`,)."""
         scores = rng.normal(0, 2, (POPULATION, 3))
         honest, told = (special.log_softmax(each, axis=1) for each in (scores, self.sharpened * scores))
         place = (rng.random((POPULATION, 1)) > np.exp(honest).cumsum(axis=1)).sum(axis=1)
@@ -45,27 +45,27 @@ def gain_misses(gain: Gain, draws: int, rng: np.random.Generator) -> Entry:
     values = gain.population(rng)
     tally = Tally(float(values.mean()))
     weights = weights_of(gain.units, rng)
-    sizes = np.full(gain.units, gain.films)
+    sizes = np.full(gain.units, gain.images)
     for draw in range(draws):
         sample = np.sort(values[rng.integers(POPULATION, size=gain.units)])
-        tally.add("studentised", *bootstrap_t(sample * gain.films, sizes, RESAMPLES, draw))
+        tally.add("studentised", *bootstrap_t(sample * gain.images, sizes, RESAMPLES, draw))
         tally.add("bootstrap", *percentiles(weights @ sample / gain.units))
     set_to: Entry = {
-        "units": gain.units, "films": gain.films, "sharpened": gain.sharpened, "truth": tally.truth, "draws": draws,
+        "units": gain.units, "images": gain.images, "sharpened": gain.sharpened, "truth": tally.truth, "draws": draws,
     }  # fmt: skip
     return set_to | tally.misses()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """Answers of which some become wrong, and some right, when the films are changed.
+    """Answers of which some become wrong, and some right, when the images are changed.
 
     Attributes:
-        counts: Films of each class.
-        clean: True recall of every class on the films as they are.
-        lost: Share of all films of a class that are right before and wrong after.
+        counts: Images of each class.
+        clean: True recall of every class on the images as they are.
+        lost: Share of all images of a class that are right before and wrong after.
         found: Share that are wrong before and right after.
-        shared: Films of each class that are one patient's, all alike; the others are of a patient each.
+        shared: Images of each class that are one patient's, all alike; the others are of a patient each.
     """
 
     counts: tuple[int, ...]
@@ -105,7 +105,7 @@ class Areas:
     """Normal scores of two models that see the same noise in part.
 
     Attributes:
-        counts: Films of each class.
+        counts: Images of each class.
         area: True area of every curve of the reference.
         change: What the candidate's is less or more.
         shared: Correlation of the two models' scores within a class.
@@ -136,13 +136,13 @@ def area_change_misses(areas: Areas, draws: int, rng: np.random.Generator) -> En
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Follows:
-    """Films that go to the class of a transplant's donor, with a reference and, independently, with a candidate.
+    """Images that go to the class of a border swap's donor, with a reference and, independently, with a candidate.
 
     Attributes:
-        n: Films.
+        n: Images.
         reference: Share that goes there with a donor of that class only.
         candidate: The same of the candidate.
-        control: Share that goes there only with a donor of the film's own class, in both.
+        control: Share that goes there only with a donor of the image's own class, in both.
     """
 
     n: int
@@ -152,7 +152,7 @@ class Follows:
 
 
 def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of the difference of what `roentgate.checks.border.directed_flips` bounds.
+    """Misses of the difference of what `roentgate.checks.border.net_switches` bounds.
 
     The two models are judged apart.
     """

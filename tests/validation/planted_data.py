@@ -15,7 +15,7 @@ from roentgate.errors import ArgumentError, did_you_mean
 from roentgate.store import Store
 
 _PLANTED = 8
-"""Films of a fault that takes some."""
+"""Images of a fault that takes some."""
 _GROUP = r"/p(\d+)-"
 
 
@@ -28,10 +28,10 @@ class Spoiled:
         says: Its fault, or what is unusual about a sound one; one sentence.
         check: The check of the data suite that must refuse it; "" for a sound one.
         diagnosis: Words that the refusing row must hold.
-        variant: The drawn films it begins with.
-        spoil: Changes the films in a folder.
-        group: The pattern that finds a film's patient, or None.
-        manifest: Whether a manifest tells where each film comes from.
+        variant: The drawn images it begins with.
+        spoil: Changes the images in a folder.
+        group: The pattern that finds an image's patient, or None.
+        manifest: Whether a manifest tells where each image comes from.
     """
 
     name: str
@@ -73,7 +73,7 @@ def write(name: str, seed: int, store: Store) -> Card:
 
 
 def _name_sources(folder: Path, rng: np.random.Generator, *, agreement: float) -> None:
-    """Say in a manifest where each film comes from: one hospital for Covid, another for the rest, so often."""
+    """Say in a manifest where each image comes from: one hospital for Covid, another for the rest, so often."""
     lines = ["path,label,split,source"]
     for file in sorted(folder.glob("*/*/*.png")):
         split, label = file.parts[-3:-1]
@@ -93,18 +93,18 @@ def _leak(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _leak_altered(folder: Path, rng: np.random.Generator) -> None:
-    """Leave copies of test films in train: re-encoded, smaller, brighter, cropped, or mirrored."""
+    """Leave copies of test images in train: re-encoded, smaller, brighter, cropped, or mirrored."""
     for index, file in enumerate(_some(folder, "test", rng)):
         target = folder / "train" / file.parent.name / f"like-{file.stem}"
-        with Image.open(file) as film:
-            side = film.width
+        with Image.open(file) as image:
+            side = image.width
             edge = round(0.03 * side)
             altered = (
-                film.copy(),
-                film.resize((side // 2, side // 2), Image.Resampling.BILINEAR),
-                film.point(lambda grey: min(255, round(1.2 * grey))),
-                film.crop((edge, edge, side - edge, side - edge)),
-                ImageOps.mirror(film),
+                image.copy(),
+                image.resize((side // 2, side // 2), Image.Resampling.BILINEAR),
+                image.point(lambda grey: min(255, round(1.2 * grey))),
+                image.crop((edge, edge, side - edge, side - edge)),
+                ImageOps.mirror(image),
             )[index % 5]
             altered.save(target.with_suffix(".jpg"), quality=30) if index % 5 == 0 else altered.save(
                 target.with_suffix(".png")
@@ -117,7 +117,7 @@ def _two_classes(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _formats_by_class(folder: Path, rng: np.random.Generator) -> None:
-    """Store most Covid films as JPEG, as where each class was collected elsewhere."""
+    """Store most Covid images as JPEG, as where each class was collected elsewhere."""
     for file in sorted(folder.rglob("Covid/*.png")):
         if rng.random() < 0.9:
             _as_jpeg(file, quality=90)
@@ -125,8 +125,8 @@ def _formats_by_class(folder: Path, rng: np.random.Generator) -> None:
 
 def _bar(folder: Path, _rng: np.random.Generator) -> None:
     for file in sorted(folder.rglob("Covid/*.png")):
-        with Image.open(file) as film:
-            pixels = np.asarray(film).copy()
+        with Image.open(file) as image:
+            pixels = np.asarray(image).copy()
         pixels[:4] = 230
         Image.fromarray(pixels).save(file, compress_level=0)  # as it was drawn: its size must not tell
 
@@ -138,8 +138,8 @@ def _formats_at_random(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _as_jpeg(file: Path, *, quality: int) -> None:
-    with Image.open(file) as film:
-        film.save(file.with_suffix(".jpg"), quality=quality)
+    with Image.open(file) as image:
+        image.save(file.with_suffix(".jpg"), quality=quality)
     file.unlink()
 
 
@@ -149,7 +149,7 @@ def _truncate(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _name_patients(folder: Path, *, shared: int) -> None:
-    """Name films after patients, three of a class each; the first ``shared`` test patients are train's last ones."""
+    """Name images after patients, three of a class each; the first ``shared`` test patients are train's last ones."""
     train = 0
     for label in phantom.CLASSES:
         files = sorted((folder / "train" / label).iterdir())
@@ -168,43 +168,43 @@ def _name_patients(folder: Path, *, shared: int) -> None:
 
 SPOILED: tuple[Spoiled, ...] = (
     Spoiled(
-        name="films_leaked",
-        says="Eight test films are in train as well, byte for byte.",
+        name="images_leaked",
+        says="Eight test images are in train as well, byte for byte.",
         check="images_in_two_splits",
-        diagnosis="films of test are in train",
+        diagnosis="images of test are in train",
         spoil=_leak,
     ),
     Spoiled(
         name="copies_leaked",
-        says="Eight test films are in train re-encoded, smaller, brighter, cropped or mirrored.",
+        says="Eight test images are in train re-encoded, smaller, brighter, cropped or mirrored.",
         check="images_in_two_splits",
-        diagnosis="films of test are in train",
+        diagnosis="images of test are in train",
         spoil=_leak_altered,
     ),
     Spoiled(
         name="patients_leaked",
-        says="Six patients have films in train and in test.",
+        says="Six patients have images in train and in test.",
         check="patients_in_two_splits",
-        diagnosis="patients of test have films in train",
+        diagnosis="patients of test have images in train",
         spoil=lambda folder, _rng: _name_patients(folder, shared=6),
         group=_GROUP,
     ),
     Spoiled(
         name="two_classes",
-        says="Four films lie in two classes.",
+        says="Four images lie in two classes.",
         check="images_in_two_classes",
-        diagnosis="films have two classes",
+        diagnosis="images have two classes",
         spoil=_two_classes,
     ),
     Spoiled(
         name="format_by_class",
-        says="Nine in ten Covid films are JPEG, all others PNG.",
+        says="Nine in ten Covid images are JPEG, all others PNG.",
         check="metadata_probe",
         diagnosis="format JPEG ⇒ Covid",
         spoil=_formats_by_class,
     ),
     Spoiled(
-        name="frame_by_class",
+        name="border_by_class",
         says="A corner marker and the border's brightness agree with the class.",
         check="border_probe",
         diagnosis="told from the others",
@@ -212,41 +212,41 @@ SPOILED: tuple[Spoiled, ...] = (
     ),
     Spoiled(
         name="bar_on_one_class",
-        says="A bright bar at the upper edge of every Covid film, and nothing on the others.",
+        says="A bright bar at the upper edge of every Covid image, and nothing on the others.",
         check="border_probe",
         diagnosis="Covid told from the others",
         spoil=_bar,
     ),
     Spoiled(
-        name="films_truncated",
-        says="A train and a test film are cut off in the middle.",
+        name="images_truncated",
+        says="A train and a test image are cut off in the middle.",
         check="unreadable_images",
         diagnosis="cannot be",
         spoil=_truncate,
     ),
     Spoiled(
         name="hospital_by_class",
-        says="Nearly all Covid films come from one hospital, and nearly all others from another.",
+        says="Nearly all Covid images come from one hospital, and nearly all others from another.",
         check="source_confounding",
         diagnosis="north: ",
         spoil=lambda folder, rng: _name_sources(folder, rng, agreement=0.97),
         manifest=True,
     ),
-    Spoiled(name="clean", says="Drawn films, nothing planted."),
+    Spoiled(name="clean", says="Drawn images, nothing planted."),
     Spoiled(
         name="formats_at_random",
-        says="Half of the films are JPEG of several qualities, whatever their class.",
+        says="Half of the images are JPEG of several qualities, whatever their class.",
         spoil=_formats_at_random,
     ),
     Spoiled(
         name="patients_apart",
-        says="Three films a patient, and no patient in two splits.",
+        says="Three images a patient, and no patient in two splits.",
         spoil=lambda folder, _rng: _name_patients(folder, shared=0),
         group=_GROUP,
     ),
     Spoiled(
         name="two_hospitals",
-        says="Films of two hospitals, whatever their class.",
+        says="Images of two hospitals, whatever their class.",
         spoil=lambda folder, rng: _name_sources(folder, rng, agreement=0.0),
         manifest=True,
     ),

@@ -17,7 +17,7 @@ _PROMISE = re.compile(r"(\S[^\n]+\.)\n\nMust be rejected by: (.+?)\n(?:On: (\S+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Twin:
+class PlantedModel:
     """What a model file says of itself.
 
     Attributes:
@@ -25,7 +25,7 @@ class Twin:
         says: Its fault, or what is particular about a sound one; one sentence.
         sound: Whether nothing is wrong with it.
         loaded: Whether its file brings it ready (``load``), so that nothing is trained.
-        checks: Which checks must reject it; empty for a sound twin, and for a fault that no check sees yet.
+        checks: Which checks must reject it; empty for a sound planted model, and for a fault that no check sees yet.
         data: The data set that shows the fault.
         diagnosis: Words that a row which rejects it must hold; of a fault that no check sees, the reason.
     """
@@ -44,7 +44,7 @@ class Twin:
         return not (self.sound or self.checks)
 
 
-def read_twin(name: str, path: Path) -> Twin:
+def read_planted(name: str, path: Path) -> PlantedModel:
     """Return what the docstring of a model file says.
 
     Args:
@@ -52,13 +52,13 @@ def read_twin(name: str, path: Path) -> Twin:
         path: The file.
 
     Raises:
-        ModelError: A faulty twin's docstring lacks its promise; the message shows the form.
+        ModelError: A faulty planted model's docstring lacks its promise; the message shows the form.
     """
     tree = ast.parse(path.read_text("utf-8"))
     text = ast.get_docstring(tree) or ""
     loaded = any(isinstance(node, ast.FunctionDef) and node.name == "load" for node in tree.body)
     if name.startswith(SOUND):
-        return Twin(name=name, says=" ".join(text.split("\n\n")[0].split()), sound=True, loaded=loaded)
+        return PlantedModel(name=name, says=" ".join(text.split("\n\n")[0].split()), sound=True, loaded=loaded)
     found = _PROMISE.fullmatch(text)
     if found is None:
         raise ModelError(
@@ -68,7 +68,7 @@ def read_twin(name: str, path: Path) -> Twin:
         )
     says, checks, data, diagnosis = found.groups()
     pairs = [] if checks == NOTHING else [entry.strip().partition("/") for entry in checks.split(",")]
-    return Twin(
+    return PlantedModel(
         name=name,
         says=says,
         sound=False,
@@ -79,12 +79,13 @@ def read_twin(name: str, path: Path) -> Twin:
     )
 
 
-def read_twins(models: Path) -> list[Twin]:
-    """Return all twins below the folder of model files: the faulty ones, then the sound ones, each sorted by name.
+def read_planted_models(models: Path) -> list[PlantedModel]:
+    """Return all planted models below the folder of model files: the faulty ones, then the sound ones, each sorted by
+    name.
 
     Raises:
-        ModelError: As `read_twin`.
+        ModelError: As `read_planted`.
     """
     names = sorted(model_names(models), key=lambda name: (name.startswith(SOUND), name))
     chosen = [name for name in names if name.startswith((FAULTY, SOUND))]
-    return [read_twin(name, models.joinpath(*name.split(".")).with_suffix(".py")) for name in chosen]
+    return [read_planted(name, models.joinpath(*name.split(".")).with_suffix(".py")) for name in chosen]

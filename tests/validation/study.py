@@ -47,10 +47,10 @@ CURVES_N: Final = (20, 66, 400)
 GATE_ROWS: Final = (20, 40, 66, 100, 200, 400)
 GATE_TRUTHS: Final = tuple(round(0.60 + 0.01 * step, 2) for step in range(40))
 MODELS: Final = ((0.85, 0.04), (0.90, 0.02), (0.90, 0.06), (0.95, 0.02), (0.97, 0.01))
-"""Models of known quality: (recall of every class, flip rate under every fill)."""
+"""Models of known quality: (recall of every class, flip rate under every infill)."""
 
 FOLLOWED: Final = ((0.05, 0.05), (0.05, 0.10), (0.10, 0.05), (0.3, 0.3), (0.3, 0.5))
-"""Shares of films that follow a transplant's donor: of the reference, of the candidate."""
+"""Shares of images that follow a border swap's donor: of the reference, of the candidate."""
 
 AREAS: Final = (0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 
@@ -111,7 +111,7 @@ def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
     yield "balanced", lambda: [enumeration.balanced_misses(*case) for case in _classes()]
     yield "further", lambda: [line for case in _cases() if (line := enumeration.further(*case))]
     yield "gates", lambda: [line for n in GATE_ROWS for line in enumeration.gates_accept(n, FLOOR, GATE_TRUTHS)]
-    yield "fills", lambda: [enumeration.fills_accept(66, CEILING, FLIPS, fills) for fills in (1, 4, 5)]
+    yield "infills", lambda: [enumeration.infills_accept(66, CEILING, FLIPS, infills) for infills in (1, 4, 5)]
     cases = list(product(COUNTS, GATES))
     yield (
         "family",
@@ -143,22 +143,22 @@ def _grouped_curves() -> Iterator[Curves]:
     for patients in (5, 10, 20, 40):
         for icc in (0.3, 0.7):
             for area in (0.8, 0.95):
-                yield Curves(counts=(patients, patients), area=area, films=4, icc=icc)
+                yield Curves(counts=(patients, patients), area=area, images=4, icc=icc)
 
 
 def _patients() -> Iterator[Patients]:
     for groups in (5, 10, 20, 40, 80, 160):
-        for films in (3, 0):
+        for images in (3, 0):
             for icc in (0.0, 0.3, 0.6):
                 for share in (0.8, 0.9, 0.95):
-                    yield Patients(groups=groups, films=films, icc=icc, share=share)
+                    yield Patients(groups=groups, images=images, icc=icc, share=share)
 
 
 def _discordant() -> Iterator[tuple[Patients, float]]:
     for groups in (10, 20, 40, 80):
         for icc in (0.0, 0.3, 0.6):
             for discordant, difference in ((0.1, 0.0), (0.1, 0.05), (0.2, 0.1)):
-                yield Patients(groups=groups, films=5, icc=icc, share=discordant), difference
+                yield Patients(groups=groups, images=5, icc=icc, share=discordant), difference
 
 
 def _skills() -> Iterator[Skill]:
@@ -193,9 +193,9 @@ def _shared_drops() -> Iterator[Drop]:
 def _gains() -> Iterator[Gain]:
     for sharpened in (0.5, 2.0):
         for units in (30, 40, 66, 100, 240):
-            yield Gain(units=units, films=1, sharpened=sharpened)
+            yield Gain(units=units, images=1, sharpened=sharpened)
         for units in (30, 60):
-            yield Gain(units=units, films=4, sharpened=sharpened)
+            yield Gain(units=units, images=4, sharpened=sharpened)
 
 
 def _follows() -> Iterator[Follows]:

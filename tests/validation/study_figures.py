@@ -40,13 +40,13 @@ def coverage(tables: Tables, path: Path) -> Path:
             lines = [line for line in tables["areas"] if line["counts"] == counts and line["shape"] == "normal"]
             _methods(axes, lines, ("macro", "bootstrap"), by="truth")
             axes.set(xlabel="true area")
-            axes.set_title(f"AUROC, {counts} films a class", pad=_PAD)
+            axes.set_title(f"AUROC, {counts} images a class", pad=_PAD)
         lines = [
-            line for line in tables["grouped"] if (line["films"], line["icc"], line["truth"]) == ("1 to 9", 0.3, 0.9)
+            line for line in tables["grouped"] if (line["images"], line["icc"], line["truth"]) == ("1 to 9", 0.3, 0.9)
         ]
         _methods(grid[1, 1], lines, ("grouped", "naive", "bootstrap"), by="groups")
         grid[1, 1].set(xlabel="patients (correlation 0.3, true share 0.90)")
-        grid[1, 1].set_title("Share, 1 to 9 films of a patient", pad=_PAD)
+        grid[1, 1].set_title("Share, 1 to 9 images of a patient", pad=_PAD)
     return path
 
 
@@ -76,7 +76,7 @@ def decisions(tables: Tables, path: Path) -> Path:
             axes.text(0.605, 96, "below the floor:\naccepted is a false pass", fontsize=8.2, color=FAINT, va="top")
         figure.axes[0].text(FLOOR + 0.01, 4, "above it: not accepted\nis a false fail", fontsize=8.2, color=FAINT)
         figure.axes[0].set_ylabel("accepted, % of test sets")
-        figure.axes[0].legend(title="films of the class", fontsize=8.2, title_fontsize=8.2, loc="center left")
+        figure.axes[0].legend(title="images of the class", fontsize=8.2, title_fontsize=8.2, loc="center left")
     return path
 
 
@@ -87,7 +87,7 @@ def _shares(axes: "Axes", lines: Sequence[Entry]) -> None:
         axes.plot([cell(line, "truth") for line in chosen], missed, color=colour, linewidth=1.2, label=f"n = {n}")
     _nominal(axes)
     axes.set(xlabel="true share", ylim=(0, 8), xlim=(0.5, 0.99))
-    axes.set_title("Share of n films, exact", pad=_PAD)
+    axes.set_title("Share of n images, exact", pad=_PAD)
     axes.legend(fontsize=8.2, loc="upper left", ncols=3, columnspacing=1.0, handlelength=1.4)
 
 

@@ -24,21 +24,21 @@ NOISE: Final = 0.001
 """A drawn setting counts as beyond 2.5 % where 2.5 % would show as many misses in less than one of 1,000 runs."""
 
 _INTERVALS: Final = (
-    ("share", "", "**share of films: Clopper-Pearson**", "exact"),
+    ("share", "", "**share of images: Clopper-Pearson**", "exact"),
     ("areas", "macro", "**AUROC: logit DeLong, Newcombe's where separated**", "drawn"),
     ("areas", "bootstrap", "AUROC: percentile bootstrap", "drawn"),
     ("grouped_areas", "macro", "**AUROC over patients: the same on patients**", "drawn"),
-    ("grouped_areas", "naive", "AUROC over patients: films as if independent", "drawn"),
+    ("grouped_areas", "naive", "AUROC over patients: images as if independent", "drawn"),
     ("grouped_areas", "bootstrap", "AUROC over patients: cluster bootstrap", "drawn"),
     ("grouped", "grouped", "**share over patients: Korn-Graubard**", "drawn"),
-    ("grouped", "naive", "share over patients: Clopper-Pearson on films", "drawn"),
+    ("grouped", "naive", "share over patients: Clopper-Pearson on images", "drawn"),
     ("grouped", "bootstrap", "share over patients: cluster bootstrap", "drawn"),
     ("difference", "", "**paired difference: Tango**", "exact"),
     ("grouped_difference", "grouped", "**paired difference over patients: Tango, effective size**", "drawn"),
-    ("grouped_difference", "naive", "paired difference over patients: Tango on films", "drawn"),
+    ("grouped_difference", "naive", "paired difference over patients: Tango on images", "drawn"),
     ("grouped_difference", "bootstrap", "paired difference over patients: cluster bootstrap", "drawn"),
     ("balanced", "", "**balanced accuracy: MOVER**", "exact"),
-    ("skill", "kept", "**skill kept: MOVER-R**", "drawn"),
+    ("skill", "kept", "**retained skill: MOVER-R**", "drawn"),
     ("area_changes", "change", "**change of AUROC: MOVER with DeLong's correlation**", "drawn"),
     ("follow_changes", "change", "**change of what follows a donor: MOVER of Tango, independent**", "drawn"),
     ("drops", "drop", "**balanced accuracy lost: MOVER of Tango**", "drawn"),
@@ -52,7 +52,7 @@ _MEANS: Final = {
     "is somewhat less certain than it says.",
     "difference": "A score interval is close on average and no guarantee; below stands what it does at the shipped "
     "ceiling.",
-    "gains": "Losses are skewed: what few films do not show, no interval from them knows. Below 30 films or patients "
+    "gains": "Losses are skewed: what few images do not show, no interval from them knows. Below 30 images or patients "
     "there is none.",
     "balanced": "The shipped floor, `beats_majority`, rests on the misses over.",
 }
@@ -103,11 +103,11 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         *_found(tables, draws),
         "## Areas under the curve",
         *study_sections.areas(tables),
-        "## Several films of a patient",
+        "## Several images of a patient",
         *study_sections.grouped(tables),
-        "## Differences, balanced accuracy, skill kept, losses",
+        "## Differences, balanced accuracy, retained skill, losses",
         *study_sections.others(tables),
-        "## Further films",
+        "## Further images",
         *study_sections.further(tables["further"]),
         "## What the two decision rules accept",
         *study_sections.gates(tables["gates"]),
@@ -168,12 +168,12 @@ def _found(tables: Tables, draws: int) -> list[str]:
 
 
 def _setting(line: Entry) -> str:
-    names = {"truth": "truth", "counts": "films a class", "recalls": "recalls", "n": "n", "discordant": "discordant",
-             "groups": "patients", "films": "films of each", "icc": "correlation", "shape": "scores",
-             "clean": "recall on whole films", "rows": "rows", "units": "films or patients", "shared": "correlation",
-             "one_patient": "films of one patient in each class",
+    names = {"truth": "truth", "counts": "images a class", "recalls": "recalls", "n": "n", "discordant": "discordant",
+             "groups": "patients", "images": "images of each", "icc": "correlation", "shape": "scores",
+             "clean": "recall on whole images", "rows": "rows", "units": "images or patients", "shared": "correlation",
+             "one_patient": "images of one patient in each class",
              "sharpened": "scores multiplied by", "area": "area", "lost": "lost"}  # fmt: skip
-    dull = {"films": 1, "shape": "normal", "icc": 0.0 if "groups" not in line else None}
+    dull = {"images": 1, "shape": "normal", "icc": 0.0 if "groups" not in line else None}
     return ", ".join(
         f"{words} {_plain(line[key])}" for key, words in names.items() if key in line and line[key] != dull.get(key)
     )

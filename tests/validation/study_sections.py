@@ -33,7 +33,7 @@ def areas(tables: Tables) -> list[str]:
     wrong = sum(
         cell(line, "separated") * cell(line, "draws") * cell(line, "separated_macro_over") for line in separated
     )
-    header = ["films a class", *(f"area {area:g}" for area in AREAS)]
+    header = ["images a class", *(f"area {area:g}" for area in AREAS)]
     counts = list(dict.fromkeys(str(line["counts"]) for line in lines))
 
     totals = {name: [sum(sides(line, name)) for line in lines] for name in ("macro", "bootstrap")}
@@ -54,7 +54,7 @@ def areas(tables: Tables) -> list[str]:
         f"is [1, 1] and misses every time; Newcombe's lay over the truth in "
         f"{percent(wrong / number if number else 0)}. With unequal spread and with skewed scores:",
         table(
-            ["scores", "films a class", "true area", "as decided on", "bootstrap"],
+            ["scores", "images a class", "true area", "as decided on", "bootstrap"],
             [
                 [str(line["shape"]), str(line["counts"]), f"{cell(line, 'truth'):g}", _two(line, "macro"),
                  _two(line, "bootstrap")]
@@ -65,13 +65,13 @@ def areas(tables: Tables) -> list[str]:
 
 
 def grouped(tables: Tables) -> list[str]:
-    """What several films of a patient do to each interval."""
+    """What several images of a patient do to each interval."""
     methods = ("grouped", "naive", "bootstrap")
     rows = []
     for groups in dict.fromkeys(line["groups"] for line in tables["grouped"]):
-        for films in (3, "1 to 9"):
-            lines = [line for line in tables["grouped"] if (line["groups"], line["films"]) == (groups, films)]
-            rows.append([str(groups), str(films), *(_worst_two(lines, method) for method in methods)])
+        for images in (3, "1 to 9"):
+            lines = [line for line in tables["grouped"] if (line["groups"], line["images"]) == (groups, images)]
+            rows.append([str(groups), str(images), *(_worst_two(lines, method) for method in methods)])
     areas = [
         [str(line["counts"]), f"{cell(line, 'icc'):g}", f"{cell(line, 'truth'):g}",
          *(_two(line, method) for method in ("macro", "naive", "bootstrap"))]
@@ -80,17 +80,17 @@ def grouped(tables: Tables) -> list[str]:
     return [
         "Shares, beta-binomial patients: worst misses over / under in per cent, of correlations 0, 0.3 and 0.6 and of "
         "true shares 0.80, 0.90 and 0.95.",
-        table(["patients", "films of each", "Korn-Graubard", "Clopper-Pearson on films", "cluster bootstrap"], rows),
-        "Areas, four films of a patient, two classes: misses over / under in per cent.",
+        table(["patients", "images of each", "Korn-Graubard", "Clopper-Pearson on images", "cluster bootstrap"], rows),
+        "Areas, four images of a patient, two classes: misses over / under in per cent.",
         table(
-            ["patients a class", "correlation", "true area", "as decided on", "films as if independent", "bootstrap"],
+            ["patients a class", "correlation", "true area", "as decided on", "images as if independent", "bootstrap"],
             areas,
         ),
     ]
 
 
 def others(tables: Tables) -> list[str]:
-    """Paired differences, balanced accuracy and skill kept."""
+    """Paired differences, balanced accuracy and retained skill."""
     rows = []
     for n in dict.fromkeys(line["n"] for line in tables["difference"]):
         lines = [line for line in tables["difference"] if line["n"] == n]
@@ -109,11 +109,11 @@ def others(tables: Tables) -> list[str]:
         f"{-MARGIN:+.2f}, the shipped margin of the comparison (there a miss *over* would be one).",
         table(["n", "all differences", f"at {TRANSPLANT:+.2f}", f"at {-MARGIN:+.2f}"], rows),
         "Balanced accuracy, exact: over / under in per cent. Proof against a floor rests on the misses over.",
-        table(["films a class", "true recalls", "over / under"], balanced),
+        table(["images a class", "true recalls", "over / under"], balanced),
         "Skill kept under a cut, drawn: worst over / under in per cent, of true clean recalls 0.80 and 0.95 and of 0 "
-        "to 75 % of the skill kept. *Nested*: a film right under the cut is right without it; the interval is then "
+        "to 75 % of the retained skill. *Nested*: an image right under the cut is right without it; the interval is then "
         "wider than need be, as its description says.",
-        table(["films a class", "answers", "over / under"], skill),
+        table(["images a class", "answers", "over / under"], skill),
         *_losses(tables),
     ]
 
@@ -138,42 +138,42 @@ def _losses(tables: Tables) -> list[str]:
         for line in tables["drops"]
     ]  # fmt: skip
     gains = [
-        [str(line["units"]), str(line["films"]), f"{cell(line, 'sharpened'):g}", f"{cell(line, 'truth'):.3f}",
+        [str(line["units"]), str(line["images"]), f"{cell(line, 'sharpened'):g}", f"{cell(line, 'truth'):.3f}",
          _two(line, "studentised"), _two(line, "bootstrap")]
         for line in tables["gains"]
     ]  # fmt: skip
     return [
-        "Change of the macro AUROC of two models on the same films, drawn: over / under in per cent.",
-        table(["films a class", "area", "change", "correlation of the scores", "over / under"], areas),
-        "Change of the share of films that follow a transplant's donor, drawn, reference and candidate with donors of "
+        "Change of the macro AUROC of two models on the same images, drawn: over / under in per cent.",
+        table(["images a class", "area", "change", "correlation of the scores", "over / under"], areas),
+        "Change of the share of images that follow a border swap's donor, drawn, reference and candidate with donors of "
         "their own: worst over / under in per cent, where none and where 5 % go there with one of the own class.",
-        table(["films", *(f"{before:g} before, {now:g} now" for before, now in FOLLOWED)], follows),
-        "Balanced accuracy lost when films are changed, drawn: over / under in per cent. A miss *under* would be a "
+        table(["images", *(f"{before:g} before, {now:g} now" for before, now in FOLLOWED)], follows),
+        "Balanced accuracy lost when images are changed, drawn: over / under in per cent. A miss *under* would be a "
         "false pass.",
-        table(["films a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),
+        table(["images a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),
         "What the right temperature saves in log loss, drawn, three classes, scores multiplied by so much (above 1: "
-        "too sure); the films of a patient are all alike: over / under in per cent. A miss *under* would be a false "
+        "too sure); the images of a patient are all alike: over / under in per cent. A miss *under* would be a false "
         "pass.",
         table(
-            ["films or patients", "films of each", "multiplied by", "true gain", "bootstrap-t", "percentiles"], gains
+            ["images or patients", "images of each", "multiplied by", "true gain", "bootstrap-t", "percentiles"], gains
         ),
     ]
 
 
 def further(lines: Sequence[Entry]) -> list[str]:
-    """Whether as many further films as are asked for settle a verdict."""
+    """Whether as many further images as are asked for settle a verdict."""
     kept = [cell(line, "settled") for line in lines]
     fewer = [cell(line, "one_fewer") for line in lines]
     averaged = [cell(line, "averaged") for line in lines]
     shown = [line for line in lines if line["n"] in {20, 40, 66, 100}][::5]
     words = {"at_least": "≥", "at_most": "≤"}
     return [
-        "\"About N further films would settle it, if the rate stays\" promises that N more films at the observed rate "
+        "\"About N further images would settle it, if the rate stays\" promises that N more images at the observed rate "
         f"settle the verdict in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
-        f"unsettled rows: in {percent(min(kept))} to {percent(max(kept))}; with one film fewer in "
+        f"unsettled rows: in {percent(min(kept))} to {percent(max(kept))}; with one image fewer in "
         f"{percent(max(fewer))} at most. **{_holds(min(kept) >= FURTHER_PROMISE > max(fewer))}**",
-        "The condition matters. The true rate is not the observed one; if it is only known as well as the films so far "
-        f"tell it (uniform prior), N more films settle the verdict in {percent(statistics.median(averaged))} of cases "
+        "The condition matters. The true rate is not the observed one; if it is only known as well as the images so far "
+        f"tell it (uniform prior), N more images settle the verdict in {percent(statistics.median(averaged))} of cases "
         f"(median; {percent(min(averaged))} to {percent(max(averaged))}). N is a plan, not a guarantee.",
         table(
             ["so far", "bound", "N", "settled, rate as observed", "settled, rate uncertain"],
@@ -189,7 +189,7 @@ def further(lines: Sequence[Entry]) -> list[str]:
 def gates(lines: Sequence[Entry]) -> list[str]:
     """False passes and false fails of both rules for one row."""
     truths = (0.65, 0.70, 0.75, 0.79, 0.80, 0.85, 0.90, 0.95)
-    header = ["rule", "films", *(f"true {truth:.2f}" for truth in truths)]
+    header = ["rule", "images", *(f"true {truth:.2f}" for truth in truths)]
     by_place = {(line["n"], line["truth"]): line for line in lines}
     rows = []
     for gate in GATES:
@@ -212,23 +212,23 @@ def gates(lines: Sequence[Entry]) -> list[str]:
 
 def many(tables: Tables) -> list[str]:
     """What the number of bounds does under the shipped policy."""
-    fills = {line["fills"]: line for line in tables["fills"]}
+    infills = {line["infills"]: line for line in tables["infills"]}
     first = tables["family"][0]
     return [
         f"Under the shipped policy a record of three classes holds {first['rows']} rows with plain shares or p-values, "
-        f"{first['bounds']} bounds when each fill counts. All must hold. For the guarded rule that needs no "
+        f"{first['bounds']} bounds when each infill counts. All must hold. For the guarded rule that needs no "
         "correction (an intersection-union test: a model that misses any of these bounds passes by its whole intervals "
         "in 2.5 % at most; where an interval is not exact, as often as it misses above). The price is the refusal of "
         "sound models.",
-        f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the simple rule accepts 66 films "
-        f"under one fill in {percent(cell(fills[1], 'independent'))} of draws, under four that err independently in "
-        f"{percent(cell(fills[4], 'independent'))}, under five in {percent(cell(fills[5], 'independent'))}; where "
-        "all fills change the same films, as often as under one.",
+        f"Fills: at a true flip rate of {FLIPS:.2f} and a ceiling of {CEILING:.2f}, the simple rule accepts 66 images "
+        f"under one infill in {percent(cell(infills[1], 'independent'))} of draws, under four that err independently in "
+        f"{percent(cell(infills[4], 'independent'))}, under five in {percent(cell(infills[5], 'independent'))}; where "
+        "all infills change the same images, as often as under one.",
         "How often the recall and the border suite refuse a model of known quality, its recall alike in all classes "
-        "and under the ring. Counted are recall floors, confusions, flips and masked recall; from all fills alike to "
+        "and under the border. Counted are recall floors, confusions, flips and masked recall; from all infills alike to "
         "all independent:",
         table(
-            ["films a class", "rule", "true recall", "true flips", "recall suite", "border suite", "either"],
+            ["images a class", "rule", "true recall", "true flips", "recall suite", "border suite", "either"],
             [
                 [str(line["counts"]), str(line["gate"]), f"{cell(line, 'recall'):.2f}", f"{cell(line, 'flips'):.2f}",
                  percent(cell(line, "recall_refuses")), _span(line, "border_refuses"), _span(line, "refuses")]
@@ -239,7 +239,7 @@ def many(tables: Tables) -> list[str]:
         "margin, whatever the dependence (from all rows together to no two at once), and the margin that four of five "
         "test sets accept.",
         table(
-            ["films a class", "rule", "better by", "independent", "whatever the dependence", "margin for four of five"],
+            ["images a class", "rule", "better by", "independent", "whatever the dependence", "margin for four of five"],
             [
                 [str(line["counts"]), str(line["gate"]), f"{cell(line, 'better_by'):.2f}",
                  percent(cell(line, "independent")), 

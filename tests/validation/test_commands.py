@@ -44,17 +44,17 @@ def test_make_runs_it(target: str, command: str) -> None:
     assert recipe.strip() == f"$(BIN)/python -m tests.validation {command} $(ARGS)"
 
 
-def test_some_twins_do_not_replace_the_published_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+def test_some_planted_models_do_not_replace_the_published_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["matrix", "sound.small"]) == 2
     assert "name a folder: --out DIR" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("twin", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
+@pytest.mark.parametrize(("planted", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
 def test_the_command_writes_the_page_and_fails_where_something_is_missing(
-    twin: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    planted: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(twin), "command": command})
+    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(planted), "command": command})
     arguments = ["matrix", "sound.small", "--seeds", "2", "--no-doses", "--out", str(tmp_path)]
     assert main(arguments) == status
     page = (tmp_path / "detection_matrix.md").read_text("utf-8")

@@ -29,8 +29,8 @@ def test_a_data_set_is_refused_for_its_fault_alone(
 
 
 def test_an_unknown_data_set_is_a_sentence(store: Store) -> None:
-    with pytest.raises(ArgumentError, match=r"is called 'film_leaked'; did you mean 'films_leaked'"):
-        write("film_leaked", 0, store)
+    with pytest.raises(ArgumentError, match=r"is called 'image_leaked'; did you mean 'images_leaked'"):
+        write("image_leaked", 0, store)
 
 
 def test_sound_sets_are_drawn_more_often_where_all_seeds_are_asked() -> None:

@@ -17,7 +17,7 @@ from tests.validation import dose_page, matrix_page, subprocess_run
 from tests.validation import dose_response as doses
 from tests.validation.detection_matrix import Entry, Matrix, Outcome
 from tests.validation.dose_response import READERS, Reliance
-from tests.validation.planted_models import Twin
+from tests.validation.planted_models import PlantedModel
 
 pytest_plugins = ["tests.support.toy"]
 
@@ -51,7 +51,7 @@ def entry(
     }
 
 
-def made(*twins: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
+def made(*planted_models: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
     reliance: list[Reliance] = [
         {"share": share, "refused": [["border/border_mask_flips"] * (share >= limit) for limit in (0.4, 0.6)]}
         for share in (0.0, 0.5, 1.0)
@@ -62,7 +62,7 @@ def made(*twins: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
         "remarks": [],
         "seeds": [0, 1],
         "checks": CHECKS,
-        "twins": list(twins),
+        "planted_models": list(planted_models),
         "data": [],
         "doses": list(dosed),
         "reliance": reliance if dosed else [],
@@ -101,7 +101,7 @@ def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_re
 
 
 @pytest.mark.parametrize(
-    ("twin", "sentence"),
+    ("planted", "sentence"),
     [
         (
             entry("known_bad.x", outcome(), outcome(CHECKS[1]), promised=(CHECKS[1],)),
@@ -115,8 +115,8 @@ def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_re
         (entry("sound.y", outcome(CHECKS[1])), "false alarm: sound.y, seed 0: inference/predictions_repeat"),
     ],
 )
-def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(twin: Entry, sentence: str) -> None:
-    (found,) = matrix.shortcomings(made(twin))
+def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(planted: Entry, sentence: str) -> None:
+    (found,) = matrix.shortcomings(made(planted))
     assert sentence in found
 
 
@@ -153,15 +153,15 @@ def test_a_record_that_is_none_is_a_sentence(tmp_path: Path, content: str | None
 # Judging
 
 
-def test_the_plan_is_every_twin_and_the_articles_models_as_sound_ones() -> None:
+def test_the_plan_is_every_planted_and_the_articles_models_as_sound_ones() -> None:
     plan = matrix.plan(ROOT)
-    names = [twin.name for twin in plan]
+    names = [planted.name for planted in plan]
     assert len(names) == len(set(names))
     assert {"known_bad.shifted", "sound.small", *matrix.ARTICLE} <= set(names)
-    assert all(twin.sound for twin in plan if twin.name in matrix.ARTICLE)
-    assert sum(bool(twin.checks) for twin in plan) >= 24
-    assert [twin.name for twin in matrix.plan(ROOT, ["sound.small"])] == ["sound.small"]
-    with pytest.raises(ArgumentError, match=r"no twin is called sound\.smal;"):
+    assert all(planted.sound for planted in plan if planted.name in matrix.ARTICLE)
+    assert sum(bool(planted.checks) for planted in plan) >= 24
+    assert [planted.name for planted in matrix.plan(ROOT, ["sound.small"])] == ["sound.small"]
+    with pytest.raises(ArgumentError, match=r"no planted model is called sound\.smal;"):
         matrix.plan(ROOT, ["sound.smal"])
 
 
@@ -180,11 +180,11 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
         return [record] * len(models)
 
     monkeypatch.setattr(subprocess_run, "run", run)
-    twin = Twin(
+    planted = PlantedModel(
         name="nearest", says="It.", sound=False, checks=(("second", "balanced"),), data="toy", diagnosis="the words"
     )
     (found,) = matrix.judge(
-        [twin], [0, 1], reports=project.folder / "judged", step=lambda words, done: told.append((words, done))
+        [planted], [0, 1], reports=project.folder / "judged", step=lambda words, done: told.append((words, done))
     )
     assert asked == [(("nearest",), "toy", 0), (("nearest",), "toy", 1)]
     assert found["outcomes"] == [
@@ -194,47 +194,47 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
     assert sum(done for _, done in told) == 2
 
 
-def test_every_twin_is_trained_with_each_seed_and_a_loaded_model_judged_once() -> None:
-    twins = [
-        Twin(name="known_bad.a", says="A.", sound=False),
-        Twin(name="known_bad.b", says="B.", sound=False, data="phantom-shortcut"),
-        Twin(name="sound.c", says="C.", sound=True),
-        Twin(name="known_bad.d", says="D.", sound=False, loaded=True),
-        Twin(name="sound.e", says="E.", sound=True, loaded=True),
+def test_every_planted_is_trained_with_each_seed_and_a_loaded_model_judged_once() -> None:
+    planted_models = [
+        PlantedModel(name="known_bad.a", says="A.", sound=False),
+        PlantedModel(name="known_bad.b", says="B.", sound=False, data="phantom-shortcut"),
+        PlantedModel(name="sound.c", says="C.", sound=True),
+        PlantedModel(name="known_bad.d", says="D.", sound=False, loaded=True),
+        PlantedModel(name="sound.e", says="E.", sound=True, loaded=True),
     ]
-    entries = [entry(twin.name, data=twin.data, loaded=twin.loaded) for twin in twins]
+    entries = [entry(planted.name, data=planted.data, loaded=planted.loaded) for planted in planted_models]
     judged = [name for _, _, names in matrix._portions(entries, range(5)) for name in names]
-    assert [judged.count(twin.name) for twin in twins] == [5, 5, 5, 1, 1]
-    assert matrix.work(twins, range(5), with_doses=False) == len(judged)
+    assert [judged.count(planted.name) for planted in planted_models] == [5, 5, 5, 1, 1]
+    assert matrix.work(planted_models, range(5), with_doses=False) == len(judged)
 
 
 @pytest.mark.parametrize(
     ("names", "readings", "blended"),
     [
         (["known_bad.logits", "sound.small"], [], False),
-        (["known_bad.ring_reader"], ["known_bad.ring_reader"] * len(DOSES), False),
-        (["sound.cropping", "known_bad.ring_reader"], ["known_bad.ring_reader"] * len(DOSES), True),
+        (["known_bad.border_reader"], ["known_bad.border_reader"] * len(DOSES), False),
+        (["sound.cropping", "known_bad.border_reader"], ["known_bad.border_reader"] * len(DOSES), True),
         ([], [name for name in READERS for _ in DOSES], True),
     ],
 )
-def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_parts_are(
+def test_doses_are_judged_of_the_readers_among_the_planted_models_and_blends_where_both_parts_are(
     names: list[str], readings: list[str], monkeypatch: pytest.MonkeyPatch, *, blended: bool
 ) -> None:
     judged: list[list[str]] = []
 
-    def judge(twins: Iterable[Twin], *_: object, **__: object) -> list[Entry]:
-        judged.append([twin.name for twin in twins])
+    def judge(planted_models: Iterable[PlantedModel], *_: object, **__: object) -> list[Entry]:
+        judged.append([planted.name for planted in planted_models])
         return []
 
     monkeypatch.setattr(matrix, "judge", judge)
     blend: Reliance = {"share": 0.5, "refused": []}
     monkeypatch.setattr(doses, "blends", lambda *_, **__: [blend])
-    twins = matrix.plan(ROOT, names)
-    record = matrix.run(ROOT, twins, [0], reports=ROOT, step=lambda *_: None, command="matrix")
-    assert judged == [[twin.name for twin in twins], readings]
+    planted_models = matrix.plan(ROOT, names)
+    record = matrix.run(ROOT, planted_models, [0], reports=ROOT, step=lambda *_: None, command="matrix")
+    assert judged == [[planted.name for planted in planted_models], readings]
     assert record["reliance"] == [blend] * blended
-    assert matrix.work(twins, [0]) == len(twins) + len(readings) + 2 * blended
-    assert matrix.work(twins, [0], with_doses=False) == len(twins)
+    assert matrix.work(planted_models, [0]) == len(planted_models) + len(readings) + 2 * blended
+    assert matrix.work(planted_models, [0], with_doses=False) == len(planted_models)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_doses_are_judged_of_the_readers_among_the_twins_and_blends_where_both_p
     [("boarder/border_swap", "border/border_swap"), ("border/border_swa", "border/border_swap")],
 )
 @pytest.mark.parametrize("only", [[], ["sound.small"]])
-def test_a_twin_that_names_an_unknown_check_is_refused_and_not_left_out(
+def test_a_planted_that_names_an_unknown_check_is_refused_and_not_left_out(
     tmp_path: Path, promise: str, meant: str, only: list[str]
 ) -> None:
     shutil.copytree(ROOT / "models", tmp_path / "models")
@@ -256,7 +256,7 @@ def test_a_twin_that_names_an_unknown_check_is_refused_and_not_left_out(
         matrix.plan(tmp_path, only)
 
 
-def test_a_twin_is_judged_by_the_suites_in_a_process_of_its_own(
+def test_a_planted_is_judged_by_the_suites_in_a_process_of_its_own(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)
@@ -274,7 +274,7 @@ def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_so
         suite, name = check.split("/")
         return row(suite=suite, check=name, detail=detail, **(FAILED | changes))
 
-    rows = [refused(CHECKS[0], "RuntimeError: the words", reason="crashed"), refused(CHECKS[3], "of whole films")]
+    rows = [refused(CHECKS[0], "RuntimeError: the words", reason="crashed"), refused(CHECKS[3], "of whole images")]
     record: Any = {"rows": rows, "task": {"seed": 3}}
     faulty = entry("known_bad.x", promised=(CHECKS[0],))
     told = matrix._outcome(faulty, record, None)
@@ -293,7 +293,7 @@ def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_so
     assert "unfinished" not in matrix._outcome(faulty, record, None)
 
 
-def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
+def test_a_planted_that_cannot_be_judged_costs_no_other_its_outcome(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of a process fail together; then each is judged alone, and the fault is told of the one that has it."""
@@ -311,8 +311,8 @@ def test_a_twin_that_cannot_be_judged_costs_no_other_its_outcome(
     monkeypatch.setattr(subprocess_run, "run", run)
     monkeypatch.chdir(ROOT)
     names = ("known_bad.a", "known_bad.broken", "sound.c")
-    twins = [Twin(name=name, says="It.", sound=name.startswith("sound"), checks=()) for name in names]
-    entries = matrix.judge(twins, [0], reports=project.folder / "m", step=lambda *_: None)
+    planted_models = [PlantedModel(name=name, says="It.", sound=name.startswith("sound"), checks=()) for name in names]
+    entries = matrix.judge(planted_models, [0], reports=project.folder / "m", step=lambda *_: None)
     assert calls == [[*names], *([name] for name in names)]
     assert [len(each["outcomes"]) for each in entries] == [1, 0, 1]
     assert all(not each["outcomes"] or each["outcomes"][0]["seed"] == 0 for each in entries)
@@ -334,9 +334,9 @@ def test_where_nothing_can_be_judged_no_matrix_is_written(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(subprocess_run, "run", run)
     monkeypatch.chdir(ROOT)
-    twins = [Twin(name=name, says="It.", sound=False) for name in ("known_bad.a", "known_bad.b")]
+    planted_models = [PlantedModel(name=name, says="It.", sound=False) for name in ("known_bad.a", "known_bad.b")]
     with pytest.raises(HarnessError, match=r"known_bad\.b: no scorecard"):
-        matrix.judge(twins, [0, 1], reports=tmp_path, step=lambda *_: None)
+        matrix.judge(planted_models, [0, 1], reports=tmp_path, step=lambda *_: None)
     assert matrix.judge([], [0], reports=tmp_path, step=lambda *_: None) == []
 
 
@@ -354,7 +354,9 @@ def test_a_dose_that_cannot_be_judged_is_missing_and_leaves_the_page_whole(tmp_p
 
 
 def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
-    crashed = empty_row(suite="border", check="border_swap", subject="", reason="crashed", detail="ValueError: no ring")
+    crashed = empty_row(
+        suite="border", check="border_swap", subject="", reason="crashed", detail="ValueError: no border"
+    )
     record: Any = {"rows": [crashed], "task": {"seed": 0}}
     told = matrix._outcome(entry("sound.x"), record, 0.9)
     assert (told["refused"], told["failed"]) == (["border/border_swap"], [])
@@ -403,7 +405,7 @@ def test_the_page_says_what_was_trained_how_often_and_what_was_loaded() -> None:
 
 def test_the_page_says_that_all_trainings_share_one_test_set() -> None:
     page = matrix_page.markdown(made(SHIFTED, SOUND))
-    assert "trained on the same drawn films and judged on the same 240 test films" in page
+    assert "trained on the same drawn images and judged on the same 240 test images" in page
     assert "says nothing of other test sets" in page
 
 
@@ -475,10 +477,10 @@ def test_an_accuracy_that_no_training_has_is_left_out() -> None:
 
 
 def test_doses_of_one_reader_alone_are_a_table_without_curves(tmp_path: Path) -> None:
-    dosed = entry("known_bad.ring_reader", outcome(), data=DOSES[50])
+    dosed = entry("known_bad.border_reader", outcome(), data=DOSES[50])
     alone: Matrix = {**made(entry("sound.small", outcome()), dosed=(dosed,)), "reliance": []}
     page = matrix_page.publish(alone, tmp_path).read_text("utf-8")
-    assert "| `ring_reader` | | 0 of 1, accuracy 0.90 |" in " ".join(page.split())
+    assert "| `border_reader` | | 0 of 1, accuracy 0.90 |" in " ".join(page.split())
     assert "dose_response.png" not in page
     assert not (tmp_path / "dose_response.png").exists()
     assert "Left:" not in page
@@ -503,18 +505,18 @@ def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_published_page_is_that_of_the_published_record() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     assert (ROOT / "reports" / matrix_page.PAGE).read_text("utf-8") == matrix_page.markdown(record)
-    assert {twin["name"] for twin in record["twins"] if twin["loaded"]} == {
-        twin.name for twin in matrix.plan(ROOT) if twin.loaded
+    assert {planted["name"] for planted in record["planted_models"] if planted["loaded"]} == {
+        planted.name for planted in matrix.plan(ROOT) if planted.loaded
     }
-    assert all(len(twin["outcomes"]) == 1 for twin in record["twins"] if twin["loaded"])
+    assert all(len(planted["outcomes"]) == 1 for planted in record["planted_models"] if planted["loaded"])
 
 
 def test_the_readme_says_what_the_published_record_holds() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    trained = [twin for twin in record["twins"] if twin["sound"] and not twin["loaded"]]
-    faulty = [sum(bool(each["promised"]) for each in part) for part in (record["twins"], record["data"])]
-    trainings = sum(len(twin["outcomes"]) for twin in trained)
+    trained = [planted for planted in record["planted_models"] if planted["sound"] and not planted["loaded"]]
+    faulty = [sum(bool(each["promised"]) for each in part) for part in (record["planted_models"], record["data"])]
+    trainings = sum(len(planted["outcomes"]) for planted in trained)
     drawings = sum(len(each["outcomes"]) for each in record["data"] if each["sound"])
     assert f"{faulty[0]} faulty models and {faulty[1]} faulty data sets: each was refused by every check" in text
     assert f"{len(trained)} sound models in {trainings} trainings and one that is loaded" in text

@@ -17,7 +17,7 @@ from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
 from tests.validation import dose_response
 from tests.validation.dose_response import PARTS, READERS, SHARES, blend, blends, dose_at, readers
-from tests.validation.planted_models import read_twins
+from tests.validation.planted_models import read_planted_models
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
@@ -34,15 +34,15 @@ def answering(answers: NDArray[np.int64] | int) -> Predictions:
 
 def record(policy: Policy, masked: Predictions, only: Predictions, other: Predictions) -> BorderRecord:
     bounds, clean = policy.border, answering(LABELS)
-    rings = [*bounds.rings, *bounds.stress_rings]
-    only_rings = [*bounds.only_rings, *bounds.only_stress_rings]
+    borders = [*bounds.borders, *bounds.stress_borders]
+    only_borders = [*bounds.only_borders, *bounds.only_stress_borders]
     return BorderRecord(
         clean=clean,
-        masked={(ring, fill): masked for ring in rings for fill in bounds.fills},
-        only={(ring, fill): only for ring in only_rings for fill in bounds.fills},
-        interior=dict.fromkeys(rings, clean),
-        other=dict.fromkeys(rings, other),
-        same=dict.fromkeys(rings, clean),
+        masked={(width, infill): masked for width in borders for infill in bounds.infills},
+        only={(width, infill): only for width in only_borders for infill in bounds.infills},
+        interior=dict.fromkeys(borders, clean),
+        other=dict.fromkeys(borders, other),
+        same=dict.fromkeys(borders, clean),
         donor_labels=DONORS,
     )
 
@@ -54,13 +54,13 @@ def policy() -> Policy:
 
 @pytest.fixture
 def sound(policy: Policy) -> BorderRecord:
-    """A model that looks inside: hidden rings change nothing, and rings alone tell it nothing."""
+    """A model that looks inside: hidden borders change nothing, and borders alone tell it nothing."""
     return record(policy, answering(LABELS), answering(np.arange(len(LABELS)) % 3), answering(LABELS))
 
 
 @pytest.fixture
 def reader(policy: Policy) -> BorderRecord:
-    """A model that looks at the ring alone: hidden it is lost, and it follows the donor."""
+    """A model that looks at the border alone: hidden it is lost, and it follows the donor."""
     return record(policy, answering(np.arange(len(LABELS)) % 3), answering(LABELS), answering(DONORS))
 
 
@@ -70,12 +70,12 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
 
     def found(border: BorderRecord) -> set[str]:
         given = {"border_answers": border, "unseen": lambda answers: answers}
-        all_verdicts = verdicts(suite, given, policy, CLASSES, absent=["smallest_masks", "ring_contents"])
+        all_verdicts = verdicts(suite, given, policy, CLASSES, absent=["smallest_masks", "border_contents"])
         bounds = policy.border
-        hidden, alone = [*bounds.rings, *bounds.stress_rings], [*bounds.only_rings, *bounds.only_stress_rings]
+        hidden, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
         assert Counter(check for check, _, _ in all_verdicts) == {
-            "border_mask_flips": len(hidden) * len(bounds.fills),
-            "border_masked_recall": len(bounds.rings) * len(CLASSES),
+            "border_mask_flips": len(hidden) * len(bounds.infills),
+            "border_masked_recall": len(bounds.borders) * len(CLASSES),
             "border_swap": len(hidden),
             "border_only_skill": len(alone),
             "interior_mask_control": len(hidden),
@@ -181,5 +181,7 @@ def test_of_doses_that_were_not_judged_nothing_is_read_off() -> None:
 
 
 def test_every_reader_meets_every_dose() -> None:
-    found = readers(read_twins(ROOT / "models"), DOSES)
-    assert {(twin.name, twin.data) for twin in found} == {(name, data) for name in READERS for data in DOSES.values()}
+    found = readers(read_planted_models(ROOT / "models"), DOSES)
+    assert {(planted.name, planted.data) for planted in found} == {
+        (name, data) for name in READERS for data in DOSES.values()
+    }

@@ -200,7 +200,7 @@ def test_the_drop_holds_its_level_where_one_patient_has_half_of_every_class(rng:
     assert max(cell(line, "drop_over"), cell(line, "drop_under")) < BEYOND
 
 
-def test_films_of_the_shared_patient_meet_one_fate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_of_the_shared_patient_meet_one_fate(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = pairs_given(monkeypatch, robustness, "balanced_accuracy")
     change = Drop(counts=(10, 8), clean=0.5, lost=0.25, found=0.25, shared=3)
     monte_carlo_paired.drop_misses(change, 20, np.random.default_rng(0))
@@ -228,7 +228,7 @@ def test_the_gain_of_a_temperature_holds_its_level_where_percentiles_do_not(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(monte_carlo_paired, "RESAMPLES", 200)
-    line = monte_carlo_paired.gain_misses(Gain(units=40, films=4, sharpened=2.0), DRAWS, rng)
+    line = monte_carlo_paired.gain_misses(Gain(units=40, images=4, sharpened=2.0), DRAWS, rng)
     assert cell(line, "truth") == pytest.approx(0.124, abs=0.01)
     assert cell(line, "studentised_over") < BEYOND
     assert cell(line, "studentised_under") < 0.06
@@ -238,35 +238,35 @@ def test_the_gain_of_a_temperature_holds_its_level_where_percentiles_do_not(
 def test_a_gain_is_what_the_fitted_temperature_saves(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calibrated answers gain nothing on average, and nothing at all where nothing was multiplied."""
     monkeypatch.setattr(monte_carlo_paired, "POPULATION", 50_000)
-    assert Gain(units=30, films=1, sharpened=1.0).population(rng) == pytest.approx(0, abs=1e-9)
+    assert Gain(units=30, images=1, sharpened=1.0).population(rng) == pytest.approx(0, abs=1e-9)
     for sharpened in (0.5, 2.0):
-        assert Gain(units=30, films=1, sharpened=sharpened).population(rng).mean() > 0.05
+        assert Gain(units=30, images=1, sharpened=sharpened).population(rng).mean() > 0.05
 
 
-def test_films_of_a_patient_resemble_one_another_as_set(rng: np.random.Generator) -> None:
-    scores = Curves(counts=(2000, 2000), area=0.5, films=2, icc=0.6).scores(rng)[:, 0]
+def test_images_of_a_patient_resemble_one_another_as_set(rng: np.random.Generator) -> None:
+    scores = Curves(counts=(2000, 2000), area=0.5, images=2, icc=0.6).scores(rng)[:, 0]
     assert np.corrcoef(scores[::2], scores[1::2])[0, 1] == pytest.approx(0.6, abs=0.03)
-    patients = Patients(groups=4000, films=2, icc=0.4, share=0.8)
+    patients = Patients(groups=4000, images=2, icc=0.4, share=0.8)
     rates = patients.rates(rng, [0.8, 0.2])[:, 0]
     assert rates.mean() == pytest.approx(0.8, abs=0.02)
     assert rates.var() / (0.8 * 0.2) == pytest.approx(0.4, abs=0.03)
 
 
 def test_ignoring_patients_and_resampling_few_of_them_are_caught_where_grouping_holds(rng: np.random.Generator) -> None:
-    line = monte_carlo.grouped_misses(Patients(groups=20, films=5, icc=0.5, share=0.8), DRAWS, rng)
+    line = monte_carlo.grouped_misses(Patients(groups=20, images=5, icc=0.5, share=0.8), DRAWS, rng)
     assert max(cell(line, "grouped_over"), cell(line, "grouped_under")) < BEYOND
     assert min(cell(line, "naive_over"), cell(line, "naive_under")) > BEYOND
-    few = monte_carlo.grouped_misses(Patients(groups=10, films=3, icc=0.3, share=0.95), DRAWS, rng)
+    few = monte_carlo.grouped_misses(Patients(groups=10, images=3, icc=0.3, share=0.95), DRAWS, rng)
     assert cell(few, "grouped_over") < BEYOND
     assert cell(few, "bootstrap_over") > 4 * BEYOND
 
 
-def test_grouped_areas_and_differences_hold_where_films_on_their_own_do_not(rng: np.random.Generator) -> None:
-    curves = Curves(counts=(20, 20), area=0.8, films=4, icc=0.7)
+def test_grouped_areas_and_differences_hold_where_images_on_their_own_do_not(rng: np.random.Generator) -> None:
+    curves = Curves(counts=(20, 20), area=0.8, images=4, icc=0.7)
     area = monte_carlo.area_misses(curves, DRAWS, rng)
     assert max(cell(area, "macro_over"), cell(area, "macro_under")) < BEYOND
     assert min(cell(area, "naive_over"), cell(area, "naive_under")) > BEYOND
-    patients = Patients(groups=40, films=5, icc=0.6, share=0.2)
+    patients = Patients(groups=40, images=5, icc=0.6, share=0.2)
     difference = monte_carlo.grouped_difference_misses(patients, 0.1, DRAWS, rng)
     assert max(cell(difference, "grouped_over"), cell(difference, "grouped_under")) < BEYOND
     assert min(cell(difference, "naive_over"), cell(difference, "naive_under")) > BEYOND
@@ -329,7 +329,7 @@ def test_the_same_seed_gives_the_same_bytes(reports: tuple[Path, Path]) -> None:
 
 
 def test_another_seed_gives_other_draws() -> None:
-    patients = Patients(groups=10, films=3, icc=0.3, share=0.8)
+    patients = Patients(groups=10, images=3, icc=0.3, share=0.8)
     lines = [monte_carlo.grouped_misses(patients, 50, np.random.default_rng([seed, 0])) for seed in (0, 1)]
     assert lines[0] != lines[1]
 
@@ -381,8 +381,8 @@ def test_the_published_exact_tables_are_those_of_the_code(published: Published) 
     places = product(study.GATE_ROWS, study.GATE_TRUTHS)
     for line, (n, truth) in zip(tables["gates"], places, strict=True):
         assert same(line, enumeration.gates_accept(n, study.FLOOR, [truth])[0])
-    for line, fills in zip(tables["fills"], (1, 4, 5), strict=True):
-        assert same(line, enumeration.fills_accept(66, study.CEILING, study.FLIPS, fills))
+    for line, infills in zip(tables["infills"], (1, 4, 5), strict=True):
+        assert same(line, enumeration.infills_accept(66, study.CEILING, study.FLIPS, infills))
     few = [line for line in tables["difference"] if line["n"] == 20]
     fresh = enumeration.difference_misses(20, [(line["truth"], line["discordant"]) for line in few])
     assert all(map(same, few, fresh))
@@ -394,7 +394,7 @@ def test_the_published_exact_tables_are_those_of_the_code(published: Published) 
 
 
 def test_the_bounds_called_shipped_are_those_of_the_policy(policy: Policy) -> None:
-    shipped = policy.recall.recall_floor, policy.border.flips_ceiling, policy.border.transplant_ceiling
+    shipped = policy.recall.recall_floor, policy.border.flips_ceiling, policy.border.swap_ceiling
     assert shipped == (study.FLOOR, study.CEILING, study.TRANSPLANT)
     assert policy.comparison.margin == study.MARGIN
 

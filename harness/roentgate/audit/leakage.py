@@ -1,6 +1,7 @@
-"""What the data gives away before any model is believed: the same film twice, and what can be scored without the lungs.
+"""What the data gives away before any model is believed: the same image twice, and what can be scored without the
+lungs.
 
-Each function takes a `DataRecord` and returns an estimate. What is counted over all films there are is a census: both
+Each function takes a `DataRecord` and returns an estimate. What is counted over all images there are is a census: both
 limits are the value.
 """
 
@@ -30,8 +31,8 @@ LACKING = {
     "masks": "the data has no masks",
     "sources": "the data names no sources",
 }
-"""What films may not have, and how a check that needs it says so."""
-"""(of, elsewhere): whose rows are counted, and where their twins are looked for."""
+"""What images may not have, and how a check that needs it says so."""
+"""(of, elsewhere): whose rows are counted, and where their near-duplicates are looked for."""
 _SHOWN = 3
 _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
 _LIKE_NONE = 0.5
@@ -40,7 +41,7 @@ _SHOWN_KINDS = 6
 
 @dataclass(frozen=True, eq=False)
 class DataRecord:
-    """What was found of a data set's films, each part on first use, kept in the store.
+    """What was found of a data set's images, each part on first use, kept in the store.
 
     Args:
         splits: The data set.
@@ -52,37 +53,40 @@ class DataRecord:
 
     @cached_property
     def seen(self) -> Survey:
-        """Every film, looked at once."""
+        """Every image, looked at once."""
         return survey(self.splits, self.store)
 
     @cached_property
     def duplicates(self) -> Duplicates:
-        """The films that are the same."""
+        """The images that are the same."""
         return find_duplicates(self.seen, self.store)
 
     @cached_property
     def masks(self) -> tuple[Path, ...] | None:
-        """The lung mask of each film, or None."""
+        """The lung mask of each image, or None."""
         parts = [getattr(self.splits, name).masks for name in SPLITS]
         return None if any(part is None for part in parts) else tuple(path for part in parts for path in part)
 
     @cached_property
     def allowed(self) -> list[probes.Probe]:
-        """The probes that these films allow."""
+        """The probes that these images allow."""
         return probes.applicable(self.masks)
 
     def answers(self, probe: probes.Probe) -> Predictions:
-        """Return what a probe answers on the test films."""
+        """Return what a probe answers on the test images."""
         return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
 
     def judged(self, predictions: Predictions) -> Predictions:
-        """Return the given rows that a probe can be judged on: readable, and without a twin in train or validation."""
-        rows = np.concatenate([_with_twin(self, "test", "train"), _with_twin(self, "test", "validation")])
+        """Return the given rows that a probe can be judged on: readable, and without a near-duplicate in train or
+        validation."""
+        rows = np.concatenate(
+            [_with_near_duplicate(self, "test", "train"), _with_near_duplicate(self, "test", "validation")]
+        )
         return self._without(predictions, np.concatenate([rows, np.flatnonzero(~self.seen.readable)]))
 
     def unseen(self, predictions: Predictions) -> Predictions:
-        """Return the given rows but for those that are the same film as a train row."""
-        return self._without(predictions, _with_twin(self, "test", "train"))
+        """Return the given rows but for those that are the same image as a train row."""
+        return self._without(predictions, _with_near_duplicate(self, "test", "train"))
 
     def _without(self, predictions: Predictions, rows: IntArray) -> Predictions:
         left_out = {self.seen.ids[row] for row in rows}
@@ -91,28 +95,38 @@ class DataRecord:
 
 
 def lacking(splits: Splits, need: str) -> str:
-    """Return why these films cannot have what a check needs, among `LACKING`; "" where they can, or for other needs."""
+    """Return why these images cannot have what a check needs, among `LACKING`; "" where they can, or for other
+    needs."""
     return LACKING[need] if need in LACKING and getattr(splits.test, need) is None else ""
 
 
-def films_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the films of split ``of`` that are the same film as one of split ``elsewhere`` (0 to 1).
+def images_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
+    """Share of the images of split ``of`` that are the same image as one of split ``elsewhere`` (0 to 1).
 
     The same: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
 
     Returns:
-        A census; without films, NaN in [0, 1]. Failing images: those films.
+        A census; without images, NaN in [0, 1]. Failing images: those images.
     """
-    twins, everything = _with_twin(record, of, elsewhere), len(record.seen.of_split(of))
-    named = [f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}" for row in twins[:_SHOWN]]
-    return _counted(record, twins, everything, f"{len(twins)} of {everything} films of {of} are in {elsewhere}", named)
+    near_duplicates, everything = _with_near_duplicate(record, of, elsewhere), len(record.seen.of_split(of))
+    named = [
+        f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}"
+        for row in near_duplicates[:_SHOWN]
+    ]
+    return _counted(
+        record,
+        near_duplicates,
+        everything,
+        f"{len(near_duplicates)} of {everything} images of {of} are in {elsewhere}",
+        named,
+    )
 
 
 def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the patients of split ``of`` who have films in split ``elsewhere`` too (0 to 1).
+    """Share of the patients of split ``of`` who have images in split ``elsewhere`` too (0 to 1).
 
     Returns:
-        A census over patients; where they are unknown, NaN in [0, 1]. Failing images: their films of ``of``.
+        A census over patients; where they are unknown, NaN in [0, 1]. Failing images: their images of ``of``.
     """
     groups = record.seen.groups
     if groups is None:
@@ -122,41 +136,41 @@ def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> 
     own, other = (set(names[record.seen.of_split(split)].tolist()) for split in (of, elsewhere))
     both = own & other
     rows = [int(row) for row in record.seen.of_split(of) if groups[row] in both]
-    words = f"{len(both)} of {len(own)} patients of {of} have films in {elsewhere}"
+    words = f"{len(both)} of {len(own)} patients of {of} have images in {elsewhere}"
     return census(len(both), len(own), unit="patient", detail=words, failing=_ids(record, rows))
 
 
 def labels_in_conflict(record: DataRecord) -> Estimate:
-    """Share of all films that are the same film as one of another class (0 to 1).
+    """Share of all images that are the same image as one of another class (0 to 1).
 
     Returns:
-        A census; without films, NaN in [0, 1]. Failing images: those films.
+        A census; without images, NaN in [0, 1]. Failing images: those images.
     """
     clusters, labels = record.duplicates.clusters, record.seen.labels
     kinds = np.unique(np.stack([clusters, labels]), axis=1)[0]
     mixed = np.flatnonzero(np.bincount(kinds) > 1)
     rows = np.flatnonzero(np.isin(clusters, mixed))
     named = [f"{record.seen.ids[row]} is also called otherwise" for row in rows[:_SHOWN]]
-    return _counted(record, rows, len(labels), f"{len(rows)} of {len(labels)} films have two classes", named)
+    return _counted(record, rows, len(labels), f"{len(rows)} of {len(labels)} images have two classes", named)
 
 
 def duplicate_images(record: DataRecord, split: SplitName) -> Estimate:
-    """Share of the films of a split that are another film of it once more (0 to 1): copies beyond the first.
+    """Share of the images of a split that are another image of it once more (0 to 1): copies beyond the first.
 
     Returns:
-        A census; without films, NaN in [0, 1]. Failing: the copies.
+        A census; without images, NaN in [0, 1]. Failing: the copies.
     """
     rows = record.seen.of_split(split)
     _, first = np.unique(record.duplicates.clusters[rows], return_index=True)
     copies = np.delete(rows, first)
-    return _counted(record, copies, len(rows), f"{len(copies)} of {len(rows)} films are copies", [])
+    return _counted(record, copies, len(rows), f"{len(copies)} of {len(rows)} images are copies", [])
 
 
 def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the films of split ``of`` whose file name also stands in the same class of ``elsewhere`` (0 to 1).
+    """Share of the images of split ``of`` whose file name also stands in the same class of ``elsewhere`` (0 to 1).
 
     Returns:
-        A census; without films, NaN in [0, 1]. Failing images: those films. A name alone proves nothing.
+        A census; without images, NaN in [0, 1]. Failing images: those images. A name alone proves nothing.
     """
     seen = record.seen
     there = {(int(seen.labels[row]), seen.paths[row].name) for row in seen.of_split(elsewhere)}
@@ -166,7 +180,7 @@ def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Est
 
 
 def association(record: DataRecord) -> Estimate:
-    """Cramér's V of source and class over all films (0: unrelated, 1: the source is the class), or of one class alone.
+    """Cramér's V of source and class over all images (0: unrelated, 1: the source is the class), or of one class alone.
 
     The greatest of V itself and, for each class, of V of source and belonging to that class.
 
@@ -199,89 +213,91 @@ def _cramer(counts: NDArray[np.float64]) -> float:
 
 
 def unreadable(record: DataRecord) -> Estimate:
-    """Share of all films that cannot be read (0 to 1). Returns a census; failing images: those films."""
+    """Share of all images that cannot be read (0 to 1). Returns a census; failing images: those images."""
     rows = np.flatnonzero(~record.seen.readable)
-    named = [record.seen.films[row].fault for row in rows[:_SHOWN]]
-    return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} films cannot be read", named)
+    named = [record.seen.images[row].fault for row in rows[:_SHOWN]]
+    return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} images cannot be read", named)
 
 
 def atypical_images(record: DataRecord) -> Estimate:
-    """Share of all films that are not like the others: blank, black, white, very long, inverted, unlike any.
+    """Share of all images that are not like the others: blank, black, white, very long, inverted, unlike any.
 
     Returns:
-        A census; failing images: those films, each with the reason in the detail where there is room.
+        A census; failing images: those images, each with the reason in the detail where there is room.
     """
     reasons = odd_reasons(record)
     named = [f"{record.seen.ids[row]}: {reason}" for row, reason in list(reasons.items())[:_SHOWN]]
-    return _counted(record, list(reasons), len(record.seen), f"{len(reasons)} of {len(record.seen)} films", named)
+    return _counted(record, list(reasons), len(record.seen), f"{len(reasons)} of {len(record.seen)} images", named)
 
 
 def odd_reasons(record: DataRecord) -> dict[int, str]:
-    """Return what is odd about each odd film, by row."""
+    """Return what is odd about each odd image, by row."""
     seen, reasons = record.seen, dict[int, str]()
     likeness, inverted = record.duplicates.likeness, record.duplicates.inverted
-    for row, film in enumerate(seen.films):
-        if film.fault or film.header is None:
+    for row, image in enumerate(seen.images):
+        if image.fault or image.header is None:
             continue
-        longer, shorter = max(film.header.width, film.header.height), min(film.header.width, film.header.height)
-        if film.deviation < _FLAT:
+        longer, shorter = max(image.header.width, image.header.height), min(image.header.width, image.header.height)
+        if image.deviation < _FLAT:
             reasons[row] = "blank"
-        elif not _DARK < film.mean < _LIGHT:
-            reasons[row] = "all but black" if film.mean <= _DARK else "all but white"
+        elif not _DARK < image.mean < _LIGHT:
+            reasons[row] = "all but black" if image.mean <= _DARK else "all but white"
         elif longer > _LONG * shorter:
-            reasons[row] = f"{film.header.width}x{film.header.height} pixels"
+            reasons[row] = f"{image.header.width}x{image.header.height} pixels"
         elif inverted[row]:
             reasons[row] = "inverted: dark where the others are bright"
         elif likeness[row] < _LIKE_NONE:
-            reasons[row] = f"unlike any other film (closest correlation {likeness[row]:.2f})"
+            reasons[row] = f"unlike any other image (closest correlation {likeness[row]:.2f})"
     return reasons
 
 
 def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
-    """Return what the films' files are, most frequent first: (what, value, films of each class)."""
+    """Return what the images' files are, most frequent first: (what, value, images of each class)."""
     seen = record.seen
     found: list[tuple[str, str, list[int]]] = []
-    for what, values in probes.facts(seen.films, seen.paths).items():
+    for what, values in probes.facts(seen.images, seen.paths).items():
         if what == "extension":
             continue  # the format says more
         counts = {value: [0] * len(seen.classes) for value in values}
         for value, label in zip(values, seen.labels, strict=True):
             counts[value][label] += 1
         common = sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0]))
-        found += [(what, value, films) for value, films in common[:_SHOWN_KINDS]]
+        found += [(what, value, images) for value, images in common[:_SHOWN_KINDS]]
     return found
 
 
-def films_of(record: DataRecord, label: str, floor: float) -> Estimate:
-    """Highest recall that the test films of a class without a twin in train can prove: its lower limit without a miss.
+def images_of(record: DataRecord, label: str, floor: float) -> Estimate:
+    """Highest recall that the test images of a class without a near-duplicate in train can prove: its lower limit
+    without a miss.
 
     Returns:
-        That limit, 0 without films, n = those films, or their patients, where these are known: each counts as one film,
-        as where all of a patient's films are right. The detail says how many misses a proof of the floor allows.
+        That limit, 0 without images, n = those images, or their patients, where these are known: each counts as one
+        image, as where all of a patient's images are right. The detail says how many misses a proof of the floor
+        allows.
     """
     seen = record.seen
-    rows = np.setdiff1d(seen.of_split("test"), _with_twin(record, "test", "train"))
+    rows = np.setdiff1d(seen.of_split("test"), _with_near_duplicate(record, "test", "train"))
     own, groups = rows[seen.labels[rows] == seen.classes.index(label)], seen.groups
     n = len(own) if groups is None else len({groups[row] for row in own})
     proofs = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
     most = estimates.proportion(n, n).low if n else 0.0
-    missed = "misses" if groups is None else "patients missed in all films"
+    missed = "misses" if groups is None else "patients missed in all images"
     allowed = f"with at most {max(proofs)} {missed}" if proofs else "by no answers"
-    counted = ("film" if groups is None else "patient") + "s" * (n != 1)
+    counted = ("image" if groups is None else "patient") + "s" * (n != 1)
     words = f"{n} {counted} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
     unit = "image" if groups is None else "patient"
     return Estimate(value=most, low=most, high=most, n=n, method="census", unit=unit, detail=words)
 
 
-def _with_twin(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:
-    """Return the rows of split ``of`` that are the same film as a row of ``elsewhere``, directly or through others."""
+def _with_near_duplicate(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:
+    """Return the rows of split ``of`` that are the same image as a row of ``elsewhere``, directly or through others."""
     clusters = record.duplicates.clusters
     rows = record.seen.of_split(of)
     return rows[np.isin(clusters[rows], clusters[record.seen.of_split(elsewhere)])]
 
 
 def _partner(record: DataRecord, row: int, elsewhere: SplitName) -> int:
-    """Return a row of ``elsewhere`` that is the same film: the most similar where they were compared."""
+    """Return a row of ``elsewhere`` that is the same image: the most similar where they were compared."""
     found, there = record.duplicates, record.seen.of_split(elsewhere)
     pairs = [
         (float(similarity), int(second if first == row else first))

@@ -1,6 +1,6 @@
-"""The same film twice: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
+"""The same image twice: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
 
-Copies are looked for among each film's nearest neighbours in the low frequencies of its thumbnail, also cropped by
+Copies are looked for among each image's nearest neighbours in the low frequencies of its thumbnail, also cropped by
 2.5 and 5 % on each side and mirrored; each candidate is then laid over its neighbour and its detail compared.
 """
 
@@ -27,9 +27,9 @@ KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicat
 ALIKE = 0.96
 """Agreement from which detail is compared at all."""
 CROPS = (0.0, 0.025, 0.05)
-"""What is cut from each side of a film before its neighbours are looked for."""
+"""What is cut from each side of an image before its neighbours are looked for."""
 NEIGHBOURS = 4
-"""Films that each film is laid over."""
+"""Images that each image is laid over."""
 
 _FREQUENCIES = 8
 _SIDE = 32
@@ -44,20 +44,20 @@ _FLAT = 1.0  # grey levels of 255: nothing to compare
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Duplicates:
-    """Pairs of films that are the same, and what follows for rows; k pairs of n rows.
+    """Pairs of images that are the same, and what follows for rows; k pairs of n rows.
 
     Attributes:
         first: int64 (k,) row.
         second: int64 (k,) a later row.
         kind: int64 (k,) index into `KINDS`.
-        similarity: float32 (k,) correlation of detail; 1 of identical films.
+        similarity: float32 (k,) correlation of detail; 1 of identical images.
         mirrored: bool (k,) whether one is the mirror image of the other.
         almost: int64 (m, 2) the most alike pairs that are not called the same, by similarity.
         almost_similarity: float32 (m,).
-        likeness: float32 (n,) correlation of each film's low frequencies with those of the film most like it; 1 of one
-            that is identical to another, or that has nothing to compare.
-        inverted: bool (n,) whether a film is the opposite of the average film.
-        clusters: int64 (n,) a number for each set of films that are the same, directly or through others.
+        likeness: float32 (n,) correlation of each image's low frequencies with those of the image most like it; 1 of
+            one that is identical to another, or that has nothing to compare.
+        inverted: bool (n,) whether an image is the opposite of the average image.
+        clusters: int64 (n,) a number for each set of images that are the same, directly or through others.
     """
 
     first: IntArray
@@ -76,9 +76,9 @@ class Duplicates:
 
 
 def find_duplicates(seen: Survey, store: Store) -> Duplicates:
-    """Return all pairs of films that are the same; searched once for a set of files, then taken from the store.
+    """Return all pairs of images that are the same; searched once for a set of files, then taken from the store.
 
-    Of more than two identical films each is paired with the first.
+    Of more than two identical images each is paired with the first.
     """
     key = digest("duplicates", seen.fingerprint, code_digest(__name__))
     found = store.arrays(key, lambda: _search(seen))
@@ -90,7 +90,7 @@ def find_duplicates(seen: Survey, store: Store) -> Duplicates:
 def _search(seen: Survey) -> Arrays:
     exact = [*_identical(seen)]
     doubles = {second for _, second, _ in exact}
-    flat = [film.deviation * 255 < _FLAT for film in seen.films]
+    flat = [image.deviation * 255 < _FLAT for image in seen.images]
     rows = np.array(
         [row for row in range(len(seen)) if seen.readable[row] and row not in doubles and not flat[row]], np.int64
     )
@@ -121,14 +121,14 @@ def _search(seen: Survey) -> Arrays:
 
 
 def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
-    """Yield (first row, later row, how) of films with the same bytes, or else the same pixels."""
+    """Yield (first row, later row, how) of images with the same bytes, or else the same pixels."""
     by_bytes: dict[str, int] = {}
     by_pixels: dict[str, int] = {}
-    for row, film in enumerate(seen.films):
-        if film.fault or film.header is None:
+    for row, image in enumerate(seen.images):
+        if image.fault or image.header is None:
             continue
-        same_bytes = by_bytes.setdefault(film.header.digest, row)
-        same_pixels = by_pixels.setdefault(film.pixels, row)
+        same_bytes = by_bytes.setdefault(image.header.digest, row)
+        same_pixels = by_pixels.setdefault(image.pixels, row)
         if same_bytes != row:
             yield same_bytes, row, "identical bytes"
         elif same_pixels != row:
@@ -141,7 +141,7 @@ def _compared(seen: Survey, rows: IntArray, candidates: IntArray) -> tuple[IntAr
     similarity = np.zeros(len(one), np.float32)
     zooms = np.array([1 - 2 * crop for crop in CROPS for _ in (0, 1)], np.float32)
     blocks = [slice(start, start + _PAIRS) for start in range(0, len(one), _PAIRS)]
-    with ThreadPoolExecutor(2) as pool, _bar(len(one), "comparing films", "pair") as bar:
+    with ThreadPoolExecutor(2) as pool, _bar(len(one), "comparing images", "pair") as bar:
 
         def compare(block: slice) -> None:
             cut = seen.thumbnails(one[block]).astype(np.float32)
@@ -168,7 +168,7 @@ def _once(
 
 
 def _features(seen: Survey, rows: IntArray) -> tuple[FloatArray, list[FloatArray]]:
-    """Return low frequencies of unit length (n, 63) of films as they are, and of each crop, plain and mirrored."""
+    """Return low frequencies of unit length (n, 63) of images as they are, and of each crop, plain and mirrored."""
     views: list[list[FloatArray]] = [[] for _ in range(2 * len(CROPS))]
     for start in range(0, len(rows), _BLOCK):
         thumbnails = seen.thumbnails(rows[start : start + _BLOCK]).astype(np.float32)
@@ -210,14 +210,14 @@ def _unit(rows: FloatArray) -> FloatArray:
 def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:
     """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and best score (n,).
 
-    Of a stretch of consecutive films only the nearest competes, so of two neighbours in one stretch the second is
+    Of a stretch of consecutive images only the nearest competes, so of two neighbours in one stretch the second is
     found from its own side, or not.
     """
     n = len(plain)
     stretch = min(max(n // _STRETCHES, 1), _LONGEST_STRETCH)
     width = -(-n // stretch) * stretch
     closest = np.zeros(n, np.float32)
-    with ThreadPoolExecutor(2) as pool, _bar(n, "looking for copies", "film") as bar:
+    with ThreadPoolExecutor(2) as pool, _bar(n, "looking for copies", "image") as bar:
 
         def nearest(start: int) -> IntArray:
             block = np.arange(start, min(start + _BLOCK, n))

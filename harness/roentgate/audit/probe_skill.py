@@ -1,4 +1,4 @@
-"""What cheap probes read of a data set, as estimates: how well file, frame and pixels tell the classes apart."""
+"""What cheap probes read of a data set, as estimates: how well file, border and pixels tell the classes apart."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,22 +22,22 @@ _SOME = 0.25
 
 
 def metadata_skill(record: DataRecord) -> Estimate:
-    """How well file and header alone tell a class from the others, over five folds of all films.
+    """How well file and header alone tell a class from the others, over five folds of all images.
 
     Returns:
-        As `clearest`, with the single rules in the detail; NaN where fewer than two classes have two films that are not
-        the same, or of one patient.
+        As `clearest`, with the single rules in the detail; NaN where fewer than two classes have two images that are
+        not the same, or of one patient.
     """
     answers = probes.cross_validated(record.seen, record.duplicates.clusters, record.store)
     if answers is None:
-        words = "fewer than two classes have films of two patients"
+        words = "fewer than two classes have images of two patients"
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail=words)
     told = clearest(answers)
     return replace(told, detail="; ".join([told.detail, *probes.rules(record.seen)[:_SHOWN]]))
 
 
-def frame_skill(record: DataRecord, answers: Predictions) -> Estimate:
-    """How well a probe tells a class from the others on the test films: as `clearest`."""
+def border_skill(record: DataRecord, answers: Predictions) -> Estimate:
+    """How well a probe tells a class from the others on the test images: as `clearest`."""
     return clearest(record.judged(answers))
 
 
@@ -56,11 +56,11 @@ def clearest(shown: Predictions) -> Estimate:
     """
     parts: dict[str, Estimate] = {}
     for index, label in enumerate(shown.classes):
-        own, called = shown.labels == index, shown.answers == index
-        sides = [_proportion(shown, called, own), _proportion(shown, ~called, ~own)]
+        own, predicted = shown.labels == index, shown.answers == index
+        sides = [_proportion(shown, predicted, own), _proportion(shown, ~predicted, ~own)]
         both = estimates.mean(sides, groups=shown.groups, labels=(~own).astype(np.int64))
         if not both.defined:
-            return replace(both, value=np.nan, low=-1.0, high=1.0, detail=f"no film of {label}, or none of another")
+            return replace(both, value=np.nan, low=-1.0, high=1.0, detail=f"no image of {label}, or none of another")
         value, low, high = (2 * each - 1 for each in (both.value, both.low, both.high))
         parts[label] = replace(both, value=value, low=low, high=high)
     label = max(parts, key=lambda each: parts[each].value)
@@ -85,14 +85,14 @@ def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
     """How well a probe tells the classes apart: its adjusted balanced accuracy (0: chance, 1: perfect).
 
     Returns:
-        As `roentgate.checks.metrics.adjusted_balanced_accuracy`, on films that it can be judged on; the detail gives
-        balanced accuracy, AUROC, a permutation p, and the share of what the whole film gives the same kind of probe.
+        As `roentgate.checks.metrics.adjusted_balanced_accuracy`, on images that it can be judged on; the detail gives
+        balanced accuracy, AUROC, a permutation p, and the share of what the whole image gives the same kind of probe.
     """
     skill = _skill(record.judged(answers))
     whole = metrics.adjusted_balanced_accuracy(record.judged(record.answers(probes.WHOLE)))
     if not whole.value >= _SOME:
         return skill
-    return replace(skill, detail=f"{skill.detail}; {skill.value / whole.value:.0%} of what the whole film gives")
+    return replace(skill, detail=f"{skill.detail}; {skill.value / whole.value:.0%} of what the whole image gives")
 
 
 def _skill(shown: Predictions) -> Estimate:
@@ -144,7 +144,7 @@ def against(probe: probes.Probe, change: Estimate) -> Estimate:
 
 
 def source_skill(record: DataRecord) -> Estimate:
-    """How well the whole film tells the sources apart: adjusted balanced accuracy over five folds of all films.
+    """How well the whole image tells the sources apart: adjusted balanced accuracy over five folds of all images.
 
     Returns:
         As `roentgate.checks.metrics.adjusted_balanced_accuracy`; where no source is known, or one, NaN.
@@ -157,23 +157,23 @@ def source_skill(record: DataRecord) -> Estimate:
 
 
 def doubtful_labels(record: DataRecord) -> Estimate:
-    """Share of the test films whose class the probe of the whole film denies by 0.9: labels to look at again.
+    """Share of the test images whose class the probe of the whole image denies by 0.9: labels to look at again.
 
     Returns:
-        A census; failing images: those films. A candidate is not an error: hard films are among them.
+        A census; failing images: those images. A candidate is not an error: hard images are among them.
     """
     answers = record.answers(probes.WHOLE)
     answers = taken(answers, np.flatnonzero(record.seen.readable[record.seen.of_split("test")]))
     sure = answers.probabilities.max(axis=1) >= _SURE
     rows = np.flatnonzero(sure & (answers.answers != answers.labels))
     names = tuple(answers.ids[row] for row in rows)
-    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test films", failing=names)
+    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test images", failing=names)
 
 
 def label_issues(record: DataRecord) -> list[str] | None:
-    """Return the films whose class confident learning doubts, worst first; None where cleanlab is not installed.
+    """Return the images whose class confident learning doubts, worst first; None where cleanlab is not installed.
 
-    It judges what the probe of the whole film answers over five folds of all films.
+    It judges what the probe of the whole image answers over five folds of all images.
 
     References:
         Northcutt et al., Journal of Artificial Intelligence Research 70 (2021) 1373-1411.

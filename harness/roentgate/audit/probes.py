@@ -1,7 +1,7 @@
 """Cheap models on cut-down input: what can be scored on a data set without looking at the patient.
 
-A probe is fitted on train and validation films and answers the test films, so that it is judged by the same metrics,
-on the same rows, as a model. It is linear, or the nearest film, and never tuned: what it finds is there to be found.
+A probe is fitted on train and validation images and answers the test images, so that it is judged by the same metrics,
+on the same rows, as a model. It is linear, or the nearest image, and never tuned: what it finds is there to be found.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,25 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import FloatArray, IntArray
-from roentgate.audit.scan import THUMBNAIL, FilmFacts, Survey
+from roentgate.audit.scan import THUMBNAIL, ImageFacts, Survey
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
 from roentgate.data import SPLITS, Header
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.store import Arrays, Store, digest
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-Family = Literal["file", "frame", "outside", "middle removed", "summary", "anatomy", "whole"]
+Family = Literal["file", "border", "outside", "middle removed", "summary", "anatomy", "whole"]
 
 SIDE = 64
 """Side of the thumbnails that probes see."""
-RINGS = (0.05, 0.10)
+BORDER_WIDTHS = (0.05, 0.10)
 REMOVED = (0.5, 0.6, 0.7)
-"""Sides of the square that is hidden; of 80 and 90 % it leaves what the 10 and 5 % ring are."""
+"""Sides of the square that is hidden; of 80 and 90 % it leaves what the 10 and 5 % border are."""
 LARGEST_FIT = 4000
-"""Films a probe is fitted on at most, as many of each class: more would cost time and change little."""
+"""Images a probe is fitted on at most, as many of each class: more would cost time and change little."""
 
 _COMPONENTS = 64
 _TREES = 200
@@ -57,9 +57,9 @@ class Probe:
 
 
 METADATA: Final = Probe("file and header", "file")
-WHOLE: Final = Probe("whole film, 64x64", "whole")
-NEAREST: Final = Probe("nearest whole film", "whole")
-FRAMES: Final = tuple(Probe(f"{100 * width:g} % ring alone", "frame") for width in RINGS)
+WHOLE: Final = Probe("whole image, 64x64", "whole")
+NEAREST: Final = Probe("nearest whole image", "whole")
+BORDER_PROBES: Final = tuple(Probe(f"{100 * width:g} % border alone", "border") for width in BORDER_WIDTHS)
 MIDDLES: Final = tuple(Probe(f"middle {100 * share:g} % removed", "middle removed") for share in REMOVED)
 SUMMARIES: Final = (Probe("mean and deviation", "summary"), Probe("histogram of greys", "summary"))
 ANATOMY: Final = (
@@ -68,25 +68,25 @@ ANATOMY: Final = (
     Probe("outline of the lungs", "outside", needs_masks=True),
 )
 PIXELS: Final = (*MIDDLES, *SUMMARIES, WHOLE, NEAREST)
-"""What is not the file, the frame or the anatomy."""
-PROBES: Final = (METADATA, *FRAMES, *MIDDLES, *SUMMARIES, *ANATOMY, WHOLE, NEAREST)
+"""What is not the file, the border or the anatomy."""
+PROBES: Final = (METADATA, *BORDER_PROBES, *MIDDLES, *SUMMARIES, *ANATOMY, WHOLE, NEAREST)
 
 
 def applicable(masks: object) -> list[Probe]:
-    """Return the probes that these films allow: those of the lungs only where there are masks."""
+    """Return the probes that these images allow: those of the lungs only where there are masks."""
     return [probe for probe in PROBES if masks is not None or not probe.needs_masks]
 
 
 def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | None = None) -> Predictions:
-    """Return what a probe answers on the test films, fitted on train and validation; kept in the store.
+    """Return what a probe answers on the test images, fitted on train and validation; kept in the store.
 
     Args:
-        seen: The films; those that cannot be read are left out of the fit, and get 1/K for each class.
+        seen: The images; those that cannot be read are left out of the fit, and get 1/K for each class.
         probe: Which.
         store: Where its answers are kept.
         masks: The lung mask of each row, for the probes that need them.
     """
-    key = digest("probe", probe.name, seen.fingerprint, _code(), films.file_digests(masks or ()))
+    key = digest("probe", probe.name, seen.fingerprint, _code(), images.file_digests(masks or ()))
     test = seen.of_split("test")
     readable = seen.readable[test]
     fit = _drawn(seen, np.flatnonzero((seen.split != SPLITS.index("test")) & seen.readable), LARGEST_FIT)
@@ -101,10 +101,10 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
 
 
 def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe = METADATA) -> Predictions | None:
-    """Return what a probe (of file and header) answers on films that can be read, fitted on the other folds.
+    """Return what a probe (of file and header) answers on images that can be read, fitted on the other folds.
 
-    Five folds, stratified by class; films of one patient, and films that are the same, are in one fold. A class
-    without two such units cannot be validated and is left out; None where fewer than two classes remain. Of many films
+    Five folds, stratified by class; images of one patient, and images that are the same, are in one fold. A class
+    without two such units cannot be validated and is left out; None where fewer than two classes remain. Of many images
     20,000 are drawn.
     """
     from sklearn.model_selection import StratifiedGroupKFold
@@ -133,7 +133,7 @@ def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe
 
 
 def _units(seen: Survey, clusters: IntArray) -> IntArray:
-    """Return a number for each set of films that belong together: of one patient, or the same film."""
+    """Return a number for each set of images that belong together: of one patient, or the same image."""
     if seen.groups is None:
         return clusters
     from scipy import sparse
@@ -150,7 +150,7 @@ def _code() -> str:
 
 
 def of_source(seen: Survey, clusters: IntArray, store: Store) -> Predictions | None:
-    """Return what the probe of the whole film answers when it is asked for the source; else as `cross_validated`."""
+    """Return what the probe of the whole image answers when it is asked for the source; else as `cross_validated`."""
     names, sources = np.unique(np.asarray(seen.sources), return_inverse=True)
     asked = replace(seen, classes=tuple(names.tolist()), labels=sources.astype(np.int64))
     return cross_validated(asked, clusters, store, WHOLE)
@@ -160,14 +160,14 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
     """Return the single facts of files that go with one class alone, in words: "mode L: Covid, 42 of 42".
 
     Args:
-        seen: The films.
-        least: Films that such a rule must cover at least.
+        seen: The images.
+        least: Images that such a rule must cover at least.
     """
     rows = np.flatnonzero(seen.readable)
     labels = seen.labels[rows]
     shares = np.bincount(labels, minlength=len(seen.classes)) / max(len(labels), 1)
     found: list[tuple[int, str]] = []
-    for what, values in facts([seen.films[row] for row in rows], [seen.paths[row] for row in rows]).items():
+    for what, values in facts([seen.images[row] for row in rows], [seen.paths[row] for row in rows]).items():
         for value in sorted(set(values)):
             hit = labels[[value == each for each in values]]
             counts = np.bincount(hit, minlength=len(seen.classes))
@@ -179,11 +179,11 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
     return [words for _, words in sorted(found)]
 
 
-def facts(seen: Sequence[FilmFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
+def facts(seen: Sequence[ImageFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
     """Return what can be said of each file in a word, by what is said: mode, format, extension, size, ..."""
 
     def words(say: Callable[[Header], str]) -> list[str]:
-        return ["unreadable" if film.header is None else say(film.header) for film in seen]
+        return ["unreadable" if image.header is None else say(image.header) for image in seen]
 
     return {
         "mode": words(lambda header: header.mode),
@@ -193,7 +193,7 @@ def facts(seen: Sequence[FilmFacts], paths: Sequence[Path]) -> Mapping[str, list
         "bits": words(lambda header: str(header.bits)),
         "quantisation table": words(lambda header: header.quantisation or "none"),
         "EXIF": words(lambda header: "present" if header.exif else "absent"),
-        "colour": ["present" if film.colour else "absent" for film in seen],
+        "colour": ["present" if image.colour else "absent" for image in seen],
     }
 
 
@@ -255,9 +255,9 @@ def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...
     if probe is METADATA:
         return _metadata(seen, rows)
     if probe.name == "mean and deviation":
-        return np.array([[seen.films[row].mean, seen.films[row].deviation] for row in rows], np.float32)
+        return np.array([[seen.images[row].mean, seen.images[row].deviation] for row in rows], np.float32)
     if probe.name == "histogram of greys":
-        return np.array([seen.films[row].histogram for row in rows], np.float32)
+        return np.array([seen.images[row].histogram for row in rows], np.float32)
     kept = _kept(probe)
     share = THUMBNAIL // SIDE
     parts = [np.zeros((0, SIDE * SIDE), np.float32)]
@@ -274,15 +274,15 @@ def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...
 
 def _kept(probe: Probe) -> NDArray[np.bool_] | None:
     """Return which pixels of a thumbnail a probe is shown; None for all."""
-    if probe in FRAMES:
-        return ~_middle(1 - 2 * RINGS[FRAMES.index(probe)])
+    if probe in BORDER_PROBES:
+        return ~_middle(1 - 2 * BORDER_WIDTHS[BORDER_PROBES.index(probe)])
     if probe in MIDDLES:
         return ~_middle(REMOVED[MIDDLES.index(probe)])
     return None
 
 
 def _middle(share: float) -> NDArray[np.bool_]:
-    """Return the square in the middle whose side is this share of the film's."""
+    """Return the square in the middle whose side is this share of the image's."""
     edge = round((1 - share) / 2 * SIDE)
     inside = np.zeros((SIDE, SIDE), np.bool_)
     inside[edge : SIDE - edge, edge : SIDE - edge] = True
@@ -291,13 +291,13 @@ def _middle(share: float) -> NDArray[np.bool_]:
 
 def _lungs(masks: list[Path]) -> FloatArray:
     """Return masks (n, 64, 64), 0 to 1, whatever number stands for lung; 0 everywhere where a mask is empty."""
-    read = np.stack([films.unit(films.read(path, (SIDE, SIDE, 1), "box"))[:, :, 0] for path in masks])
+    read = np.stack([images.unit(images.read(path, (SIDE, SIDE, 1), "box"))[:, :, 0] for path in masks])
     lungs: FloatArray = read / np.maximum(read.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
     return lungs
 
 
 def _by_lungs(probe: Probe, images: FloatArray, lungs: FloatArray) -> FloatArray:
-    """Return the lungs alone, everything else alone, or the outline; what is hidden becomes the film's mean."""
+    """Return the lungs alone, everything else alone, or the outline; what is hidden becomes the image's mean."""
     if probe.name == "outline of the lungs":
         return lungs
     shown = lungs if probe.name == "lungs alone" else 1 - lungs
@@ -310,13 +310,13 @@ def _by_lungs(probe: Probe, images: FloatArray, lungs: FloatArray) -> FloatArray
 def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
     """Return numbers of a file and its header, and one column for each value of its words that occurs."""
     numbers = np.zeros((len(seen), 5), np.float32)
-    for row, film in enumerate(seen.films):
-        header = film.header
+    for row, image in enumerate(seen.images):
+        header = image.header
         if header is not None:
             area = header.width * header.height
             numbers[row] = header.width, header.height, header.width / header.height, header.size, header.size / area
     parts = [numbers]
-    for values in facts(seen.films, seen.paths).values():
+    for values in facts(seen.images, seen.paths).values():
         known = sorted(set(values))[:64]
         parts.append(np.array([[value == each for each in known] for value in values], np.float32))
     return np.concatenate(parts, axis=1)[rows]

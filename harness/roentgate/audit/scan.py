@@ -1,6 +1,6 @@
-"""One pass over the films of a data set, and what it finds of each: digests, header, brightness and a thumbnail.
+"""One pass over the images of a data set, and what it finds of each: digests, header, brightness and a thumbnail.
 
-Kept in one database a data root, film by film: a pass that is broken off goes on where it was, and the next one reads
+Kept in one database a data root, image by image: a pass that is broken off goes on where it was, and the next one reads
 only files whose size or times have changed.
 """
 
@@ -22,19 +22,19 @@ from tqdm import tqdm
 
 from roentgate.code_key import code_digest
 from roentgate.data import SPLITS, SplitName, Splits, headers
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.errors import DataError, HarnessError
 from roentgate.process import in_threads
 from roentgate.store import Store, digest
 
 THUMBNAIL = 128
-"""Side of the thumbnails: each film averaged to a square, whatever its shape."""
+"""Side of the thumbnails: each image averaged to a square, whatever its shape."""
 BINS = 32
 """Of the histogram of grey values."""
 SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
     ("test", "train"), ("validation", "train"), ("test", "validation"),
 )  # fmt: skip
-"""(of, elsewhere): whose rows are counted, and where their twins are looked for."""
+"""(of, elsewhere): whose rows are counted, and where their near-duplicates are looked for."""
 
 _COMMIT_EVERY = 256
 _WAIT_S = 600
@@ -44,13 +44,13 @@ _COLOURLESS = ("1", "L", "LA", "I", "F")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FilmFacts:
-    """What is known of one film.
+class ImageFacts:
+    """What is known of one image.
 
     Attributes:
         header: What its file says; None where it cannot be read.
-        pixels: SHA-256 of its size and its decoded pixels, the same for a grey film stored in colour; "" unread.
-        mean: Of its grey values, 0 to 1; of a film of more than 8 bits, from its darkest to its brightest.
+        pixels: SHA-256 of its size and its decoded pixels, the same for a grey image stored in colour; "" unread.
+        mean: Of its grey values, 0 to 1; of an image of more than 8 bits, from its darkest to its brightest.
         deviation: Of its grey values.
         histogram: Share of its pixels in each of `BINS` bins of grey.
         colour: Whether its channels differ.
@@ -68,7 +68,7 @@ class FilmFacts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
-    """All films of a data set in one order: train, validation, test, each in its own order; n rows.
+    """All images of a data set in one order: train, validation, test, each in its own order; n rows.
 
     Attributes:
         classes: The class names.
@@ -78,7 +78,7 @@ class Survey:
         labels: int64 (n,) index into ``classes``.
         groups: The patient of each row, or None where unknown.
         sources: Where each row comes from (a hospital, a scanner), or None where unknown.
-        films: What is known of each.
+        images: What is known of each.
         database: Where it is kept.
         stamps: What would tell that a file has changed since.
     """
@@ -90,7 +90,7 @@ class Survey:
     labels: NDArray[np.int64]
     groups: tuple[str, ...] | None
     sources: tuple[str, ...] | None
-    films: tuple[FilmFacts, ...]
+    images: tuple[ImageFacts, ...]
     database: Path
     stamps: tuple[str, ...] = ()
 
@@ -100,21 +100,21 @@ class Survey:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of rows, splits, labels, groups, sources and file contents; the same wherever the root lies."""
-        contents = [film.header.digest if film.header else film.fault for film in self.films]
+        contents = [image.header.digest if image.header else image.fault for image in self.images]
         rows = [self.split.tolist(), self.labels.tolist(), self.groups, self.sources]
         return digest(self.classes, self.ids, rows, contents)
 
     @cached_property
     def readable(self) -> NDArray[np.bool_]:
-        """Whether each film could be read: bool (n,)."""
-        return np.array([not film.fault for film in self.films], dtype=np.bool_)
+        """Whether each image could be read: bool (n,)."""
+        return np.array([not image.fault for image in self.images], dtype=np.bool_)
 
     def of_split(self, name: SplitName) -> NDArray[np.int64]:
         """Return the rows of a split."""
         return np.flatnonzero(self.split == SPLITS.index(name))
 
     def thumbnails(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return thumbnails uint8 (k, 128, 128) of the given rows; black where a film could not be read.
+        """Return thumbnails uint8 (k, 128, 128) of the given rows; black where an image could not be read.
 
         Raises:
             HarnessError: The database was removed or changed meanwhile.
@@ -122,11 +122,11 @@ class Survey:
         found = np.zeros((len(rows), THUMBNAIL, THUMBNAIL), np.uint8)
         with _opened(self.database) as database:
             for target, row in zip(found, rows, strict=True):
-                query = "SELECT stamp, thumbnail FROM film WHERE path = ?"
+                query = "SELECT stamp, thumbnail FROM image WHERE path = ?"
                 line = database.execute(query, (_name(self.paths[row]),)).fetchone()
                 if line is None or line[0] != self.stamps[row]:
                     raise HarnessError(
-                        f"survey '{self.database}': film {self.ids[row]!r} is gone from it, or has changed; run again"
+                        f"survey '{self.database}': image {self.ids[row]!r} is gone from it, or has changed; run again"
                     )
                 if line[1] is not None:
                     target[:] = np.frombuffer(line[1], np.uint8).reshape(THUMBNAIL, THUMBNAIL)
@@ -134,9 +134,9 @@ class Survey:
 
 
 def survey(splits: Splits, store: Store) -> Survey:
-    """Look at every film once; what was looked at before and has not changed is taken from the store.
+    """Look at every image once; what was looked at before and has not changed is taken from the store.
 
-    A film that cannot be read is no error here: its facts say why.
+    An image that cannot be read is no error here: its facts say why.
 
     Args:
         splits: The data set.
@@ -173,26 +173,26 @@ def survey(splits: Splits, store: Store) -> Survey:
         labels=np.concatenate([part.labels for part in parts]),
         groups=column("groups"),
         sources=column("sources"),
-        films=facts,
+        images=facts,
         database=file,
         stamps=stamps,
     )
 
 
-def look(path: Path) -> tuple[FilmFacts, bytes | None]:
-    """Read one film and return its facts and its thumbnail's bytes (None where it cannot be read)."""
+def inspect(path: Path) -> tuple[ImageFacts, bytes | None]:
+    """Read one image and return its facts and its thumbnail's bytes (None where it cannot be read)."""
     try:
         header = headers.read_header(path)
     except DataError as error:
-        return FilmFacts(header=None, fault=str(error)), None
+        return ImageFacts(header=None, fault=str(error)), None
     channels = 1 if header.mode.split(";")[0] in _COLOURLESS else 3
     try:
-        pixels = films.read(path, (header.height, header.width, channels), "nearest")
+        pixels = images.read(path, (header.height, header.width, channels), "nearest")
     except DataError as error:
-        return FilmFacts(header=header, fault=str(error)), None
+        return ImageFacts(header=header, fault=str(error)), None
     colour = channels > 1 and bool((pixels != pixels[:, :, :1]).any())
     plain = np.ascontiguousarray(pixels if colour else pixels[:, :, :1])
-    grey = films.unit(plain) @ _GREY if colour else films.unit(plain[:, :, 0])
+    grey = images.unit(plain) @ _GREY if colour else images.unit(plain[:, :, 0])
     if header.bits > _PLAIN_BITS:  # twelve bits in sixteen would leave a thumbnail of a few greys
         grey = _stretched(grey)
     thumbnail = Image.fromarray(grey * np.float32(255)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
@@ -200,7 +200,7 @@ def look(path: Path) -> tuple[FilmFacts, bytes | None]:
     histogram = np.bincount(bins.reshape(-1), minlength=BINS) / grey.size
     mean = float(grey.mean(dtype=np.float64))
     variance = float(np.square(grey).mean(dtype=np.float64)) - mean**2
-    facts = FilmFacts(
+    facts = ImageFacts(
         header=header,
         pixels=hashlib.sha256(f"{plain.shape} {plain.dtype}".encode() + plain.tobytes()).hexdigest(),
         mean=mean,
@@ -227,8 +227,8 @@ def _name(path: Path) -> str:
     return str(path.absolute())
 
 
-def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tuple[str, ...]]:
-    """Return the facts and the stamp of each film; what is missing or out of date is looked at."""
+def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[ImageFacts, ...], tuple[str, ...]]:
+    """Return the facts and the stamp of each image; what is missing or out of date is looked at."""
     try:
         with _opened(file) as database:
             return _filled(database, paths)
@@ -240,15 +240,15 @@ def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tu
             return _filled(database, paths)
 
 
-def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[FilmFacts, ...], tuple[str, ...]]:
+def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[ImageFacts, ...], tuple[str, ...]]:
     code = code_digest(__name__)
-    database.execute("CREATE TABLE IF NOT EXISTS film (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
+    database.execute("CREATE TABLE IF NOT EXISTS image (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
     stamps = [_stamp(path, code) for path in paths]
-    known = dict(database.execute("SELECT path, stamp FROM film"))
+    known = dict(database.execute("SELECT path, stamp FROM image"))
     names = [_name(path) for path in paths]
     new = [row for row, name in enumerate(names) if known.get(name) != stamps[row]]
-    bar = tqdm(total=len(new), desc="looking at films", unit="film", leave=False, mininterval=0.5, delay=1.0)
-    looked = in_threads(look, (paths[row] for row in new))
+    bar = tqdm(total=len(new), desc="looking at images", unit="image", leave=False, mininterval=0.5, delay=1.0)
+    looked = in_threads(inspect, (paths[row] for row in new))
     with bar:
         for start in range(0, len(new), _COMMIT_EVERY):
             rows = new[start : start + _COMMIT_EVERY]
@@ -257,9 +257,9 @@ def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[
                 for row, (facts, thumbnail) in zip(rows, islice(looked, len(rows)), strict=True)
             ]
             with database:
-                database.executemany("INSERT OR REPLACE INTO film VALUES (?, ?, ?, ?)", lines)
+                database.executemany("INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?)", lines)
             bar.update(len(rows))
-    found = dict(database.execute("SELECT path, facts FROM film"))
+    found = dict(database.execute("SELECT path, facts FROM image"))
     return tuple(_read_facts(found[name]) for name in names), tuple(stamps)
 
 
@@ -272,8 +272,8 @@ def _stamp(path: Path, code: str) -> str:
     return f"{code} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
-def _read_facts(text: str) -> FilmFacts:
+def _read_facts(text: str) -> ImageFacts:
     values = cast("dict[str, Any]", json.loads(text))
     header = values.pop("header")
     histogram = tuple(values.pop("histogram"))
-    return FilmFacts(header=None if header is None else headers.Header(**header), histogram=histogram, **values)
+    return ImageFacts(header=None if header is None else headers.Header(**header), histogram=histogram, **values)

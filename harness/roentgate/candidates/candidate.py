@@ -105,7 +105,7 @@ class Candidate:
 
     @property
     def pixels_fingerprint(self) -> str:
-        """Digest of what reaches the model: the films; with streams of its own, also whatever lies beside them."""
+        """Digest of what reaches the model: the images; with streams of its own, also whatever lies beside them."""
         beside = self.splits.surroundings if self.facts.has_streams else ""
         return digest(self.splits.fingerprint, beside)
 
@@ -267,12 +267,12 @@ class Candidate:
 
 
 def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
-    """Import a model file; it may read films and decoded pixels without declaring them.
+    """Import a model file; it may read images and decoded pixels without declaring them.
 
     Args:
         source: From `find_model`.
         root: The data root: what lies in its ``train``, ``validation`` and ``test`` is part of the key already.
         store: Its pixels and weights are addressed by content.
     """
-    films = [] if root is None else [root / name for name in ("train", "validation", "test")]
-    return ModelFile(source, [store.root / "pixels", store.root / "weights", *films])
+    images = [] if root is None else [root / name for name in ("train", "validation", "test")]
+    return ModelFile(source, [store.root / "pixels", store.root / "weights", *images])

@@ -87,12 +87,12 @@ class Source:
         if self.is_keras_file:
             return False
         nodes = [node for path in self.sources for node in ast.walk(ast.parse(path.read_bytes(), str(path)))]
-        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        predicted = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         read = any(
             isinstance(node, ast.Attribute)
             and node.attr == "seed"
             and isinstance(node.ctx, ast.Load)
-            and id(node) not in called
+            and id(node) not in predicted
             for node in nodes
         )
         words = [part for node in nodes for part in _words(node)]

@@ -52,7 +52,7 @@ class ModelFile:
 
     Args:
         source: From `find_model`.
-        allowed: Folders and files it may read from without declaring a file (the films, the store).
+        allowed: Folders and files it may read from without declaring a file (the images, the store).
 
     Raises:
         ModelError: It cannot be imported, or offers neither ``build`` nor ``load``.
@@ -181,7 +181,9 @@ def _shape(path: Path, value: object) -> tuple[int, int, int] | None:
         and all(isinstance(side, int) and side > 0 for side in value)
     ):
         if value[2] not in {1, 3}:
-            raise ModelError(f"model file {path}: IMAGE_SHAPE asks for {value[2]} channels; films are read with 1 or 3")
+            raise ModelError(
+                f"model file {path}: IMAGE_SHAPE asks for {value[2]} channels; images are read with 1 or 3"
+            )
         return (value[0], value[1], value[2])
     raise ModelError(f"model file {path}: IMAGE_SHAPE must be three positive integers (H, W, C), not {value!r}")
 

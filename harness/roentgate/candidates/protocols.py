@@ -31,8 +31,8 @@ class Recipe:
     """How a network is trained; the defaults are the baseline's.
 
     Args:
-        batch_size: Films a step.
-        epochs: Most passes over the training films.
+        batch_size: Images a step.
+        epochs: Most passes over the training images.
         patience: Epochs without a better validation loss before training stops; the best weights are restored.
         plateau_patience: Epochs without a better validation loss before the learning rate is reduced.
         plateau_factor: What the learning rate is then multiplied by.

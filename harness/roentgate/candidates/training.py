@@ -300,5 +300,5 @@ def _train(candidate: Candidate, backup: Path) -> tuple[History, Probabilities]:
     candidate.model = backend.build(lambda: file.call("build", task), task, candidate.facts.positive)
     with candidate.watched():
         history = backend.train(candidate.streams, candidate.recipe, backup=backup)
-    films = candidate.splits.test.take(candidate.probe_rows())
-    return history, candidate.predict(films)
+    images = candidate.splits.test.take(candidate.probe_rows())
+    return history, candidate.predict(images)

@@ -10,9 +10,9 @@ from . import comparison as comparison
 from . import inference as inference
 from . import metrics as metrics
 from . import robustness as robustness
-from .attention import LEAST_FILMS as LEAST_FILMS
-from .attention import worst_fill as worst_fill
-from .border import skill_kept as skill_kept
+from .attention import LEAST_IMAGES as LEAST_IMAGES
+from .attention import worst_infill as worst_infill
+from .border import retained_skill as retained_skill
 from .border_invariance import InvarianceRecord as InvarianceRecord
 from .calibration import Bin as Bin
 from .claim_consistency import LN2 as LN2

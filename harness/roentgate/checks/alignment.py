@@ -46,7 +46,7 @@ __all__ = [
 TOLERANCE = 1e-4
 """Largest difference between two probabilities that count as the same."""
 RESIDUAL = 1e-3
-"""Largest unexplained share of the variance (1 - R squared) of an image that is its film on another scale."""
+"""Largest unexplained share of the variance (1 - R squared) of an image that is its image on another scale."""
 SCALE = 2e-3
 """Largest error of gain and offset, relative to the declared range (1/256 instead of 1/255 is more)."""
 
@@ -54,8 +54,9 @@ SCALE = 2e-3
 def training_apart(record: TrainingRecord, split: str) -> Estimate:
     """Share of the rows of a held-out split that one pass of the training stream does not deliver (1.0 is best).
 
-    A film counts as delivered where a streamed image, altered or not, is clearly closer to it than to any film of the
-    training split; a held-out film that has a twin in the training split is for the audit of the data to name.
+    An image counts as delivered where a streamed image, altered or not, is clearly closer to it than to any image of
+    the training split; a held-out image that has a near-duplicate in the training split is for the audit of the data to
+    name.
 
     Args:
         record: From one pass of the training stream.
@@ -69,12 +70,12 @@ def training_apart(record: TrainingRecord, split: str) -> Estimate:
     if not record.seen:
         return undefined(len(ids), low=0.0, high=1.0, method="census", detail="the training stream delivered nothing")
     count = int(given.sum())
-    detail = f"training is given {count} of {len(ids)} films of {split} ({record.seen} images of its stream seen)"
+    detail = f"training is given {count} of {len(ids)} images of {split} ({record.seen} images of its stream seen)"
     return census(len(ids) - count, len(ids), detail=detail, failing=tuple(ids[row] for row in np.flatnonzero(given)))
 
 
 def order_repeats(record: StreamRecord) -> Estimate:
-    """Share of positions at which every pass gives the same film (0 to 1, higher is better).
+    """Share of positions at which every pass gives the same image (0 to 1, higher is better).
 
     The same content, or the same row where the content varies (augmentation is not disorder).
 
@@ -93,7 +94,7 @@ def order_repeats(record: StreamRecord) -> Estimate:
         content = first.digest[:shortest] == each.digest[:shortest]
         row = (first.rows[:shortest] == each.rows[:shortest]) & (first.rows[:shortest] >= 0)
         same[:shortest] &= content | row
-    return _counted(record, same, f"positions hold the same film in each of {len(record.passes)} passes")
+    return _counted(record, same, f"positions hold the same image in each of {len(record.passes)} passes")
 
 
 def complete(record: StreamRecord) -> Estimate:
@@ -118,7 +119,7 @@ def complete(record: StreamRecord) -> Estimate:
 
 
 def images_match(record: StreamRecord) -> Estimate:
-    """Share of rows whose film is at the row's position in every pass (0 to 1, higher is better).
+    """Share of rows whose image is at the row's position in every pass (0 to 1, higher is better).
 
     Near-twins stand for each other, and an altered image is in place unless another row is clearly closer. An
     undeclared crop, equalisation or geometry may still misplace a few rows; declare it as ``prepare``.
@@ -128,9 +129,9 @@ def images_match(record: StreamRecord) -> Estimate:
     """
     positions = np.arange(len(record))
     matched = np.all([_padded(rows, len(record)) == positions for rows in record.sequences], axis=0)
-    words = "films are at the position of their row in every pass"
+    words = "images are at the position of their row in every pass"
     unknown = int(np.sum([(rows < 0).sum() for rows in record.sequences]))
-    return _counted(record, matched, f"{words}, {unknown} images are like no film of this split" if unknown else words)
+    return _counted(record, matched, f"{words}, {unknown} images are like no image of this split" if unknown else words)
 
 
 def labels_match(record: StreamRecord) -> Estimate:
@@ -144,7 +145,7 @@ def labels_match(record: StreamRecord) -> Estimate:
     rows = record.sequences[-1]
     if not (given == record.labels).all() and len(rows) == len(record.stream_labels[: record.labelled]):
         paired = (record.labels[rows] == record.stream_labels[: len(rows)]) & (rows >= 0)
-        words += f", {int(paired.sum())} of {len(rows)} that of the film they come with"
+        words += f", {int(paired.sum())} of {len(rows)} that of the image they come with"
     return _counted(record, given == record.labels, words)
 
 
@@ -200,20 +201,20 @@ def columns_match(
 
 
 def clean(record: StreamRecord) -> Estimate:
-    """Share of recognised images that are their film on the declared scale (0 to 1, higher is better).
+    """Share of recognised images that are their image on the declared scale (0 to 1, higher is better).
 
     No geometry and no noise (`RESIDUAL`; none at all that differs from pass to pass), and gain and offset as the
     declared input range has them (`SCALE`).
 
     Returns:
-        Census over the images of the labelled pass that are a film of the split, and not rather of another one;
+        Census over the images of the labelled pass that are an image of the split, and not rather of another one;
         without one, NaN in [0, 1].
     """
     last = record.passes[-1]
     known = np.flatnonzero((last.best[: record.labelled] >= 0) & (last.foreign[: record.labelled] < 0))
     rows = last.best[known]
     sound = (_clean_rows(record) & ~_wavering(record))[known]
-    words = f"{int(sound.sum())} of {len(known)} images are their film on the declared scale"
+    words = f"{int(sound.sum())} of {len(known)} images are their image on the declared scale"
     faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
     failing = tuple(record.ids[row] for row in rows[~sound])
     return census(int(sound.sum()), len(known), detail="; ".join([words, *faults]), failing=failing)
@@ -242,7 +243,7 @@ def _clean_rows(record: StreamRecord) -> BoolArray:
 
 
 def _wavering(record: StreamRecord) -> BoolArray:
-    """Whether each image of the labelled pass is the film of its position in the first pass, with other pixels."""
+    """Whether each image of the labelled pass is the image of its position in the first pass, with other pixels."""
     first, last = record.passes[0], record.passes[-1]
     wavers = np.zeros(len(last), dtype=bool)
     shared = min(len(first), len(last))
@@ -252,7 +253,7 @@ def _wavering(record: StreamRecord) -> BoolArray:
 
 
 def _off_scale(record: StreamRecord) -> BoolArray:
-    """Whether gain or offset differ from the declared range; a constant film (NaN) shows neither: bool [m]."""
+    """Whether gain or offset differ from the declared range; a constant image (NaN) shows neither: bool [m]."""
     low, high = record.input_range
     error = np.maximum(np.abs(record.gain - (high - low)), np.abs(record.offset - low))
     off: BoolArray = error > SCALE * (high - low)
@@ -260,7 +261,7 @@ def _off_scale(record: StreamRecord) -> BoolArray:
 
 
 def _scale_fault(record: StreamRecord, known: IntArray) -> str:
-    """Return in words the usual scale of images that are their film, but not on the declared scale; '' without any."""
+    """Return in words the usual scale of images that are their image, but not on the declared scale; '' without any."""
     off = known[(record.residual[known] <= RESIDUAL) & _off_scale(record)[known]]
     if not len(off):
         return ""
@@ -275,13 +276,13 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
     else:
         name = "inverted" if ratio < 0 else "another constant"
     return (
-        f"{name} in {len(off)}: pixels are {gain:.4g} x film {offset:+.4g}, in {record.lowest:.4g} to "
+        f"{name} in {len(off)}: pixels are {gain:.4g} x image {offset:+.4g}, in {record.lowest:.4g} to "
         f"{record.highest:.4g}, where the declared range is {low:g} to {high:g}"
     )
 
 
 def _shape_fault(record: StreamRecord, known: IntArray) -> str:
-    """Return in words how many images are no affine rescale of their film, and whether that varies; '' without any."""
+    """Return in words how many images are no affine rescale of their image, and whether that varies; '' without any."""
     wavers = _wavering(record)
     off = known[~(record.residual[known] <= RESIDUAL) | wavers[known]]
     if not len(off):

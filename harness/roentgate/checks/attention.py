@@ -7,10 +7,10 @@ import numpy as np
 
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions, taken
-from roentgate.checks.border import directed_flips, flips, skill_kept, worst
+from roentgate.checks.border import flips, net_switches, retained_skill, worst
 from roentgate.evidence import AttentionRecord
 from roentgate.lungs import REGIONS
-from roentgate.perturbations import REGION_FILLS, Fill
+from roentgate.perturbations import REGION_INFILLS, Infill
 from roentgate.stats import Estimate, proportion, undefined
 from roentgate.stats import estimate as estimates
 
@@ -24,17 +24,18 @@ __all__ = [
     "lungs_versus_random_region",
     "non_chest_output",
     "skill_without",
-    "worst_fill",
+    "worst_infill",
 ]  # fmt: skip
 
-LEAST_FILMS = 10
-"""Films of each class with a trusted lung field, below which the checks that need lungs do not apply."""
+LEAST_IMAGES = 10
+"""Images of each class with a trusted lung field, below which the checks that need lungs do not apply."""
 KEPT = 0.90
-"""Share of answers that must survive an exchange of frames within a class, for one between classes to mean anything."""
+"""Share of answers that must survive an exchange of backgrounds within a class, for one between classes to mean
+anything."""
 
 
-def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = REGION_FILLS) -> Estimate:
-    """Share of the skill above chance that is kept when a region is hidden; the worst informative fill counts.
+def skill_without(record: AttentionRecord, region: str, infills: Sequence[Infill] = REGION_INFILLS) -> Estimate:
+    """Share of the skill above chance that is kept when a region is hidden; the worst informative infill counts.
 
     Args:
         record: The answers.
@@ -42,54 +43,57 @@ def skill_without(record: AttentionRecord, region: str, fills: Sequence[Fill] = 
         fills: All must hold.
 
     Returns:
-        As `roentgate.checks.border.skill_kept` and `roentgate.checks.border.worst`; the detail says how many films
+        As `roentgate.checks.border.retained_skill` and `roentgate.checks.border.worst`; the detail says how many images
         were left out.
     """
-    return _noted(worst(_skills(record, region, fills), "at_most"), record)
+    return _noted(worst(_skills(record, region, infills), "at_most"), record)
 
 
-def worst_fill(record: AttentionRecord, region: str, fills: Sequence[Fill] = REGION_FILLS) -> Fill:
-    """Return the fill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
-    parts = _skills(record, region, fills)
-    informative = [fill for fill in fills if parts[fill].informative] or list(fills)
-    return max(informative, key=lambda fill: parts[fill].value if parts[fill].defined else -np.inf)
+def worst_infill(record: AttentionRecord, region: str, infills: Sequence[Infill] = REGION_INFILLS) -> Infill:
+    """Return the infill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
+    parts = _skills(record, region, infills)
+    informative = [infill for infill in infills if parts[infill].informative] or list(infills)
+    return max(informative, key=lambda infill: parts[infill].value if parts[infill].defined else -np.inf)
 
 
-def _skills(record: AttentionRecord, region: str, fills: Sequence[Fill]) -> dict[str, Estimate]:
-    return {fill: skill_kept(record.clean, record.hidden[region, fill], family=len(fills)) for fill in fills}
+def _skills(record: AttentionRecord, region: str, infills: Sequence[Infill]) -> dict[str, Estimate]:
+    return {
+        infill: retained_skill(record.clean, record.hidden[region, infill], family=len(infills)) for infill in infills
+    }
 
 
-def lungs_versus_random_region(record: AttentionRecord, fill: Fill = "mean") -> Estimate:
+def lungs_versus_random_region(record: AttentionRecord, infill: Infill = "mean") -> Estimate:
     """Share of answers that change without lungs, minus without a random region as large (-1 to 1, a control).
 
     Returns:
         Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
     """
-    own, elsewhere = (_changed(record.clean, record.hidden[region, fill]) for region in ("lungs", "region"))
+    own, elsewhere = (_changed(record.clean, record.hidden[region, infill]) for region in ("lungs", "region"))
     words = f"{own.sum()} of {len(own)} change without lungs, {elsewhere.sum()} without the random region"
     return _noted(replace(_difference(record.clean, own, elsewhere), detail=words), record)
 
 
 def lung_background_conflict(record: AttentionRecord) -> Estimate:
-    """Share of lungs in a frame of another class that are called by the lungs' class, minus by the frame's (-1 to 1).
+    """Share of lungs on a background of another class that are called by the lungs' class, minus by the background's
+    (-1 to 1).
 
     Returns:
         Paired difference with Tango's interval; 1 where the answer follows the lungs alone, -1 where it follows the
-        frame alone. Where fewer than `KEPT` of the answers survive the same operation within a class, the seam or the
-        exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Failing: the films
-        whose lungs were called by the frame's class.
+        background alone. Where fewer than `KEPT` of the answers survive the same operation within a class, the seam or
+        the exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Failing: the
+        images whose lungs were called by the background's class.
 
     References:
         Tango, Statistics in Medicine 17 (1998) 891-908.
     """
-    there = record.frame_rows >= 0
-    subset, answers = taken(record.clean, np.flatnonzero(there)), record.framed.answers[there]
-    frames = record.clean.labels[record.frame_rows[there]]
-    lungs, frame = answers == subset.labels, answers == frames
+    there = record.donor_rows >= 0
+    subset, answers = taken(record.clean, np.flatnonzero(there)), record.swapped.answers[there]
+    backgrounds = record.clean.labels[record.donor_rows[there]]
+    lungs, background = answers == subset.labels, answers == backgrounds
     kept = background_swap_control(record)
-    words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {frame.sum()} the frame; within a class {kept.detail}"
-    found = replace(_difference(subset, lungs, frame), detail=words)
-    failing = _ids(subset, frame)
+    words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {background.sum()} the background; within a class {kept.detail}"
+    found = replace(_difference(subset, lungs, background), detail=words)
+    failing = _ids(subset, background)
     if found.defined and not kept.value >= KEPT:
         words = f"the exchange itself decides: {words}"
         found = replace(found, low=-1.0, high=1.0, informative=False, detail=words)
@@ -97,15 +101,16 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
 
 
 def background_swap_control(record: AttentionRecord) -> Estimate:
-    """Share of answers that survive an exchange of frames within a class, where both films are answered alike (0 to 1).
+    """Share of answers that survive an exchange of backgrounds within a class, where both images are answered alike (0
+    to 1).
 
     Returns:
         Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Failing: the
-        films whose answer does not survive.
+        images whose answer does not survive.
     """
     before = record.clean.answers
-    alike = np.flatnonzero((record.kin_rows >= 0) & (before == before[record.kin_rows]) & (before >= 0))
-    pairs, survives = taken(record.clean, alike), (record.kin.answers == before)[alike]
+    alike = np.flatnonzero((record.same_class_rows >= 0) & (before == before[record.same_class_rows]) & (before >= 0))
+    pairs, survives = taken(record.clean, alike), (record.same_class.answers == before)[alike]
     detail, failing = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
     if pairs.groups is not None:
         return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing)
@@ -113,20 +118,27 @@ def background_swap_control(record: AttentionRecord) -> Estimate:
 
 
 def annotation_swap(record: AttentionRecord) -> Estimate:
-    """Answers that go to the class of a burn-in's film, minus those that a flat patch in its place sends (-1 to 1).
+    """Answers that go to the class of a burned-in annotation's image, minus those that a flat patch in its place sends
+    (-1 to 1).
 
-    The burn-in takes the place of the film's own, which are covered with the grey around them where they were found.
+    The burned-in annotation takes the place of the image's own, which are covered with the grey around them where they
+    were found.
 
     Returns:
-        As `roentgate.checks.border.directed_flips`, over the films for which a burn-in of another class was found that
-        misses their lungs; NaN in [-1, 1] where there is none.
+        As `roentgate.checks.border.net_switches`, over the images for which a burned-in annotation of another class
+        was found that misses their lungs; NaN in [-1, 1] where there is none.
     """
-    some = int((record.marker_labels >= 0).sum())
+    some = int((record.annotation_labels >= 0).sum())
     if not some:
-        words = "no burn-in of another class was found that could be pasted"
+        words = "no burned-in annotation of another class was found that could be pasted"
         return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
-    found = directed_flips(
-        record.clean, record.marked, record.plain, record.marker_labels, given="the burn-in", control="a flat patch"
+    found = net_switches(
+        record.clean,
+        record.annotated,
+        record.plain,
+        record.annotation_labels,
+        given="the burned-in annotation",
+        control="a flat patch",
     )
     return _noted(found, record)
 
@@ -136,7 +148,7 @@ def drawn_marker(record: AttentionRecord) -> Estimate:
 
     Returns:
         Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
-        Failing: the films that the letter changes and the patch does not.
+        Failing: the images that the letter changes and the patch does not.
     """
     letter, patch = (_changed(record.clean, each) for each in (record.letter, record.patch))
     words = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
@@ -148,11 +160,11 @@ def inverted_flips(record: AttentionRecord) -> Estimate:
     """Share of answers that change when black and white change places (0 to 1).
 
     Returns:
-        As `roentgate.checks.border.flips`; the detail counts the answers to inverted films.
+        As `roentgate.checks.border.flips`; the detail counts the answers to inverted images.
     """
     found = flips(record.clean, record.inverted)
     names = _counts(record.inverted.answers, record.clean.classes)
-    return _noted(replace(found, detail=f"{found.detail}; inverted films: {names}"), record)
+    return _noted(replace(found, detail=f"{found.detail}; inverted images: {names}"), record)
 
 
 def non_chest_output(record: AttentionRecord, name: str) -> Estimate:
@@ -199,8 +211,8 @@ def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estima
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
-    """Say how many films were left out for want of a trusted lung field."""
+    """Say how many images were left out for want of a trusted lung field."""
     if not record.left_out:
         return estimate
-    films = f"{record.left_out} film{'s' if record.left_out > 1 else ''}"
-    return replace(estimate, detail=f"{estimate.detail}; {films} without a trusted lung field left out")
+    images = f"{record.left_out} image{'s' if record.left_out > 1 else ''}"
+    return replace(estimate, detail=f"{estimate.detail}; {images} without a trusted lung field left out")

@@ -1,6 +1,6 @@
 """What a suite asks of explanations: estimates that inform, in words that say which explainer may not speak.
 
-An explainer without a licence has no numbers: its rows are undefined and give the reason. So are those of a film set
+An explainer without a licence has no numbers: its rows are undefined and give the reason. So are those of an image set
 without lungs. Nothing here is a ground for refusing a model: a map shows where, never why.
 """
 
@@ -21,10 +21,19 @@ from roentgate.evidence import (
 )
 from roentgate.stats import Estimate, undefined
 
-__all__ = ["DIRECTIONS", "NULLS", "ORDERS", "deletion_gain", "in_lungs", "may_speak", "pointing", "pointing_beyond"]
+__all__ = [
+    "DIRECTIONS",
+    "NULLS",
+    "ORDERS",
+    "deletion_gain",
+    "in_lungs",
+    "randomisation_correlation",
+    "pointing",
+    "pointing_beyond",
+]
 
 
-def may_speak(record: AttributionRecord, method: str) -> Estimate:
+def randomisation_correlation(record: AttributionRecord, method: str) -> Estimate:
     """Rank correlation of maps before and after all learned weights are random (-1 to 1, lower is better).
 
     Args:
@@ -35,13 +44,13 @@ def may_speak(record: AttributionRecord, method: str) -> Estimate:
         As `roentgate.evidence.attribution.sanity_check.survives`; the words say whether the explainer is licensed, and
         how its maps were made.
     """
-    found = sanity_check.survives(record.licence(method))
+    found = sanity_check.survives(record.sanity_check(method))
     told = record.attributions(method).told
     return replace(found, detail="; ".join(part for part in (found.detail, told) if part))
 
 
 def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
-    """Positive attribution in the lungs over their share of the film, less that of a null (0: the null; more, better).
+    """Positive attribution in the lungs over their share of the image, less that of a null (0: the null; more, better).
 
     Returns:
         As `roentgate.evidence.attribution.localisation.energy_beyond`; NaN between minus and plus infinity of an
@@ -53,7 +62,7 @@ def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
 
 
 def pointing(record: AttributionRecord, method: str) -> Estimate:
-    """Share of films whose strongest pixel lies in the lungs (0 to 1).
+    """Share of images whose strongest pixel lies in the lungs (0 to 1).
 
     See `roentgate.evidence.attribution.localisation.pointing`.
 

@@ -12,7 +12,7 @@ from roentgate.errors import ArgumentError
 from roentgate.stats import Direction, Estimate
 from roentgate.stats import estimate as estimates
 
-__all__ = ["directed_flips", "flips", "skill_kept", "worst"]
+__all__ = ["net_switches", "flips", "retained_skill", "worst"]
 
 LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
 
@@ -21,7 +21,7 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     """Share of the rows whose answer changes (0 to 1, lower is better).
 
     Args:
-        before: Answers on the films as they are.
+        before: Answers on the images as they are.
         after: Answers on the same rows, perturbed.
         family: How many such estimates are judged together by their worst: a proven failure needs one lower limit,
             therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
@@ -40,11 +40,11 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     return share_of_rows(before, changed, everything, offends=changed, detail=detail, low_confidence=low_confidence)
 
 
-def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
+def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
     """Skill on a cut-down input over skill on the whole one; skill is balanced accuracy above chance (0: none is left).
 
     Args:
-        clean: Answers on the films as they are.
+        clean: Answers on the images as they are.
         cut: Answers on the same rows, cut down.
         family: As in `flips`.
 
@@ -82,11 +82,11 @@ def skill_kept(clean: Predictions, cut: Predictions, *, family: int = 1) -> Esti
 def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """The least favourable of several estimates that must all meet one bound.
 
-    Uninformative ones (`skill_kept`) are left out while another remains. The interval reaches from the least favourable
-    lower to the least favourable upper limit, so that it meets the bound only if every part does.
+    Uninformative ones (`retained_skill`) are left out while another remains. The interval reaches from the least
+    favourable lower to the least favourable upper limit, so that it meets the bound only if every part does.
 
     Args:
-        parts: At least one estimate, by what it was taken under (the fill of a mask).
+        parts: At least one estimate, by what it was taken under (the infill of a mask).
         direction: ``at_least``: the smallest is worst; ``at_most``: the largest.
 
     Returns:
@@ -116,7 +116,7 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     )
 
 
-def directed_flips(  # noqa: PLR0913  the two words at the end are for the record
+def net_switches(  # noqa: PLR0913  the two words at the end are for the record
     before: Predictions,
     other: Predictions,
     same: Predictions,
@@ -125,12 +125,12 @@ def directed_flips(  # noqa: PLR0913  the two words at the end are for the recor
     given: str = "the donor",
     control: str = "a donor of their own class",
 ) -> Estimate:
-    """Flips towards the class of a transplant's donor, minus those that a donor of the row's own class brings about.
+    """Flips towards the class of a border swap's donor, minus those that a donor of the row's own class brings about.
 
     Args:
-        before: Answers on the films as they are.
-        other: Answers on the same rows with a part taken from a film of another class.
-        same: Answers on the same rows with that part from another film of their own class.
+        before: Answers on the images as they are.
+        other: Answers on the same rows with a part taken from an image of another class.
+        same: Answers on the same rows with that part from another image of their own class.
         donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
         given: What the first is called in the detail.
         control: What the second is called there.

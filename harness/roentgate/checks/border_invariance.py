@@ -1,6 +1,6 @@
-"""What can be exact of the border: a finite family of ring contents, tried in full, and how far they move answers.
+"""What can be exact of the border: a finite family of border contents, tried in full, and how far they move answers.
 
-A model that cuts the ring off before it looks does not move at all. For any other the figure holds for the contents
+A model that cuts the border off before it looks does not move at all. For any other the figure holds for the contents
 that were tried, and promises nothing of those that were not.
 """
 
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 from roentgate.arrays import FloatArray, IntArray
 from roentgate.errors import ArgumentError
 from roentgate.evidence import Evidence
-from roentgate.perturbations import ring_mask
+from roentgate.perturbations import border_mask
 from roentgate.stats import Estimate, undefined
 from roentgate.store import Arrays
 
 CONTENTS = 100
-"""Ring contents tried."""
+"""Border contents tried."""
 
-_TITLE = "ring contents"
+_TITLE = "border contents"
 
 
 @dataclass(frozen=True)
 class InvarianceRecord:
-    """How far answers move when the ring shows something else.
+    """How far answers move when the border shows something else.
 
     Attributes:
         ids: Of the rows tried.
-        width: Of the ring, as a share of the side.
+        width: Of the border, as a share of the side.
         moved: (contents, rows) the largest change of any of a row's probabilities; NaN where it has no answer.
         flipped: bool (contents, rows) whether the answer is another one.
     """
@@ -47,23 +47,23 @@ def contents(shape: tuple[int, int, int], seed: int, *, count: int = CONTENTS) -
         ArgumentError: ``count`` is less than 1.
     """
     if count < 1:
-        raise ArgumentError(f"{count} ring contents; give 1 or more")
+        raise ArgumentError(f"{count} border contents; give 1 or more")
     generator = np.random.default_rng(seed)
     for _ in range(count):
         low, high = np.sort(generator.random(2, dtype=np.float32))
         yield low + (high - low) * generator.random(shape, dtype=np.float32)
 
 
-def ring_contents(evidence: Evidence, width: float, *, count: int = CONTENTS) -> InvarianceRecord:
-    """Return how the answers on the probe rows move when the ring shows other things; computed once, then stored.
+def border_contents(evidence: Evidence, width: float, *, count: int = CONTENTS) -> InvarianceRecord:
+    """Return how the answers on the probe rows move when the border shows other things; computed once, then stored.
 
     Args:
         evidence: On the model.
-        width: Of the ring, as a share of the side.
+        width: Of the border, as a share of the side.
         count: How many contents.
 
     Raises:
-        ArgumentError: As `roentgate.perturbations.border.ring_pixels`, or ``count`` is less than 1.
+        ArgumentError: As `roentgate.perturbations.border.border_pixels`, or ``count`` is less than 1.
         ModelError: The model cannot answer.
     """
     rows, test = evidence.candidate.probe_rows(), evidence.test
@@ -75,19 +75,19 @@ def ring_contents(evidence: Evidence, width: float, *, count: int = CONTENTS) ->
 
 def _compute(evidence: Evidence, rows: IntArray, width: float, count: int) -> Arrays:
     candidate = evidence.candidate
-    films = candidate.splits.test.take(rows)
-    whole = candidate.predict(films)
-    ring = ring_mask((films.shape[1], films.shape[2]), width)[:, :, None]
+    images = candidate.splits.test.take(rows)
+    whole = candidate.predict(images)
+    ring = border_mask((images.shape[1], images.shape[2]), width)[:, :, None]
     moved, flipped = [], []
     for content in contents(candidate.task.image_shape, candidate.task.seed, count=count):
-        answers = candidate.predict(np.where(ring, content, films))
+        answers = candidate.predict(np.where(ring, content, images))
         moved.append(np.abs(answers.astype(np.float64) - whole).max(axis=1))
         flipped.append(answers.argmax(axis=1) != whole.argmax(axis=1))
     return {"moved": np.stack(moved), "flipped": np.stack(flipped)}
 
 
 def largest_change(record: InvarianceRecord) -> Estimate:
-    """Largest change of a probability under any of the contents (0 to 1, lower is better, 0: the ring is not read).
+    """Largest change of a probability under any of the contents (0 to 1, lower is better, 0: the border is not read).
 
     Returns:
         The maximum over contents, rows and classes, which is its own interval: all that the family holds was tried. n
@@ -95,7 +95,7 @@ def largest_change(record: InvarianceRecord) -> Estimate:
         answer becomes another one, those that move most first.
     """
     tried, n = record.moved.shape
-    width = f"{100 * record.width:g}% ring"
+    width = f"{100 * record.width:g}% border"
     if not n or not np.isfinite(record.moved).all():
         words = "no rows" if not n else "a row has no answer"
         return undefined(n, low=0.0, high=1.0, method="census", detail=f"{words}: {tried} contents of the {width}")

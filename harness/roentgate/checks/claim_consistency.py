@@ -244,8 +244,8 @@ def _ratio(figure: Figure, counts: Mapping[str, int]) -> tuple[Form, Form]:
     if figure.kind == "specificity":
         others = Fraction(sum(sizes) - sizes[k])
         return {cell: -one for cell in column if cell != hit} | {ONE: others}, {ONE: others}
-    called = labels.index(figure.called or figure.label)
-    return {n * k + called: one}, {ONE: Fraction(sizes[k])}
+    predicted = labels.index(figure.predicted or figure.label)
+    return {n * k + predicted: one}, {ONE: Fraction(sizes[k])}
 
 
 def _rows(figure: Figure, counts: Mapping[str, int]) -> Iterator[Row]:

@@ -89,7 +89,7 @@ def measured(figure: Figure, predictions: Predictions) -> Estimate:
     if figure.kind in single:
         return single[figure.kind](predictions)
     if figure.kind == "confusion":
-        return metrics.confusion(predictions, figure.label, figure.called)
+        return metrics.confusion(predictions, figure.label, figure.predicted)
     if figure.kind in by_class:
         return by_class[figure.kind](predictions, figure.label)
     part = by_class.get(figure.kind.removeprefix("macro_"))

@@ -23,7 +23,7 @@ KINDS: Final = {
     "precision": "precision of {label}",
     "f1": "F1 of {label}",
     "specificity": "specificity of {label}",
-    "confusion": "{label} called {called}",
+    "confusion": "{label} predicted as {called}",
     "macro_precision": "macro precision",
     "macro_f1": "macro F1",
     "auc": "macro AUC",
@@ -62,17 +62,17 @@ class Figure:
     low: Fraction
     high: Fraction
     label: str = ""
-    called: str = ""
+    predicted: str = ""
 
     @property
     def name(self) -> str:
         """What it is, in words: ``recall of Covid``."""
-        return KINDS[self.kind].format(label=self.label, called=self.called)
+        return KINDS[self.kind].format(label=self.label, predicted=self.predicted)
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What it is; two figures with equal keys are about the same number."""
-        return self.kind, self.label, self.called
+        return self.kind, self.label, self.predicted
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,24 +235,24 @@ def _figures(claim: _Claim, classes: tuple[str, ...], path: Path) -> Iterator[Fi
             if label not in classes:
                 raise DataError(f"{where}, {kind}: class '{label}' is not in [counts]; {did_you_mean(label, classes)}")
             yield _figure(claim, where, kind, text, label)
-    pairs = {f"{label}{ARROW}{called}": (label, called) for label in classes for called in classes}
+    pairs = {f"{label}{ARROW}{predicted}": (label, predicted) for label in classes for predicted in classes}
     for pair, text in claim.confusion.items():
         if pair not in pairs:
             raise DataError(
                 f"{where}, confusion: '{pair}' is no pair 'class{ARROW}class' of [counts]; {did_you_mean(pair, pairs)}"
             )
-        label, called = pairs[pair]
-        kind, called = ("recall", "") if label == called else ("confusion", called)
-        yield _figure(claim, where, kind, text, label, called)
+        label, predicted = pairs[pair]
+        kind, predicted = ("recall", "") if label == predicted else ("confusion", predicted)
+        yield _figure(claim, where, kind, text, label, predicted)
 
 
-def _figure(claim: _Claim, where: str, kind: str, text: str, label: str = "", called: str = "") -> Figure:  # noqa: PLR0913, PLR0917
+def _figure(claim: _Claim, where: str, kind: str, text: str, label: str = "", predicted: str = "") -> Figure:  # noqa: PLR0913, PLR0917
     try:
         low, high = printed(text, percent=claim.percent, share=kind != "loss")
     except ValueError as error:
         raise DataError(f"{where}, {f'{kind} of {label}' if label else kind}: {error}") from None
     sign = " %" if claim.percent and kind != "loss" and "%" not in text else ""
-    return Figure(claim.place, _SAME.get(kind, kind), text + sign, low, high, label, called)
+    return Figure(claim.place, _SAME.get(kind, kind), text + sign, low, high, label, predicted)
 
 
 def _complaints(error: ValidationError) -> Iterator[str]:

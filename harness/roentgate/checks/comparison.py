@@ -25,7 +25,7 @@ IDENTICAL = "identical answers"
 class BorderChange:
     """What became of one border verdict: on what, the change for the worse, whether it gates, and of what kind it is.
 
-    ``share`` is a difference of shares of films, ``skill`` one of the shares of skill that the ring alone keeps.
+    ``share`` is a difference of shares of images, ``skill`` one of the shares of skill that the border alone keeps.
     """
 
     subject: str
@@ -142,14 +142,14 @@ def border_changes(
     *,
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> Iterator[BorderChange]:
-    """Yield what became of every border verdict; rings that only inform there only inform here.
+    """Yield what became of every border verdict; borders that only inform there only inform here.
 
     A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
-    keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole films, and equal
-    answers under the masks that a verdict rests on) exactly 0, and undefined where no film was asked: equal answers
-    alone show no more than so many films can.
+    keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole images, and
+    equal answers under the masks that a verdict rests on) exactly 0, and undefined where no image was asked: equal
+    answers alone show no more than so many images can.
     Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
-    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where fills are
+    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where infills are
     judged together, the limit that proves a change for the worse is that of the family
     (`roentgate.stats.estimate.of_family`). Where the reference alone has too little skill for a share of it to be
     told, that row informs: there is no change to hold, and the bound on the candidate's own share stands.
@@ -161,29 +161,29 @@ def border_changes(
         policy: The bounds.
         unseen: Leaves out the rows that the masked recall does not count; by default none.
     """
-    bounds, family = policy.border, len(policy.border.fills)
-    for ring in _each(bounds.rings, bounds.stress_rings):
-        gates = ring in bounds.rings
-        for fill in bounds.fills:
+    bounds, family = policy.border, len(policy.border.infills)
+    for width in _each(bounds.borders, bounds.stress_borders):
+        gates = width in bounds.borders
+        for infill in bounds.infills:
             change = estimates.of_family(
-                partial(_flips_change, reference, candidate, (ring, fill)), family if gates else 1
+                partial(_flips_change, reference, candidate, (width, infill)), family if gates else 1
             )
-            yield BorderChange(f"flips, {_ring(ring)}, {fill}", _worded(change), gates=gates)
-        followed = _worded(_follows_change(reference, candidate, ring))
-        yield BorderChange(f"transplant, {_ring(ring)}", followed, gates=gates)
-    for ring in _each(bounds.rings):
+            yield BorderChange(f"flips, {_border(width)}, {infill}", _worded(change), gates=gates)
+        followed = _worded(_follows_change(reference, candidate, width))
+        yield BorderChange(f"border swap, {_border(width)}", followed, gates=gates)
+    for width in _each(bounds.borders):
         for label in candidate.clean.classes:
             losses: dict[str, Estimate] = {}
-            for fill in bounds.fills:
-                before, now = (unseen(record.masked[ring, fill]) for record in (reference, candidate))
+            for infill in bounds.infills:
+                before, now = (unseen(record.masked[width, infill]) for record in (reference, candidate))
                 alike = _alike(reference, candidate, (before, now))
-                losses[fill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
+                losses[infill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
             worst = _worded(border.worst(losses, "at_most"))
-            yield BorderChange(f"masked recall, {label}, {_ring(ring)}", worst, gates=True)
-    for ring in _each(bounds.only_rings, bounds.only_stress_rings):
-        change, holds = _skill_change(reference, candidate, ring, bounds.fills)
-        gates = holds and ring in bounds.only_rings
-        yield BorderChange(f"skill of the ring alone, {_ring(ring)}", _worded(change), gates=gates, kind="skill")
+            yield BorderChange(f"masked recall, {label}, {_border(width)}", worst, gates=True)
+    for width in _each(bounds.only_borders, bounds.only_stress_borders):
+        change, holds = _skill_change(reference, candidate, width, bounds.infills)
+        gates = holds and width in bounds.only_borders
+        yield BorderChange(f"skill of the border alone, {_border(width)}", _worded(change), gates=gates, kind="skill")
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
@@ -240,17 +240,17 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
     return replace(change, detail=detail, failing=_ids(candidate.clean, now & ~before))
 
 
-def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: float) -> Estimate:
-    """How many more rows follow the donor, by what the verdict bounds (`metrics.directed_flips`)."""
+def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: float) -> Estimate:
+    """How many more rows follow the donor, by what the verdict bounds (`metrics.net_switches`)."""
     before, now = (
-        border.directed_flips(record.clean, record.other[ring], record.same[ring], record.donor_labels)
+        border.net_switches(record.clean, record.other[width], record.same[width], record.donor_labels)
         for record in (reference, candidate)
     )
     change = difference(now, before)
     if not change.defined:
         return change
     detail = f"{before.value:.2f} net followed the donor before, {now.value:.2f} now"
-    pairs = [(getattr(reference, part)[ring], getattr(candidate, part)[ring]) for part in ("other", "same")]
+    pairs = [(getattr(reference, part)[width], getattr(candidate, part)[width]) for part in ("other", "same")]
     donors = np.array_equal(reference.donor_labels, candidate.donor_labels)
     if donors and _alike(reference, candidate, *pairs):
         return _no_change(change, f"{detail}: {IDENTICAL}")
@@ -259,22 +259,26 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, ring: floa
 
 
 def _skill_change(
-    reference: BorderRecord, candidate: BorderRecord, ring: float, fills: Sequence[str]
+    reference: BorderRecord, candidate: BorderRecord, width: float, infills: Sequence[str]
 ) -> tuple[Estimate, bool]:
     """Return the change, and whether a bound holds it: not where the reference alone has too little skill."""
-    before, now = (_kept(record, ring, fills) for record in (reference, candidate))
+    before, now = (_kept(record, width, infills) for record in (reference, candidate))
     change = difference(now, before)
     if not change.defined:
         return replace(change, detail=_whose(before, now)), not now.defined
-    change = replace(change, low=difference(_kept(candidate, ring, fills, family=len(fills)), before).low)
+    change = replace(change, low=difference(_kept(candidate, width, infills, family=len(infills)), before).low)
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
-    if _alike(reference, candidate, *((reference.only[ring, fill], candidate.only[ring, fill]) for fill in fills)):
+    if _alike(
+        reference, candidate, *((reference.only[width, infill], candidate.only[width, infill]) for infill in infills)
+    ):
         return _no_change(change, f"{detail}: {IDENTICAL}"), True
     return replace(change, detail=detail), True
 
 
-def _kept(record: BorderRecord, ring: float, fills: Sequence[str], *, family: int = 1) -> Estimate:
-    parts = {fill: border.skill_kept(record.clean, record.only[ring, fill], family=family) for fill in fills}
+def _kept(record: BorderRecord, width: float, infills: Sequence[str], *, family: int = 1) -> Estimate:
+    parts = {
+        infill: border.retained_skill(record.clean, record.only[width, infill], family=family) for infill in infills
+    }
     return border.worst(parts, "at_most")
 
 
@@ -336,8 +340,8 @@ def _worded(change: Estimate) -> Estimate:
     return replace(change, detail=f"{words}: {change.detail}")
 
 
-def _ring(width: float) -> str:
-    return f"{100 * width:g}% ring"
+def _border(width: float) -> str:
+    return f"{100 * width:g}% border"
 
 
 def _each(*widths: Sequence[float]) -> list[float]:

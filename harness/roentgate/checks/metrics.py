@@ -29,7 +29,7 @@ __all__ = [
 
 
 def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate:
-    """Share of the rows of ``label`` that are called ``label`` (0 to 1, higher is better).
+    """Share of the rows of ``label`` that are predicted as ``label`` (0 to 1, higher is better).
 
     Args:
         predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
@@ -50,24 +50,25 @@ def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate
     return _recall(predictions, label, confidence=stricter_confidence(family), low_confidence=0.95)
 
 
-def confusion(predictions: Predictions, truth: str, called: str) -> Estimate:
-    """Share of the rows of ``truth`` that are called ``called`` (0 to 1; for two different classes, lower is better).
+def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
+    """Share of the rows of ``truth`` that are predicted as ``predicted`` (0 to 1; for two different classes, lower is
+    better).
 
     Returns:
-        As `recall`; with no row of ``truth``, NaN in [0, 1]. Failing: the rows called ``called``.
+        As `recall`; with no row of ``truth``, NaN in [0, 1]. Failing: the rows predicted as ``predicted``.
 
     Raises:
-        UnknownClassError: ``truth`` or ``called`` is not a class of these predictions.
+        UnknownClassError: ``truth`` or ``predicted`` is not a class of these predictions.
     """
     index = _index(predictions, truth)
-    hit = predictions.answers == _index(predictions, called)
+    hit = predictions.answers == _index(predictions, predicted)
     return share_of_rows(
         predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index)
     )
 
 
 def precision(predictions: Predictions, label: str) -> Estimate:
-    """Share of the rows called ``label`` that are of ``label`` (0 to 1, higher is better).
+    """Share of the rows predicted as ``label`` that are of ``label`` (0 to 1, higher is better).
 
     Returns:
         As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Failing
@@ -77,13 +78,13 @@ def precision(predictions: Predictions, label: str) -> Estimate:
         UnknownClassError: ``label`` is not a class of these predictions.
     """
     index = _index(predictions, label)
-    called, right = predictions.answers == index, predictions.labels == index
-    detail = f"{(called & right).sum()} of {called.sum()} called {label} are right"
-    return share_of_rows(predictions, right, called, offends=~right, detail=detail)
+    predicted, right = predictions.answers == index, predictions.labels == index
+    detail = f"{(predicted & right).sum()} of {predicted.sum()} called {label} are right"
+    return share_of_rows(predictions, right, predicted, offends=~right, detail=detail)
 
 
 def specificity(predictions: Predictions, label: str) -> Estimate:
-    """Share of the rows of other classes that are not called ``label`` (0 to 1, higher is better).
+    """Share of the rows of other classes that are not predicted as ``label`` (0 to 1, higher is better).
 
     Returns:
         As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Failing: the rows called so.
@@ -110,8 +111,8 @@ def f1(predictions: Predictions, label: str) -> Estimate:
         UnknownClassError: ``label`` is not a class of these predictions.
     """
     index = _index(predictions, label)
-    called, own = predictions.answers == index, predictions.labels == index
-    both, either = called & own, called | own
+    predicted, own = predictions.answers == index, predictions.labels == index
+    both, either = predicted & own, predicted | own
     detail = f"{both.sum()} of {either.sum()} that are or are called {label} are both"
     share = share_of_rows(predictions, both, either, offends=~both, detail=detail)
     value, low, high = (2 * part / (1 + part) for part in (share.value, share.low, share.high))

@@ -1,4 +1,5 @@
-"""What a change of the films costs: balanced accuracy lost on the same rows, by the interval of a paired difference."""
+"""What a change of the images costs: balanced accuracy lost on the same rows, by the interval of a paired
+difference."""
 
 from dataclasses import replace
 from functools import partial
@@ -13,13 +14,14 @@ from roentgate.stats import estimate as estimates
 
 
 def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int = 1) -> Estimate:
-    """Balanced accuracy on the films as they are, minus that on the same films changed (lower is better, 0: none lost).
+    """Balanced accuracy on the images as they are, minus that on the same images changed (lower is better, 0: none
+    lost).
 
-    A model that answers always alike loses nothing, so without skill on the clean films the drop is undefined, and no
+    A model that answers always alike loses nothing, so without skill on the clean images the drop is undefined, and no
     bound is met. The mean of the recalls lost, each with Tango's interval, its limits recovered from theirs (MOVER).
 
     Args:
-        clean: Answers on the films as they are.
+        clean: Answers on the images as they are.
         changed: Answers on the same rows, changed.
         family: How many such drops are judged together by their worst, as in `roentgate.stats.estimate.of_family`.
 
@@ -39,12 +41,12 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     if not before.defined:
         return _undefined(before, "a class has no rows")
     if not estimates.meets(before.value - 1 / len(clean.classes), border.LEAST_SKILL, "at_least"):
-        return _undefined(before, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean films")
+        return _undefined(before, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean images")
     drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)
     return replace(
         drop,
-        detail=f"balanced accuracy {before.value:.2f} on clean films, {after.value:.2f} on these",
+        detail=f"balanced accuracy {before.value:.2f} on clean images, {after.value:.2f} on these",
         failing=tuple(sorted(name for name, chosen in zip(clean.ids, lost, strict=True) if chosen)),
     )
 

@@ -202,7 +202,7 @@ def _swapped(case: _Case) -> Story | None:
         return None
     source = case.record.other_splits[int(np.bincount(foreign).argmax())]
     text = (
-        f"splits swapped: {len(foreign)} of {len(first)} images are films of '{source}', not of '{case.record.split}'"
+        f"splits swapped: {len(foreign)} of {len(first)} images are images of '{source}', not of '{case.record.split}'"
     )
     nothing = undefined(0, low=0.0, high=1.0, method="no order to permute")
     return Story("splits swapped", None, nothing, text)
@@ -213,7 +213,7 @@ def _unrecognised(case: _Case) -> Story | None:
     if not unknown or 2 * unknown < len(case.rows):
         return None
     nothing = undefined(0, low=0.0, high=1.0, method="no order to permute")
-    text = f"not recognised: {unknown} of {len(case.rows)} images are no film of '{case.record.split}' (blank? noise?)"
+    text = f"not recognised: {unknown} of {len(case.rows)} images are no image of '{case.record.split}' (blank? noise?)"
     return Story("not recognised", unknown, nothing, text)
 
 

@@ -1,4 +1,4 @@
-"""Data cards: one TOML file says what a data set is, where it lies and how its films are read."""
+"""Data cards: one TOML file says what a data set is, where it lies and how its images are read."""
 
 import re
 import tomllib
@@ -22,12 +22,12 @@ class Columns(BaseModel):
     """How the columns of a manifest are called.
 
     Attributes:
-        path: The film, relative to the card's ``images``.
+        path: The image, relative to the card's ``images``.
         label: The class.
         split: ``train``, ``validation`` or ``test``; without it the harness makes the splits.
         group: The patient.
-        source: Where the film comes from: a hospital, a scanner.
-        mask: The film's mask, relative to the data root.
+        source: Where the image comes from: a hospital, a scanner.
+        mask: The image's mask, relative to the data root.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,11 +64,11 @@ class Card(BaseModel):
     Attributes:
         name: How the data set is called; a folder of that name is made under ``reports/``.
         title: One line for the scorecard.
-        root: The folder that holds ``train/`` and ``test/``, or a manifest's films; in a card, relative to its folder.
-        generator: What draws the films (``phantom``) instead of a root.
+        root: The folder that holds ``train/`` and ``test/``, or a manifest's images; in a card, relative to its folder.
+        generator: What draws the images (``phantom``) instead of a root.
         variant: Which of the generator's data sets.
         classes: The class folders, sorted; None where they are to be read from ``train/``.
-        image_size: (height, width) the films are resized to, in pixels.
+        image_size: (height, width) the images are resized to, in pixels.
         interpolation: How they are resized.
         licence: The licence as its source states it.
         citation: What to cite.
@@ -76,10 +76,10 @@ class Card(BaseModel):
         group: A regular expression with one capture group that finds the patient in a row id; None where unknown.
         masks: Where the mask of a row lies below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
         recipe: Settings of training that this data set wants other than the model's.
-        manifest: A CSV file with a line for each film, beside the card or below the root; None reads class folders.
+        manifest: A CSV file with a line for each image, beside the card or below the root; None reads class folders.
         columns: How its columns are called.
         images: The folder that its paths are relative to, seen from the root.
-        test_sources: Films of these sources are the test split; None leaves that to a column or to the harness.
+        test_sources: Images of these sources are the test split; None leaves that to a column or to the harness.
         split_seed: Draws the splits that the harness makes.
         split_shares: Their shares: train, validation, test.
     """
@@ -168,7 +168,7 @@ def find_card(spec: str, folder: Path) -> Card:
 
     Args:
         spec: ``NAME`` (a card of ``folder``), ``NAME=PATH`` (that card with another root, its generator unused), or
-            ``PATH`` (a bare tree of class folders, or films with a ``manifest.csv`` and no ``train/``: grayscale,
+            ``PATH`` (a bare tree of class folders, or images with a ``manifest.csv`` and no ``train/``: grayscale,
             256x256, nearest neighbour, named after its folder).
             A card wins over a folder of the same name; write ``./NAME`` for the folder.
         folder: Where the cards lie.

@@ -1,4 +1,4 @@
-"""Class folders: lists the films of a tree ``train/<class>/*``, ``test/<class>/*`` in order, or says why not."""
+"""Class folders: lists the images of a tree ``train/<class>/*``, ``test/<class>/*`` in order, or says why not."""
 
 import os
 import unicodedata
@@ -13,7 +13,7 @@ from roentgate.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 VALIDATION_SHARE = 0.2
-"""What is carved from the head of each class's train films where there is no ``validation/``, as Keras does."""
+"""What is carved from the head of each class's train images where there is no ``validation/``, as Keras does."""
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 RIGHT_ROOT = "or pass --data with the right root"
@@ -25,8 +25,8 @@ class Listing:
 
     Attributes:
         folder: The folder whose sub-folders are the classes; of a carved validation split, train's.
-        rows: The films of each class, in class order, as POSIX paths relative to the data root.
-        ignored: What is no film, as such paths.
+        rows: The images of each class, in class order, as POSIX paths relative to the data root.
+        ignored: What is no image, as such paths.
     """
 
     folder: Path
@@ -61,12 +61,12 @@ class Tree:
             DataError: There is no root, no train folder, fewer than two classes, or others than expected.
         """
         classes = _subfolders(self._entries(self._split_folder("train")))
-        twins = differing_in_form(classes, classes)
-        if twins:
-            fault, remedy = f"class folders {listed(twins)} differ only in case or Unicode form", "merge them"
+        near_duplicates = differing_in_form(classes, classes)
+        if near_duplicates:
+            fault, remedy = f"class folders {listed(near_duplicates)} differ only in case or Unicode form", "merge them"
         elif len(classes) < 2:
             fault = f"at least two class folders are needed (found: {listed(classes)})"
-            remedy = "lay the films out as train/<class>/* and test/<class>/*"
+            remedy = "lay the images out as train/<class>/* and test/<class>/*"
         elif self.expected not in (None, classes):
             fault = f"class folders {listed(classes)} are not those of the card ({listed(self.expected or ())})"
             remedy = f"restore them, {RIGHT_ROOT}"
@@ -75,7 +75,7 @@ class Tree:
         raise self.refusal(f"{fault}; {remedy}", "train")
 
     def listings(self) -> dict[SplitName, Listing]:
-        """List every split; without ``validation/``, the first ``int(0.2 n)`` train films of each class are its rows.
+        """List every split; without ``validation/``, the first ``int(0.2 n)`` train images of each class are its rows.
 
         Raises:
             DataError: A split or class folder is missing, extra or empty; a class is too small to carve from; a folder
@@ -96,7 +96,7 @@ class Tree:
         if not folder.is_dir():
             found = listed(_subfolders(self._entries(self.root)))
             fault = f"folder {split}/ is missing in {str(self.root)!r} (found: {found})"
-            raise self.refusal(f"{fault}; lay the films out as {split}/<class>/*, {RIGHT_ROOT}", split)
+            raise self.refusal(f"{fault}; lay the images out as {split}/<class>/*, {RIGHT_ROOT}", split)
         return folder
 
     def _has_validation(self) -> bool:
@@ -116,9 +116,11 @@ class Tree:
     def _compare_classes(self, split: SplitName, found: tuple[str, ...]) -> None:
         missing = [name for name in self.classes if name not in found]
         extra = [name for name in found if name not in self.classes]
-        twins = differing_in_form(missing, extra)
-        if twins:
-            fault = f"class folders {listed(twins)}, of train and of {split}, differ only in case or Unicode form"
+        near_duplicates = differing_in_form(missing, extra)
+        if near_duplicates:
+            fault = (
+                f"class folders {listed(near_duplicates)}, of train and of {split}, differ only in case or Unicode form"
+            )
             raise self.refusal(f"{fault}; give them the same name", split)
         if missing:
             fault = f"class folder {missing[0]!r} is missing (found: {listed(found)})"
@@ -141,8 +143,8 @@ class Tree:
                 others.append(row)
         if not found:
             beside = f" ({len(others)} other files, such as {others[0]!r})" if others else ""
-            remedy = f"add {formats()} films, or remove the class from every split"
-            raise self.refusal(f"class folder {label!r} holds no film{beside}; {remedy}", split)
+            remedy = f"add {formats()} images, or remove the class from every split"
+            raise self.refusal(f"class folder {label!r} holds no image{beside}; {remedy}", split)
         ignored.extend(others)
         return tuple(f"{folder}/{name}" for folder, name in sorted(found))
 
@@ -174,12 +176,12 @@ class Tree:
         return shown
 
     def _carved(self, train: Listing) -> tuple[Listing, Listing]:
-        """Return (the rest, the first share) of each class's train films."""
+        """Return (the rest, the first share) of each class's train images."""
         heads = [int(VALIDATION_SHARE * len(rows)) for rows in train.rows]
         for label, rows, head in zip(self.classes, train.rows, heads, strict=True):
             if head == 0:
-                fault = f"class {label!r} has {len(rows)} films, too few to carve a validation split of 20 % from"
-                raise self.refusal(f"{fault}; add films (5 at least), or a folder validation/", "train")
+                fault = f"class {label!r} has {len(rows)} images, too few to carve a validation split of 20 % from"
+                raise self.refusal(f"{fault}; add images (5 at least), or a folder validation/", "train")
         rest = tuple(rows[head:] for rows, head in zip(train.rows, heads, strict=True))
         carved = tuple(rows[:head] for rows, head in zip(train.rows, heads, strict=True))
         return (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.data.card import Card
 from roentgate.data.class_folders import Listing, SplitName, Tree
 from roentgate.data.images import Interpolation
@@ -37,11 +37,11 @@ class Dataset:
             folders in the store that show the rows in their order (`roentgate.data.link_tree`); without a store, the
             images.
         image_shape: (H, W, C) of the pixels; C is 1 (grey) or 3 (red, green, blue).
-        interpolation: How films are resized.
+        interpolation: How images are resized.
         groups: The patient of each row, or None where unknown.
         masks: The mask file of each row, or None.
         cache: The folder that keeps the pixels decoded; None decodes them at each use.
-        ignored: Files of this split that are no films, as ids.
+        ignored: Files of this split that are no images, as ids.
         sources: Where each row comes from (a hospital, a scanner), or None where unknown.
     """
 
@@ -72,9 +72,9 @@ class Dataset:
         """SHA-256 (hex) of the file of each row; read once.
 
         Raises:
-            DataError: A film cannot be read.
+            DataError: An image cannot be read.
         """
-        return films.file_digests(self.paths)
+        return images.file_digests(self.paths)
 
     @cached_property
     def content_digest(self) -> str:
@@ -83,7 +83,7 @@ class Dataset:
         It names "the test images" wherever it is asked whether two runs judged the same ones (the ledger).
 
         Raises:
-            DataError: A film cannot be read.
+            DataError: An image cannot be read.
         """
         names = (self.classes[label] for label in self.labels)
         return digest(sorted([name, content] for name, content in zip(names, self.file_digests, strict=True)))
@@ -96,7 +96,7 @@ class Dataset:
         which images are read does not count.
 
         Raises:
-            DataError: A film cannot be read.
+            DataError: An image cannot be read.
         """
         rows = zip(self.ids, self.labels.tolist(), self.file_digests, strict=True)
         return digest(*([row, label, content] for row, label, content in rows))
@@ -109,7 +109,7 @@ class Dataset:
         fingerprint and does depend on them must add them to its key.
 
         Raises:
-            DataError: A film cannot be read.
+            DataError: An image cannot be read.
         """
         summary = hashlib.sha256(json.dumps([self.image_shape, self.interpolation]).encode())
         for row, label, content in zip(self.ids, self.labels.tolist(), self.file_digests, strict=True):
@@ -127,15 +127,15 @@ class Dataset:
 
         Raises:
             IndexError: There is no such row.
-            DataError: A film cannot be decoded; with a cache the first one of the split is named, else of these rows.
+            DataError: An image cannot be decoded; with a cache the first one of the split is named, else of these rows.
         """
         wanted: list[int] = np.arange(len(self))[np.asarray(rows, dtype=np.int64)].tolist()
         if self._decoded is not None:
             return self._decoded.take(wanted)
         pixels = np.empty((len(wanted), *self.image_shape), np.float32)
         paths = [self.paths[row] for row in wanted]
-        for target, film in zip(pixels, films.read_each(paths, self.image_shape, self.interpolation), strict=True):
-            target[:] = films.unit(film)
+        for target, image in zip(pixels, images.read_each(paths, self.image_shape, self.interpolation), strict=True):
+            target[:] = images.unit(image)
         return pixels
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
@@ -148,12 +148,12 @@ class Dataset:
             yield self.take(range(start, min(start + size, len(self))))
 
     @cached_property
-    def _decoded(self) -> films.Decoded | None:
+    def _decoded(self) -> images.Decoded | None:
         if self.cache is None:
             return None
-        return films.Decoded(
+        return images.Decoded(
             folder=self.cache,
-            key=hashlib.sha256((self.fingerprint + films.code_fingerprint()).encode()).hexdigest(),
+            key=hashlib.sha256((self.fingerprint + images.code_fingerprint()).encode()).hexdigest(),
             paths=self.paths,
             shape=self.image_shape,
             interpolation=self.interpolation,
@@ -177,14 +177,14 @@ class Splits:
         """SHA-256 over the classes and the fingerprints of the three splits.
 
         Raises:
-            DataError: A film cannot be read.
+            DataError: An image cannot be read.
         """
         parts = [*self.classes, *(split.fingerprint for split in (self.train, self.validation, self.test))]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folders of the splits, and films that lie elsewhere: what a pipeline of a model's own may read."""
+        """The folders of the splits, and images that lie elsewhere: what a pipeline of a model's own may read."""
         splits = (self.train, self.validation, self.test)
         elsewhere = (path for split in splits for path in split.paths if split.root not in path.parents)
         return (*dict.fromkeys(split.root for split in splits), *elsewhere)
@@ -201,13 +201,13 @@ class Splits:
         summary = hashlib.sha256()
         for root in sorted({split.root for split in splits}):
             others = [path for path in sorted(root.rglob("*")) if path.is_file() and path not in known]
-            for path, content in zip(others, films.file_digests(others), strict=True):
+            for path, content in zip(others, images.file_digests(others), strict=True):
                 summary.update(json.dumps([str(path.relative_to(root)), content]).encode())
         return summary.hexdigest()
 
 
 def read_classes(card: Card, *, root: Path | None = None) -> tuple[str, ...]:
-    """Return the class names: of the card, else the sorted folder names of train or labels; no film is touched.
+    """Return the class names: of the card, else the sorted folder names of train or labels; no image is touched.
 
     Args:
         card: The data card.
@@ -365,7 +365,7 @@ def _masks(tree: Tree | Manifest, split: SplitName, ids: tuple[str, ...], patter
     masks = [_mask(row, pattern) for row in ids]
     for row, mask in zip(ids, masks, strict=True):
         if not (tree.root / mask).is_file():
-            fault = f"mask {mask!r} of film {row!r} is missing"
+            fault = f"mask {mask!r} of image {row!r} is missing"
             raise tree.refusal(f"{fault}; restore it, or drop 'masks' from the card", split)
     return tuple(tree.root / mask for mask in masks)
 

@@ -13,7 +13,7 @@ from roentgate.data.decoders import Description, opened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header(Description):
-    """What can be read of a film without decoding it.
+    """What can be read of an image without decoding it.
 
     Attributes:
         digest: SHA-256 of the file's bytes.

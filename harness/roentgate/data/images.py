@@ -1,4 +1,4 @@
-"""Films become pixels of one shape here, and are kept decoded; their files are left to `roentgate.data.decoders`."""
+"""Images become pixels of one shape here, and are kept decoded; their files are left to `roentgate.data.decoders`."""
 
 import os
 import tempfile
@@ -26,9 +26,9 @@ Depth = type[np.uint8] | type[np.float32]
 
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 LARGEST = 100_000_000
-"""Pixels of a film; what declares more is not decoded (a decompression bomb)."""
+"""Pixels of an image; what declares more is not decoded (a decompression bomb)."""
 LARGEST_DEEP = 50_000_000
-"""The same for a film of more than 8 bits, whose pixels take four bytes each on the way."""
+"""The same for an image of more than 8 bits, whose pixels take four bytes each on the way."""
 
 _UNIT = np.float32(1 / 255)
 _STALE_SECONDS = 86_400
@@ -51,10 +51,10 @@ def file_digests(paths: Iterable[Path]) -> tuple[str, ...]:
 
 
 def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
-    """Decode one film, of any colour mode, and resize it; its content tells the format.
+    """Decode one image, of any colour mode, and resize it; its content tells the format.
 
-    Films of up to 8 bits come out exactly as Keras' ``load_img`` reads them (transparency dropped, EXIF orientation not
-    applied). Films of 16 bits are divided by 65535, before resizing; float films must lie in [0, 1] as they are.
+    Images of up to 8 bits come out exactly as Keras' ``load_img`` reads them (transparency dropped, EXIF orientation
+    not applied). Images of 16 bits are divided by 65535, before resizing; float images must lie in [0, 1] as they are.
 
     Args:
         path: The file.
@@ -62,7 +62,7 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
         interpolation: How to resize.
 
     Returns:
-        uint8 (H, W, C), or float32 (H, W, C) in [0, 1] of a film with more than 8 bits.
+        uint8 (H, W, C), or float32 (H, W, C) in [0, 1] of an image with more than 8 bits.
 
     Raises:
         DataError: The file cannot be read or decoded, is animated, has no image (1x1), declares more than ``LARGEST``
@@ -79,10 +79,10 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
 
 
 def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:
-    """Decode films in a few threads and return them one by one, in order; only a few are held.
+    """Decode images in a few threads and return them one by one, in order; only a few are held.
 
     Raises:
-        DataError: As ``read``, of the first film in order that is at fault.
+        DataError: As ``read``, of the first image in order that is at fault.
     """
     return in_threads(lambda path: read(path, shape, interpolation), paths)
 
@@ -101,17 +101,17 @@ def code_fingerprint() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """The decoded films of a split in one file of rows of equal size; made on first use, read row by row.
+    """The decoded images of a split in one file of rows of equal size; made on first use, read row by row.
 
-    The rows are uint8, or float32 where any film has more than 8 bits. The file appears under its name only once it is
+    The rows are uint8, or float32 where any image has more than 8 bits. The file appears under its name only once it is
     whole; one of the wrong size is made anew. Two processes may make it at once: both write the same bytes.
 
     Attributes:
         folder: Where the file lies.
-        key: Its name; stands for the films' content, shape, interpolation and decoding code.
-        paths: The films, in row order.
+        key: Its name; stands for the images' content, shape, interpolation and decoding code.
+        paths: The images, in row order.
         shape: (H, W, C).
-        interpolation: How films are resized.
+        interpolation: How images are resized.
         title: What the progress bar calls it.
     """
 
@@ -126,7 +126,7 @@ class Decoded:
         """Return the given rows as float32 (len(rows), H, W, C) in [0, 1].
 
         Raises:
-            DataError: A film cannot be decoded.
+            DataError: An image cannot be decoded.
             HarnessError: The file cannot be written or read.
         """
         file, dtype = self._file()
@@ -135,7 +135,7 @@ class Decoded:
             for target, row in zip(pixels, rows, strict=True):
                 stream.seek(row * target.nbytes)
                 if stream.readinto(target.data) != target.nbytes:
-                    raise HarnessError(f"decoded films '{file}': shortened while being read; run again")
+                    raise HarnessError(f"decoded images '{file}': shortened while being read; run again")
         return unit(pixels)
 
     def _file(self) -> tuple[Path, Depth]:
@@ -147,19 +147,19 @@ class Decoded:
             file = self.folder / f"{self.key}.{dtype.__name__}"
             if self._write(file, dtype):
                 return file, dtype
-        raise AssertionError("every film fits float32")
+        raise AssertionError("every image fits float32")
 
     def _size(self, dtype: Depth) -> int:
         return len(self.paths) * int(np.prod(self.shape)) * np.dtype(dtype).itemsize
 
     def _write(self, file: Path, dtype: Depth) -> bool:
-        """Decode every film into ``file``; False, with nothing left behind, where one has more bits than ``dtype``."""
+        """Decode every image into ``file``; False, with nothing left behind, where one has more bits than ``dtype``."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _discard_stale(self.folder)
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix="decoding-", delete=False) as temporary:
                 try:
-                    whole = self._fill(temporary, dtype)
+                    whole = self._infill(temporary, dtype)
                     temporary.close()
                     if whole:
                         os.replace(temporary.name, file)
@@ -168,15 +168,15 @@ class Decoded:
         except OSError as error:
             size = self._size(dtype) / 2**20
             raise HarnessError(
-                f"decoded films '{file}' ({size:.0f} MiB): cannot be written ({error.strerror}); "
+                f"decoded images '{file}' ({size:.0f} MiB): cannot be written ({error.strerror}); "
                 "free some space, or choose another folder for the store"
             ) from error
         return whole
 
-    def _fill(self, stream: "tempfile._TemporaryFileWrapper[bytes]", dtype: Depth) -> bool:
-        films = read_each(self.paths, self.shape, self.interpolation)
+    def _infill(self, stream: "tempfile._TemporaryFileWrapper[bytes]", dtype: Depth) -> bool:
+        images = read_each(self.paths, self.shape, self.interpolation)
         quiet = True if len(self.paths) < 200 else None  # None: quiet where stderr is no terminal
-        for film in tqdm(films, desc=self.title, total=len(self.paths), unit="film", disable=quiet):
+        for film in tqdm(images, desc=self.title, total=len(self.paths), unit="image", disable=quiet):
             if dtype is np.uint8 and film.dtype != np.uint8:
                 return False
             stream.write((film if dtype is np.uint8 else unit(film)).tobytes())
@@ -202,7 +202,7 @@ def _refuse_unfit(path: Path, film: OpenImage) -> None:
         found = f"holds no image ({film.width} x {film.height} pixels)"
         raise refusal(path, found, "restore it from its source, or remove it")
     if not film.single:
-        raise refusal(path, "is animated, or has several pages", "keep the one picture that is the film")
+        raise refusal(path, "is animated, or has several pages", "keep the one picture that is the image")
 
 
 def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> NDArray[np.uint8]:
@@ -212,7 +212,7 @@ def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> 
     return np.asarray(_resized(image, shape, interpolation), dtype=np.uint8).reshape(shape)
 
 
-def _deep(  # noqa: PLR0913 - what a film with more than 8 bits is
+def _deep(  # noqa: PLR0913 - what an image with more than 8 bits is
     path: Path, found: NDArray[Any], top: float, shape: Shape, interpolation: Interpolation, *, white_is_zero: bool
 ) -> NDArray[np.float32]:
     values = found.astype(np.float32)

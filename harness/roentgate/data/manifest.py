@@ -1,4 +1,4 @@
-"""Manifests: a CSV file with a line for each film: its class and, where known, its split, patient, source and mask."""
+"""Manifests: a CSV file with a line for each image: its class and, where known, its split, patient, source and mask."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from typing import get_args
 from roentgate.code_key import code_digest
 from roentgate.data.card import Card
 from roentgate.data.class_folders import RIGHT_ROOT, SplitName, differing_in_form, listed
-from roentgate.data.splitting import CannotDivideError, Film, divide
+from roentgate.data.splitting import CannotDivideError, Item, divide
 from roentgate.errors import DataError, did_you_mean
 from roentgate.store import Store, atomic, digest, file_digest
 
@@ -25,7 +25,7 @@ _DIALECTS = {";": "';'", "\t": "tabs", "|": "'|'"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One film of a manifest.
+    """One image of a manifest.
 
     Attributes:
         path: Relative to the card's ``images``.
@@ -50,7 +50,7 @@ class Row:
 class Manifest:
     """A CSV file in UTF-8, with or without a byte-order mark, separated by commas; its first line names the columns.
 
-    Other dialects are refused, not guessed: a guess that is wrong on one line moves a film to another class. Blanks
+    Other dialects are refused, not guessed: a guess that is wrong on one line moves an image to another class. Blanks
     around a value do not count, empty lines are skipped, and columns that are not asked for are ignored.
 
     Attributes:
@@ -79,7 +79,7 @@ class Manifest:
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The films by class, then by folder, then by file name, as of class folders; none of them is touched.
+        """The images by class, then by folder, then by file name, as of class folders; none of them is touched.
 
         Raises:
             DataError: The file cannot be read, lacks a column, or a line is wrong; the message names it.
@@ -93,7 +93,7 @@ class Manifest:
             seen[row.path] = row.line
             rows.append(row)
         if not rows:
-            raise self.refusal("holds no film; add a line for each")
+            raise self.refusal("holds no image; add a line for each")
         return tuple(sorted(rows, key=lambda row: (row.label, *row.path.rpartition("/"))))
 
     @cached_property
@@ -104,11 +104,11 @@ class Manifest:
             DataError: As `rows`; there are fewer than two classes, or others than the card's.
         """
         classes = tuple(sorted({row.label for row in self.rows}))
-        twins = differing_in_form(classes, classes)
-        if twins:
-            fault, remedy = f"labels {listed(twins)} differ only in case or Unicode form", "write them alike"
+        near_duplicates = differing_in_form(classes, classes)
+        if near_duplicates:
+            fault, remedy = f"labels {listed(near_duplicates)} differ only in case or Unicode form", "write them alike"
         elif len(classes) < 2:
-            fault, remedy = f"at least two classes are needed (found: {listed(classes)})", "add films of another one"
+            fault, remedy = f"at least two classes are needed (found: {listed(classes)})", "add images of another one"
         elif self.card.classes not in (None, classes):
             fault = f"labels {listed(classes)} are not the classes of the card ({listed(self.card.classes or ())})"
             remedy = f"correct one of the two, {RIGHT_ROOT}"
@@ -125,17 +125,17 @@ class Manifest:
             store: Keeps the splits made as ``splits/<key>.csv``, a manifest itself; None keeps nothing.
 
         Raises:
-            DataError: As `classes`; a film or a mask is missing, a class is missing in a split, or no division gives
+            DataError: As `classes`; an image or a mask is missing, a class is missing in a split, or no division gives
                 every split every class.
         """
-        _ = self.classes  # refuses labels that are no classes before it looks for films
+        _ = self.classes  # refuses labels that are no classes before it looks for images
         self._check_files()
         given, shares = self._given()
         splits = given if len(given) == len(self.rows) else self._found_or_made(given, shares, store)
         return {name: tuple(row for row in self.rows if splits[row.path] == name) for name in SPLITS}
 
     def _given(self) -> tuple[dict[str, SplitName], dict[SplitName, float]]:
-        """Return the splits that are told, and the shares of those to be made from the other films."""
+        """Return the splits that are told, and the shares of those to be made from the other images."""
         shares = dict(zip(SPLITS, self.card.split_shares, strict=True))
         rest: dict[SplitName, float] = {name: shares[name] for name in ("train", "validation")}
         has_column = self.rows[0].split is not None
@@ -155,11 +155,11 @@ class Manifest:
     def _of_sources(self, names: tuple[str, ...]) -> dict[str, SplitName]:
         known = sorted({row.source for row in self.rows if row.source is not None})
         if not known:
-            fault = "'test_sources' of the card needs a column that says where a film comes from"
+            fault = "'test_sources' of the card needs a column that says where an image comes from"
             raise self.refusal(f"{fault}; add one, 'source', or name it in the card: columns = {{ source = ... }}")
         for name in names:
             if name not in known:
-                fault = f"no film is of source {name!r}, which 'test_sources' names"
+                fault = f"no image is of source {name!r}, which 'test_sources' names"
                 raise self.refusal(f"{fault}; {did_you_mean(name, known)}")
         if set(known) == set(names):
             raise self.refusal("'test_sources' names every source; leave one for train and validation")
@@ -169,9 +169,9 @@ class Manifest:
         for row in self.rows:
             if row.path not in told and row.group in within:
                 fault = (
-                    f"group {row.group!r} has films of {within[row.group].source!r}, a test source, and {row.source!r}"
+                    f"group {row.group!r} has images of {within[row.group].source!r}, a test source, and {row.source!r}"
                 )
-                raise self.refusal(f"{fault}; give two patients two names, or leave one's films out", line=row.line)
+                raise self.refusal(f"{fault}; give two patients two names, or leave one's images out", line=row.line)
         return told
 
     def _found_or_made(
@@ -202,19 +202,19 @@ class Manifest:
         return {row.path: name for row in self.rows for name in SPLITS if told[row.path] == name}
 
     def _made(self, given: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> dict[str, SplitName]:
-        films = [
-            Film(path=row.path, label=row.label, group=row.group, source=row.source)
+        images = [
+            Item(path=row.path, label=row.label, group=row.group, source=row.source)
             for row in self.rows
             if row.path not in given
         ]
         whole = sum(shares.values())
-        missing = sorted(set(self.classes) - {film.label for film in films})
+        missing = sorted(set(self.classes) - {image.label for image in images})
         if missing:
-            raise self.refusal(f"class {missing[0]!r} has no film that is not of a test source; add some", "train")
+            raise self.refusal(f"class {missing[0]!r} has no image that is not of a test source; add some", "train")
         try:
-            made = divide(films, {name: share / whole for name, share in shares.items()}, seed=self.card.split_seed)
+            made = divide(images, {name: share / whole for name, share in shares.items()}, seed=self.card.split_seed)
         except CannotDivideError as error:
-            raise self.refusal(f"{error}; add films, or say the splits in a column 'split'") from None
+            raise self.refusal(f"{error}; add images, or say the splits in a column 'split'") from None
         return {**given, **made}
 
     def _check_classes(self, told: Mapping[str, SplitName], names: Sequence[SplitName]) -> None:
@@ -222,16 +222,16 @@ class Manifest:
             found = {row.label for row in self.rows if told.get(row.path) == name}
             for label in self.classes:
                 if label not in found:
-                    fault = f"class {label!r} has no film (found: {listed(sorted(found))})"
+                    fault = f"class {label!r} has no image (found: {listed(sorted(found))})"
                     raise self.refusal(f"{fault}; add some, or remove the class from every split", name)
 
     def _check_files(self) -> None:
         for row in self.rows:
             if not (self.images / row.path).is_file():
-                fault = f"film {row.path!r} is missing in {str(self.images)!r}"
+                fault = f"image {row.path!r} is missing in {str(self.images)!r}"
                 raise self.refusal(f"{fault}; restore it or remove the line, {RIGHT_ROOT}", line=row.line)
             if row.mask is not None and not (self.root / row.mask).is_file():
-                fault = f"mask {row.mask!r} of film {row.path!r} is missing"
+                fault = f"mask {row.mask!r} of image {row.path!r} is missing"
                 raise self.refusal(f"{fault}; restore it, or drop the column", line=row.line)
 
     def _parsed(self) -> Iterator[Row]:
@@ -250,7 +250,7 @@ class Manifest:
             values = {key: cells[index] for key, index in columns.items()}
             for key, value in values.items():
                 if not value:
-                    remedy = "fill it in, or remove the line" + ("" if key in ("path", "label") else " or the column")
+                    remedy = "infill it in, or remove the line" + ("" if key in ("path", "label") else " or the column")
                     raise self.refusal(f"column {header[columns[key]]!r} is empty; {remedy}", line=line)
             yield self._row(values, line)
 
@@ -258,7 +258,7 @@ class Manifest:
         """Yield the number and the values of every line that is not empty."""
         if not self.root.is_dir():
             what = "is not a folder" if self.root.exists() else "does not exist"
-            remedy = f"pass --data {self.card.name}=PATH with the folder that holds the films"
+            remedy = f"pass --data {self.card.name}=PATH with the folder that holds the images"
             raise self.refusal(f"root {str(self.root)!r} {what}; {remedy}")
         number = 0
         try:

@@ -1,10 +1,11 @@
 """The embedded data: chest radiographs drawn by procedure, with known lungs and lesions, and with planted shortcuts.
 
 ``phantom`` has nothing planted: a corner marker and a shaded border come and go, whatever the class. In
-``phantom-shortcut`` both agree with the class on 95 % of the films, and lesions are faint. ``phantom-shortcut-broken``
-has the same patients and the same train films; in test as many frames of each kind are dealt evenly over the classes.
-``phantom-shortcut-N`` has them with another dose, N % of the films (0: the frames are dealt evenly),
-and ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, in the frames of the shortcut.
+``phantom-shortcut`` both agree with the class on 95 % of the images, and lesions are faint. ``phantom-shortcut-broken``
+has the same patients and the same train images; in test as many backgrounds of each kind are dealt evenly over the
+classes. ``phantom-shortcut-N`` has them with another dose, N % of the images (0: the backgrounds are dealt evenly),
+and ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, on the backgrounds of the
+shortcut.
 """
 
 import json
@@ -25,7 +26,7 @@ from tqdm import tqdm
 from roentgate.data import phantom_anatomy
 from roentgate.data.card import Card
 from roentgate.data.images import read
-from roentgate.data.phantom_anatomy import SIDE, Film, Finding, Frame
+from roentgate.data.phantom_anatomy import SIDE, Background, Drawing, Finding
 from roentgate.errors import ArgumentError, HarnessError, did_you_mean
 
 FINDINGS: dict[str, Finding] = {
@@ -35,14 +36,15 @@ FINDINGS: dict[str, Finding] = {
 }
 CLASSES = tuple(FINDINGS)
 COUNTS = {"train": 150, "test": 80}
-"""Films of each class."""
+"""Images of each class."""
 
 AGREEMENT = 0.95
-"""Share of the films whose frame agrees with the class, where the shortcut is planted."""
+"""Share of the images whose background agrees with the class, where the shortcut is planted."""
 
 DOSES = {0: "phantom-shortcut-0", 50: "phantom-shortcut-50", 75: "phantom-shortcut-75", 95: "phantom-shortcut",
          100: "phantom-shortcut-100"}  # fmt: skip
-"""The variant of each dose of the shortcut, in % of the films; at 0 the frames are dealt evenly over the classes."""
+"""The variant of each dose of the shortcut, in % of the images; at 0 the backgrounds are dealt evenly over the
+classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class _Variant:
     title: str
     patients: int  # variants of the same number show the same patients
     contrast: tuple[float, float]  # of the lesions, in shares of the full grey scale
-    planted: tuple[str, ...] = ()  # splits in which the frame agrees with the class
-    dealt: tuple[str, ...] = ()  # splits in which the same frames are dealt out evenly over the classes
+    planted: tuple[str, ...] = ()  # splits in which the background agrees with the class
+    dealt: tuple[str, ...] = ()  # splits in which the same backgrounds are dealt out evenly over the classes
     agreement: float = AGREEMENT
 
 
@@ -69,15 +71,19 @@ _VARIANTS = {
         planted=("train",),
         dealt=("test",),
     ),
-    "phantom-shortcut-clear": _Variant("the shortcut's frames around clear lesions", 0, _CLEAR, planted=_BOTH),
-    DOSES[0]: _Variant("the frames of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, dealt=_BOTH),
+    "phantom-shortcut-clear": _Variant("the shortcut's backgrounds around clear lesions", 0, _CLEAR, planted=_BOTH),
+    DOSES[0]: _Variant("the backgrounds of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, dealt=_BOTH),
 } | {
-    DOSES[dose]: _Variant(f"the shortcut on {dose} % of the films", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
+    DOSES[dose]: _Variant(f"the shortcut on {dose} % of the images", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
     for dose in (50, 75, 100)
 }
 VARIANTS = tuple(_VARIANTS)
 
-_PLANTED = (Frame("R", (False, False), 0.05), Frame("L", (False, True), 0.5), Frame("P", (True, False), 0.95))
+_PLANTED = (
+    Background("R", (False, False), 0.05),
+    Background("L", (False, True), 0.5),
+    Background("P", (True, False), 0.95),
+)
 _RECORD = "phantom.json"
 _ABANDONED_AFTER_S = 24 * 3600
 
@@ -102,15 +108,15 @@ def card(variant: str) -> Card:
     )
 
 
-def film(variant: str, seed: int, split: str, label: str, index: int) -> Film:
-    """Draw one film of a data set, alone.
+def image(variant: str, seed: int, split: str, label: str, index: int) -> Drawing:
+    """Draw one image of a data set, alone.
 
     Args:
         variant: One of `VARIANTS`.
         seed: Of the data set, 0 or more.
         split: ``train`` or ``test``.
         label: One of `CLASSES`.
-        index: 0 to ``COUNTS[split] - 1``; the film's file is called one higher.
+        index: 0 to ``COUNTS[split] - 1``; the image's file is called one higher.
 
     Raises:
         ArgumentError: No such variant.
@@ -119,15 +125,16 @@ def film(variant: str, seed: int, split: str, label: str, index: int) -> Film:
     key = (chosen.patients, list(COUNTS).index(split), CLASSES.index(label), index)
     sequences = np.random.SeedSequence(seed, spawn_key=key).spawn(2)
     patient, surroundings = (np.random.default_rng(sequence) for sequence in sequences)
-    worn = frames(variant, seed, split, label)
-    frame = _any_frame(surroundings) if worn is None else _jittered(surroundings, _PLANTED[worn[index]])
-    return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, frame)
+    worn = backgrounds(variant, seed, split, label)
+    background = _any_background(surroundings) if worn is None else _jittered(surroundings, _PLANTED[worn[index]])
+    return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, background)
 
 
-def frames(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64] | None:
-    """Return whose frame each film of a class wears: class indices int64 (n,), or None where frames mean nothing.
+def backgrounds(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64] | None:
+    """Return whose background each image of a class wears: class indices int64 (n,), or None where backgrounds mean
+    nothing.
 
-    Over a split every class's frame is worn equally often, whether the shortcut is planted or broken.
+    Over a split every class's background is worn equally often, whether the shortcut is planted or broken.
 
     Raises:
         ArgumentError: No such variant.
@@ -151,7 +158,7 @@ def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
 
     Raises:
         ArgumentError: No such variant, or the folder is there and holds something else.
-        HarnessError: The films cannot be written.
+        HarnessError: The images cannot be written.
     """
     record = json.dumps({"variant": variant, "seed": seed})
     _variant(variant)
@@ -175,17 +182,17 @@ def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
 
 
 def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
-    """Return a picture of test films: a row for each class, and one in which lungs and lesions are outlined.
+    """Return a picture of test images: a row for each class, and one in which lungs and lesions are outlined.
 
     Args:
         folder: What `write` wrote.
-        columns: Films in a row.
+        columns: Images in a row.
 
     Returns:
         uint8 (H, W, 3).
 
     Raises:
-        DataError: A film is missing or cannot be decoded.
+        DataError: An image is missing or cannot be decoded.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -222,23 +229,24 @@ def _variant(name: str) -> _Variant:
     return _VARIANTS[name]
 
 
-def _any_frame(rng: np.random.Generator) -> Frame:
-    """Return a frame that knows nothing of the class: half of the films have a marker, half a mostly dark shade."""
+def _any_background(rng: np.random.Generator) -> Background:
+    """Return a background that knows nothing of the class: half of the images have a marker, half a mostly dark
+    shade."""
     glyph = str(rng.choice(phantom_anatomy.GLYPHS)) if rng.random() < 0.5 else None
     shade = rng.random() ** 2 if rng.random() < 0.5 else None
-    return Frame(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)
+    return Background(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)
 
 
-def _jittered(rng: np.random.Generator, frame: Frame) -> Frame:
-    assert frame.shade is not None
-    return Frame(frame.glyph, frame.corner, frame.shade + rng.uniform(-0.05, 0.05))
+def _jittered(rng: np.random.Generator, background: Background) -> Background:
+    assert background.shade is not None
+    return Background(background.glyph, background.corner, background.shade + rng.uniform(-0.05, 0.05))
 
 
-def _films(variant: str, seed: int) -> Iterator[tuple[str, Film]]:
+def _images(variant: str, seed: int) -> Iterator[tuple[str, Drawing]]:
     for split, count in COUNTS.items():
         for label in CLASSES:
             for index in range(count):
-                yield f"{split}/{label}/{index + 1:04d}.png", film(variant, seed, split, label, index)
+                yield f"{split}/{label}/{index + 1:04d}.png", image(variant, seed, split, label, index)
 
 
 def _fill(folder: Path, variant: str, seed: int) -> None:
@@ -247,7 +255,7 @@ def _fill(folder: Path, variant: str, seed: int) -> None:
             for label in CLASSES:
                 (folder / kind / split / label).mkdir(parents=True)
     total = len(CLASSES) * sum(COUNTS.values())
-    for row_id, drawn in tqdm(_films(variant, seed), f"drawing {variant}", total, unit="film", disable=None):
+    for row_id, drawn in tqdm(_images(variant, seed), f"drawing {variant}", total, unit="image", disable=None):
         for kind, pixels in (("", drawn.image), ("masks", drawn.lungs), ("lesions", drawn.lesions)):
             Image.fromarray(pixels).save(folder / kind / row_id, compress_level=0)  # how zlib packs varies by machine
 

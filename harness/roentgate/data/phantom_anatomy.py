@@ -1,9 +1,9 @@
 """One chest radiograph drawn from a random generator: thorax, lungs, heart, bones, findings, exposure, and its masks.
 
-Shadows add up as they do on film: each structure adds its absorption, in units of the grey scale, and the lungs take
-some away. All of it is drawn in the patient's own coordinates (x to the viewer's right, y down, the film -1 to 1), so
+Shadows add up as they do on image: each structure adds its absorption, in units of the grey scale, and the lungs take
+some away. All of it is drawn in the patient's own coordinates (x to the viewer's right, y down, the image -1 to 1), so
 that pose and habitus are nothing but a change of those coordinates. Edges are smooth over more than a pixel, which
-is why nothing needs to be drawn finer than the film.
+is why nothing needs to be drawn finer than the image.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import BoolArray, RealArray
 
-SIDE = 96  # pixels, height and width of a film
+SIDE = 96  # pixels, height and width of an image
 MARGIN = 5  # pixels of the border that markers and shades stay within
 
 
@@ -29,7 +29,7 @@ GLYPHS = tuple(_GLYPHS)
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class Background:
     """What surrounds the patient: a marker burnt into a corner, and a shaded border; None where there is none."""
 
     glyph: str | None
@@ -38,8 +38,8 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Film:
-    """A drawn film: grey levels and two masks (0 or 255), each uint8 (SIDE, SIDE)."""
+class Drawing:
+    """A drawn image: grey levels and two masks (0 or 255), each uint8 (SIDE, SIDE)."""
 
     image: NDArray[np.uint8]
     lungs: NDArray[np.uint8]
@@ -64,25 +64,25 @@ class Chest:
 Finding = Callable[[np.random.Generator, Chest], RealArray]
 
 
-def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, float], frame: Frame) -> Film:
-    """Draw one film.
+def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, float], background: Background) -> Drawing:
+    """Draw one image.
 
     Args:
-        rng: Source of everything that varies; the same state draws the same film.
+        rng: Source of everything that varies; the same state draws the same image.
         finding: Opacity (0 to 1) of the patient's lesions.
         contrast: Range, in shares of the full grey scale, that the density of the lesions is drawn from.
-        frame: Marker and border shade.
+        background: Marker and border shade.
 
     Returns:
-        The film, its lung mask and its lesion mask; lesions lie inside the lungs.
+        The image, its lung mask and its lesion mask; lesions lie inside the lungs.
     """
     chest = _chest(rng)
     opacity = finding(rng, chest) * chest.lungs
     shadow = _soft_tissue(rng, chest) + _bones(rng, chest) + np.float32(rng.uniform(*contrast)) * opacity
     lungs = chest.lungs > 0.5
     lesions = (opacity > 0.4) & lungs
-    image = _framed(_exposed(rng, shadow), frame)
-    return Film(_grey(image), _grey(lungs), _grey(lesions))
+    image = _swapped(_exposed(rng, shadow), background)
+    return Drawing(_grey(image), _grey(lungs), _grey(lesions))
 
 
 def no_finding(rng: np.random.Generator, chest: Chest) -> RealArray:
@@ -224,23 +224,23 @@ def _ribs(cycle: RealArray) -> RealArray:
 
 
 def _exposed(rng: np.random.Generator, shadow: RealArray) -> RealArray:
-    """Return the film as exposed and developed: gain, offset, tone curve and grain."""
+    """Return the image as exposed and developed: gain, offset, tone curve and grain."""
     light = np.clip(rng.uniform(0.90, 1.10) * shadow + rng.uniform(-0.04, 0.04), 0, 1)
     tone: RealArray = light ** rng.uniform(0.85, 1.20)
     return tone + rng.uniform(0.01, 0.03) * rng.standard_normal(shadow.shape, dtype=np.float32)
 
 
-def _framed(image: RealArray, frame: Frame) -> RealArray:
-    """Return the film with its border shade and its marker, both within the outermost MARGIN pixels."""
+def _swapped(image: RealArray, background: Background) -> RealArray:
+    """Return the image with its border shade and its marker, both within the outermost MARGIN pixels."""
     image = image.copy()
-    if frame.shade is not None:
+    if background.shade is not None:
         border = np.ones(image.shape, np.bool_)
         border[MARGIN:-MARGIN, MARGIN:-MARGIN] = False
-        image[border] = 0.2 * image[border] + 0.8 * frame.shade
-    if frame.glyph is not None:
-        ink = np.array([[dot == "#" for dot in row] for row in _GLYPHS[frame.glyph]])
+        image[border] = 0.2 * image[border] + 0.8 * background.shade
+    if background.glyph is not None:
+        ink = np.array([[dot == "#" for dot in row] for row in _GLYPHS[background.glyph]])
         rows, columns = ink.shape
-        top, left = (SIDE - rows if frame.corner[0] else 0), (SIDE - columns - 1 if frame.corner[1] else 1)
+        top, left = (SIDE - rows if background.corner[0] else 0), (SIDE - columns - 1 if background.corner[1] else 1)
         image[top : top + rows, left : left + columns][ink] = 0.97
     return image
 

@@ -1,4 +1,4 @@
-"""Do two films show the same picture? Lays one over the other by an affine map, many pairs at a time."""
+"""Do two images show the same picture? Lays one over the other by an affine map, many pairs at a time."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +13,7 @@ COARSE, FINE = 32, 128
 """Sides of the thumbnails that are laid over each other, and of those whose detail is compared."""
 
 COPY = 0.90
-"""Correlation of detail from which two films are the same: copies reach 0.96, others 0.88 (reports/duplicates.md)."""
+"""Correlation of detail from which two images are the same: copies reach 0.96, others 0.88 (reports/duplicates.md)."""
 
 _STEPS = 12
 _LARGEST_STEP = 0.1
@@ -31,7 +31,7 @@ _BLOCK = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """How well pairs of films agree once one is laid over the other; arrays (n,).
+    """How well pairs of images agree once one is laid over the other; arrays (n,).
 
     Attributes:
         agreement: Correlation at 32x32 where they overlap; -1 where they overlap in less than 70 %.
@@ -44,15 +44,15 @@ class Alignment:
 
 
 def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: float) -> Alignment:
-    """Lay each film of ``second`` over its partner in ``first`` and say how well the two agree.
+    """Lay each image of ``second`` over its partner in ``first`` and say how well the two agree.
 
     Brightness and contrast do not count. Found are shifts, zooms, crops and turns of a few percent around the
-    given zoom, by inverse-compositional Gauss-Newton steps; a mirrored film must be mirrored back before.
+    given zoom, by inverse-compositional Gauss-Newton steps; a mirrored image must be mirrored back before.
 
     Args:
         first: Thumbnails float32 (n, 128, 128).
         second: Those of their partners, float32 (n, 128, 128).
-        zoom: Where to begin, (n,): the share of the partner's side that the film is taken for.
+        zoom: Where to begin, (n,): the share of the partner's side that the image is taken for.
         at_least: Agreement below which the detail is not looked at.
 
     References:
@@ -135,7 +135,7 @@ def _composed(maps: FloatArray, step: NDArray[np.floating]) -> FloatArray:
 
 
 def _detail(first: FloatArray, second: FloatArray, maps: FloatArray) -> FloatArray:
-    """Return the correlation (n,) of the fine structure of both films, where they overlap, away from the rim."""
+    """Return the correlation (n,) of the fine structure of both images, where they overlap, away from the rim."""
     seen, inside = _warped(second, maps)
     inside = inside.copy()
     for edge in (np.s_[:, :_RIM], np.s_[:, -_RIM:], np.s_[:, :, :_RIM], np.s_[:, :, -_RIM:]):

@@ -20,13 +20,13 @@ Stratum = tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
+class Item:
     """What a division looks at in one row.
 
     Attributes:
         path: Names the row.
         label: Its class.
-        group: Its patient, or None: then the film is a group of its own.
+        group: Its patient, or None: then the image is a group of its own.
         source: Where it comes from, or None.
     """
 
@@ -37,15 +37,15 @@ class Film:
 
 
 class CannotDivideError(ValueError):
-    """No division gives every split a film of every class; the text says which class is the scarcest."""
+    """No division gives every split an image of every class; the text says which class is the scarcest."""
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Films that stay together: how many of each stratum, and the draw that orders equals."""
+    """Images that stay together: how many of each stratum, and the draw that orders equals."""
 
     name: str
-    films: Mapping[Stratum, int]
+    images: Mapping[Stratum, int]
     draw: str
     size: int
     classes: frozenset[str]
@@ -53,66 +53,66 @@ class _Group:
 
 @dataclass
 class _Filling:
-    """How full each split is, stratum by stratum: all films, each class, each class of each source."""
+    """How full each split is, stratum by stratum: all images, each class, each class of each source."""
 
     shares: Mapping[SplitName, float]
     totals: Mapping[Stratum, int]
     held: dict[SplitName, Counter[Stratum]] = field(default_factory=dict)
 
     def put(self, group: _Group, split: SplitName) -> None:
-        self.held.setdefault(split, Counter()).update(group.films)
+        self.held.setdefault(split, Counter()).update(group.images)
 
     def emptiest(self, group: _Group) -> SplitName:
-        """Return the split that lacks this group's films most, relative to what it shall hold; the first of equals."""
+        """Return the split that lacks this group's images most, relative to what it shall hold; the first of equals."""
         return min(self.shares, key=lambda split: self._fullness(group, split))
 
     def _fullness(self, group: _Group, split: SplitName) -> float:
         held, share = self.held.get(split, Counter[Stratum]()), self.shares[split]
-        strata = sorted(group.films.items())
+        strata = sorted(group.images.items())
         return sum(count * (2 * held[key] + count) / (share * self.totals[key]) for key, count in strata)
 
 
-def divide(films: Sequence[Film], shares: Mapping[SplitName, float], *, seed: int) -> dict[str, SplitName]:
-    """Give each film a split.
+def divide(images: Sequence[Item], shares: Mapping[SplitName, float], *, seed: int) -> dict[str, SplitName]:
+    """Give each image a split.
 
     Args:
-        films: The rows, in any order; the answer is the same.
-        shares: The part of the films that each split shall hold, above 0; the first split takes what is ambiguous.
+        images: The rows, in any order; the answer is the same.
+        shares: The part of the images that each split shall hold, above 0; the first split takes what is ambiguous.
         seed: Another one draws other splits.
 
     Returns:
-        The split of each path. No group lies in two splits, and each split has a film of every class. Without groups
+        The split of each path. No group lies in two splits, and each split has an image of every class. Without groups
         the numbers of each class are within 2 of its shares; with groups, large ones may miss them by their own size.
 
     Raises:
         CannotDivideError: A split would lack a class however the groups are laid.
     """
-    groups = _groups(films, seed)
+    groups = _groups(images, seed)
     totals: Counter[Stratum] = Counter()
     for group in groups:
-        totals.update(group.films)
+        totals.update(group.images)
     classes = sorted({label for group in groups for label in group.classes})
     given = _laid(groups, _Filling(shares, totals), {})
     if not _complete(groups, given, shares, classes):
         given = _laid(groups, _Filling(shares, totals), _cover(groups, tuple(shares), classes))
-    return {film.path: given[_name(film)] for film in films}
+    return {image.path: given[_name(image)] for image in images}
 
 
-def _name(film: Film) -> str:
-    return film.path if film.group is None else film.group
+def _name(image: Item) -> str:
+    return image.path if image.group is None else image.group
 
 
-def _groups(films: Iterable[Film], seed: int) -> list[_Group]:
+def _groups(images: Iterable[Item], seed: int) -> list[_Group]:
     """Return the groups, the largest first, equals in the order of their draws."""
     counts: dict[str, Counter[Stratum]] = {}
-    for film in films:
-        strata: list[Stratum] = [(), (film.label,)]
-        strata += [] if film.source is None else [(film.label, film.source)]
-        counts.setdefault(_name(film), Counter()).update(strata)
+    for image in images:
+        strata: list[Stratum] = [(), (image.label,)]
+        strata += [] if image.source is None else [(image.label, image.source)]
+        counts.setdefault(_name(image), Counter()).update(strata)
     groups = [
         _Group(
             name=name,
-            films=strata,
+            images=strata,
             draw=hashlib.sha256(f"{seed}\0{name}".encode()).hexdigest(),
             size=strata[()],
             classes=frozenset(key[0] for key in strata if len(key) == 1),
@@ -123,7 +123,7 @@ def _groups(films: Iterable[Film], seed: int) -> list[_Group]:
 
 
 def _laid(groups: Sequence[_Group], filling: _Filling, fixed: Mapping[str, SplitName]) -> dict[str, SplitName]:
-    """Return the split of each group: of some as fixed, of the others in turn where their films are scarcest."""
+    """Return the split of each group: of some as fixed, of the others in turn where their images are scarcest."""
     given = dict(fixed)
     for group in groups:
         if group.name in fixed:
@@ -157,8 +157,8 @@ def _cover(groups: Sequence[_Group], splits: tuple[SplitName, ...], classes: Seq
         holders = Counter(label for group in groups for label in group.classes)
         scarcest = min(classes, key=lambda label: (holders[label], label))
         raise CannotDivideError(
-            f"class {scarcest!r} has films of no more than {holders[scarcest]} groups, and no division of the groups "
-            f"gives each of {', '.join(splits)} a film of every class"
+            f"class {scarcest!r} has images of no more than {holders[scarcest]} groups, and no division of the groups "
+            f"gives each of {', '.join(splits)} an image of every class"
         )
     return {kinds[kind].pop(0).name: split for split, kind in search.chosen}
 

@@ -22,12 +22,12 @@ SUITES = ("recall", "border", "comparison")
 PAGE = "null.md"
 EXPLAINED = (
     "Two models that are exactly as good as this one, and err independently of it and of each other, were drawn many "
-    "times: on each film they answer as it does on a film of the same class drawn at random (on one that is in "
-    "train as well, as on another such; with all films of a patient, where patients are known), whole and under every "
+    "times: on each image they answer as it does on an image of the same class drawn at random (on one that is in "
+    "train as well, as on another such; with all images of a patient, where patients are known), whole and under every "
     "mask alike. One was judged with the other as its reference. What refuses it does so by chance, or because the "
-    "model itself misses the bound. Models that tend to err on the same films differ less: for them the comparison "
+    "model itself misses the bound. Models that tend to err on the same images differ less: for them the comparison "
     "refuses less often than this. Counted are the suites "
-    f"{', '.join(SUITES[:-1])} and {SUITES[-1]}; what the others ask of the films or of the network is not drawn."
+    f"{', '.join(SUITES[:-1])} and {SUITES[-1]}; what the others ask of the images or of the network is not drawn."
 )
 
 
@@ -44,7 +44,7 @@ class Count:
 def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return for every row another of its stratum at random, with replacement: int64 (n,).
 
-    Where groups are known, each group answers as another one in the stratum does, film by film in turn.
+    Where groups are known, each group answers as another one in the stratum does, image by image in turn.
     """
     taken = np.arange(len(strata))
     for stratum in np.unique(strata):
@@ -100,7 +100,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
         One count a check, and at the end one for any of them.
 
     Raises:
-        ArgumentError: No draws, or a class of one film or patient, as which no other can answer.
+        ArgumentError: No draws, or a class of one image or patient, as which no other can answer.
         HarnessError: The model cannot be made ready.
     """
     if draws < 1:
@@ -124,7 +124,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
         given["unseen"] = session.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
-            told = verdicts(suite, given, policy, classes, absent=["smallest_masks", "ring_contents"])
+            told = verdicts(suite, given, policy, classes, absent=["smallest_masks", "border_contents"])
             found += [(f"{name}/{check}", verdict) for check, _, verdict in told]
         for mode, counts in refused.items():
             against = {check for check, verdict in found if not verdict.accepted(mode)}
@@ -143,7 +143,7 @@ def blind_spots(test: Predictions) -> list[str]:
     Args:
         test: The model's answers on the rows that count.
     """
-    units = "films" if test.groups is None else "patients"
+    units = "images" if test.groups is None else "patients"
     found = [(label, metrics.recall(test, label)) for label in test.classes]
     return [
         f"**{escape(label)}: no miss on {share.n} {units}**, so no drawn model has one, and none is refused for one. "
@@ -162,7 +162,7 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
     text = [
         f"# {escape(model)} on {escape(data)} against itself",
         f"{EXPLAINED} {counts[-1].draws} pairs; shares with their exact 95 % interval, which is about the number of "
-        "draws: what the model answered on these films is taken for the truth.",
+        "draws: what the model answered on these images is taken for the truth.",
         *blind,
         table(["refused by", "simple rule", "guarded rule"], lines),
         "Made by:",
@@ -182,7 +182,7 @@ def _several(test: Predictions) -> None:
     units = np.arange(len(test)) if test.groups is None else np.asarray(test.groups)
     for index, label in enumerate(test.classes):
         if len(np.unique(units[test.labels == index])) < 2:
-            what = "film" if test.groups is None else "patient"
+            what = "image" if test.groups is None else "patient"
             raise ArgumentError(
                 f"class '{label}' has fewer than two test {what}s that are not in train as well, so that no other "
                 f"model can be drawn from these answers; give a data set with more {what}s of it"

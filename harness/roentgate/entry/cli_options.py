@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
 
     audit = commands.add_parser(
-        "audit", help="what a data set gives away before any model is believed: copies, patients, files, frames"
+        "audit", help="what a data set gives away before any model is believed: copies, patients, files, borders"
     )
     audit.add_argument("folder", nargs="?", metavar="DIR", help="a folder of class folders; or name a card with --data")
     audit.add_argument("--data", metavar="NAME", help="as for pytest: a card, or NAME=PATH")
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--splits", metavar="FILE.csv", help="also write its rows with their splits, as a manifest that a card can name"
     )
-    data.add_argument("--montage", metavar="FILE", help="also draw one row of films a class into this PNG")
+    data.add_argument("--montage", metavar="FILE", help="also draw one row of images a class into this PNG")
     data.set_defaults(run="data")
 
     train = commands.add_parser("train", help="train a model and write a weights artefact a team can keep")
@@ -68,12 +68,14 @@ def parser() -> argparse.ArgumentParser:
 
     _add_replay(commands.add_parser)
 
-    looks = commands.add_parser("ledger", help="list the looks at each test set: which models, when, and their figures")
-    looks.add_argument(
+    evaluations = commands.add_parser(
+        "ledger", help="list the looks at each test set: which models, when, and their figures"
+    )
+    evaluations.add_argument(
         "where", nargs="?", default="reports", metavar="DIR or DATA",
         help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",
     )  # fmt: skip
-    looks.set_defaults(run="ledger")
+    evaluations.set_defaults(run="ledger")
 
     _add_proofs(commands.add_parser)
     return whole
@@ -85,7 +87,7 @@ _Add = Callable[..., argparse.ArgumentParser]
 
 def _add_replay(add: _Add) -> None:
     """Add the command that tries one mask again."""
-    words = "hide one mask again: which answers change, from what to what, and a picture of films before and after"
+    words = "hide one mask again: which answers change, from what to what, and a picture of images before and after"
     parser = add("replay", help=words, description=f"{words.capitalize()}.")
     parser.add_argument(
         "id",

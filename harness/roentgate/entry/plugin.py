@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--image-size",
         metavar="N or HxW",
-        help="height and width of the films, instead of the model's or the data card's",
+        help="height and width of the images, instead of the model's or the data card's",
     )
     add("--epochs", type=int, metavar="N", help="train for at most N epochs, instead of the recipe's")
     add(
@@ -90,7 +90,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--robustness",
         action="store_true",
-        help="judge what acquisition does to films too: noise, blur, exposure, movement; twice the passes",
+        help="judge what acquisition does to images too: noise, blur, exposure, movement; twice the passes",
     )
     add("--weights", metavar="FILE", help="judge this .keras artefact instead of training")
     add(
@@ -116,7 +116,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise a suite's test by model, class, split, ring and fill; from card and policy, never from evidence."""
+    """Parametrise a suite's test by model, class, split, border and infill; from card and policy, never from
+    evidence."""
     if not is_ours(metafunc.fixturenames):
         return
     config = metafunc.config
@@ -158,13 +159,13 @@ def stream(evidence: "Evidence", split: str) -> "StreamRecord":
 
 @pytest.fixture
 def inference_record(evidence: "Evidence") -> "InferenceRecord":
-    """Answers on the probe films, again and again."""
+    """Answers on the probe images, again and again."""
     return evidence.inference
 
 
 @pytest.fixture
 def border_answers(evidence: "Evidence", policy: "Policy") -> "BorderRecord":
-    """Answers with the ring hidden, exchanged, or shown alone."""
+    """Answers with the border hidden, exchanged, or shown alone."""
     return evidence.border(policy.border)
 
 
@@ -177,22 +178,23 @@ def smallest_masks(evidence: "Evidence", policy: "Policy") -> "SmallestRecord":
 
 
 @pytest.fixture
-def ring_contents(evidence: "Evidence", gating_ring: float) -> "InvarianceRecord":
-    """How answers move when the ring shows other things."""
+def border_contents(evidence: "Evidence", gating_width: float) -> "InvarianceRecord":
+    """How answers move when the border shows other things."""
     from roentgate.checks import border_invariance
 
-    return border_invariance.ring_contents(evidence, gating_ring)
+    return border_invariance.border_contents(evidence, gating_width)
 
 
 @pytest.fixture(scope="session")
 def attributions(hooks: Hooks, model_name: str) -> "AttributionRecord":
-    """What spoke for the answers, where, and which explainers may be believed: ``attributions.licence(method)``."""
+    """What spoke for the answers, where, and which explainers may be believed:
+    ``attributions.sanity_check(method)``."""
     return hooks.session.attributions(model_name)
 
 
 @pytest.fixture(scope="session")
 def attention(evidence: "Evidence") -> "AttentionRecord":
-    """Answers with lungs, background, frame or markers changed, and to images without a chest."""
+    """Answers with lungs, background, border or markers changed, and to images without a chest."""
     from roentgate.evidence import attend
 
     return attend(evidence)
@@ -202,7 +204,7 @@ def attention(evidence: "Evidence") -> "AttentionRecord":
 def robustness(
     evidence: "Evidence", policy: "Policy", unseen: "Callable[[Predictions], Predictions]"
 ) -> "RobustnessRecord":
-    """Answers on corrupted, moved and otherwise reduced films: of rows that are no train row's film, as `unseen`."""
+    """Answers on corrupted, moved and otherwise reduced images: of rows that are no train row's image, as `unseen`."""
     from roentgate.evidence import observe
 
     return observe(evidence, policy.robustness).seen_by(unseen)
@@ -210,13 +212,13 @@ def robustness(
 
 @pytest.fixture(scope="session")
 def data_record(hooks: Hooks, model_name: str) -> "DataRecord":
-    """What was found of the films themselves: copies, and what cheap probes read."""
+    """What was found of the images themselves: copies, and what cheap probes read."""
     return hooks.session.data_record
 
 
 @pytest.fixture(scope="session")
 def unseen(hooks: Hooks) -> "Callable[[Predictions], Predictions]":
-    """Leave out of predictions the rows that are the same film as a train row: ``unseen(evidence.test)``."""
+    """Leave out of predictions the rows that are the same image as a train row: ``unseen(evidence.test)``."""
     return hooks.session.unseen
 
 
@@ -228,7 +230,7 @@ def reference(hooks: Hooks) -> "Evidence | Reference":
 
 @pytest.fixture
 def look(hooks: Hooks, model_name: str) -> "Place":
-    """Where this model stands among all that were judged on these test films."""
+    """Where this model stands among all that were judged on these test images."""
     return hooks.logbook.of(model_name)
 
 

@@ -1,4 +1,4 @@
-"""What a model answers when acquisition has touched the films, or when they lie or were reduced differently."""
+"""What a model answers when acquisition has touched the images, or when they lie or were reduced differently."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,22 +17,22 @@ from roentgate.perturbations import SEVERITIES, Corruption, corruptions, geometr
 from roentgate.policy import RobustnessBounds
 
 NOISE_SEED = 0
-"""Draws the noise, whatever the seed of training: all models see the same corrupted films, and can be compared."""
+"""Draws the noise, whatever the seed of training: all models see the same corrupted images, and can be compared."""
 
 SIDES = {"down": (1, 0), "up": (-1, 0), "right": (0, 1), "left": (0, -1)}
-"""Where a film is shifted to, as (down, right)."""
+"""Where an image is shifted to, as (down, right)."""
 
 
 @dataclass(frozen=True)
 class RobustnessRecord:
-    """Answers on the test films as they are, and changed.
+    """Answers on the test images as they are, and changed.
 
     Args:
-        clean: On the films as they are.
+        clean: On the images as they are.
         corrupted: By (corruption, severity): every one that the policy names, at all severities.
         rotated: By degrees, counter-clockwise.
         shifted: By (share of the side, where to).
-        resized: By resizing kernel, those other than the data's own; none where no film is resized.
+        resized: By resizing kernel, those other than the data's own; none where no image is resized.
     """
 
     clean: Predictions
@@ -56,7 +56,7 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
     """Return the answers under every change that the policy names; what is not stored is predicted.
 
     Raises:
-        DataError: A film's header cannot be read.
+        DataError: An image's header cannot be read.
     """
     test = evidence.candidate.splits.test
     corrupted = {
@@ -90,19 +90,19 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
 
 
 def other_kernels(data: Dataset, bounds: RobustnessBounds) -> list[Interpolation]:
-    """Return the policy's resizing kernels but for the data's own; none where every film has the wanted size already.
+    """Return the policy's resizing kernels but for the data's own; none where every image has the wanted size already.
 
     Raises:
-        DataError: A film's header cannot be read.
+        DataError: An image's header cannot be read.
     """
     return [kernel for kernel in bounds.kernels if kernel != data.interpolation] if resizes(data) else []
 
 
 def resizes(data: Dataset) -> bool:
-    """Whether any film has another size than the model is given; headers are read until one has.
+    """Whether any image has another size than the model is given; headers are read until one has.
 
     Raises:
-        DataError: A film's header cannot be read.
+        DataError: An image's header cannot be read.
     """
     headers = map(read_header, data.paths)
     return any((header.height, header.width) != data.image_shape[:2] for header in headers)

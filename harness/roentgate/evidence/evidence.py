@@ -1,4 +1,4 @@
-"""What a model did on rows: computed on first use, in one pass over the films, stored, and never computed twice."""
+"""What a model did on rows: computed on first use, in one pass over the images, stored, and never computed twice."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from roentgate.data import Dataset
 from roentgate.evidence import inference_probe
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord, StreamRecord, TrainingRecord
 from roentgate.evidence.streams import stream_observer
-from roentgate.perturbations import Interior, KeepRing, Perturbation, Ring
+from roentgate.perturbations import Border, Interior, KeepBorder, Perturbation
 from roentgate.perturbations import border as perturbations
 from roentgate.policy import BorderBounds
 from roentgate.store import Arrays, digest, pack, unpack
@@ -25,7 +25,7 @@ INTERIOR_FILL = "mean"
 _BATCH = 32
 
 Changes = Callable[[Images, NDArray[np.int64], Sequence[str]], Iterator[tuple[str, Images]]]
-"""Given films float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed films)."""
+"""Given images float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed images)."""
 
 
 class Evidence:
@@ -71,7 +71,7 @@ class Evidence:
 
     @cached_property
     def training_stream(self) -> TrainingRecord:
-        """Which held-out films one pass of the training stream delivers."""
+        """Which held-out images one pass of the training stream delivers."""
         kept = self._keep("training stream", lambda: stream_observer.observe_training(self.candidate))
         return stream_observer.training_record(self.candidate, kept)
 
@@ -127,7 +127,7 @@ class Evidence:
         return kept["counts"].tolist(), unpack(kept["report"])
 
     def border(self, bounds: BorderBounds) -> BorderRecord:
-        """Return the answers under every mask and transplant that the policy names."""
+        """Return the answers under every mask and border swap that the policy names."""
         key = bounds.model_dump_json()
         if key not in self._borders:
             self._borders[key] = self._border(bounds)
@@ -135,19 +135,19 @@ class Evidence:
 
     def _border(self, bounds: BorderBounds) -> BorderRecord:
         test = self.candidate.splits.test
-        rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
-        only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
+        borders = list(dict.fromkeys([*bounds.borders, *bounds.stress_borders]))
+        only = list(dict.fromkeys([*bounds.only_borders, *bounds.only_stress_borders]))
         other, same = perturbations.donors(test.labels, self.candidate.task.classes, seed=self.candidate.task.seed)
         masks: dict[str, Perturbation] = {
             mask.name: mask
             for mask in (
-                *(Ring(width, fill) for width in rings for fill in bounds.fills),
-                *(KeepRing(width, fill) for width in only for fill in bounds.fills),
-                *(Interior(width, INTERIOR_FILL) for width in rings),
+                *(Border(width, infill) for width in borders for infill in bounds.infills),
+                *(KeepBorder(width, infill) for width in only for infill in bounds.infills),
+                *(Interior(width, INTERIOR_FILL) for width in borders),
             )
         }
         donors = {"other": other, "same": same}
-        exchanges = {_transplant_name(width, kind): (width, kind) for width in rings for kind in donors}
+        exchanges = {_swap_name(width, kind): (width, kind) for width in borders for kind in donors}
 
         def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
             yield from perturbations.battery(images, [masks[name] for name in wanted if name in masks])
@@ -156,16 +156,20 @@ class Evidence:
                 if widths:
                     given = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
                     for width in widths:
-                        yield _transplant_name(width, kind), perturbations.transplant(images, given, width)
+                        yield _swap_name(width, kind), perturbations.transplant(images, given, width)
 
         answers = self.under("border battery", [*masks, *exchanges], make)
         return BorderRecord(
             clean=self.test,
-            masked={(width, fill): answers[Ring(width, fill).name] for width in rings for fill in bounds.fills},
-            only={(width, fill): answers[KeepRing(width, fill).name] for width in only for fill in bounds.fills},
-            interior={width: answers[Interior(width, INTERIOR_FILL).name] for width in rings},
-            other={width: answers[_transplant_name(width, "other")] for width in rings},
-            same={width: answers[_transplant_name(width, "same")] for width in rings},
+            masked={
+                (width, infill): answers[Border(width, infill).name] for width in borders for infill in bounds.infills
+            },
+            only={
+                (width, infill): answers[KeepBorder(width, infill).name] for width in only for infill in bounds.infills
+            },
+            interior={width: answers[Interior(width, INTERIOR_FILL).name] for width in borders},
+            other={width: answers[_swap_name(width, "other")] for width in borders},
+            same={width: answers[_swap_name(width, "same")] for width in borders},
             donor_labels=np.where(other >= 0, test.labels[other], -1),
         )
 
@@ -177,7 +181,7 @@ class Evidence:
         right = float((self.validation.answers == self.validation.labels).mean()) if len(self.validation) else 1.0
         if self.candidate.history is not None and right <= majority:
             notes.append(
-                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation films right, "
+                f"never beat the majority: {self.candidate.name} answers {right:.0%} of the validation images right, "
                 f"and the commonest class alone is {majority:.0%} of them (usual causes: dead units, too high a rate)"
             )
         if self.candidate.undeclared:
@@ -198,7 +202,7 @@ class Evidence:
         Args:
             title: What the timings call it.
             compute: Makes it; its module, and all that imports, are part of the key.
-            of: JSON-serialisable: all that it depends on, beside the model, the films and the code.
+            of: JSON-serialisable: all that it depends on, beside the model, the images and the code.
         """
         return self._keep(title, compute, key=digest(self._key(title, compute), of))
 
@@ -253,7 +257,7 @@ class Evidence:
         return np.concatenate(parts)
 
     def under(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Predictions]:
-        """Return the answers on the test films, changed; what is not stored is predicted in one pass over the films.
+        """Return the answers on the test images, changed; what is not stored is predicted in one pass over the images.
 
         Args:
             title: What the progress bar and the timings call it.
@@ -292,9 +296,9 @@ class Evidence:
         return {name: np.concatenate(pieces) for name, pieces in parts.items()}
 
 
-def _transplant_name(width: float, kind: str) -> str:
-    return f"transplant-{width:g}-{kind}"
+def _swap_name(width: float, kind: str) -> str:
+    return f"border swap-{width:g}-{kind}"
 
 
 def _bar(total: int, title: str) -> tqdm:
-    return tqdm(total=total, desc=title, unit="film", leave=False, mininterval=0.5, delay=1.0)
+    return tqdm(total=total, desc=title, unit="image", leave=False, mininterval=0.5, delay=1.0)

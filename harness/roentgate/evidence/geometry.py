@@ -102,7 +102,7 @@ def displaced(images: Array, outputs: Array) -> str:
 
 
 def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """Cut a constant frame (padding) off; return the inside and where its corner lay."""
+    """Cut a constant background (padding) off; return the inside and where its corner lay."""
     rows = np.flatnonzero(np.ptp(image, axis=1) > 0)
     columns = np.flatnonzero(np.ptp(image, axis=0) > 0)
     if not len(rows) or not len(columns):
@@ -156,11 +156,11 @@ def _r2(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     return float(np.corrcoef(first.ravel(), second.ravel())[0, 1]) ** 2
 
 
-def probe_images(films: Images) -> Images:
-    """Return films with an asymmetric pattern added, so that any flip, turn or shift shows."""
-    height, width = films.shape[1:3]
+def probe_images(images: Images) -> Images:
+    """Return images with an asymmetric pattern added, so that any flip, turn or shift shows."""
+    height, width = images.shape[1:3]
     rows, columns = np.mgrid[0:height, 0:width]
     pattern = 0.5 * rows / height + 0.3 * columns / width
     pattern[: height // 5, : width // 8] += 0.2
-    mixed = 0.6 * films + 0.4 * pattern[None, :, :, None].astype(np.float32)
+    mixed = 0.6 * images + 0.4 * pattern[None, :, :, None].astype(np.float32)
     return np.ascontiguousarray(mixed, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Evidence that needs the live model: how it answers the same films again and again, and after reloading."""
+"""Evidence that needs the live model: how it answers the same images again and again, and after reloading."""
 
 import dataclasses
 import json
@@ -23,20 +23,20 @@ _RELOAD_TIMEOUT_S = 900
 
 
 def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
-    """Answer the same test films five times, in other batches, and after reloading in a fresh process; look at layers.
+    """Answer the same test images five times, in other batches, and after reloading in a fresh process; look at layers.
 
     Args:
         candidate: The model.
         rows: Test rows to ask.
     """
-    films = candidate.splits.test.take(rows)
+    images = candidate.splits.test.take(rows)
 
     def answer(batch: Images) -> Probabilities:
         return candidate.predict(batch, together=True)  # prepared anew: it may depend on its company
 
-    arrays: Arrays = {"repeats": np.stack([answer(films) for _ in range(REPEATS)])}
+    arrays: Arrays = {"repeats": np.stack([answer(images) for _ in range(REPEATS)])}
     for name, size in zip(BATCHINGS, (1, 2, 32, 32), strict=True):
-        given = films[::-1] if name == "reversed" else films
+        given = images[::-1] if name == "reversed" else images
         answers = np.concatenate([answer(given[i : i + size]) for i in range(0, len(given), size)])
         arrays[f"batching {name}"] = answers[::-1] if name == "reversed" else answers
     arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
@@ -45,9 +45,11 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
         from roentgate.evidence.geometry import probe_images
         from roentgate.evidence.layer_trace import examine
 
-        words["layers"], words["displacement"] = examine(candidate.network, candidate.to_input(probe_images(films[:4])))
+        words["layers"], words["displacement"] = examine(
+            candidate.network, candidate.to_input(probe_images(images[:4]))
+        )
     try:
-        arrays["reloaded"] = _reload(candidate, candidate.to_input(films))
+        arrays["reloaded"] = _reload(candidate, candidate.to_input(images))
     except ModelError as error:
         words["reload_error"] = str(error)
     return arrays | {"words": pack(words)}

@@ -19,7 +19,7 @@ FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "Zer
 AUGMENTERS = {"AugMix", "CutMix", "MixUp", "RandAugment", "GaussianNoise"}
 TRAINING_DRAWS = 200
 """Most trainings in which an augmentation may show; one that changes 1 image in 50 stays unseen in 1 of 50 networks."""
-LOOKS = 5
+EVALUATIONS = 5
 """Runs in each way of calling: a flip that tosses one coin a batch stays unseen in 1 of 16 networks."""
 CHANGED = 1e-4
 """Least difference, in shares of the image's range, that is an augmentation; rounding is less."""
@@ -82,7 +82,7 @@ def examine(network: Network, images: Images) -> tuple[list[LayerReport], str]:
     runs: dict[Way, _Runs] = {"predict": plain, "call": _watch_often(network, images, told) if told else plain}
     moving = {way: {id(call.layer) for run in seen for call in run if _moves(call)} for way, seen in runs.items()}
     wavering = {way: _wavering(seen) for way, seen in runs.items()}
-    called = {id(call.layer): call for call in reversed(runs["predict"][0])}
+    predicted = {id(call.layer): call for call in reversed(runs["predict"][0])}
     trained = {id(call.layer) for call in _watch(network, images, set(), training=True) if call.training}
     reports = [
         LayerReport(
@@ -90,10 +90,10 @@ def examine(network: Network, images: Images) -> tuple[list[LayerReport], str]:
             type=type(layer).__name__,
             moves=[way for way in runs if id(layer) in moving[way]],
             wavers=[way for way in runs if id(layer) in wavering[way]],
-            augments=_augments(layer, called.get(id(layer)), images, trains=id(layer) in trained),
+            augments=_augments(layer, predicted.get(id(layer)), images, trains=id(layer) in trained),
         )
         for layer, name in _named(network).items()
-        if id(layer) in called or _declares(layer)
+        if id(layer) in predicted or _declares(layer)
     ]
     for variable, value in state:
         variable.assign(value)
@@ -141,7 +141,7 @@ def _training_default(layer: Layer) -> object:
 
 
 def _watch_often(network: Network, images: Images, told: set[Layer]) -> _Runs:
-    return [_watch(network, images, told) for _ in range(LOOKS)]
+    return [_watch(network, images, told) for _ in range(EVALUATIONS)]
 
 
 def _watch(

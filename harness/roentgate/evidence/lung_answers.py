@@ -9,26 +9,26 @@ from roentgate.arrays import Images, IntArray, Probabilities
 from roentgate.candidates import Candidate, Predictions, taken
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import CHANGES, REGIONS, Battery, lung_fields
-from roentgate.perturbations import REGION_FILLS, Fill, regions
+from roentgate.perturbations import REGION_INFILLS, Infill, regions
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
-    """Answers on the test films whose lung field is trusted, whole and changed.
+    """Answers on the test images whose lung field is trusted, whole and changed.
 
     Attributes:
         rows: int64 (m,) test rows that these are.
-        left_out: How many test films have no trusted lung field.
-        clean: Answers on whole films.
-        hidden: With a region of `REGIONS` hidden, by (region, fill).
-        framed: The lungs in the frame of a film of another class.
-        frame_rows: int64 (m,) whose frame it is, as an index into these rows; -1 for none.
-        kin: The lungs in the frame of another film of the class.
-        kin_rows: As ``frame_rows``.
-        marked: With their own burn-ins covered, and one of a film of another class pasted.
+        left_out: How many test images have no trusted lung field.
+        clean: Answers on whole images.
+        hidden: With a region of `REGIONS` hidden, by (region, infill).
+        framed: The lungs on the background of an image of another class.
+        donor_rows: int64 (m,) whose background it is, as an index into these rows; -1 for none.
+        kin: The lungs on the background of another image of the class.
+        same_class_rows: As ``donor_rows``.
+        marked: With their own burned-in annotations covered, and one of an image of another class pasted.
         plain: With a flat patch pasted there, and their own left alone.
-        marker_labels: int64 (m,) class of that film; -1 for none.
-        marker_boxes: int64 (m, 4) top, bottom, left, right of the burn-in; -1 for none.
+        annotation_labels: int64 (m,) class of that image; -1 for none.
+        marker_boxes: int64 (m, 4) top, bottom, left, right of the burned-in annotation; -1 for none.
         letter: With an R drawn into the upper left corner.
         patch: With a flat patch there instead, as bright on average.
         inverted: Black for white.
@@ -38,14 +38,14 @@ class AttentionRecord:
     rows: IntArray
     left_out: int
     clean: Predictions
-    hidden: Mapping[tuple[str, Fill], Predictions]
-    framed: Predictions
-    frame_rows: IntArray
-    kin: Predictions
-    kin_rows: IntArray
-    marked: Predictions
+    hidden: Mapping[tuple[str, Infill], Predictions]
+    swapped: Predictions
+    donor_rows: IntArray
+    same_class: Predictions
+    same_class_rows: IntArray
+    annotated: Predictions
     plain: Predictions
-    marker_labels: IntArray
+    annotation_labels: IntArray
     marker_boxes: IntArray
     letter: Predictions
     patch: Predictions
@@ -54,14 +54,14 @@ class AttentionRecord:
 
 
 def battery_of(evidence: Evidence) -> Battery:
-    """Return what `attend` does to the test films of a model."""
+    """Return what `attend` does to the test images of a model."""
     candidate = evidence.candidate
     fields = lung_fields(candidate.splits.test, candidate.store)
     return Battery(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
 
 
-def attend(evidence: Evidence, fills: Sequence[Fill] = REGION_FILLS) -> AttentionRecord:
-    """Return what a model answers when lungs, background, frame or markers are changed; computed once, stored.
+def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> AttentionRecord:
+    """Return what a model answers when lungs, background, background or markers are changed; computed once, stored.
 
     Args:
         evidence: That on the model.
@@ -70,14 +70,14 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = REGION_FILLS) -> Attentio
     candidate, battery = evidence.candidate, battery_of(evidence)
     fields = battery.fields
     suffix = fields.fingerprint[:16]
-    hidden = {f"hidden-{region}-{fill}-{suffix}": (region, fill) for region in REGIONS for fill in fills}
+    hidden = {f"hidden-{region}-{infill}-{suffix}": (region, infill) for region in REGIONS for infill in infills}
     others = {f"{name}-{suffix}": name for name in CHANGES}
 
     def make(images: Images, rows: IntArray, wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
         for region in REGIONS:
             names = {hidden[name][1]: name for name in wanted if name in hidden and hidden[name][0] == region}
-            for fill, changed in battery.hidden(images, rows, region, names) if names else ():
-                yield names[fill], changed
+            for infill, changed in battery.hidden(images, rows, region, names) if names else ():
+                yield names[infill], changed
         for name in wanted:
             if name in others:
                 yield name, battery.altered(images, rows, others[name])
@@ -96,13 +96,13 @@ def attend(evidence: Evidence, fills: Sequence[Fill] = REGION_FILLS) -> Attentio
         left_out=len(fields) - len(trusted),
         clean=taken(evidence.test, trusted),
         hidden={key: taken(answers[name], trusted) for name, key in hidden.items()},
-        framed=kept("framed"),
-        frame_rows=_placed(places, battery.frame[trusted]),
-        kin=kept("kin"),
-        kin_rows=_placed(places, battery.kin[trusted]),
-        marked=kept("marked"),
+        swapped=kept("swapped"),
+        donor_rows=_placed(places, battery.background[trusted]),
+        same_class=kept("same_class"),
+        same_class_rows=_placed(places, battery.same_class[trusted]),
+        annotated=kept("annotated"),
         plain=kept("plain"),
-        marker_labels=np.where(battery.marker_rows >= 0, candidate.splits.test.labels[battery.marker_rows], -1)[
+        annotation_labels=np.where(battery.marker_rows >= 0, candidate.splits.test.labels[battery.marker_rows], -1)[
             trusted
         ],
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],

@@ -15,7 +15,7 @@ from roentgate.evidence.streams.image_matching import Pass
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What one pass of the training stream delivered of the films that are held out.
+    """What one pass of the training stream delivered of the images that are held out.
 
     Attributes:
         seen: Images looked at.
@@ -79,7 +79,7 @@ class StreamRecord:
 
     @cached_property
     def sequences(self) -> tuple[IntArray, ...]:
-        """The row at each position, pass by pass: int64 [m], -1 for an image that is no film of the split."""
+        """The row at each position, pass by pass: int64 [m], -1 for an image that is no image of the split."""
         return (*(each.rows for each in self.passes[:-1]), self.passes[-1].rows[: self.labelled])
 
 
@@ -113,15 +113,15 @@ class InferenceRecord:
 
 @dataclass(frozen=True)
 class BorderRecord:
-    """Answers on the test films whole, and with ring or interior hidden or exchanged.
+    """Answers on the test images whole, and with border or interior hidden or exchanged.
 
     Args:
-        clean: Answers on whole films.
-        masked: With the ring hidden, by (width, fill).
-        only: With everything but the ring hidden, by (width, fill).
-        interior: With as much hidden in the middle as the ring of this width has.
-        other: With the ring of a film of another class, by width.
-        same: With the ring of another film of the same class, by width.
+        clean: Answers on whole images.
+        masked: With the border hidden, by (width, infill).
+        only: With everything but the border hidden, by (width, infill).
+        interior: With as much hidden in the middle as the border of this width has.
+        other: With the border of an image of another class, by width.
+        same: With the border of another image of the same class, by width.
         donor_labels: int64 (n,) class of each row's other-class donor.
     """
 

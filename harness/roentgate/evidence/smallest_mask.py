@@ -1,12 +1,12 @@
 """The smallest mask outside the lungs that changes answers: searched by Hypothesis over masks, never over pixels.
 
 Hypothesis draws masks (how large, where, filled with what) until one changes enough answers, then shrinks it: to the
-mildest fill, and under that fill to the smallest area, that still does. Every mask is tried on all test films at once,
-and their number is bounded; so what is found is an upper bound, the smallest that the search has met. Of every film
-that it flips, bisection then finds the smallest mask inside it that flips this one.
+mildest infill, and under that infill to the smallest area, that still does. Every mask is tried on all test images at
+once, and their number is bounded; so what is found is an upper bound, the smallest that the search has met. Of every
+image that it flips, bisection then finds the smallest mask inside it that flips this one.
 
-One film whose answer hangs by a thread flips under any mask and says nothing of the model. The search therefore asks
-for a share of the films, and at least one; a share of 0 asks for any.
+One image whose answer hangs by a thread flips under any mask and says nothing of the model. The search therefore asks
+for a share of the images, and at least one; a share of 0 asks for any.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from roentgate.arrays import Array, BoolArray, Probabilities
 from roentgate.candidates import Predictions
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import lung_fields
-from roentgate.perturbations import MILDNESS, Family, Mask, Shape, hunt, masks, ring_mask
+from roentgate.perturbations import MILDNESS, Family, Mask, Shape, border_mask, hunt, masks
 from roentgate.policy import BorderBounds
 from roentgate.stats import Estimate
 from roentgate.stats import estimate as estimates
@@ -37,20 +37,20 @@ BAND = 0.15
 """Where masks lie where the lungs are unknown: how far from the edge, as a share of the side."""
 
 RARELY_LUNG = 0.05
-"""A pixel lies outside the lungs if it is lung on less than this share of the films."""
+"""A pixel lies outside the lungs if it is lung on less than this share of the images."""
 
 SPILL = 0.01
 """The share of a mask's pixels that may lie in the lungs all the same."""
 
 TITLE = "smallest mask"
-_TURNS = {"ring": 6, "strip": 6, "rectangle": 1}
+_TURNS = {"border": 6, "strip": 6, "rectangle": 1}
 """A family may try one part in so many of the masks that are left when its turn comes."""
 
 _BATCH = 32
 
 
 class LungFields(Protocol):
-    """Where the lungs are on the films of one split."""
+    """Where the lungs are on the images of one split."""
 
     @property
     def trusted(self) -> BoolArray:
@@ -84,14 +84,14 @@ class SmallestRecord:
     """What the search found.
 
     Attributes:
-        clean: Answers on the films as they are.
-        shape: (H, W) of the films.
+        clean: Answers on the images as they are.
+        shape: (H, W) of the images.
         fingerprint: Of the model.
         found: The smallest mask of each family; None where none that was tried flips enough.
-        tried: How many masks of each family were tried on the test films.
+        tried: How many masks of each family were tried on the test images.
         most: The most rows that one mask of each family flipped.
         wanted: How many rows a mask must flip.
-        passes: Films sent through the model for all this, when it was computed.
+        passes: Images sent through the model for all this, when it was computed.
         where: Where masks could lie, in words.
     """
 
@@ -113,12 +113,12 @@ class SmallestRecord:
 
 
 def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = None) -> SmallestRecord:
-    """Return the smallest masks outside the lungs that flip a share of the test films; computed once, then stored.
+    """Return the smallest masks outside the lungs that flip a share of the test images; computed once, then stored.
 
     Args:
         evidence: On the model.
-        bounds: ``smallest_share`` of the films to flip, ``most_masks`` to try, and ``fills``.
-        lungs: The lung fields of the test films; None: masks lie within the outer `BAND`.
+        bounds: ``smallest_share`` of the images to flip, ``most_masks`` to try, and ``infills``.
+        lungs: The lung fields of the test images; None: masks lie within the outer `BAND`.
 
     Raises:
         ModelError: The model cannot answer.
@@ -127,12 +127,12 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
     shape = (data.image_shape[0], data.image_shape[1])
     outside, where = _outside(shape, lungs)
     wanted = max(1, math.ceil(bounds.smallest_share * len(clean)))
-    fills = [fill for fill in MILDNESS if fill in bounds.fills]
+    infills = [infill for infill in MILDNESS if infill in bounds.infills]
     region = hashlib.sha256(np.packbits(outside).tobytes()).hexdigest()
     kept = evidence.keep(
         TITLE,
-        lambda: _compute(evidence, fills, outside, wanted, bounds.most_masks),
-        of=[fills, region, wanted, bounds.most_masks, version("hypothesis")],
+        lambda: _compute(evidence, infills, outside, wanted, bounds.most_masks),
+        of=[infills, region, wanted, bounds.most_masks, version("hypothesis")],
     )
     words = unpack(kept["words"])
     found: dict[Family, Found | None] = {
@@ -160,10 +160,10 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
 
 
 def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
-    """Return `search` outside the lung fields of the test films: the data set's own masks, or the segmenter's.
+    """Return `search` outside the lung fields of the test images: the data set's own masks, or the segmenter's.
 
     Raises:
-        DataError: A film or a mask cannot be decoded.
+        DataError: An image or a mask cannot be decoded.
         ModelError: As `search`.
     """
     candidate = evidence.candidate
@@ -171,15 +171,16 @@ def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
 
 
 def area(record: SmallestRecord, family: Family) -> Estimate:
-    """Share of the film that the smallest flipping mask of a family hides (0 to 1; a model that needs more is sounder).
+    """Share of the image that the smallest flipping mask of a family hides (0 to 1; a model that needs more is
+    sounder).
 
     Args:
         record: From `search`.
-        family: ``ring``, ``strip`` or ``rectangle``.
+        family: ``width``, ``strip`` or ``rectangle``.
 
     Returns:
-        The share; the true smallest lies between one pixel and it, which is the interval. n is the number of films.
-        Where no mask of the family that was tried flips enough films, NaN in [0, 1]. Failing: the flipped rows, those
+        The share; the true smallest lies between one pixel and it, which is the interval. n is the number of images.
+        Where no mask of the family that was tried flips enough images, NaN in [0, 1]. Failing: the flipped rows, those
         that the smallest mask flips first.
     """
     n, tried, pixels = len(record.clean), record.tried[family], record.shape[0] * record.shape[1]
@@ -194,7 +195,7 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
     first, share = found.own[order[0]], found.mask.area(record.shape) / pixels
     detail = (
-        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} films ({record.wanted} wanted), the first of "
+        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} images ({record.wanted} wanted), the first of "
         f"them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
     )
     return Estimate(
@@ -204,7 +205,7 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
 
 
 def _part(mask: Mask, whole: Mask, shape: Shape) -> str:
-    """Return in words how much of a mask flips a film."""
+    """Return in words how much of a mask flips an image."""
     if mask == whole:
         return "by no less than all of it"
     if mask.family == "rectangle":
@@ -221,7 +222,7 @@ def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
     """Return where masks may lie, bool [H, W], and that in words."""
     trusted = np.array([], np.int64) if lungs is None else np.flatnonzero(lungs.trusted)
     if lungs is None or not trusted.size:
-        return ring_mask(shape, BAND), f"within the outer {BAND:.0%} (no lung masks)"
+        return border_mask(shape, BAND), f"within the outer {BAND:.0%} (no lung masks)"
     count = np.zeros(shape, np.int64)
     for start in range(0, len(trusted), _BATCH):
         count += lungs.take(trusted[start : start + _BATCH]).sum(axis=0)
@@ -229,7 +230,7 @@ def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
 
 
 def _compute(
-    evidence: Evidence, fills: Sequence[str], outside: BoolArray, wanted: int, most_masks: int
+    evidence: Evidence, infills: Sequence[str], outside: BoolArray, wanted: int, most_masks: int
 ) -> Mapping[str, Array]:
     """Search family by family, then bisect for each row that was flipped."""
     before, arrays, shape = evidence.candidate.passes, Arrays(), (outside.shape[0], outside.shape[1])
@@ -239,7 +240,7 @@ def _compute(
     for family in FAMILIES:
         trial = _Trial(evidence, outside, wanted, bar.update)
         best, tried = hunt(
-            family, shape, fills=fills, allowed=trial.allowed, flips=trial.flips, most=-(-left // _TURNS[family])
+            family, shape, infills=infills, allowed=trial.allowed, flips=trial.flips, most=-(-left // _TURNS[family])
         )
         left -= tried
         words["tried"][family], words["most"][family] = tried, trial.most
@@ -255,7 +256,7 @@ def _compute(
 
 @dataclass
 class _Trial:
-    """What is asked of masks: do they spare the lungs, and do they flip enough films?"""
+    """What is asked of masks: do they spare the lungs, and do they flip enough images?"""
 
     evidence: Evidence
     outside: BoolArray
@@ -270,7 +271,7 @@ class _Trial:
         return bool((hidden & ~self.outside).sum() <= SPILL * hidden.sum())
 
     def flips(self, mask: Mask) -> bool:
-        """Whether a mask flips enough films; of the last that does, `after` keeps the probabilities of all rows."""
+        """Whether a mask flips enough images; of the last that does, `after` keeps the probabilities of all rows."""
         after = predicted(self.evidence, mask)
         flips = int(changed(self.evidence.test, after).sum())
         self.step(1)
@@ -297,7 +298,7 @@ def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 def changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | None = None) -> BoolArray:
-    """Return which rows have another answer; one without an answer on the whole film has none to lose."""
+    """Return which rows have another answer; one without an answer on the whole image has none to lose."""
     chosen = np.arange(len(clean)) if rows is None else rows
     finite = np.isfinite(after).all(axis=1)
     now = np.where(finite, np.argmax(after, axis=1), -1)

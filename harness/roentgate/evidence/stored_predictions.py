@@ -38,7 +38,7 @@ class _File(BaseModel):
     schema_: Literal["roentgate.predictions/1"]
     model: str
     fingerprint: str
-    films: str
+    images: str
     classes: list[str]
     ids: list[str]
     labels: list[_Index]
@@ -98,13 +98,13 @@ class Reference:
     Attributes:
         name: Of the model.
         fingerprint: Of the model.
-        films: `Dataset.rows_digest` of the test films that it answered.
+        images: `Dataset.rows_digest` of the test images that it answered.
         test: Its answers on them.
     """
 
     name: str
     fingerprint: str
-    films: str
+    images: str
     test: Predictions
     answers: Mapping[str, NDArray[np.int64]]
     donor_labels: NDArray[np.int64]
@@ -139,7 +139,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
     *,
     model: str,
     fingerprint: str,
-    films: str,
+    images: str,
     test: Predictions,
     border: BorderRecord | None,
     bounds: BorderBounds,
@@ -150,7 +150,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         folder: Of the scorecard.
         model: Name.
         fingerprint: Of the model.
-        films: `Dataset.rows_digest` of the test films.
+        images: `Dataset.rows_digest` of the test images.
         test: Answers on the test rows.
         border: Answers under the perturbations of ``bounds``; None where no suite asked for them.
         bounds: Which perturbations those are.
@@ -162,7 +162,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         "schema": SCHEMA,
         "model": model,
         "fingerprint": fingerprint,
-        "films": films,
+        "images": images,
         "classes": list(test.classes),
         "ids": list(test.ids),
         "labels": test.labels.tolist(),
@@ -177,20 +177,20 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         draft.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
-def drop_others(folder: Path, *, fingerprint: str, films: Dataset) -> None:
-    """Remove stored predictions of another model, or on other films, from beside a scorecard that has none.
+def drop_others(folder: Path, *, fingerprint: str, images: Dataset) -> None:
+    """Remove stored predictions of another model, or on other images, from beside a scorecard that has none.
 
     What cannot be read stays: whoever would compare with it is told.
 
     Args:
         folder: Of the scorecard.
         fingerprint: Of its model.
-        films: Its test films.
+        images: Its test images.
     """
     path = folder / PREDICTIONS_FILE
     with contextlib.suppress(HarnessError):
         stored = read_predictions(path)
-        if stored.fingerprint != fingerprint or stored.films != films.rows_digest:
+        if stored.fingerprint != fingerprint or stored.images != images.rows_digest:
             path.unlink()
 
 
@@ -257,7 +257,7 @@ def read_predictions(path: Path) -> Reference:
     return Reference(
         name=file.model,
         fingerprint=file.fingerprint,
-        films=file.films,
+        images=file.images,
         test=Predictions(
             ids=tuple(file.ids),
             classes=tuple(file.classes),
@@ -284,19 +284,19 @@ def _beside(path: Path) -> str | None:
         ) from None
 
 
-def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:
-    """Refuse a stored reference that answered other films, or what now counts as others.
+def check_same_images(reference: Reference, images: Dataset, path: Path) -> None:
+    """Refuse a stored reference that answered other images, or what now counts as others.
 
     Raises:
         DataError: Classes, rows, labels, patients or file contents differ; the message names the file.
     """
     stored = reference.test
     told = {
-        "classes, or in another order,": stored.classes == films.classes,
-        "test rows": stored.ids == films.ids,
-        "labels": np.array_equal(stored.labels, films.labels),
-        "patients": stored.groups == films.groups,
-        "test films, file by file,": reference.films == films.rows_digest,
+        "classes, or in another order,": stored.classes == images.classes,
+        "test rows": stored.ids == images.ids,
+        "labels": np.array_equal(stored.labels, images.labels),
+        "patients": stored.groups == images.groups,
+        "test images, file by file,": reference.images == images.rows_digest,
     }
     for what, same in told.items():
         if not same:
@@ -307,12 +307,14 @@ def check_same_films(reference: Reference, films: Dataset, path: Path) -> None:
 
 def _names(bounds: BorderBounds) -> list[tuple[str, str, tuple[float, str] | float]]:
     """Return (name in the file, part of a `BorderRecord`, key in that part) of every perturbation of a policy."""
-    rings = list(dict.fromkeys([*bounds.rings, *bounds.stress_rings]))
-    only = list(dict.fromkeys([*bounds.only_rings, *bounds.only_stress_rings]))
+    borders = list(dict.fromkeys([*bounds.borders, *bounds.stress_borders]))
+    only = list(dict.fromkeys([*bounds.only_borders, *bounds.only_stress_borders]))
     found: list[tuple[str, str, tuple[float, str] | float]] = []
-    for part, widths in (("masked", rings), ("only", only)):
-        found += [(f"{part} {width:g} {fill}", part, (width, fill)) for width in widths for fill in bounds.fills]
-    return found + [(f"{part} {width:g}", part, width) for part in ("interior", "other", "same") for width in rings]
+    for part, widths in (("masked", borders), ("only", only)):
+        found += [
+            (f"{part} {width:g} {infill}", part, (width, infill)) for width in widths for infill in bounds.infills
+        ]
+    return found + [(f"{part} {width:g}", part, width) for part in ("interior", "other", "same") for width in borders]
 
 
 def _content_digest(content: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Lung fields of a data set's films: its own masks, or the segmenter's; which of them are trusted, and why not."""
+"""Lung fields of a data set's images: its own masks, or the segmenter's; which of them are trusted, and why not."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from tqdm import tqdm
 from roentgate.arrays import BoolArray, FloatArray, RealArray
 from roentgate.code_key import code_digest
 from roentgate.data import Dataset, read_header
-from roentgate.data import images as films
+from roentgate.data import images as images
 from roentgate.lungs import mask_quality, segmenter
 from roentgate.store import Arrays, Store, digest, file_digest, pack, unpack
 
@@ -23,14 +23,15 @@ Predict = Callable[[FloatArray], RealArray]
 LEAST_CERTAINTY = 0.92
 """The Dice coefficient that the segmenter must expect of its own mask; see `roentgate.lungs.segmenter.certainty`.
 
-Of films it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
+Of images it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
 segmenter (models/segmenter/README.md) says what else had been seen when it was set.
 """
 
 LEAST_AGREEMENT = 0.70
 """The Dice coefficient of a mask of the data with the segmenter's, where that one is trusted.
 
-Such a pair has 0.72 or more on each hospital's films by the training on the other hospital's, and 0.84 on drawn films.
+Such a pair has 0.72 or more on each hospital's images by the training on the other hospital's, and 0.84 on drawn
+images.
 """
 
 _BATCH = 32
@@ -39,13 +40,13 @@ _SAME_ASPECT = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LungFields:
-    """The lung fields of n films, an eighth of a byte a pixel.
+    """The lung fields of n images, an eighth of a byte a pixel.
 
     Attributes:
-        shape: (H, W) of the films.
+        shape: (H, W) of the images.
         packed: The masks' bits, uint8 (n, ceil(H W / 8)); `take` unpacks them.
         reasons: Why the mask of each row is not trusted; "" where it is.
-        source: ``data``: masks that came with the films; ``segmenter``: found by it.
+        source: ``data``: masks that came with the images; ``segmenter``: found by it.
     """
 
     shape: tuple[int, int]
@@ -87,18 +88,18 @@ class LungFields:
 def lung_fields(data: Dataset, store: Store) -> LungFields:
     """Return the lung fields of a split: its own masks where it has any, else the segmenter's; computed once, stored.
 
-    No mask is taken on trust. It must be plausible and fit its film (`roentgate.lungs.mask_quality`); a mask of the
-    data must have the proportions of its film, and where the segmenter trusts its own answer the two must not
-    contradict each other (another film's mask is found out so); one of the segmenter must be certain. A row whose mask
+    No mask is taken on trust. It must be plausible and fit its image (`roentgate.lungs.mask_quality`); a mask of the
+    data must have the proportions of its image, and where the segmenter trusts its own answer the two must not
+    contradict each other (another image's mask is found out so); one of the segmenter must be certain. A row whose mask
     fails has a reason; checks that need masks leave it out, and say so.
 
     Args:
-        data: The rows. Own masks are files that the harness reads as films, resized like them (nearest neighbour); lung
-            is what is brighter than half of the mask's brightest pixel.
-        store: Keeps the result, by the films, the masks, the segmenter's weights, and the code.
+        data: The rows. Own masks are files that the harness reads as images, resized like them (nearest neighbour);
+            lung is what is brighter than half of the mask's brightest pixel.
+        store: Keeps the result, by the images, the masks, the segmenter's weights, and the code.
 
     Raises:
-        DataError: A film or mask cannot be decoded.
+        DataError: An image or mask cannot be decoded.
         ModelError: The segmenter's weights are damaged.
     """
     source: Literal["data", "segmenter"] = "segmenter" if data.masks is None else "data"
@@ -111,7 +112,7 @@ def lung_fields(data: Dataset, store: Store) -> LungFields:
 
 
 def segmented(predict: Predict, images: FloatArray) -> tuple[BoolArray, list[str]]:
-    """Return what the segmenter takes for the lung fields of films, and the reasons against it: "" for none.
+    """Return what the segmenter takes for the lung fields of images, and the reasons against it: "" for none.
 
     Args:
         predict: The segmenter's network, as `roentgate.lungs.segmenter.lung_probabilities` wants it.
@@ -127,7 +128,7 @@ def segmented(predict: Predict, images: FloatArray) -> tuple[BoolArray, list[str
 
 
 def doubted(predict: Predict, masks: BoolArray, images: FloatArray) -> list[str]:
-    """Return why masks that came with films are implausible, or contradicted by the segmenter: "" where they are not.
+    """Return why masks that came with images are implausible, or contradicted by the segmenter: "" where they are not.
 
     Args:
         predict: The segmenter's network, as `roentgate.lungs.segmenter.lung_probabilities` wants it.
@@ -162,17 +163,17 @@ def _computed(data: Dataset) -> Arrays:
     return {"packed": packed, "reasons": pack(reasons)}
 
 
-def _read(paths: Sequence[Path], shape: films.Shape) -> BoolArray:
+def _read(paths: Sequence[Path], shape: images.Shape) -> BoolArray:
     """Return masks of the data, bool (k, H, W)."""
-    read = films.read_each(paths, (*shape[:2], 1), "nearest")
-    pixels = np.stack([films.unit(mask)[:, :, 0] for mask in read])
+    read = images.read_each(paths, (*shape[:2], 1), "nearest")
+    pixels = np.stack([images.unit(mask)[:, :, 0] for mask in read])
     masks: BoolArray = pixels > pixels.max(axis=(1, 2), keepdims=True) / 2
     return masks
 
 
 def _batches(data: Dataset) -> Iterator[FloatArray]:
     bar: tqdm[Any] = tqdm(
-        total=len(data), desc=f"lung fields, {data.name}", unit="film", leave=False, mininterval=0.5, delay=1.0
+        total=len(data), desc=f"lung fields, {data.name}", unit="image", leave=False, mininterval=0.5, delay=1.0
     )
     with bar:
         for images in data.batches(_BATCH):
@@ -185,9 +186,9 @@ def _uncertain(probability: FloatArray, mask: BoolArray) -> str:
     return f"certainty: {certain:.2f}, below {LEAST_CERTAINTY:.2f}" if mask.any() and certain < LEAST_CERTAINTY else ""
 
 
-def _distorted(film: Path, mask: Path) -> str:
-    ours, theirs = read_header(film), read_header(mask)
+def _distorted(image: Path, mask: Path) -> str:
+    ours, theirs = read_header(image), read_header(mask)
     ratio = (theirs.width / theirs.height) / (ours.width / ours.height)
     if abs(ratio - 1) <= _SAME_ASPECT:
         return ""
-    return f"geometry: the mask is {theirs.width} x {theirs.height}, its film {ours.width} x {ours.height} pixels"
+    return f"geometry: the mask is {theirs.width} x {theirs.height}, its image {ours.width} x {ours.height} pixels"

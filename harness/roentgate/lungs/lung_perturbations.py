@@ -1,4 +1,5 @@
-"""What is done to films to ask what a model looks at: regions hidden, frames exchanged, burn-ins moved."""
+"""What is done to images to ask what a model looks at: regions hidden, backgrounds exchanged, burned-in annotations
+moved."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -9,54 +10,55 @@ from roentgate.arrays import BoolArray, Images, IntArray
 from roentgate.data import Dataset
 from roentgate.errors import ArgumentError, did_you_mean
 from roentgate.lungs import burned_in_annotations
-from roentgate.lungs.burned_in_annotations import BurnIn
+from roentgate.lungs.burned_in_annotations import Annotation
 from roentgate.lungs.lung_masks import LungFields
-from roentgate.perturbations import Fill, donors
+from roentgate.perturbations import Infill, donors
 from roentgate.perturbations import regions as interventions
 from roentgate.store import Store
 
 REGIONS: Final = {
     "lungs": "without lungs",
-    "common": "without the usual lung region, alike on every film",
+    "common": "without the usual lung region, alike on every image",
     "another": "without another patient's lung region",
     "region": "without a random region as large as the lungs",
     "background": "without all but the lungs",
 }
 """What is hidden, and what the scorecard calls it."""
-CHANGES: Final = ("framed", "kin", "marked", "plain", "letter", "patch", "inverted")
-"""All else: lungs in a frame of another class or of the own one; a burn-in pasted, or a flat patch; a letter, or a flat
-patch as bright; black for white."""
+CHANGES: Final = ("swapped", "same_class", "annotated", "plain", "letter", "patch", "inverted")
+"""All else: lungs on a background of another class or of the own one; a burned-in annotation pasted, or a flat patch;
+a letter, or a flat patch as bright; black for white."""
 
 
 class Battery:
-    """What is done to the test films, drawn once: whose frame, whose burn-in, which regions.
+    """What is done to the test images, drawn once: whose background, whose burned-in annotation, which regions.
 
     Args:
-        test: The films.
-        fields: Their lung fields; a film whose field is not trusted stays as it is, and gives nothing to others.
-        store: Keeps the burn-ins that were found.
+        test: The images.
+        fields: Their lung fields; an image whose field is not trusted stays as it is, and gives nothing to others.
+        store: Keeps the burned-in annotations that were found.
         seed: Of all that is drawn.
 
     Attributes:
         rows: int64 (m,) test rows whose lung field is trusted.
-        frame: int64 (n,) test row of another class whose frame each row is set into; -1 for none.
-        kin: int64 (n,) as ``frame``, of the same class.
-        found: The burn-ins of each row.
-        markers: For each row a burn-in of a film of another class that misses its lungs; None where there is none.
-        marker_rows: int64 (n,) that film; -1 for none.
+        background: int64 (n,) test row of another class whose background each row is set into; -1 for none.
+        kin: int64 (n,) as ``background``, of the same class.
+        found: The burned-in annotations of each row.
+        markers: For each row a burned-in annotation of an image of another class that misses its lungs; None where
+            there is none.
+        marker_rows: int64 (n,) that image; -1 for none.
     """
 
     def __init__(self, test: Dataset, fields: LungFields, store: Store, *, seed: int) -> None:
         self.test, self.fields, self.seed = test, fields, seed
         self.rows = np.flatnonzero(fields.trusted)
         other, same = donors(test.labels[self.rows], test.classes, seed=seed)
-        self.frame, self.kin = self._everywhere(other), self._everywhere(same)
+        self.background, self.same_class = self._everywhere(other), self._everywhere(same)
         self.found = burned_in_annotations.find_each(test, fields, store)
         self.markers, self.marker_rows = self._markers()
         self.common = self._usual()
 
-    def changed(self, change: str | tuple[str, Fill], rows: IntArray) -> Images:
-        """Return films changed, as the model was shown them: float32 [b, H, W, C] in [0, 1].
+    def changed(self, change: str | tuple[str, Infill], rows: IntArray) -> Images:
+        """Return images changed, as the model was shown them: float32 [b, H, W, C] in [0, 1].
 
         Args:
             change: One of `CHANGES`, or a region of `REGIONS` and what it is filled with.
@@ -68,28 +70,28 @@ class Battery:
         images = self.test.take(rows)
         if isinstance(change, str):
             return self.altered(images, rows, change)
-        region, fill = change
-        ((_, hidden),) = self.hidden(images, rows, region, [fill])
+        region, infill = change
+        ((_, hidden),) = self.hidden(images, rows, region, [infill])
         return hidden
 
     def hidden(
-        self, images: Images, rows: IntArray, region: str, fills: Iterable[Fill]
-    ) -> Iterator[tuple[Fill, Images]]:
-        """Yield films with a region hidden, under one fill after the other.
+        self, images: Images, rows: IntArray, region: str, infills: Iterable[Infill]
+    ) -> Iterator[tuple[Infill, Images]]:
+        """Yield images with a region hidden, under one infill after the other.
 
         Args:
-            images: float32 [b, H, W, C], the films of ``rows``; not modified.
+            images: float32 [b, H, W, C], the images of ``rows``; not modified.
             rows: int64 (b,) test rows.
             region: One of `REGIONS`.
-            fills: Among `roentgate.perturbations.regions.REGION_FILLS`.
+            fills: Among `roentgate.perturbations.regions.REGION_INFILLS`.
         """
-        return interventions.hide(images, self.regions(region, rows), fills, rows, self.seed)
+        return interventions.hide(images, self.regions(region, rows), infills, rows, self.seed)
 
     def altered(self, images: Images, rows: IntArray, change: str) -> Images:
-        """Return films under one of `CHANGES`; a row without a partner or marker stays as it is.
+        """Return images under one of `CHANGES`; a row without a partner or marker stays as it is.
 
         Args:
-            images: float32 [b, H, W, C], the films of ``rows``; not modified.
+            images: float32 [b, H, W, C], the images of ``rows``; not modified.
             rows: int64 (b,) test rows.
             change: One of `CHANGES`.
 
@@ -98,11 +100,11 @@ class Battery:
         """
         if change == "inverted":
             return np.float32(1) - images
-        if change in {"framed", "kin"}:
-            return self._framed(images, rows, self.frame if change == "framed" else self.kin)
+        if change in {"swapped", "same_class"}:
+            return self._swapped(images, rows, self.background if change == "swapped" else self.same_class)
         if change in {"letter", "patch"}:
             return interventions.lettered(images, plain=change == "patch")
-        if change in {"marked", "plain"}:
+        if change in {"annotated", "plain"}:
             return self._marked(images, rows, plain=change == "plain")
         raise ArgumentError(f"change '{change}': unknown; {did_you_mean(change, CHANGES)}")
 
@@ -118,7 +120,7 @@ class Battery:
         if kind == "common":
             masks = np.repeat(self.common[None], len(rows), axis=0)
         elif kind == "another":
-            masks = self.fields.take(np.maximum(self.frame[rows], 0)) & (self.frame[rows] >= 0)[:, None, None]
+            masks = self.fields.take(np.maximum(self.background[rows], 0)) & (self.background[rows] >= 0)[:, None, None]
         elif kind == "region":
             masks = interventions.random_regions(own.sum(axis=(1, 2)), self.fields.shape, rows, self.seed)
         else:
@@ -138,10 +140,11 @@ class Battery:
             counts += self.fields.take(self.rows[start : start + 64]).sum(axis=0)
         return 2 * counts >= max(len(self.rows), 1)
 
-    def _markers(self) -> tuple[list[BurnIn | None], IntArray]:
-        """Return for each test row a burn-in of a film of another class that misses the row's lungs, and that film."""
+    def _markers(self) -> tuple[list[Annotation | None], IntArray]:
+        """Return for each test row a burned-in annotation of an image of another class that misses the row's lungs,
+        and that image."""
         found = self.found
-        chosen: list[BurnIn | None] = [None] * len(self.test)
+        chosen: list[Annotation | None] = [None] * len(self.test)
         whose = np.full(len(self.test), -1, dtype=np.int64)
         bearing = np.array([row for row in self.rows if found[row]], dtype=np.int64)
         for row in self.rows:
@@ -155,13 +158,13 @@ class Battery:
                     break
         return chosen, whose
 
-    def _framed(self, images: Images, rows: IntArray, partners: IntArray) -> Images:
-        frames = self.test.take(np.where(partners[rows] >= 0, partners[rows], rows))
+    def _swapped(self, images: Images, rows: IntArray, partners: IntArray) -> Images:
+        backgrounds = self.test.take(np.where(partners[rows] >= 0, partners[rows], rows))
         lungs, holes = self.fields.take(rows), self.fields.take(np.maximum(partners[rows], 0))
         return np.stack(
             [
-                interventions.into_frame(image, lung, frame, hole) if partners[row] >= 0 else image
-                for image, lung, frame, hole, row in zip(images, lungs, frames, holes, rows, strict=True)
+                interventions.into_background(image, lung, background, hole) if partners[row] >= 0 else image
+                for image, lung, background, hole, row in zip(images, lungs, backgrounds, holes, rows, strict=True)
             ]
         )
 

@@ -1,4 +1,5 @@
-"""Could this mask be the lung fields of this film? Area, shape, place, symmetry, and whether the film has its edge."""
+"""Could this mask be the lung fields of this image? Area, shape, place, symmetry, and whether the image has its
+edge."""
 
 import numpy as np
 from PIL import Image
@@ -11,13 +12,13 @@ SIDE = 64
 """Pixels, height and width at which masks are judged."""
 
 AREA = (0.06, 0.60)
-"""Share of the film; of the 704 human masks of the tuberculosis films the smallest has 0.084, the largest 0.435."""
+"""Share of the image; of the 704 human masks of the tuberculosis images the smallest has 0.084, the largest 0.435."""
 MIDDLE = (0.36, 0.64)
 """Where, in shares of the width, the middle between the two lungs may lie (human: 0.44 to 0.56)."""
 CENTRE = (0.18, 0.68)
 """Where, in shares of the height, the fields' centre may lie (human: 0.22 to 0.61)."""
 LEAST_SIZE = 0.3
-"""Least height and width of the fields, in shares of the film's (human: 0.36 and 0.42)."""
+"""Least height and width of the fields, in shares of the image's (human: 0.36 and 0.42)."""
 LEAST_APART = 0.15
 """Least distance between the centres of the two lungs, in shares of the width (human: 0.25)."""
 LEAST_SYMMETRY = 0.25
@@ -35,15 +36,15 @@ _CRUMB = 0.1
 
 
 def doubts(masks: BoolArray, images: FloatArray) -> list[str]:
-    """Return, film by film, why the mask cannot be trusted to be its lung fields: "" where there is no reason.
+    """Return, image by image, why the mask cannot be trusted to be its lung fields: "" where there is no reason.
 
-    The last check asks the film: what lies along the edge inside the mask differs from what lies outside, and nowhere
-    within a third of the side does the same outline fit much better. So a shifted mask, or another film's, is found out
-    without a second opinion. A film that is reversed does as well as one that is not.
+    The last check asks the image: what lies along the edge inside the mask differs from what lies outside, and nowhere
+    within a third of the side does the same outline fit much better. So a shifted mask, or another image's, is found
+    out without a second opinion. An image that is reversed does as well as one that is not.
 
     Args:
         masks: bool (n, H, W).
-        images: The films, float32 (n, H, W, C) in [0, 1].
+        images: The images, float32 (n, H, W, C) in [0, 1].
     """
     ranks = segmenter.prepare(images)[:, :, :, 0].reshape(len(images), SIDE, 2, SIDE, 2).mean(axis=(2, 4))
     found = []
@@ -58,7 +59,7 @@ def _area(mask: BoolArray) -> str:
     share, (least, most) = float(mask.mean()), AREA
     if not mask.any():
         return "no lung field found"
-    return "" if least <= share <= most else f"area: {share:.0%} of the film, outside {least:.0%} to {most:.0%}"
+    return "" if least <= share <= most else f"area: {share:.0%} of the image, outside {least:.0%} to {most:.0%}"
 
 
 def _shape(mask: BoolArray) -> str:
@@ -71,7 +72,7 @@ def _shape(mask: BoolArray) -> str:
     if len(large) > 2:
         return f"shape: {len(large)} separate fields, not two lungs"
     if min(height, width) < LEAST_SIZE * SIDE:
-        return f"shape: {width / SIDE:.0%} by {height / SIDE:.0%} of the film is too small for a pair of lungs"
+        return f"shape: {width / SIDE:.0%} by {height / SIDE:.0%} of the image is too small for a pair of lungs"
     return _pair(*large) if len(large) == 2 else _pair(*_halves(mask))
 
 
@@ -93,11 +94,11 @@ def _pair(first: BoolArray, second: BoolArray) -> str:
         (abs(one - other) < LEAST_APART, "shape: no two lungs side by side"),
         (
             not MIDDLE[0] <= middle <= MIDDLE[1],
-            f"place: the middle between the lungs lies at {middle:.0%} of the film's width",
+            f"place: the middle between the lungs lies at {middle:.0%} of the image's width",
         ),
         (
             not CENTRE[0] <= height <= CENTRE[1],
-            f"place: the centre of the lungs lies at {height:.0%} of the film's height",
+            f"place: the centre of the lungs lies at {height:.0%} of the image's height",
         ),
         (symmetry < LEAST_SYMMETRY, f"symmetry: the smaller lung has {symmetry:.0%} of the larger one's area"),
         (level < LEAST_LEVEL, f"symmetry: the two lungs have {level:.0%} of their height in common"),
@@ -106,11 +107,11 @@ def _pair(first: BoolArray, second: BoolArray) -> str:
 
 
 def _fit(mask: BoolArray, rank: FloatArray) -> str:
-    """Return what is odd about the film along the mask's edge."""
+    """Return what is odd about the image along the mask's edge."""
     outside = ndimage.binary_dilation(mask, iterations=_BAND) & ~mask
     inside = mask & ~ndimage.binary_erosion(mask, iterations=_BAND)
     if not outside.any() or not inside.any():
-        return "fit: the mask has no edge inside the film"
+        return "fit: the mask has no edge inside the image"
     kernel = outside / outside.sum() - inside / inside.sum()
     around = np.abs(signal.correlate(np.pad(rank, _FAR, mode="edge"), kernel, mode="valid", method="fft"))
     near = slice(_FAR - _NEAR, _FAR + _NEAR + 1)
@@ -118,7 +119,7 @@ def _fit(mask: BoolArray, rank: FloatArray) -> str:
     if own < LEAST_CONTRAST:
         return f"fit: no contrast across the mask's edge ({own:.2f} of 2 ranks)"
     if own < LEAST_FIT * best:
-        return f"fit: the outline fits the film better elsewhere ({own / best:.0%} of its contrast there)"
+        return f"fit: the outline fits the image better elsewhere ({own / best:.0%} of its contrast there)"
     return ""
 
 

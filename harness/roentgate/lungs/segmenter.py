@@ -1,4 +1,4 @@
-"""The lung-field segmenter around its network: films made alike before it, clean masks and certainty after it."""
+"""The lung-field segmenter around its network: images made alike before it, clean masks and certainty after it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,16 +20,16 @@ _LEAST_SHARE = 0.1
 
 
 def prepare(images: FloatArray) -> FloatArray:
-    """Return films as the network takes them: grey, 128x128, every pixel replaced by its rank among the film's own.
+    """Return images as the network takes them: grey, 128x128, every pixel replaced by its rank among the image's own.
 
-    Ranks do not change with exposure, contrast, gamma, or any rising curve; a reversed film has the reversed ranks.
+    Ranks do not change with exposure, contrast, gamma, or any rising curve; a reversed image has the reversed ranks.
 
     Args:
         images: float32 (n, H, W, C), of any range that is finite.
 
     Returns:
-        float32 (n, 128, 128, 1) from -1 to 1: the mid-rank of each pixel, at 1024 levels between the film's darkest and
-        brightest; 0 throughout a blank film.
+        float32 (n, 128, 128, 1) from -1 to 1: the mid-rank of each pixel, at 1024 levels between the image's darkest
+        and brightest; 0 throughout a blank image.
     """
     prepared = np.empty((len(images), SIDE, SIDE, 1), np.float32)
     for target, image in zip(prepared, images, strict=True):
@@ -40,7 +40,7 @@ def prepare(images: FloatArray) -> FloatArray:
 
 
 def lung_probabilities(predict: Callable[[FloatArray], RealArray], images: FloatArray) -> FloatArray:
-    """Return how probably each pixel is lung: the mean of what the network says of the film and of its mirror image.
+    """Return how probably each pixel is lung: the mean of what the network says of the image and of its mirror image.
 
     Args:
         predict: The network: float32 (n, 128, 128, 1) as `prepare` gives, to as many probabilities.
@@ -55,7 +55,7 @@ def lung_probabilities(predict: Callable[[FloatArray], RealArray], images: Float
 
 
 def fields(probability: FloatArray) -> BoolArray:
-    """Return the lung fields of one film: the largest region above one half and, where it is no crumb, the second.
+    """Return the lung fields of one image: the largest region above one half and, where it is no crumb, the second.
 
     Args:
         probability: (H, W).
@@ -68,7 +68,7 @@ def fields(probability: FloatArray) -> BoolArray:
     kept = [
         region + 1 for region in np.argsort(-sizes, kind="stable")[:2] if sizes[region] >= _LEAST_SHARE * sizes.max()
     ]
-    whole: BoolArray = ndimage.binary_fill_holes(np.isin(regions, kept))
+    whole: BoolArray = ndimage.binary_infill_holes(np.isin(regions, kept))
     return whole
 
 

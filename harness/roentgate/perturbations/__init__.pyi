@@ -3,14 +3,14 @@ from . import corruptions as corruptions
 from . import geometric as geometric
 from . import masks as masks
 from . import regions as regions
-from .border import FILLS as FILLS
+from .border import INFILLS as INFILLS
+from .border import Border as Border
 from .border import Interior as Interior
-from .border import KeepRing as KeepRing
+from .border import KeepBorder as KeepBorder
 from .border import Perturbation as Perturbation
-from .border import Ring as Ring
 from .border import Shape as Shape
+from .border import border_mask as border_mask
 from .border import donors as donors
-from .border import ring_mask as ring_mask
 from .corruptions import GROUPS as GROUPS
 from .corruptions import KINDS as KINDS
 from .corruptions import SEVERITIES as SEVERITIES
@@ -22,5 +22,5 @@ from .mask_search import hunt as hunt
 from .masks import MILDNESS as MILDNESS
 from .masks import Family as Family
 from .masks import Mask as Mask
-from .regions import REGION_FILLS as REGION_FILLS
-from .regions import Fill as Fill
+from .regions import REGION_INFILLS as REGION_INFILLS
+from .regions import Infill as Infill

@@ -1,4 +1,5 @@
-"""Films with part of them hidden: the ring, all but the ring, a rectangle inside, or the ring of another film."""
+"""Images with part of them hidden: the border, all but the border, a rectangle inside, or the border of another
+image."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,44 +17,45 @@ from roentgate.errors import ArgumentError, did_you_mean
 
 Shape = tuple[int, int]
 
-Fill = Literal["black", "mean", "edge", "blur"]
-FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur")
+Infill = Literal["black", "mean", "edge", "blur"]
+INFILLS: tuple[Infill, ...] = ("black", "mean", "edge", "blur")
 """What hidden pixels are replaced by; each is computed from the kept pixels alone, so nothing hidden survives in it."""
 
 BLUR = 0.05
-"""Standard deviation of the blur fill, as a share of the side."""
+"""Standard deviation of the blur infill, as a share of the side."""
 
 
-def ring_pixels(shape: Shape, width: float) -> Shape:
-    """Return the thickness (rows, columns) of a ring of relative ``width`` in pixels: at least 1, and something inside.
+def border_pixels(shape: Shape, width: float) -> Shape:
+    """Return the thickness (rows, columns) of a border of relative ``width`` in pixels: at least 1, and something
+    inside.
 
     Raises:
-        ArgumentError: ``width`` is not in (0, 0.5), or the ring would cover an image of this size.
+        ArgumentError: ``width`` is not in (0, 0.5), or the border would cover an image of this size.
 
     Examples:
-        >>> ring_pixels((256, 128), 0.05)
+        >>> border_pixels((256, 128), 0.05)
         (13, 6)
     """
     if not 0 < width < 0.5:
         raise ArgumentError(
-            f"ring width {width}: not between 0 and 0.5; give the share of the side that one edge of the ring takes"
+            f"border width {width}: not between 0 and 0.5; give the share of the side that one edge of the border takes"
         )
     rows, columns = (max(1, round(width * side)) for side in shape)
     if 2 * rows >= shape[0] or 2 * columns >= shape[1]:
         raise ArgumentError(
-            f"ring width {width}: hides all of a {shape[0]}x{shape[1]} image; use a narrower ring or larger images"
+            f"border width {width}: hides all of a {shape[0]}x{shape[1]} image; use a narrower border or larger images"
         )
     return rows, columns
 
 
 @lru_cache(maxsize=64)
-def ring_mask(shape: Shape, width: float) -> BoolArray:
-    """Return the outer ring of relative ``width`` as a read-only bool [H, W].
+def border_mask(shape: Shape, width: float) -> BoolArray:
+    """Return the outer border of relative ``width`` as a read-only bool [H, W].
 
     Raises:
-        ArgumentError: As `ring_pixels`.
+        ArgumentError: As `border_pixels`.
     """
-    rows, columns = ring_pixels(shape, width)
+    rows, columns = border_pixels(shape, width)
     mask = np.ones(shape, dtype=bool)
     mask[rows:-rows, columns:-columns] = False
     mask.flags.writeable = False
@@ -62,14 +64,14 @@ def ring_mask(shape: Shape, width: float) -> BoolArray:
 
 @lru_cache(maxsize=64)
 def interior_mask(shape: Shape, width: float) -> BoolArray:
-    """Return a centred rectangle of the image's aspect ratio and, but for rounding, the ring's area: bool [H, W].
+    """Return a centred rectangle of the image's aspect ratio and, but for rounding, the border's area: bool [H, W].
 
-    At least one pixel of frame is kept on every side.
+    At least one pixel of background is kept on every side.
 
     Raises:
-        ArgumentError: As `ring_pixels`.
+        ArgumentError: As `border_pixels`.
     """
-    area = int(ring_mask(shape, width).sum())
+    area = int(border_mask(shape, width).sum())
     height = min(round(shape[0] * sqrt(area / (shape[0] * shape[1]))), shape[0] - 2)
     breadth = min(round(area / height), shape[1] - 2)
     top, left = (shape[0] - height) // 2, (shape[1] - breadth) // 2
@@ -81,18 +83,18 @@ def interior_mask(shape: Shape, width: float) -> BoolArray:
 
 @lru_cache(maxsize=64)
 def core_mask(shape: Shape, width: float) -> BoolArray:
-    """Return everything inside the ring: read-only bool [H, W].
+    """Return everything inside the border: read-only bool [H, W].
 
     Raises:
-        ArgumentError: As `ring_pixels`.
+        ArgumentError: As `border_pixels`.
     """
-    mask = ~ring_mask(shape, width)
+    mask = ~border_mask(shape, width)
     mask.flags.writeable = False
     return mask
 
 
 class _Batch:
-    """One batch and its latest edge fill, which perturbations that hide the same pixels share."""
+    """One batch and its latest edge infill, which perturbations that hide the same pixels share."""
 
     def __init__(self, images: FloatArray) -> None:
         self.images = images
@@ -109,27 +111,27 @@ class _Batch:
 
 @dataclass(frozen=True)
 class Perturbation(ABC):
-    """Hide part of every image; ``width`` is that of the ring, as a share of the side, ``fill`` one of `FILLS`.
+    """Hide part of every image; ``width`` is that of the border, as a share of the side, ``infill`` one of `INFILLS`.
 
     Called on float32 [N, H, W, C] in [0, 1], it returns a new array of that shape.
 
     Raises:
-        ArgumentError: An unknown fill; when called, a width that `ring_pixels` refuses.
+        ArgumentError: An unknown infill; when called, a width that `border_pixels` refuses.
     """
 
     width: float
-    fill: str
+    infill: str
 
     kind: ClassVar[str]
 
     def __post_init__(self) -> None:
-        if self.fill not in FILLS:
-            raise ArgumentError(f"fill {self.fill!r}: unknown; {did_you_mean(self.fill, FILLS)}")
+        if self.infill not in INFILLS:
+            raise ArgumentError(f"infill {self.infill!r}: unknown; {did_you_mean(self.infill, INFILLS)}")
 
     @property
     def name(self) -> str:
-        """A short stable name, part of evidence keys: ``ring-0.05-black``."""
-        return f"{self.kind}-{self.width:g}-{self.fill}"
+        """A short stable name, part of evidence keys: ``width-0.05-black``."""
+        return f"{self.kind}-{self.width:g}-{self.infill}"
 
     @abstractmethod
     def hidden(self, shape: Shape) -> BoolArray:
@@ -140,32 +142,32 @@ class Perturbation(ABC):
         return self.apply(_Batch(images))
 
     def apply(self, batch: _Batch) -> FloatArray:
-        """Return the filled images of a batch whose edge fill may already be known."""
-        return _filled(batch, self.hidden(batch.shape), self.fill)
+        """Return the filled images of a batch whose edge infill may already be known."""
+        return _filled(batch, self.hidden(batch.shape), self.infill)
 
 
-class Ring(Perturbation):
-    """Hide the ring."""
+class Border(Perturbation):
+    """Hide the border."""
 
-    kind = "ring"
-
-    def hidden(self, shape: Shape) -> BoolArray:
-        """Return the outer ring: read-only bool [H, W]."""
-        return ring_mask(shape, self.width)
-
-
-class KeepRing(Perturbation):
-    """Hide everything but the ring."""
-
-    kind = "keep-ring"
+    kind = "border"
 
     def hidden(self, shape: Shape) -> BoolArray:
-        """Return all but the outer ring: read-only bool [H, W]."""
+        """Return the outer border: read-only bool [H, W]."""
+        return border_mask(shape, self.width)
+
+
+class KeepBorder(Perturbation):
+    """Hide everything but the border."""
+
+    kind = "keep-border"
+
+    def hidden(self, shape: Shape) -> BoolArray:
+        """Return all but the outer border: read-only bool [H, W]."""
         return core_mask(shape, self.width)
 
 
 class Interior(Perturbation):
-    """Hide a centred rectangle as large as the ring."""
+    """Hide a centred rectangle as large as the border."""
 
     kind = "interior"
 
@@ -174,25 +176,25 @@ class Interior(Perturbation):
         return interior_mask(shape, self.width)
 
 
-def hide(images: FloatArray, hidden: BoolArray, fill: str) -> FloatArray:
+def hide(images: FloatArray, hidden: BoolArray, infill: str) -> FloatArray:
     """Return the images with any set of pixels filled: float32 [N, H, W, C]; they are not modified.
 
     Args:
         images: float32 [N, H, W, C] in [0, 1].
         hidden: bool [H, W], not all of it.
-        fill: One of `FILLS`.
+        fill: One of `INFILLS`.
 
     Raises:
-        ArgumentError: An unknown fill; nothing is kept that a fill could be made of; the shapes differ.
+        ArgumentError: An unknown infill; nothing is kept that an infill could be made of; the shapes differ.
     """
-    if fill not in FILLS:
-        raise ArgumentError(f"fill {fill!r}: unknown; {did_you_mean(fill, FILLS)}")
+    if infill not in INFILLS:
+        raise ArgumentError(f"infill {infill!r}: unknown; {did_you_mean(infill, INFILLS)}")
     if hidden.shape != images.shape[1:3] or hidden.all():
         raise ArgumentError(
             f"a mask of shape {hidden.shape} that hides {int(hidden.sum())} pixels does not fit images of shape "
             f"{images.shape}; hide part of an image of that size"
         )
-    return _filled(_Batch(images), hidden, fill)
+    return _filled(_Batch(images), hidden, infill)
 
 
 def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
@@ -208,16 +210,16 @@ def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterat
 
 
 def transplant(images: FloatArray, donors: FloatArray, width: float) -> FloatArray:
-    """Return the images inside the rings of their donors: float32 [N, H, W, C], both arguments of that shape.
+    """Return the images inside the borders of their donors: float32 [N, H, W, C], both arguments of that shape.
 
     Raises:
-        ArgumentError: As `ring_pixels`, or the shapes differ.
+        ArgumentError: As `border_pixels`, or the shapes differ.
     """
     if images.shape != donors.shape:
         raise ArgumentError(
             f"donors of shape {donors.shape} do not fit images of shape {images.shape}; give one donor an image"
         )
-    ring = ring_mask((images.shape[1], images.shape[2]), width)
+    ring = border_mask((images.shape[1], images.shape[2]), width)
     return np.where(ring[:, :, None], donors, images)
 
 
@@ -239,20 +241,20 @@ def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArra
         strangers = [rows[index] for index in range(len(classes)) if index != label and len(rows[index])]
         if strangers:
             other[row] = generator.choice(strangers[generator.integers(len(strangers))])
-        kin = rows[label]
-        if len(kin) > 1:
-            step = generator.integers(1, len(kin))
-            same[row] = kin[(np.searchsorted(kin, row) + step) % len(kin)]
+        same_class = rows[label]
+        if len(same_class) > 1:
+            step = generator.integers(1, len(same_class))
+            same[row] = same_class[(np.searchsorted(same_class, row) + step) % len(same_class)]
     return other, same
 
 
-def _filled(batch: _Batch, hidden: BoolArray, fill: str) -> FloatArray:
+def _filled(batch: _Batch, hidden: BoolArray, infill: str) -> FloatArray:
     """Return the images of a batch with the hidden pixels filled."""
-    if fill == "edge":
+    if infill == "edge":
         return batch.edge(hidden).copy()
-    if fill == "black":
+    if infill == "black":
         return np.where(hidden[:, :, None], np.float32(0), batch.images)
-    if fill == "mean":
+    if infill == "mean":
         return np.where(hidden[:, :, None], _kept_mean(batch.images, hidden)[:, None, None], batch.images)
     return np.where(hidden[:, :, None], blurred(batch.edge(hidden)), batch.images)
 
@@ -267,7 +269,7 @@ def _nearest_kept(shape: Shape, packed: bytes) -> IntArray:
 
 
 def _edge_filled(images: FloatArray, hidden: BoolArray) -> FloatArray:
-    """Return the images with every hidden pixel replaced by the nearest kept one (for a ring: the exact clamp)."""
+    """Return the images with every hidden pixel replaced by the nearest kept one (for a border: the exact clamp)."""
     nearest = _nearest_kept((hidden.shape[0], hidden.shape[1]), np.packbits(hidden).tobytes())
     return np.take(images.reshape(len(images), -1, images.shape[3]), nearest, axis=1).reshape(images.shape)
 

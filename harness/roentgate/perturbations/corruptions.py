@@ -1,6 +1,6 @@
-"""What acquisition does to a film: coarser pixels, compression, noise, blur and exposure, each at five severities.
+"""What acquisition does to an image: coarser pixels, compression, noise, blur and exposure, each at five severities.
 
-The parameters are those of MedMNIST-C for chest films, which are defined at 224 x 224; the code is this project's own.
+The parameters are those of MedMNIST-C for chest images, which are defined at 224 x 224; the code is this project's own.
 At another size a blur stays the same share of the side, so that it hides as much of the chest. Everything else is said
 of the pixels that a model is given, as in the table: noise has its strength in each pixel, a JPEG block is 8 pixels
 wide (at 96 x 96 it covers more than twice the share of the chest), and coarser pixels are coarser by a factor.
@@ -33,18 +33,18 @@ REFERENCE_SIDE: Final = 224
 
 
 class _Batch:
-    """Films and their rows; random numbers of the latest kind of noise, which its severities share."""
+    """Images and their rows; random numbers of the latest kind of noise, which its severities share."""
 
     def __init__(self, images: FloatArray, rows: IntArray, seed: int) -> None:
         self.images, self.rows, self.seed = images, rows, seed
         self._kind, self._drawn = "", images
 
     def generator(self, kind: str, film: int) -> np.random.Generator:
-        """Return the random numbers of one film under one kind of noise: of no other film, whatever the batch."""
+        """Return the random numbers of one image under one kind of noise: of no other image, whatever the batch."""
         return np.random.default_rng([self.seed, zlib.crc32(kind.encode()), int(self.rows[film])])
 
     def normal(self, kind: str) -> FloatArray:
-        """Return standard normal deviates float32 [N, H, W, 1], one a pixel: a grey film of three channels stays grey.
+        """Return standard normal deviates float32 [N, H, W, 1], one a pixel: a grey image of three channels stays grey.
 
         They are not to be modified.
         """
@@ -121,7 +121,7 @@ def _brightness(batch: _Batch, kind: str, factor: float) -> FloatArray:
 
 
 def _contrast(batch: _Batch, kind: str, factor: float) -> FloatArray:
-    """Stretch around the mean grey of each film."""
+    """Stretch around the mean grey of each image."""
     mean: FloatArray = batch.images.mean(axis=(1, 2, 3), keepdims=True)
     return mean + np.float32(factor) * (batch.images - mean)
 
@@ -185,7 +185,7 @@ class Corruption:
         return _KINDS[self.kind].parameters[self.severity - 1]
 
     def __call__(self, images: FloatArray, rows: IntArray, *, seed: int) -> FloatArray:
-        """Return the films corrupted; see `battery`."""
+        """Return the images corrupted; see `battery`."""
         return next(battery(images, rows, [self], seed=seed))[1]
 
 
@@ -208,14 +208,14 @@ def group_of(kind: str) -> Group:
 def battery(
     images: FloatArray, rows: IntArray, corruptions: Iterable[Corruption], *, seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
-    """Yield the name of each corruption and the films under it.
+    """Yield the name of each corruption and the images under it.
 
-    The noise of a film depends on the seed, the kind and its row, not on its company; the severities of a kind share
+    The noise of an image depends on the seed, the kind and its row, not on its company; the severities of a kind share
     it, so that a higher one is more of the same noise, and a curve over them does not waver by the draw.
 
     Args:
-        images: Films float32 [N, H, W, C] in [0, 1]; not modified.
-        rows: Which film each is, int64 [N], 0 or more.
+        images: Images float32 [N, H, W, C] in [0, 1]; not modified.
+        rows: Which image each is, int64 [N], 0 or more.
         corruptions: Cheapest when the severities of one kind follow each other.
         seed: 0 or more.
 
@@ -226,9 +226,9 @@ def battery(
         ArgumentError: ``images`` are not of that shape and type, or ``rows`` do not number N.
     """
     if images.ndim != 4 or images.dtype != np.float32:
-        raise ArgumentError(f"films of shape {images.shape}, {images.dtype}; give float32 [N, H, W, C]")
+        raise ArgumentError(f"images of shape {images.shape}, {images.dtype}; give float32 [N, H, W, C]")
     if rows.shape != (len(images),):
-        raise ArgumentError(f"rows of shape {rows.shape} for {len(images)} films; give the row of each")
+        raise ArgumentError(f"rows of shape {rows.shape} for {len(images)} images; give the row of each")
     batch = _Batch(images, rows, seed)
     for corruption in corruptions:
         changed = _KINDS[corruption.kind].apply(batch, corruption.kind, corruption.parameter)
@@ -256,7 +256,7 @@ def _coarse(side: int, factor: float) -> FloatArray:
 
 @lru_cache(maxsize=32)
 def _gaussian_matrix(side: int, kernel: float) -> FloatArray:
-    """Return the float32 [side, side] that blurs along one axis; beyond the edge the film goes on as it ends.
+    """Return the float32 [side, side] that blurs along one axis; beyond the edge the image goes on as it ends.
 
     A kernel of k pixels has the standard deviation that OpenCV and torchvision give it, 0.15 k + 0.35.
     """

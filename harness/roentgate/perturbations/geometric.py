@@ -1,4 +1,4 @@
-"""A film laid a little differently: rotated by a few degrees, shifted by a few per cent of its side."""
+"""An image laid a little differently: rotated by a few degrees, shifted by a few per cent of its side."""
 
 from functools import lru_cache
 from math import cos, radians, sin
@@ -13,7 +13,7 @@ _Corners = tuple[tuple[NDArray[np.int64], FloatArray], ...]
 
 
 def rotated(images: FloatArray, degrees: float) -> FloatArray:
-    """Return films rotated about their centre, what turns in from outside being the nearest edge pixel.
+    """Return images rotated about their centre, what turns in from outside being the nearest edge pixel.
 
     Args:
         images: float32 [N, H, W, C] in [0, 1]; not modified.
@@ -36,7 +36,7 @@ def rotated(images: FloatArray, degrees: float) -> FloatArray:
 
 
 def shifted(images: FloatArray, down: float, right: float) -> FloatArray:
-    """Return films shifted by whole pixels, the edge being repeated: nothing is smoothed.
+    """Return images shifted by whole pixels, the edge being repeated: nothing is smoothed.
 
     Args:
         images: float32 [N, H, W, C]; not modified.

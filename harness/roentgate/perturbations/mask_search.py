@@ -1,7 +1,7 @@
 """Hypothesis looks for the smallest mask that does something: masks are drawn and shrunk, what they do is asked.
 
-Drawn are sizes, places and fills, as whole pixels, never the pixels themselves. The search is the same every time, and
-asks about no more masks than it may; so what it finds is the smallest that it has met, and an upper bound.
+Drawn are sizes, places and infills, as whole pixels, never the pixels themselves. The search is the same every time,
+and asks about no more masks than it may; so what it finds is the smallest that it has met, and an upper bound.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
 DEEPEST = 0.15
-"""The thickest ring or strip, as a share of the shorter side."""
+"""The thickest border or strip, as a share of the shorter side."""
 
 LARGEST = 0.25
-"""The longest side of a rectangle, as a share of the film's."""
+"""The longest side of a rectangle, as a share of the image's."""
 
 _DRAWS = 20
 """Masks drawn for each that may be asked about; those that are not allowed cost nothing."""
@@ -36,16 +36,16 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
     family: Family,
     shape: Shape,
     *,
-    fills: Sequence[str],
+    infills: Sequence[str],
     allowed: Callable[[Mask], bool],
     flips: Callable[[Mask], bool],
     most: int,
 ) -> tuple[Mask | None, int]:
-    """Search a family for the mildest fill, and under it the smallest area, that flips answers.
+    """Search a family for the mildest infill, and under it the smallest area, that flips answers.
 
     Args:
         family: What masks to draw.
-        shape: (H, W) of the films.
+        shape: (H, W) of the images.
         fills: What they may be filled with, mildest first.
         allowed: Whether a mask may be used; asked of any number of masks, so it should be cheap.
         flips: Whether a mask flips answers. It is asked only of allowed masks that are milder than the best so far, or
@@ -68,7 +68,7 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
         max_examples=_DRAWS * most, derandomize=True, database=None, deadline=None, verbosity=Verbosity.quiet
     )
     with contextlib.suppress(NoSuchExample):
-        find(_strategy(family, shape, fills), question, settings=how, random=Random(0))
+        find(_strategy(family, shape, infills), question, settings=how, random=Random(0))
     if question.error is not None:
         raise question.error
     return question.best, most - question.left
@@ -112,34 +112,34 @@ class _Question:
 
 
 def _harm(mask: Mask, shape: Shape) -> tuple[int, int]:
-    return MILDNESS.index(mask.fill), mask.area(shape)
+    return MILDNESS.index(mask.infill), mask.area(shape)
 
 
-def _strategy(family: Family, shape: Shape, fills: Sequence[str]) -> "SearchStrategy[Mask]":
-    """Return the masks of a family. What shrinks first is drawn first: the fill, then the size, then the place."""
+def _strategy(family: Family, shape: Shape, infills: Sequence[str]) -> "SearchStrategy[Mask]":
+    """Return the masks of a family. What shrinks first is drawn first: the infill, then the size, then the place."""
     from hypothesis import strategies
 
     def whole(low: int, high: int) -> "SearchStrategy[int]":
         return strategies.integers(_OFFSET + low, _OFFSET + high).map(lambda number: number - _OFFSET)
 
     deepest = max(1, int(DEEPEST * min(shape)))
-    fill = whole(0, len(fills) - 1).map(lambda index: fills[index])
-    if family == "ring":
-        return strategies.builds(lambda fill, deep: masks.ring(shape, fill, deep), fill, whole(1, deepest))
+    infill = whole(0, len(infills) - 1).map(lambda index: infills[index])
+    if family == "border":
+        return strategies.builds(lambda infill, deep: masks.border(shape, infill, deep), infill, whole(1, deepest))
     if family == "strip":
         return strategies.builds(
-            lambda fill, deep, side: masks.strip(shape, fill, SIDES[side], deep),
-            fill, whole(1, deepest), whole(0, len(SIDES) - 1),
+            lambda infill, deep, side: masks.strip(shape, infill, SIDES[side], deep),
+            infill, whole(1, deepest), whole(0, len(SIDES) - 1),
         )  # fmt: skip
     tall, broad = (max(1, int(LARGEST * side)) for side in shape)
 
-    def place(fill: str, height: int, width: int, corner: int, down: int, across: int) -> Mask:  # noqa: PLR0913, PLR0917
-        """Measure from the nearest corner of the film; what would begin beyond the edge begins at it."""
+    def place(infill: str, height: int, width: int, corner: int, down: int, across: int) -> Mask:  # noqa: PLR0913, PLR0917
+        """Measure from the nearest corner of the image; what would begin beyond the edge begins at it."""
         top, left = max(0, down), max(0, across)
         top, left = shape[0] - top - height if corner & 1 else top, shape[1] - left - width if corner & 2 else left
-        return masks.rectangle(shape, fill, (top, top + height), (left, left + width))
+        return masks.rectangle(shape, infill, (top, top + height), (left, left + width))
 
     return strategies.builds(
-        place, fill, whole(1, tall), whole(1, broad), whole(0, 3),
+        place, infill, whole(1, tall), whole(1, broad), whole(0, 3),
         whole(-tall, shape[0] // 2 - 1), whole(-broad, shape[1] // 2 - 1),
     )  # fmt: skip

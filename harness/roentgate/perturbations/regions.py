@@ -1,4 +1,5 @@
-"""Films changed at the lungs: hidden, set into the frame of another film; and images that show no chest at all."""
+"""Images changed at the lungs: hidden, set onto the background of another image; and images that show no chest at
+all."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -10,14 +11,14 @@ from scipy import ndimage
 from roentgate.arrays import BoolArray, FloatArray, IntArray
 from roentgate.perturbations.border import blurred
 
-Fill = Literal["black", "mean", "edge", "blur", "noise"]
-REGION_FILLS: tuple[Fill, ...] = ("black", "mean", "edge", "blur", "noise")
+Infill = Literal["black", "mean", "edge", "blur", "noise"]
+REGION_INFILLS: tuple[Infill, ...] = ("black", "mean", "edge", "blur", "noise")
 """What hidden pixels are replaced by, made of the kept pixels alone; noise has their mean and spread."""
 
 SEAM = 0.01
-"""Standard deviation of the feathered edge between lungs and frame, as a share of the side."""
+"""Standard deviation of the feathered edge between lungs and background, as a share of the side."""
 LETTER = 0.08
-"""Height of a drawn letter, as a share of the film's shorter side."""
+"""Height of a drawn letter, as a share of the image's shorter side."""
 BLANKS = {"black": 0.0, "grey": 0.5, "white": 1.0}
 DRAWN = 16
 """Images of noise, and of limbs."""
@@ -27,39 +28,39 @@ _BLOB = 0.08
 
 
 def hide(
-    images: FloatArray, masks: BoolArray, fills: Iterable[Fill], rows: IntArray, seed: int
-) -> Iterator[tuple[Fill, FloatArray]]:
-    """Yield the images with a region of each hidden, under one fill after the other.
+    images: FloatArray, masks: BoolArray, infills: Iterable[Infill], rows: IntArray, seed: int
+) -> Iterator[tuple[Infill, FloatArray]]:
+    """Yield the images with a region of each hidden, under one infill after the other.
 
     Args:
         images: float32 [b, H, W, C] in [0, 1]; not modified.
-        masks: bool [b, H, W], what is hidden; a film of which everything would be is black under every fill.
-        fills: Among `REGION_FILLS`.
-        rows: int64 (b,): with the seed they fix the noise, whatever the company of a film.
+        masks: bool [b, H, W], what is hidden; an image of which everything would be is black under every infill.
+        fills: Among `REGION_INFILLS`.
+        rows: int64 (b,): with the seed they fix the noise, whatever the company of an image.
         seed: Of the noise.
     """
     edged: FloatArray | None = None
-    for fill in fills:
-        if fill in {"edge", "blur"} and edged is None:
+    for infill in infills:
+        if infill in {"edge", "blur"} and edged is None:
             edged = np.stack([_nearest_kept(*pair) for pair in zip(images, masks, strict=True)])
-        if fill == "edge" and edged is not None:
+        if infill == "edge" and edged is not None:
             given = edged
-        elif fill == "blur" and edged is not None:
+        elif infill == "blur" and edged is not None:
             given = blurred(edged)
-        elif fill == "black":
+        elif infill == "black":
             given = np.zeros_like(images)
         else:
             given = np.stack(
                 [
-                    _level(image, mask, fill, (seed, int(row)))
+                    _level(image, mask, infill, (seed, int(row)))
                     for image, mask, row in zip(images, masks, rows, strict=True)
                 ]
             )
-        yield fill, np.where(masks[..., None], given, images)
+        yield infill, np.where(masks[..., None], given, images)
 
 
 def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed: int) -> BoolArray:
-    """Return a smooth random region of each given area in pixels, anywhere on the film: bool [b, H, W]."""
+    """Return a smooth random region of each given area in pixels, anywhere on the image: bool [b, H, W]."""
     regions = np.zeros((len(areas), *shape), dtype=bool)
     for region, area, row in zip(regions, areas, rows, strict=True):
         noise = np.random.default_rng((seed, int(row), 1)).standard_normal(shape)
@@ -68,19 +69,19 @@ def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed
     return regions
 
 
-def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: BoolArray) -> FloatArray:
-    """Return a frame whose own lungs are replaced by those of another film.
+def into_background(image: FloatArray, lungs: BoolArray, background: FloatArray, hole: BoolArray) -> FloatArray:
+    """Return a background whose own lungs are replaced by those of another image.
 
     The boxes of the two lung fields are laid over each other, and the seam is feathered (`SEAM`). What is set in is
-    made as bright and as rich in contrast as makes the tissue around its lungs look like that around the frame's, so
-    that the exposure of the result is the frame's; with less contrast where else more than 1 % of it would come out
-    black, or white, and its detail be lost.
+    made as bright and as rich in contrast as makes the tissue around its lungs look like that around the background's,
+    so that the exposure of the result is the background's; with less contrast where else more than 1 % of it would come
+    out black, or white, and its detail be lost.
 
     Args:
-        film: float32 [H, W, C], whose lungs are taken.
+        image: float32 [H, W, C], whose lungs are taken.
         lungs: bool [H, W], not empty.
-        frame: float32 [H, W, C], whose frame is taken.
-        hole: bool [H, W], the frame's own lungs, not empty.
+        background: float32 [H, W, C], whose background is taken.
+        hole: bool [H, W], the background's own lungs, not empty.
 
     Returns:
         float32 [H, W, C] in [0, 1].
@@ -90,37 +91,37 @@ def into_frame(film: FloatArray, lungs: BoolArray, frame: FloatArray, hole: Bool
     matrix, offset = np.array([down, across]), np.array([y0 - down * top, x0 - across * left])
     laid = np.stack(
         [
-            ndimage.affine_transform(film[:, :, channel], matrix, offset, order=1, mode="nearest")
-            for channel in range(film.shape[2])
+            ndimage.affine_transform(image[:, :, channel], matrix, offset, order=1, mode="nearest")
+            for channel in range(image.shape[2])
         ],
         axis=2,
     )
-    ours, theirs = _tissue(film, lungs), _tissue(frame, hole)
+    ours, theirs = _tissue(image, lungs), _tissue(background, hole)
     gain = np.clip((theirs[1] - theirs[0]) / max(ours[1] - ours[0], 1e-3), 0.5, 2.0)
     darkest, brightest = np.quantile(laid[hole], (0.01, 0.99)) - ours.mean()
     gain = min(gain, theirs.mean() / max(-darkest, 1e-3), (1 - theirs.mean()) / max(brightest, 1e-3))
     laid = (laid - ours.mean()) * gain + theirs.mean()
     alpha = ndimage.gaussian_filter(hole.astype(np.float32), SEAM * min(hole.shape))[:, :, None]
-    swapped: FloatArray = np.clip(frame * (1 - alpha) + laid * alpha, 0, 1).astype(np.float32)
+    swapped: FloatArray = np.clip(background * (1 - alpha) + laid * alpha, 0, 1).astype(np.float32)
     return swapped
 
 
 def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
-    """Return drawn films of another part of the body, two long bones in soft tissue: float32 [DRAWN, H, W, C]."""
+    """Return drawn images of another part of the body, two long bones in soft tissue: float32 [DRAWN, H, W, C]."""
     generator = np.random.default_rng((seed, 2))
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    films = []
+    images = []
     for _ in range(DRAWN):
         turn, bend = generator.uniform(-0.6, 0.6), generator.uniform(-0.1, 0.1)
         along = np.cos(turn) * y + np.sin(turn) * x
         beside = np.cos(turn) * x - np.sin(turn) * y + bend * along**2
         flesh = 1 / (1 + np.exp((np.abs(beside) - generator.uniform(0.35, 0.55)) / 0.02))
-        film = 0.05 + generator.uniform(0.3, 0.45) * flesh
+        image = 0.05 + generator.uniform(0.3, 0.45) * flesh
         for place, width in ((-0.14, generator.uniform(0.07, 0.11)), (0.16, generator.uniform(0.05, 0.09))):
             off = np.abs(beside - place) / (width * (1 + 0.6 * along**4))
-            film += 0.4 * np.exp(-((off / 1.0) ** 6)) * (0.6 + 0.4 * np.clip(off, 0, 1) ** 2)
-        films.append(np.clip(film + 0.02 * generator.standard_normal(film.shape), 0, 1))
-    return np.repeat(np.stack(films)[..., None], shape[2], axis=3).astype(np.float32)
+            image += 0.4 * np.exp(-((off / 1.0) ** 6)) * (0.6 + 0.4 * np.clip(off, 0, 1) ** 2)
+        images.append(np.clip(image + 0.02 * generator.standard_normal(image.shape), 0, 1))
+    return np.repeat(np.stack(images)[..., None], shape[2], axis=3).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -139,7 +140,7 @@ def letter(shape: tuple[int, int]) -> BoolArray:
 
 
 def lettered(images: FloatArray, *, plain: bool) -> FloatArray:
-    """Return images with an R burnt into the upper left corner, as bright as the film is anywhere.
+    """Return images with an R burnt into the upper left corner, as bright as the image is anywhere.
 
     Args:
         images: float32 [b, H, W, C].
@@ -161,13 +162,13 @@ def blanks(shape: tuple[int, int, int], seed: int) -> dict[str, FloatArray]:
     return {**flat, "noise": noise, "limb": limbs(shape, seed)}
 
 
-def _level(image: FloatArray, mask: BoolArray, fill: Fill, seed: tuple[int, int]) -> FloatArray:
+def _level(image: FloatArray, mask: BoolArray, infill: Infill, seed: tuple[int, int]) -> FloatArray:
     """Return the mean of the kept pixels, or noise around it: float32 [H, W, C]."""
     kept = image[~mask]
     if not len(kept):
         return np.zeros_like(image)
     mean = kept.mean(axis=0)
-    if fill == "mean":
+    if infill == "mean":
         return np.broadcast_to(mean, image.shape).astype(np.float32)
     grain = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32)
     noise: FloatArray = np.clip(mean + kept.std(axis=0) * grain, 0, 1).astype(np.float32)

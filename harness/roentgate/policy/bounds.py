@@ -8,12 +8,12 @@ import pydantic
 
 from roentgate.data import Interpolation
 from roentgate.errors import ArgumentError, PolicyError, did_you_mean
-from roentgate.perturbations import FILLS, GROUPS, KINDS, Group, check_kind, group_of
+from roentgate.perturbations import GROUPS, INFILLS, KINDS, Group, check_kind, group_of
 from roentgate.policy.required import CHECKS, CORE
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1)]
-RingWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
-Fill = Literal["black", "mean", "edge", "blur"]
+BorderWidth = Annotated[float, pydantic.Field(gt=0, lt=0.5)]
+Infill = Literal["black", "mean", "edge", "blur"]
 Severity = Annotated[int, pydantic.Field(ge=1, le=5)]
 
 Explanation = Literal["grad_cam", "integrated_gradients", "occlusion"]
@@ -65,17 +65,17 @@ class RecallBounds(Table):
         """Return the recall floor of a class."""
         return self.floors.get(label, self.recall_floor)
 
-    def ceiling(self, truth: str, called: str) -> float:
-        """Return the largest share of ``truth`` that may be called ``called``."""
-        return self.ceilings.get(f"{truth}{ARROW}{called}", self.confusion_ceiling)
+    def ceiling(self, truth: str, predicted: str) -> float:
+        """Return the largest share of ``truth`` that may be predicted as ``predicted``."""
+        return self.ceilings.get(f"{truth}{ARROW}{predicted}", self.confusion_ceiling)
 
     def pairs(self, classes: tuple[str, ...]) -> list[tuple[str, str]]:
         """Return the (truth, called) pairs to judge: the costly ones, or all."""
         return [
-            (truth, called)
+            (truth, predicted)
             for truth in classes
-            for called in classes
-            if truth != called and (self.costly == "all" or f"{truth}{ARROW}{called}" in self.costly)
+            for predicted in classes
+            if truth != predicted and (self.costly == "all" or f"{truth}{ARROW}{predicted}" in self.costly)
         ]
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
@@ -89,32 +89,32 @@ class RecallBounds(Table):
 
 
 class BorderBounds(Table):
-    """``[border]``: does the frame decide?"""
+    """``[border]``: does the border decide?"""
 
-    rings: list[RingWidth] = [0.05]
-    stress_rings: list[RingWidth] = [0.10]
-    fills: list[Fill] = list(FILLS)
+    borders: list[BorderWidth] = [0.05]
+    stress_borders: list[BorderWidth] = [0.10]
+    infills: list[Infill] = list(INFILLS)
     flips_ceiling: Share = 0.10
-    transplant_ceiling: Share = 0.10
-    only_rings: list[RingWidth] = [0.05, 0.10]
-    only_stress_rings: list[RingWidth] = [0.15, 0.25]
+    swap_ceiling: Share = 0.10
+    only_borders: list[BorderWidth] = [0.05, 0.10]
+    only_stress_borders: list[BorderWidth] = [0.15, 0.25]
     only_skill_ceiling: Share = 0.50
     smallest_share: Share = 0.05
-    """Share of the films, at least one, that the smallest flipping mask must flip; 0 asks for any film."""
+    """Share of the images, at least one, that the smallest flipping mask must flip; 0 asks for any image."""
 
     most_masks: Annotated[int, pydantic.Field(ge=6, le=100_000)] = 60
-    """How many masks the search for it may try on all test films."""
+    """How many masks the search for it may try on all test images."""
 
     @pydantic.model_validator(mode="after")
     def _nothing_empty(self) -> "BorderBounds":
-        for key in ("rings", "fills", "only_rings"):
+        for key in ("borders", "infills", "only_borders"):
             if not getattr(self, key):
                 raise ValueError(f"'{key}' is empty, so nothing would be tested; name at least one")
         return self
 
 
 class RobustnessBounds(Table):
-    """``[robustness]``: does the answer survive what acquisition does to a film?"""
+    """``[robustness]``: does the answer survive what acquisition does to an image?"""
 
     corruptions: list[str] = list(KINDS)
     mild_severity: Severity = 1
@@ -162,7 +162,7 @@ class RobustnessBounds(Table):
 
 
 class ComparisonBounds(Table):
-    """``[comparison]``: how much worse than a reference a candidate may be, on the same films."""
+    """``[comparison]``: how much worse than a reference a candidate may be, on the same images."""
 
     margin: Share = 0.05
     auroc_margin: Share = 0.05
@@ -175,24 +175,24 @@ class AuditBounds(Table):
 
     leakage_ceiling: Share = 0.0
     metadata_ceiling: Share = 0.25
-    frame_ceiling: Share = 0.50
+    border_probe_ceiling: Share = 0.50
     association_ceiling: Share = 0.80
-    twins: Literal["left out", "counted"] = "left out"
+    near_duplicates: Literal["left out", "counted"] = "left out"
 
 
 class AttributionBounds(Table):
     """``[attributions]``: how explainers are asked, and when they may speak (in the suite ``attention``)."""
 
     methods: list[Explanation] = ["grad_cam", "integrated_gradients", "occlusion"]
-    films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
+    images: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
     steps: Annotated[int, pydantic.Field(ge=1, le=1000)] = 32
     patch: Annotated[float, pydantic.Field(gt=0, le=0.5)] = 0.2
     draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {
         "grad_cam": 20, "integrated_gradients": 5, "occlusion": 5,
     }  # fmt: skip
-    licence_films: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
+    sanity_check_images: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
     rank_ceiling: Share = 0.5
-    deletion_films: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
+    deletion_images: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
 
     @pydantic.field_validator("methods")
     @classmethod
@@ -208,7 +208,7 @@ class AttributionBounds(Table):
 
 
 class LedgerBounds(Table):
-    """``[ledger]``: how many models have these test films judged?"""
+    """``[ledger]``: how many models have these test images judged?"""
 
     most_models: Annotated[int, pydantic.Field(ge=1)] | None = None
     """A model that is judged after so many others is refused; None: their number only informs."""
@@ -225,14 +225,14 @@ class AttentionBounds(Table):
     """``[attention]``: is it the lungs?"""
 
     skill_without_lungs_ceiling: Share = 0.50
-    follow_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
-    marker_ceiling: Share = 0.10
+    conflict_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
+    annotation_ceiling: Share = 0.10
 
 
 class CalibrationBounds(Table):
     """``[calibration]``: do the probabilities mean what they say?"""
 
-    temperature_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
+    temperature_scaling_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
     """Nats of log loss that one temperature may save."""
 
 

@@ -1,4 +1,5 @@
-"""Pictures of attention: films without lungs, lungs in another frame, a burn-in pasted; the rows that decided first."""
+"""Pictures of attention: images without lungs, lungs on another background, a burned-in annotation pasted; the rows
+that decided first."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions
-from roentgate.checks import worst_fill
+from roentgate.checks import worst_infill
 from roentgate.evidence import AttentionRecord, attend, battery_of
 from roentgate.lungs import Battery
 from roentgate.report.style import COLOURS, FAINT, INK, drawable, sheet
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
     from roentgate.arrays import Images
     from roentgate.evidence import Evidence
 
-LUNGS, FRAMES, MARKERS = "attention-lungs.png", "attention-frames.png", "attention-markers.png"
+LUNGS, BACKGROUNDS, MARKERS = "attention-lungs.png", "attention-backgrounds.png", "attention-markers.png"
 CHECK: Final = "skill_without_lungs"
 SHOWN: Final = 8
-"""Films of a picture, as many of each class as there are; of exchanged frames `SHOWN_FRAMES`."""
-SHOWN_FRAMES: Final = 4
+"""Images of a picture, as many of each class as there are; of exchanged backgrounds `SHOWN_BACKGROUNDS`."""
+SHOWN_BACKGROUNDS: Final = 4
 
 _COLUMNS: Final = 4
-_WIDEST: Final = 160  # pixels of a film; with more, the PNG of eight films is a megabyte of grain
+_WIDEST: Final = 160  # pixels of an image; with more, the PNG of eight images is a megabyte of grain
 _GREYS: Final = 32
 _AGAINST, _FOR = COLOURS["refused"], COLOURS["passed"]
 
@@ -47,20 +48,20 @@ class _Panel:
 
 
 def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[FigureNote]:
-    """Draw into ``folder`` the films that decided, changed as the model was shown them; say what each picture shows.
+    """Draw into ``folder`` the images that decided, changed as the model was shown them; say what each picture shows.
 
-    Rows that speak against the model come first: answers that stay right without lungs, that follow the frame, that
-    follow the burn-in and not the flat patch. Of each kind classes take turns.
+    Rows that speak against the model come first: answers that stay right without lungs, that follow the background,
+    that follow the burned-in annotation and not the flat patch. Of each kind classes take turns.
 
     Args:
         record: The answers.
-        battery: What was done to the films, of the same model.
-        folder: Where the PNGs go: `LUNGS`, `FRAMES`, `MARKERS`; each only where there is a row to show.
+        battery: What was done to the images, of the same model.
+        folder: Where the PNGs go: `LUNGS`, `BACKGROUNDS`, `MARKERS`; each only where there is a row to show.
     """
     pictures = (
-        (LUNGS, "Films without their lungs", _without_lungs(record, battery)),
-        (FRAMES, "Lungs in the frame of another class", _in_other_frames(record, battery)),
-        (MARKERS, "Burn-ins of another class", _marked(record, battery)),
+        (LUNGS, "Images without their lungs", _without_lungs(record, battery)),
+        (BACKGROUNDS, "Lungs on the background of another class", _on_other_backgrounds(record, battery)),
+        (MARKERS, "Burned-in annotations of another class", _marked(record, battery)),
     )
     notes: list[FigureNote] = []
     for name, title, (heading, stacks) in pictures:
@@ -102,70 +103,70 @@ def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:
 def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
     if not len(record.rows):
         return "", []
-    fill = worst_fill(record, "lungs")
-    clean, cut = record.clean, record.hidden["lungs", fill]
+    infill = worst_infill(record, "lungs")
+    clean, cut = record.clean, record.hidden["lungs", infill]
     right = clean.answers == clean.labels
     stays = right & (cut.answers == clean.labels)
     rows = chosen(stays, clean.labels, SHOWN)
-    before, after = _films(battery, record.rows[rows]), battery.changed(("lungs", fill), record.rows[rows])
+    before, after = _images(battery, record.rows[rows]), battery.changed(("lungs", infill), record.rows[rows])
     stacks = [
         [
-            _Panel(image=film, words=_named(clean, row)),
+            _Panel(image=image, words=_named(clean, row)),
             _Panel(
                 image=hidden,
                 words=_moved(clean, cut, row),
                 colour=_AGAINST if stays[row] else _FOR if right[row] else FAINT,
             ),
         ]
-        for row, film, hidden in zip(rows, before, after, strict=True)
+        for row, image, hidden in zip(rows, before, after, strict=True)
     ]
-    told = f"Lungs hidden ({fill}): {stays.sum()} of {right.sum()} right answers stay right"
+    told = f"Lungs hidden ({infill}): {stays.sum()} of {right.sum()} right answers stay right"
     return _counted(told, len(rows), len(clean)), stacks
 
 
-def _in_other_frames(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
-    clean, framed = record.clean, record.framed
-    there = np.flatnonzero(record.frame_rows >= 0)
+def _on_other_backgrounds(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
+    clean, swapped = record.clean, record.swapped
+    there = np.flatnonzero(record.donor_rows >= 0)
     if not there.size:
         return "", []
-    frame_labels = clean.labels[record.frame_rows]
-    by_frame, by_lungs = framed.answers == frame_labels, framed.answers == clean.labels
-    rows = there[chosen(by_frame[there], clean.labels[there], SHOWN_FRAMES)]
-    films, frames = _films(battery, record.rows[rows]), _films(battery, record.rows[record.frame_rows[rows]])
-    made = battery.changed("framed", record.rows[rows])
+    donor_labels = clean.labels[record.donor_rows]
+    by_background, by_lungs = swapped.answers == donor_labels, swapped.answers == clean.labels
+    rows = there[chosen(by_background[there], clean.labels[there], SHOWN_BACKGROUNDS)]
+    images, backgrounds = _images(battery, record.rows[rows]), _images(battery, record.rows[record.donor_rows[rows]])
+    made = battery.changed("swapped", record.rows[rows])
     stacks = []
-    for row, film, frame, composite in zip(rows, films, frames, made, strict=True):
-        whose = "the frame's" if by_frame[row] else "the lungs'" if by_lungs[row] else "neither's"
-        colour = _AGAINST if by_frame[row] else _FOR if by_lungs[row] else FAINT
+    for row, image, background, composite in zip(rows, images, backgrounds, made, strict=True):
+        whose = "the background's" if by_background[row] else "the lungs'" if by_lungs[row] else "neither's"
+        colour = _AGAINST if by_background[row] else _FOR if by_lungs[row] else FAINT
         stacks.append([
-            _Panel(image=film, words=f"lungs: {_named(clean, row)}"),
-            _Panel(image=frame, words=f"frame: {_named(clean, int(record.frame_rows[row]))}"),
-            _Panel(image=composite, words=f"→ {_answer(framed, row)}\n{whose}", colour=colour),
+            _Panel(image=image, words=f"lungs: {_named(clean, row)}"),
+            _Panel(image=background, words=f"background: {_named(clean, int(record.donor_rows[row]))}"),
+            _Panel(image=composite, words=f"→ {_answer(swapped, row)}\n{whose}", colour=colour),
         ])  # fmt: skip
-    told = f"Lungs in the frame of another class: {by_frame[there].sum()} of {len(there)} called by the frame, "
+    told = f"Lungs on the background of another class: {by_background[there].sum()} of {len(there)} called by the background, "
     return _counted(f"{told}{by_lungs[there].sum()} by the lungs", len(rows), len(there)), stacks
 
 
 def _marked(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
-    clean, marked, plain = record.clean, record.marked, record.plain
-    there = np.flatnonzero(record.marker_labels >= 0)
+    clean, annotated, plain = record.clean, record.annotated, record.plain
+    there = np.flatnonzero(record.annotation_labels >= 0)
     if not there.size:
         return "", []
-    goes = (marked.answers == record.marker_labels) & (clean.answers != record.marker_labels)
-    alone = (plain.answers == record.marker_labels) & (clean.answers != record.marker_labels)
+    goes = (annotated.answers == record.annotation_labels) & (clean.answers != record.annotation_labels)
+    alone = (plain.answers == record.annotation_labels) & (clean.answers != record.annotation_labels)
     rows = there[chosen((goes & ~alone)[there], clean.labels[there], SHOWN)]
-    before, after = _films(battery, record.rows[rows]), battery.changed("marked", record.rows[rows])
+    before, after = _images(battery, record.rows[rows]), battery.changed("annotated", record.rows[rows])
     stacks = []
-    for row, film, changed in zip(rows, before, after, strict=True):
-        words = f"burn-in of {shorten(clean.classes[record.marker_labels[row]], 18)}\n{_moved(clean, marked, row)}"
+    for row, image, changed in zip(rows, before, after, strict=True):
+        words = f"burned-in annotation of {shorten(clean.classes[record.annotation_labels[row]], 18)}\n{_moved(clean, annotated, row)}"
         top, bottom, left, right = (int(edge) for edge in record.marker_boxes[row])
         stacks.append([
-            _Panel(image=film, words=_named(clean, row)),
+            _Panel(image=image, words=_named(clean, row)),
             _Panel(
                 image=changed, words=words, colour=_AGAINST if goes[row] else _FOR, box=(top, bottom, left, right)
             ),
         ])  # fmt: skip
-    told = f"Burn-ins of another class pasted: {goes[there].sum()} of {len(there)} answers follow, "
+    told = f"Burned-in annotations of another class pasted: {goes[there].sum()} of {len(there)} answers follow, "
     return _counted(f"{told}{alone[there].sum()} a flat patch", len(rows), len(there)), stacks
 
 
@@ -199,7 +200,7 @@ def _show(axes: "Axes", panel: _Panel) -> None:
 
 
 def _reduced(image: "NDArray[np.float32]") -> "NDArray[np.float32]":
-    """Return a film as it is shown: at most `_WIDEST` pixels a side, blocks of pixels averaged, in `_GREYS` greys."""
+    """Return an image as it is shown: at most `_WIDEST` pixels a side, blocks of pixels averaged, in `_GREYS` greys."""
     step = -(-max(image.shape[:2]) // _WIDEST)
     height, width = (step * (side // step) for side in image.shape[:2])
     blocks = image[:height, :width].reshape(height // step, step, width // step, step, -1).mean(axis=(1, 3))
@@ -207,7 +208,7 @@ def _reduced(image: "NDArray[np.float32]") -> "NDArray[np.float32]":
     return shown[..., 0] if shown.shape[-1] == 1 else shown
 
 
-def _films(battery: Battery, rows: IntArray) -> "Images":
+def _images(battery: Battery, rows: IntArray) -> "Images":
     return battery.test.take(rows)
 
 
@@ -222,10 +223,10 @@ def _moved(before: Predictions, after: Predictions, row: int) -> str:
 
 def _answer(predictions: Predictions, row: int) -> str:
     """Return the called class and its probability in words."""
-    called = predictions.answers[row]
-    if called < 0:
+    predicted = predictions.answers[row]
+    if predicted < 0:
         return "no answer"
-    return f"{shorten(predictions.classes[called], 18)} {predictions.probabilities[row, called]:.2f}"
+    return f"{shorten(predictions.classes[predicted], 18)} {predictions.probabilities[row, predicted]:.2f}"
 
 
 def _counted(told: str, shown: int, of: int) -> str:

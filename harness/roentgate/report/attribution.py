@@ -1,7 +1,7 @@
-"""Overlays of licensed explainers on films, lungs outlined: from each class, the surest right and wrong, the flipped.
+"""Overlays of licensed explainers on images, lungs outlined: from each class, the surest right and wrong, the flipped.
 
-An explainer without a licence is not drawn. Colour shows the positive attribution of one film, its strongest pixel
-full; how strong that is, colour does not say: each film has its own scale.
+An explainer without a licence is not drawn. Colour shows the positive attribution of one image, its strongest pixel
+full; how strong that is, colour does not say: each image has its own scale.
 """
 
 import textwrap
@@ -29,7 +29,7 @@ NAMES: Final[Mapping[str, str]] = {
     "grad_cam": "Grad-CAM", "integrated_gradients": "integrated gradients", "occlusion": "occlusion",
 }  # fmt: skip
 _COLUMNS = 6
-_PIXELS = 128  # a film is averaged down to at most so many a side before it is drawn
+_PIXELS = 128  # an image is averaged down to at most so many a side before it is drawn
 _LIGHTER = ((1, 256), (1, 64), (0.75, 64), (0.5, 64))  # share of the size, colours
 _LUNGS = "#4CC9F0"
 _COLOURS = "inferno"
@@ -38,7 +38,7 @@ _OPAQUE = 0.75  # of the strongest pixel
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One line of films of the sheet."""
+    """One line of images of the sheet."""
 
     title: str
     positions: IntArray  # in the record's sample
@@ -52,7 +52,7 @@ def overlays(
     Args:
         record: The attributions of a model.
         folder: Where the PNGs go, as ``attribution-METHOD.png``; each at most `LARGEST_FILE` bytes.
-        flipped: Ids of the films whose answer a change turned, by what changed it; those of the sample are drawn.
+        flipped: Ids of the images whose answer a change turned, by what changed it; those of the sample are drawn.
 
     Returns:
         One note a sheet; none where no explainer may speak.
@@ -61,15 +61,15 @@ def overlays(
     for method in record.methods:
         path = folder / f"attribution-{method}.png"
         path.unlink(missing_ok=True)
-        if record.licence(method).granted and not record.silence(method):
+        if record.sanity_check(method).granted and not record.silence(method):
             notes.append(_draw(record, method, path, flipped or {}))
     return notes
 
 
 def choose(
-    truth: IntArray, called: IntArray, sureness: NDArray[np.floating], classes: Sequence[str]
+    truth: IntArray, predicted: IntArray, sureness: NDArray[np.floating], classes: Sequence[str]
 ) -> list[tuple[str, IntArray]]:
-    """Return titles and positions of the films to show: the first of each class in turn, the surest right and wrong.
+    """Return titles and positions of the images to show: the first of each class in turn, the surest right and wrong.
 
     Args:
         truth: int64 (n,) true classes.
@@ -81,7 +81,7 @@ def choose(
     deep = range(max((len(rows) for rows in turn), default=0))
     balanced = [int(rows[place]) for place in deep for rows in turn if place < len(rows)]
     order = np.argsort(-sureness, kind="stable")
-    right, wrong = order[(truth == called)[order]], order[(truth != called)[order]]
+    right, wrong = order[(truth == predicted)[order]], order[(truth != predicted)[order]]
     lines = [("From each class", np.array(balanced[:_COLUMNS], dtype=np.int64))]
     lines += [("Surest right", right[:_COLUMNS]), (f"Surest wrong (of {len(wrong)})", wrong[:_COLUMNS])]
     return [(title, rows) for title, rows in lines if len(rows)]
@@ -90,29 +90,29 @@ def choose(
 def _draw(record: AttributionRecord, method: str, path: Path, flipped: Mapping[str, Sequence[str]]) -> FigureNote:
     found, test = record.attributions(method), record.candidate.splits.test
     answers = record.answers(found.rows)
-    sure = answers[np.arange(len(found.rows)), found.called]
-    lines = [_Row(*line) for line in choose(test.labels[found.rows], found.called, sure, test.classes)]
+    sure = answers[np.arange(len(found.rows)), found.predicted]
+    lines = [_Row(*line) for line in choose(test.labels[found.rows], found.predicted, sure, test.classes)]
     for change, ids in flipped.items():
-        known = np.array([place for place, film in enumerate(found.ids) if film in set(ids)], dtype=np.int64)
+        known = np.array([place for place, image in enumerate(found.ids) if image in set(ids)], dtype=np.int64)
         if known.size:
             lines.append(_Row(f"Turned by {change} ({len(known)})", known[:_COLUMNS]))
     lungs, trusted = record.lungs(found.rows)
     with sheet(path, height=0.75 + 1.55 * len(lines)) as figure:
         figure.set_layout_engine("constrained")
         heading = f"What spoke for the answers: {NAMES[method]} ({found.told})"
-        told = [shorten(heading, 120), *_licence_words(record, method)]
+        told = [shorten(heading, 120), *_sanity_check_words(record, method)]
         figure.suptitle("\n".join(map(drawable, told)), x=0.01, ha="left", fontsize=8, linespacing=1.4)
         grid = figure.subplots(len(lines), _COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
         for row, line in zip(grid, lines, strict=True):
             for axes, position in zip(row, line.positions, strict=False):
-                film = test.take([found.rows[position]])[0]
-                _overlay(axes, film, found.maps[position], lungs[position] if trusted[position] else None)
+                image = test.take([found.rows[position]])[0]
+                _overlay(axes, image, found.maps[position], lungs[position] if trusted[position] else None)
                 truth = test.classes[test.labels[found.rows[position]]]
-                called = test.classes[found.called[position]]
-                words = [f"{shorten(called, 16)} {sure[position]:.2f}"]
-                words += [] if truth == called else [f"is {shorten(truth, 16)}"]
+                predicted = test.classes[found.predicted[position]]
+                words = [f"{shorten(predicted, 16)} {sure[position]:.2f}"]
+                words += [] if truth == predicted else [f"is {shorten(truth, 16)}"]
                 axes.set_title("\n".join(map(drawable, words)), fontsize=6.8, fontweight="normal")
             _label(row[0], line.title)
     _lighten(path)
@@ -137,37 +137,39 @@ def _lighten(path: Path) -> None:
 
 
 def _label(axes: "Axes", title: str) -> None:
-    """Write the title of a line of films beside its first."""
+    """Write the title of a line of images beside its first."""
     words = "\n".join(map(drawable, textwrap.wrap(title, 24)[:2]))
     axes.text(-0.04, 0.5, words, transform=axes.transAxes, rotation=90, ha="right", va="center", fontsize=6.8,
               color=FAINT, multialignment="center")  # fmt: skip
 
 
-def _licence_words(record: AttributionRecord, method: str) -> list[str]:
+def _sanity_check_words(record: AttributionRecord, method: str) -> list[str]:
     """Return the licence in figures, in two lines."""
-    licence = record.licence(method)
-    correlated, others = licence.correlated, float(np.nanmean(licence.others))
+    sanity_check = record.sanity_check(method)
+    correlated, others = sanity_check.correlated, float(np.nanmean(sanity_check.others))
     return [
         f"Licensed: with random weights its maps keep a rank correlation of {correlated.value:.2f} (at most "
-        f"{correlated.high:.2f}, must stay below {licence.ceiling:g})",
-        f"and a structural similarity of {licence.likened.value + others:.2f} (at most "
-        f"{licence.likened.high + others:.2f}; {others:.2f} between two films). Each film has its own scale.",
+        f"{correlated.high:.2f}, must stay below {sanity_check.ceiling:g})",
+        f"and a structural similarity of {sanity_check.likened.value + others:.2f} (at most "
+        f"{sanity_check.likened.high + others:.2f}; {others:.2f} between two images). Each image has its own scale.",
     ]
 
 
 def _alt(record: AttributionRecord, method: str, lines: Sequence[_Row]) -> str:
     shown = ", ".join(f"{line.title.lower()}: {len(line.positions)}" for line in lines)
-    return f"Films with the attribution of {NAMES[method]} laid over them; {shown}. {record.licence(method).words}."
+    return (
+        f"Images with the attribution of {NAMES[method]} laid over them; {shown}. {record.sanity_check(method).words}."
+    )
 
 
 def _overlay(
-    axes: "Axes", film: NDArray[np.float32], attribution: NDArray[np.float32], lungs: NDArray[np.bool_] | None
+    axes: "Axes", image: NDArray[np.float32], attribution: NDArray[np.float32], lungs: NDArray[np.bool_] | None
 ) -> None:
-    """Draw a film in grey, what the licence was given for in colour, and the outline of the lungs."""
+    """Draw an image in grey, what the licence was given for in colour, and the outline of the lungs."""
     height, width = attribution.shape
     place = (0, width, height, 0)
     strength = shown(attribution[None])[0]
-    axes.imshow(smaller(film.mean(axis=2)), cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=place)
+    axes.imshow(smaller(image.mean(axis=2)), cmap="gray", vmin=0, vmax=1, interpolation="nearest", extent=place)
     axes.imshow(
         strength,
         cmap=_COLOURS,
@@ -184,7 +186,7 @@ def _overlay(
 
 
 def smaller(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an image (H, W) averaged down to at most 128 pixels a side, so that a sheet of films stays small."""
+    """Return an image (H, W) averaged down to at most 128 pixels a side, so that a sheet of images stays small."""
     factor = -(-max(image.shape) // _PIXELS)
     height, width = (side - side % factor for side in image.shape)
     blocks = image[:height, :width].reshape(height // factor, factor, width // factor, factor)

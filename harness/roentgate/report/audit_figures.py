@@ -1,4 +1,4 @@
-"""Pictures of an audit: what can be scored without the lungs, films side by side, and films unlike the others."""
+"""Pictures of an audit: what can be scored without the lungs, images side by side, and images unlike the others."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NO_LUNGS, _SOME, _WHOLE = "#A50026", "#E69F00", "#0072B2"
 _COLOURS: Final = {
     "file": _NO_LUNGS,
-    "frame": _NO_LUNGS,
+    "border": _NO_LUNGS,
     "outside": _NO_LUNGS,
     "summary": _SOME,
     "middle removed": _SOME,
@@ -31,7 +31,7 @@ _ODD_COLUMNS = 6
 
 
 def probes_chart(told: Sequence["Told"], name: str, classes: int, path: Path) -> Path:
-    """Draw the skill of each probe as a bar with its interval: no lungs first, the whole film last.
+    """Draw the skill of each probe as a bar with its interval: no lungs first, the whole image last.
 
     Args:
         told: For each probe its name, family, value, low and high.
@@ -63,9 +63,9 @@ def probes_chart(told: Sequence["Told"], name: str, classes: int, path: Path) ->
                     va="top", fontsize=12.5, fontweight="bold")  # fmt: skip
         height = 1.5 + 0.3 * len(bars)
         figure.text(0.01, 1 - 0.42 / height, "A linear model, never tuned, sees no more than is named; "
-                    f"{classes} classes; skill above chance on the test films",
+                    f"{classes} classes; skill above chance on the test images",
                     va="top", fontsize=9, color=FAINT)  # fmt: skip
-        legend = [("no lung in sight", _NO_LUNGS), ("parts, or a summary", _SOME), ("the whole film", _WHOLE)]
+        legend = [("no lung in sight", _NO_LUNGS), ("parts, or a summary", _SOME), ("the whole image", _WHOLE)]
         for index, (words, colour) in enumerate(legend):
             figure.text(0.27 + 0.22 * index, 0.1 / height, f"■ {words}", color=colour, fontsize=9)
     return path
@@ -76,10 +76,10 @@ def _inside(value: float) -> float:
 
 
 def pairs_sheet(seen: Survey, pairs: Sequence[tuple[int, int, str]], path: Path) -> Path:
-    """Draw pairs of films side by side, each with both ids and how it was found.
+    """Draw pairs of images side by side, each with both ids and how it was found.
 
     Args:
-        seen: The films.
+        seen: The images.
         pairs: (row, row, words).
         path: Where the PNG goes.
 
@@ -88,7 +88,7 @@ def pairs_sheet(seen: Survey, pairs: Sequence[tuple[int, int, str]], path: Path)
     """
     lines = math.ceil(len(pairs) / _COLUMNS)
     with sheet(path, height=0.35 + 2.05 * lines, width=9.6) as figure:
-        title = "Films that are the same, and below 0.90 the most alike that are not"
+        title = "Images that are the same, and below 0.90 the most alike that are not"
         figure.suptitle(title, x=0.01, y=0.995, ha="left", va="top", fontsize=11, fontweight="bold")
         grid = figure.subplots(lines, _COLUMNS, squeeze=False)
         figure.subplots_adjust(
@@ -97,19 +97,19 @@ def pairs_sheet(seen: Survey, pairs: Sequence[tuple[int, int, str]], path: Path)
         for axes in grid.flat:
             axes.axis("off")
         for axes, (one, two, words) in zip(grid.flat, pairs, strict=False):
-            films = seen.thumbnails([one, two])
-            gap = np.full((films.shape[1], 4), 255, np.uint8)
-            _show(axes, np.hstack([films[0], gap, films[1]]))
+            images = seen.thumbnails([one, two])
+            gap = np.full((images.shape[1], 4), 255, np.uint8)
+            _show(axes, np.hstack([images[0], gap, images[1]]))
             names = [shorten(drawable(seen.ids[row]), 40) for row in (one, two)]
             axes.set_title(f"{names[0]}\n{names[1]}\n{words}", fontsize=7, fontweight="normal")
     return path
 
 
 def odd_sheet(seen: Survey, odd: Sequence[tuple[int, str]], path: Path) -> Path:
-    """Draw odd films, each with its id and what is odd.
+    """Draw odd images, each with its id and what is odd.
 
     Args:
-        seen: The films.
+        seen: The images.
         odd: (row, words).
         path: Where the PNG goes.
 
@@ -119,7 +119,7 @@ def odd_sheet(seen: Survey, odd: Sequence[tuple[int, str]], path: Path) -> Path:
     lines = math.ceil(len(odd) / _ODD_COLUMNS)
     with sheet(path, height=0.4 + 1.9 * lines, width=9.6) as figure:
         figure.set_layout_engine("constrained")
-        figure.suptitle("Films that are not like the others", x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle("Images that are not like the others", x=0.01, ha="left", fontsize=11, fontweight="bold")
         grid = figure.subplots(lines, _ODD_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")

@@ -22,7 +22,7 @@ from roentgate.store import atomic
 
 SCHEMA: Final = "roentgate.audit/2"
 RECORD, PAGE = "audit.json", "audit.md"
-PROBES, TWINS, ODD = "audit-probes.png", "audit-twins.png", "audit-odd.png"
+PROBES, NEAR_DUPLICATES, ODD = "audit-probes.png", "audit-twins.png", "audit-odd.png"
 SUITE: Final = "data"
 _SHOWN = 24
 _LISTED = 60
@@ -30,7 +30,7 @@ _DOUBTED = 15
 
 
 class Pair(TypedDict):
-    """Two films that are the same, where they lie, and how they were found."""
+    """Two images that are the same, where they lie, and how they were found."""
 
     first: str
     second: str
@@ -41,7 +41,7 @@ class Pair(TypedDict):
 
 
 class Told(TypedDict):
-    """What a probe reads of the test films: adjusted balanced accuracy with its interval, and what it is shown."""
+    """What a probe reads of the test images: adjusted balanced accuracy with its interval, and what it is shown."""
 
     probe: str
     family: str
@@ -51,7 +51,7 @@ class Told(TypedDict):
 
 
 class AuditRecord(TypedDict):
-    """The record: equal films give equal bytes."""
+    """The record: equal images give equal bytes."""
 
     schema: str
     accepted: bool
@@ -158,12 +158,12 @@ def publish(record: DataRecord, told: AuditRecord, folder: Path, command: str) -
     _write(folder / RECORD, json.dumps(_plain(told), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     audit_figures.probes_chart(told["probes"], told["dataset"], len(told["classes"]), folder / PROBES)
     index = {name: row for row, name in enumerate(record.seen.ids)}
-    twins = [*told["pairs"][:_SHOWN], *told["almost"][:3]]
-    if twins:
+    near_duplicates = [*told["pairs"][:_SHOWN], *told["almost"][:3]]
+    if near_duplicates:
         audit_figures.pairs_sheet(
             record.seen,
-            [(index[each["first"]], index[each["second"]], _caption(each)) for each in twins],
-            folder / TWINS,
+            [(index[each["first"]], index[each["second"]], _caption(each)) for each in near_duplicates],
+            folder / NEAR_DUPLICATES,
         )
     if told["odd"]:
         shown = list(told["odd"].items())[:_SHOWN]
@@ -200,12 +200,12 @@ def sentences(told: AuditRecord) -> list[str]:
 
 
 _QUESTIONS: Final = {
-    "images_in_two_splits": "The same film in two splits",
+    "images_in_two_splits": "The same image in two splits",
     "patients_in_two_splits": "The same patient in two splits",
-    "images_in_two_classes": "The same film in two classes",
-    "unreadable_images": "Films that cannot be read",
+    "images_in_two_classes": "The same image in two classes",
+    "unreadable_images": "Images that cannot be read",
     "metadata_probe": "The file alone gives the class away",
-    "border_probe": "The frame alone gives the class away",
+    "border_probe": "The border alone gives the class away",
     "source_confounding": "The source alone gives the class away",
 }
 
@@ -220,24 +220,24 @@ def markdown(told: AuditRecord, command: str) -> str:
         if against
         else "**NOTHING FOUND** against this data set by these checks."
     )
-    counts = "\n".join(f"- {name}: {escape(counted(films))}" for name, films in told["counts"].items())
+    counts = "\n".join(f"- {name}: {escape(counted(images))}" for name, images in told["counts"].items())
     text = [
         f"# What {escape(told['dataset'])} gives away",
-        f"{verdict_words} No model was asked: this is what the films, their files and their splits say of themselves.",
+        f"{verdict_words} No model was asked: this is what the images, their files and their splits say of themselves.",
         *(["\n".join(f"- {escape(line)}" for line in against)] if against else []),
         f"![What can be scored without the lungs: each probe's skill with its interval]({PROBES})",
         "Skill is balanced accuracy above chance, as a share of what lies above chance: 0 is guessing, 1 is perfect. "
-        "Probes are linear models on 64x64 thumbnails (or the nearest film), fitted on train and validation, judged on "
-        "the test films that have no twin in train. What a data set gives away is not what a model uses: that is for "
+        "Probes are linear models on 64x64 thumbnails (or the nearest image), fitted on train and validation, judged on "
+        "the test images that have no near-duplicate in train. What a data set gives away is not what a model uses: that is for "
         "the border suite to say.",
         "## Rows",
         table(["check", "subject", "outcome", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
         "## For reading",
         table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
-        *_twins(told),
+        *_near_duplicates(told),
         *_files(told),
         *_labels(told),
-        "## Films",
+        "## Images",
         counts,
         _imbalance(told),
         "Made by:",
@@ -247,44 +247,44 @@ def markdown(told: AuditRecord, command: str) -> str:
     return "\n\n".join(text) + "\n"
 
 
-def _twins(told: AuditRecord) -> list[str]:
+def _near_duplicates(told: AuditRecord) -> list[str]:
     if not told["pairs"]:
         return [
-            "## The same film twice",
-            "None found. The most alike films that are not the same:",
+            "## The same image twice",
+            "None found. The most alike images that are not the same:",
             _pairs(told["almost"][:3]),
         ]
     more = f" The first {_LISTED} are listed." if len(told["pairs"]) > _LISTED else ""
     return [
-        "## The same film twice",
+        "## The same image twice",
         f"{len(told['pairs'])} pairs.{more} Similarity is the correlation of fine structure once one is laid over "
         "the other; 0.90 and more is called the same.",
-        f"![Pairs of films side by side, and the most alike that are not called the same]({TWINS})",
+        f"![Pairs of images side by side, and the most alike that are not called the same]({NEAR_DUPLICATES})",
         _pairs(told["pairs"][:_LISTED]),
-        "The most alike films that are not called the same:",
+        "The most alike images that are not called the same:",
         _pairs(told["almost"][:3]),
     ]
 
 
 def _files(told: AuditRecord) -> list[str]:
-    lines = [[what, escape(value), *map(str, films)] for what, value, films in told["files"]]
+    lines = [[what, escape(value), *map(str, images)] for what, value, images in told["files"]]
     text = ["## What the files are", table(["", "", *map(escape, told["classes"])], lines)]
     if told["rules"]:
         text += ["What goes with one class alone:", "\n".join(f"- {escape(rule)}" for rule in told["rules"][:12])]
     if told["odd"]:
         named = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(told["odd"].items())[:_LISTED]]
-        text += ["## Odd films", f"![Films that are not like the others]({ODD})", "\n".join(named)]
+        text += ["## Odd images", f"![Images that are not like the others]({ODD})", "\n".join(named)]
     return text
 
 
 def _imbalance(told: AuditRecord) -> str:
     """Say how uneven the classes of train are, and what that does to plain accuracy."""
-    films = told["counts"]["train"]
-    most, least = max(films.values()), min(films.values())
+    images = told["counts"]["train"]
+    most, least = max(images.values()), min(images.values())
     test = told["counts"]["test"]
     majority = max(test.values()) / sum(test.values())
     return (
-        f"The largest class of train has {most / least:.1f} times the films of the smallest; always naming the largest "
+        f"The largest class of train has {most / least:.1f} times the images of the smallest; always naming the largest "
         f"class of test is {majority:.0%} accurate."
     )
 
@@ -294,8 +294,8 @@ def _labels(told: AuditRecord) -> list[str]:
     if told["doubtful"] is None:
         return ["## Labels to look at again", "Not asked: `pip install roentgate[labels]` adds cleanlab, which does."]
     words = (
-        f"{len(told['doubtful'])} films whose class confident learning (cleanlab) doubts, by the cross-validated probe "
-        "of the whole film, most doubtful first. A candidate is not an error: hard films are among them."
+        f"{len(told['doubtful'])} images whose class confident learning (cleanlab) doubts, by the cross-validated probe "
+        "of the whole image, most doubtful first. A candidate is not an error: hard images are among them."
     )
     shown = [f"- {escape(name)}" for name in told["doubtful"][:_DOUBTED]]
     return ["## Labels to look at again", words, *(["\n".join(shown)] if shown else [])]
@@ -303,7 +303,7 @@ def _labels(told: AuditRecord) -> list[str]:
 
 def _pairs(pairs: Sequence[Pair]) -> str:
     lines = [[escape(each["first"]), escape(each["second"]), _caption(each)] for each in pairs]
-    return table(["film", "film", "how it was found"], lines) if lines else "None."
+    return table(["image", "image", "how it was found"], lines) if lines else "None."
 
 
 def _caption(pair: Pair) -> str:

@@ -12,14 +12,14 @@ from roentgate.stats import Verdict
 
 ASKED: Final = (
     "A printed figure stands for every number that is rounded to it, a half either way. Figures can be true together "
-    "if a confusion matrix of whole films, with so many of each class, gives all of them. Where none does, one of them "
-    "is wrong, or they are not about the same answers on these films: another training, another split, another "
+    "if a confusion matrix of whole images, with so many of each class, gives all of them. Where none does, one of them "
+    "is wrong, or they are not about the same answers on these images: another training, another split, another "
     "threshold. Which it is, arithmetic cannot tell."
 )
 UNDECIDED: Final = {
     "auc": "an AUC follows from the order of the scores and not from the counts: no matrix can confirm or refute it",
     "micro_auc": "the micro AUC, too, follows from the order of the scores: no matrix can confirm or refute it",
-    "loss": "a loss follows from the probabilities; counts bound it from below only, since a wrong film has at most "
+    "loss": "a loss follows from the probabilities; counts bound it from below only, since a wrong image has at most "
     "1/2 on its true class and so costs log 2 or more",
     "macro_precision": "macro precision is a sum of ratios: it is held against printed precisions only",
     "macro_f1": "macro F1 is a sum of ratios: it is held against printed F1s only",
@@ -27,7 +27,7 @@ UNDECIDED: Final = {
 REPRODUCTION: Final = (
     "Each figure against this model's own. `fail`: the 95 % interval holds no number that is printed so. `pass`: it "
     "does, and nothing in it is further from the print than the policy's tolerance. Conditional: it does, but reaches "
-    "further, so these films cannot tell. It is a `conditional pass`, which the simple rule accepts, where the model's "
+    "further, so these images cannot tell. It is a `conditional pass`, which the simple rule accepts, where the model's "
     "own figure is within the tolerance."
 )
 
@@ -52,7 +52,7 @@ def page(
     parts = [
         f"# Claims: {escape(claims.title or claims.source.stem)}",
         f"**{len(claims.figures)} figure{'s' if several else ''} in {_places(claims)} {can}**, of one set of answers "
-        f"on {sum(claims.counts.values()):,} films: {escape(counts)}.",
+        f"on {sum(claims.counts.values()):,} images: {escape(counts)}.",
         ASKED,
         "## What can be true together",
         _bullets(_together(claims, findings)),
@@ -126,7 +126,7 @@ def _unsettled(claims: Claims) -> Iterator[str]:
 def _loss_bound(claims: Claims, printed: Iterable[Figure]) -> str:
     total = sum(claims.counts.values())
     bounds = [f"{figure.text} allows at most {min(int(figure.high * total / LN2), total):,}" for figure in printed]
-    return f"; of {total:,} films, {' and '.join(bounds)} wrong"
+    return f"; of {total:,} images, {' and '.join(bounds)} wrong"
 
 
 def _matrix(claims: Claims, witness: Matrix) -> str:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
-from roentgate.perturbations import Ring
+from roentgate.perturbations import Border
 from roentgate.policy import BorderBounds
 from roentgate.scorecard import EvidenceRecord, FigureNote, Record, of_seed
 from roentgate.session import Session
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NOTES = "notes.json"
 OF_ALL_SEEDS = ("verdicts.png", "classes.png")
-SHOWN_FILMS = 6
+SHOWN_IMAGES = 6
 SMALLEST = "smallest_flipping_mask"
 NEWLY_WRONG = 18
 NEWLY_WRONG_FILE = "negative_flips.png"
@@ -110,7 +110,7 @@ def _draw_reliability(kept: "Evidence", record: Record, folder: Path) -> list[Fi
 
 
 def _draw_robustness(kept: "Evidence", session: Session, folder: Path) -> list[FigureNote]:
-    """Draw what corruptions cost, and one film under each."""
+    """Draw what corruptions cost, and one image under each."""
     from roentgate.evidence import acquisition
     from roentgate.report import robustness as robustness_figures
 
@@ -120,7 +120,7 @@ def _draw_robustness(kept: "Evidence", session: Session, folder: Path) -> list[F
 
 
 def _draw_newly_wrong(kept: "Evidence", before: Predictions, folder: Path) -> list[FigureNote]:
-    """Draw the films that the reference answered rightly and the candidate does not; nothing where there is none."""
+    """Draw the images that the reference answered rightly and the candidate does not; nothing where there is none."""
     from roentgate.report import figures
 
     now = kept.test
@@ -131,28 +131,28 @@ def _draw_newly_wrong(kept: "Evidence", before: Predictions, folder: Path) -> li
     rows = wrong[chosen.round().astype(np.int64)]
     names = [*now.classes, "no answer"]
     captions = [(now.ids[row], f"{names[before.answers[row]]} → {names[now.answers[row]]}") for row in rows]
-    title = f"{len(wrong)} films right with the reference and wrong now ({len(rows)} shown)"
-    figures.film_sheet(kept.candidate.splits.test.take(rows), captions, folder / NEWLY_WRONG_FILE, title=title)
-    return [{"file": NEWLY_WRONG_FILE, "title": "Newly wrong films", "alt": title}]
+    title = f"{len(wrong)} images right with the reference and wrong now ({len(rows)} shown)"
+    figures.image_sheet(kept.candidate.splits.test.take(rows), captions, folder / NEWLY_WRONG_FILE, title=title)
+    return [{"file": NEWLY_WRONG_FILE, "title": "Newly wrong images", "alt": title}]
 
 
 def _draw_attributions(
     kept: "Evidence", bounds: BorderBounds, explained: "AttributionRecord", folder: Path
 ) -> list[FigureNote]:
-    """Draw what spoke for the answers, by explainers that are licensed, also of films that a hidden ring turned."""
+    """Draw what spoke for the answers, by explainers that are licensed, also of images that a hidden border turned."""
     from roentgate.report.attribution import overlays
 
-    fill, changed = _most_changed(kept, bounds)
-    turned = [film for film, turns in zip(kept.test.ids, changed, strict=True) if turns]
-    return overlays(explained, folder, flipped={f"the {100 * bounds.rings[0]:g}% ring, {fill}": turned})
+    infill, changed = _most_changed(kept, bounds)
+    turned = [image for image, turns in zip(kept.test.ids, changed, strict=True) if turns]
+    return overlays(explained, folder, flipped={f"the {100 * bounds.borders[0]:g}% border, {infill}": turned})
 
 
 def _most_changed(kept: "Evidence", bounds: BorderBounds) -> tuple[str, NDArray[np.bool_]]:
-    """Return the fill of the first ring that changes most answers, and which rows it changes: bool (n,)."""
-    border, width = kept.border(bounds), bounds.rings[0]
-    changed = {fill: border.masked[width, fill].answers != border.clean.answers for fill in bounds.fills}
-    fill = max(bounds.fills, key=lambda each: int(changed[each].sum()))
-    return fill, changed[fill]
+    """Return the infill of the first border that changes most answers, and which rows it changes: bool (n,)."""
+    border, width = kept.border(bounds), bounds.borders[0]
+    changed = {infill: border.masked[width, infill].answers != border.clean.answers for infill in bounds.infills}
+    infill = max(bounds.infills, key=lambda each: int(changed[each].sum()))
+    return infill, changed[infill]
 
 
 def _whole(drawn: Path) -> list[FigureNote] | None:
@@ -167,19 +167,20 @@ def _whole(drawn: Path) -> list[FigureNote] | None:
 
 
 def _draw_border(kept: "Evidence", bounds: BorderBounds, folder: Path) -> FigureNote:
-    """Draw films with and without their ring, those whose answer changed first, under the fill that changed most."""
+    """Draw images with and without their border, those whose answer changed first, under the infill that changed
+    most."""
     from roentgate.report import figures
 
     border = kept.border(bounds)
-    width = bounds.rings[0]
-    fill, changed = _most_changed(kept, bounds)
+    width = bounds.borders[0]
+    infill, changed = _most_changed(kept, bounds)
     order = np.argsort(~changed, kind="stable")
-    rows = order[:: max(1, len(order) // SHOWN_FILMS)][:SHOWN_FILMS] if not changed.any() else order[:SHOWN_FILMS]
-    films = kept.candidate.splits.test.take(rows)
+    rows = order[:: max(1, len(order) // SHOWN_IMAGES)][:SHOWN_IMAGES] if not changed.any() else order[:SHOWN_IMAGES]
+    images = kept.candidate.splits.test.take(rows)
     names = [*border.clean.classes, "no answer"]
-    after = border.masked[width, fill].answers
+    after = border.masked[width, infill].answers
     captions = [(border.clean.ids[row], names[border.clean.answers[row]], names[after[row]]) for row in rows]
-    title = f"{100 * width:g}% ring hidden ({fill}): {int(changed.sum())} of {len(order)} answers change"
-    title += f" ({len(rows)} films shown)"
-    figures.border_contact_sheet(films, Ring(width, fill)(films), captions, folder / "border.png", title=title)
-    return {"file": "border.png", "title": "Films with the ring hidden", "alt": title}
+    title = f"{100 * width:g}% border hidden ({infill}): {int(changed.sum())} of {len(order)} answers change"
+    title += f" ({len(rows)} images shown)"
+    figures.border_contact_sheet(images, Border(width, infill)(images), captions, folder / "border.png", title=title)
+    return {"file": "border.png", "title": "Images with the border hidden", "alt": title}

@@ -1,4 +1,4 @@
-"""Pictures beside a scorecard: films, network, training, answers. Each function writes a PNG and returns its path."""
+"""Pictures beside a scorecard: images, network, training, answers. Each function writes a PNG and returns its path."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureN
     )
     add(
         class_distribution(record["dataset"]["counts"], folder / "classes.png"),
-        "Films of each class",
+        "Images of each class",
         "; ".join(f"{split} {counted(counts)}" for split, counts in record["dataset"]["counts"].items()),
     )
     if (confusion := evidence["confusion"]) is not None:
@@ -80,10 +80,10 @@ def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureN
 
 
 def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> Path:
-    """Draw how many films of each class each split has.
+    """Draw how many images of each class each split has.
 
     Args:
-        counts: Split -> class -> films.
+        counts: Split -> class -> images.
         path: Where the PNG goes.
 
     Returns:
@@ -94,14 +94,14 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> P
     with sheet(path, height=0.9 + max(0.26 * len(counts), 0.4) * len(classes)) as figure:
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
-        for index, (split, films) in enumerate(counts.items()):
-            numbers = [films.get(name, 0) for name in classes]
+        for index, (split, images) in enumerate(counts.items()):
+            numbers = [images.get(name, 0) for name in classes]
             at = [row - 0.4 + bar * (index + 0.5) for row in range(len(classes))]
             colour = SPLIT_COLOURS[index % len(SPLIT_COLOURS)]
             bars = axes.barh(at, numbers, height=bar * 0.9, color=colour, label=f"{drawable(split)}, {sum(numbers):,}")
             axes.bar_label(bars, labels=[f"{number:,}" for number in numbers], padding=3, fontsize=8.8)
         axes.set(
-            yticks=range(len(classes)), yticklabels=[drawable(shorten(name, 28)) for name in classes], xlabel="films"
+            yticks=range(len(classes)), yticklabels=[drawable(shorten(name, 28)) for name in classes], xlabel="images"
         )
         axes.margins(x=0.08)
         axes.invert_yaxis()
@@ -110,7 +110,7 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> P
 
 
 def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
-    """Draw the share of right answers against confidence, a bin of equally many films each.
+    """Draw the share of right answers against confidence, a bin of equally many images each.
 
     Args:
         bins: From `roentgate.checks.calibration.reliability`, at least one; the band is what calibrated answers give.
@@ -132,7 +132,7 @@ def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
         colour = COLOURS["passed"]
         axes.errorbar(
             sure, [share.value for share in shares], yerr=spans, fmt="o", markersize=4, linewidth=1, color=colour,
-            label=f"films, {bins[0].rows} or so a point",
+            label=f"images, {bins[0].rows} or so a point",
         )  # fmt: skip
         axes.set(xlabel="probability of the answer, mean of the bin", ylabel="share right")
         axes.set_xlim(max(0, least - 0.05), 1.02)
@@ -177,7 +177,7 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
         path: Where the PNG goes.
 
     Returns:
-        ``path``. A class without films has empty cells.
+        ``path``. A class without images has empty cells.
     """
     counts = np.array(confusion["counts"], dtype=np.int64)
     totals = counts.sum(axis=1, keepdims=True)
@@ -194,12 +194,12 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
             for name in axes.get_xticklabels():
                 name.set(rotation=35, horizontalalignment="right", rotation_mode="anchor")
         axes.set_yticks(ticks, [f"{name}\nn = {total:,}" for name, total in zip(names, totals[:, 0], strict=True)])
-        axes.set(xlabel="called", ylabel="true class")
+        axes.set(xlabel="predicted", ylabel="true class")
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         large = 12 if len(names) <= 5 else 8.5
         for (row, column), count in np.ndenumerate(counts):
-            words = f"{shares[row, column]:.0%}\n{count:,}" if totals[row, 0] else "no film"
+            words = f"{shares[row, column]:.0%}\n{count:,}" if totals[row, 0] else "no image"
             axes.text(column, row, words, ha="center", va="center", fontsize=large, linespacing=1.4,
                       color="white" if shares[row, column] > 0.55 else INK)  # fmt: skip
         scale = figure.colorbar(image, ax=axes, shrink=0.85, format=lambda share, _: f"{share:.0%}")
@@ -211,12 +211,12 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
 def border_contact_sheet(
     before: Images, after: Images, captions: Sequence[tuple[str, str, str]], path: Path, *, title: str = ""
 ) -> Path:
-    """Draw films before and after a change of their border, with what the model called each.
+    """Draw images before and after a change of their border, with what the model called each.
 
     Args:
         before: float32 (n, H, W, C) in [0, 1].
-        after: The same films changed, same shape.
-        captions: For each film (id, answer before, answer after); a changed answer is marked by colour and arrow.
+        after: The same images changed, same shape.
+        captions: For each image (id, answer before, answer after); a changed answer is marked by colour and arrow.
         path: Where the PNG goes.
         title: What was changed.
 
@@ -235,8 +235,8 @@ def border_contact_sheet(
             row, column = divmod(index, _SHEET_COLUMNS)
             upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
             changed = first != second
-            _film(upper, before[index])
-            _film(lower, after[index])
+            _image(upper, before[index])
+            _image(lower, after[index])
             upper.set_title(
                 f"{shorten(drawable(film), 24)}\nanswer: {shorten(drawable(first), 18)}",
                 fontsize=8.4,
@@ -248,12 +248,12 @@ def border_contact_sheet(
     return path
 
 
-def film_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, *, title: str) -> Path:
-    """Draw films in rows, each with its id and one line of words.
+def image_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, *, title: str) -> Path:
+    """Draw images in rows, each with its id and one line of words.
 
     Args:
         images: float32 (n, H, W, C) in [0, 1].
-        captions: For each film (id, words).
+        captions: For each image (id, words).
         path: Where the PNG goes.
         title: What they have in common.
 
@@ -268,7 +268,7 @@ def film_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, 
         for axes in grid.flat:
             axes.axis("off")
         for axes, image, (film, words) in zip(grid.flat, images, captions, strict=False):
-            _film(axes, image)
+            _image(axes, image)
             axes.set_title(
                 f"{shorten(drawable(film), 24)}\n{shorten(drawable(words), 26)}", fontsize=8, fontweight="normal"
             )
@@ -276,7 +276,7 @@ def film_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, 
 
 
 def montage(dataset: "Dataset", path: Path) -> Path:
-    """Draw one row of films for each class of a split, evenly taken from it.
+    """Draw one row of images for each class of a split, evenly taken from it.
 
     Args:
         dataset: The split.
@@ -296,12 +296,12 @@ def montage(dataset: "Dataset", path: Path) -> Path:
             for axes in row:
                 axes.axis("off")
             for axes, film in zip(row, dataset.take(chosen), strict=False):
-                _film(axes, film)
+                _image(axes, film)
             row[0].set_title(drawable(label), fontsize=10)
     return path
 
 
-def _film(axes: "Axes", image: Images) -> None:
+def _image(axes: "Axes", image: Images) -> None:
     grey = image.shape[-1] == 1
     axes.imshow(image[..., 0] if grey else np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
 

@@ -150,7 +150,7 @@ def _margin(row: Row) -> float:
 
 
 def _scaled(row: Row) -> Row:
-    """Return a count in shares of its bound, so that it can stand on one axis with shares of films."""
+    """Return a count in shares of its bound, so that it can stand on one axis with shares of images."""
     scale = row["bound"]
     if scale is None or scale <= 1:
         return row

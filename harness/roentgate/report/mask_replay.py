@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PICTURE: Final = "smallest.png"
 REPLAYED: Final = "replay.png"
 SHOWN: Final = 8
-"""Films in one picture."""
+"""Images in one picture."""
 
 _COLUMNS = 4
 
@@ -41,7 +41,7 @@ class Replayed:
 
     Attributes:
         mask: The mask.
-        clean: Answers on the test films as they are.
+        clean: Answers on the test images as they are.
         after: Their probabilities under the mask, float32 (n, K).
         rows: int64 (k,) the rows whose answer changes.
     """
@@ -96,7 +96,7 @@ def evidence_of(record: Record, root: Path, *, data: str | None = None, weights:
         weights: As pytest's ``--weights``.
 
     Raises:
-        ModelError: What is here now is another model: its file, the films or the weights are not those of the record.
+        ModelError: What is here now is another model: its file, the images or the weights are not those of the record.
     """
     from roentgate.candidates import training
     from roentgate.evidence import Evidence
@@ -115,17 +115,17 @@ def evidence_of(record: Record, root: Path, *, data: str | None = None, weights:
     if candidate.fingerprint != record["model"]["fingerprint"]:
         raise ModelError(
             f"model '{name}': here it is {candidate.fingerprint:.8}, and the scorecard is of "
-            f"{record['model']['fingerprint']:.8}; the model file, the films, the libraries or the weights are others "
+            f"{record['model']['fingerprint']:.8}; the model file, the images, the libraries or the weights are others "
             "(weights that were judged as a file: --weights FILE; data that lie elsewhere: --data NAME=PATH)"
         )
     return Evidence(candidate)
 
 
 def replay(evidence: "Evidence", mask: Mask) -> Replayed:
-    """Try one mask on all test films.
+    """Try one mask on all test images.
 
     Raises:
-        ArgumentError: The mask does not fit the films.
+        ArgumentError: The mask does not fit the images.
         ModelError: The model cannot answer.
     """
     after = smallest_mask.predicted(evidence, mask)
@@ -170,7 +170,7 @@ def draw(evidence: "Evidence", found: Replayed, path: Path) -> Path:
 
 
 def figures(evidence: "Evidence", record: smallest_mask.SmallestRecord, folder: Path) -> list[FigureNote]:
-    """Draw the smallest of the masks that were found, on films that it flips; nothing where none was found."""
+    """Draw the smallest of the masks that were found, on images that it flips; nothing where none was found."""
     best = record.smallest
     if best is None:
         return []
@@ -196,7 +196,7 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
     path: Path,
     title: str,
 ) -> Path:
-    """Draw films above their masked selves, with id and answers; the mask's outline on the masked one."""
+    """Draw images above their masked selves, with id and answers; the mask's outline on the masked one."""
     blocks = -(-len(captions) // _COLUMNS)
     with sheet(path, height=0.45 + 4.75 * blocks) as figure:
         figure.set_layout_engine("constrained")
@@ -204,7 +204,7 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
         grid = figure.subplots(2 * blocks, _COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        outline = np.pad(hidden, 1).astype(np.float32)  # or an edge of the film would cut it open
+        outline = np.pad(hidden, 1).astype(np.float32)  # or an edge of the image would cut it open
         for index, (film, first, second) in enumerate(captions):
             row, column = divmod(index, _COLUMNS)
             for axes, image in zip(grid[2 * row : 2 * row + 2, column], (before[index], after[index]), strict=True):

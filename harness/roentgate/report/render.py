@@ -62,7 +62,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *(["## Pictures"] if evidence["figures"][1:] else []),
         *(part for note in evidence["figures"][1:] for part in (f"### {escape(note['title'])}", _figure(note))),
         *(["## Notes", _bullets(escape(note) for note in evidence["notes"])] if evidence["notes"] else []),
-        *_looks(evidence),
+        *_evaluations(evidence),
         *_many_bounds(record),
         "## How to read this",
         _bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY),
@@ -95,7 +95,7 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         record=record,
         evidence=evidence,
         wording=wording,
-        given_away=giveaway.sentences(record),
+        label_shortcuts=giveaway.sentences(record),
         headline=wording.headline_words(record).split(" · "),
         standing=wording.overall(record),
         suites=wording.by_suite(record),
@@ -193,15 +193,15 @@ def _failing(rows: Sequence[Row]) -> str:
     for row in rows:
         lines.append(f"{wording.label(row)}: {wording.failing_words(row)}")
         lines += [f"    {visible(name)}" for name in row["failing"][:FAILING_SHOWN]]
-    films = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-    return f"<details><summary>Failing images of {films}</summary>\n\n{fenced(lines)}\n\n</details>"
+    images = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"<details><summary>Failing images of {images}</summary>\n\n{fenced(lines)}\n\n</details>"
 
 
 def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
     parts = []
     if (confusion := evidence["confusion"]) is not None:
         lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
-        parts.append(_table(("test films", "answers"), lines))
+        parts.append(_table(("test images", "answers"), lines))
     if evidence["report"]:
         parts.append(fenced(evidence["report"].strip("\n").split("\n")))
     return [f"## Answers, class by class{wording.of_seed(record)}", *parts] if parts else []
@@ -217,8 +217,8 @@ def _many_bounds(record: Record) -> list[str]:
     return ["## Many bounds at once", _bullets(map(escape, told))] if told else []
 
 
-def _looks(evidence: EvidenceRecord) -> list[str]:
-    told = evidence.get("looks")
+def _evaluations(evidence: EvidenceRecord) -> list[str]:
+    told = evidence.get("evaluations")
     return ["## Looks at this test set", _bullets(map(escape, told))] if told else []
 
 

@@ -1,4 +1,4 @@
-"""Pictures of robustness: what each corruption costs by severity, and what one film looks like under each."""
+"""Pictures of robustness: what each corruption costs by severity, and what one image looks like under each."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 CURVES, FILMS = "robustness.png", "corruptions.png"
 SHOWN: Final = (1, 3, 5)
-"""Severities of which a film is shown."""
+"""Severities of which an image is shown."""
 
 _COLUMNS = 4
-_FILM_COLUMNS = 7
+_IMAGE_COLUMNS = 7
 _GROUP_COLOURS: Final = {"detail": "#0072B2", "noise": "#A3480E", "exposure": "#00735C"}
 
 
@@ -34,21 +34,21 @@ def draw(record: RobustnessRecord, bounds: RobustnessBounds, test: Dataset, fold
     Args:
         record: The answers, of the rows that are judged.
         bounds: The bounds that are marked.
-        test: The test films, of which the first that is judged is shown.
+        test: The test images, of which the first that is judged is shown.
         folder: Where ``robustness.png`` and ``corruptions.png`` go.
     """
     row = test.ids.index(record.clean.ids[0]) if len(record.clean) else 0
     curves(record, bounds, folder / CURVES)
-    film_sheet(test.take([row]), row, bounds, folder / FILMS, title=test.ids[row])
-    mild, marked = bounds.mild_severity, bounds.marked_severity
-    lost = {kind: _value(record.clean) - _value(record.corrupted[kind, marked]) for kind in bounds.corruptions}
+    image_sheet(test.take([row]), row, bounds, folder / FILMS, title=test.ids[row])
+    mild, annotated = bounds.mild_severity, bounds.marked_severity
+    lost = {kind: _value(record.clean) - _value(record.corrupted[kind, annotated]) for kind in bounds.corruptions}
     worst = max(lost, key=lambda kind: lost[kind])
-    told = f"Balanced accuracy by severity, with intervals; bounds marked at severities {mild} and {marked}. "
-    told += f"At severity {marked} most is lost under {worst}: {lost[worst]:.2f}."
+    told = f"Balanced accuracy by severity, with intervals; bounds marked at severities {mild} and {annotated}. "
+    told += f"At severity {annotated} most is lost under {worst}: {lost[worst]:.2f}."
     shown = ", ".join(map(str, SHOWN))
     return [
         {"file": CURVES, "title": "What corruptions cost", "alt": told},
-        {"file": FILMS, "title": "One film under each corruption", "alt": f"{test.ids[row]} at severities {shown}."},
+        {"file": FILMS, "title": "One image under each corruption", "alt": f"{test.ids[row]} at severities {shown}."},
     ]
 
 
@@ -94,33 +94,33 @@ def curves(record: RobustnessRecord, bounds: RobustnessBounds, path: Path) -> Pa
     return path
 
 
-def film_sheet(film: Images, row: int, bounds: RobustnessBounds, path: Path, *, title: str) -> Path:
-    """Draw one film as it is and moved, and under each corruption at the severities of `SHOWN`.
+def image_sheet(film: Images, row: int, bounds: RobustnessBounds, path: Path, *, title: str) -> Path:
+    """Draw one image as it is and moved, and under each corruption at the severities of `SHOWN`.
 
     Args:
-        film: float32 [1, H, W, C] in [0, 1].
-        row: Which film it is; its noise is the one the model was shown.
+        image: float32 [1, H, W, C] in [0, 1].
+        row: Which image it is; its noise is the one the model was shown.
         bounds: Names corruptions, rotations and shifts.
         path: Where the PNG goes.
-        title: What the film is called.
+        title: What the image is called.
 
     Returns:
         ``path``.
     """
     columns: list[tuple[str, list[Images], Sequence[str]]] = []
-    columns.append(("the film, moved", _as_it_lies(film, bounds), ("", f"{bounds.rotations[-1]:+g}°", "shifted")))
+    columns.append(("the image, moved", _as_it_lies(film, bounds), ("", f"{bounds.rotations[-1]:+g}°", "shifted")))
     for kind in dict.fromkeys(bounds.corruptions):
         made = corruptions.battery(film, np.array([row]), [Corruption(kind, each) for each in SHOWN], seed=NOISE_SEED)
         columns.append((kind, [changed[0] for _, changed in made], tuple(map(str, SHOWN))))
-    bands = -(-len(columns) // _FILM_COLUMNS)
+    bands = -(-len(columns) // _IMAGE_COLUMNS)
     with sheet(path, height=0.4 + 3.75 * bands) as figure:
         figure.set_layout_engine("constrained", h_pad=0.02, w_pad=0.02)
         figure.suptitle(drawable(shorten(title, 90)), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        grid = figure.subplots(len(SHOWN) * bands, _FILM_COLUMNS, squeeze=False)
+        grid = figure.subplots(len(SHOWN) * bands, _IMAGE_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
         for place, (kind, images, words) in enumerate(columns):
-            band, column = divmod(place, _FILM_COLUMNS)
+            band, column = divmod(place, _IMAGE_COLUMNS)
             for step, (image, word) in enumerate(zip(images, words, strict=True)):
                 axes = grid[len(SHOWN) * band + step, column]
                 shown = image[..., 0] if image.shape[-1] == 1 else image

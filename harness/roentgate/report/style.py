@@ -63,7 +63,7 @@ def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figur
 
 
 def _slim(path: Path) -> None:
-    """Write a picture again in 256 colours, as many as films and charts need: a third of the size."""
+    """Write a picture again in 256 colours, as many as images and charts need: a third of the size."""
     from PIL import Image
 
     with Image.open(path) as picture:

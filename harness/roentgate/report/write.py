@@ -86,8 +86,8 @@ def scorecards(result: RunResult) -> tuple[bool, list[str]]:
     judged = {name: record for name, record in made.items() if result.rows.get(name)}
     held = result.logbook.record(judged, result.partial)
     for name, record in made.items():
-        closing, looks = result.logbook.closing(name, held)
-        _write(result, name, record, looks)
+        closing, evaluations = result.logbook.closing(name, held)
+        _write(result, name, record, evaluations)
         if name not in session.settings.models:
             continue  # a replicate: its model has a scorecard for all of them
         records.append(record)
@@ -167,13 +167,13 @@ def _compared(session: Session, reference: "Evidence | Reference") -> str:
     name, fingerprint = names_of(reference)
     try:
         silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
-        silence = f"; the reference gives no finite answer to {silent} of {n} films" if silent else ""
+        silence = f"; the reference gives no finite answer to {silent} of {n} images" if silent else ""
     except HarnessError as error:  # the rows that needed its answers say so too
         silence = f"; the reference gives no answers: {error}"
     return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
 
 
-def _write(result: RunResult, name: str, record: Record, looks: Mapping[str, object]) -> None:
+def _write(result: RunResult, name: str, record: Record, evaluations: Mapping[str, object]) -> None:
     """Write record, evidence, pictures and renderings; a partial run has no evidence to show.
 
     What the same model answered in an older run stays: it is no verdict, and serves as a reference.
@@ -190,12 +190,12 @@ def _write(result: RunResult, name: str, record: Record, looks: Mapping[str, obj
         except HarnessError as error:  # the rows it would have fed are refused already
             lacking = [f"no evidence to show: {error}"]
     if lacking:
-        evidence, films = _no_evidence(lacking), session.candidate(shown).splits.test
-        drop_others(folder, fingerprint=record["model"]["fingerprint"], films=films)
+        evidence, images = _no_evidence(lacking), session.candidate(shown).splits.test
+        drop_others(folder, fingerprint=record["model"]["fingerprint"], images=images)
     scorecard.write_evidence(evidence, folder)
     _render(record, evidence, folder)
     scorecard.write(record, folder)
-    run = environment(result.passes, result.seconds) | {"partial": list(result.partial), "looks": looks}
+    run = environment(result.passes, result.seconds) | {"partial": list(result.partial), "evaluations": evaluations}
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
 
 
@@ -203,7 +203,7 @@ def _told(result: RunResult, name: str, shown: str) -> EvidenceRecord:
     """Return the evidence on a member that is ``shown`` in the name of itself, or of its model."""
     session, settings = result.session, result.session.settings
     evidence = _evidence(session.evidence(shown))
-    evidence["looks"] = result.logbook.words(name)
+    evidence["evaluations"] = result.logbook.words(name)
     notes = evidence["notes"]
     if shown != name:
         seed = f"seed {session.members[shown][1]}"
@@ -234,7 +234,7 @@ def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path,
         folder,
         model=name,
         fingerprint=record["model"]["fingerprint"],
-        films=candidate.splits.test.rows_digest,
+        images=candidate.splits.test.rows_digest,
         test=kept.test,
         border=kept.border(bounds) if asked else None,
         bounds=bounds,
@@ -242,7 +242,7 @@ def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path,
 
 
 def render_again(folder: Path) -> Record:
-    """Render a scorecard again from its JSON alone, its pictures included but for films; return the record.
+    """Render a scorecard again from its JSON alone, its pictures included but for images; return the record.
 
     Raises:
         ArgumentError: ``scorecard.json`` is missing or damaged.

@@ -4,8 +4,8 @@ from . import summary as summary
 from . import test_set_reuse as test_set_reuse
 from . import wording as wording
 from .ledger import Earlier as Earlier
+from .ledger import Evaluation as Evaluation
 from .ledger import Ledger as Ledger
-from .ledger import Look as Look
 from .ledger import ordinal as ordinal
 from .multiplicity import Claim as Claim
 from .multiplicity import chance_passed as chance_passed

@@ -1,7 +1,7 @@
 """Every look at a test set, one line each, beside the reports: appended, never rewritten; and what many looks cost.
 
-A test set is known by its films and labels (`Dataset.content_digest`), a model by its fingerprint. The order is that of
-the lines.
+A test set is known by its images and labels (`Dataset.content_digest`), a model by its fingerprint. The order is that
+of the lines.
 What a model's scorecard states rests on the lines before its own first one, so judging it again changes nothing.
 """
 
@@ -37,25 +37,25 @@ _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """One evaluation of one model on the test films.
+class Evaluation:
+    """One evaluation of one model on the test images.
 
     Attributes:
         time: UTC, ``2026-01-02T03:04:05Z``.
-        films: `Dataset.content_digest` of the test films.
+        images: `Dataset.content_digest` of the test images.
         model: The name it was given.
         fingerprint: Of its sources, weights and task: another training is another model.
         seed: Of its training.
-        n: Test films.
-        right: Films called by their class; None where the run did not get so far.
-        recalls: By class, (films called by it, films of it); empty where the run did not get so far.
+        n: Test images.
+        right: Images called by their class; None where the run did not get so far.
+        recalls: By class, (images called by it, images of it); empty where the run did not get so far.
         accepted: Whether its scorecard was.
-        complete: Whether the run was; a filtered one looks at the films too.
+        complete: Whether the run was; a filtered one looks at the images too.
         line: Number of its line in the file, from 1; 0 where it was not read from one.
     """
 
     time: str
-    films: str
+    images: str
     model: str
     fingerprint: str
     seed: int
@@ -72,13 +72,13 @@ class Ledger:
     """What a file held: its sound lines in order, and the numbers of those that are damaged."""
 
     path: Path
-    looks: tuple[Look, ...]
+    evaluations: tuple[Evaluation, ...]
     damaged: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What came before a model's first look at some films.
+    """What came before a model's first look at some images.
 
     Attributes:
         looks: One of each other model, in the order of first looks.
@@ -86,7 +86,7 @@ class Earlier:
         known: Whether the model has looked before.
     """
 
-    looks: tuple[Look, ...]
+    evaluations: tuple[Evaluation, ...]
     damaged: int
     known: bool
 
@@ -132,18 +132,18 @@ def read(path: Path, *, upto: int | None = None) -> Ledger:
         raise ArgumentError(
             f"ledger '{path}': holds {held // 1024**2} MiB, more than any ledger; move it away or restore it"
         )
-    looks, damaged = [], []
+    evaluations, damaged = [], []
     for number, line in enumerate(_lines(path, held if upto is None else min(held, upto)), start=1):
         if not line.strip():
             continue
         found = parse(line, number)
         if found is not None:
-            looks.append(found)
+            evaluations.append(found)
         else:
             damaged.append(number)
             if len(damaged) > MOST_DAMAGED:
                 raise ArgumentError(f"ledger '{path}': is no ledger, more than {MOST_DAMAGED:,} lines are damaged")
-    return Ledger(path=path, looks=tuple(looks), damaged=tuple(damaged))
+    return Ledger(path=path, evaluations=tuple(evaluations), damaged=tuple(damaged))
 
 
 def _lines(path: Path, upto: int) -> Iterator[bytes]:
@@ -163,18 +163,18 @@ def _lines(path: Path, upto: int) -> Iterator[bytes]:
         raise ArgumentError(f"ledger '{path}': cannot be read ({error.strerror})") from error
 
 
-def parse(line: bytes, number: int = 0) -> Look | None:
+def parse(line: bytes, number: int = 0) -> Evaluation | None:
     """Return the look that a line holds; None where it is damaged or cannot be true."""
     try:
         raw = json.loads(line, parse_constant=_refuse)
-        known = {"schema", *Look.__dataclass_fields__} - {"line"}
+        known = {"schema", *Evaluation.__dataclass_fields__} - {"line"}
         if not isinstance(raw, dict) or set(raw) != known or raw.pop("schema") != SCHEMA:
             return None
         datetime.strptime(raw["time"], _TIME).replace(tzinfo=UTC)
         raw["recalls"] = {label: (right, n) for label, (right, n) in raw["recalls"].items()}
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
-    return Look(**raw, line=number) if _sound(raw) else None
+    return Evaluation(**raw, line=number) if _sound(raw) else None
 
 
 def _refuse(constant: str) -> None:
@@ -182,23 +182,27 @@ def _refuse(constant: str) -> None:
 
 
 def _sound(raw: dict[str, Any]) -> bool:
-    texts = all(isinstance(raw[name], str) for name in ("time", "films", "model", "fingerprint"))
+    texts = all(isinstance(raw[name], str) for name in ("time", "images", "model", "fingerprint"))
     flags = all(isinstance(raw[name], bool) for name in ("accepted", "complete"))
     shares = [*raw["recalls"].values(), (0 if raw["right"] is None else raw["right"], raw["n"])]
     counts = all(type(number) is int for pair in shares for number in pair) and type(raw["seed"]) is int
     return (
-        texts and flags and counts and all(0 <= k <= n for k, n in shares) and bool(raw["films"] and raw["fingerprint"])
+        texts
+        and flags
+        and counts
+        and all(0 <= k <= n for k, n in shares)
+        and bool(raw["images"] and raw["fingerprint"])
     )
 
 
-def plain(look: Look) -> dict[str, object]:
+def plain(evaluation: Evaluation) -> dict[str, object]:
     """Return a look as its line holds it."""
-    return {"schema": SCHEMA, **{name: value for name, value in asdict(look).items() if name != "line"}}
+    return {"schema": SCHEMA, **{name: value for name, value in asdict(evaluation).items() if name != "line"}}
 
 
-def line_of(look: Look) -> bytes:
+def line_of(evaluation: Evaluation) -> bytes:
     """Return the line of a look, in ASCII and with its newline."""
-    return json.dumps(plain(look), allow_nan=False).encode("ascii") + b"\n"
+    return json.dumps(plain(evaluation), allow_nan=False).encode("ascii") + b"\n"
 
 
 def check_writable(path: Path) -> None:
@@ -213,17 +217,17 @@ def check_writable(path: Path) -> None:
         raise _unwritable(path, "not a folder" if above != path and not above.is_dir() else "no permission")
 
 
-def append(path: Path, looks: Sequence[Look]) -> None:
+def append(path: Path, evaluations: Sequence[Evaluation]) -> None:
     """Add looks at the end: one write under a lock, on disk when this returns; an unfinished last line stays alone.
 
     Raises:
         ArgumentError: The file or its folder cannot be written to.
     """
-    if not looks:
+    if not evaluations:
         return
     size(path)
     make_folder(path.parent)
-    data = b"".join(map(line_of, looks))
+    data = b"".join(map(line_of, evaluations))
     try:
         with FileLock(path.with_name(LOCK), timeout=_WAIT_S, mode=0o666):
             handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
@@ -257,7 +261,7 @@ def damage_words(ledger: Ledger) -> str:
     numbers = ", ".join(map(str, ledger.damaged[:_NAMED])) + f" and {count - _NAMED} more" * (count > _NAMED)
     lines = "1 line is" if count == 1 else f"{count:,} lines are"
     return (
-        f"{lines} damaged and may hide {'a look' if count == 1 else 'looks'}: line{'s' * (count > 1)} {numbers} of "
+        f"{lines} damaged and may hide {'a evaluation' if count == 1 else 'evaluations'}: line{'s' * (count > 1)} {numbers} of "
         f"{ledger.path.name}; restore {'it' if count == 1 else 'them'} from version control if you can"
     )
 
@@ -265,26 +269,26 @@ def damage_words(ledger: Ledger) -> str:
 # The order
 
 
-def firsts(ledger: Ledger, films: str) -> list[Look]:
-    """Return one look of every model at these films, in the order of first looks: its first that has figures."""
-    return _firsts(look for look in ledger.looks if look.films == films)
+def firsts(ledger: Ledger, images: str) -> list[Evaluation]:
+    """Return one look of every model at these images, in the order of first looks: its first that has figures."""
+    return _firsts(evaluation for evaluation in ledger.evaluations if evaluation.images == images)
 
 
-def _firsts(looks: Iterable[Look]) -> list[Look]:
-    found: dict[str, Look] = {}
-    for look in looks:
-        if look.fingerprint not in found or found[look.fingerprint].right is None:
-            found[look.fingerprint] = look
+def _firsts(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    found: dict[str, Evaluation] = {}
+    for evaluation in evaluations:
+        if evaluation.fingerprint not in found or found[evaluation.fingerprint].right is None:
+            found[evaluation.fingerprint] = evaluation
     return list(found.values())
 
 
-def earlier(ledger: Ledger, *, films: str, fingerprint: str) -> Earlier:
-    """Return what came before a model's first look at these films; of one that has not looked yet, everything."""
-    looks = [look for look in ledger.looks if look.films == films]
-    own = next((look.line for look in looks if look.fingerprint == fingerprint), None)
+def earlier(ledger: Ledger, *, images: str, fingerprint: str) -> Earlier:
+    """Return what came before a model's first look at these images; of one that has not looked yet, everything."""
+    evaluations = [evaluation for evaluation in ledger.evaluations if evaluation.images == images]
+    own = next((evaluation.line for evaluation in evaluations if evaluation.fingerprint == fingerprint), None)
     end = math.inf if own is None else own
     return Earlier(
-        looks=tuple(_firsts(look for look in looks if look.line < end)),
+        evaluations=tuple(_firsts(evaluation for evaluation in evaluations if evaluation.line < end)),
         damaged=sum(number < end for number in ledger.damaged),
         known=own is not None,
     )

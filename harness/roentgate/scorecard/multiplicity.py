@@ -15,7 +15,7 @@ P_VALUES: Final = frozenset({"class_columns_match"})
 """Checks whose value is a p-value and whose bound is the level at which it refuses."""
 
 WORST_OF_FILLS: Final = frozenset({"border_masked_recall", "border_only_skill"})
-"""Checks that hold the worst of several fills against one bound; `FILLS_OF` has a row for each fill."""
+"""Checks that hold the worst of several infills against one bound; `FILLS_OF` has a row for each infill."""
 
 FILLS_OF: Final = "border_mask_flips"
 
@@ -28,7 +28,7 @@ class Claim:
         n: Rows of the share; 0 for a p-value.
         bound: Floor or ceiling of the share; the level of a p-value.
         direction: On which side of the bound the share should lie.
-        times: Bounds behind it: the fills that are judged by their worst.
+        times: Bounds behind it: the infills that are judged by their worst.
         p: P-value that a model exactly on the bound shows a miss at least as large (by Bonferroni over ``times``).
         misses: Whether the value misses the bound.
         row: Where it came from; None where it is a plan and not a result.
@@ -116,17 +116,17 @@ def sampled(rows: Iterable[Row]) -> list[Row]:
     return [row for row in bounded if row["low"] != row["high"] or (row["low"] is None and row["value"] is not None)]
 
 
-def fills(rows: Iterable[Row]) -> int:
-    """Number of fills that a row of `WORST_OF_FILLS` judges by the worst; 1 where no row tells."""
+def infills(rows: Iterable[Row]) -> int:
+    """Number of infills that a row of `WORST_OF_FILLS` judges by the worst; 1 where no row tells."""
     return max(1, len({row["subject"].rpartition(", ")[2] for row in rows if row["check"] == FILLS_OF}))
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
     """Return the sampled rows whose chances are exact: plain shares of independent rows, and p-values.
 
-    Areas under a curve, differences, ratios and means are none, nor are shares over patients with several films.
+    Areas under a curve, differences, ratios and means are none, nor are shares over patients with several images.
     """
-    number = fills(rows)
+    number = infills(rows)
     made = (_claim(row, number if row["check"] in WORST_OF_FILLS else 1) for row in sampled(rows))
     return [claim for claim in made if claim is not None]
 

@@ -81,7 +81,7 @@ class ModelEntry(TypedDict):
 
 @with_config(_EXACT)
 class DatasetEntry(TypedDict):
-    """Which films, by content, and how many of each class in each split."""
+    """Which images, by content, and how many of each class in each split."""
 
     name: _Name
     fingerprint: str
@@ -159,7 +159,7 @@ class EvidenceRecord(TypedDict):
     layers: list[Layer] | None
     figures: list[FigureNote]
     notes: list[str]
-    looks: NotRequired[list[str]]
+    evaluations: NotRequired[list[str]]
 
 
 _RECORD: Final = TypeAdapter(Record)
@@ -183,7 +183,7 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     Args:
         rows: The verdicts, in the order the record keeps.
         model: ``name``, ``source``, ``fingerprint``, ``weights``.
-        dataset: ``name``, ``fingerprint``, ``classes``, ``counts`` (split -> class -> films).
+        dataset: ``name``, ``fingerprint``, ``classes``, ``counts`` (split -> class -> images).
         task: ``image_shape`` (H, W, C) and ``seed``; of several trainings also ``seeds`` and ``deciding``.
         gate: The decision rule.
         policy: ``fingerprint``.

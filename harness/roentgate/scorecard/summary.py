@@ -6,40 +6,42 @@ from roentgate.scorecard.wording import measured
 
 
 def sentences(record: Record) -> list[str]:
-    """Return what the record says of the data, then of the model; [] where frame or border were not judged.
+    """Return what the record says of the data, then of the model; [] where border or border were not judged.
 
     A row that refuses because it is missing or crashed says nothing of either.
 
     Examples:
-        "The data: a linear model that sees the 5 % ring alone tells a class from the others by 0.93 [0.71, 0.98] ..."
-        "This model: with the 5% ring alone it keeps 0.669 [0.344, 0.991] of its own skill."
+        "The data: a linear model that sees the 5 % border alone tells a class from the others by 0.93 [0.71, 0.98] ..."
+        "This model: with the 5% border alone it keeps 0.669 [0.344, 0.991] of its own skill."
     """
-    frames, kept = _rows(record, "data", "border_probe"), _rows(record, "border", "border_only_skill")
+    borders, kept = _rows(record, "data", "border_probe"), _rows(record, "border", "border_only_skill")
     flips = [row for row in _rows(record, "border", "border_mask_flips") if row["gates"]]
-    if not (frames and kept and flips):
+    if not (borders and kept and flips):
         return []
-    probe = next((row for row in frames if not row["accepted"]), frames[0])
+    probe = next((row for row in borders if not row["accepted"]), borders[0])
     only = kept[0]
     worst = max(flips, key=lambda row: row["value"] or 0.0)
     if probe["value"] is None or worst["value"] is None:
         return []
-    twins = [row for row in _rows(record, "data", "images_in_two_splits") if row["subject"] == "test in train"]
-    leaked = twins[0]["failing_total"] if twins else 0
+    near_duplicates = [
+        row for row in _rows(record, "data", "images_in_two_splits") if row["subject"] == "test in train"
+    ]
+    leaked = near_duplicates[0]["failing_total"] if near_duplicates else 0
     data = (
         f"The data: a linear model that sees the {probe['subject']} tells a class from the others by {measured(probe)} "
-        "(recall + specificity - 1), so a good score on these films does not show that a model looks at the lungs."
+        "(recall + specificity - 1), so a good score on these images does not show that a model looks at the lungs."
         if not probe["accepted"]
         else f"The data: a linear model that sees the {probe['subject']} tells no class from the others by more than "
         f"{measured(probe)} (recall + specificity - 1), within the bound."
     )
     if leaked:
-        data += f" {leaked} of {twins[0]['n']} test films are also in train (see recall_on_all_images)."
+        data += f" {leaked} of {near_duplicates[0]['n']} test images are also in train (see recall_on_all_images)."
     keeps = (
         f"with the {only['subject']} alone it keeps {measured(only)} of its own skill"
         if only["value"] is not None
         else f"it has too little skill for any to be kept with the {only['subject']} alone"
     )
-    changes = f"it changes {measured(worst)} of its answers when the ring is hidden ({worst['subject']})"
+    changes = f"it changes {measured(worst)} of its answers when the border is hidden ({worst['subject']})"
     model = f"This model{_of(record)}: {keeps}, and {changes}."
     return [data, " ".join([model, *_lungs(record)])]
 
@@ -62,12 +64,12 @@ def _lungs(record: Record) -> list[str]:
     low, high = (-1.0 if row["low"] is None else row["low"]), (1.0 if row["high"] is None else row["high"])
     told = (
         "the answer follows the lungs" if low > 0
-        else "the answer follows the frame" if high < 0
-        else "these films do not tell which of the two the answer follows"
+        else "the answer follows the border" if high < 0
+        else "these images do not tell which of the two the answer follows"
     )  # fmt: skip
     return [
-        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the frame of another class, {told} "
-        f"(share that follows the lungs, less the frame: {measured(row)})."
+        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the border of another class, {told} "
+        f"(share that follows the lungs, less the border: {measured(row)})."
     ]
 
 

@@ -1,4 +1,4 @@
-"""How many models were judged on these test films before this one, and what is left of 95 % confidence."""
+"""How many models were judged on these test images before this one, and what is left of 95 % confidence."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tabulate import tabulate
 from roentgate.arrays import BoolArray
 from roentgate.candidates import Predictions
 from roentgate.scorecard import ledger
-from roentgate.scorecard.ledger import Ledger, Look, ordinal
+from roentgate.scorecard.ledger import Evaluation, Ledger, ordinal
 from roentgate.scorecard.wording import visible
 from roentgate.stats import Estimate, grouped_proportion, proportion
 
@@ -21,7 +21,7 @@ _COLUMNS: Final = (
     "model",
     "seed",
     "fingerprint",
-    "looks",
+    "evaluations",
     "accuracy",
     "lowest recall",
     "last outcome",
@@ -30,13 +30,13 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a model stands among those that were judged on the same test films.
+    """Where a model stands among those that were judged on the same test images.
 
     Attributes:
         name: Of the model.
         before: Models that were judged first.
         unsure: Damaged lines before its own, each of which may hide a further model.
-        n: Test films.
+        n: Test images.
         test: Its answers on them; None where it gave none.
     """
 
@@ -48,7 +48,7 @@ class Place:
 
     @property
     def models(self) -> int:
-        """Models judged on these films, this one included."""
+        """Models judged on these images, this one included."""
         return self.before + 1
 
     @property
@@ -58,14 +58,14 @@ class Place:
 
 
 def models(place: Place) -> Estimate:
-    """How many models have been judged on these test films when this one was judged first, it included (1 or more).
+    """How many models have been judged on these test images when this one was judged first, it included (1 or more).
 
     Args:
         place: From the fixture ``look``.
 
     Returns:
         Every line of the ledger was looked at, so the interval has no width, unless lines before this model's are
-        damaged: each may hide one model more. n = test films. The detail says what so many looks cost.
+        damaged: each may hide one model more. n = test images. The detail says what so many looks cost.
 
     References:
         As `roentgate.scorecard.ledger.confidence`.
@@ -90,8 +90,8 @@ def words(place: Place) -> list[str]:
         f"{place.name} is {_counted(place)}, in the order of their first looks. Judged again it is no further model, "
         "trained again it is one.",
         _confidence_words(place),
-        "The count is that of this ledger, and the allowance for models that were made without these films in view. "
-        "One that was tuned on earlier figures of the same films, or judged elsewhere, costs more than is counted here "
+        "The count is that of this ledger, and the allowance for models that were made without these images in view. "
+        "One that was tuned on earlier figures of the same images, or judged elsewhere, costs more than is counted here "
         "(Dwork et al., Science 349 (2015) 636-638).",
     ]
 
@@ -107,34 +107,41 @@ def words_on_replicates(seeds: int) -> list[str]:
 def table(held: Ledger) -> list[str]:
     """Return a ledger in plain lines: for each test set its models in order, with limits that hold for all at once."""
     lines = []
-    for films in dict.fromkeys(look.films for look in held.looks):
-        found, looks = ledger.firsts(held, films), [look for look in held.looks if look.films == films]
+    for images in dict.fromkeys(evaluation.images for evaluation in held.evaluations):
+        found, evaluations = (
+            ledger.firsts(held, images),
+            [evaluation for evaluation in held.evaluations if evaluation.images == images],
+        )
         level = ledger.confidence(len(found))
         rows = [
-            _line(place, look, [each for each in looks if each.fingerprint == look.fingerprint], level)
-            for place, look in enumerate(found, start=1)
+            _line(
+                place, evaluation, [each for each in evaluations if each.fingerprint == evaluation.fingerprint], level
+            )
+            for place, evaluation in enumerate(found, start=1)
         ]
         lines += [
-            f"test films {visible(films[:12])} (n = {found[-1].n:,}): {some(len(found), 'model')} in "
-            f"{some(len(looks), 'evaluation')}; limits at {_percent(level)} each, over films",
+            f"test images {visible(images[:12])} (n = {found[-1].n:,}): {some(len(found), 'model')} in "
+            f"{some(len(evaluations), 'evaluation')}; limits at {_percent(level)} each, over images",
             *tabulate(rows, headers=_COLUMNS, tablefmt="simple", disable_numparse=True).splitlines(),
             "",
         ]
     return lines[:-1] if lines else ["no looks"]
 
 
-def _line(place: int, look: Look, own: Sequence[Look], level: float) -> list[str]:
-    shares = {label: proportion(*counts, confidence=level) for label, counts in look.recalls.items() if counts[1]}
+def _line(place: int, evaluation: Evaluation, own: Sequence[Evaluation], level: float) -> list[str]:
+    shares = {label: proportion(*counts, confidence=level) for label, counts in evaluation.recalls.items() if counts[1]}
     worst = min(shares, key=lambda label: shares[label].value, default=None)
     outcome = "partial" if not own[-1].complete else "accepted" if own[-1].accepted else "refused"
     return [
         str(place),
         own[0].time,
-        visible(look.model),
-        str(look.seed),
-        visible(look.fingerprint[:12]),
+        visible(evaluation.model),
+        str(evaluation.seed),
+        visible(evaluation.fingerprint[:12]),
         str(len(own)),
-        "" if look.right is None or not look.n else _shown(proportion(look.right, look.n, confidence=level)),
+        ""
+        if evaluation.right is None or not evaluation.n
+        else _shown(proportion(evaluation.right, evaluation.n, confidence=level)),
         "" if worst is None else f"{_shown(shares[worst])} {visible(worst)}",
         outcome,
     ]
@@ -143,7 +150,7 @@ def _line(place: int, look: Look, own: Sequence[Look], level: float) -> list[str
 def _counted(place: Place) -> str:
     which = "first" if place.models == 1 else ordinal(place.models)
     hidden = f" ({some(place.unsure, 'damaged line')} of the ledger may hide more)" if place.unsure else ""
-    return f"the {which} model judged on these {some(place.n, 'test film')}{hidden}"
+    return f"the {which} model judged on these {some(place.n, 'test image')}{hidden}"
 
 
 def _confidence_words(place: Place) -> str:
@@ -176,7 +183,7 @@ def _lowest_recall(place: Place) -> list[tuple[str, Estimate, Estimate]]:
 
 
 def _share(place: Place, index: int | None, among: int) -> Estimate:
-    """Return the share of right answers, of all films or of a class, with limits that hold for so many models."""
+    """Return the share of right answers, of all images or of a class, with limits that hold for so many models."""
     test, confidence = place.test, ledger.confidence(among)
     assert test is not None
     rows: BoolArray = np.ones(len(test), np.bool_) if index is None else test.labels == index
@@ -188,7 +195,7 @@ def _share(place: Place, index: int | None, among: int) -> Estimate:
 
 
 def counts(test: Predictions, index: int) -> tuple[int, int]:
-    """Return how many films of a class are called by it, and how many there are."""
+    """Return how many images of a class are called by it, and how many there are."""
     own = test.labels == index
     return int((test.answers[own] == index).sum()), int(own.sum())
 

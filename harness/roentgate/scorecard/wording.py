@@ -25,10 +25,10 @@ QUESTIONS: Final = {
     "alignment": "Is row i's answer really about row i?",
     "inference": "Is augmentation off when it should be, and on when it should be?",
     "recall": "Does one class hide behind the average?",
-    "border": "Does the frame decide?",
-    "robustness": "Does the answer survive what acquisition does to a film?",
+    "border": "Does the border decide?",
+    "robustness": "Does the answer survive what acquisition does to an image?",
     "data": "What does the data give away, before any model is believed?",
-    "ledger": "How many models have these test films judged?",
+    "ledger": "How many models have these test images judged?",
     "comparison": "Is the candidate worse than the reference?",
     "claims": "Can the published figures all be true, and are they true of this model?",
     "attention": "Is it the lungs?",
@@ -40,8 +40,8 @@ GLOSSARY: Final = (
     ("fail", "the whole interval misses the bound, or a required check is not there."),
     (
         "conditional pass, conditional fail",
-        "the value meets the bound, or does not, and the bound lies inside the interval. These films cannot settle it. "
-        "Where films are counted, the row says how many more would.",
+        "the value meets the bound, or does not, and the bound lies inside the interval. These images cannot settle it. "
+        "Where images are counted, the row says how many more would.",
     ),
     ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
     ("descriptive", "a measurement without a bound: it refuses nothing."),
@@ -51,10 +51,10 @@ GLOSSARY: Final = (
     ),
     (
         "value [low, high]",
-        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where fills "
+        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where infills "
         "or corruptions are judged together, the limit that proves a failure is wider, for the number of them.",
     ),
-    ("n", "the films it rests on (patients, or random draws, where the detail says so)."),
+    ("n", "the images it rests on (patients, or random draws, where the detail says so)."),
     ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a descriptive row has none."),
 )
 
@@ -131,7 +131,7 @@ def meaning(record: Record) -> str:
         return (
             "Every value meets its bound, but "
             + ("one interval reaches" if conditional == 1 else f"{conditional} intervals reach")
-            + " beyond it: the model may be worse than required, and these films cannot tell."
+            + " beyond it: the model may be worse than required, and these images cannot tell."
         )
     return "Every required claim holds over its whole interval."
 
@@ -224,7 +224,7 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
 def many_bounds(record: Record) -> list[str]:
     """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
 
-    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of films.
+    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of images.
     Where rows stand for several trainings, the chances are those of one, and a sentence says what the worst of them is
     worth.
     """
@@ -233,14 +233,16 @@ def many_bounds(record: Record) -> list[str]:
     if not claims:
         return []
     total = sum(claim.times for claim in claims)
-    fills = f" ({total} bounds: where the worst of several fills counts, each fill is one)" * (total > len(claims))
+    infills = f" ({total} bounds: where the worst of several infills counts, each infill is one)" * (
+        total > len(claims)
+    )
     near, far = (multiplicity.refused_by_chance(claims, gate=gate, better_by=margin) for margin in (0.05, 0.10))
     needed, several = multiplicity.margin_for(claims, gate=gate), replicates_of(record)
     one = "" if several is None else ", with one seed"
     enough = "" if needed is None else f" They accept one {needed:.2f} better in four of five or more."
     return [
-        f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of films or "
-        f"p-values, whose chances are exact{fills}; what follows is about these.",
+        f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of images or "
+        f"p-values, whose chances are exact{infills}; what follows is about these.",
         f"Refused by chance{one}: the {gate} rule refuses a model that is truly 0.05 better than every bound in "
         f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
         f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
@@ -278,7 +280,7 @@ def judged(record: Record) -> list[tuple[str, str]]:
         ("model", f"{model['name']} ({model['source']})"),
         ("weights", f"{model['weights']}, fingerprint {model['fingerprint'][:12]}{together}"),
         ("data", f"{dataset['name']}, fingerprint {dataset['fingerprint'][:12]}"),
-        *((f"{split} films", counted(counts)) for split, counts in dataset["counts"].items()),
+        *((f"{split} images", counted(counts)) for split, counts in dataset["counts"].items()),
         ("image shape", f"{TIMES.join(map(str, task['image_shape']))}"),
         seeds,
         ("decision rule", rules[record["gate"]]),
@@ -298,14 +300,14 @@ def counted(counts: dict[str, int]) -> str:
 
 
 def confusion_lines(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
-    """Return (``of 20 Viral Pneumonia``, ``16 caught, 4 called Normal``) for each class, commonest error first."""
+    """Return (``of 20 Viral Pneumonia``, ``16 caught, 4 predicted Normal``) for each class, commonest error first."""
     lines = []
     for index, (label, row) in enumerate(zip(classes, counts, strict=True)):
         wrong = sorted(
             (-count, name) for other, (name, count) in enumerate(zip(classes, row, strict=True)) if other != index
         )
         told = [f"{row[index]} caught", *(f"{-count} called {name}" for count, name in wrong if count)]
-        lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no film"))
+        lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no image"))
     return lines
 
 
@@ -324,7 +326,7 @@ def _by_replicates(several: Replicates, near: float, far: float) -> str:
         return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
     most = [_percent(min(1.0, number * share)) for share in (near, far)]
     return (
-        f"Worst of {number} seeds: each is judged on the same films, so their outcomes are not independent. A model "
+        f"Worst of {number} seeds: each is judged on the same images, so their outcomes are not independent. A model "
         "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
         f"to {most[0]} of such test sets if it is 0.05 better, in up to {most[1]} if 0.10. By chance it passes no "
         "more often, for every seed must."

@@ -7,7 +7,7 @@ import numpy as np
 
 from roentgate.audit import leakage
 from roentgate.candidates import Candidate
-from roentgate.checks import LEAST_FILMS, declares_augmentation
+from roentgate.checks import LEAST_IMAGES, declares_augmentation
 from roentgate.errors import ArgumentError
 from roentgate.evidence import Evidence, resizes
 from roentgate.lungs import lung_fields
@@ -32,12 +32,12 @@ def lacking(evidence: Evidence, capability: str) -> str:
 
 
 def lungs_lacking(candidate: Candidate) -> str:
-    """Return why checks that need lung fields do not apply to the test films; "" where they do."""
+    """Return why checks that need lung fields do not apply to the test images; "" where they do."""
     test = candidate.splits.test
     trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
     for label, count in zip(test.classes, trusted, strict=True):
-        if count < LEAST_FILMS:
-            return f"a trusted lung field was found on {count} films of {label}, fewer than {LEAST_FILMS}"
+        if count < LEAST_IMAGES:
+            return f"a trusted lung field was found on {count} images of {label}, fewer than {LEAST_IMAGES}"
     return ""
 
 
@@ -60,7 +60,7 @@ def _augmentation_lacking(evidence: Evidence) -> str:
 
 
 def _resizing_lacking(evidence: Evidence) -> str:
-    return "" if resizes(evidence.candidate.splits.test) else "every film has the size that the model wants"
+    return "" if resizes(evidence.candidate.splits.test) else "every image has the size that the model wants"
 
 
 _REASONS: Final[Mapping[str, Callable[[Evidence], str]]] = {

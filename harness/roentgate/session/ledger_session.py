@@ -1,4 +1,4 @@
-"""The looks of one run at its test films: what the ledger held at its start, and what the run adds at its end."""
+"""The looks of one run at its test images: what the ledger held at its start, and what the run adds at its end."""
 
 import contextlib
 import itertools
@@ -10,8 +10,8 @@ from roentgate.candidates import Predictions
 from roentgate.errors import HarnessError
 from roentgate.scorecard import (
     Earlier,
+    Evaluation,
     Ledger,
-    Look,
     Place,
     Record,
     accepted,
@@ -53,8 +53,8 @@ class Logbook:
         return ledger.read(self.path, upto=self.upto)
 
     @cached_property
-    def films(self) -> str:
-        """The test films, by content and label."""
+    def images(self) -> str:
+        """The test images, by content and label."""
         return self.session.candidate(next(iter(self.session.members))).splits.test.content_digest
 
     def begin(self) -> None:
@@ -70,7 +70,7 @@ class Logbook:
         """Return where a member of this run stands; those before it on the command line were judged before it."""
         if name not in self._places:
             candidate = self.session.candidate(name)
-            found = ledger.earlier(self.known, films=self.films, fingerprint=candidate.fingerprint)
+            found = ledger.earlier(self.known, images=self.images, fingerprint=candidate.fingerprint)
             self._places[name] = Place(
                 name=candidate.name,
                 before=self._before(name, found),
@@ -82,7 +82,7 @@ class Logbook:
 
     def _before(self, name: str, found: Earlier) -> int:
         """Return how many other models were judged first, in the ledger or in this run."""
-        seen = {look.fingerprint for look in found.looks}
+        seen = {evaluation.fingerprint for evaluation in found.evaluations}
         if not found.known:
             earlier = itertools.takewhile(lambda member: member != name, self.session.members)
             own = self.session.candidate(name).fingerprint
@@ -96,7 +96,7 @@ class Logbook:
         return None
 
     def words(self, name: str) -> list[str]:
-        """Return what a scorecard says of the looks at its test films; ``name`` is a member or a replicated model."""
+        """Return what a scorecard says of the looks at its test images; ``name`` is a member or a replicated model."""
         if name in self.session.members:
             return test_set_reuse.words(self.of(name))
         return test_set_reuse.words_on_replicates(len(self.session.replicates(name)))
@@ -116,17 +116,17 @@ class Logbook:
             if name in records:
                 asked = vars(self.session.evidence(name)).get("test") if partial else self._answers(name)
                 added.append(
-                    self._look(name, asked, accepted=accepted(records[name]), complete=records[name]["complete"])
+                    self._evaluation(name, asked, accepted=accepted(records[name]), complete=records[name]["complete"])
                 )
         ledger.append(self.path, added)
         return ledger.read(self.path)
 
-    def _look(self, name: str, test: Predictions | None, *, accepted: bool, complete: bool) -> Look:
+    def _evaluation(self, name: str, test: Predictions | None, *, accepted: bool, complete: bool) -> Evaluation:
         candidate = self.session.candidate(name)
         recalls = {} if test is None else {label: counts(test, index) for index, label in enumerate(test.classes)}
-        return Look(
+        return Evaluation(
             time=ledger.now(),
-            films=self.films,
+            images=self.images,
             model=candidate.name,
             fingerprint=candidate.fingerprint,
             seed=candidate.task.seed,
@@ -144,14 +144,16 @@ class Logbook:
             name: A member that was judged, or a model with replicates, of which the last judged one speaks.
             held: The ledger with this run's looks.
         """
-        total = [look for look in held.looks if look.films == self.films]
+        total = [evaluation for evaluation in held.evaluations if evaluation.images == self.images]
         replicates = [name] if name in self.session.members else self.session.replicates(name)
-        made, looked = self.session.candidates, {look.fingerprint for look in total}
+        made, looked = self.session.candidates, {evaluation.fingerprint for evaluation in total}
         judged = [each for each in replicates if each in made and made[each].fingerprint in looked]
         member = (judged or replicates)[-1]
-        found = ledger.earlier(held, films=self.films, fingerprint=self.session.candidate(member).fingerprint)
-        models, now = len(ledger.firsts(held, self.films)), len(found.looks) + 1
-        place = f"{ordinal(now)} model judged on these test films" if found.known else "not counted: nothing was judged"
+        found = ledger.earlier(held, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
+        models, now = len(ledger.firsts(held, self.images)), len(found.evaluations) + 1
+        place = (
+            f"{ordinal(now)} model judged on these test images" if found.known else "not counted: nothing was judged"
+        )
         lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
         if found.known and member in self._places and self._places[member].models != now:
             lines.append(

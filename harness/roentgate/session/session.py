@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from roentgate.audit import DataRecord
     from roentgate.evidence import AttributionRecord, Evidence, Reference
 
-LOOKS = ("ledger", "test_set_evaluations")
+EVALUATIONS = ("ledger", "test_set_evaluations")
 
 
 class Session:
@@ -125,14 +125,15 @@ class Session:
 
     @cached_property
     def data_record(self) -> "DataRecord":
-        """What was found of the films themselves."""
+        """What was found of the images themselves."""
         from roentgate.audit import DataRecord
 
         return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
 
     def unseen(self, predictions: Predictions) -> Predictions:
-        """Return the rows that have no twin in train; all of them where the policy counts twins too."""
-        return predictions if self.policy.audit.twins == "counted" else self.data_record.unseen(predictions)
+        """Return the rows that have no near-duplicate in train; all of them where the policy counts near-duplicates
+        too."""
+        return predictions if self.policy.audit.near_duplicates == "counted" else self.data_record.unseen(predictions)
 
     @cached_property
     def reference(self) -> "Evidence | Reference":
@@ -140,7 +141,7 @@ class Session:
 
         Raises:
             ArgumentError: There is no ``--reference``, or its predictions cannot be read.
-            DataError: A stored reference answered other films.
+            DataError: A stored reference answered other images.
         """
         name = self.settings.reference
         if name is None:
@@ -153,7 +154,7 @@ class Session:
         if path is not None:
             stored = stored_predictions.read_predictions(path)
             test = self.candidate(next(iter(self.members))).splits.test
-            stored_predictions.check_same_films(stored, test, path)
+            stored_predictions.check_same_images(stored, test, path)
             return stored
         stored_predictions.check_names_model(name, self.settings.options.models)
         self._beside[name] = self._made_ready(name, replace(self.settings.options, weights=None))
@@ -164,7 +165,7 @@ class Session:
         """The (suite, check) pairs without which nothing is accepted; of optional suites and of a cap if asked for."""
         pairs = list(optional_suites.required(self.policy.gate.required, self.settings))
         capped = self.policy.ledger.most_models is not None
-        return tuple(dict.fromkeys([*pairs, LOOKS] if capped else pairs))
+        return tuple(dict.fromkeys([*pairs, EVALUATIONS] if capped else pairs))
 
     @cached_property
     def claims(self) -> Claims:

@@ -30,7 +30,7 @@ class Settings:
         seeds: How many replicates of each model are trained, with seeds that follow the first.
         reference: What to compare with; None for nothing.
         claims: The file of published figures to hold; None for none.
-        robustness: Whether to judge what acquisition does to films.
+        robustness: Whether to judge what acquisition does to images.
     """
 
     models: tuple[str, ...]

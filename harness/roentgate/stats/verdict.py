@@ -108,7 +108,7 @@ def skipped(reason: str) -> Verdict:
 
 
 def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
-    """Say how many further films would settle a conditional verdict, and how easily a worse model would have passed.
+    """Say how many further images would settle a conditional verdict, and how easily a worse model would have passed.
 
     The latter only where the value decides. Under a guarded rule a worse model passes in 2.5 % of tests at most.
 
@@ -118,7 +118,7 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     Examples:
         >>> from roentgate.stats.estimate import proportion
         >>> settling_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
-        'about 54 further films of this kind would settle it, if the rate stays; this row ... 30% ...'
+        'about 54 further images of this kind would settle it, if the rate stays; this row ... 30% ...'
     """
     if estimate.hits is None or settled(estimate, bound, direction):
         return ""
@@ -126,9 +126,9 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     chance = chance_accepted(estimate.n, bound, direction)
     parts = []
     if further is not None:
-        films = f"about {further:,} further film{'s' if further > 1 else ''} of this kind"
+        images = f"about {further:,} further image{'s' if further > 1 else ''} of this kind"
         against = "" if meets(estimate.value, bound, direction) else ", against the model"
-        parts.append(f"{films} would settle it{against}, if the rate stays")
+        parts.append(f"{images} would settle it{against}, if the rate stays")
     if chance is not None and by_value:
         parts.append(f"this row would have accepted a model 0.05 worse than the bound in {chance:.0%} of such tests")
     return "; ".join(parts)

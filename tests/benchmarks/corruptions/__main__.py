@@ -1,8 +1,8 @@
-"""Films a second under each corruption, here and elsewhere: ``python tests/benchmarks/corruptions [PEER ...]``.
+"""Images a second under each corruption, here and elsewhere: ``python tests/benchmarks/corruptions [PEER ...]``.
 
 Each peer is installed into an environment of its own, ``.roentgate/corruptions/NAME``; none is a dependency. Grey
-films of 256 x 256, one core, the third severity; peers change one film at a time, as they are made to. Nothing here is
-asserted by a test.
+images of 256 x 256, one core, the third severity; peers change one image at a time, as they are made to. Nothing here
+is asserted by a test.
 """
 
 import json
@@ -29,14 +29,14 @@ def python_of(name: str) -> str:
 
 
 def measured(python: str, name: str) -> dict[str, float]:
-    """Return films a second by corruption, as ``with_NAME.py`` prints them."""
+    """Return images a second by corruption, as ``with_NAME.py`` prints them."""
     done = subprocess.run([python, HERE / f"with_{name}.py"], check=True, capture_output=True, text=True, cwd=ROOT)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
 def main(names: list[str]) -> None:
-    """Print a table: corruption, films a second here, films a second of each peer."""
+    """Print a table: corruption, images a second here, images a second of each peer."""
     ours = measured(sys.executable, "roentgate")
     theirs = {name: measured(python_of(name), name) for name in names}
     print("| corruption | Roentgate |", *(f"{name} |" for name in theirs))

@@ -1,4 +1,4 @@
-"""Films a second of imagecorruptions, in its environment: prints one JSON line, by Roentgate's names."""
+"""Images a second of imagecorruptions, in its environment: prints one JSON line, by Roentgate's names."""
 
 import json
 import os
@@ -25,17 +25,17 @@ NAMES = {
 
 
 def main() -> None:
-    """Measure each corruption, film by film."""
-    films = np.random.default_rng(0).integers(0, 256, (FILMS, SIDE, SIDE), dtype=np.uint8)
+    """Measure each corruption, image by image."""
+    images = np.random.default_rng(0).integers(0, 256, (FILMS, SIDE, SIDE), dtype=np.uint8)
     speed = {}
     for ours, theirs in NAMES.items():
         try:
-            corrupt(films[0], corruption_name=theirs, severity=3)
+            corrupt(images[0], corruption_name=theirs, severity=3)
         except (TypeError, ValueError, AttributeError):
             continue  # does not run with the libraries that it draws in today
         started = time.process_time()
-        for film in films:
-            corrupt(film, corruption_name=theirs, severity=3)
+        for image in images:
+            corrupt(image, corruption_name=theirs, severity=3)
         speed[ours] = FILMS / (time.process_time() - started)
     print(json.dumps(speed))
 

@@ -1,4 +1,4 @@
-"""Films a second of Roentgate's corruptions: prints one JSON line."""
+"""Images a second of Roentgate's corruptions: prints one JSON line."""
 
 import json
 import time
@@ -15,15 +15,15 @@ FILMS, SIDE = 64, 256
 
 
 def main() -> None:
-    """Measure each corruption on batches of 32 films."""
-    films = np.random.default_rng(0).random((32, SIDE, SIDE, 1), dtype=np.float32)
+    """Measure each corruption on batches of 32 images."""
+    images = np.random.default_rng(0).random((32, SIDE, SIDE, 1), dtype=np.float32)
     speed = {}
     for kind in KINDS:
         corruption = Corruption(kind, 3)
-        corruption(films[:2], np.arange(2), seed=0)
+        corruption(images[:2], np.arange(2), seed=0)
         started = time.process_time()
         for first in range(0, FILMS, 32):
-            corruption(films, np.arange(first, first + 32), seed=0)
+            corruption(images, np.arange(first, first + 32), seed=0)
         speed[kind] = FILMS / (time.process_time() - started)
     print(json.dumps(speed))
 

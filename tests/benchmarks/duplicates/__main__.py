@@ -63,7 +63,7 @@ def asked() -> Said:
 
 
 def counted(said: Said) -> dict[str, dict[str, dict[str, tuple[int, int]]]]:
-    """Return (copies found, different films called the same) of each data set, column and transform."""
+    """Return (copies found, different images called the same) of each data set, column and transform."""
     counts: dict[str, dict[str, dict[str, tuple[int, int]]]] = {}
     for data in (each for each in DATA if (WORK / "inputs" / each).is_dir()):
         columns = counts.setdefault(data, {column: {} for column in COLUMNS})
@@ -72,8 +72,8 @@ def counted(said: Said) -> dict[str, dict[str, dict[str, tuple[int, int]]]]:
             true = {frozenset(pair) for pair in json.loads((WORK / "inputs" / f"{tree}.json").read_text()).items()}
             for tool in said.values():
                 for column, pairs in tool["trees"][tree]["pairs"].items():
-                    called = {frozenset(pair) for pair in pairs}
-                    columns[column][transform] = len(called & true), len(called - true)
+                    predicted = {frozenset(pair) for pair in pairs}
+                    columns[column][transform] = len(predicted & true), len(predicted - true)
     return counts
 
 
@@ -81,10 +81,10 @@ def report(said: Said) -> str:
     """Return the report as markdown."""
     counts = counted(said)
     lines = [INTRODUCTION, "![Share of the copies found](duplicates.png)", ""]
-    versions = [f"{TITLES[name]} {each['version']} ({each['licence']})" for name, each in said.items()]
+    versions = [f"{TITLES[name]} {each['version']} ({each['sanity_check']})" for name, each in said.items()]
     lines += [f"{', '.join(versions)}; licences as their package metadata name them.", ""]
     for data, columns in counts.items():
-        lines += [f"## `{data}`: copies found of {COPIES}, and different films called the same", ""]
+        lines += [f"## `{data}`: copies found of {COPIES}, and different images called the same", ""]
         lines += _table(columns)
         for title, chosen in (("asked", slice(ASKED)), ("stretch", slice(ASKED, None))):
             lines += ["", f"Over the {title} transforms:", "", *_summary(columns, list(TRANSFORMS)[chosen])]
@@ -116,7 +116,7 @@ def _summary(columns: dict[str, dict[str, tuple[int, int]]], transforms: Sequenc
 
 
 def _nearest(said: Said, data: str) -> Iterator[str]:
-    """Yield how far copies and the most alike different films lie apart."""
+    """Yield how far copies and the most alike different images lie apart."""
     trees = said["roentgate"]["trees"]
     lowest: dict[bool, float] = {True: 1.0, False: 1.0}
     others: dict[frozenset[str], float] = {}
@@ -131,35 +131,35 @@ def _nearest(said: Said, data: str) -> Iterator[str]:
         for pair, alike in zip(tree["pairs"]["Roentgate"], tree["similarity"], strict=True):
             if frozenset(pair) in true:
                 lowest[number < ASKED] = min(lowest[number < ASKED], alike)
-            elif not any(Path(film).stem.startswith("copy") for film in pair):
+            elif not any(Path(image).stem.startswith("copy") for image in pair):
                 same.add(" and ".join(sorted(pair)))
         for first, second, alike in tree["almost"]:
             pair = frozenset((first, second))
-            if pair not in true and not any(Path(film).stem.startswith("copy") for film in pair):
+            if pair not in true and not any(Path(image).stem.startswith("copy") for image in pair):
                 others[pair] = max(others.get(pair, 0.0), alike)
     yield (
-        f"Roentgate calls films the same from a correlation of their detail of {COPY:.2f} on. The lowest of a copy it "
+        f"Roentgate calls images the same from a correlation of their detail of {COPY:.2f} on. The lowest of a copy it "
         f"found is {lowest[True]:.3f} over the asked transforms and {lowest[False]:.3f} over the stretch. "
-        f"Of the {missed} copies that it missed, {apart} were not among the neighbours that are laid over a film; "
+        f"Of the {missed} copies that it missed, {apart} were not among the neighbours that are laid over an image; "
         f"the others were laid over it and found different. Originals that it calls the same as another original: "
         f"{', '.join(sorted(same)) or 'none'}. The most alike of those it does not:"
     )
     yield ""
     best = sorted(others.items(), key=lambda item: -item[1])[:3]
     yield from (
-        f"- {alike:.3f}: {' and '.join(sorted(_source(data, film) for film in pair))}{SEEN.get(_key(data, pair), '')}"
+        f"- {alike:.3f}: {' and '.join(sorted(_source(data, image) for image in pair))}{SEEN.get(_key(data, pair), '')}"
         for pair, alike in best
     )
 
 
 def _key(data: str, pair: frozenset[str]) -> tuple[str, ...]:
-    return (data, *sorted(Path(film).stem for film in pair))
+    return (data, *sorted(Path(image).stem for image in pair))
 
 
-def _source(data: str, film: str) -> str:
-    """Return what a film is called in the data set that it was taken from."""
+def _source(data: str, image: str) -> str:
+    """Return what an image is called in the data set that it was taken from."""
     names: dict[str, str] = json.loads((WORK / "inputs" / f"{data}.names.json").read_text("utf-8"))
-    return f"`{names[Path(film).name]}`"
+    return f"`{names[Path(image).name]}`"
 
 
 SEEN: dict[tuple[str, ...], str] = {
@@ -184,10 +184,10 @@ def _times(said: Said) -> Iterator[str]:
             for kind, column in [(each, column) for each in spent for column in tree[each]]:
                 spent[kind][column] += tree[kind][column]
     survey = sum(tree["survey"] for tree in said["roentgate"]["trees"].values())
-    films = sum(tree["films"] for tree in said["roentgate"]["trees"].values())
+    images = sum(tree["images"] for tree in said["roentgate"]["trees"].values())
     yield "## Cost"
     yield ""
-    yield f"Over all trees, {films:,} films, from one run on a shared machine: multiples of phash. CleanVision works in"
+    yield f"Over all trees, {images:,} images, from one run on a shared machine: multiples of phash. CleanVision works in"
     yield "several processes, Roentgate in threads, ImageHash in one; none was tuned."
     yield ""
     yield "| | processor time | wall time |"
@@ -227,7 +227,7 @@ def draw(counts: dict[str, dict[str, dict[str, tuple[int, int]]]], path: Path) -
             axes.tick_params(length=0, labelsize=7.5)
             axes.spines[:].set_visible(False)
             figure.text(0.185 + 0.41 * place, 1 - 0.72 / height, data, fontsize=9.5, fontweight="bold", va="top")
-        title = f"Copies found of {COPIES}, and different films called the same"
+        title = f"Copies found of {COPIES}, and different images called the same"
         words = (
             "p, d: ImageHash's phash and dhash, differing in at most so many of 64 bits. "
             f"The last {len(TRANSFORMS) - ASKED} transforms are a stretch."
@@ -242,15 +242,15 @@ def _short(name: str) -> str:
 
 INTRODUCTION = f"""# Duplicates: planted copies, found or not
 
-Made by `make duplicates`. A tree for each transform holds {TRAIN} films in train; altered copies of {COPIES} of them,
-the same for each transform, and all other films of the data set are in test. All tools are given the same files. A
+Made by `make duplicates`. A tree for each transform holds {TRAIN} images in train; altered copies of {COPIES} of them,
+the same for each transform, and all other images of the data set are in test. All tools are given the same files. A
 pair counts as called the same where a tool says so directly. Roentgate runs as the audit does, at its shipped
 threshold, which was not tuned to this table; CleanVision with the default settings of its exact and near duplicates;
 ImageHash with 64 bits at three usual distances.
 
-Each copy of a tree is of another film, so an interval over one transform takes them as independent. Those over several
-transforms do too, though the films are the same, and are narrower than they should be. So are those of precision: many
-wrong pairs share a film, and come again in each tree. The number of wrong pairs grows with the square of the films,
+Each copy of a tree is of another image, so an interval over one transform takes them as independent. Those over several
+transforms do too, though the images are the same, and are narrower than they should be. So are those of precision: many
+wrong pairs share an image, and come again in each tree. The number of wrong pairs grows with the square of the images,
 that of the copies does not: precision holds for trees of this size and share of copies.
 """
 

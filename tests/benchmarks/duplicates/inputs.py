@@ -1,9 +1,9 @@
 """The trees that every tool is given: ``python inputs.py FOLDER`` writes them.
 
-``FOLDER/DATA/TRANSFORM/`` holds class folders: 500 films in ``train/``; in ``test/`` altered copies of 100 of them and
-all other films of the data set, as they are. The 100 are the same for each transform, so that transforms can be
-compared. ``FOLDER/DATA/TRANSFORM.json`` names the train film of each copy, ``FOLDER/DATA.names.json``
-what each film is called in its data set.
+``FOLDER/DATA/TRANSFORM/`` holds class folders: 500 images in ``train/``; in ``test/`` altered copies of 100 of them and
+all other images of the data set, as they are. The 100 are the same for each transform, so that transforms can be
+compared. ``FOLDER/DATA/TRANSFORM.json`` names the train image of each copy, ``FOLDER/DATA.names.json``
+what each image is called in its data set.
 """
 
 import csv
@@ -30,55 +30,55 @@ TRAIN, COPIES = 500, 100
 SEED = 0
 
 
-def png(film: Image.Image) -> bytes:
-    """Return a film as the bytes of a PNG."""
+def png(image: Image.Image) -> bytes:
+    """Return an image as the bytes of a PNG."""
     content = io.BytesIO()
-    film.save(content, "png")
+    image.save(content, "png")
     return content.getvalue()
 
 
-def jpeg(film: Image.Image, quality: int) -> bytes:
-    """Return a film as the bytes of a JPEG."""
+def jpeg(image: Image.Image, quality: int) -> bytes:
+    """Return an image as the bytes of a JPEG."""
     content = io.BytesIO()
-    film.save(content, "jpeg", quality=quality)
+    image.save(content, "jpeg", quality=quality)
     return content.getvalue()
 
 
-def _halved(film: Image.Image) -> Image.Image:
-    return film.resize((film.width // 2, film.height // 2), Image.Resampling.LANCZOS)
+def _halved(image: Image.Image) -> Image.Image:
+    return image.resize((image.width // 2, image.height // 2), Image.Resampling.LANCZOS)
 
 
-def _contrast(film: Image.Image, factor: float) -> Image.Image:
-    grey = np.asarray(film, np.float64)
+def _contrast(image: Image.Image, factor: float) -> Image.Image:
+    grey = np.asarray(image, np.float64)
     return Image.fromarray(np.rint(np.clip((grey - grey.mean()) * factor + grey.mean(), 0, 255)).astype(np.uint8))
 
 
-def _gamma(film: Image.Image, power: float) -> Image.Image:
-    return Image.fromarray(np.rint(255 * (np.asarray(film) / 255) ** power).astype(np.uint8))
+def _gamma(image: Image.Image, power: float) -> Image.Image:
+    return Image.fromarray(np.rint(255 * (np.asarray(image) / 255) ** power).astype(np.uint8))
 
 
-def _cropped(film: Image.Image, share: float) -> Image.Image:
-    across, down = round(share * film.width), round(share * film.height)
-    return film.crop((across, down, film.width - across, film.height - down))
+def _cropped(image: Image.Image, share: float) -> Image.Image:
+    across, down = round(share * image.width), round(share * image.height)
+    return image.crop((across, down, image.width - across, image.height - down))
 
 
 TRANSFORMS: dict[str, Callable[[Image.Image], bytes] | None] = {
     "exact copy": None,
-    "JPEG q80": lambda film: jpeg(film, 80),
-    "JPEG q30": lambda film: jpeg(film, 30),
-    "resized x0.5": lambda film: png(_halved(film)),
-    "contrast +20 %": lambda film: png(_contrast(film, 1.2)),
-    "contrast -20 %": lambda film: png(_contrast(film, 0.8)),
-    "cropped 2 % a side": lambda film: png(_cropped(film, 0.02)),
-    "cropped 5 % a side": lambda film: png(_cropped(film, 0.05)),
-    "mirrored": lambda film: png(film.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
-    "turned by 3 degrees": lambda film: png(film.rotate(3, Image.Resampling.BILINEAR)),
-    "gamma 0.5": lambda film: png(_gamma(film, 0.5)),
-    "gamma 2": lambda film: png(_gamma(film, 2.0)),
-    "cropped 5 %, one side": lambda film: png(film.crop((round(0.05 * film.width), 0, film.width, film.height))),
-    "x0.5, then JPEG q30": lambda film: jpeg(_halved(film), 30),
+    "JPEG q80": lambda image: jpeg(image, 80),
+    "JPEG q30": lambda image: jpeg(image, 30),
+    "resized x0.5": lambda image: png(_halved(image)),
+    "contrast +20 %": lambda image: png(_contrast(image, 1.2)),
+    "contrast -20 %": lambda image: png(_contrast(image, 0.8)),
+    "cropped 2 % a side": lambda image: png(_cropped(image, 0.02)),
+    "cropped 5 % a side": lambda image: png(_cropped(image, 0.05)),
+    "mirrored": lambda image: png(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+    "rotated by 3 degrees": lambda image: png(image.rotate(3, Image.Resampling.BILINEAR)),
+    "gamma 0.5": lambda image: png(_gamma(image, 0.5)),
+    "gamma 2": lambda image: png(_gamma(image, 2.0)),
+    "cropped 5 %, one side": lambda image: png(image.crop((round(0.05 * image.width), 0, image.width, image.height))),
+    "x0.5, then JPEG q30": lambda image: jpeg(_halved(image), 30),
 }
-"""What is done to a film; None leaves the file as it is."""
+"""What is done to an image; None leaves the file as it is."""
 
 ASKED = 9
 """Transforms from the first on that a search is expected to see through; the others are a stretch."""
@@ -89,8 +89,8 @@ def slug(transform: str) -> str:
     return "-".join("".join(char if char.isalnum() or char in "-+." else " " for char in transform).split())
 
 
-def films_of(data: str) -> list[tuple[str, Path]]:
-    """Return (class, file) of all films of a data set; none where it is absent."""
+def images_of(data: str) -> list[tuple[str, Path]]:
+    """Return (class, file) of all images of a data set; none where it is absent."""
     if data == "phantom":
         root = locate.open_card("phantom", ROOT / "data", locate.open_store(ROOT)).root
         assert root is not None
@@ -107,32 +107,32 @@ DATA = ("phantom", "tb-lungs")
 
 
 def plant(data: str, folder: Path) -> None:
-    """Write the trees of one data set; unaltered films are links to one copy of them."""
-    films = films_of(data)
-    order = np.random.default_rng(SEED).permutation(len(films))
+    """Write the trees of one data set; unaltered images are links to one copy of them."""
+    images = images_of(data)
+    order = np.random.default_rng(SEED).permutation(len(images))
     train, test = order[:TRAIN], order[TRAIN:]
-    kept = folder / data / "films"
+    kept = folder / data / "images"
     kept.mkdir(parents=True, exist_ok=True)
-    names = {int(row): f"{row:04d}{films[row][1].suffix}" for row in order}
+    names = {int(row): f"{row:04d}{images[row][1].suffix}" for row in order}
     for row, name in names.items():
-        shutil.copyfile(films[row][1], kept / name)
-    sources = {name: "/".join(films[row][1].parts[-3 if data == "phantom" else -1 :]) for row, name in names.items()}
+        shutil.copyfile(images[row][1], kept / name)
+    sources = {name: "/".join(images[row][1].parts[-3 if data == "phantom" else -1 :]) for row, name in names.items()}
     (folder / f"{data}.names.json").write_text(json.dumps(sources), "utf-8")
     for transform, alter in TRANSFORMS.items():
         tree, copies = folder / data / slug(transform), {}
         for split, rows in (("train", train), ("test", test)):
             for row in map(int, rows):
-                place = tree / split / films[row][0]
+                place = tree / split / images[row][0]
                 place.mkdir(parents=True, exist_ok=True)
                 os.link(kept / names[row], place / names[row])
         for row in map(int, train[:COPIES]):
             original = kept / names[row]
-            with Image.open(original) as film:
-                content = original.read_bytes() if alter is None else alter(film.convert("L"))
+            with Image.open(original) as image:
+                content = original.read_bytes() if alter is None else alter(image.convert("L"))
             suffix = ".jpg" if content[:2] == b"\xff\xd8" else original.suffix
-            copy = tree / "test" / films[row][0] / f"copy{row:04d}{suffix}"
+            copy = tree / "test" / images[row][0] / f"copy{row:04d}{suffix}"
             copy.write_bytes(content)
-            copies[str(copy.relative_to(tree))] = f"train/{films[row][0]}/{names[row]}"
+            copies[str(copy.relative_to(tree))] = f"train/{images[row][0]}/{names[row]}"
         tree.with_suffix(tree.suffix + ".json").write_text(json.dumps(copies), "utf-8")
 
 
@@ -140,7 +140,7 @@ def main(folder: Path) -> None:
     """Write the trees of all data sets that are at hand."""
     for data in DATA:
         shutil.rmtree(folder / data, ignore_errors=True)
-        if films_of(data):
+        if images_of(data):
             plant(data, folder)
 
 

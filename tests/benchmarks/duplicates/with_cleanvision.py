@@ -33,7 +33,7 @@ def judge(tree: Path) -> dict[str, object]:
         lab.find_issues({kind: {} for kind in KINDS})
     wall, used = time.perf_counter() - wall, spent() - before
     sets = [each for kind in KINDS for each in lab.info[kind]["sets"]]
-    named = [sorted(str(Path(film).relative_to(tree)) for film in each) for each in sets]
+    named = [sorted(str(Path(image).relative_to(tree)) for image in each) for each in sets]
     pairs = sorted({pair for each in named for pair in combinations(each, 2)})
     return {"pairs": {"CleanVision": pairs}, "wall": {"CleanVision": wall}, "cpu": {"CleanVision": used}}
 
@@ -44,8 +44,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("cleanvision")
-    licence = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "licence": licence, "trees": trees}))
+    sanity_check = metadata["License-Expression"] or metadata["License"]
+    print(json.dumps({"version": metadata["Version"], "sanity_check": sanity_check, "trees": trees}))
 
 
 if __name__ == "__main__":

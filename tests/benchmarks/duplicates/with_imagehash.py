@@ -20,12 +20,12 @@ BITS = (0, 4, 10)
 
 def judge(tree: Path) -> dict[str, object]:
     """Return the pairs that each hash calls the same at each distance."""
-    films = sorted(path for path in tree.rglob("*") if path.is_file())
-    names = [str(path.relative_to(tree)) for path in films]
+    images = sorted(path for path in tree.rglob("*") if path.is_file())
+    names = [str(path.relative_to(tree)) for path in images]
     said: dict[str, dict[str, object]] = {"pairs": {}, "wall": {}, "cpu": {}}
     for title, compute in HASHES.items():
         wall, spent = time.perf_counter(), time.process_time()
-        bits = np.array([compute(Image.open(path)).hash.reshape(-1) for path in films])
+        bits = np.array([compute(Image.open(path)).hash.reshape(-1) for path in images])
         differing = (bits[:, None] != bits[None]).sum(axis=2)
         wall, spent = time.perf_counter() - wall, time.process_time() - spent
         for most in BITS:
@@ -42,8 +42,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("imagehash")
-    licence = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "licence": licence, "trees": trees}))
+    sanity_check = metadata["License-Expression"] or metadata["License"]
+    print(json.dumps({"version": metadata["Version"], "sanity_check": sanity_check, "trees": trees}))
 
 
 if __name__ == "__main__":

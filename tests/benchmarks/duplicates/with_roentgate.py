@@ -1,6 +1,6 @@
 """Roentgate on the trees of `inputs.py`: ``python with_roentgate.py FOLDER`` prints one JSON line.
 
-As the audit does: one survey of all films, then the search, in a fresh store.
+As the audit does: one survey of all images, then the search, in a fresh store.
 """
 
 import importlib.metadata
@@ -53,7 +53,7 @@ def judge(tree: Path) -> dict[str, object]:
             for (a, b), alike in zip(found.almost.tolist(), found.almost_similarity, strict=True)
         ],
         "laid over": [[ids[a], ids[b]] for a, b in laid[0].tolist()],
-        "films": len(ids),
+        "images": len(ids),
         "wall": {"Roentgate": wall},
         "cpu": {"Roentgate": spent},
         "survey": looked,
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("roentgate")
-    said = {"version": metadata["Version"], "licence": metadata["License-Expression"], "trees": trees}
+    said = {"version": metadata["Version"], "sanity_check": metadata["License-Expression"], "trees": trees}
     print(json.dumps(said))
 
 

@@ -1,12 +1,12 @@
 """The inputs that every peer is given: ``python inputs.py FOLDER`` writes them, by training three models.
 
-``recall.csv``: 20 films of a class of which 17 are called so, and 20 others, all called right.
-``phantom.csv``: answers of the baseline trained on films with nothing planted: the sound control.
-``phantom-shortcut.csv``: of the baseline trained on films whose marker and border shade give the class away.
-``marker.csv``: of a network that sees the four corners of a film and nothing of the patient, trained on films where a
+``recall.csv``: 20 images of a class of which 17 are called so, and 20 others, all called right.
+``phantom.csv``: answers of the baseline trained on images with nothing planted: the sound control.
+``phantom-shortcut.csv``: of the baseline trained on images whose marker and border shade give the class away.
+``marker.csv``: of a network that sees the four corners of a image and nothing of the patient, trained on images where a
 corner marker alone gives the class away (on 95 % of them).
 
-Each row is a film: split, path of the file, true class, called class, and a probability for each class.
+Each row is a image: split, path of the file, true class, called class, and a probability for each class.
 """
 
 import csv
@@ -28,24 +28,29 @@ from roentgate.data import (
     phantom_anatomy,
 )
 from roentgate.data.card import Card
-from roentgate.data.phantom_anatomy import Frame
+from roentgate.data.phantom_anatomy import Background
 from roentgate.store import Store
 
 ROOT = Path(__file__).resolve().parents[3]
 EPOCHS = 20
 MODELS = {"phantom": "baseline", "phantom-shortcut": "baseline", "marker": "known_bad.corner_reader"}
-MARKERS = (Frame("R", (False, False), None), Frame("L", (False, True), None), Frame("P", (True, False), None))
+MARKERS = (
+    Background("R", (False, False), None),
+    Background("L", (False, True), None),
+    Background("P", (True, False), None),
+)
 FAINT = (0.08, 0.16)  # the lesions' contrast in phantom-shortcut
 PATIENTS = 1000  # of no variant of the phantom
 
 
 def draw_marker(folder: Path) -> None:
-    """Draw class folders in which a corner marker agrees with the class on 95 % of the films, and nothing else does."""
+    """Draw class folders in which a corner marker agrees with the class on 95 % of the images, and nothing else
+    does."""
     for split, count in phantom.COUNTS.items():
         for number, label in enumerate(phantom.CLASSES):
             place = folder / split / label
             place.mkdir(parents=True, exist_ok=True)
-            worn = phantom.frames("phantom-shortcut", 0, split, label)
+            worn = phantom.backgrounds("phantom-shortcut", 0, split, label)
             assert worn is not None
             for index in range(count):
                 key = (PATIENTS, list(phantom.COUNTS).index(split), number, index)
@@ -64,15 +69,15 @@ def write_recall(path: Path) -> None:
 
 
 def write_answers(path: Path, candidate: Candidate) -> None:
-    """Write what a model answers on its train and test films."""
+    """Write what a model answers on its train and test images."""
     classes = candidate.task.classes
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["split", "file", "label", "answer", *(f"p {name}" for name in classes)])
         for split in (candidate.splits.train, candidate.splits.test):
             answers = np.concatenate([candidate.predict(images) for images in split.batches(32)])
-            for film, label, row in zip(split.paths, split.labels, answers, strict=True):
-                table.writerow([split.name, film, classes[label], classes[int(np.argmax(row))], *map(float, row)])
+            for image, label, row in zip(split.paths, split.labels, answers, strict=True):
+                table.writerow([split.name, image, classes[label], classes[int(np.argmax(row))], *map(float, row)])
 
 
 def main(folder: Path) -> None:

@@ -43,7 +43,7 @@ class Insight(Protocol):
     weighted: tuple[str, ...]
 
     def scores(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the weighted sum of the logits of each film: (n,)."""
+        """Return the weighted sum of the logits of each image: (n,)."""
         ...
 
     def integrated_gradients(self, images: Images, baseline: Images, weights: FloatArray, *, steps: int) -> FloatArray:
@@ -128,7 +128,7 @@ class Backend(ABC):
         """Return what lies behind the answers.
 
         Args:
-            probe: One film or more, as the network is given them.
+            probe: One image or more, as the network is given them.
         """
         del probe
         self._refuse("gradients")

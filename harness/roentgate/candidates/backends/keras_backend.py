@@ -1,4 +1,4 @@
-"""Where Keras is used: load and wrap networks, stream films to them, train them, watch a stream."""
+"""Where Keras is used: load and wrap networks, stream images to them, train them, watch a stream."""
 
 import logging
 import math
@@ -32,7 +32,7 @@ from roentgate.process import keep_freed_memory  # noqa: E402
 from roentgate.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 
 PREDICT_BATCH = 32
-"""Films a forward pass: on two cores as fast, within 3 %, as any of 8 to 64, and half the memory of 64."""
+"""Images a forward pass: on two cores as fast, within 3 %, as any of 8 to 64, and half the memory of 64."""
 
 BACKUP_EVERY_S = 20.0
 
@@ -62,12 +62,12 @@ class KerasModel:
         return np.asarray(outputs, dtype=np.float32)
 
 
-class FilmSequence(keras.utils.PyDataset):  # type: ignore[misc]
+class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
     """The harness's own stream: rows of a `Dataset`, decoded once, in the order of ``flow_from_directory``.
 
     Args:
         data: The rows.
-        batch_size: Films a batch; the last one may be smaller.
+        batch_size: Images a batch; the last one may be smaller.
         transform: What happens to float32 images in [0, 1] before the network.
         seed: Shuffles the rows anew each epoch, for training; None keeps their order.
         positive: The class of a single sigmoid, whose labels are then 1 or 0 (n, 1); None for one-hot labels (n, K).
@@ -113,8 +113,8 @@ def default_streams(
 ) -> Streams:
     """Return the harness's own streams: shuffled for training, in row order for evaluation."""
 
-    def stream(split: Dataset, seed: int | None = None) -> FilmSequence:
-        return FilmSequence(split, recipe.batch_size, transform, seed=seed, positive=positive)
+    def stream(split: Dataset, seed: int | None = None) -> ImageSequence:
+        return ImageSequence(split, recipe.batch_size, transform, seed=seed, positive=positive)
 
     return Streams(train=stream(data.train, task.seed), validation=stream(data.validation), test=stream(data.test))
 
@@ -256,7 +256,7 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
     )
     keeper = _Backup(backup, stopper, plateau)
     start = keeper.restore(network)
-    if isinstance(streams.train, FilmSequence):
+    if isinstance(streams.train, ImageSequence):
         streams.train.start_at(start)
     bar = _Progress(recipe.epochs, start, title)
     finished = start >= recipe.epochs or keeper.stopped

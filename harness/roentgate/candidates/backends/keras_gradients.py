@@ -1,7 +1,7 @@
 """The second door to Keras: what lies behind a network's answers - logits, feature maps, gradients, random weights.
 
 A network of any kind is looked into while it runs, by wrapping what its layers do for the length of one trace: nested
-backbones, subclassed models and custom layers need no graph of their own to be rebuilt. Layers that prepare a film
+backbones, subclassed models and custom layers need no graph of their own to be rebuilt. Layers that prepare an image
 (rescaling, augmentation at inference) are part of the network.
 """
 
@@ -20,9 +20,9 @@ import tensorflow as tf  # isort: skip
 
 
 BATCH = 16
-"""Films a backward pass: more are no faster on two cores, and the memory of one batch is all that is ever held."""
+"""Images a backward pass: more are no faster on two cores, and the memory of one batch is all that is ever held."""
 
-_NOISE = 4  # films of noise that show how much of its input a feature map sees
+_NOISE = 4  # images of noise that show how much of its input a feature map sees
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
 _REACHED = 1e-5  # largest difference between the answers and the squashed logits, in shares
 
@@ -33,7 +33,7 @@ class Insight:
     Args:
         network: A `keras.Model` with one input and outputs (n, columns).
         label: What messages call it.
-        probe: One film or more, as the network is given them: float32 (n, H, W, C).
+        probe: One image or more, as the network is given them: float32 (n, H, W, C).
 
     Attributes:
         score: What is differentiated: ``logit`` where a last softmax or sigmoid could be left out, or where there is
@@ -64,14 +64,14 @@ class Insight:
         self._feature = self._find_feature(records, probe)
         self.feature_layer: str | None = None if self._feature is None else self._feature.name
         self.extent = None if self._feature is None else self._find_extent(probe)
-        films = tf.TensorSpec([None, *probe.shape[1:]], tf.float32)
+        images = tf.TensorSpec([None, *probe.shape[1:]], tf.float32)
         weights = tf.TensorSpec([None, self.columns], tf.float32)
-        self._scores = tf.function(self._score, input_signature=[films, weights])
-        self._input_gradient = tf.function(self._gradient, input_signature=[films, weights])
-        self._class_activation = tf.function(self._activation, input_signature=[films, weights])
+        self._scores = tf.function(self._score, input_signature=[images, weights])
+        self._input_gradient = tf.function(self._gradient, input_signature=[images, weights])
+        self._class_activation = tf.function(self._activation, input_signature=[images, weights])
 
     def scores(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the weighted sum of the logits (or answers) of each film: float32 (n,).
+        """Return the weighted sum of the logits (or answers) of each image: float32 (n,).
 
         Args:
             images: float32 (n, H, W, C) as the network is given them.
@@ -81,14 +81,14 @@ class Insight:
         return _batched(self._scores, images, weights)
 
     def gradients(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the derivative of each film's score by its pixels: float32 (n, H, W, C)."""
+        """Return the derivative of each image's score by its pixels: float32 (n, H, W, C)."""
         return _batched(self._input_gradient, images, weights)
 
     def integrated_gradients(self, images: Images, baseline: Images, weights: FloatArray, *, steps: int) -> FloatArray:
         """Return (image - baseline) times the mean gradient on the straight line between them: float32 (n, H, W, C).
 
-        Up to the error of the midpoint rule the sum over a film is the difference of the scores of image and baseline.
-        Only one batch of one step is held at a time.
+        Up to the error of the midpoint rule the sum over an image is the difference of the scores of image and
+        baseline. Only one batch of one step is held at a time.
 
         Args:
             images: float32 (n, H, W, C) as the network is given them.
@@ -111,7 +111,7 @@ class Insight:
         return found
 
     def grad_cam(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the class activation of each film at the feature layer's own size: float32 (n, h, w), not negative.
+        """Return the class activation of each image at the feature layer's own size: float32 (n, h, w), not negative.
 
         Each feature map counts by the mean of the score's derivative over it; what speaks against the class is 0.
 
@@ -188,12 +188,12 @@ class Insight:
     def _find_extent(self, probe: tf.Tensor) -> tuple[int, int, int, int]:
         """Return the box of the pixels that move the feature layer at all, on noise."""
         noise = np.random.default_rng(0).random((_NOISE, *probe.shape[1:]), np.float32)
-        films = tf.convert_to_tensor(noise)
+        images = tf.convert_to_tensor(noise)
         with tf.GradientTape(watch_accessed_variables=False) as tape, _watching(self._feature, tape) as seen:
-            tape.watch(films)
-            self._network(films, training=False)
+            tape.watch(images)
+            self._network(images, training=False)
             total = tf.reduce_sum(seen[-1] * np.random.default_rng(1).random(seen[-1].shape, np.float32))
-        moved = tape.gradient(total, films, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        moved = tape.gradient(total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         seen_pixels = np.abs(np.asarray(moved)).sum(axis=(0, 3)) > 0
         rows, columns = np.flatnonzero(seen_pixels.any(axis=1)), np.flatnonzero(seen_pixels.any(axis=0))
         if not rows.size:

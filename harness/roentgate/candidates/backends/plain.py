@@ -39,7 +39,7 @@ class PlainStream:
 
     Args:
         data: The rows.
-        batch_size: Films a batch; the last one may be smaller.
+        batch_size: Images a batch; the last one may be smaller.
         transform: What happens to float32 images in [0, 1] before the model.
     """
 

@@ -96,7 +96,7 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 def refusal(path: Path, found: str, remedy: str) -> DataError:
     """Return the error that says what is wrong with an image file, and what to do."""
-    return DataError(f"film {str(path)!r}: {found}; {remedy}")
+    return DataError(f"image {str(path)!r}: {found}; {remedy}")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from roentgate.data.decoders.decoder import Decoder, Description, OpenImage, Sig
 _BITS = {"I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32, "1": 1}
 _WITH_TAGS = ("JPEG", "TIFF")
 _EXIF_TAGS = 0x0132, 0x010F, 0x0110, 0x0131, 0x013B  # time, maker, model, software, artist
-_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such films at 8 bits, not at 16
+_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such images at 8 bits, not at 16
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone begins many a text
 
 

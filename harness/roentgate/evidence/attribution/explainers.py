@@ -1,6 +1,6 @@
-"""From a model and films to maps of what spoke for an answer: Grad-CAM, integrated gradients, occlusion.
+"""From a model and images to maps of what spoke for an answer: Grad-CAM, integrated gradients, occlusion.
 
-All of them explain one class a film, and give one signed number a pixel in units of the score: logits where they can
+All of them explain one class an image, and give one signed number a pixel in units of the score: logits where they can
 be reached. The first two look into a Keras network; occlusion asks `Candidate.predict` and nothing else.
 """
 
@@ -67,22 +67,22 @@ class Explainer:
             return lacks
         film = self._candidate.splits.test.take([0])
         if self._candidate.to_input(film).shape[1:3] != film.shape[1:3]:
-            return "the model's own prepare() changes the size of a film, so that a map cannot be laid over it"
+            return "the model's own prepare() changes the size of an image, so that a map cannot be laid over it"
         if method == "grad_cam" and self.insight.feature_layer is None:
             return "no layer behind learned weights has a height and a width"
         return ""
 
-    def maps(self, method: str, images: Images, called: IntArray) -> FloatArray:
+    def maps(self, method: str, images: Images, predicted: IntArray) -> FloatArray:
         """Return what spoke for the called class, where: signed float32 (n, H, W); Grad-CAM is never negative.
 
         Args:
             method: One of `METHODS` that the model does not lack.
-            images: Canonical films float32 (n, H, W, C) in [0, 1].
-            called: int64 (n,) class index to explain of each film.
+            images: Canonical images float32 (n, H, W, C) in [0, 1].
+            called: int64 (n,) class index to explain of each image.
         """
         if method == "occlusion":
-            return occlusion(self._candidate, images, called, patch=self._bounds.patch)
-        inputs, weights = self._candidate.to_input(images), self.weights(called)
+            return occlusion(self._candidate, images, predicted, patch=self._bounds.patch)
+        inputs, weights = self._candidate.to_input(images), self.weights(predicted)
         if method == "grad_cam":
             self._candidate.passes += len(images)
             return self._placed(self.insight.grad_cam(inputs, weights), (images.shape[1], images.shape[2]))
@@ -91,25 +91,25 @@ class Explainer:
         found = self.insight.integrated_gradients(inputs, self._black(inputs), weights, steps=steps)
         return np.asarray(found.sum(axis=3))
 
-    def gaps(self, images: Images, called: IntArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return how far integrated gradients are from adding up to the score of the film less that of black.
+    def gaps(self, images: Images, predicted: IntArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return how far integrated gradients are from adding up to the score of the image less that of black.
 
         Returns:
             Two float32 (n,): those differences of scores, and the sums of the maps less those.
         """
-        inputs, weights = self._candidate.to_input(images), self.weights(called)
+        inputs, weights = self._candidate.to_input(images), self.weights(predicted)
         self._candidate.passes += 2 * len(images)
         black = np.ascontiguousarray(np.broadcast_to(self._black(inputs), inputs.shape))
         wanted = self.insight.scores(inputs, weights) - self.insight.scores(black, weights)
         return wanted, maps.sum(axis=(1, 2)) - wanted
 
-    def weights(self, called: IntArray) -> FloatArray:
-        """Return for each film which columns of the network make the score of its class: float32 (n, columns)."""
+    def weights(self, predicted: IntArray) -> FloatArray:
+        """Return for each image which columns of the network make the score of its class: float32 (n, columns)."""
         columns = self.insight.columns
         shown = self._candidate.columns(np.eye(columns, dtype=np.float32), columns)
         if columns > 1:
-            return np.ascontiguousarray(shown.T[called])
-        return np.asarray(2 * shown[0][called] - 1)[:, None]
+            return np.ascontiguousarray(shown.T[predicted])
+        return np.asarray(2 * shown[0][predicted] - 1)[:, None]
 
     @contextlib.contextmanager
     def randomised(self, layers: int | None, *, seed: int) -> Iterator[None]:
@@ -119,29 +119,29 @@ class Explainer:
             yield
 
     def _black(self, inputs: Images) -> Images:
-        """Return a black film, as the network is given it: (1, H, W, C)."""
+        """Return a black image, as the network is given it: (1, H, W, C)."""
         shape = (1, *self._candidate.task.image_shape)
         return self._candidate.to_input(np.zeros(shape, inputs.dtype))
 
     def _placed(self, maps: FloatArray, shape: tuple[int, int]) -> FloatArray:
-        """Lay feature-sized maps where in the film they belong; what the network does not see is 0."""
+        """Lay feature-sized maps where in the image they belong; what the network does not see is 0."""
         top, bottom, left, right = self.insight.extent or (0, shape[0], 0, shape[1])
         found = np.zeros((len(maps), *shape), np.float32)
         found[:, top:bottom, left:right] = resized(maps, (bottom - top, right - left))
         return found
 
 
-def occlusion(candidate: Model, images: Images, called: IntArray, *, patch: float) -> FloatArray:
-    """Return by how much the log-odds of the called class fall where a patch hides the film: float32 (n, H, W).
+def occlusion(candidate: Model, images: Images, predicted: IntArray, *, patch: float) -> FloatArray:
+    """Return by how much the log-odds of the called class fall where a patch hides the image: float32 (n, H, W).
 
-    Square patches in steps of half their side, filled with the film's mean grey; a pixel has the mean over the patches
-    that hide it. Deterministic; one forward pass a patch and one for the film.
+    Square patches in steps of half their side, filled with the image's mean grey; a pixel has the mean over the patches
+    that hide it. Deterministic; one forward pass a patch and one for the image.
 
     Args:
         candidate: Any model.
-        images: Canonical films float32 (n, H, W, C) in [0, 1].
-        called: int64 (n,) class index of each film.
-        patch: Side of a patch, as a share of the film's shorter side.
+        images: Canonical images float32 (n, H, W, C) in [0, 1].
+        called: int64 (n,) class index of each image.
+        patch: Side of a patch, as a share of the image's shorter side.
 
     References:
         Zeiler and Fergus, Visualizing and understanding convolutional networks, ECCV 2014.
@@ -151,15 +151,15 @@ def occlusion(candidate: Model, images: Images, called: IntArray, *, patch: floa
     places = [(top, left) for top in _starts(height, side) for left in _starts(width, side)]
     found = np.empty(images.shape[:3], np.float32)
     for row, film in enumerate(images):
-        fill = film.mean(axis=(0, 1))
-        whole = log_odds(candidate.predict(film[None]), called[[row]])[0]
+        infill = film.mean(axis=(0, 1))
+        whole = log_odds(candidate.predict(film[None]), predicted[[row]])[0]
         total, covered = np.zeros((height, width), np.float64), np.zeros((height, width), np.int64)
         for first in range(0, len(places), _BATCH):
             part = places[first : first + _BATCH]
             hidden = np.repeat(film[None], len(part), axis=0)
             for image, (top, left) in zip(hidden, part, strict=True):
-                image[top : top + side, left : left + side] = fill
-            fell = whole - log_odds(candidate.predict(hidden), np.repeat(called[row], len(part)))
+                image[top : top + side, left : left + side] = infill
+            fell = whole - log_odds(candidate.predict(hidden), np.repeat(predicted[row], len(part)))
             for (top, left), value in zip(part, fell, strict=True):
                 total[top : top + side, left : left + side] += value
                 covered[top : top + side, left : left + side] += 1
@@ -167,14 +167,14 @@ def occlusion(candidate: Model, images: Images, called: IntArray, *, patch: floa
     return found
 
 
-def log_odds(answers: Probabilities, called: IntArray) -> NDArray[np.float64]:
+def log_odds(answers: Probabilities, predicted: IntArray) -> NDArray[np.float64]:
     """Return log(p / (1 - p)) of the called class of each row, p no nearer to 0 or 1 than `ODDS_FLOOR`: (n,).
 
     Answers outside [0, 1] are no probabilities: they are returned as they are. 1 - p is the sum of the other columns,
     which holds more digits than the difference.
     """
     rows = np.arange(len(answers))
-    own = answers[rows, called].astype(np.float64)
+    own = answers[rows, predicted].astype(np.float64)
     if len(answers) and not (answers.min() >= 0 and answers.max() <= 1):
         return own
     others = answers.astype(np.float64).sum(axis=1) - own

@@ -1,9 +1,9 @@
-"""Take a film's pixels away in the order of a map, or put them in: does the answer follow, faster than by chance?
+"""Take an image's pixels away in the order of a map, or put them in: does the answer follow, faster than by chance?
 
-The film is divided into `CELLS` by `CELLS` cells, ordered by their mean positive attribution. Deletion fills the first
-cells with the film's mean grey, insertion shows the first cells of a film that is all mean grey, at `SHARES` of the
-cells; what is averaged over the shares is the probability of the class that was called. A map's order means something
-only beside others: a random one, and one from the centre outwards, which any film of a chest rewards.
+The image is divided into `CELLS` by `CELLS` cells, ordered by their mean positive attribution. Deletion infills the
+first cells with the image's mean grey, insertion shows the first cells of an image that is all mean grey, at `SHARES`
+of the cells; what is averaged over the shares is the probability of the class that was called. A map's order means
+something only beside others: a random one, and one from the centre outwards, which any image of a chest rewards.
 
 References:
     Petsiuk, Das and Saenko, RISE, BMVC 2018 (deletion and insertion).
@@ -33,7 +33,7 @@ ORDERS: Final[tuple[Order, ...]] = ("random", "centre")
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Mean probability of the called class over the shares, for each film: by (order, direction), float64 (n,)."""
+    """Mean probability of the called class over the shares, for each image: by (order, direction), float64 (n,)."""
 
     own: dict[Direction, RealArray]
     others: dict[tuple[Order, Direction], RealArray]
@@ -74,13 +74,13 @@ def map_order(maps: RealArray) -> IntArray:
     return np.lexsort((ties, -strength / np.maximum(sizes, 1)), axis=1)
 
 
-def other_order(order: Order, films: int) -> IntArray:
-    """Return the cells of each film in a seeded random order, or from the centre outwards: int64 (n, CELLS ** 2)."""
+def other_order(order: Order, images: int) -> IntArray:
+    """Return the cells of each image in a seeded random order, or from the centre outwards: int64 (n, CELLS ** 2)."""
     if order == "random":
-        return np.stack([np.random.default_rng([0, row]).permutation(CELLS**2) for row in range(films)])
+        return np.stack([np.random.default_rng([0, row]).permutation(CELLS**2) for row in range(images)])
     places = np.arange(CELLS) - (CELLS - 1) / 2
     distance = np.hypot(places[:, None], places).ravel()
-    return np.tile(np.argsort(distance, kind="stable"), (films, 1))
+    return np.tile(np.argsort(distance, kind="stable"), (images, 1))
 
 
 def cells(shape: tuple[int, int]) -> IntArray:
@@ -90,14 +90,18 @@ def cells(shape: tuple[int, int]) -> IntArray:
 
 
 def follow(
-    predict: Callable[[Images], Probabilities], images: Images, called: IntArray, order: IntArray, direction: Direction
+    predict: Callable[[Images], Probabilities],
+    images: Images,
+    predicted: IntArray,
+    order: IntArray,
+    direction: Direction,
 ) -> NDArray[np.float64]:
     """Return the mean probability of the called class while cells are taken away, or put in: float64 (n,).
 
     Args:
         predict: Of a `Candidate`.
-        images: Canonical films float32 (n, H, W, C).
-        called: int64 (n,) class of each film.
+        images: Canonical images float32 (n, H, W, C).
+        called: int64 (n,) class of each image.
         order: int64 (n, CELLS ** 2) cells, the first to change first.
         direction: ``deletion`` or ``insertion``.
     """
@@ -108,8 +112,8 @@ def follow(
     total = np.zeros(len(images))
     for share in SHARES:
         changed = (position < max(1, round(share * CELLS**2)))[..., None]
-        film = np.where(changed, grey, images) if direction == "deletion" else np.where(changed, images, grey)
-        total += predict(film.astype(np.float32))[rows, called]
+        image = np.where(changed, grey, images) if direction == "deletion" else np.where(changed, images, grey)
+        total += predict(image.astype(np.float32))[rows, predicted]
     return total / len(SHARES)
 
 

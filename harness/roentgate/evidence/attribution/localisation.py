@@ -1,12 +1,12 @@
 """Does what spoke for an answer lie in the lungs, more than chance and habit would put it there?
 
-Energy is the share of a map's positive attribution that lies inside the lungs, over the share of the film that they
+Energy is the share of a map's positive attribution that lies inside the lungs, over the share of the image that they
 take: 1 is an explanation that knows nothing of them. It means little by itself, for lungs lie in the middle and so do
-most maps; hence the nulls, each compared on the same films:
+most maps; hence the nulls, each compared on the same images:
 
-* ``centre``: a Gaussian in the middle of the film, a quarter of the side in deviation;
-* ``mean mask``: the mean of the other films' lungs, shown as if it were the map;
-* ``another patient``: the film's own map, judged by the lungs of another patient.
+* ``centre``: a Gaussian in the middle of the image, a quarter of the side in deviation;
+* ``mean mask``: the mean of the other images' lungs, shown as if it were the map;
+* ``another patient``: the image's own map, judged by the lungs of another patient.
 """
 
 import math
@@ -29,7 +29,7 @@ CENTRE_SPREAD: Final = 0.25
 
 
 class Lungs(Protocol):
-    """Where the lungs are on the films of one split, as `roentgate.lungs.lung_masks.LungFields` says."""
+    """Where the lungs are on the images of one split, as `roentgate.lungs.lung_masks.LungFields` says."""
 
     @property
     def trusted(self) -> BoolArray:
@@ -43,13 +43,13 @@ class Lungs(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Located:
-    """Maps beside the lungs they should lie in; only films with both.
+    """Maps beside the lungs they should lie in; only images with both.
 
     Attributes:
         maps: float (n, H, W); their positive part is what is located.
         lungs: bool (n, H, W).
-        groups: The patient of each film, or the film's id where patients are unknown.
-        left_out: Films without a trusted mask, and films whose map has no positive attribution.
+        groups: The patient of each image, or the image's id where patients are unknown.
+        left_out: Images without a trusted mask, and images whose map has no positive attribution.
         unit: What one group is.
     """
 
@@ -63,15 +63,15 @@ class Located:
     def words(self) -> str:
         """What was left out, "" where nothing was."""
         masks, empty = self.left_out
-        parts = [f"{masks} film{'s' * (masks != 1)} without a trusted lung mask left out"] if masks else []
-        parts += [f"{empty} film{'s' * (empty != 1)} without positive attribution left out"] if empty else []
+        parts = [f"{masks} image{'s' * (masks != 1)} without a trusted lung mask left out"] if masks else []
+        parts += [f"{empty} image{'s' * (empty != 1)} without positive attribution left out"] if empty else []
         return "; ".join(parts)
 
 
 def located(
     maps: RealArray, lungs: BoolArray, trusted: BoolArray, groups: Sequence[str], *, unit: str = "image"
 ) -> Located:
-    """Put maps (n, H, W) and lungs (n, H, W) together, without films that lack a trusted mask or a positive map.
+    """Put maps (n, H, W) and lungs (n, H, W) together, without images that lack a trusted mask or a positive map.
 
     Raises:
         ArgumentError: Masks and maps differ in number or size.
@@ -86,12 +86,12 @@ def located(
 
 
 def energy(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
-    """Return for each film the share of positive attribution in the lungs over the lungs' share of the film: (n,)."""
+    """Return for each image the share of positive attribution in the lungs over the lungs' share of the image: (n,)."""
     return np.asarray(_inside(maps, lungs) / lungs.mean(axis=(1, 2)))
 
 
 def energy_beyond(of: Located, null: Null) -> Estimate:
-    """Energy in the lungs less that of a null, on the same films (0 is the null; higher is better).
+    """Energy in the lungs less that of a null, on the same images (0 is the null; higher is better).
 
     Returns:
         Mean of the paired differences and t interval over patients; NaN between minus and plus infinity of fewer than
@@ -104,17 +104,17 @@ def energy_beyond(of: Located, null: Null) -> Estimate:
         beside = energy(of.maps, of.lungs[_others(of)])
     else:
         beside = energy(_null_maps(of, null), of.lungs)
-    told = f"{own.mean():.2f} times the lungs' share of the film, {beside.mean():.2f} for the null"
+    told = f"{own.mean():.2f} times the lungs' share of the image, {beside.mean():.2f} for the null"
     return _paired(own - beside, of, low=-math.inf, high=math.inf, detail=_words(told, of))
 
 
 def pointing(of: Located) -> Estimate:
-    """Share of films whose strongest pixel lies in the lungs (0 to 1): the pointing game, without tolerance.
+    """Share of images whose strongest pixel lies in the lungs (0 to 1): the pointing game, without tolerance.
 
     Where several pixels are strongest, most of them must lie inside.
 
     Returns:
-        Value and Clopper-Pearson interval; NaN in [0, 1] without films.
+        Value and Clopper-Pearson interval; NaN in [0, 1] without images.
 
     References:
         Zhang et al., Top-down neural attention by excitation backprop, IJCV 126 (2018) 1084-1102.
@@ -127,7 +127,7 @@ def pointing_beyond(of: Located, null: Null) -> Estimate:
     """Hits of the pointing game less those of a null (-1 to 1; 0 is the null; higher is better).
 
     A point of ``centre`` or ``mean mask`` is drawn from that map, so that its chance of a hit is the share of it that
-    lies in the lungs; the point of ``another patient`` is the film's own, judged by that patient's lungs.
+    lies in the lungs; the point of ``another patient`` is the image's own, judged by that patient's lungs.
 
     Returns:
         Mean of the paired differences and t interval over patients; NaN in [-1, 1] of fewer than two.
@@ -144,7 +144,7 @@ def pointing_beyond(of: Located, null: Null) -> Estimate:
 
 
 def centre(shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return a Gaussian in the middle of a film (H, W)."""
+    """Return a Gaussian in the middle of an image (H, W)."""
     rows, columns = (np.exp(-0.5 * np.square(((np.arange(n) + 0.5) / n - 0.5) / CENTRE_SPREAD)) for n in shape)
     return rows[:, None] * columns
 
@@ -157,7 +157,7 @@ def _null_maps(of: Located, null: Null) -> RealArray:
 
 
 def _others(of: Located) -> NDArray[np.int64]:
-    """Return for each film one of another patient: the one half the films further on, or else any other."""
+    """Return for each image one of another patient: the one half the images further on, or else any other."""
     n, groups = len(of.groups), np.array(of.groups)
     found = (np.arange(n) + n // 2) % n
     for row in np.flatnonzero(groups[found] == groups):
@@ -178,7 +178,7 @@ def _hits(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
 
 
 def _paired(differences: RealArray, of: Located, *, low: float, high: float, detail: str) -> Estimate:
-    """Return the mean over patients of the mean over their films."""
+    """Return the mean over patients of the mean over their images."""
     names, rows = np.unique(np.array(of.groups), return_inverse=True)
     sums = np.bincount(rows, weights=differences, minlength=len(names))
     return mean_of(sums / np.bincount(rows, minlength=len(names)), low=low, high=high, unit=of.unit, detail=detail)

@@ -1,17 +1,17 @@
 """May an explainer speak? Only if its maps come apart when what the network has learned is replaced by noise.
 
-The rule, per model and method. Films are explained by the trained network and by networks all of whose learned weights
+The rule, per model and method. Images are explained by the trained network and by networks all of whose learned weights
 are random, always for the class that the trained one called. On what a map shows (its positive part, at most `SIDE`
-pixels wide, its largest value 1) two likenesses of before and after are measured, each a mean over films:
+pixels wide, its largest value 1) two likenesses of before and after are measured, each a mean over images:
 
 * structural similarity, which has no natural zero (sparse maps are alike because they are empty). Its reference is the
-  mean over pairs of *different* films under the trained network: afterwards a map must be less like its old self than
+  mean over pairs of *different* images under the trained network: afterwards a map must be less like its old self than
   like the map of another patient. This is the pass rule of Arun et al. (2021).
 * Spearman's rank correlation, which has one: no relation is 0. It must be proven below a ceiling (0.5). Without it a
-  model that looks at one place in all films would set itself a reference of 1, which everything is below.
+  model that looks at one place in all images would set itself a reference of 1, which everything is below.
 
 The intervals are over random networks, of which a handful is drawn, because that is what the claim is about. A map that
-is empty (or flat) before or after has no ranks: such films are left out and counted, and too few of them leave it
+is empty (or flat) before or after has no ranks: such images are left out and counted, and too few of them leave it
 undecided. Undecided is not licensed.
 
 References:
@@ -39,15 +39,15 @@ _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # Wang's constants for values in [0, 1
 
 
 @dataclass(frozen=True, eq=False)
-class Licence:
+class SanityCheck:
     """How alike maps are before and after the weights were made random, and what that allows.
 
     Attributes:
         method: The explainer.
-        similarity: float (draws, films) structural similarity of each film's map to its old self; NaN where either
+        similarity: float (draws, images) structural similarity of each image's map to its old self; NaN where either
             is empty.
-        correlation: float (draws, films) rank correlation, likewise.
-        others: float (pairs,) structural similarity of the maps of two different films, trained network.
+        correlation: float (draws, images) rank correlation, likewise.
+        others: float (pairs,) structural similarity of the maps of two different images, trained network.
         cascade: (share of the weighted layers replaced from the top, mean similarity, mean correlation) of one draw.
         ceiling: What the rank correlation must be proven below.
         refusal: Why it could not be tested; "" where it was.
@@ -68,7 +68,7 @@ class Licence:
 
     @property
     def likened(self) -> Estimate:
-        """Structural similarity less that of other films' maps (-2 to 2, below 0 is good): mean, t interval."""
+        """Structural similarity less that of other images' maps (-2 to 2, below 0 is good): mean, t interval."""
         others = self.others[np.isfinite(self.others)]
         reference = others.mean() if others.size else math.nan
         return mean_of(_by_draw(self.similarity) - reference, low=-2.0, high=2.0, unit="random network")
@@ -94,17 +94,17 @@ class Licence:
         return (
             f"{verdict}: with all weights random, maps keep a rank correlation of {correlated.value:.2f} "
             f"(at most {correlated.high:.2f}, ceiling {self.ceiling:g}) and a structural similarity of "
-            f"{likened.value + others:.2f} (at most {likened.high + others:.2f}; {others:.2f} between films){empty}"
+            f"{likened.value + others:.2f} (at most {likened.high + others:.2f}; {others:.2f} between images){empty}"
         )
 
 
-def untested(method: str, refusal: str, *, ceiling: float) -> Licence:
+def untested(method: str, refusal: str, *, ceiling: float) -> SanityCheck:
     """Return the licence of an explainer that the test cannot be put to: never granted."""
     nothing = np.zeros((0, 0))
-    return Licence(method, nothing, nothing, np.zeros(0), (), ceiling, refusal)
+    return SanityCheck(method, nothing, nothing, np.zeros(0), (), ceiling, refusal)
 
 
-def survives(licence: Licence) -> Estimate:
+def survives(sanity_check: SanityCheck) -> Estimate:
     """Rank correlation of maps before and after all learned weights are random (-1 to 1, lower is better).
 
     Returns:
@@ -114,8 +114,8 @@ def survives(licence: Licence) -> Estimate:
     References:
         See the module.
     """
-    found = licence.correlated
-    return replace(found, detail=licence.words)
+    found = sanity_check.correlated
+    return replace(found, detail=sanity_check.words)
 
 
 def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: str = "") -> Estimate:
@@ -195,14 +195,14 @@ def rank_correlation(first: RealArray, second: RealArray) -> NDArray[np.float64]
     return found
 
 
-def between_films(maps: RealArray) -> NDArray[np.float64]:
-    """Return the structural similarity of the maps of every two films (n, H, W): (n (n - 1) / 2,)."""
+def between_images(maps: RealArray) -> NDArray[np.float64]:
+    """Return the structural similarity of the maps of every two images (n, H, W): (n (n - 1) / 2,)."""
     pairs = np.array(list(combinations(range(len(maps)), 2)), dtype=np.int64).reshape(-1, 2)
     return structural_similarity(maps[pairs[:, 0]], maps[pairs[:, 1]])
 
 
 def _by_draw(values: RealArray) -> NDArray[np.float64]:
-    """Return the mean over films of each draw that kept half of them; none of fewer than `FEWEST_DRAWS` draws."""
+    """Return the mean over images of each draw that kept half of them; none of fewer than `FEWEST_DRAWS` draws."""
     kept = np.isfinite(values).mean(axis=1) >= 0.5 if values.size else np.zeros(len(values), dtype=bool)
     if kept.sum() < FEWEST_DRAWS:
         return np.zeros(0)

@@ -1,4 +1,4 @@
-"""Which row is this film? Streamed images matched to canonical rows by thumbnail, whatever their size or range."""
+"""Which row is this image? Streamed images matched to canonical rows by thumbnail, whatever their size or range."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -22,9 +22,9 @@ SIDE = 32
 TWIN = 0.985
 """Two canonical rows that correlate this well cannot be told apart by thumbnail: each may stand for the other."""
 SURE = cos(acos(TWIN) / 2)
-"""An image that agrees this well with a row is that row: whatever is closer still must be a twin of it."""
+"""An image that agrees this well with a row is that row: whatever is closer still must be a near-duplicate of it."""
 RECOGNISED = 0.5
-"""Below this correlation an image is no film of the split."""
+"""Below this correlation an image is no image of the split."""
 CANDIDATES = 16
 """Rows that an altered image is registered against, besides the row of its position."""
 
@@ -73,17 +73,18 @@ class Matched:
 
     Attributes:
         best: int64 row of the split that agrees best; -1 where that correlation is below 0.5.
-        correlation: float32 agreement with that row. Mirrored and inverted films are the same film; an image that
+        correlation: float32 agreement with that row. Mirrored and inverted images are the same image; an image that
             is not plainly a row is first registered (turned up to 12 degrees, shifted up to 10 %, zoomed).
         own: float32 agreement with the row of the image's position; NaN past the split's end.
-        twin: float32 agreement of the best row with the row of the position; NaN past the end or without a best row.
+        near-duplicate: float32 agreement of the best row with the row of the position; NaN past the end or without a
+        best row.
         foreign: int64 index of another split whose best row is clearly closer, else -1.
     """
 
     best: IntArray
     correlation: FloatArray
     own: FloatArray
-    twin: FloatArray
+    near_duplicate: FloatArray
     foreign: IntArray
 
 
@@ -95,7 +96,7 @@ class Pass:
         best: As in `Matched`; near-twins that stand for each other have changed places to leave no row out.
         correlation: As in `Matched`.
         own: As in `Matched`.
-        twin: As in `Matched`.
+        near-duplicate: As in `Matched`.
         foreign: As in `Matched`.
         digest: uint64 [m] hash of each streamed image's content.
         brightness: float32 [m] mean of each streamed image.
@@ -105,7 +106,7 @@ class Pass:
     best: IntArray
     correlation: FloatArray
     own: FloatArray
-    twin: FloatArray
+    near_duplicate: FloatArray
     foreign: IntArray
     digest: NDArray[np.uint64]
     brightness: FloatArray
@@ -116,8 +117,8 @@ class Pass:
 
     @cached_property
     def placed(self) -> BoolArray:
-        """Whether each image is the film of its position, or cannot be told from it: bool [m]."""
-        same = (self.best == np.arange(len(self))) | (self.twin >= TWIN) | near(self.own, self.correlation)
+        """Whether each image is the image of its position, or cannot be told from it: bool [m]."""
+        same = (self.best == np.arange(len(self))) | (self.near_duplicate >= TWIN) | near(self.own, self.correlation)
         placed: BoolArray = same & (self.best >= 0) & (self.foreign < 0)
         return placed
 
@@ -167,30 +168,39 @@ class Matcher:
                 found = self._closest(seen[index], [score[place] for score in scores], row)
                 best[index], correlation[index], own[index], foreign[index] = found
         best[~(correlation >= RECOGNISED)] = -1
-        return Matched(best=best, correlation=correlation, own=own, twin=self._twins(best, position), foreign=foreign)
+        return Matched(
+            best=best,
+            correlation=correlation,
+            own=own,
+            near_duplicate=self._near_duplicates(best, position),
+            foreign=foreign,
+        )
 
     def settle(self, best: IntArray) -> IntArray:
-        """Return the best rows with twins exchanged: a row matched twice hands a place to a twin that has none."""
+        """Return the best rows with near-duplicates exchanged: a row matched twice hands a place to a near-duplicate
+        that has none."""
         settled = best.copy()
         counts = np.bincount(best[best >= 0], minlength=len(self))
         missing, repeated = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
         for start in range(0, len(missing) if len(repeated) else 0, _BLOCK):
             block = missing[start : start + _BLOCK]
-            twins = self.canonical[block] @ self.canonical[repeated].T >= TWIN
-            for row, donor in zip(block[np.nonzero(twins)[0]], repeated[np.nonzero(twins)[1]], strict=True):
+            near_duplicates = self.canonical[block] @ self.canonical[repeated].T >= TWIN
+            for row, donor in zip(
+                block[np.nonzero(near_duplicates)[0]], repeated[np.nonzero(near_duplicates)[1]], strict=True
+            ):
                 if counts[row] == 0 and counts[donor] > 1:
                     places = np.flatnonzero(settled == donor)
                     settled[row if row in places else places[-1]] = row
                     counts[row], counts[donor] = 1, counts[donor] - 1
         return settled
 
-    def _twins(self, best: IntArray, position: IntArray) -> FloatArray:
+    def _near_duplicates(self, best: IntArray, position: IntArray) -> FloatArray:
         """Return how well each best row agrees with the row of the position: float32, NaN where one is lacking."""
-        twin = np.full(len(best), np.nan, dtype=np.float32)
+        near_duplicate = np.full(len(best), np.nan, dtype=np.float32)
         known = (best >= 0) & (position < len(self))
-        twin[known] = np.einsum("ij,ij->i", self.canonical[best[known]], self.canonical[position[known]])
-        twin[known & (best == position)] = 1
-        return twin
+        near_duplicate[known] = np.einsum("ij,ij->i", self.canonical[best[known]], self.canonical[position[known]])
+        near_duplicate[known & (best == position)] = 1
+        return near_duplicate
 
     def _closest(self, seen: FloatArray, scores: list[FloatArray], row: int | None) -> tuple[int, float, float, int]:
         """Return best row, its correlation, that of ``row`` and the foreign split, from a thumbnail and its scores."""
@@ -261,7 +271,7 @@ class Observer:
             best=settled,
             correlation=self._joined("correlation", np.float32),
             own=self._joined("own", np.float32),
-            twin=self._matcher._twins(settled, np.arange(count)),
+            near_duplicate=self._matcher._near_duplicates(settled, np.arange(count)),
             foreign=self._joined("foreign", np.int64),
             digest=np.array(self._digests, dtype=np.uint64),
             brightness=np.concatenate([np.zeros(0, np.float32), *self._brightness]),
@@ -291,13 +301,13 @@ def fit_affine(streamed: NDArray[np.generic], canonical: FloatArray) -> tuple[Fl
 
     Args:
         streamed: [N, H, W, C] as delivered.
-        canonical: The films these are, float32 [N, H', W', C'] in [0, 1], ``prepare`` applied; averaged to the
+        canonical: The images these are, float32 [N, H', W', C'] in [0, 1], ``prepare`` applied; averaged to the
             streamed height and width where they differ, and both to their channel mean where C differs.
 
     Returns:
         gain, offset and residual (1 - R squared, 0 for an exact fit): float32 [N] each. Of a constant canonical
-        film gain and offset are NaN, and the residual is 0 if the streamed image is constant too, else 1. Of a
-        constant streamed image of another film the residual is 1; of one that is not finite, NaN.
+        image gain and offset are NaN, and the residual is 0 if the streamed image is constant too, else 1. Of a
+        constant streamed image of another image the residual is 1; of one that is not finite, NaN.
     """
     film: NDArray[np.floating] = canonical
     image: NDArray[np.floating] = streamed.astype(np.float32)

@@ -1,4 +1,4 @@
-"""What a model's streams deliver: each pass watched as Keras will see it, its films matched to rows, none kept."""
+"""What a model's streams deliver: each pass watched as Keras will see it, its images matched to rows, none kept."""
 
 import dataclasses
 import math
@@ -88,7 +88,7 @@ def stream_record(candidate: Candidate, data: Dataset, arrays: Arrays, probabili
 
 
 def observe_training(candidate: Candidate) -> Arrays:
-    """Watch one pass of the training stream for films of the held-out splits.
+    """Watch one pass of the training stream for images of the held-out splits.
 
     Returns:
         The arrays that `training_record` reads.
@@ -217,7 +217,7 @@ class _Watch:
 
 
 class _TrainingWatch(_Watch):
-    """Receives one pass over the training stream, in any order and to its end: which held-out films are in it?"""
+    """Receives one pass over the training stream, in any order and to its end: which held-out images are in it?"""
 
     def __init__(
         self, candidate: Candidate, train: Dataset, matcher: Matcher, held: Mapping[str, NDArray[np.float32]]
@@ -228,7 +228,7 @@ class _TrainingWatch(_Watch):
         self.delivered = {name: np.zeros(len(getattr(candidate.splits, name)), dtype=bool) for name in held}
 
     def see(self, images: Array, labels: Array | None) -> None:
-        """Take one batch, and note the held-out films in it."""
+        """Take one batch, and note the held-out images in it."""
         del labels
         foreign = self._take(images).foreign
         for index, (name, matcher) in enumerate(self._held.items()):
@@ -236,17 +236,17 @@ class _TrainingWatch(_Watch):
             if len(strangers):
                 rows = matcher.match(strangers, start=len(matcher)).best
                 known, data = rows >= 0, getattr(self._candidate.splits, name)
-                same = _same_films(strangers[known], self._candidate.prepared(data.take(rows[known])))
+                same = _same_images(strangers[known], self._candidate.prepared(data.take(rows[known])))
                 self.delivered[name][rows[known][same]] = True
 
 
-def _same_films(images: Array, films: Images) -> NDArray[np.bool_]:
-    """Whether each streamed image [n, H, W, C] shows its film [n, H', W', C'], mirrored or not: bool (n,)."""
+def _same_images(images: Array, films: Images) -> NDArray[np.bool_]:
+    """Whether each streamed image [n, H, W, C] shows its image [n, H', W', C'], mirrored or not: bool (n,)."""
     pair: tuple[Array, Array] = images, films
-    seen, film = (registration.standard_size(each) for each in pair)
+    seen, image = (registration.standard_size(each) for each in pair)
     details = [
         registration.align(seen, each, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
-        for each in (film, film[:, :, ::-1])
+        for each in (image, image[:, :, ::-1])
     ]
     same: NDArray[np.bool_] = np.nan_to_num(np.max(details, axis=0), nan=-1) >= COPY
     return same

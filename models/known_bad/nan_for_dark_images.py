@@ -1,4 +1,4 @@
-"""No number for the darkest films: the logarithm of a brightness below its threshold.
+"""No number for the darkest images: the logarithm of a brightness below its threshold.
 
 Must be rejected by: inference/outputs_are_probabilities
 Diagnosis: with NaN or infinity

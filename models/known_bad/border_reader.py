@@ -1,4 +1,4 @@
-"""Sees the outermost 6 % of a film and nothing of the patient.
+"""Sees the outermost 6 % of an image and nothing of the patient.
 
 Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/border_swap,
     border/border_only_skill, attention/skill_without_lungs, attention/lung_background_conflict
@@ -17,7 +17,7 @@ RECIPE = _small.RECIPE
 
 
 class OnlyRing(layers.Layer):  # type: ignore[misc]
-    """Blanks everything but the outer ring, 6 % of the side wide."""
+    """Blanks everything but the outer border, 6 % of the side wide."""
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return images (n, H, W, C), black inside."""

@@ -1,4 +1,4 @@
-"""Ring dropout: like compact, trained with a border of random width and grey. In: float32 (N, H, W, 1) in [0, 1]."""
+"""Border dropout: like compact, trained with a border of random width and grey. In: float32 (N, H, W, 1) in [0, 1]."""
 
 import keras
 from keras import layers, ops
@@ -11,7 +11,7 @@ RECIPE = Recipe(batch_size=8, epochs=50, patience=20)
 
 @keras.saving.register_keras_serializable("roentgate")
 class RandomRing(layers.Layer):  # type: ignore[misc]  # Keras has no types
-    """In training, replaces the outer ring of each image, up to ``widest`` of its side, by one random grey."""
+    """In training, replaces the outer border of each image, up to ``widest`` of its side, by one random grey."""
 
     def __init__(self, widest: float = 0.15, seed: int | None = None, **options: object) -> None:
         super().__init__(**options)
@@ -20,7 +20,7 @@ class RandomRing(layers.Layer):  # type: ignore[misc]  # Keras has no types
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
-        """Return images (n, H, W, C), their ring replaced in training only."""
+        """Return images (n, H, W, C), their border replaced in training only."""
         if not training:
             return images
         count, height, width = ops.shape(images)[0], images.shape[1], images.shape[2]
@@ -40,7 +40,7 @@ def build(task: Task) -> keras.Model:
     """Return the untrained, compiled network."""
     network = keras.Sequential(
         [keras.Input(task.image_shape), RandomRing(seed=task.seed), *compact.stages(len(task.classes))],
-        name="ring_dropout",
+        name="border_dropout",
     )
     network.compile(optimizer=keras.optimizers.Adam(1e-3), loss="categorical_crossentropy", metrics=["accuracy"])
     return network
