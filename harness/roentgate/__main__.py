@@ -22,7 +22,7 @@ BEGINS_ANEW = "the same command begins anew"
 GOING_ON = {
     **dict.fromkeys(("audit", "train"), "what was finished is kept, run the same command to go on"),
     **dict.fromkeys(
-        ("claim", "null", "replay"), "what was trained is kept, the rest begins anew with the same command"
+        ("claim", "aa-test", "replay"), "what was trained is kept, the rest begins anew with the same command"
     ),
 }
 """What an interrupted command has kept, where it keeps anything."""
@@ -228,7 +228,7 @@ def _ledger(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _null(parsed: argparse.Namespace) -> int:
+def _aa_test(parsed: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from roentgate.candidates import Options
@@ -250,7 +250,7 @@ def _null(parsed: argparse.Namespace) -> int:
     session.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
         counts = aa_test.false_alarms(session, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
-    words = ["roentgate", "null", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
+    words = ["roentgate", "aa-test", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
     words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
     words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     path = Path(parsed.out) if parsed.out else session.folder(parsed.model) / aa_test.PAGE
@@ -283,7 +283,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "scorecard": _scorecard,
     "replay": _replay,
     "ledger": _ledger,
-    "null": _null,
+    "aa-test": _aa_test,
     "claim": _claim,
 }
 

@@ -438,10 +438,10 @@ def subjects(policy: Policy) -> list[str]:
     bounds = policy.border
     hidden, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
     flips = [f"flips, {width:.0%} border, {infill}" for width in hidden for infill in bounds.infills]
-    transplants = [f"border swap, {width:.0%} border" for width in hidden]
+    swaps = [f"border swap, {width:.0%} border" for width in hidden]
     recalls = [f"masked recall, {label}, {width:.0%} border" for label in CLASSES for width in bounds.borders]
     return sorted(
-        [*flips, *transplants, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)]
+        [*flips, *swaps, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)]
     )
 
 

@@ -116,7 +116,7 @@ def test_a_class_without_a_miss_is_named_with_the_recall_that_it_may_have(real: 
 def test_a_folder_for_the_page_is_refused_before_anything_is_drawn(
     real: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["null", "--model", "none.such", "--data", "toy", "--out", str(real.folder)]) == 2
+    assert main(["aa-test", "--model", "none.such", "--data", "toy", "--out", str(real.folder)]) == 2
     assert "is a folder; name the file to write" in capsys.readouterr().err
 
 
@@ -128,11 +128,11 @@ def test_no_draws_are_an_error(real: Project) -> None:
 def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.CaptureFixture[str]) -> None:
     pages = []
     for _ in range(2):
-        assert main(["null", "--model", "nearest", "--data", "toy", "--draws", "2"]) == 0
-        pages.append((real.folder / "reports" / "toy" / "nearest" / "null.md").read_text("utf-8"))
+        assert main(["aa-test", "--model", "nearest", "--data", "toy", "--draws", "2"]) == 0
+        pages.append((real.folder / "reports" / "toy" / "nearest" / "aa-test.md").read_text("utf-8"))
     assert pages[0] == pages[1]
     assert "Counted are the suites recall, border and comparison; what the others ask" in pages[0]
-    assert "roentgate null --model nearest --data toy --draws 2 --seed 0" in pages[0]
+    assert "roentgate aa-test --model nearest --data toy --draws 2 --seed 0" in pages[0]
     out = capsys.readouterr().out
     assert "is refused in 0 of 2 draws under the simple rule" in out
     assert "Bottom: no miss on 12 images, so no drawn model has one" in out

@@ -188,7 +188,7 @@ def test_what_cannot_be_trained_is_a_sentence(
     [
         (["audit", "folder"], "what was finished is kept, run the same command to go on"),
         (["train", "nearest", "--out", "w.keras"], "what was finished is kept, run the same command to go on"),
-        (["null", "--model", "nearest"], "what was trained is kept, the rest begins anew with the same command"),
+        (["aa-test", "--model", "nearest"], "what was trained is kept, the rest begins anew with the same command"),
         (["claim", "figures.toml"], "what was trained is kept, the rest begins anew with the same command"),
         (["replay", "x"], "what was trained is kept, the rest begins anew with the same command"),
         (["models"], "the same command begins anew"),

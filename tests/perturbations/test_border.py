@@ -21,7 +21,7 @@ from roentgate.perturbations.border import (
     donors,
     hide,
     interior_mask,
-    transplant,
+    swap_border,
 )
 
 KINDS: tuple[type[Perturbation], ...] = (Border, KeepBorder, Interior)
@@ -197,7 +197,7 @@ def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() ->
 
 def test_a_swap_has_the_donors_border_and_its_own_inside() -> None:
     images, given_borders = films((32, 32, 3)), films((32, 32, 3), seed=1)
-    result, ring = transplant(images, given_borders, 0.1), border_mask((32, 32), 0.1)
+    result, ring = swap_border(images, given_borders, 0.1), border_mask((32, 32), 0.1)
     assert np.array_equal(result[:, ring], given_borders[:, ring])
     assert np.array_equal(result[:, ~ring], images[:, ~ring])
     assert result.dtype == np.float32
@@ -205,7 +205,7 @@ def test_a_swap_has_the_donors_border_and_its_own_inside() -> None:
 
 def test_a_swap_needs_a_donor_for_each_image() -> None:
     with pytest.raises(ArgumentError, match="one donor an image"):
-        transplant(films((32, 32, 1)), films((32, 32, 1), count=2), 0.1)
+        swap_border(films((32, 32, 1)), films((32, 32, 1), count=2), 0.1)
 
 
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=40), seed=st.integers(0, 5))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.lung_perturbations import Battery
 from roentgate.report import attention as attention_figures
-from roentgate.report.attention import BACKGROUNDS, LUNGS, MARKERS, SHOWN, chosen
+from roentgate.report.attention import BACKGROUNDS, LUNGS, ANNOTATIONS, SHOWN, chosen
 from tests.checks.test_attention import FILMS, chests, evidence, images
 from tests.report.test_figures import size
 
@@ -45,7 +45,7 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
         notes = attention_figures.draw(*seen, folder)
         kept.append([(folder / note["file"]).read_bytes() for note in notes])
     assert kept[0] == kept[1]
-    assert [note["file"] for note in notes] == [LUNGS, BACKGROUNDS, MARKERS]
+    assert [note["file"] for note in notes] == [LUNGS, BACKGROUNDS, ANNOTATIONS]
     assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 3
     assert max(map(len, kept[0])) <= 400_000
     count = 3 * FILMS
@@ -142,7 +142,7 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     assert (outcome == "skipped") != drawn, result.out
     assert old.exists() == drawn
     told = (old.parent / "scorecard.md").read_text("utf-8")
-    for name in (LUNGS, BACKGROUNDS, MARKERS):
+    for name in (LUNGS, BACKGROUNDS, ANNOTATIONS):
         assert (name in told) == drawn
         assert (old.parent / name).exists() == drawn
     if drawn:

@@ -48,7 +48,7 @@ def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureF
     page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "**GIVES ITSELF AWAY**" in page
     assert "| train/A/again.png | test/A/000.png | identical bytes" in page
-    assert (project / "reports/images/audit-twins.png").is_file()
+    assert (project / "reports/images/audit-near-duplicates.png").is_file()
 
 
 def test_equal_images_give_equal_bytes(project: Path) -> None:

@@ -19,7 +19,7 @@ from roentgate.stats import Gate, Verdict, proportion
 from roentgate.store import atomic
 
 SUITES = ("recall", "border", "comparison")
-PAGE = "null.md"
+PAGE = "aa-test.md"
 EXPLAINED = (
     "Two models that are exactly as good as this one, and err independently of it and of each other, were drawn many "
     "times: on each image they answer as it does on an image of the same class drawn at random (on one that is in "

@@ -106,15 +106,15 @@ def _add_replay(add: _Add) -> None:
 
 def _add_proofs(add: _Add) -> None:
     """Add the commands that judge the checks and the gate, and no model."""
-    null = add("null", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
-    null.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
-    null.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
-    null.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
-    null.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
-    null.add_argument("--seed", type=int, default=0, help="of training and of the draws")
-    null.add_argument("--image-size", metavar="N or HxW")
-    null.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/null.md)")
-    null.set_defaults(run="null")
+    aa_test = add("aa-test", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
+    aa_test.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
+    aa_test.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
+    aa_test.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
+    aa_test.add_argument("--draws", type=int, default=200, metavar="N", help="candidates to draw (default: 200)")
+    aa_test.add_argument("--seed", type=int, default=0, help="of training and of the draws")
+    aa_test.add_argument("--image-size", metavar="N or HxW")
+    aa_test.add_argument("--out", metavar="FILE.md", help="the page (default: reports/<data>/<model>/aa-test.md)")
+    aa_test.set_defaults(run="aa-test")
 
     _add_claim(add)
 

@@ -156,7 +156,7 @@ class Evidence:
                 if widths:
                     given = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
                     for width in widths:
-                        yield _swap_name(width, kind), perturbations.transplant(images, given, width)
+                        yield _swap_name(width, kind), perturbations.swap_border(images, given, width)
 
         answers = self.under("border battery", [*masks, *exchanges], make)
         return BorderRecord(
@@ -297,7 +297,7 @@ class Evidence:
 
 
 def _swap_name(width: float, kind: str) -> str:
-    return f"border swap-{width:g}-{kind}"
+    return f"swap-{width:g}-{kind}"
 
 
 def _bar(total: int, title: str) -> tqdm:

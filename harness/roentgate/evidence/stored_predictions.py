@@ -19,7 +19,7 @@ from roentgate.policy import BorderBounds
 from roentgate.store import atomic, digest
 
 PREDICTIONS_FILE, SCORECARD_FILE = "predictions.json", "scorecard.json"
-SCHEMA = "roentgate.predictions/1"
+SCHEMA = "roentgate.predictions/2"
 
 _LARGEST = float(np.finfo(np.float32).max)
 _Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
@@ -35,7 +35,7 @@ class _File(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    schema_: Literal["roentgate.predictions/1"]
+    schema_: Literal["roentgate.predictions/2"]
     model: str
     fingerprint: str
     images: str
@@ -242,7 +242,7 @@ def read_predictions(path: Path) -> Reference:
     """
     try:
         raw = json.loads(path.read_bytes())
-        file = _File.model_validate({"schema_" if name == "schema" else name: value for name, value in raw.items()})
+        file = _File.model_validate(_as_written_today(raw))
         if file.digest not in {None, _content_digest(raw)}:
             raise ValueError("not as it was written: its content has another digest")
         if _beside(path) not in {None, file.fingerprint}:
@@ -268,6 +268,13 @@ def read_predictions(path: Path) -> Reference:
         answers={name: np.array(answers, np.int64) for name, answers in file.border.items()},
         donor_labels=np.array(file.donor_labels, np.int64),
     )
+
+
+def _as_written_today(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a file; one of schema 1 called the digest of its images ``films``."""
+    renamed = {"schema": "schema_"} | ({"films": "images"} if raw["schema"] == "roentgate.predictions/1" else {})
+    fields = {renamed.get(name, name): value for name, value in raw.items()}
+    return fields | ({"schema_": SCHEMA} if raw["schema"] == "roentgate.predictions/1" else {})
 
 
 def _beside(path: Path) -> str | None:

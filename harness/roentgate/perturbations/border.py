@@ -209,7 +209,7 @@ def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterat
         yield perturbation.name, perturbation.apply(batch)
 
 
-def transplant(images: FloatArray, donors: FloatArray, width: float) -> FloatArray:
+def swap_border(images: FloatArray, donors: FloatArray, width: float) -> FloatArray:
     """Return the images inside the borders of their donors: float32 [N, H, W, C], both arguments of that shape.
 
     Raises:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from roentgate.arrays import Images
     from roentgate.evidence import Evidence
 
-LUNGS, BACKGROUNDS, MARKERS = "attention-lungs.png", "attention-backgrounds.png", "attention-markers.png"
+LUNGS, BACKGROUNDS, ANNOTATIONS = "attention-lungs.png", "attention-backgrounds.png", "attention-annotations.png"
 CHECK: Final = "skill_without_lungs"
 SHOWN: Final = 8
 """Images of a picture, as many of each class as there are; of exchanged backgrounds `SHOWN_BACKGROUNDS`."""
@@ -56,12 +56,12 @@ def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[Figure
     Args:
         record: The answers.
         battery: What was done to the images, of the same model.
-        folder: Where the PNGs go: `LUNGS`, `BACKGROUNDS`, `MARKERS`; each only where there is a row to show.
+        folder: Where the PNGs go: `LUNGS`, `BACKGROUNDS`, `ANNOTATIONS`; each only where there is a row to show.
     """
     pictures = (
         (LUNGS, "Images without their lungs", _without_lungs(record, battery)),
         (BACKGROUNDS, "Lungs on the background of another class", _on_other_backgrounds(record, battery)),
-        (MARKERS, "Burned-in annotations of another class", _marked(record, battery)),
+        (ANNOTATIONS, "Burned-in annotations of another class", _marked(record, battery)),
     )
     notes: list[FigureNote] = []
     for name, title, (heading, stacks) in pictures:

@@ -22,7 +22,7 @@ from roentgate.store import atomic
 
 SCHEMA: Final = "roentgate.audit/2"
 RECORD, PAGE = "audit.json", "audit.md"
-PROBES, NEAR_DUPLICATES, ODD = "audit-probes.png", "audit-twins.png", "audit-odd.png"
+PROBES, NEAR_DUPLICATES, ODD = "audit-probes.png", "audit-near-duplicates.png", "audit-odd.png"
 SUITE: Final = "data"
 _SHOWN = 24
 _LISTED = 60

@@ -22,7 +22,8 @@ from roentgate.store import make_folder
 
 FILE: Final = "ledger.jsonl"
 LOCK: Final = ".ledger.lock"
-SCHEMA: Final = "roentgate.look/1"
+SCHEMA: Final = "roentgate.evaluation/2"
+"""Of a line; one of schema ``roentgate.look/1`` called the digest of its images ``films``."""
 MISS: Final = 0.05
 """How often a family of intervals may miss: that of one 95 % interval."""
 
@@ -167,12 +168,14 @@ def parse(line: bytes, number: int = 0) -> Evaluation | None:
     """Return the look that a line holds; None where it is damaged or cannot be true."""
     try:
         raw = json.loads(line, parse_constant=_refuse)
+        if raw["schema"] == "roentgate.look/1":
+            raw = {{"films": "images"}.get(name, name): value for name, value in raw.items()} | {"schema": SCHEMA}
         known = {"schema", *Evaluation.__dataclass_fields__} - {"line"}
         if not isinstance(raw, dict) or set(raw) != known or raw.pop("schema") != SCHEMA:
             return None
         datetime.strptime(raw["time"], _TIME).replace(tzinfo=UTC)
         raw["recalls"] = {label: (right, n) for label, (right, n) in raw["recalls"].items()}
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         return None
     return Evaluation(**raw, line=number) if _sound(raw) else None
 

@@ -339,7 +339,8 @@ def read_evidence(path: Path) -> EvidenceRecord:
         ArgumentError: There is no such file, or it is damaged; the message names the entry.
     """
     label = f"evidence '{path}'"
-    return _parse(_EVIDENCE, _load(path, label), label)
+    content = _load(path, label)
+    return _parse(_EVIDENCE, schema_1.evidence(content) or content, label)
 
 
 def _tally(rows: Sequence[Row]) -> dict[str, int]:
