@@ -71,7 +71,7 @@ PEERS = {
         title="Roentgate",
         measures="streams, inference, recall, the border, the data, attention, calibration",
         intervals="exact, shown",
-        decides="`--gate point`: the point, and says that it is not proven; `--gate proven`: the interval",
+        decides="`--gate simple`: the point, as a conditional pass; `--gate guarded`: the interval",
     ),
     "tfma": Peer(
         title="TensorFlow Model Analysis",

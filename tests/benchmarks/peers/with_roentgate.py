@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from roentgate.evidence.stored_predictions import read_predictions
+from roentgate.scorecard.record import in_words
 from roentgate.stats.estimate import proportion
 from roentgate.stats.verdict import at_least
 
@@ -29,16 +30,16 @@ def rows_of(table: Path) -> list[dict[str, str]]:
 
 
 def judge_recall(table: Path) -> dict[str, object]:
-    """Return what becomes of 17 of 20 at either gate."""
+    """Return what becomes of 17 of 20 under either rule."""
     right = [row["answer"] == "Covid" for row in rows_of(table) if row["label"] == "Covid"]
     estimate = proportion(sum(right), len(right))
     verdict = at_least(estimate, FLOOR)
-    proven = "accepted" if verdict.accepted("guarded") else "refused"
+    guarded = "accepted" if verdict.accepted("guarded") else "refused"
     return {
         "accepted": verdict.accepted("simple"),
-        "cell": f"{verdict.outcome}: accepted and said to be not proven; {proven} at `--gate proven`",
-        "words": f"recall Covid {estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]: {verdict.outcome}; "
-        f"--gate point accepts it as not proven, --gate proven: {proven}",
+        "cell": f"{in_words(verdict.outcome)}: accepted; {guarded} with `--gate guarded`",
+        "words": f"recall Covid {estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]: "
+        f"{in_words(verdict.outcome)}, which --gate simple accepts; --gate guarded: {guarded}",
     }
 
 
