@@ -1,4 +1,4 @@
-"""Work in threads comes back in order, and only a few items are under way."""
+"""Work in threads comes back in order, a few items at a time."""
 
 import threading
 import time

@@ -96,12 +96,12 @@ def _imported(tree: ast.AST, module: str) -> Iterator[str]:
 
 
 def _called(node: ast.Call) -> str:
-    """Return the last part of the name that a call calls; "" where it calls no name."""
+    """Return the last part of the called name, or ""."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def _beside(module: str) -> Iterator[str]:
-    """Yield the modules of the folder that a module lies in; of a package, of its own folder."""
+    """Yield the modules of the folder that a module lies in."""
     package = module if _is_package(module) else module.rpartition(".")[0]
     spec = importlib.util.find_spec(package)
     places = spec.submodule_search_locations if spec else None

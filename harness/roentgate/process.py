@@ -1,4 +1,4 @@
-"""How a process of the harness uses its machine: threads, and freed memory."""
+"""How a process uses its machine: threads, and freed memory."""
 
 import contextlib
 import ctypes

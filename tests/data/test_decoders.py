@@ -1,4 +1,4 @@
-"""A format is one file: it is found at run time, read as any other, and part of the key of what it decodes."""
+"""A new image format is one file, which counts in every key."""
 
 import io
 import shutil
@@ -57,7 +57,7 @@ DECODERS = (Npy(name="NPY", magic=(((0, b"\\x93NUMPY"),),), extensions=frozenset
 
 
 def forget() -> None:
-    """Let decoders be looked for again, and the keys of code be taken again."""
+    """Clear what is remembered of decoders and of code."""
     for function in (opening.decoders, opening.extensions, opening._signatures):
         function.cache_clear()
     for cached in (code_key.code_digest, code_key.closure, code_key._read):
@@ -79,7 +79,7 @@ def dropped_in(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def toy(dropped_in: Path) -> Path:
-    """The file of a decoder of NumPy's arrays, which the library does not have."""
+    """The file of a decoder that the library does not have."""
     file = dropped_in / "toy.py"
     file.write_text(TOY, "utf-8")
     forget()
@@ -123,14 +123,14 @@ def test_a_new_format_is_one_file(toy: Path, tmp_path: Path) -> None:
 def test_a_format_without_a_decoder_is_no_image(tmp_path: Path) -> None:
     save_npy(planted.image(0), tmp_path / "image")
     assert not decoders.is_image(tmp_path / "image.npy")
-    with pytest.raises(DataError, match="is not a JPEG, PNG, BMP, GIF or TIFF image"):
+    with pytest.raises(DataError, match=r"is not a .*JPEG, PNG.* image"):
         images.read(tmp_path / "image.npy", (8, 8, 1), "nearest")
 
 
 def test_sentences_name_a_new_format(toy: Path, tmp_path: Path) -> None:
     del toy
     (tmp_path / "image.png").write_text("text")
-    with pytest.raises(DataError, match="is not a JPEG, PNG, BMP, GIF, TIFF or NPY image"):
+    with pytest.raises(DataError, match=r"is not a .*JPEG, PNG.* NPY.* image"):
         images.read(tmp_path / "image.png", (8, 8, 1), "nearest")
 
 

@@ -174,9 +174,9 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "truncated TIFF": ("image.tif", truncated("TIFF"), r"cannot be decoded \(.*\); restore it"),
     "truncated GIF": ("image.gif", truncated("GIF"), r"cannot be decoded \(.*\); restore it"),
     "empty": ("image.png", lambda path: path.touch(), "is empty; export it"),
-    "text": ("image.jpeg", lambda path: path.write_text("<html>not found"), "is not a JPEG, PNG.*; export it"),
+    "text": ("image.jpeg", lambda path: path.write_text("<html>not found"), "is not a .*JPEG, PNG.*; export it"),
     "header only": ("image.png", lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"), "cannot be decoded"),
-    "WebP": ("image.webp", COLOUR.save, "is not a JPEG, PNG.*; export it as PNG or JPEG"),
+    "WebP": ("image.webp", COLOUR.save, "is not a .*JPEG, PNG.*; export it as PNG or JPEG"),
     "DICOM that begins like a TIFF": (
         "a.tif",
         lambda path: path.write_bytes(b"II*\0" + bytes(124) + b"DICM"),

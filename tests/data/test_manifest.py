@@ -158,7 +158,7 @@ def test_masks_are_named_by_a_pattern_or_a_column(root: Path, way: str) -> None:
 def test_an_image_that_cannot_be_decoded_is_an_error_when_read(root: Path) -> None:
     data = splits(root).test
     data.paths[0].write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"image '.*': is not a JPEG, PNG, BMP, GIF or TIFF image"):
+    with pytest.raises(DataError, match=r"image '.*': is not a .*JPEG, PNG.* image"):
         splits(root).test.take([0])
 
 

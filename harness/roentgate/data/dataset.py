@@ -78,9 +78,10 @@ class Dataset:
 
     @cached_property
     def content_digest(self) -> str:
-        """Digest of the images as a set: file contents and class names count, ids and order do not.
+        """Digest of the images, whatever their names and order.
 
-        It names "the test images" wherever it is asked whether two runs judged the same ones (the ledger).
+        File contents and class names count. It names "the test images" wherever it is asked whether two runs judged the
+        same ones (the ledger).
 
         Raises:
             DataError: An image cannot be read.
@@ -90,10 +91,10 @@ class Dataset:
 
     @cached_property
     def rows_digest(self) -> str:
-        """Digest of the images row by row: ids, labels and file contents, in this order.
+        """Digest of the images, row by row.
 
-        Answers that were stored row by row (`predictions.json`) belong to rows with this digest only. The size at
-        which images are read does not count.
+        Ids, labels and file contents count, and so does their order. Answers that were stored row by row
+        (`predictions.json`) belong to rows with this digest only. The size at which images are read does not count.
 
         Raises:
             DataError: An image cannot be read.

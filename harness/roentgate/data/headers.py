@@ -1,6 +1,6 @@
 """What an image file says of itself: its bytes, its format, its header.
 
-The pixels are left to `roentgate.data.images`.
+The pixels are left to `roentgate.data.images`, and what a format is to `roentgate.data.decoders`.
 """
 
 import hashlib

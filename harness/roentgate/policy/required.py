@@ -1,4 +1,4 @@
-"""The checks of each suite that a run must record; the only list of them."""
+"""The checks that a run must record, suite by suite."""
 
 from collections.abc import Mapping
 from typing import Final

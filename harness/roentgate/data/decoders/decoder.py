@@ -1,4 +1,4 @@
-"""The seam between image files and the library that decodes them: what every decoder answers."""
+"""What every decoder answers about a file: its header, and its image."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -61,7 +61,9 @@ class OpenImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder(ABC):
-    """Reads the files of one format; a new format is a subclass in a module of its own.
+    """Reads the files of one format.
+
+    A new format is a subclass in a module of its own, listed there as ``DECODERS``.
 
     Attributes:
         name: What sentences call the format, such as ``PNG``.

@@ -1,4 +1,4 @@
-"""Opens a file and chooses its decoder by content; says what is wrong with a file that has none."""
+"""Opens an image file and chooses its decoder by content."""
 
 import contextlib
 import errno
@@ -30,7 +30,7 @@ _UNREADABLE = (errno.EACCES, errno.EPERM)
 
 @functools.cache
 def decoders() -> tuple[Decoder, ...]:
-    """Return the decoders that the modules of this package list, in order of module names."""
+    """Return the decoders of this package, in order of module names."""
     package = importlib.import_module(__name__.rpartition(".")[0])
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
@@ -39,21 +39,21 @@ def decoders() -> tuple[Decoder, ...]:
 
 @functools.cache
 def extensions() -> frozenset[str]:
-    """Return the names that promise an image, in lower case; those of refused formats are among them.
+    """Return the file extensions that promise an image, in lower case.
 
-    Such a file is an error where it cannot be decoded, and is never ignored.
+    Those of refused formats are among them. Such a file is an error where it cannot be decoded, and is never ignored.
     """
     return _NOT_READ_EXTENSIONS.union(*(decoder.extensions for decoder in decoders()))
 
 
 def formats() -> str:
-    """Return the formats that are read, for a sentence: ``JPEG, PNG or TIFF``."""
+    """Return the formats that are read, as in ``JPEG, PNG or TIFF``."""
     *names, last = [decoder.name for decoder in decoders()]
     return f"{', '.join(names)} or {last}" if names else last
 
 
 def is_image(path: Path) -> bool:
-    """Return whether a file promises an image: by its extension, or by its first bytes.
+    """Return whether extension or first bytes of a file promise an image.
 
     Raises:
         DataError: The file cannot be opened.
@@ -66,7 +66,7 @@ def is_image(path: Path) -> bool:
 
 @contextlib.contextmanager
 def opened(path: Path, *, fault: str = "cannot be decoded") -> Iterator[tuple[Decoder, BinaryIO]]:
-    """Open an image file and choose its decoder; what goes wrong until it is closed becomes a sentence.
+    """Open an image file and choose its decoder.
 
     Args:
         path: The file.
@@ -89,19 +89,19 @@ def opened(path: Path, *, fault: str = "cannot be decoded") -> Iterator[tuple[De
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
-    """Return the error that says why an image file could not be opened."""
+    """Return the error of an image file that could not be opened."""
     remedy = "check its permissions" if error.errno in _UNREADABLE else "restore it from its source, or remove it"
     return refusal(path, f"cannot be read ({error.strerror})", remedy)
 
 
 def refusal(path: Path, found: str, remedy: str) -> DataError:
-    """Return the error that says what is wrong with an image file, and what to do."""
+    """Return the error that says what is wrong with a file."""
     return DataError(f"image {str(path)!r}: {found}; {remedy}")
 
 
 @contextlib.contextmanager
 def _chosen(path: Path) -> Iterator[tuple[Decoder | str, BinaryIO]]:
-    """Open a file; yield its decoder, or what it is instead, and the file at its start."""
+    """Open a file, and yield its decoder or what it is instead."""
     try:
         with path.open("rb") as file:
             yield _choose(file), file
@@ -113,9 +113,10 @@ def _chosen(path: Path) -> Iterator[tuple[Decoder | str, BinaryIO]]:
 
 @functools.cache
 def _signatures() -> tuple[tuple[int, Signature, Decoder | str], ...]:
-    """Return where each signature ends, and what it stands for; those that end last come first.
+    """Return where each signature ends, and what it stands for.
 
-    What precedes a late signature may look like anything: a DICOM file may begin as a TIFF does.
+    Those that end last come first. What precedes a late signature may look like anything: a DICOM file may begin as a
+    TIFF does.
     """
     known: list[tuple[Signature, Decoder | str]] = [
         *((signature, decoder) for decoder in decoders() for signature in decoder.magic),
@@ -126,7 +127,7 @@ def _signatures() -> tuple[tuple[int, Signature, Decoder | str], ...]:
 
 
 def _choose(file: BinaryIO) -> Decoder | str:
-    """Return the decoder of a file, or what the file is instead; the file is at its start, before and after."""
+    """Return the decoder of a file, or what the file is instead."""
     head = file.read(_signatures()[0][0])
     file.seek(0)
     for _, signature, kind in _signatures():
