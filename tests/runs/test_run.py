@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
 import signal
@@ -56,7 +57,8 @@ def usage_error(result: Result, *words: str) -> None:
 def without_frameworks(project: Project) -> Project:
     """Return the project with a Python in which importing Keras or TensorFlow raises."""
     project.write("blocked/sitecustomize.py", BLOCKED)
-    return dataclasses.replace(project, environment={"PYTHONPATH": str(project.folder / "blocked")})
+    places = [str(project.folder / "blocked"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return dataclasses.replace(project, environment={"PYTHONPATH": os.pathsep.join(places)})
 
 
 BLOCKED = """
