@@ -229,7 +229,7 @@ def reference(hooks: Hooks) -> "Evidence | Reference":
 
 
 @pytest.fixture
-def look(hooks: Hooks, model_name: str) -> "Place":
+def evaluation(hooks: Hooks, model_name: str) -> "Place":
     """Where this model stands among all that were judged on these test images."""
     return hooks.logbook.of(model_name)
 

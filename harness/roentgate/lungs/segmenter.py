@@ -68,7 +68,7 @@ def fields(probability: FloatArray) -> BoolArray:
     kept = [
         region + 1 for region in np.argsort(-sizes, kind="stable")[:2] if sizes[region] >= _LEAST_SHARE * sizes.max()
     ]
-    whole: BoolArray = ndimage.binary_infill_holes(np.isin(regions, kept))
+    whole: BoolArray = ndimage.binary_fill_holes(np.isin(regions, kept))
     return whole
 
 
