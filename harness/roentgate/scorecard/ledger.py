@@ -263,8 +263,8 @@ def append(path: Path, evaluations: Sequence[Evaluation]) -> None:
 
 def _unwritable(path: Path, why: str) -> ArgumentError:
     return ArgumentError(
-        f"ledger '{path}': cannot be written to ({why}), and an evaluation that is not recorded is not counted; change its "
-        "permissions or free some space, or choose another folder for reports (--report-dir)"
+        f"ledger '{path}': cannot be written to ({why}), and an evaluation that is not recorded is not counted; change "
+        "its permissions or free some space, or choose another folder for reports (--report-dir)"
     )
 
 
@@ -276,9 +276,10 @@ def damage_words(ledger: Ledger) -> str:
     numbers = ", ".join(map(str, ledger.damaged[:_NAMED])) + f" and {count - _NAMED} more" * (count > _NAMED)
     lines = "1 line is" if count == 1 else f"{count:,} lines are"
     hidden = "an evaluation" if count == 1 else "evaluations"
+    restored = "it" if count == 1 else "them"
     return (
         f"{lines} damaged and may hide {hidden}: line{'s' * (count > 1)} {numbers} of {ledger.path.name}; "
-        f"restore {'it' if count == 1 else 'them'} from version control if you can"
+        f"restore {restored} from version control if you can"
     )
 
 

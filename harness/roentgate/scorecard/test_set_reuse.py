@@ -90,7 +90,7 @@ def models(place: Place) -> Estimate:
 
 
 def words(place: Place) -> list[str]:
-    """Return the section *Test-set evaluations* of a scorecard.
+    """Return the section of a scorecard on its test-set evaluations.
 
     The section is a list of sentences in which nothing is escaped.
     """
@@ -99,8 +99,8 @@ def words(place: Place) -> list[str]:
         "model, trained again it is one.",
         _confidence_text(place),
         "The count is that of this ledger, and the allowance for models that were made without these images in view. "
-        "One that was tuned on earlier figures of the same images, or judged elsewhere, costs more than is counted here "
-        "(Dwork et al., Science 349 (2015) 636-638).",
+        "One that was tuned on earlier figures of the same images, or judged elsewhere, costs more than is counted "
+        "here (Dwork et al., Science 349 (2015) 636-638).",
     ]
 
 
@@ -112,15 +112,15 @@ def words_on_replicates(seeds: int) -> list[str]:
     ]
 
 
-def table(held: Ledger) -> list[str]:
+def table(recorded: Ledger) -> list[str]:
     """Return a ledger as lines of plain text.
 
     For each test set it lists the models in order, with limits that hold for all of them at once.
     """
     lines = []
-    for images in dict.fromkeys(evaluation.images for evaluation in held.evaluations):
-        found = ledger.firsts(held, images)
-        evaluations = [evaluation for evaluation in held.evaluations if evaluation.images == images]
+    for images in dict.fromkeys(evaluation.images for evaluation in recorded.evaluations):
+        found = ledger.firsts(recorded, images)
+        evaluations = [evaluation for evaluation in recorded.evaluations if evaluation.images == images]
         level = ledger.confidence(len(found))
         rows = [
             _line(
@@ -210,7 +210,7 @@ def _share(place: Place, index: int | None, among: int) -> Estimate:
 
 
 def counts(test: Predictions, index: int) -> tuple[int, int]:
-    """Return how many images of a class are called by it, and how many there are."""
+    """Return how many images of a class are predicted as it, and how many there are."""
     own = test.labels == index
     return int((test.answers[own] == index).sum()), int(own.sum())
 

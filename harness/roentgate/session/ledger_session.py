@@ -153,32 +153,32 @@ class Logbook:
             complete=complete,
         )
 
-    def closing(self, name: str, held: Ledger) -> tuple[list[str], dict[str, object]]:
+    def closing(self, name: str, recorded: Ledger) -> tuple[list[str], dict[str, object]]:
         """Return the place among the evaluations as lines and as data.
 
         The lines are for the terminal. Both may differ between two equal runs.
 
         Args:
             name: A judged member, or a model with replicates, whose last judged member counts.
-            held: The ledger with the evaluations of this run.
+            recorded: The ledger with the evaluations of this run.
         """
-        total = [evaluation for evaluation in held.evaluations if evaluation.images == self.images]
+        total = [evaluation for evaluation in recorded.evaluations if evaluation.images == self.images]
         replicates = [name] if name in self.session.members else self.session.replicates(name)
         made, evaluated = self.session.candidates, {evaluation.fingerprint for evaluation in total}
         judged = [each for each in replicates if each in made and made[each].fingerprint in evaluated]
         member = (judged or replicates)[-1]
-        found = ledger.earlier(held, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
-        models, now = len(ledger.firsts(held, self.images)), len(found.evaluations) + 1
+        found = ledger.earlier(recorded, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
+        models, now = len(ledger.firsts(recorded, self.images)), len(found.evaluations) + 1
         place = (
             f"{ordinal(now)} model judged on these test images" if found.known else "not counted: nothing was judged"
         )
         lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
         if found.known and member in self._places and self._places[member].models != now:
             lines.append(
-                f"other runs evaluated models meanwhile: this is the {ordinal(now)} model by the ledger; judge it again "
-                "for a scorecard that says so"
+                f"other runs evaluated models meanwhile: this is the {ordinal(now)} model by the ledger; judge it "
+                "again for a scorecard that says so"
             )
-        if damage := ledger.damage_words(held):
+        if damage := ledger.damage_words(recorded):
             lines.append(damage)
-        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(held.damaged)}
+        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(recorded.damaged)}
         return lines, data
