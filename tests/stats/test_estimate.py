@@ -434,7 +434,7 @@ def test_for_two_classes_the_variance_is_delongs() -> None:
 def test_perfect_separation_takes_newcombes_limit() -> None:
     """Newcombe's method 5 at an area of 1, by substitution.
 
-    With 30 negatives: 1 - theta = 1.96 * sqrt(theta (1 - theta) (1 + 24 (..)) / 600).
+    With 30 and 20 rows, 1 - theta = 1.96 * sqrt(theta (1 - theta) (1 + 24 (..)) / 600).
     """
     truth = np.repeat([0, 1], [30, 20])
     scores = np.eye(2)[truth]
