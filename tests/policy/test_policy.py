@@ -1,4 +1,7 @@
-"""The policy file: every key is checked, what is left out has a default, one data set overrides the rest."""
+"""Tests of the policy file.
+
+Every key is checked, a key that is left out has a default, and one data set overrides the rest.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -15,14 +18,17 @@ CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
 
 def policy(folder: Path, text: str, data: str = "phantom", classes: tuple[str, ...] = CLASSES) -> Policy:
-    """Return the policy of this text."""
+    """Return the policy with this text."""
     path = folder / "policy.toml"
     path.write_text(text, "utf-8")
     return load_policy(path, data=data, classes=classes)
 
 
 def test_the_repositorys_policy_states_the_defaults(tmp_path: Path) -> None:
-    """Left-out keys keep the defaults, so the file that is reviewed must not say otherwise."""
+    """The shipped policy states the defaults.
+
+    It is the file that people review, and a key that is left out of a policy keeps its default.
+    """
     stated = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES)
     default = policy(tmp_path, "")
     for name in set(CORE) - {"gate"}:
@@ -136,10 +142,10 @@ def test_the_fingerprint_is_of_the_bounds_in_force_and_of_nothing_else(tmp_path:
         ('[recall]\ncostly = ["Covid -> Covid"]\n', "recall.costly names 'Covid -> Covid'"),
         ('[recall.ceilings]\n"Covid > Normal" = 0.1\n', "did you mean 'Covid -> Normal'?"),
         ("[recall]\ncostly = []\n", "costly.* is empty, so nothing would be tested"),
-        ("[border]\nrings = []\n", "'borders' is empty, so nothing would be tested"),
-        ("[border]\nfills = []\n", "'infills' is empty"),
-        ('[border]\nfills = ["grey"]\n', "infills.0: must be 'black', "),
-        ("[border]\nrings = [0.5]\n", "borders.0: must be less than 0.5"),
+        ("[border]\nborders = []\n", "'borders' is empty, so nothing would be tested"),
+        ("[border]\ninfills = []\n", "'infills' is empty"),
+        ('[border]\ninfills = ["grey"]\n', "infills.0: must be 'black', "),
+        ("[border]\nborders = [0.5]\n", "borders.0: must be less than 0.5"),
         ("[inference]\ntolerance = 0.0\n", "tolerance: must be greater than 0"),
         ('[gate]\nnever_skip = ["masks"]\n', "'never_skip' names 'masks', which is not required"),
         ("[data.covid19.recal]\nx = 1\n", r"\[data.covid19.recal\] is unknown; did you mean 'recall'"),
@@ -182,7 +188,7 @@ def test_a_suite_of_ones_own_types_its_table(tmp_path: Path) -> None:
 
 
 def test_a_table_that_no_suite_owns_is_refused(tmp_path: Path) -> None:
-    bounds = policy(tmp_path, "[bordr]\nrings = [0.1]\n")
+    bounds = policy(tmp_path, "[bordr]\nborders = [0.1]\n")
     with pytest.raises(PolicyError, match=r"no suite owns the table \[bordr\]; did you mean 'border'"):
         bounds.check_owned([])
     bounds.check_owned(["bordr"])

@@ -1,4 +1,7 @@
-"""The ledger: every look is one line, whoever else writes; what is damaged is told and costs nothing else."""
+"""Tests of the ledger of test-set evaluations.
+
+Every evaluation is one line, even if several runs write at once. Damaged lines are reported and do not affect others.
+"""
 
 import json
 import multiprocessing
@@ -18,9 +21,17 @@ HOSTILE = 'a\nb\u2028\x00\ud800 é 肺 "}'
 
 def evaluation(fingerprint: str = "aa", **changes: object) -> Evaluation:
     made: dict[str, object] = {
-        "time": "2026-01-02T03:04:05Z", "images": "f1", "model": "baseline", "fingerprint": fingerprint, "seed": 0,
-        "n": 100, "right": 80, "recalls": {"Covid": (40, 50), "Normal": (40, 50)}, "accepted": True, "complete": True,
-    }  # fmt: skip
+        "time": "2026-01-02T03:04:05Z",
+        "images": "f1",
+        "model": "baseline",
+        "fingerprint": fingerprint,
+        "seed": 0,
+        "n": 100,
+        "right": 80,
+        "recalls": {"Covid": (40, 50), "Normal": (40, 50)},
+        "accepted": True,
+        "complete": True,
+    }
     made.update(changes)
     return Evaluation(**made)  # type: ignore[arg-type]
 
@@ -30,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "reports" / "phantom" / "ledger.jsonl"
 
 
-# One line a look
+# One line per evaluation
 
 
 def test_no_ledger_is_an_empty_one(path: Path) -> None:
@@ -56,10 +67,24 @@ def test_a_line_is_json_that_names_its_schema(path: Path) -> None:
     ledger.append(path, [evaluation()])
     (line,) = path.read_text("ascii").splitlines()
     assert json.loads(line) == {
-        "schema": "roentgate.look/1", "time": "2026-01-02T03:04:05Z", "images": "f1", "model": "baseline",
-        "fingerprint": "aa", "seed": 0, "n": 100, "right": 80, "recalls": {"Covid": [40, 50], "Normal": [40, 50]},
-        "accepted": True, "complete": True,
-    }  # fmt: skip
+        "schema": "roentgate.evaluation/2",
+        "time": "2026-01-02T03:04:05Z",
+        "images": "f1",
+        "model": "baseline",
+        "fingerprint": "aa",
+        "seed": 0,
+        "n": 100,
+        "right": 80,
+        "recalls": {"Covid": [40, 50], "Normal": [40, 50]},
+        "accepted": True,
+        "complete": True,
+    }
+
+
+def test_a_line_of_the_first_schema_is_still_read() -> None:
+    line = json.loads(ledger.line_of(evaluation()))
+    line["films"] = line.pop("images")
+    assert ledger.parse(json.dumps(line | {"schema": "roentgate.look/1"}).encode()) == evaluation()
 
 
 def test_no_evaluations_are_nothing_written(path: Path) -> None:
@@ -125,9 +150,16 @@ def test_only_what_was_there_at_the_start_of_a_run_is_read(path: Path) -> None:
 # What is damaged
 
 DAMAGE = [
-    b"{", b"\xff\xfe\x00", b"null", b"[]", b"{}", b'"' + b"x" * 100_000 + b'"', b"[" * 50_000,
-    b'{"n": ' + b"9" * 5000 + b"}", b"<<<<<<< HEAD",
-]  # fmt: skip
+    b"{",
+    b"\xff\xfe\x00",
+    b"null",
+    b"[]",
+    b"{}",
+    b'"' + b"x" * 100_000 + b'"',
+    b"[" * 50_000,
+    b'{"n": ' + b"9" * 5000 + b"}",
+    b"<<<<<<< HEAD",
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=range(len(DAMAGE)))
@@ -149,13 +181,26 @@ def test_a_damaged_line_is_named_and_costs_no_other(path: Path, damage: bytes) -
 @pytest.mark.parametrize(
     "changes",
     [
-        {"n": -1}, {"n": True}, {"n": 100.0}, {"right": 101}, {"right": -1}, {"right": True}, {"seed": "0"},
-        {"accepted": 1}, {"recalls": {"Covid": [51, 50]}}, {"recalls": {"Covid": [1]}}, {"recalls": []},
-        {"fingerprint": ""}, {"images": ""}, {"model": None}, {"schema": "roentgate.look/2"}, {"more": 1},
+        {"n": -1},
+        {"n": True},
+        {"n": 100.0},
+        {"right": 101},
+        {"right": -1},
+        {"right": True},
+        {"seed": "0"},
+        {"accepted": 1},
+        {"recalls": {"Covid": [51, 50]}},
+        {"recalls": {"Covid": [1]}},
+        {"recalls": []},
+        {"fingerprint": ""},
+        {"images": ""},
+        {"model": None},
+        {"schema": "roentgate.evaluation/3"},
+        {"more": 1},
         {"time": "yesterday"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_line_that_cannot_be_true_is_damaged(changes: dict[str, object]) -> None:
     whole = json.loads(ledger.line_of(evaluation()))
     assert ledger.parse(json.dumps(whole).encode()) == evaluation()
@@ -249,9 +294,11 @@ def test_models_are_counted_once_in_the_order_of_their_first_evaluation(path: Pa
     )
     found = ledger.read(path)
     assert [each.fingerprint for each in ledger.firsts(found, "f1")] == ["aa", "bb", "cc"]
-    assert [len(ledger.earlier(found, images="f1", fingerprint=name).evaluations) for name in ("aa", "bb", "cc", "new")] == [
-        0, 1, 2, 3,
-    ]  # fmt: skip
+    numbers = {
+        name: len(ledger.earlier(found, images="f1", fingerprint=name).evaluations)
+        for name in ("aa", "bb", "cc", "new")
+    }
+    assert numbers == {"aa": 0, "bb": 1, "cc": 2, "new": 3}
     assert ledger.earlier(found, images="f2", fingerprint="dd").evaluations == ()
 
 
@@ -287,7 +334,7 @@ def test_the_level_that_each_takes_is_bonferronis(models: int, level: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("number", "words"),
+    ("number", "text"),
     [
         (1, "1st"),
         (2, "2nd"),
@@ -300,8 +347,8 @@ def test_the_level_that_each_takes_is_bonferronis(models: int, level: float) -> 
         (1002, "1,002nd"),
     ],
 )
-def test_places_are_read_aloud(number: int, words: str) -> None:
-    assert ledger.ordinal(number) == words
+def test_places_are_read_aloud(number: int, text: str) -> None:
+    assert ledger.ordinal(number) == text
 
 
 def test_the_time_is_utc_and_reads_back() -> None:

@@ -1,4 +1,7 @@
-"""Many bounds at once: chances against enumeration, Holm against its closure and statsmodels, and what is told."""
+"""Tests of many bounds at once.
+
+Chances are compared with enumeration, and Holm's procedure with its closure and statsmodels.
+"""
 
 import doctest
 import math
@@ -39,14 +42,14 @@ def shared(hits: int, rows: int, floor: float, **changes: object) -> Row:
     made = proportion(hits, rows)
     met = made.value >= floor if changes.get("direction", "at_least") == "at_least" else made.value <= floor
     numbers = {name: float(f"{getattr(made, name):.6g}") for name in ("value", "low", "high")}
-    told: dict[str, Any] = {
+    parts: dict[str, Any] = {
         "n": rows,
         "bound": floor,
         "outcome": "conditional_pass" if met else "conditional_fail",
         "accepted": met,
     }
-    told.update(numbers, **changes)
-    return row(**told)
+    parts.update(numbers, **changes)
+    return row(**parts)
 
 
 def flips(hits: int, infill: str, **changes: object) -> Row:
@@ -80,7 +83,10 @@ def test_holm_equals_statsmodels(raw: list[float], adjusted: list[float]) -> Non
 
 @given(st.lists(st.floats(0, 1), max_size=7))
 def test_holm_is_the_closure_of_bonferroni(raw: list[float]) -> None:
-    """A hypothesis falls when every set that holds it is rejected by Bonferroni; its p is the largest of theirs."""
+    """An adjusted p-value is the largest Bonferroni p of all sets that hold it.
+
+    A hypothesis is rejected if Bonferroni rejects every such set.
+    """
     adjusted = holm(raw)
     for index in range(len(raw)):
         others = [p for at, p in enumerate(raw) if at != index]
@@ -142,7 +148,7 @@ def test_no_bound_refuses_nothing() -> None:
     assert (nothing.together, nothing.independent, nothing.apart) == (0.0, 0.0, 0.0)
 
 
-def test_too_few_rows_prove_nothing_however_good_the_model() -> None:
+def test_too_few_rows_settle_nothing_however_good_the_model() -> None:
     assert chance_passed(16, 0.80, 1.0) == 0
     assert chance_passed(17, 0.80, 1.0) == 1
     assert margin_for([Claim(n=16, bound=0.80, direction="at_least")], gate="guarded") is None
@@ -209,7 +215,7 @@ def test_a_p_value_is_taken_as_one() -> None:
     assert (claim.n, claim.p, claim.misses, claim.chance_refused("simple", 0.05)) == (0, made.value, True, 0.01)
 
 
-def test_a_miss_that_one_row_proves_may_be_chance_among_many() -> None:
+def test_a_miss_that_one_row_shows_may_be_chance_among_many() -> None:
     alone = shared(11, 20, 0.8, outcome="fail")
     others = [shared(18, 20, 0.8, subject=f"class {index}") for index in range(9)]
     assert [found[0]["subject"] for found in beyond_chance(claims([alone]))] == ["Covid"]
@@ -224,7 +230,11 @@ def test_only_misses_are_reported_and_the_plainest_comes_first() -> None:
 
 
 def test_holm_keeps_the_family_where_single_rows_do_not() -> None:
-    """Ten classes on their floor: in 15 % of draws some row alone proves a miss; by Holm two do in 2.5 % at most."""
+    """Holm's procedure keeps the error of the family at 2.5 %.
+
+    With ten classes on their floor, some single row shows a miss in 15 % of draws. By Holm, two rows do in 2.5 % at
+    most.
+    """
     p = {hits: stats.binom.cdf(hits, 40, 0.8) for hits in range(41)}
     alone = sum(stats.binom.pmf(hits, 40, 0.8) for hits in p if p[hits] <= 0.025)
     assert 1 - (1 - alone) ** 10 > 0.15
@@ -235,7 +245,7 @@ def test_holm_keeps_the_family_where_single_rows_do_not() -> None:
     assert wrong <= 0.025
 
 
-# Words
+# Sentences
 
 
 record = build
@@ -243,12 +253,12 @@ record = build
 
 def test_a_scorecard_says_what_many_bounds_do() -> None:
     rows = [flips(1, infill) for infill in ("black", "mean", "edge", "blur", "noise")]
-    counted, refused, proven = wording.many_bounds(record(*rows))
+    counted, refused, passed = wording.many_bounds(record(*rows))
     assert "5 gating rows hold a sample against a bound. 5 of them are plain shares" in counted
     assert "the simple rule refuses a model that is truly 0.05 better than every bound in 21 % of" in refused
     assert "5 % to 23 %" in refused
     assert "0.06 better in four of five" in refused
-    assert "at most 2.5 %" in proven
+    assert "at most 2.5 %" in passed
 
 
 def test_a_scorecard_names_what_is_missed_beyond_chance_and_what_may_be_luck() -> None:
@@ -286,8 +296,8 @@ def of_seeds(deciding: Deciding, *each: list[Row]) -> Record:
 def test_the_worst_of_several_seeds_is_refused_by_chance_at_least_as_often_as_one() -> None:
     rows = [flips(1, infill) for infill in ("black", "mean", "edge", "blur", "noise")]
     alone = wording.many_bounds(record(*rows))
-    counted, refused, proven, several = wording.many_bounds(of_seeds("worst", rows, rows, rows))
-    assert (counted, proven) == (alone[0], alone[2])
+    counted, refused, passed, several = wording.many_bounds(of_seeds("worst", rows, rows, rows))
+    assert (counted, passed) == (alone[0], alone[2])
     assert refused == alone[1].replace("Refused by chance:", "Refused by chance, with one seed:")
     assert several.startswith("Worst of 3 seeds:")
     assert "judged on the same images, so their outcomes are not independent" in several
@@ -305,9 +315,9 @@ def test_a_miss_of_the_worst_seed_needs_allowance_for_the_number_of_seeds() -> N
     miss, sound = shared(11, 20, 0.8, subject="far"), shared(19, 20, 0.8, subject="far")
     p = stats.binom.cdf(11, 20, 0.8)
     assert 0.025 / 3 < p < 0.025 / 2
-    for seeds, told in ((2, f"p = {2 * p:.3f}"), (3, "none of the 1 rows")):
+    for seeds, text in ((2, f"p = {2 * p:.3f}"), (3, "none of the 1 rows")):
         *_, missed = wording.many_bounds(of_seeds("worst", [miss], *[[sound]] * (seeds - 1)))
-        assert told in missed
+        assert text in missed
         assert f"with allowance for all 1 that were tested, with each of {seeds} seeds (Holm's procedure" in missed
     *_, missed = wording.many_bounds(of_seeds("first", [miss], [sound], [sound]))
     assert f"p = {p:.3f}" in missed
@@ -329,7 +339,10 @@ def test_markdown_and_page_say_the_same(tmp_path: Path) -> None:
 
 
 def test_a_row_without_limits_is_a_sample_and_one_without_width_is_none() -> None:
-    """Too few patients set no limit to a gain; in a record infinity is null."""
+    """A row without limits is a sample.
+
+    Too few patients set no limit to a gain, and in a record infinity is null.
+    """
     unlimited = row(n=5, bound=0.1, direction="at_most", value=0.0, low=None, high=None, outcome="conditional_pass")
     census = row(n=5, bound=0.1, direction="at_most", value=0.0, low=0.0, high=0.0)
     assert sampled([unlimited, census]) == [unlimited]

@@ -1,4 +1,7 @@
-"""The record of a run: it refuses for whatever is missing, says so by name, and equal evidence is equal bytes."""
+"""Tests of the record of a run.
+
+Anything that is missing refuses the model and is named. Equal evidence gives equal bytes.
+"""
 
 import copy
 import json
@@ -139,9 +142,9 @@ def test_undefined_and_infinite_numbers_are_null() -> None:
 
 
 def test_numpy_numbers_are_plain_and_the_last_bits_do_not_matter() -> None:
-    one = build(row(value=np.float32(0.95), n=np.int64(40), gates=np.True_))
-    other = build(row(value=np.nextafter(0.95, 1)))
-    assert one == other
+    rounded = build(row(value=np.float32(0.95), n=np.int64(40), gates=np.True_))
+    neighbour = build(row(value=np.nextafter(0.95, 1)))
+    assert rounded == neighbour
 
 
 def test_equal_records_are_equal_bytes_in_the_order_given(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Replicates stand together by the worst seed of each row, or by the first, and say how far they spread."""
+"""Tests of replicates, whose rows are combined into one.
+
+The row is that of the worst seed, or of the first, and says how far the seeds spread.
+"""
 
 from typing import Any
 
@@ -14,9 +17,17 @@ from tests.support.rows import row as made
 def row(value: float | None, bound: float = 0.8, direction: Direction = "at_least", check: str = "recall_floor") -> Row:
     met = value is not None and (value >= bound if direction == "at_least" else value <= bound)
     return made(
-        check=check, outcome="conditional_pass" if met else "conditional_fail", accepted=met, value=value, low=0.0,
-        high=1.0, n=20, bound=bound, direction=direction, detail="of 20",
-    )  # fmt: skip
+        check=check,
+        outcome="conditional_pass" if met else "conditional_fail",
+        accepted=met,
+        value=value,
+        low=0.0,
+        high=1.0,
+        n=20,
+        bound=bound,
+        direction=direction,
+        detail="of 20",
+    )
 
 
 def records(*rows: list[Row]) -> list[Record]:
@@ -68,13 +79,13 @@ def test_seeds_that_agree_say_so_in_few_words() -> None:
 
 
 @pytest.mark.parametrize("change", [{"detail": "of 20, one other"}, {"failing": ["image 3"]}])
-@pytest.mark.parametrize(("value", "words"), [(1.0, "alike with 2 seeds"), (None, "2 seeds, not accepted with 2 of 2")])
+@pytest.mark.parametrize(("value", "text"), [(1.0, "alike with 2 seeds"), (None, "2 seeds, not accepted with 2 of 2")])
 def test_seeds_that_agree_in_their_value_alone_say_which_is_shown(
-    value: float | None, words: str, change: dict[str, object]
+    value: float | None, text: str, change: dict[str, object]
 ) -> None:
-    other: Row = {**row(value), **change}  # type: ignore[typeddict-item]
-    (found,) = together(records([row(value)], [other]))
-    assert found["detail"] == f"{words}; shown: seed 3; of 20"
+    second: Row = {**row(value), **change}  # type: ignore[typeddict-item]
+    (found,) = together(records([row(value)], [second]))
+    assert found["detail"] == f"{text}; shown: seed 3; of 20"
 
 
 def test_a_row_without_a_value_is_the_worst() -> None:

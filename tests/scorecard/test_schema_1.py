@@ -1,4 +1,4 @@
-"""Records of schema 1 are read in the words of schema 2: no number and no decision changes."""
+"""Tests that records of schema 1 are read without a changed number or decision."""
 
 import json
 from pathlib import Path
@@ -11,10 +11,22 @@ from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.schema_1 import converted
 
 ROW: dict[str, Any] = {
-    "suite": "recall", "check": "recall_floor", "subject": "Covid", "verdict": "pass", "gates": True, "accepted": True,
-    "proven": True, "value": 0.95, "low": 0.85, "high": 0.99, "n": 40, "bound": 0.8, "direction": "at_least",
-    "detail": "uninformative", "offenders": ["a", "b"],
-}  # fmt: skip
+    "suite": "recall",
+    "check": "recall_floor",
+    "subject": "Covid",
+    "verdict": "pass",
+    "gates": True,
+    "accepted": True,
+    "proven": True,
+    "value": 0.95,
+    "low": 0.85,
+    "high": 0.99,
+    "n": 40,
+    "bound": 0.8,
+    "direction": "at_least",
+    "detail": "uninformative",
+    "offenders": ["a", "b"],
+}
 NOTHING: dict[str, Any] = dict.fromkeys(("value", "low", "high", "bound", "direction")) | {"n": 0}
 
 
@@ -22,12 +34,18 @@ def old(*changes: dict[str, object], **parts: object) -> bytes:
     rows = [ROW | {"subject": str(index)} | change for index, change in enumerate(changes)]
     counts = {name: sum(row["verdict"] == name for row in rows) for name in ("pass", "fail", "inconclusive", "skipped")}
     record = {
-        "schema": "roentgate.scorecard/1", "accepted": True, "proven": True, "complete": True, "counts": counts,
+        "schema": "roentgate.scorecard/1",
+        "accepted": True,
+        "proven": True,
+        "complete": True,
+        "counts": counts,
         "model": {"name": "m", "source": "m.py", "fingerprint": "ab", "weights": "loaded"},
         "dataset": {"name": "d", "fingerprint": "cd", "classes": ["A"], "counts": {"test": {"A": 4}}},
-        "task": {"image_shape": [8, 8, 1], "seed": 0}, "gate": "point", "policy": {"fingerprint": "ef"},
+        "task": {"image_shape": [8, 8, 1], "seed": 0},
+        "gate": "point",
+        "policy": {"fingerprint": "ef"},
         "verdicts": rows,
-    }  # fmt: skip
+    }
     return json.dumps(record | parts).encode()
 
 
@@ -44,18 +62,22 @@ def read(tmp_path: Path, content: bytes) -> scorecard.Record:
         ({"verdict": "inconclusive", "proven": False, "low": 0.7}, "conditional_pass", "ok", None),
         (
             {"verdict": "inconclusive", "proven": False, "accepted": False, "value": 0.7, "low": 0.6},
-            "conditional_fail", "ok", None,
+            "conditional_fail",
+            "ok",
+            None,
         ),
         (
             {"verdict": "inconclusive", "proven": False, "accepted": False, "value": None},
-            "conditional_fail", "undefined", None,
+            "conditional_fail",
+            "undefined",
+            None,
         ),
         ({"verdict": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}, "fail", "ok", None),
         ({"verdict": "fail", "accepted": False} | NOTHING, "fail", None, "crashed"),
         ({"gates": False, "bound": None, "direction": None}, "descriptive", "ok", None),
         ({"verdict": "skipped", "gates": False} | NOTHING, "skipped", None, "excused"),
     ],
-)  # fmt: skip
+)
 def test_a_row_keeps_its_numbers_and_gets_its_outcome(
     tmp_path: Path, change: dict[str, object], outcome: str, state: str | None, reason: str | None
 ) -> None:

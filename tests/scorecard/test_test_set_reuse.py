@@ -1,4 +1,7 @@
-"""What many looks cost: stated once and for good, whoever looks later; a cap refuses, and no run looks unseen."""
+"""Tests of what many test-set evaluations cost.
+
+The cost is stated once and does not change with later evaluations. A cap refuses, and every run is recorded.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ EACH = 100
 
 
 def answered(*right: int, groups: tuple[str, ...] | None = None) -> Predictions:
-    """Return answers with this many of `EACH` images of two classes right."""
+    """Return predictions with so many of `EACH` images of two classes right."""
     answers = np.concatenate([np.where(np.arange(EACH) < count, index, 1 - index) for index, count in enumerate(right)])
     return Predictions(
         ids=tuple(f"r{row:03d}" for row in range(2 * EACH)),
@@ -54,23 +57,26 @@ def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0) 
 
 
 def test_the_first_model_needs_no_allowance() -> None:
-    told = test_set_reuse.words(place(test=answered(90, 80)))
-    assert told[0].startswith("mine is the first model judged on these 200 test images, in the order of")
-    assert "need no allowance" in told[1]
+    sentences = test_set_reuse.words(place(test=answered(90, 80)))
+    assert sentences[0].startswith("mine is the first model judged on these 200 test images, in the order of")
+    assert "need no allowance" in sentences[1]
     number = test_set_reuse.models(place(test=answered(90, 80)))
     assert (number.value, number.low, number.high, number.n) == (1.0, 1.0, 1.0, 200)
     assert number.detail == "the first model judged on these 200 test images"
 
 
 def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
-    told = test_set_reuse.words(place(4, test=answered(90, 80)))
-    assert "mine is the 5th model judged" in told[0]
+    sentences = test_set_reuse.words(place(4, test=answered(90, 80)))
+    assert "mine is the 5th model judged" in sentences[0]
     wide, alone = proportion(170, 200, confidence=0.99), proportion(170, 200)
-    assert f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] instead of [{alone.low:.3f}, {alone.high:.3f}]" in told[1]
+    assert (
+        f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] instead of [{alone.low:.3f}, {alone.high:.3f}]"
+        in sentences[1]
+    )
     worst = proportion(80, 100, confidence=0.99)
-    assert f"lowest recall, Normal, 0.800 [{worst.low:.3f}, {worst.high:.3f}]" in told[1]
-    assert "For all 5 to hold at once in 95 % of test sets, each takes 99 % (Bonferroni)" in told[1]
-    assert "of 5, at least one in up to 25 %" in told[1]
+    assert f"lowest recall, Normal, 0.800 [{worst.low:.3f}, {worst.high:.3f}]" in sentences[1]
+    assert "For all 5 to hold at once in 95 % of test sets, each takes 99 % (Bonferroni)" in sentences[1]
+    assert "of 5, at least one in up to 25 %" in sentences[1]
     assert (
         "accuracy 0.850 [0.774, 0.909] at 99 %, which holds for all 5 at once"
         in test_set_reuse.models(place(4, test=answered(90, 80))).detail
@@ -86,10 +92,10 @@ def test_damaged_lines_widen_the_count_and_the_confidence() -> None:
     assert "at 99 %, which holds for all 5" in number.detail
 
 
-def test_a_model_without_answers_has_looked_all_the_same() -> None:
+def test_a_model_without_answers_is_counted_all_the_same() -> None:
     assert test_set_reuse.models(place(2)).detail == "the 3rd model judged on these 200 test images"
-    told = " ".join(test_set_reuse.words(place(2)))
-    assert "accuracy 0" not in told
+    sentences = " ".join(test_set_reuse.words(place(2)))
+    assert "accuracy 0" not in sentences
 
 
 def test_the_limits_that_hold_for_all_are_wider_where_images_share_a_patient() -> None:
@@ -157,7 +163,10 @@ LEDGER = "ledger = ['test_set_evaluations']\n"
 
 @pytest.fixture
 def judged(project: Project) -> Project:
-    """A project whose suites count the looks, with three further models that answer as the sound one does."""
+    """A project whose suites count the evaluations.
+
+    It has three further models with the same predictions as the sound one.
+    """
     policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
     project.write("suites/policy.toml", policy.replace("[recall]", f"{LEDGER}[recall]"))
     project.write("suites/test_ledger.py", (ROOT / "suites" / "test_ledger.py").read_text("utf-8"))
@@ -166,7 +175,7 @@ def judged(project: Project) -> Project:
     return project
 
 
-def held(project: Project, reports: str = "reports") -> ledger.Ledger:
+def recorded(project: Project, reports: str = "reports") -> ledger.Ledger:
     return ledger.read(project.folder / reports / "toy" / "ledger.jsonl")
 
 
@@ -179,7 +188,7 @@ def count(result: Result, model: str = "nearest") -> float:
 def test_an_evaluation_is_recorded_with_its_figures(judged: Project) -> None:
     result = judged.run()
     assert result.status == 0, result.out
-    (own,) = held(judged).evaluations
+    (own,) = recorded(judged).evaluations
     record = result.record()
     assert (own.model, own.fingerprint, own.seed) == ("nearest", record["model"]["fingerprint"], 0)
     assert (own.n, own.right, own.accepted, own.complete) == (36, 36, True, True)
@@ -200,7 +209,7 @@ def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Projec
     for model in ("m0", "nearest", "m1", "m0"):
         again = judged.run("--model", model)
     assert {(model, name): (again.reports / "toy" / model / name).read_bytes() for model, name in before} == before
-    assert len(held(judged).evaluations) == 7
+    assert len(recorded(judged).evaluations) == 7
     assert "by now 3 models in 7 evaluations" in again.out
     page = (again.reports / "toy" / "m1" / "scorecard.md").read_text("utf-8")
     assert "## Looks at this test set" in page
@@ -223,7 +232,7 @@ def test_workers_count_alike_and_only_the_controlling_process_appends(judged: Pr
     shared = judged.run_apart(*given, "-n", "2", reports="shared")
     for model in ("m1", "nearest"):
         assert shared.bytes(model) == alone.bytes(model)
-    assert [evaluation.model for evaluation in held(judged, "shared").evaluations] == ["m1", "nearest"]
+    assert [evaluation.model for evaluation in recorded(judged, "shared").evaluations] == ["m1", "nearest"]
 
 
 def test_two_runs_at_once_are_both_recorded(judged: Project) -> None:
@@ -232,14 +241,14 @@ def test_two_runs_at_once_are_both_recorded(judged: Project) -> None:
         with process:
             out, _ = process.communicate(timeout=300)
         assert process.returncode == 0, out
-    assert sorted(evaluation.model for evaluation in held(judged).evaluations) == ["m0", "m1"]
+    assert sorted(evaluation.model for evaluation in recorded(judged).evaluations) == ["m0", "m1"]
 
 
-def test_a_refused_model_and_a_partial_run_have_looked_too(judged: Project) -> None:
+def test_a_refused_model_and_a_partial_run_are_counted_too(judged: Project) -> None:
     judged.write("models/wrong.py", NEAREST.replace('archive["means"]', 'archive["means"][[1, 2, 0]]'))
     assert judged.run("--model", "wrong").status == 1
     assert judged.run("-k", "accuracy").status == 1
-    wrong, partial = held(judged).evaluations
+    wrong, partial = recorded(judged).evaluations
     assert (wrong.accepted, wrong.complete, wrong.right) == (False, True, 0)
     assert (partial.accepted, partial.complete, partial.right) == (False, False, 36)
     assert count(judged.run("--model", "m0"), "m0") == 3
@@ -248,20 +257,20 @@ def test_a_refused_model_and_a_partial_run_have_looked_too(judged: Project) -> N
 def test_a_model_that_does_not_answer_is_recorded_without_figures(judged: Project) -> None:
     judged.write("models/faulty.py", NEAREST.replace("distance = ((", "raise OSError('gone')\n        distance = (("))
     assert judged.run("--model", "faulty").status == 1
-    (own,) = held(judged).evaluations
+    (own,) = recorded(judged).evaluations
     assert (own.right, own.recalls, own.accepted) == (None, {}, False)
 
 
 @pytest.mark.parametrize("given", [("--collect-only",), ("-k", "nothing_is_called_so"), ("--setup-only",)])
-def test_a_run_that_judged_nothing_has_not_looked(judged: Project, given: tuple[str, ...]) -> None:
+def test_a_run_that_judged_nothing_is_not_counted(judged: Project, given: tuple[str, ...]) -> None:
     judged.run(*given)
-    assert held(judged).evaluations == ()
+    assert recorded(judged).evaluations == ()
 
 
 def test_an_evaluation_is_at_the_test_set_whatever_its_files_are_called(judged: Project) -> None:
     files = [(path.parent.name, file_digest(path)) for path in (judged.images / "test").rglob("*.png")]
     judged.run()
-    assert held(judged).evaluations[0].images == digest(sorted(files))
+    assert recorded(judged).evaluations[0].images == digest(sorted(files))
 
 
 @pytest.mark.parametrize(("seed", "seeds", "status"), [(2**32 - 2, 2, 0), (2**32 - 1, 2, 4)])
@@ -281,13 +290,13 @@ def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     judged.write("models/lucky.py", model)
     result = judged.run("--model", "lucky", "--seed", "4", "--seeds", "3")
     assert result.status == 0, result.out
-    assert [evaluation.seed for evaluation in held(judged).evaluations] == [4, 5, 6]
+    assert [evaluation.seed for evaluation in recorded(judged).evaluations] == [4, 5, 6]
     assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
     (row,) = result.rows("test_set_evaluations", "lucky")
     assert row["value"] == 1
     assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model judged")
     page = (result.reports / "toy/lucky/scorecard.md").read_text("utf-8")
-    assert "Each of the 3 seeds is a model of its own and one look" in page
+    assert "Each of the 3 seeds is a model of its own and one evaluation" in page
 
 
 def test_a_cap_refuses_the_model_that_comes_too_late_and_no_other(judged: Project) -> None:
@@ -315,14 +324,14 @@ def test_a_cap_that_caps_nothing_is_refused(judged: Project, value: str) -> None
     assert "[ledger]: most_models: must be" in result.out
 
 
-def test_damage_is_told_and_is_not_fatal(judged: Project) -> None:
+def test_damage_is_reported_and_is_not_fatal(judged: Project) -> None:
     judged.run("--model", "m0")
     path = judged.folder / "reports" / "toy" / "ledger.jsonl"
     with path.open("ab") as file:
         file.write(b'<<<<<<< HEAD\n{"schema": ')
     result = judged.run()
     assert result.status == 0, result.out
-    assert "2 lines are damaged and may hide looks: lines 2, 3 of ledger.jsonl" in result.out
+    assert "2 lines are damaged and may hide evaluations: lines 2, 3 of ledger.jsonl" in result.out
     (row,) = result.rows("test_set_evaluations")
     assert (row["value"], row["high"]) == (2, 4)
     assert judged.run().bytes() == result.bytes()
@@ -384,12 +393,12 @@ def test_the_evaluations_are_listed(
     assert text.startswith("reports/toy/ledger.jsonl\n")
     assert "(n = 36): 2 models in 3 evaluations; limits at 97.5 % each, over images" in text
     lines = [line.split() for line in text.splitlines()]
-    (nearest,) = [words for words in lines if "nearest" in words]
+    (nearest,) = [cells for cells in lines if "nearest" in cells]
     assert (nearest[0], nearest[-1]) == ("1", "accepted")
-    (other,) = [words for words in lines if "m0" in words]
-    assert (other[0], other[-1]) == ("2", "accepted")
+    (second,) = [cells for cells in lines if "m0" in cells]
+    assert (second[0], second[-1]) == ("2", "accepted")
     assert "a␊b" in text
-    assert "1 line is damaged and may hide a look: line 5 of ledger.jsonl" in text
+    assert "1 line is damaged and may hide an evaluation: line 5 of ledger.jsonl" in text
 
 
 def test_where_there_is_no_ledger_the_command_says_so(

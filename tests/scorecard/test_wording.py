@@ -1,4 +1,7 @@
-"""Words: nothing invisible reaches a reader, no name brings markup, no number seems to meet a bound it misses."""
+"""Tests of the wording.
+
+No invisible character reaches a reader, no name brings markup, and no number seems to meet a bound that it misses.
+"""
 
 import doctest
 import unicodedata
@@ -25,9 +28,9 @@ def test_whatever_is_visible_is_on_one_line_and_printed(text: str) -> None:
 
 
 @given(st.text(), st.text())
-def test_two_names_that_differ_do_not_read_the_same(one: str, other: str) -> None:
-    plain = "⟨" not in one + other and not any("\u2400" <= char <= "\u2421" for char in one + other)
-    assert one == other or not plain or wording.visible(one) != wording.visible(other)
+def test_two_names_that_differ_do_not_read_the_same(first: str, second: str) -> None:
+    plain = "⟨" not in first + second and not any("\u2400" <= char <= "\u2421" for char in first + second)
+    assert first == second or not plain or wording.visible(first) != wording.visible(second)
 
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("_a |<>`*[]\\~$&\n#"), st.characters())))
@@ -64,7 +67,7 @@ def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         ({"value": 0.961538, "low": 0.80363, "high": 0.99903}, "0.962 [0.804, 0.999]"),
         ({"value": 0.9, "low": 0.79996, "high": 0.96}, "0.90000 [0.79996, 0.96000]"),
@@ -76,21 +79,21 @@ def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
         ({"value": 0.4, "low": None, "high": None}, "0.400 [-∞, ∞]"),
     ],
 )
-def test_a_number_carries_its_interval(changes: dict[str, object], words: str) -> None:
-    assert wording.measured(row(**changes)) == words
+def test_a_number_carries_its_interval(changes: dict[str, object], text: str) -> None:
+    assert wording.measured(row(**changes)) == text
 
 
 @given(st.floats(0, 1), st.sampled_from([0.05, 0.1, 0.2, 1 / 3, 0.8, 0.9]))
 def test_no_number_seems_to_reach_a_bound_it_misses(number: float, bound: float) -> None:
     number = float(f"{number:.6g}")
-    held = row(value=number, low=number, high=number, bound=bound)
-    shown, wanted = float(wording.measured(held).split()[0]), float(wording.bound(held).split()[1])
+    made = row(value=number, low=number, high=number, bound=bound)
+    shown, wanted = float(wording.measured(made).split()[0]), float(wording.bound(made).split()[1])
     if abs(number - bound) > 1e-5:
         assert (shown >= wanted) == (number >= bound)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "text"),
     [
         ({}, "✓ pass"),
         ({"outcome": "conditional_pass"}, "? conditional pass"),
@@ -105,8 +108,8 @@ def test_no_number_seems_to_reach_a_bound_it_misses(number: float, bound: float)
         ({"outcome": "skipped", "accepted": False}, "✗ skipped"),
     ],
 )
-def test_an_outcome_reads_without_its_colour(changes: dict[str, object], words: str) -> None:
-    assert wording.outcome(row(**changes)) == words
+def test_an_outcome_reads_without_its_colour(changes: dict[str, object], text: str) -> None:
+    assert wording.outcome(row(**changes)) == text
 
 
 def test_the_confusion_reads_row_by_row_with_the_commonest_error_first() -> None:

@@ -1,4 +1,4 @@
-"""What a model or its data may lack is said in words, and an unknown need is refused."""
+"""Tests of what a model or its data may lack."""
 
 from __future__ import annotations
 

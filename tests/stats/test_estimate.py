@@ -1,4 +1,4 @@
-"""Intervals against SciPy, scikit-learn, published examples, and counts by hand."""
+"""Tests of estimates against SciPy, scikit-learn, published examples and hand counts."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_proportion_equals_scipys_exact_interval(counts: tuple[int, int]) -> Non
     assert (estimate.low, estimate.high) == pytest.approx((exact.low, exact.high), abs=1e-9)
 
 
-def test_zero_misses_prove_080_from_17_rows_090_from_36_and_095_from_72() -> None:
+def test_zero_misses_settle_080_from_17_rows_090_from_36_and_095_from_72() -> None:
     for bound, n in ((0.80, 17), (0.90, 36), (0.95, 72)):
         assert proportion(n, n).low >= bound
         assert proportion(n - 1, n - 1).low < bound
@@ -102,11 +102,11 @@ def test_groups_of_one_row_give_the_exact_interval(hits: list[bool]) -> None:
 
 
 @pytest.mark.parametrize("images", [1, 3])
-def test_levels_words_and_offenders_are_those_of_the_grouped_share(images: int) -> None:
+def test_levels_detail_and_failing_rows_are_those_of_the_grouped_share(images: int) -> None:
     hits, patients = np.repeat([True] * 7 + [False] * 3, images), [str(row // images) for row in range(10 * images)]
     hits[0] = False
     estimate = grouped_proportion(
-        hits, patients, confidence=0.99, low_confidence=0.9, detail="words", failing=("a", "b")
+        hits, patients, confidence=0.99, low_confidence=0.9, detail="text", failing=("a", "b")
     )
     rows = limits.effective_rows(hits.astype(float), patients)
     expected = (
@@ -115,7 +115,7 @@ def test_levels_words_and_offenders_are_those_of_the_grouped_share(images: int) 
         else (proportion(6, 10, confidence=0.9).low, proportion(6, 10, confidence=0.99).high)
     )
     assert (estimate.low, estimate.high) == pytest.approx(expected)
-    assert (estimate.detail, estimate.failing) == ("words", ("a", "b"))
+    assert (estimate.detail, estimate.failing) == ("text", ("a", "b"))
     assert (grouped_proportion(hits, patients).detail, undefined(0, low=0.0, high=1.0, method="x").detail) == ("", "")
 
 
@@ -144,17 +144,22 @@ def test_rows_that_repeat_their_patient_add_no_certainty() -> None:
 
 
 @pytest.mark.parametrize("low_confidence", [None, 1 - 0.05 / 4])
-def test_one_miss_of_a_patient_never_seems_better_proven_than_none(low_confidence: float | None) -> None:
-    """One image of one patient among 40 with 5 each: its spread alone would count 155 rows, agreement counts 40."""
+def test_one_miss_of_a_patient_never_narrows_the_interval(low_confidence: float | None) -> None:
+    """One missed image of 40 patients with 5 images each.
+
+    Its spread alone would count as 155 rows. With no miss, 40 rows count.
+    """
     patients = [f"p{i // 5}" for i in range(200)]
     flawless, flawed = np.ones(200, bool), np.arange(200) > 0
-    none, one = (grouped_proportion(hits, patients, low_confidence=low_confidence) for hits in (flawless, flawed))
-    assert one.low == none.low
+    without_miss, with_miss = (
+        grouped_proportion(hits, patients, low_confidence=low_confidence) for hits in (flawless, flawed)
+    )
+    assert with_miss.low == without_miss.low
     some, all_missed = (
         grouped_proportion(~hits, patients, low_confidence=low_confidence) for hits in (flawed, flawless)
     )
     assert some.high == all_missed.high
-    assert (all_missed.high, none.value) == (proportion(0, 40).high, 1.0)
+    assert (all_missed.high, without_miss.value) == (proportion(0, 40).high, 1.0)
 
 
 def test_one_patient_alone_says_nothing_about_others() -> None:
@@ -174,7 +179,10 @@ def test_grouped_shares_of_nothing_are_undefined() -> None:
 
 
 def test_mover_mean_reproduces_the_published_newcombe_interval() -> None:
-    """Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4: 7/34 - 1/34 = 0.1765 (0.0189 to 0.3404)."""
+    """The published interval is 7/34 - 1/34 = 0.1765 (0.0189 to 0.3404).
+
+    Source: Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4.
+    """
     first, second = wilson(7, 34), wilson(1, 34)
     half = mean([first, known(-second.value, -second.high, -second.low)])
     assert (2 * half.value, 2 * half.low, 2 * half.high) == pytest.approx((0.1765, 0.0189, 0.3404), abs=5e-5)
@@ -188,7 +196,10 @@ def test_mean_of_one_estimate_is_that_estimate_and_n_adds_up() -> None:
 
 
 def halves(patients: int, both: int) -> tuple[list[str], np.ndarray]:
-    """Return groups and labels of two parts of so many patients each, of whom ``both`` are in both."""
+    """Return groups and labels of two parts of ``patients`` each.
+
+    ``both`` of the patients are in both parts.
+    """
     first = [f"p{row}" for row in range(patients)]
     second = [f"p{row}" if row < both else f"q{row}" for row in range(patients)]
     return first + second, np.repeat([0, 1], patients)
@@ -207,7 +218,10 @@ def test_parts_go_together_as_far_as_they_share_their_groups(both: int) -> None:
 
 
 def test_a_patient_of_many_images_ties_parts_together_by_their_number() -> None:
-    """Half of either part is of one patient: 20 and 20 x 1 images a part give a cosine of 400 / (400 + 20)."""
+    """One patient has half of the images of each part.
+
+    Each part has 20 images of this patient and 20 of others. The cosine is 400 / (400 + 20).
+    """
     groups = ["shared"] * 20 + [f"a{row}" for row in range(20)] + ["shared"] * 20 + [f"b{row}" for row in range(20)]
     parts = [proportion(32, 40), proportion(20, 40)]
     found = mean(parts, groups=groups, labels=np.repeat([0, 1], 40))
@@ -237,7 +251,10 @@ def test_mean_of_nothing_is_refused() -> None:
 
 
 def test_mover_ratio_reproduces_the_published_interval() -> None:
-    """Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4: 7.0000 (1.1537 to 41.9763), MOVER-R of Wilson."""
+    """The published MOVER-R interval of Wilson limits is 7.0000 (1.1537 to 41.9763).
+
+    Source: Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4.
+    """
     estimate = ratio(wilson(7, 34), wilson(1, 34))
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx((7.0, 1.1537, 41.9763), abs=5e-5)
 
@@ -269,7 +286,10 @@ def test_a_ratio_to_something_that_may_be_nothing_is_undefined() -> None:
 
 
 def test_paired_difference_reproduces_a_published_tango_interval() -> None:
-    """Cavo 2012 in Fagerland, Lydersen and Laake (2017), ch. 8: -0.0621 (-0.1240 to -0.0054)."""
+    """The published interval is -0.0621 (-0.1240 to -0.0054).
+
+    Source: Cavo 2012 in Fagerland, Lydersen and Laake (2017), ch. 8.
+    """
     cavo = paired_difference(6, 16, 161)
     assert (cavo.value, cavo.low, cavo.high) == pytest.approx((-0.0621, -0.1240, -0.0054), abs=5e-5)
 
@@ -340,13 +360,19 @@ def test_one_of_a_family_takes_the_limit_of_a_failure_at_the_level_of_all() -> N
 
 
 def test_a_family_narrows_no_limit() -> None:
-    """A maker of intervals that a larger quantile narrows (limits that are not nested) keeps its usual one."""
+    """A limit that a larger quantile would narrow stays as it is.
+
+    This happens if the limits of an interval are not nested.
+    """
     odd = of_family(lambda z: Estimate(value=0.0, low=z, high=5.0, n=1, method=""), 4)
     assert odd.low == limits.NORMAL
 
 
 def test_rows_gained_and_lost_by_one_patient_cancel() -> None:
-    """Ten patients gain a row and lose one, ten do neither: no difference between patients, so all rows count."""
+    """A row gained and a row lost by the same patient cancel.
+
+    Ten patients gain and lose one row each, and ten do neither. Patients do not differ, so all rows count.
+    """
     gained, lost = np.array([True, False] * 10 + [False] * 20), np.array([False, True] * 10 + [False] * 20)
     estimate = grouped_difference(gained, lost, [str(row // 2) for row in range(40)])
     assert (estimate.low, estimate.high) == pytest.approx(limits.tango(10, 10, 40))
@@ -406,7 +432,10 @@ def test_for_two_classes_the_variance_is_delongs() -> None:
 
 
 def test_perfect_separation_takes_newcombes_limit() -> None:
-    """Method 5 at 1 against 30: 1 - theta = 1.96 * sqrt(theta (1 - theta) (1 + 24 (..)) / 600), by substitution."""
+    """Newcombe's method 5 at an area of 1, by substitution.
+
+    With 30 and 20 rows, 1 - theta = 1.96 * sqrt(theta (1 - theta) (1 + 24 (..)) / 600).
+    """
     truth = np.repeat([0, 1], [30, 20])
     scores = np.eye(2)[truth]
     estimate = macro_auroc(truth, scores)
@@ -417,14 +446,14 @@ def test_perfect_separation_takes_newcombes_limit() -> None:
     assert 0.9 < theta < 0.95
 
 
-def test_one_error_never_seems_better_proven_than_none() -> None:
+def test_one_error_never_raises_the_lower_limit() -> None:
     truth = np.repeat([0, 1, 2], 20)
     flawless = np.eye(3)[truth] + 0.01 * np.arange(60)[:, None] / 60
     flawed = flawless.copy()
     flawed[0, 0] = (flawed[58, 0] + flawed[59, 0]) / 2
-    one, none = macro_auroc(truth, flawed), macro_auroc(truth, flawless)
-    assert (one.value, none.value) == pytest.approx((1 - 1 / 800 / 3, 1.0))
-    assert one.low <= none.low
+    with_error, without = macro_auroc(truth, flawed), macro_auroc(truth, flawless)
+    assert (with_error.value, without.value) == pytest.approx((1 - 1 / 800 / 3, 1.0))
+    assert with_error.low <= without.low
 
 
 def test_a_constant_score_is_half_with_an_honest_interval() -> None:
@@ -460,8 +489,10 @@ def test_a_class_of_one_row_still_has_an_interval() -> None:
 
 
 def test_two_patients_with_images_of_both_classes_leave_one_degree_of_freedom() -> None:
-    """Patient b has one of his images in the wrong order; a Student quantile of two degrees would reach down to
-    0.05."""
+    """Patient b has one of his images in the wrong order.
+
+    A Student quantile of two degrees of freedom would reach down to 0.05.
+    """
     truth = np.array([0, 1, 0, 1, 0, 1, 0, 1])
     score = np.array([0.1, 0.9, 0.2, 0.8, 0.6, 0.5, 0.3, 0.7])
     found = macro_auroc(truth, np.stack([1 - score, score], axis=1), groups=list("aaaabbbb"))
@@ -482,7 +513,10 @@ def test_repeated_images_of_a_patient_do_not_narrow_the_auroc() -> None:
 
 @pytest.mark.parametrize("room", [1e-15, -1e-15, 0.0])
 def test_a_bound_is_met_on_it_whatever_a_mean_rounds_to(room: float) -> None:
-    """Three classes that lose 0.05 each lose 0.05 on average, and so do classes that lose 0.15, 0 and 0."""
+    """A mean that rounds to the bound meets it.
+
+    Three classes that lose 0.05 each lose 0.05 on average, and so do classes that lose 0.15, 0 and 0.
+    """
     for direction in ("at_least", "at_most"):
         assert meets(0.05 + room, 0.05, direction)
         assert settled(known(0.05, 0.05 + room, 0.05 + room), 0.05, direction) == "met"
@@ -492,9 +526,14 @@ def test_a_bound_is_met_on_it_whatever_a_mean_rounds_to(room: float) -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "floor", "ceiling"),
-    [(0.6, 0.8, "met", "missed"), (0.5, 0.8, "met", None), (0.3, 0.4, "missed", "met"), (0.3, 0.5, None, "met"),
-     (0.4, 0.6, None, None)],
-)  # fmt: skip
+    [
+        (0.6, 0.8, "met", "missed"),
+        (0.5, 0.8, "met", None),
+        (0.3, 0.4, "missed", "met"),
+        (0.3, 0.5, None, "met"),
+        (0.4, 0.6, None, None),
+    ],
+)
 def test_a_verdict_is_settled_by_both_limits(low: float, high: float, floor: str | None, ceiling: str | None) -> None:
     estimate = known((low + high) / 2, low, high)
     assert (settled(estimate, 0.5, "at_least"), settled(estimate, 0.5, "at_most")) == (floor, ceiling)

@@ -1,4 +1,4 @@
-"""The formulas behind the intervals, against SciPy and the jackknife."""
+"""Tests of the interval formulas against SciPy and the jackknife."""
 
 import math
 
@@ -23,7 +23,10 @@ def test_reaching_is_the_binomial_tail(counts: tuple[int, int], rate: float) -> 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 13, 66])
 def test_rows_that_are_all_gained_have_a_lower_limit_in_closed_form_and_no_upper_one(n: int) -> None:
-    """With all gained, the likeliest losses leave no row unchanged, and the score is z at d = (n - z²)/(n + z²)."""
+    """If all rows are gained, the lower limit has a closed form.
+
+    The likeliest losses then leave no row unchanged, and the score is z at d = (n - z²)/(n + z²).
+    """
     low = (n - limits.NORMAL**2) / (n + limits.NORMAL**2)
     assert list(limits.tango(n, 0, n)) == pytest.approx([low, 1.0], abs=1e-9)
     assert list(limits.tango(0, n, n)) == pytest.approx([-1.0, -low], abs=1e-9)
@@ -52,7 +55,10 @@ def test_for_three_classes_the_variance_is_the_jackknifes() -> None:
 
 
 def tango_statistic(difference: float, gained: int, lost: int, n: int) -> float:
-    """Tango's score by brute force: the constrained likelihood maximised numerically."""
+    """Return Tango's score by brute force.
+
+    The constrained likelihood is maximised numerically.
+    """
 
     def minus_log_likelihood(share_lost: float) -> float:
         shares = (share_lost + difference, share_lost, 1 - 2 * share_lost - difference)
@@ -87,7 +93,7 @@ def test_tango_stays_within_minus_one_and_one() -> None:
 
 
 @pytest.mark.parametrize("z", [limits.NORMAL, 2.5])
-def test_grouped_changes_prove_no_more_than_groups_of_one_row_that_all_agree(z: float) -> None:
+def test_grouped_changes_show_no_more_than_groups_of_one_row_that_all_agree(z: float) -> None:
     gaining, losing = limits.grouped_tango(0.5, 0.2, 10_000, 10, z), limits.grouped_tango(0.2, 0.5, 10_000, 10, z)
     assert gaining == (limits.tango(5, 0, 10, z)[0], limits.tango(5_000, 2_000, 10_000, z)[1])
     assert losing == (limits.tango(2_000, 5_000, 10_000, z)[0], limits.tango(0, 5, 10, z)[1])
@@ -102,9 +108,16 @@ def test_each_grouped_limit_is_held_back_on_its_own() -> None:
     assert only_losses == (-1.0, limits.tango(0, 12, 12)[1])
 
 
-@pytest.mark.parametrize(("draws", "width", "parts"), [
-    (10, 100, [5, 5]), (11, 100, [5, 5, 1]), (3, 250, [2, 1]), (2, 5000, [1, 1]), (4, 10, [4]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("draws", "width", "parts"),
+    [
+        (10, 100, [5, 5]),
+        (11, 100, [5, 5, 1]),
+        (3, 250, [2, 1]),
+        (2, 5000, [1, 1]),
+        (4, 10, [4]),
+    ],
+)
 def test_draws_are_made_inportions_of_so_many_cells(
     draws: int, width: int, parts: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,15 +126,21 @@ def test_draws_are_made_inportions_of_so_many_cells(
 
 
 def test_gains_that_cancel_are_no_distance() -> None:
-    """A draw of nothing but the many zeros lies at the mean: neither surely above nor surely below."""
+    """A draw of nothing but the many zeros lies at the mean.
+
+    It is neither above nor below it.
+    """
     sums = np.concatenate([[-1.0], np.zeros(58), [1.0]])
     low, high = limits.bootstrap_t(sums, np.ones(60, np.int64), 2000, 0)
     assert -1 < low < 0 < high < 1
 
 
 @pytest.mark.parametrize(("units", "images"), [(66, 1), (40, 4)])
-def test_skewed_costs_are_seldom_proven_to_be_less_than_they_are(units: int, images: int) -> None:
-    """Rare and dear ones, 2 on average: the percentiles of the same draws lie below that in 9 % and in 14 % of sets."""
+def test_limits_of_skewed_costs_seldom_lie_below_their_mean(units: int, images: int) -> None:
+    """The limits of rare large costs with mean 2 seldom miss it.
+
+    The percentiles of the same draws lie below 2 in 9 % and in 14 % of sets.
+    """
     costs = np.random.default_rng(0).exponential(size=(400, units)) ** 2
     found = [limits.bootstrap_t(np.sort(row) * images, np.full(units, images), 400, 0) for row in costs]
     assert np.mean([high < 2 for _, high in found]) <= 0.045
@@ -136,7 +155,10 @@ def test_the_bootstrap_of_a_plain_mean_is_near_students_interval() -> None:
 
 
 def test_the_error_of_a_mean_over_uneven_units_is_that_of_a_ratio() -> None:
-    """Cochran's formula, by hand: sums 1, 5, 6 of 1, 2, 3 rows; mean 2, residuals -1, 1, 0."""
+    """The error of a mean over uneven units is that of a ratio.
+
+    By Cochran's formula: sums 1, 5, 6 of 1, 2, 3 rows have the mean 2 and the residuals -1, 1, 0.
+    """
     mean, error = limits._mean_and_error(np.array([1.0, 5.0, 6.0]), np.array([1, 2, 3]))
     assert mean == 2.0
     assert error == pytest.approx(math.sqrt(2 * 3 / 2) / 6)
@@ -155,7 +177,10 @@ def test_units_that_are_all_alike_set_no_limit_and_two_that_differ_set_both() ->
 
 
 def test_a_dear_unit_among_equal_ones_sets_no_limit_on_its_side() -> None:
-    """A third of the draws leave it out, see no spread at all, and so lie infinitely far from the mean."""
+    """One large unit among equal ones leaves one limit infinite.
+
+    A third of the draws leave it out, have no spread, and so lie infinitely far from the mean.
+    """
     values = np.concatenate([np.full(59, 0.1), [3.0]])
     low, high = limits.bootstrap_t(values, np.ones(60, np.int64), 500, 0)
     assert 0 < low < 0.148
@@ -166,7 +191,10 @@ def test_a_dear_unit_among_equal_ones_sets_no_limit_on_its_side() -> None:
 
 
 def test_limits_are_the_studentised_distances_at_equal_ranks_from_either_end() -> None:
-    """Forty draws leave one beyond each limit; drawn again here one by one."""
+    """Forty draws leave one beyond each limit.
+
+    They are drawn again here one by one.
+    """
     rng = np.random.default_rng(5)
     sums, sizes = np.sort(rng.exponential(size=35)), rng.integers(1, 4, 35)
     generator, distances = np.random.default_rng(9), []
@@ -181,8 +209,8 @@ def test_limits_are_the_studentised_distances_at_equal_ranks_from_either_end() -
 
 def test_the_same_units_and_seed_give_the_same_limits_and_another_seed_others() -> None:
     values = np.arange(40.0) ** 2
-    first, again, other = (limits.bootstrap_t(values, np.ones(40, np.int64), 500, seed) for seed in (0, 0, 1))
-    assert first == again != other
+    first, again, other_seed = (limits.bootstrap_t(values, np.ones(40, np.int64), 500, seed) for seed in (0, 0, 1))
+    assert first == again != other_seed
 
 
 def test_korn_graubards_limits_are_held_back_at_the_tail_that_is_asked_for() -> None:

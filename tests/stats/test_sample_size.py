@@ -1,4 +1,7 @@
-"""How many further images settle a verdict, by enumeration; how often a worse model passes, by the binomial."""
+"""Tests of sample sizes.
+
+The number of further images is compared with enumeration, the chance of a worse model with the binomial.
+"""
 
 import doctest
 
@@ -16,7 +19,10 @@ def test_its_examples_hold() -> None:
 
 
 def settling_probability(hits: int, n: int, extra: int, bound: float) -> float:
-    """By enumeration: how likely ``extra`` rows at the observed rate leave the interval on one side of the bound."""
+    """Return the probability that ``extra`` further rows settle the verdict.
+
+    It is enumerated over rows at the observed rate.
+    """
     more = np.arange(extra + 1)
     counted, missed = hits + more, n - hits + extra - more
     low = np.where(counted, stats.beta.ppf(0.025, np.maximum(counted, 1), missed + 1), 0)
@@ -66,7 +72,7 @@ def test_further_rows_keep_the_level_of_the_family() -> None:
     assert further_rows(proportion(32, 40, confidence=1 - 0.05 / 4), 0.90, "at_least") == upper
 
 
-def test_further_rows_has_no_answer_on_the_bound_or_beside_it_or_without_counts() -> None:
+def test_further_rows_has_no_answer_on_the_bound_or_next_to_it_or_without_counts() -> None:
     assert further_rows(proportion(9, 10), 0.9, "at_least") is None
     assert further_rows(proportion(10, 10), 1.0, "at_least") is None
     assert further_rows(proportion(901, 1000), 0.9, "at_least") is None
@@ -76,7 +82,10 @@ def test_further_rows_has_no_answer_on_the_bound_or_beside_it_or_without_counts(
 
 
 def test_chance_accepted_matches_the_documented_gate() -> None:
-    """A point gate of 0.90 at n = 40 passes a true 0.85 in 26 % of draws."""
+    """The chance accepted agrees with the documented example.
+
+    The simple rule with a bound of 0.90 at n = 40 accepts a true 0.85 in 26 % of draws.
+    """
     assert chance_accepted(40, 0.90, "at_least") == pytest.approx(0.26, abs=5e-3)
     assert chance_accepted(40, 0.10, "at_most") == pytest.approx(stats.binom.cdf(4, 40, 0.15))
     assert chance_accepted(100, 0.07, "at_most") == pytest.approx(stats.binom.cdf(7, 100, 0.12))
@@ -92,5 +101,8 @@ def test_chance_accepted_is_undefined_without_rows_or_beyond_certainty() -> None
 
 @pytest.mark.parametrize(("hits", "n", "bound"), [(4, 5, 0.35), (16, 20, 0.58), (80, 100, 0.71)])
 def test_four_draws_of_five_are_enough_to_the_last_bit(hits: int, n: int, bound: float) -> None:
-    """One further image settles these where it counts, which it does in exactly 0.8 of draws."""
+    """One further image is enough with a probability of exactly 0.8.
+
+    It settles these verdicts if it counts, which it does in exactly 0.8 of draws.
+    """
     assert further_rows(proportion(hits, n), bound, "at_least") == 1

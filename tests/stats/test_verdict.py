@@ -1,4 +1,4 @@
-"""Verdicts: what the interval settles, what a decision rule accepts, and what would settle the rest."""
+"""Tests of verdicts, decision rules, and what would settle a verdict."""
 
 import math
 import re
@@ -15,7 +15,7 @@ GATES: tuple[Gate, ...] = ("simple", "guarded")
 
 
 def spanning(low: float, value: float, high: float) -> Estimate:
-    return Estimate(value=value, low=low, high=high, n=10, method="given", detail="words", failing=("a", "b"))
+    return Estimate(value=value, low=low, high=high, n=10, method="given", detail="text", failing=("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_census_settles_every_bound() -> None:
 def test_a_verdict_carries_the_words_and_failing_rows_of_its_estimate() -> None:
     estimate = spanning(0.1, 0.2, 0.3)
     for verdict in (at_least(estimate, 0.5), at_most(estimate, 0.5), descriptive(estimate)):
-        assert (verdict.estimate, verdict.detail, verdict.failing) == (estimate, "words", ("a", "b"))
+        assert (verdict.estimate, verdict.detail, verdict.failing) == (estimate, "text", ("a", "b"))
 
 
 def test_a_descriptive_row_refuses_nothing_and_says_when_it_knows_nothing() -> None:
@@ -114,7 +114,7 @@ def test_a_bound_must_be_a_number(bound: float) -> None:
             check(proportion(9, 10), bound)
 
 
-def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_passed() -> None:
+def test_a_conditional_share_says_what_would_settle_it_and_who_else_would_have_passed() -> None:
     assert settling_words(proportion(10, 10), 0.80, "at_least") == (
         "about 7 further images of this kind would settle it, if the rate stays; "
         "this row would have accepted a model 0.05 worse than the bound in 53% of such tests"
@@ -126,14 +126,14 @@ def test_an_unproven_share_says_what_would_settle_it_and_who_else_would_have_pas
     assert missing.startswith("about 520 further images of this kind would settle it, against the model, if the rate")
 
 
-def test_where_proof_is_asked_for_the_chance_of_the_value_is_not_told() -> None:
+def test_under_a_guarded_rule_the_chance_of_the_value_is_left_out() -> None:
     assert settling_words(proportion(10, 10), 0.80, "at_least", by_value=False) == (
         "about 7 further images of this kind would settle it, if the rate stays"
     )
     assert settling_words(proportion(36, 40), 0.90, "at_least", by_value=False) == ""
 
 
-def test_on_the_bound_only_the_chance_is_told() -> None:
+def test_on_the_bound_only_the_chance_is_given() -> None:
     assert settling_words(proportion(36, 40), 0.90, "at_least") == (
         "this row would have accepted a model 0.05 worse than the bound in 26% of such tests"
     )
@@ -155,4 +155,4 @@ def test_a_limit_on_the_bound_settles_it_from_one_side_only() -> None:
         settling_words(estimate, estimate.low, "at_least") == settling_words(estimate, estimate.high, "at_most") == ""
     )
     unsettled = settling_words(estimate, estimate.high, "at_least"), settling_words(estimate, estimate.low, "at_most")
-    assert all(re.match(r"about [1-9]\d* further images", words) for words in unsettled)
+    assert all(re.match(r"about [1-9]\d* further images", text) for text in unsettled)

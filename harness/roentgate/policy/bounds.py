@@ -1,4 +1,4 @@
-"""The bounds of each suite, typed: what a policy may say, and what holds where it says nothing."""
+"""The bounds of each suite, typed, with their defaults."""
 
 import difflib
 from collections.abc import Iterable
@@ -22,30 +22,36 @@ ARROW = " -> "
 
 
 class Table(pydantic.BaseModel):
-    """The bounds of one suite; a suite of your own declares a subclass named ``Bounds`` in its file."""
+    """The bounds of one suite.
+
+    A suite of your own declares a subclass named ``Bounds`` in its file.
+    """
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, strict=True)
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
-        """Raise `PolicyError` if the table names a class that the data set does not have; the default names none."""
+        """Raise `PolicyError` if the table names an unknown class.
+
+        ``classes`` are those of the data set. A table that names no classes accepts any.
+        """
 
 
 class AlignmentBounds(Table):
-    """``[alignment]``: is row i's answer really about row i?"""
+    """``[alignment]``: does prediction i belong to row i?"""
 
     columns_p: Share = 0.01
-    """``class_columns_match`` fails where the whole interval of the better assignment's chance lies below this."""
+    """``class_columns_match`` fails if the whole interval of the p-value of a better assignment lies below this."""
 
 
 class InferenceBounds(Table):
     """``[inference]``: is augmentation off when it should be, and on when it should be?"""
 
     tolerance: Annotated[float, pydantic.Field(gt=0, lt=0.1)] = 1e-4
-    """Largest difference between two probabilities that still count as the same."""
+    """Largest difference between two probabilities that are counted as equal."""
 
 
 class RecallBounds(Table):
-    """``[recall]``: does one class hide behind the average?"""
+    """``[recall]``: is each class recognised, and not only the average?"""
 
     recall_floor: Share = 0.80
     floors: dict[str, Share] = {}
@@ -70,7 +76,10 @@ class RecallBounds(Table):
         return self.ceilings.get(f"{truth}{ARROW}{predicted}", self.confusion_ceiling)
 
     def pairs(self, classes: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Return the (truth, called) pairs to judge: the costly ones, or all."""
+        """Return the (truth, predicted) pairs to judge.
+
+        These are the costly pairs, or all pairs if none are named.
+        """
         return [
             (truth, predicted)
             for truth in classes
@@ -79,7 +88,7 @@ class RecallBounds(Table):
         ]
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
-        """Raise `PolicyError` for a floor, a ceiling or a pair of a class that the data set does not have."""
+        """Raise `PolicyError` if a floor, a ceiling or a pair names an unknown class."""
         for label in self.floors:
             _check_known(label, classes, "recall.floors")
         for key, pairs in (("ceilings", list(self.ceilings)), ("costly", [] if self.costly == "all" else self.costly)):
@@ -89,7 +98,7 @@ class RecallBounds(Table):
 
 
 class BorderBounds(Table):
-    """``[border]``: does the border decide?"""
+    """``[border]``: does the border of the image decide the prediction?"""
 
     borders: list[BorderWidth] = [0.05]
     stress_borders: list[BorderWidth] = [0.10]
@@ -100,10 +109,10 @@ class BorderBounds(Table):
     only_stress_borders: list[BorderWidth] = [0.15, 0.25]
     only_skill_ceiling: Share = 0.50
     smallest_share: Share = 0.05
-    """Share of the images, at least one, that the smallest flipping mask must flip; 0 asks for any image."""
+    """Share of the images that the smallest flipping mask must flip, at least one image. 0 asks for any image."""
 
     most_masks: Annotated[int, pydantic.Field(ge=6, le=100_000)] = 60
-    """How many masks the search for it may try on all test images."""
+    """How many masks the search for the smallest flipping mask may try on all test images."""
 
     @pydantic.model_validator(mode="after")
     def _nothing_empty(self) -> "BorderBounds":
@@ -114,7 +123,7 @@ class BorderBounds(Table):
 
 
 class RobustnessBounds(Table):
-    """``[robustness]``: does the answer survive what acquisition does to an image?"""
+    """``[robustness]``: do predictions survive what acquisition does to an image?"""
 
     corruptions: list[str] = list(KINDS)
     mild_severity: Severity = 1
@@ -149,7 +158,7 @@ class RobustnessBounds(Table):
 
     @property
     def groups(self) -> list[Group]:
-        """The groups that have a corruption here."""
+        """The groups of corruptions that have a member here."""
         return [group for group in GROUPS if self.members(group)]
 
     def members(self, group: Group) -> list[str]:
@@ -157,12 +166,18 @@ class RobustnessBounds(Table):
         return [kind for kind in dict.fromkeys(self.corruptions) if group_of(kind) == group]
 
     def drop_ceiling(self, severity: int) -> float:
-        """Return how much balanced accuracy may be lost at the mild or the marked severity."""
+        """Return how much balanced accuracy may be lost at a severity.
+
+        ``severity`` is the mild or the marked one.
+        """
         return self.mild_drop_ceiling if severity == self.mild_severity else self.marked_drop_ceiling
 
 
 class ComparisonBounds(Table):
-    """``[comparison]``: how much worse than a reference a candidate may be, on the same images."""
+    """``[comparison]``: how much worse than a reference a candidate may be.
+
+    Both are judged on the same images.
+    """
 
     margin: Share = 0.05
     auroc_margin: Share = 0.05
@@ -171,7 +186,10 @@ class ComparisonBounds(Table):
 
 
 class AuditBounds(Table):
-    """``[audit]``: what the data may give away (the suite ``data``, whose name ``[data.NAME]`` has taken)."""
+    """``[audit]``: how well the data may predict the label without a model.
+
+    The suite is named ``data``. Its table is not, because ``[data.NAME]`` holds the bounds of one data set.
+    """
 
     leakage_ceiling: Share = 0.0
     metadata_ceiling: Share = 0.25
@@ -181,15 +199,20 @@ class AuditBounds(Table):
 
 
 class AttributionBounds(Table):
-    """``[attributions]``: how explainers are asked, and when they may speak (in the suite ``attention``)."""
+    """``[attributions]``: how explainers are run, and which are shown.
+
+    The table belongs to the suite ``attention``. An explainer is shown if it passes the sanity check.
+    """
 
     methods: list[Explanation] = ["grad_cam", "integrated_gradients", "occlusion"]
     images: Annotated[int, pydantic.Field(ge=2, le=1000)] = 48
     steps: Annotated[int, pydantic.Field(ge=1, le=1000)] = 32
     patch: Annotated[float, pydantic.Field(gt=0, le=0.5)] = 0.2
     draws: dict[Explanation, Annotated[int, pydantic.Field(ge=3, le=100)]] = {
-        "grad_cam": 20, "integrated_gradients": 5, "occlusion": 5,
-    }  # fmt: skip
+        "grad_cam": 20,
+        "integrated_gradients": 5,
+        "occlusion": 5,
+    }
     sanity_check_images: Annotated[int, pydantic.Field(ge=2, le=100)] = 12
     rank_ceiling: Share = 0.5
     deletion_images: Annotated[int, pydantic.Field(ge=2, le=1000)] = 24
@@ -202,27 +225,27 @@ class AttributionBounds(Table):
         return list(dict.fromkeys(methods))
 
     def random_networks(self, method: str) -> int:
-        """Return how many random networks the licence of an explainer rests on."""
+        """Return how many random networks the sanity check of an explainer uses."""
         default = type(self).model_fields["draws"].default
         return int({**default, **self.draws}[method])
 
 
 class LedgerBounds(Table):
-    """``[ledger]``: how many models have these test images judged?"""
+    """``[ledger]``: how many models were judged on these test images?"""
 
     most_models: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """A model that is judged after so many others is refused; None: their number only informs."""
+    """Largest number of models, the judged one included. With None their number is descriptive."""
 
 
 class ClaimsBounds(Table):
-    """``[claims]``: how far from a printed figure a model may be, and yet reproduce it."""
+    """``[claims]``: how far from a published figure a reproduction may be."""
 
     tolerance: Share = 0.05
     loss_tolerance: Annotated[float, pydantic.Field(ge=0, le=10)] = 0.10
 
 
 class AttentionBounds(Table):
-    """``[attention]``: is it the lungs?"""
+    """``[attention]``: does the model use the lungs?"""
 
     skill_without_lungs_ceiling: Share = 0.50
     conflict_floor: Annotated[float, pydantic.Field(ge=-1, le=1)] = 0.0
@@ -230,17 +253,17 @@ class AttentionBounds(Table):
 
 
 class CalibrationBounds(Table):
-    """``[calibration]``: do the probabilities mean what they say?"""
+    """``[calibration]``: do the probabilities match the observed frequencies?"""
 
     temperature_scaling_gain_ceiling: Annotated[float, pydantic.Field(ge=0, le=20)] = 0.10
-    """Nats of log loss that one temperature may save."""
+    """Largest reduction of the log loss, in nats, that temperature scaling may bring."""
 
 
 class GateBounds(Table):
-    """``[gate]``: which checks must be there, and which of them may never be skipped."""
+    """``[gate]``: which checks are required, and which may never be skipped."""
 
     required: dict[str, list[str]] = {suite: list(CHECKS[suite]) for suite in CORE}
-    """The checks that a run must record, by suite. A policy may write ``"all"`` for those of a suite of Roentgate's."""
+    """The checks that a run must record, by suite. ``"all"`` stands for all checks of one of Roentgate's suites."""
 
     never_skip: list[str] = []
     seeds: Literal["worst", "first"] = "worst"

@@ -1,4 +1,7 @@
-"""Every bound, in one reviewable TOML file: read, checked key by key, and resolved for one data set."""
+"""The policy file: read, checked key by key, and resolved for one data set.
+
+All bounds are in one TOML file that can be reviewed.
+"""
 
 import difflib
 import tomllib
@@ -45,7 +48,9 @@ CORE: Mapping[str, type[Table]] = {
 
 
 class Policy:
-    """The bounds of one run, resolved for one data set: ``policy.recall.floor("Covid")``.
+    """The bounds of one run, resolved for one data set.
+
+    A bound is read as in ``policy.recall.floor("Covid")``.
 
     Args:
         source: The file it came from, for messages.
@@ -77,7 +82,10 @@ class Policy:
             self.add(name, kind)
 
     def add(self, name: str, kind: type[Table]) -> None:
-        """Type the table of one suite; a suite file does this by declaring ``class Bounds(Table)``."""
+        """Parse the table of one suite.
+
+        A suite file asks for this by declaring ``class Bounds(Table)``.
+        """
         table = _parse(kind, self._raw.get(name, {}), f"{self.source}, table [{name}]")
         table.check_classes(self._classes)
         self._tables[name] = table
@@ -89,7 +97,10 @@ class Policy:
         raise AttributeError(f"the policy has no table '{name}'")
 
     def check_owned(self, suites: Iterable[str]) -> None:
-        """Raise `PolicyError` for a table that no suite owns; ``suites`` are further suite names that exist."""
+        """Raise `PolicyError` for a table that no suite owns.
+
+        ``suites`` are the names of further suites that exist.
+        """
         known = {*self._tables, *suites}
         for name in self._raw:
             if name not in known:
@@ -109,9 +120,10 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Itera
 
     Args:
         path: The TOML file.
-        data: Name of the data set; its ``[data.NAME.SUITE]`` tables override the general ones, key by key.
+        data: Name of the data set. Its ``[data.NAME.SUITE]`` tables override the general ones, key by key.
         classes: The classes of the data set, against which class names are checked.
-        known: Names of other data sets; a table of a name that is none of these, but close to one, is a slip.
+        known: Names of other data sets. A table whose name is none of these but similar to one is refused as a
+            misspelling.
 
     Raises:
         PolicyError: The file is missing or not TOML, has an unknown key, or names an unknown class.
@@ -141,7 +153,10 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Itera
 
 
 def _check_shape(path: Path, raw: Mapping[str, object], name: str, table: Mapping[str, object]) -> None:
-    """Refuse a mistyped key in the overrides of another data set too, before the day it matters."""
+    """Refuse a mistyped key in the overrides of another data set.
+
+    It is found before a run on that data set needs it.
+    """
     merged = _merge(raw, table)
     for suite in table:
         if suite in CORE:
@@ -167,9 +182,9 @@ def _parse(kind: type[Table], raw: object, where: str) -> Table:
         ) from None
 
 
-def _sentence(kind: type[Table], where: str, place: tuple[int | str, ...], fault: str, words: str) -> str:
+def _sentence(kind: type[Table], where: str, place: tuple[int | str, ...], fault: str, text: str) -> str:
     key = ".".join(map(str, place))
     if fault == "extra_forbidden":
         return f"{where}: unknown key '{key}'; {did_you_mean(key, kind.model_fields)}"
-    message = words.removeprefix("Value error, ").replace("Input should be", "must be")
+    message = text.removeprefix("Value error, ").replace("Input should be", "must be")
     return f"{where}: {key}: {message}" if key else f"{where}: {message}"

@@ -1,4 +1,4 @@
-"""The record of a run, its words and its ledger.
+"""The record of a run, its wording and the ledger.
 
 Builds, validates and reads `scorecard.json`, and counts the test-set evaluations.
 Draws nothing.

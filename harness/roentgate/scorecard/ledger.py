@@ -1,8 +1,8 @@
-"""Every look at a test set, one line each, beside the reports: appended, never rewritten; and what many looks cost.
+"""The ledger of test-set evaluations: one line each, never rewritten.
 
-A test set is known by its images and labels (`Dataset.content_digest`), a model by its fingerprint. The order is that
-of the lines.
-What a model's scorecard states rests on the lines before its own first one, so judging it again changes nothing.
+It lies in the folder of the reports. A test set is identified by its images and labels (`Dataset.content_digest`), a
+model by its fingerprint. The order of evaluations is the order of the lines. A model's scorecard depends only on the
+lines before the model's first one, so judging the model again changes nothing.
 """
 
 import json
@@ -23,12 +23,12 @@ from roentgate.store import make_folder
 FILE: Final = "ledger.jsonl"
 LOCK: Final = ".ledger.lock"
 SCHEMA: Final = "roentgate.evaluation/2"
-"""Of a line; one of schema ``roentgate.look/1`` called the digest of its images ``films``."""
+"""Schema of a line. Lines of ``roentgate.look/1`` named the digest of the images ``films``."""
 MISS: Final = 0.05
-"""How often a family of intervals may miss: that of one 95 % interval."""
+"""Probability that any interval of a family misses. It is that of one 95 % interval."""
 
 LARGEST: Final = 64 * 1024**2
-"""Bytes of a ledger, some hundred thousand looks; a larger file is something else."""
+"""Bytes of a ledger, about a hundred thousand evaluations. A larger file is something else."""
 MOST_DAMAGED: Final = 10_000
 
 _LONGEST: Final = 64 * 1024  # bytes of a line
@@ -44,15 +44,15 @@ class Evaluation:
     Attributes:
         time: UTC, ``2026-01-02T03:04:05Z``.
         images: `Dataset.content_digest` of the test images.
-        model: The name it was given.
-        fingerprint: Of its sources, weights and task: another training is another model.
+        model: The name of the model.
+        fingerprint: Digest of its sources, weights and task. A model that is trained again is another model.
         seed: Of its training.
-        n: Test images.
-        right: Images called by their class; None where the run did not get so far.
-        recalls: By class, (images called by it, images of it); empty where the run did not get so far.
-        accepted: Whether its scorecard was.
-        complete: Whether the run was; a filtered one looks at the images too.
-        line: Number of its line in the file, from 1; 0 where it was not read from one.
+        n: Number of test images.
+        right: Number of images predicted as their class, or None if the run did not get so far.
+        recalls: By class, (images predicted as it, images of it). Empty if the run did not get so far.
+        accepted: Whether its scorecard was accepted.
+        complete: Whether the run was complete. A filtered run evaluates the images too.
+        line: Number of its line in the file, from 1. It is 0 if it was not read from a file.
     """
 
     time: str
@@ -70,7 +70,7 @@ class Evaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """What a file held: its sound lines in order, and the numbers of those that are damaged."""
+    """The sound lines of a ledger in order, and the numbers of the damaged ones."""
 
     path: Path
     evaluations: tuple[Evaluation, ...]
@@ -79,12 +79,12 @@ class Ledger:
 
 @dataclass(frozen=True, kw_only=True)
 class Earlier:
-    """What came before a model's first look at some images.
+    """What came before a model's first evaluation on some images.
 
     Attributes:
-        looks: One of each other model, in the order of first looks.
-        damaged: Lines that cannot be read: each may hide a further model.
-        known: Whether the model has looked before.
+        evaluations: One of each other model, in the order of their first evaluations.
+        damaged: Number of lines that cannot be read. Each may hide a further model.
+        known: Whether the model was evaluated before.
     """
 
     evaluations: tuple[Evaluation, ...]
@@ -93,7 +93,7 @@ class Earlier:
 
 
 def now() -> str:
-    """Return the time of a look."""
+    """Return the current time in the format of the ledger."""
     return datetime.now(UTC).strftime(_TIME)
 
 
@@ -101,10 +101,10 @@ def now() -> str:
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a ledger; 0 where there is none.
+    """Return the size of a ledger in bytes, 0 if there is none.
 
     Raises:
-        ArgumentError: Something else lies in its place.
+        ArgumentError: The path is no file.
     """
     try:
         found = path.stat()
@@ -113,28 +113,30 @@ def size(path: Path) -> int:
     except OSError as error:
         raise ArgumentError(f"ledger '{path}': cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(found.st_mode):
-        raise ArgumentError(f"ledger '{path}': is no file; move it away, so that looks can be recorded there")
+        raise ArgumentError(f"ledger '{path}': is no file; move it away, so that evaluations can be recorded there")
     return found.st_size
 
 
 def read(path: Path, *, upto: int | None = None) -> Ledger:
-    """Read a ledger, line by line; what is damaged is noted and left as it is.
+    """Read a ledger line by line.
+
+    Damaged lines are noted and left as they are.
 
     Args:
-        path: The file; a missing one is empty.
-        upto: Read only so many bytes: what was there when a run began.
+        path: The file. A missing one counts as empty.
+        upto: Read only so many bytes, the size of the ledger when a run began.
 
     Raises:
         ArgumentError: It is no file, cannot be read, is larger than `LARGEST`, or has more than `MOST_DAMAGED` damaged
             lines.
     """
-    held = size(path)
-    if held > LARGEST:
+    total = size(path)
+    if total > LARGEST:
         raise ArgumentError(
-            f"ledger '{path}': holds {held // 1024**2} MiB, more than any ledger; move it away or restore it"
+            f"ledger '{path}': holds {total // 1024**2} MiB, more than any ledger; move it away or restore it"
         )
     evaluations, damaged = [], []
-    for number, line in enumerate(_lines(path, held if upto is None else min(held, upto)), start=1):
+    for number, line in enumerate(_lines(path, total if upto is None else min(total, upto)), start=1):
         if not line.strip():
             continue
         found = parse(line, number)
@@ -148,7 +150,10 @@ def read(path: Path, *, upto: int | None = None) -> Ledger:
 
 
 def _lines(path: Path, upto: int) -> Iterator[bytes]:
-    """Yield the lines of the first ``upto`` bytes; of one that is too long for a look, its beginning only."""
+    """Yield the lines of the first ``upto`` bytes.
+
+    Of a line that is too long for an evaluation, only the beginning is returned.
+    """
     if not upto:
         return
     try:
@@ -165,7 +170,10 @@ def _lines(path: Path, upto: int) -> Iterator[bytes]:
 
 
 def parse(line: bytes, number: int = 0) -> Evaluation | None:
-    """Return the look that a line holds; None where it is damaged or cannot be true."""
+    """Return the evaluation in a line, or None if the line is damaged.
+
+    A line that cannot be true counts as damaged.
+    """
     try:
         raw = json.loads(line, parse_constant=_refuse)
         if raw["schema"] == "roentgate.look/1":
@@ -199,20 +207,22 @@ def _sound(raw: dict[str, Any]) -> bool:
 
 
 def plain(evaluation: Evaluation) -> dict[str, object]:
-    """Return a look as its line holds it."""
+    """Return an evaluation as its line holds it."""
     return {"schema": SCHEMA, **{name: value for name, value in asdict(evaluation).items() if name != "line"}}
 
 
 def line_of(evaluation: Evaluation) -> bytes:
-    """Return the line of a look, in ASCII and with its newline."""
+    """Return the line of an evaluation, in ASCII and with its newline."""
     return json.dumps(plain(evaluation), allow_nan=False).encode("ascii") + b"\n"
 
 
 def check_writable(path: Path) -> None:
-    """Make sure, before anything is judged, that looks can be recorded; nothing is made.
+    """Check that evaluations can be recorded, without writing anything.
+
+    A run calls this before anything is judged.
 
     Raises:
-        ArgumentError: They cannot be; the message says why and what to do.
+        ArgumentError: They cannot be recorded. The message says why and what to do.
     """
     size(path)
     above = next(each for each in (path, *path.parents) if each.exists())
@@ -221,7 +231,9 @@ def check_writable(path: Path) -> None:
 
 
 def append(path: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Add looks at the end: one write under a lock, on disk when this returns; an unfinished last line stays alone.
+    """Append evaluations to a ledger.
+
+    This is one write under a lock, and is on disk when the function returns. An unfinished last line is closed first.
 
     Raises:
         ArgumentError: The file or its folder cannot be written to.
@@ -251,21 +263,23 @@ def append(path: Path, evaluations: Sequence[Evaluation]) -> None:
 
 def _unwritable(path: Path, why: str) -> ArgumentError:
     return ArgumentError(
-        f"ledger '{path}': cannot be written to ({why}), and a look that is not recorded is not counted; change its "
-        "permissions or free some space, or choose another folder for reports (--report-dir)"
+        f"ledger '{path}': cannot be written to ({why}), and an evaluation that is not recorded is not counted; change "
+        "its permissions or free some space, or choose another folder for reports (--report-dir)"
     )
 
 
 def damage_words(ledger: Ledger) -> str:
-    """Return in a sentence which lines are damaged; "" where none is."""
+    """Return a sentence that names the damaged lines, or "" if none is."""
     count = len(ledger.damaged)
     if not count:
         return ""
     numbers = ", ".join(map(str, ledger.damaged[:_NAMED])) + f" and {count - _NAMED} more" * (count > _NAMED)
     lines = "1 line is" if count == 1 else f"{count:,} lines are"
+    hidden = "an evaluation" if count == 1 else "evaluations"
+    restored = "it" if count == 1 else "them"
     return (
-        f"{lines} damaged and may hide {'a evaluation' if count == 1 else 'evaluations'}: line{'s' * (count > 1)} {numbers} of "
-        f"{ledger.path.name}; restore {'it' if count == 1 else 'them'} from version control if you can"
+        f"{lines} damaged and may hide {hidden}: line{'s' * (count > 1)} {numbers} of {ledger.path.name}; "
+        f"restore {restored} from version control if you can"
     )
 
 
@@ -273,7 +287,10 @@ def damage_words(ledger: Ledger) -> str:
 
 
 def firsts(ledger: Ledger, images: str) -> list[Evaluation]:
-    """Return one look of every model at these images, in the order of first looks: its first that has figures."""
+    """Return one evaluation of every model on these images.
+
+    The order is that of their first evaluations. Of each model it is the first evaluation that has figures.
+    """
     return _firsts(evaluation for evaluation in ledger.evaluations if evaluation.images == images)
 
 
@@ -286,7 +303,10 @@ def _firsts(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
 
 
 def earlier(ledger: Ledger, *, images: str, fingerprint: str) -> Earlier:
-    """Return what came before a model's first look at these images; of one that has not looked yet, everything."""
+    """Return what came before a model's first evaluation on these images.
+
+    For a model that was not evaluated yet, this is everything.
+    """
     evaluations = [evaluation for evaluation in ledger.evaluations if evaluation.images == images]
     own = next((evaluation.line for evaluation in evaluations if evaluation.fingerprint == fingerprint), None)
     end = math.inf if own is None else own
@@ -297,11 +317,13 @@ def earlier(ledger: Ledger, *, images: str, fingerprint: str) -> Earlier:
     )
 
 
-# What many looks cost
+# What many evaluations cost
 
 
 def confidence(models: int) -> float:
-    """Level at which each of so many intervals must stand for all of them to hold at once in 95 % of test sets.
+    """Return the confidence level that each of several intervals needs.
+
+    At this level all of them hold at once in 95 % of test sets.
 
     References:
         Dunn, Journal of the American Statistical Association 56 (1961) 52-64 (Bonferroni's inequality).

@@ -1,4 +1,9 @@
-"""Many bounds at once: how often chance alone refuses a sound model, and which misses outlast the number of tests."""
+"""The effect of testing many bounds at once.
+
+It is measured by how often chance alone refuses a sound model, and by which misses remain after correction for the
+number
+of tests.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,26 +17,28 @@ from roentgate.scorecard.record import Row
 from roentgate.stats import EXACT, TAIL, Direction, Gate, chance_accepted, intervals
 
 P_VALUES: Final = frozenset({"class_columns_match"})
-"""Checks whose value is a p-value and whose bound is the level at which it refuses."""
+"""Checks whose value is a p-value. Their bound is the level at which the check refuses."""
 
-WORST_OF_FILLS: Final = frozenset({"border_masked_recall", "border_only_skill"})
-"""Checks that hold the worst of several infills against one bound; `FILLS_OF` has a row for each infill."""
+WORST_OF_INFILLS: Final = frozenset({"border_masked_recall", "border_only_skill"})
+"""Checks that compare the worst of several infills with one bound. `INFILLS_OF` has a row for each infill."""
 
-FILLS_OF: Final = "border_mask_flips"
+INFILLS_OF: Final = "border_mask_flips"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A bound whose chance of refusing is known exactly: a share of independent rows, or a p-value.
+    """A bound whose chance of refusing a model is known exactly.
+
+    It bounds a share of independent rows, or a p-value.
 
     Attributes:
-        n: Rows of the share; 0 for a p-value.
-        bound: Floor or ceiling of the share; the level of a p-value.
+        n: Number of rows of the share; 0 for a p-value.
+        bound: Floor or ceiling of the share, or the level of a p-value.
         direction: On which side of the bound the share should lie.
-        times: Bounds behind it: the infills that are judged by their worst.
-        p: P-value that a model exactly on the bound shows a miss at least as large (by Bonferroni over ``times``).
+        times: Number of bounds it stands for, which is the number of infills that are judged by their worst.
+        p: P-value of the miss, for a model exactly on the bound (by Bonferroni over ``times``).
         misses: Whether the value misses the bound.
-        row: Where it came from; None where it is a plan and not a result.
+        row: The row of the record, or None for a planned claim.
     """
 
     n: int
@@ -43,11 +50,13 @@ class Claim:
     row: Row | None = None
 
     def chance_refused(self, gate: Gate, better_by: float) -> float:
-        """Probability that the gate refuses a model whose true share is ``better_by`` better than the bound.
+        """Return how likely the decision rule is to refuse a better model.
 
-        Exact, for one share. Where the bound leaves no room, the model is one without any fault. A p-value refuses a
-        sound model in ``bound`` of all test sets, and under the guarded rule in up to half as many again, where the
-        random orders that gave it leave it in doubt.
+        The true share of the model is ``better_by`` better than the bound. For one share the probability is exact. If
+        the bound
+        leaves no room, the model is one without any fault. A p-value refuses a sound model in ``bound`` of all test
+        sets. Under
+        the guarded rule it does so up to half as often again, if the random orders behind the p-value leave it open.
         """
         if not self.n:
             return self.bound
@@ -60,12 +69,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How often at least one of several bounds refuses a model that is equally much better than each of them.
+    """How often at least one of several bounds refuses a model.
+
+    The model is better than each bound by the same amount.
 
     Attributes:
-        together: Where the rows err together: the largest single chance, below which it cannot be.
-        independent: Where they err independently.
-        apart: Where no two err at once: the sum of the chances (Bonferroni), at most 1, above which it cannot be.
+        together: The chance if the rows err together. It is the largest single chance, and a lower limit.
+        independent: The chance if the rows err independently.
+        apart: The chance if no two rows err at once. It is the sum of the chances (Bonferroni), at most 1, and an upper
+            limit.
     """
 
     together: float
@@ -74,10 +86,11 @@ class Family:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for their number: those at or below a include a wrong one with probability a at most.
+    """Return p-values adjusted for their number by Holm's procedure.
 
-    The i-th smallest of m is multiplied by m - i + 1, and none is less than one before it or more than 1. It holds
-    whatever the dependence between the tests.
+    Those at or below a level include a false one with at most this probability. The i-th smallest of m is multiplied by
+    m - i + 1, and none is less than one before it or more than 1. The procedure holds under any dependence between the
+    tests.
 
     Args:
         p_values: m numbers in [0, 1], in any order.
@@ -105,44 +118,55 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def chance_passed(n: int, floor: float, true: float) -> float:
-    """Probability that a share of n rows whose true rate is ``true`` passes a floor (lower limit at or above it)."""
+    """Return how likely a share of n rows is to pass a floor.
+
+    The true rate is ``true``. A share passes if its lower limit is at or above the floor.
+    """
     enough = np.count_nonzero(intervals.reaching(np.arange(n + 1), n, floor) > TAIL)
     return float(intervals.reaching(enough, n, true))
 
 
 def sampled(rows: Iterable[Row]) -> list[Row]:
-    """Return the gating rows that hold a sample against a bound; a census has limits, and no width between them."""
+    """Return the gating rows that compare a sample with a bound.
+
+    The limits of a census have no width between them, so a census is left out.
+    """
     bounded = [row for row in rows if row["gates"] and row["bound"] is not None]
     return [row for row in bounded if row["low"] != row["high"] or (row["low"] is None and row["value"] is not None)]
 
 
 def infills(rows: Iterable[Row]) -> int:
-    """Number of infills that a row of `WORST_OF_FILLS` judges by the worst; 1 where no row tells."""
-    return max(1, len({row["subject"].rpartition(", ")[2] for row in rows if row["check"] == FILLS_OF}))
+    """Return the number of infills that a row of `WORST_OF_INFILLS` is the worst of.
+
+    It is 1 if no row says so.
+    """
+    return max(1, len({row["subject"].rpartition(", ")[2] for row in rows if row["check"] == INFILLS_OF}))
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Return the sampled rows whose chances are exact: plain shares of independent rows, and p-values.
+    """Return the sampled rows whose chances are exact.
 
-    Areas under a curve, differences, ratios and means are none, nor are shares over patients with several images.
+    These are plain shares of independent rows, and p-values. Areas under a curve, differences, ratios and means are
+    left out.
+    So are shares over patients with several images.
     """
     number = infills(rows)
-    made = (_claim(row, number if row["check"] in WORST_OF_FILLS else 1) for row in sampled(rows))
+    made = (_claim(row, number if row["check"] in WORST_OF_INFILLS else 1) for row in sampled(rows))
     return [claim for claim in made if claim is not None]
 
 
 def refused_by_chance(claims: Sequence[Claim], *, gate: Gate, better_by: float) -> Family:
-    """How often chance alone refuses a model that is ``better_by`` better than every one of these bounds.
+    """Return how often chance alone refuses a model that is better than all bounds.
 
-    The truth lies between ``together`` and ``apart`` whatever the dependence. This is the price of many bounds. It has
-    no counterpart on the other side: all bounds must hold, so a model that is worse than any of them passes by its
-    whole intervals in 2.5 % of draws at most, however many there are (an intersection-union test), and nothing is
-    corrected for it.
+    Under any dependence the true chance lies between ``together`` and ``apart``. This is the cost of many bounds. No
+    correction is needed on the other side. All bounds must be met, so a model that is worse than any of them passes by
+    its
+    whole intervals in at most 2.5 % of draws, for any number of bounds (an intersection-union test).
 
     Args:
-        claims: Any number; of none, no chance.
-        gate: ``simple`` refuses where the value misses the bound, ``guarded`` where the interval does not meet it.
-        better_by: The true margin, 0.05 say; p-values have none.
+        claims: Any number. Without claims the chance is 0.
+        gate: ``simple`` refuses if the value misses the bound, ``guarded`` if the whole interval does not meet it.
+        better_by: The true margin, for instance 0.05. P-values have none.
 
     References:
         Berger, Technometrics 24 (1982) 295-300.
@@ -156,26 +180,30 @@ def refused_by_chance(claims: Sequence[Claim], *, gate: Gate, better_by: float) 
 
 
 def margin_for(claims: Sequence[Claim], *, gate: Gate, chance: float = 0.2) -> float | None:
-    """Smallest margin, in hundredths, at which a model is refused by chance in at most ``chance`` of draws.
+    """Return the smallest margin at which chance rarely refuses a model.
 
-    It holds whatever the dependence (by the sum of the chances); None where no margin up to 1 is enough.
+    It is in hundredths. At this margin a model is refused in at most ``chance`` of draws, under any dependence (by the
+    sum of
+    the chances). Return None if no margin up to 1 is enough.
     """
     margins = (step / 100 for step in range(101))
     return next((m for m in margins if refused_by_chance(claims, gate=gate, better_by=m).apart <= chance), None)
 
 
 def beyond_chance(claims: Sequence[Claim], level: float = TAIL, *, seeds: int = 1) -> list[tuple[Row, float]]:
-    """Return the rows that miss their bound even when allowance is made for how many were tested.
+    """Return the rows that miss their bound beyond chance.
 
-    A row alone shows a miss at the level of one limit, 2.5 %. Of 40 sound rows that is one, on average; Holm's
-    procedure keeps the chance of *any* such false finding to ``level``. It is offered for misses only, and changes no
-    outcome: a pass needs no correction (see `refused_by_chance`), and a gate must not get more lenient with the number
-    of claims that it tests.
+    A single row shows a miss at the level of one limit, 2.5 %. Among 40 sound rows that is one, on average. Holm's
+    procedure
+    keeps the chance of *any* such false finding to ``level``. It is applied to misses only, and changes no outcome. A
+    pass
+    needs no correction (see `refused_by_chance`), and the decision must not become more lenient with the number of
+    claims.
 
     Args:
         claims: Any number.
         level: The chance of any false finding.
-        seeds: Of how many trainings each row is the worst; each is a test more (Bonferroni).
+        seeds: Number of trainings that each row is the worst of. Each is one more test (Bonferroni).
 
     Returns:
         (row, its p-value adjusted by `holm` for the number of tests), smallest first.

@@ -1,6 +1,7 @@
-"""The record of one run: built so that whatever is missing refuses, validated, written atomically, read back.
+"""The record of one run: built, validated, written and read.
 
-A record says what was judged and how; everything a reader sees is rendered from it and from the evidence beside it.
+A record says what was judged and how. Everything that a reader sees is rendered from it and from the evidence in the
+same folder. Anything that is missing refuses the model.
 """
 
 import json
@@ -24,7 +25,7 @@ EVIDENCE_FILE: Final = "evidence.json"
 NOT_RECORDED: Final = "required, but not recorded"
 
 MOST_FAILING: Final = 100
-"""Failing rows that a row of the record names; their number is not capped."""
+"""Largest number of failing rows that a row of the record names. Their count has no limit."""
 
 Reason = Literal[
     "missing", "crashed", "excused", "skip_not_allowed", "expected_failure", "repeated", "not_in_every_seed"
@@ -33,7 +34,7 @@ Reason = Literal[
 
 RunOutcome = Literal["pass", "conditional_pass", "fail"]
 Key = tuple[str, str, str]
-"""What names a row: (suite, check, subject)."""
+"""What identifies a row: (suite, check, subject)."""
 
 _Name = Annotated[str, Field(min_length=1)]
 _Count = Annotated[int, Field(ge=0)]
@@ -42,10 +43,11 @@ _EXACT: Final = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @with_config(_EXACT)
 class Row(TypedDict):
-    """One verdict of the record: a number, its interval and n, held against a bound.
+    """One verdict of the record: an estimate compared with a bound.
 
-    ``method``, ``unit`` and ``state`` are None where there is no estimate, and ``reason`` then says why; a record of
-    schema 1 did not hold the first two.
+    ``method``, ``unit`` and ``state`` are None if there is no estimate, and ``reason`` then says why. A record of
+    schema 1 had
+    no method and no unit.
     """
 
     suite: _Name
@@ -71,7 +73,7 @@ class Row(TypedDict):
 
 @with_config(_EXACT)
 class ModelEntry(TypedDict):
-    """Which model, by the content of its source and its weights."""
+    """The model, identified by the content of its source and weights."""
 
     name: _Name
     source: str
@@ -81,7 +83,7 @@ class ModelEntry(TypedDict):
 
 @with_config(_EXACT)
 class DatasetEntry(TypedDict):
-    """Which images, by content, and how many of each class in each split."""
+    """The data set: its digest, its classes, and the images of each class in each split."""
 
     name: _Name
     fingerprint: str
@@ -91,7 +93,10 @@ class DatasetEntry(TypedDict):
 
 @with_config(_EXACT)
 class TaskEntry(TypedDict):
-    """What the model was asked: image shape (H, W, C) and seed; of several trainings all seeds, and which decide."""
+    """The task of the model: image shape (H, W, C) and seed.
+
+    A record of several trainings also names all seeds, and which of them decide.
+    """
 
     image_shape: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
     seed: int
@@ -101,14 +106,14 @@ class TaskEntry(TypedDict):
 
 @with_config(_EXACT)
 class PolicyEntry(TypedDict):
-    """Which bounds, by content."""
+    """The policy, identified by the content of its bounds."""
 
     fingerprint: str
 
 
 @with_config(_EXACT)
 class Record(TypedDict):
-    """The whole scorecard, as ``scorecard.json`` holds it."""
+    """The whole scorecard, as in ``scorecard.json``."""
 
     schema: Literal["roentgate.scorecard/2"]
     outcome: RunOutcome
@@ -124,7 +129,7 @@ class Record(TypedDict):
 
 @with_config(_EXACT)
 class Confusion(TypedDict):
-    """Rows by true class (first index) and called class (second index)."""
+    """Number of rows by true class (first index) and predicted class (second index)."""
 
     classes: list[str]
     counts: list[list[_Count]]
@@ -132,7 +137,10 @@ class Confusion(TypedDict):
 
 @with_config(_EXACT)
 class Layer(TypedDict):
-    """One layer: its output shape without the batch, (H, W, C) or (N,), and how many weights it holds."""
+    """One layer of a network.
+
+    The output shape is without the batch, (H, W, C) or (N,). ``parameters`` is the number of its weights.
+    """
 
     name: str
     type: str
@@ -142,7 +150,10 @@ class Layer(TypedDict):
 
 @with_config(_EXACT)
 class FigureNote(TypedDict):
-    """A picture beside the scorecard; a plain file name, so that no rendering can be made to read another folder."""
+    """A figure in the folder of the scorecard.
+
+    ``file`` is a plain file name, so that no page can be made to read from another folder.
+    """
 
     file: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+\.png$")]
     title: str
@@ -151,7 +162,10 @@ class FigureNote(TypedDict):
 
 @with_config(_EXACT)
 class EvidenceRecord(TypedDict):
-    """What the author looked at, beside the verdicts: enough to draw and render everything again from JSON alone."""
+    """What a scorecard shows besides the verdicts.
+
+    With the record it is enough to render all pages again.
+    """
 
     confusion: Confusion | None
     report: str
@@ -178,21 +192,23 @@ def build(  # noqa: PLR0913  the parts of a record, each by name
     required: Sequence[tuple[str, str]],
     complete: bool,
 ) -> Record:
-    """Return the record of a run, refusing for whatever is missing, doubled or broken.
+    """Return the record of a run.
+
+    Anything that is missing, repeated or broken refuses the model.
 
     Args:
         rows: The verdicts, in the order the record keeps.
         model: ``name``, ``source``, ``fingerprint``, ``weights``.
         dataset: ``name``, ``fingerprint``, ``classes``, ``counts`` (split -> class -> images).
-        task: ``image_shape`` (H, W, C) and ``seed``; of several trainings also ``seeds`` and ``deciding``.
+        task: ``image_shape`` (H, W, C) and ``seed``. Of several trainings also ``seeds`` and ``deciding``.
         gate: The decision rule.
         policy: ``fingerprint``.
         required: The (suite, check) pairs without which nothing is accepted.
-        complete: Whether the whole gate was run; False for a filtered run.
+        complete: Whether all suites were run. False for a filtered run.
 
     Returns:
-        A valid record. A required pair that no row has, and a row recorded twice, become failing rows without a value.
-        A run that records nothing that gates is not complete. Numbers are rounded to 6 significant digits, NaN and
+        A valid record. A required pair without a row, and a row that is recorded twice, become failing rows without a
+        value. A run without a gating row is not complete. Numbers are rounded to 6 significant digits. NaN and
         infinity become None.
 
     Raises:
@@ -231,7 +247,10 @@ def accepted(record: Record) -> bool:
 def empty_row(  # noqa: PLR0913  the parts of a row, each by name
     *, suite: str, check: str, subject: str, reason: Reason, detail: str, outcome: Literal["fail", "skipped"] = "fail"
 ) -> Row:
-    """Return a row without an estimate: a gap, a crash, a skip. Only an excused skip is accepted."""
+    """Return a row without an estimate, for a gap, a crash or a skip.
+
+    Only an excused skip is accepted.
+    """
     excused = reason == "excused"
     return {
         "suite": suite,
@@ -257,16 +276,18 @@ def empty_row(  # noqa: PLR0913  the parts of a row, each by name
 
 
 def validate(record: object) -> Record:
-    """Return ``record`` if it has the published shape and does not contradict itself.
+    """Return ``record`` if it has the published shape and is consistent.
 
     Raises:
-        ArgumentError: It does not; the message names the first entry at fault.
+        ArgumentError: It is not valid. The message names the first faulty entry.
     """
     return _consistent(_parse(_RECORD, json.dumps(record), "this record"), "this record")
 
 
 def headline(record: Record) -> str:
-    """Return the outcome in one line of markdown, without any name that a user chose.
+    """Return the outcome in one line of markdown.
+
+    The line holds no name that a user chose.
 
     Examples:
         ``**CONDITIONAL PASS (2 rows)** · 31 rows: 28 pass, 2 conditional pass, 1 skipped``
@@ -274,12 +295,12 @@ def headline(record: Record) -> str:
     gating = [row for row in record["rows"] if row["gates"]]
     conditional = sum(row["outcome"] != "pass" for row in gating)
     refusing = sum(not row["accepted"] for row in gating)
-    words = {
+    outcomes = {
         "pass": "**PASS**",
         "conditional_pass": f"**CONDITIONAL PASS ({conditional} {'row' if conditional == 1 else 'rows'})**",
         "fail": "**FAIL**",
     }
-    parts = [words[record["outcome"]]]
+    parts = [outcomes[record["outcome"]]]
     if not record["complete"]:
         parts.append("partial run, not a gate")
     if refusing:
@@ -290,42 +311,54 @@ def headline(record: Record) -> str:
 
 
 def in_words(outcome: Outcome) -> str:
-    """Return an outcome as a reader sees it: ``conditional pass``."""
+    """Return an outcome as a reader sees it, such as ``conditional pass``."""
     return outcome.replace("_", " ")
 
 
 def key(row: Row) -> Key:
-    """Return what names a row within its record."""
+    """Return what identifies a row within its record."""
     return row["suite"], row["check"], row["subject"]
 
 
 def compare(records: Sequence[Record]) -> list[tuple[Key, tuple[Row | None, ...]]]:
-    """Return every row that any of ``records`` has, once, with what each record says of it (None: nothing)."""
+    """Return all rows of several records, matched by their keys.
+
+    Every row that any record has comes once, with the row of each record, or None if a record lacks it.
+    """
     by_key = [{key(row): row for row in record["rows"]} for record in records]
     keys = dict.fromkeys(name for rows in by_key for name in rows)
     return [(name, tuple(rows.get(name) for rows in by_key)) for name in keys]
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write ``scorecard.json`` into ``folder``, whole or not at all; return its path. Equal records, equal bytes."""
+    """Write ``scorecard.json`` into ``folder`` and return its path.
+
+    The file is written whole or not at all. Equal records give equal bytes.
+    """
     return _write(folder / SCORECARD_FILE, validate(record))
 
 
 def as_written(evidence: EvidenceRecord) -> EvidenceRecord:
-    """Return evidence as a reader of ``evidence.json`` finds it, so that both draw the same."""
+    """Return evidence as a reader of ``evidence.json`` finds it.
+
+    Writer and reader thus draw the same.
+    """
     return _parse(_EVIDENCE, json.dumps(_plain(evidence)), "this evidence")
 
 
 def write_evidence(evidence: EvidenceRecord, folder: Path) -> Path:
-    """Write ``evidence.json`` into ``folder``, whole or not at all, and return its path."""
+    """Write ``evidence.json`` into ``folder`` and return its path.
+
+    The file is written whole or not at all.
+    """
     return _write(folder / EVIDENCE_FILE, as_written(evidence))
 
 
 def read(path: Path) -> Record:
-    """Read a record, of this schema or of schema 1, and hold it against its shape and against itself.
+    """Read and validate a record, of this schema or of schema 1.
 
     Raises:
-        ArgumentError: There is no such file, or it is damaged; the message names the entry.
+        ArgumentError: There is no such file, or it is damaged. The message names the entry.
     """
     label = f"scorecard '{path}'"
     content = _load(path, label)
@@ -333,10 +366,10 @@ def read(path: Path) -> Record:
 
 
 def read_evidence(path: Path) -> EvidenceRecord:
-    """Read what lies beside a record.
+    """Read the evidence that belongs to a record.
 
     Raises:
-        ArgumentError: There is no such file, or it is damaged; the message names the entry.
+        ArgumentError: There is no such file, or it is damaged. The message names the entry.
     """
     label = f"evidence '{path}'"
     content = _load(path, label)
@@ -356,7 +389,10 @@ def _outcome(rows: Sequence[Row], *, complete: bool) -> RunOutcome:
 
 
 def _each_once(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows in their order; of a row recorded more than once, none is believed."""
+    """Return the rows in their order, each key once.
+
+    A row that was recorded more than once becomes a failing row.
+    """
     by_key: dict[Key, list[Row]] = {}
     for row in rows:
         by_key.setdefault(key(row), []).append(row)
@@ -371,7 +407,10 @@ def _doubled(same: Sequence[Row]) -> Row:
 
 
 def _plain(value: object) -> object:
-    """Return ``value`` as JSON holds it: finite numbers of 6 significant digits, text that UTF-8 can write."""
+    """Return ``value`` as JSON can hold it.
+
+    Numbers are finite and have 6 significant digits. Text can be encoded as UTF-8.
+    """
     if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float):
@@ -413,7 +452,10 @@ def _parse(adapter: TypeAdapter[_Parsed], content: str | bytes, label: str) -> _
 
 
 def _consistent(record: Record, label: str) -> Record:
-    """Return ``record`` unless its parts disagree, as after an edit by hand."""
+    """Return ``record`` unless its parts contradict each other.
+
+    They may after an edit by hand.
+    """
     rows = record["rows"]
     gating = [row for row in rows if row["gates"]]
     faults = [
@@ -430,7 +472,7 @@ def _consistent(record: Record, label: str) -> Record:
 
 
 def _fault(row: Row, gate: Gate) -> str:
-    """Say why a gating row cannot be what it claims to be; "" where its own numbers bear it out."""
+    """Return why a gating row cannot be true, or "" if it can."""
     outcome = row["outcome"]
     if outcome == "descriptive":
         return "is descriptive and gates all the same"

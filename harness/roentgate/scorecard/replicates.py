@@ -1,4 +1,7 @@
-"""Replicates: one recipe trained with several seeds; each is judged on its own, and all together row by row."""
+"""Replicates: one recipe trained with several seeds.
+
+Each is judged on its own, and all of them together row by row.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +11,15 @@ from roentgate.errors import ArgumentError
 from roentgate.scorecard.record import Record, Row, compare, empty_row
 
 Deciding = Literal["worst", "first"]
-"""Whose rows decide: of every row those of the seed that does worst in it, or those of the first seed."""
+"""Whose rows decide: for every row the seed that does worst in it, or always the first seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replicates:
-    """What the rows of a record stand for where they are those of `together`.
+    """The trainings that the rows of a record stand for.
 
     Attributes:
-        seeds: Of the trainings, in order; answers, notes and pictures are those of the first.
+        seeds: Of the trainings, in order. Predictions, notes and figures are those of the first.
         deciding: Whose rows decide.
     """
 
@@ -28,17 +31,18 @@ _ORDER = ("fail", "conditional_fail", "conditional_pass", "skipped", "descriptiv
 
 
 def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list[Row]:
-    """Return the rows that stand for all replicates, each with mean, range and worst seed in its detail.
+    """Return the rows that stand for all replicates.
 
-    A descriptive row has no bound and so no worst seed: it is the first seed's, whoever decides, and says so.
-    Where the first decides, each row says so too.
+    The detail of each row gives mean, range and worst seed. A descriptive row has no bound and so no worst seed. It is
+    always
+    the row of the first seed, and says so. If the first seed decides, every row says so.
 
     Args:
-        records: One a seed, of the same model, data and policy.
+        records: One record a seed, of the same model, data and policy.
         deciding: Whose verdict, value and interval a row shows.
 
     Returns:
-        A row for each that any replicate has, in order; one that some replicate lacks is refused.
+        One row for each row that any replicate has, in order. A row that a replicate lacks is refused.
 
     Raises:
         ArgumentError: No records.
@@ -56,13 +60,16 @@ def together(records: Sequence[Record], *, deciding: Deciding = "worst") -> list
         worst = min(range(len(present)), key=lambda index: _standing(present[index])) if judged else None
         shown = worst if worst is not None and deciding == "worst" else 0
         row = present[shown]
-        words = _spread(present, [record["task"]["seed"] for record in records], worst, shown, deciding)
-        rows.append({**row, "detail": "; ".join(part for part in (words, row["detail"]) if part)})
+        spread = _spread(present, [record["task"]["seed"] for record in records], worst, shown, deciding)
+        rows.append({**row, "detail": "; ".join(part for part in (spread, row["detail"]) if part)})
     return rows
 
 
 def replicates_of(record: Record) -> Replicates | None:
-    """Return which trainings the rows of a record stand for; None where it is of one training."""
+    """Return the trainings that the rows of a record stand for.
+
+    Return None if it is a record of one training.
+    """
     task = record["task"]
     if "seeds" not in task:
         return None
@@ -70,25 +77,30 @@ def replicates_of(record: Record) -> Replicates | None:
 
 
 def _standing(row: Row) -> tuple[bool, int, float]:
-    """Return what sorts rows of one claim, the worst first."""
+    """Return the key that sorts rows of one claim, the worst first."""
     value = 0.0 if row["value"] is None else row["value"]
     better = value if row["direction"] == "at_least" else -value
     return row["accepted"], _ORDER.index(row["outcome"]), better
 
 
 def _spread(rows: Sequence[Row], seeds: Sequence[int], worst: int | None, shown: int, deciding: Deciding) -> str:
-    """Say how the seeds differ; ``worst`` is the place of the worst, None where there is none, ``shown`` the row's."""
+    """Return a text on how the seeds differ.
+
+    ``worst`` is the index of the worst row, or None if there is none. ``shown`` is the index of the row that is shown.
+    """
     values = [row["value"] for row in rows if row["value"] is not None]
     refused = sum(not row["accepted"] for row in rows)
-    told = f", not accepted with {refused} of {len(rows)}" if refused else ""
+    failures = f", not accepted with {refused} of {len(rows)}" if refused else ""
     count = f"{len(rows)} seeds" + (", the first decides" if deciding == "first" else "")
     whose = "" if all(row == rows[shown] for row in rows) else f"; shown: seed {seeds[shown]}"
     if not values:
-        return f"{count}{told}{whose}"
+        return f"{count}{failures}{whose}"
     if lacking := len(rows) - len(values):
-        told = f", no value with {lacking} of {len(rows)}{told}"
+        failures = f", no value with {lacking} of {len(rows)}{failures}"
     if min(values) == max(values) and not refused and not lacking:
         return f"alike with {count}{whose}"
     mean, extent = sum(values) / len(values), f"{min(values):.3f} to {max(values):.3f}"
-    which = f"{told}; shown: seed {seeds[shown]}" if worst is None else f", worst with seed {seeds[worst]}{told}"
+    which = (
+        f"{failures}; shown: seed {seeds[shown]}" if worst is None else f", worst with seed {seeds[worst]}{failures}"
+    )
     return f"{count}: mean {mean:.3f}, {extent}{which}"

@@ -1,4 +1,7 @@
-"""Two sentences kept apart: what a data set gives away, and whether the model that was judged on it uses it."""
+"""A summary of a scorecard in two sentences.
+
+One says how well the data predict the label without the lungs, the other whether the model uses that.
+"""
 
 from roentgate.scorecard.record import Record, Row
 from roentgate.scorecard.replicates import replicates_of
@@ -6,9 +9,11 @@ from roentgate.scorecard.wording import measured
 
 
 def sentences(record: Record) -> list[str]:
-    """Return what the record says of the data, then of the model; [] where border or border were not judged.
+    """Return one sentence on the data and one on the model.
 
-    A row that refuses because it is missing or crashed says nothing of either.
+    Return [] if the border of the data, or the model on the border, was not judged. A row that refuses because it is
+    missing
+    or crashed does not count as judged.
 
     Examples:
         "The data: a linear model that sees the 5 % border alone tells a class from the others by 0.93 [0.71, 0.98] ..."
@@ -41,13 +46,13 @@ def sentences(record: Record) -> list[str]:
         if only["value"] is not None
         else f"it has too little skill for any to be kept with the {only['subject']} alone"
     )
-    changes = f"it changes {measured(worst)} of its answers when the border is hidden ({worst['subject']})"
+    changes = f"it changes {measured(worst)} of its answers when the border is masked ({worst['subject']})"
     model = f"This model{_of(record)}: {keeps}, and {changes}."
     return [data, " ".join([model, *_lungs(record)])]
 
 
 def _of(record: Record) -> str:
-    """Say which seed's the figures are, where there are several; else ""."""
+    """Return which seed the figures belong to, or "" for a single training."""
     several = replicates_of(record)
     if several is None:
         return ""
@@ -55,25 +60,32 @@ def _of(record: Record) -> str:
 
 
 def _lungs(record: Record) -> list[str]:
-    """Return what the record says of the lungs; [] where the attention suite found no lung fields or was not run."""
+    """Return a sentence on the lungs, in a list.
+
+    The list is empty if the attention suite was not run or found no lung fields.
+    """
     without = [row for row in _rows(record, "attention", "skill_without_lungs") if row["subject"] == "without lungs"]
     follows = _rows(record, "attention", "lung_background_conflict")
     if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
         return []
     kept, row = measured(without[0]), follows[0]
     low, high = (-1.0 if row["low"] is None else row["low"]), (1.0 if row["high"] is None else row["high"])
-    told = (
-        "the answer follows the lungs" if low > 0
-        else "the answer follows the border" if high < 0
-        else "these images do not tell which of the two the answer follows"
-    )  # fmt: skip
+    if low > 0:
+        finding = "the answer follows the lungs"
+    elif high < 0:
+        finding = "the answer follows the background"
+    else:
+        finding = "these images do not show which of the two the answer follows"
     return [
-        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the border of another class, {told} "
-        f"(share that follows the lungs, less the border: {measured(row)})."
+        f"Without the lungs it keeps {kept} of its skill. Where lungs are set into the background of another class, "
+        f"{finding} (share that follows the lungs, less the background: {measured(row)})."
     ]
 
 
 def _rows(record: Record, suite: str, check: str) -> list[Row]:
-    """Return the rows of a check that were judged: neither skipped, nor refused for a gap or a crash."""
+    """Return the rows of a check that were judged.
+
+    Rows that were skipped, missing or crashed are left out.
+    """
     rows = [row for row in record["rows"] if (row["suite"], row["check"]) == (suite, check)]
     return [row for row in rows if row["outcome"] != "skipped" and not (row["gates"] and row["direction"] is None)]

@@ -1,4 +1,7 @@
-"""How many models were judged on these test images before this one, and what is left of 95 % confidence."""
+"""Number of models judged on the same test images, and what it costs.
+
+Each further model lowers the confidence in the best of them.
+"""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ from roentgate.stats import Estimate, grouped_proportion, proportion
 
 _COLUMNS: Final = (
     "",
-    "first look",
+    "first evaluation",
     "model",
     "seed",
     "fingerprint",
@@ -30,14 +33,14 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a model stands among those that were judged on the same test images.
+    """Place of a model among those judged on the same test images.
 
     Attributes:
         name: Of the model.
-        before: Models that were judged first.
-        unsure: Damaged lines before its own, each of which may hide a further model.
-        n: Test images.
-        test: Its answers on them; None where it gave none.
+        before: Number of models that were judged before it.
+        unsure: Number of damaged lines before its own, each of which may hide a further model.
+        n: Number of test images.
+        test: Its predictions on them, or None if it gave none.
     """
 
     name: str
@@ -48,24 +51,26 @@ class Place:
 
     @property
     def models(self) -> int:
-        """Models judged on these images, this one included."""
+        """Number of models judged on these images, including this one."""
         return self.before + 1
 
     @property
     def most(self) -> int:
-        """As `models`, if every damaged line hides one more."""
+        """The same number if every damaged line hides one more model."""
         return self.models + self.unsure
 
 
 def models(place: Place) -> Estimate:
-    """How many models have been judged on these test images when this one was judged first, it included (1 or more).
+    """Return the number of models judged on these test images so far.
+
+    It is the number at the model's first evaluation, including this one (1 or more).
 
     Args:
-        place: From the fixture ``look``.
+        place: From the fixture ``evaluation``.
 
     Returns:
-        Every line of the ledger was looked at, so the interval has no width, unless lines before this model's are
-        damaged: each may hide one model more. n = test images. The detail says what so many looks cost.
+        The number, with n = test images. Every line of the ledger was read, so the interval has no width. If lines
+        before this model's are damaged, each may hide one model more. The detail says what so many evaluations cost.
 
     References:
         As `roentgate.scorecard.ledger.confidence`.
@@ -85,33 +90,37 @@ def models(place: Place) -> Estimate:
 
 
 def words(place: Place) -> list[str]:
-    """Return the section *Looks at this test set* of a scorecard, as sentences in which nothing is escaped."""
+    """Return the section of a scorecard on its test-set evaluations.
+
+    The section is a list of sentences in which nothing is escaped.
+    """
     return [
-        f"{place.name} is {_counted(place)}, in the order of their first looks. Judged again it is no further model, "
-        "trained again it is one.",
-        _confidence_words(place),
+        f"{place.name} is {_counted(place)}, in the order of their first evaluations. Judged again it is no further "
+        "model, trained again it is one.",
+        _confidence_text(place),
         "The count is that of this ledger, and the allowance for models that were made without these images in view. "
-        "One that was tuned on earlier figures of the same images, or judged elsewhere, costs more than is counted here "
-        "(Dwork et al., Science 349 (2015) 636-638).",
+        "One that was tuned on earlier figures of the same images, or judged elsewhere, costs more than is counted "
+        "here (Dwork et al., Science 349 (2015) 636-638).",
     ]
 
 
 def words_on_replicates(seeds: int) -> list[str]:
-    """Return the same section of a scorecard that stands for several trainings."""
+    """Return the same section for a scorecard of several trainings."""
     return [
-        f"Each of the {seeds} seeds is a model of its own and one look, for the best of them could be chosen. What "
-        "that does to the confidence stands in the scorecard of each."
+        f"Each of the {seeds} seeds is a model of its own and one evaluation, for the best of them could be chosen. "
+        "What that does to the confidence stands in the scorecard of each."
     ]
 
 
-def table(held: Ledger) -> list[str]:
-    """Return a ledger in plain lines: for each test set its models in order, with limits that hold for all at once."""
+def table(recorded: Ledger) -> list[str]:
+    """Return a ledger as lines of plain text.
+
+    For each test set it lists the models in order, with limits that hold for all of them at once.
+    """
     lines = []
-    for images in dict.fromkeys(evaluation.images for evaluation in held.evaluations):
-        found, evaluations = (
-            ledger.firsts(held, images),
-            [evaluation for evaluation in held.evaluations if evaluation.images == images],
-        )
+    for images in dict.fromkeys(evaluation.images for evaluation in recorded.evaluations):
+        found = ledger.firsts(recorded, images)
+        evaluations = [evaluation for evaluation in recorded.evaluations if evaluation.images == images]
         level = ledger.confidence(len(found))
         rows = [
             _line(
@@ -125,7 +134,7 @@ def table(held: Ledger) -> list[str]:
             *tabulate(rows, headers=_COLUMNS, tablefmt="simple", disable_numparse=True).splitlines(),
             "",
         ]
-    return lines[:-1] if lines else ["no looks"]
+    return lines[:-1] if lines else ["no evaluations"]
 
 
 def _line(place: int, evaluation: Evaluation, own: Sequence[Evaluation], level: float) -> list[str]:
@@ -153,14 +162,14 @@ def _counted(place: Place) -> str:
     return f"the {which} model judged on these {some(place.n, 'test image')}{hidden}"
 
 
-def _confidence_words(place: Place) -> str:
+def _confidence_text(place: Place) -> str:
     most = place.most
     if most == 1:
         return "Confidence: its intervals need no allowance for other models; there was none to choose from."
     parts = [f"For all {most} to hold at once in 95 % of test sets, each takes {_level(place)} (Bonferroni)"]
     if place.test is not None and place.n:
-        told = [("accuracy", *_accuracy(place)), *_lowest_recall(place)]
-        parts += [f"{what} {_shown(wide)} instead of {_limits(alone)}" for what, wide, alone in told]
+        figures = [("accuracy", *_accuracy(place)), *_lowest_recall(place)]
+        parts += [f"{what} {_shown(wide)} instead of {_limits(alone)}" for what, wide, alone in figures]
     missing = _percent(min(1.0, ledger.MISS * most))
     return (
         f"Confidence: one 95 % interval misses in at most 5 % of test sets; of {most}, at least one in up to "
@@ -169,12 +178,15 @@ def _confidence_words(place: Place) -> str:
 
 
 def _accuracy(place: Place) -> tuple[Estimate, Estimate]:
-    """Return the accuracy with limits that hold for all models at once, and for this one alone."""
+    """Return the accuracy with limits for all models at once, and for one."""
     return _share(place, None, place.most), _share(place, None, 1)
 
 
 def _lowest_recall(place: Place) -> list[tuple[str, Estimate, Estimate]]:
-    """Return the lowest recall likewise: its lower limit holds whichever class was picked, as all of them must."""
+    """Return the lowest recall with limits for all models at once, and for one.
+
+    The lower limit holds although the class was picked, because it would have to hold for every class.
+    """
     assert place.test is not None
     recalls = {index: _share(place, index, place.most) for index in range(len(place.test.classes))}
     defined = {index: recall for index, recall in recalls.items() if recall.defined}
@@ -183,7 +195,10 @@ def _lowest_recall(place: Place) -> list[tuple[str, Estimate, Estimate]]:
 
 
 def _share(place: Place, index: int | None, among: int) -> Estimate:
-    """Return the share of right answers, of all images or of a class, with limits that hold for so many models."""
+    """Return the share of right predictions, with limits for ``among`` models at once.
+
+    It is the share of all images, or of the class of ``index``.
+    """
     test, confidence = place.test, ledger.confidence(among)
     assert test is not None
     rows: BoolArray = np.ones(len(test), np.bool_) if index is None else test.labels == index
@@ -195,7 +210,7 @@ def _share(place: Place, index: int | None, among: int) -> Estimate:
 
 
 def counts(test: Predictions, index: int) -> tuple[int, int]:
-    """Return how many images of a class are called by it, and how many there are."""
+    """Return how many images of a class are predicted as it, and how many there are."""
     own = test.labels == index
     return int((test.answers[own] == index).sum()), int(own.sum())
 

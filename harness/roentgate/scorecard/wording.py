@@ -1,4 +1,7 @@
-"""How a name, a number and a row read: the same words in the terminal, in markdown, in HTML and on the figures."""
+"""The wording of names, numbers and rows.
+
+It is the same in the terminal, in markdown, in HTML and on the figures.
+"""
 
 import re
 import unicodedata
@@ -11,13 +14,13 @@ from roentgate.scorecard.replicates import Replicates, replicates_of
 from roentgate.stats import TAIL, meets
 
 Standing = Literal["passed", "conditional", "refused", "skipped", "descriptive"]
-"""Where a row stands for the gate, which is what a reader wants to see first."""
+"""How the decision rule takes a row. Readers want to see this first."""
 
 TIMES: Final = " \u00d7 "
 DISCLAIMER: Final = "Research software, not a medical device."
 
 IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "conditional", "passed", "descriptive", "skipped")
-"""Standings, what a reader looks for first."""
+"""All standings, the most important first."""
 
 FAILING_SHOWN: Final = 10
 
@@ -27,7 +30,7 @@ QUESTIONS: Final = {
     "recall": "Does one class hide behind the average?",
     "border": "Does the border decide?",
     "robustness": "Does the answer survive what acquisition does to an image?",
-    "data": "What does the data give away, before any model is believed?",
+    "data": "How well do the data predict the label without a model?",
     "ledger": "How many models have these test images judged?",
     "comparison": "Is the candidate worse than the reference?",
     "claims": "Can the published figures all be true, and are they true of this model?",
@@ -40,8 +43,8 @@ GLOSSARY: Final = (
     ("fail", "the whole interval misses the bound, or a required check is not there."),
     (
         "conditional pass, conditional fail",
-        "the value meets the bound, or does not, and the bound lies inside the interval. These images cannot settle it. "
-        "Where images are counted, the row says how many more would.",
+        "the value meets the bound, or does not, and the bound lies inside the interval. These images cannot settle "
+        "it. Where images are counted, the row says how many more would.",
     ),
     ("skipped", "the check needs what this kind of model or data cannot have; the reason stands beside it."),
     ("descriptive", "a measurement without a bound: it refuses nothing."),
@@ -51,8 +54,8 @@ GLOSSARY: Final = (
     ),
     (
         "value [low, high]",
-        "the estimate and its 95 % interval; of no width where every row was looked at. Decided on this. Where infills "
-        "or corruptions are judged together, the limit that proves a failure is wider, for the number of them.",
+        "the estimate and its 95 % interval; of no width where every row was examined. Decided on this. Where infills "
+        "or corruptions are judged together, the limit that shows a failure is wider, for the number of them.",
     ),
     ("n", "the images it rests on (patients, or random draws, where the detail says so)."),
     ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a descriptive row has none."),
@@ -71,10 +74,10 @@ _MARKUP: Final = re.compile(r"[&<>|`*\[\]\\~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|
 
 
 def visible(text: str) -> str:
-    r"""Return ``text`` on one line with nothing in it that a reader cannot see.
+    r"""Return ``text`` on one line without invisible characters.
 
-    A control character is shown as its picture (␊ for a newline); whatever else is invisible or turns the direction of
-    writing, as its code point.
+    A control character is shown as its picture (␊ for a newline). Any other character that is invisible or changes the
+    direction of writing is shown as its code point.
 
     Examples:
         >>> visible("Covid\n19")
@@ -86,7 +89,9 @@ def visible(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return ``text`` for a line or a table cell of markdown: no markup and no HTML, whatever it holds.
+    """Return ``text`` escaped for a line or a table cell of markdown.
+
+    It holds neither markup nor HTML.
 
     Examples:
         >>> escape("a|b <b>c</b>")
@@ -98,12 +103,14 @@ def escape(text: str) -> str:
 
 
 def code_point(char: str) -> str:
-    """Return how a character is named that cannot be shown: ``⟨U+202E⟩``."""
+    """Return the name of a character that cannot be shown: ``⟨U+202E⟩``."""
     return f"⟨U+{ord(char):04X}⟩"
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return ``text``, or its two ends around an ellipsis where it is longer than ``limit`` characters.
+    """Return ``text``, shortened to ``limit`` characters if it is longer.
+
+    Both ends are kept around an ellipsis.
 
     Examples:
         >>> shorten("radiopaedia-2019-pneumonia", 13)
@@ -116,12 +123,12 @@ def shorten(text: str, limit: int) -> str:
 
 
 def headline_words(record: Record) -> str:
-    """Return the headline without markup, for a picture or a terminal."""
+    """Return the headline without markup, for a figure or a terminal."""
     return headline(record).replace("**", "")
 
 
 def meaning(record: Record) -> str:
-    """Return what the outcome means in a sentence or two."""
+    """Return the meaning of the outcome in one or two sentences."""
     conditional = sum(standing(row) == "conditional" for row in record["rows"])
     if not record["complete"]:
         return "Not everything that the policy requires was run or recorded, so nothing is accepted."
@@ -137,7 +144,10 @@ def meaning(record: Record) -> str:
 
 
 def failing_words(row: Row) -> str:
-    """Return how many images broke a claim, and that not all are listed where there are many."""
+    """Return how many images do not meet a claim.
+
+    If there are many, the text says that not all are listed.
+    """
     count = row["failing_total"]
     if count > FAILING_SHOWN:
         return f"{count:,} failing images, the first {FAILING_SHOWN}"
@@ -145,13 +155,16 @@ def failing_words(row: Row) -> str:
 
 
 def overall(record: Record) -> Standing:
-    """Return where the whole scorecard stands."""
+    """Return the standing of the whole scorecard."""
     places: dict[str, Standing] = {"pass": "passed", "conditional_pass": "conditional", "fail": "refused"}
     return places[record["outcome"]]
 
 
 def standing(row: Row) -> Standing:
-    """Return where a row stands: what is not accepted is refused, whatever its outcome."""
+    """Return the standing of a row.
+
+    A row that is not accepted is refused, whatever its outcome.
+    """
     if not row["gates"]:
         return "skipped" if row["outcome"] == "skipped" else "descriptive"
     if not row["accepted"]:
@@ -165,22 +178,24 @@ def outcome(row: Row) -> str:
     Examples:
         ``✓ pass``, ``? conditional pass``, ``✗ conditional pass, not accepted``, ``· descriptive, undefined``
     """
-    words = in_words(row["outcome"])
+    text = in_words(row["outcome"])
     if row["outcome"] == "conditional_pass" and not row["accepted"]:
-        words += ", not accepted"
+        text += ", not accepted"
     if row["outcome"] == "descriptive" and row["state"] not in {"ok", None}:
-        words += f", {row['state']}"
-    return f"{_SYMBOLS[standing(row)]} {words}"
+        text += f", {row['state']}"
+    return f"{_SYMBOLS[standing(row)]} {text}"
 
 
 def measured(row: Row) -> str:
-    """Return ``value [low, high]``, with places enough that no number seems to reach the bound, 0 or 1.
+    """Return ``value [low, high]`` with enough decimal places.
+
+    They are enough if no number seems to reach the bound, 0 or 1 without doing so.
 
     Returns:
-        ``undefined`` and the interval where there is no value, ``—`` where there is neither.
+        The text. It is ``undefined`` and the interval if there is no value, and ``—`` if there is neither.
 
     Examples:
-        ``0.962 [0.804, 0.999]``, ``0.9 [0.79996, 0.96]`` never reads as a floor of 0.8 that was met
+        ``0.962 [0.804, 0.999]``. A low limit of 0.79996 is never shown as 0.800 against a floor of 0.8.
     """
     places = _places(row)
     value, low, high = (_number(row[name], places) for name in ("value", "low", "high"))
@@ -190,7 +205,7 @@ def measured(row: Row) -> str:
 
 
 def bound(row: Row) -> str:
-    """Return ``≥ 0.800`` or ``≤ 0.100``; ``—`` where there is no bound."""
+    """Return ``≥ 0.800`` or ``≤ 0.100``, or ``—`` if there is no bound."""
     if row["bound"] is None or row["direction"] is None:
         return "—"
     places = 3 if round(row["bound"], 3) == row["bound"] else _places(row)
@@ -198,20 +213,22 @@ def bound(row: Row) -> str:
 
 
 def title(row: Row) -> str:
-    """Return a row's name in full: ``recall / recall_floor (Covid)``."""
+    """Return the full name of a row: ``recall / recall_floor (Covid)``."""
     suite, check, subject = key(row)
     return f"{suite} / {check} ({subject})" if subject else f"{suite} / {check}"
 
 
 def label(row: Row) -> str:
-    """Return a row's name within its suite: ``recall_floor, Covid``."""
+    """Return the name of a row within its suite: ``recall_floor, Covid``."""
     return f"{row['check']}, {row['subject']}" if row["subject"] else row["check"]
 
 
 def refusals(record: Record) -> list[tuple[str, str, str]]:
-    """Return what refused the model, as (name of the row, its numbers in words, its detail); gaps are taken together.
+    """Return the rows that refused the model.
 
-    Only the numbers in words are free of names that a user chose.
+    Each is (name of the row, its numbers in words, its detail). Missing checks are one entry. Only the numbers in words
+    are
+    free of names that a user chose.
     """
     refused = [row for row in record["rows"] if standing(row) == "refused"]
     gaps = [title(row) for row in refused if row["reason"] == "missing"]
@@ -222,11 +239,13 @@ def refusals(record: Record) -> list[tuple[str, str, str]]:
 
 
 def many_bounds(record: Record) -> list[str]:
-    """Return what the number of bounds does to the verdicts: how often chance refuses, and what is missed beyond it.
+    """Return what the number of bounds does to the verdicts.
 
-    Sentences, in which a row is named in full and nothing is escaped; none where no row is a plain share of images.
-    Where rows stand for several trainings, the chances are those of one, and a sentence says what the worst of them is
-    worth.
+    The sentences say how often chance refuses a model, and which bounds are missed beyond chance. They name rows in
+    full, and
+    nothing in them is escaped. The list is empty if no row is a plain share of images. If rows stand for several
+    trainings,
+    the chances are those of one training, and a further sentence is about the worst of them.
     """
     rows, gate = multiplicity.sampled(record["rows"]), record["gate"]
     claims = multiplicity.claims(record["rows"])
@@ -264,7 +283,7 @@ def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
 
 
 def judged(record: Record) -> list[tuple[str, str]]:
-    """Return what was judged, as (what, words)."""
+    """Return what was judged, as (name, description)."""
     model, dataset, task = record["model"], record["dataset"], record["task"]
     several = replicates_of(record)
     together, seeds = "", ("seed", str(task["seed"]))
@@ -289,7 +308,10 @@ def judged(record: Record) -> list[tuple[str, str]]:
 
 
 def of_seed(record: Record) -> str:
-    """Return ``, seed 0`` to stand after what is the first seed's in a scorecard of several; else ""."""
+    """Return ``, seed 0`` if a scorecard is of several trainings, else "".
+
+    The text follows what belongs to the first seed alone.
+    """
     several = replicates_of(record)
     return "" if several is None else f", seed {several.seeds[0]}"
 
@@ -300,19 +322,25 @@ def counted(counts: dict[str, int]) -> str:
 
 
 def confusion_lines(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[tuple[str, str]]:
-    """Return (``of 20 Viral Pneumonia``, ``16 caught, 4 predicted Normal``) for each class, commonest error first."""
+    """Return a line for each class, with the commonest error first.
+
+    A line is (``of 20 Viral Pneumonia``, ``16 caught, 4 predicted as Normal``).
+    """
     lines = []
     for index, (label, row) in enumerate(zip(classes, counts, strict=True)):
         wrong = sorted(
             (-count, name) for other, (name, count) in enumerate(zip(classes, row, strict=True)) if other != index
         )
-        told = [f"{row[index]} caught", *(f"{-count} called {name}" for count, name in wrong if count)]
-        lines.append((f"of {sum(row)} {label}", ", ".join(told) if sum(row) else "no image"))
+        parts = [f"{row[index]} caught", *(f"{-count} predicted as {name}" for count, name in wrong if count)]
+        lines.append((f"of {sum(row)} {label}", ", ".join(parts) if sum(row) else "no image"))
     return lines
 
 
 def accuracy(evidence: EvidenceRecord) -> float | None:
-    """Return the share of rows called by their class (0 to 1); None where there is no row or no confusion matrix."""
+    """Return the share of rows that are predicted as their class (0 to 1).
+
+    Return None if there is no row or no confusion matrix.
+    """
     confusion = evidence["confusion"]
     if confusion is None or not (total := sum(map(sum, confusion["counts"]))):
         return None
@@ -320,7 +348,10 @@ def accuracy(evidence: EvidenceRecord) -> float | None:
 
 
 def _by_replicates(several: Replicates, near: float, far: float) -> str:
-    """Say what the chances of one seed are worth for all; ``near`` and ``far`` are the most that they can be."""
+    """Return what the chances of one seed mean for all seeds.
+
+    ``near`` and ``far`` are the largest possible chances of one seed.
+    """
     number = len(several.seeds)
     if several.deciding == "first":
         return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
@@ -351,7 +382,10 @@ def _beyond_chance(claims: Sequence[multiplicity.Claim], several: Replicates | N
 
 
 def _percent(share: float) -> str:
-    """Return a share in whole per cent that is 0 or 100 only if it is exactly so."""
+    """Return a share in whole per cent.
+
+    It is 0 or 100 only if the share is exactly that.
+    """
     if 0 < share < 0.01:
         return "less than 1 %"
     return "more than 99 %" if 0.99 < share < 1 else f"{100 * share:.0f} %"
@@ -372,7 +406,10 @@ def _number(value: float | None, places: int) -> str:
 
 
 def _places(row: Row) -> int:
-    """Return how many decimal places keep small numbers from vanishing, and others off the bound and off 1."""
+    """Return the number of decimal places for a row's numbers.
+
+    With them small numbers do not vanish, and others are not rounded to the bound or to 1.
+    """
     numbers = [number for name in ("value", "low", "high") if (number := row[name])]
     marks = [mark for mark in (1.0, row["bound"]) if mark is not None]
     for places in range(3, 6):
@@ -383,12 +420,15 @@ def _places(row: Row) -> int:
 
 
 def _missed(row: Row) -> str:
-    """Say how a row's numbers stand to its bound; "" where it has none."""
+    """Return how a row's numbers compare with its bound.
+
+    Return "" if it has no bound.
+    """
     if row["bound"] is None or row["direction"] is None:
         return ""
     wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
     if row["value"] is None:
-        return f"there is no value to hold against the bound ({wanted})"
+        return f"there is no value to compare with the bound ({wanted})"
     if row["outcome"] == "fail":
         judgement = "the whole interval misses it"
     elif meets(row["value"], row["bound"], row["direction"]):

@@ -1,4 +1,7 @@
-"""What a model or its data may lack, and how a check that needs it says so."""
+"""What a model or its data may lack, and why.
+
+A check that needs a capability is skipped with this reason.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -14,11 +17,11 @@ from roentgate.lungs import lung_fields
 
 
 def lacking(evidence: Evidence, capability: str) -> str:
-    """Return why a model or its data cannot have ``capability``; "" where they can.
+    """Return why a model or its data lack ``capability``, or "" if they have it.
 
     Args:
-        evidence: On the model. It is asked for answers only where these decide.
-        capability: As a check names it in its mark ``needs``.
+        evidence: The evidence on the model. Predictions are computed only if they decide.
+        capability: A name that checks use in their mark ``needs``.
 
     Raises:
         ArgumentError: An unknown capability.
@@ -32,7 +35,10 @@ def lacking(evidence: Evidence, capability: str) -> str:
 
 
 def lungs_lacking(candidate: Candidate) -> str:
-    """Return why checks that need lung fields do not apply to the test images; "" where they do."""
+    """Return why checks that need lung fields do not apply, or "".
+
+    They apply if every class has enough test images with a trusted lung field.
+    """
     test = candidate.splits.test
     trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
     for label, count in zip(test.classes, trusted, strict=True):

@@ -1,4 +1,4 @@
-"""The looks of one run at its test images: what the ledger held at its start, and what the run adds at its end."""
+"""The test-set evaluations of one run, and their ledger."""
 
 import contextlib
 import itertools
@@ -25,11 +25,13 @@ from roentgate.session.session import Session
 
 
 class Logbook:
-    """The looks of one run: what the ledger held at its start, and what the run adds at its end.
+    """The test-set evaluations of one run.
+
+    It knows what the ledger held when the run began, and appends the evaluations of the run at its end.
 
     Args:
         session: The run.
-        upto: Bytes of the ledger at its start, for a worker process; None looks now.
+        upto: Size of the ledger in bytes when the run began, for a worker process. None reads it now.
     """
 
     def __init__(self, session: Session, upto: int | None = None) -> None:
@@ -39,12 +41,15 @@ class Logbook:
 
     @cached_property
     def path(self) -> Path:
-        """The ledger of this data set, beside its reports."""
+        """The ledger of this data set, in the folder of its reports."""
         return self.session.settings.reports / self.session.card.name / ledger.FILE
 
     @cached_property
     def upto(self) -> int:
-        """Bytes of the ledger when the run began; what other runs add meanwhile is theirs to tell."""
+        """Size of the ledger in bytes when the run began.
+
+        What other runs append later is not read.
+        """
         return ledger.size(self.path) if self._upto is None else self._upto
 
     @cached_property
@@ -54,20 +59,23 @@ class Logbook:
 
     @cached_property
     def images(self) -> str:
-        """The test images, by content and label."""
+        """The digest of the test images and their labels."""
         return self.session.candidate(next(iter(self.session.members))).splits.test.content_digest
 
     def begin(self) -> None:
-        """Read the ledger before anything is judged, and make sure that it can be added to.
+        """Read the ledger before anything is judged, and check that it is writable.
 
         Raises:
-            ArgumentError: It cannot be read or written.
+            ArgumentError: The ledger cannot be read or written.
         """
         ledger.check_writable(self.path)
-        self.known  # noqa: B018 - read now, so that it is what was there at the start
+        self.known  # noqa: B018 - read now, before other runs add to it
 
     def of(self, name: str) -> Place:
-        """Return where a member of this run stands; those before it on the command line were judged before it."""
+        """Return the place of a member among the models on these test images.
+
+        The members before it on the command line count as judged before it.
+        """
         if name not in self._places:
             candidate = self.session.candidate(name)
             found = ledger.earlier(self.known, images=self.images, fingerprint=candidate.fingerprint)
@@ -76,12 +84,15 @@ class Logbook:
                 before=self._before(name, found),
                 unsure=found.damaged,
                 n=len(candidate.splits.test),
-                test=self._answers(name),
+                test=self._predictions(name),
             )
         return self._places[name]
 
     def _before(self, name: str, found: Earlier) -> int:
-        """Return how many other models were judged first, in the ledger or in this run."""
+        """Return how many other models were judged first.
+
+        They were judged by earlier runs or in this run.
+        """
         seen = {evaluation.fingerprint for evaluation in found.evaluations}
         if not found.known:
             earlier = itertools.takewhile(lambda member: member != name, self.session.members)
@@ -89,24 +100,29 @@ class Logbook:
             seen |= {self.session.candidate(other).fingerprint for other in earlier} - {own}
         return len(seen)
 
-    def _answers(self, name: str) -> Predictions | None:
-        with contextlib.suppress(HarnessError):  # a model that does not answer is refused by every row; it has looked
+    def _predictions(self, name: str) -> Predictions | None:
+        with contextlib.suppress(HarnessError):  # every row refuses such a model, but it was evaluated
             found: Predictions = self.session.evidence(name).test
             return found
         return None
 
     def words(self, name: str) -> list[str]:
-        """Return what a scorecard says of the looks at its test images; ``name`` is a member or a replicated model."""
+        """Return what a scorecard says about its test-set evaluations.
+
+        ``name`` is a member or a model with replicates.
+        """
         if name in self.session.members:
             return test_set_reuse.words(self.of(name))
         return test_set_reuse.words_on_replicates(len(self.session.replicates(name)))
 
     def record(self, records: Mapping[str, Record], partial: Sequence[str]) -> Ledger:
-        """Append a look of every judged member, refused or not; return the ledger with them.
+        """Append an evaluation of every judged member, and return the new ledger.
+
+        Members that were refused are recorded too.
 
         Args:
-            records: The scorecard of each member that any verdict was recorded on.
-            partial: Why this run is no gate; answers that it did not come to ask for are not asked for now.
+            records: The scorecard of each member that has a verdict.
+            partial: Why this run is partial. If it is, no predictions are computed for the ledger alone.
 
         Raises:
             ArgumentError: The ledger cannot be read or written.
@@ -114,9 +130,9 @@ class Logbook:
         added = []
         for name in self.session.members:
             if name in records:
-                asked = vars(self.session.evidence(name)).get("test") if partial else self._answers(name)
+                test = vars(self.session.evidence(name)).get("test") if partial else self._predictions(name)
                 added.append(
-                    self._evaluation(name, asked, accepted=accepted(records[name]), complete=records[name]["complete"])
+                    self._evaluation(name, test, accepted=accepted(records[name]), complete=records[name]["complete"])
                 )
         ledger.append(self.path, added)
         return ledger.read(self.path)
@@ -137,30 +153,32 @@ class Logbook:
             complete=complete,
         )
 
-    def closing(self, name: str, held: Ledger) -> tuple[list[str], dict[str, object]]:
-        """Return what may differ between two equal runs: lines for the terminal, and the same as data.
+    def closing(self, name: str, recorded: Ledger) -> tuple[list[str], dict[str, object]]:
+        """Return the place among the evaluations as lines and as data.
+
+        The lines are for the terminal. Both may differ between two equal runs.
 
         Args:
-            name: A member that was judged, or a model with replicates, of which the last judged one speaks.
-            held: The ledger with this run's looks.
+            name: A judged member, or a model with replicates, whose last judged member counts.
+            recorded: The ledger with the evaluations of this run.
         """
-        total = [evaluation for evaluation in held.evaluations if evaluation.images == self.images]
+        total = [evaluation for evaluation in recorded.evaluations if evaluation.images == self.images]
         replicates = [name] if name in self.session.members else self.session.replicates(name)
-        made, looked = self.session.candidates, {evaluation.fingerprint for evaluation in total}
-        judged = [each for each in replicates if each in made and made[each].fingerprint in looked]
+        made, evaluated = self.session.candidates, {evaluation.fingerprint for evaluation in total}
+        judged = [each for each in replicates if each in made and made[each].fingerprint in evaluated]
         member = (judged or replicates)[-1]
-        found = ledger.earlier(held, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
-        models, now = len(ledger.firsts(held, self.images)), len(found.evaluations) + 1
+        found = ledger.earlier(recorded, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
+        models, now = len(ledger.firsts(recorded, self.images)), len(found.evaluations) + 1
         place = (
             f"{ordinal(now)} model judged on these test images" if found.known else "not counted: nothing was judged"
         )
         lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
         if found.known and member in self._places and self._places[member].models != now:
             lines.append(
-                f"other runs looked meanwhile: this is the {ordinal(now)} model by the ledger; judge it again for a "
-                "scorecard that says so"
+                f"other runs evaluated models meanwhile: this is the {ordinal(now)} model by the ledger; judge it "
+                "again for a scorecard that says so"
             )
-        if words := ledger.damage_words(held):
-            lines.append(words)
-        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(held.damaged)}
+        if damage := ledger.damage_words(recorded):
+            lines.append(damage)
+        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(recorded.damaged)}
         return lines, data

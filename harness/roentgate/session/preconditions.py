@@ -1,4 +1,4 @@
-"""What stands against a run, said before anything is trained."""
+"""Checks of a run that come before any training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,15 +28,17 @@ def check_options(settings: Settings) -> None:
 
 
 def check_imports(name: str, options: Options, made: Mapping[str, Candidate]) -> None:
-    """Refuse a model whose local imports an earlier one found elsewhere: Python keeps one module a name.
+    """Refuse a model whose local imports clash with those of another model.
+
+    Python keeps one module a name, so the second model would get the module of the first.
 
     Args:
         name: As given to ``--model``.
-        options: Where models lie, and which formats are trusted.
-        made: The models that were made ready in this process, by name.
+        options: Where models are found, and which formats are trusted.
+        made: The models that are ready in this process, by name.
 
     Raises:
-        ArgumentError: Both import a module of that name, from different files.
+        ArgumentError: Both import a module of the same name from different files.
         ModelError: There is no such model.
     """
     source = find_model(name, options.models, trust=options.trust)
@@ -51,18 +53,18 @@ def check_imports(name: str, options: Options, made: Mapping[str, Candidate]) ->
 
 
 def check_follows_seed(name: str, options: Options, root: Path | None, store: Store) -> None:
-    """Refuse to judge several seeds of a model that is the same with each.
+    """Refuse to judge several seeds of a model that ignores the seed.
 
-    A loaded model may still follow ``task.seed``: one that reads the weights of the seed that is asked.
+    A loaded model may still follow ``task.seed``, for instance by reading weights that belong to the seed.
 
     Args:
         name: As given to ``--model``.
-        options: Where models lie, and which formats are trusted.
+        options: Where models are found, and which formats are trusted.
         root: The data root.
-        store: Where it is kept what a model file declares.
+        store: Keeps what a model file declares.
 
     Raises:
-        ArgumentError: It is loaded, and none of its sources reads a seed.
+        ArgumentError: The model is loaded, and none of its sources reads a seed.
         ModelError: There is no such model, or it cannot be imported.
     """
     from roentgate.candidates import training

@@ -1,4 +1,7 @@
-"""One run of the suites: which models, on which data, under which policy; each made ready once."""
+"""One run of the suites: its models, its data and its policy.
+
+Each model is made ready once.
+"""
 
 import os
 import platform
@@ -28,16 +31,16 @@ EVALUATIONS = ("ledger", "test_set_evaluations")
 
 
 class Session:
-    """What is judged on what, in one process.
+    """The models and data of one run, in one process.
 
     Args:
-        settings: The command line.
-        store: Where everything that is computed is kept.
+        settings: The settings of the run.
+        store: Keeps everything that is computed.
         find_card: Returns the data card. It is called once, on first use.
 
     Attributes:
-        members: What is judged, by name: a model and its seed; several where a model has replicates.
-        candidates: The members that were made ready so far, by name.
+        members: (model, seed) of everything that is judged, by name. A model with replicates has several members.
+        candidates: The members that are ready so far, by name.
     """
 
     def __init__(self, settings: Settings, store: Store, find_card: Callable[[], Card]) -> None:
@@ -53,7 +56,7 @@ class Session:
         self.candidates: dict[str, Candidate] = {}
         self._evidence: dict[str, Evidence] = {}
         self._attributions: dict[str, AttributionRecord] = {}
-        self._beside: dict[str, Candidate] = {}
+        self._references: dict[str, Candidate] = {}
         self._lacking: dict[tuple[str, str], str] = {}
 
     @cached_property
@@ -73,7 +76,7 @@ class Session:
         return load_policy(self.settings.policy, data=self.card.name, classes=self.classes, known=cards)
 
     def candidate(self, name: str) -> Candidate:
-        """Return a model made ready; trained on first use."""
+        """Return a member that is ready to be judged, trained on first use."""
         if name not in self.candidates:
             model, seed = self.members[name]
             self.candidates[name] = self._made_ready(model, replace(self.settings.options, seed=seed))
@@ -82,17 +85,17 @@ class Session:
     def _made_ready(self, model: str, options: Options) -> Candidate:
         from roentgate.candidates import training
 
-        made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._beside
+        made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._references
         check_imports(model, options, made)
         return training.ready(model, self.card, options, self.store)
 
     def check_follow_seeds(self) -> None:
-        """Raise `ArgumentError` where several seeds are asked of a model that is the same with each."""
+        """Raise `ArgumentError` if several seeds are asked of a model that ignores them."""
         for model in self.settings.models if self.settings.seeds > 1 else ():
             check_follows_seed(model, self.settings.options, self.card.root, self.store)
 
     def replicates(self, model: str) -> list[str]:
-        """Return the members that are this model, by seed."""
+        """Return the members that belong to a model, by seed."""
         return [name for name, (own, _) in self.members.items() if own == model]
 
     def decides(self, name: str) -> bool:
@@ -100,7 +103,7 @@ class Session:
         return self.policy.gate.seeds == "worst" or self.replicates(self.members[name][0])[0] == name
 
     def folder(self, name: str) -> Path:
-        """Return the folder of the report on a member, or on a model with replicates."""
+        """Return the report folder of a member or of a model with replicates."""
         model, seed = self.members.get(name, (name, None))
         folder = self.settings.reports / self.card.name / folder_name(model)
         return folder / f"seed-{seed}" if seed is not None and self.settings.seeds > 1 else folder
@@ -114,7 +117,10 @@ class Session:
         return self._evidence[name]
 
     def attributions(self, name: str) -> "AttributionRecord":
-        """Return what spoke for the answers of a model, where, and which explainers may be believed."""
+        """Return the attributions of a model's predictions.
+
+        They come with the sanity check of each explainer, and with lung fields if there are any.
+        """
         if name not in self._attributions:
             from roentgate.evidence import AttributionRecord
             from roentgate.lungs import lung_fields
@@ -125,23 +131,27 @@ class Session:
 
     @cached_property
     def data_record(self) -> "DataRecord":
-        """What was found of the images themselves."""
+        """The findings on the images themselves."""
         from roentgate.audit import DataRecord
 
         return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
 
     def unseen(self, predictions: Predictions) -> Predictions:
-        """Return the rows that have no near-duplicate in train; all of them where the policy counts near-duplicates
-        too."""
+        """Return the rows that have no near-duplicate in train.
+
+        If the policy counts near-duplicates too, return all rows.
+        """
         return predictions if self.policy.audit.near_duplicates == "counted" else self.data_record.unseen(predictions)
 
     @cached_property
     def reference(self) -> "Evidence | Reference":
-        """What to compare with: the evidence on a model, trained where it must be, or what a stored one answered.
+        """The evidence on the reference, or its stored predictions.
+
+        A reference that is a model is trained if necessary.
 
         Raises:
             ArgumentError: There is no ``--reference``, or its predictions cannot be read.
-            DataError: A stored reference answered other images.
+            DataError: The stored predictions are on other images.
         """
         name = self.settings.reference
         if name is None:
@@ -157,54 +167,63 @@ class Session:
             stored_predictions.check_same_images(stored, test, path)
             return stored
         stored_predictions.check_names_model(name, self.settings.options.models)
-        self._beside[name] = self._made_ready(name, replace(self.settings.options, weights=None))
-        return Evidence(self._beside[name])
+        self._references[name] = self._made_ready(name, replace(self.settings.options, weights=None))
+        return Evidence(self._references[name])
 
     @property
     def required(self) -> tuple[tuple[str, str], ...]:
-        """The (suite, check) pairs without which nothing is accepted; of optional suites and of a cap if asked for."""
+        """The (suite, check) pairs that the run must record.
+
+        Those of optional suites and of a cap on models are among them if asked for.
+        """
         pairs = list(optional_suites.required(self.policy.gate.required, self.settings))
         capped = self.policy.ledger.most_models is not None
         return tuple(dict.fromkeys([*pairs, EVALUATIONS] if capped else pairs))
 
     @cached_property
     def claims(self) -> Claims:
-        """The published figures to hold; `ArgumentError` without ``--claims``."""
+        """The published figures.
+
+        Without ``--claims`` this raises `ArgumentError`.
+        """
         if self.settings.claims is None:
             raise ArgumentError("there are no published figures to hold: pass --claims FILE.toml")
         return read_claims(self.settings.claims)
 
     def check_claims(self, name: str) -> None:
-        """Raise `DataError` where there are claims, about other rows than a member is judged on."""
+        """Raise `DataError` if the claims are about other rows than are judged.
+
+        ``name`` is a member of the run. Without claims nothing is checked.
+        """
         if self.settings.claims is not None:
             self.claims.check_rows(self.candidate(name).splits.test.counts(), f"test of data '{self.card.name}'")
 
     def lacks(self, name: str, capability: str) -> str:
-        """Return why a model or the data cannot have ``capability``; "" where it can.
+        """Return why a model or the data lack ``capability``, or "" if they have it.
 
         Raises:
             ArgumentError: An unknown capability.
         """
         from roentgate.session.capabilities import lacking
 
-        asked = name, capability
-        if asked not in self._lacking:
-            self._lacking[asked] = lacking(self.evidence(name), capability)
-        return self._lacking[asked]
+        key = name, capability
+        if key not in self._lacking:
+            self._lacking[key] = lacking(self.evidence(name), capability)
+        return self._lacking[key]
 
     def forget(self) -> None:
         """Remove what no other run may use."""
         from roentgate.candidates import training
 
-        for candidate in (*self.candidates.values(), *self._beside.values()):
+        for candidate in (*self.candidates.values(), *self._references.values()):
             training.forget(candidate)
 
 
 def open_session(settings: Settings) -> Session:
-    """Return the session that a command line asks for, with the project's store.
+    """Return the session of a run, with the project's store.
 
     Raises:
-        ArgumentError: Options that do not go together.
+        ArgumentError: The options contradict each other.
     """
     check_options(settings)
     store = open_store(settings.root)
@@ -212,7 +231,10 @@ def open_session(settings: Settings) -> Session:
 
 
 def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate) -> Row:
-    """Return a verdict as a row of the record; what would settle a conditional one is added to its detail."""
+    """Return a verdict as a row of the record.
+
+    The detail of a conditional verdict also says what would settle it.
+    """
     estimate = verdict.estimate
     if estimate is None:
         return record.empty_row(
@@ -221,8 +243,8 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
     detail = verdict.detail
     if verdict.conditional and verdict.bound is not None and verdict.direction is not None:
         by_value = gate == "simple" and not verdict.guarded
-        words = settling_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
-        detail = "; ".join(part for part in (detail, words) if part)
+        settling = settling_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
+        detail = "; ".join(part for part in (detail, settling) if part)
     return {
         "suite": suite,
         "check": check,
@@ -247,7 +269,7 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
 
 
 class Environment(TypedDict):
-    """What may differ between two equal runs."""
+    """Everything that may differ between two equal runs."""
 
     versions: dict[str, str]
     python: str
@@ -258,7 +280,10 @@ class Environment(TypedDict):
 
 
 def environment(passes: int, seconds: Mapping[str, float]) -> Environment:
-    """Return what may differ between two equal runs: versions, machine, timings, images sent through the model."""
+    """Return everything that may differ between two equal runs.
+
+    These are versions, machine, timings, and the number of images sent through the model.
+    """
     return {
         "versions": {**versions(), "roentgate": metadata.version("roentgate")},
         "python": platform.python_version(),

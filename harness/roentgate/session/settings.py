@@ -1,4 +1,7 @@
-"""The command line of one run, read: which models, on which data, by which policy, and where reports go."""
+"""The settings of one run, read from the command line.
+
+They say which models are judged on which data, by which policy, and where reports are written.
+"""
 
 import os
 import uuid
@@ -16,21 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The command line of one run.
+    """The settings of one run.
 
     Args:
-        models: Names as given to ``--model``, each once.
-        data: As given to ``--data``.
-        root: The project folder: holds ``models/``, ``data/``, ``reports/`` and the store.
+        models: The values of ``--model``, each once.
+        data: The value of ``--data``.
+        root: The project folder with ``models/``, ``data/``, ``reports/`` and the store.
         policy: The policy file.
         gate: The decision rule.
-        reports: Where scorecards go.
-        options: What concerns the models.
-        figures: Whether to draw pictures.
+        reports: The folder of the scorecards.
+        options: The options of the models.
+        figures: Whether to draw figures.
         seeds: How many replicates of each model are trained, with seeds that follow the first.
-        reference: What to compare with; None for nothing.
-        claims: The file of published figures to hold; None for none.
-        robustness: Whether to judge what acquisition does to images.
+        reference: The model or scorecard to compare with, or None.
+        claims: The file of published figures, or None.
+        robustness: Whether to run the robustness suite.
     """
 
     models: tuple[str, ...]
@@ -48,7 +51,9 @@ class Settings:
 
 
 def read_settings(config: "pytest.Config") -> Settings:
-    """Return the command line as settings; paths are seen from where pytest was called.
+    """Return the settings that a command line asks for.
+
+    Paths are relative to the folder in which pytest was called.
 
     Raises:
         ArgumentError: An option is malformed, or does not go with another.
@@ -94,13 +99,19 @@ def read_settings(config: "pytest.Config") -> Settings:
 
 
 def folder_name(model: str) -> str:
-    """Return the folder of a model's reports: its name, or the stem of its file."""
+    """Return the name of the folder of a model's reports.
+
+    It is the model's name, or the stem of its file.
+    """
     stem = Path(model).stem if "/" in model or os.sep in model or model.endswith((".py", ".keras")) else model
     return "".join(sign if sign.isalnum() or sign in "._-" else "_" for sign in stem)
 
 
 def check_seeds(first: int, count: int) -> None:
-    """Raise `ArgumentError` for no seeds, or ones that NumPy and Keras do not know: ``count`` from ``first`` on."""
+    """Raise `ArgumentError` unless the seeds are valid and at least one.
+
+    The seeds are ``count`` numbers from ``first`` on. NumPy and Keras accept seeds below 2**32.
+    """
     if count < 1:
         raise ArgumentError(f"--seeds {count}: give 1 or more")
     if first + count > 2**32:

@@ -1,4 +1,7 @@
-"""A suite's claims, held against evidence at hand without pytest: what a simulation asks a thousand times."""
+"""Runs the tests of a suite on given evidence, without pytest.
+
+Simulations use it to run a suite a thousand times.
+"""
 
 import importlib.util
 import inspect
@@ -14,14 +17,17 @@ from roentgate.stats import Verdict, skipped
 
 
 class Accept(Protocol):
-    """How a test of a suite hands over a verdict."""
+    """The function with which a test of a suite records its verdict."""
 
     def __call__(self, verdict: Verdict, *, subject: str = "") -> None:
-        """Record a verdict; ``subject`` says what it is about."""
+        """Record a verdict on ``subject``."""
 
 
 def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[object]]:
-    """Return the values of everything a suite's test may be parametrised by, but for models."""
+    """Return the values of all parameters that a suite's tests may use.
+
+    The models are not among them.
+    """
     from roentgate.audit import probes, scan
     from roentgate.data import SPLITS
 
@@ -45,7 +51,7 @@ def axes(policy: Policy, classes: Sequence[str]) -> dict[str, list[object]]:
 
 
 def name_of(value: object) -> str:
-    """Return what a test's parameter is called in its id."""
+    """Return the name of a parameter's value in the id of a test."""
     if isinstance(value, tuple):
         return ">".join(value)
     return str(getattr(value, "name", value))
@@ -65,7 +71,7 @@ def load_suite(path: Path) -> ModuleType:
     return module
 
 
-def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all evidence at hand
+def verdicts(  # noqa: PLR0913  the last two serve callers without all evidence
     suite: ModuleType,
     evidence: Mapping[str, object],
     policy: Policy,
@@ -74,15 +80,17 @@ def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all e
     lacks: Callable[[str], str] = lambda _: "",
     absent: Collection[str] = (),
 ) -> list[tuple[str, str, Verdict]]:
-    """Return (check, subject, verdict) of every test of a suite, parametrised as pytest would.
+    """Return (check, subject, verdict) of every test of a suite.
+
+    The tests are parametrised as under pytest.
 
     Args:
-        suite: From `load_suite`.
+        suite: The module that `load_suite` returned.
         evidence: The fixtures that its tests ask for (``evidence``, ``border_answers``, ``reference``).
         policy: The bounds.
         classes: The class names.
-        lacks: Says why what a test declares to need is not there; "" where it is. Such a test is skipped.
-        absent: Fixtures that are not at hand. A test that asks for one of them is left out.
+        lacks: Returns why a capability that a test needs is lacking, or "". A test that lacks one is skipped.
+        absent: Fixtures that are not available. A test that asks for one of them is left out.
     """
     values = axes(policy, classes)
     found: list[tuple[str, str, Verdict]] = []
@@ -94,7 +102,7 @@ def verdicts(  # noqa: PLR0913  the two at the end are for whoever has not all e
         if not wanted.keys().isdisjoint(absent):
             continue
         needs = [need for mark in getattr(test, "pytestmark", []) if mark.name == "needs" for need in mark.args]
-        if reason := next((words for need in needs if (words := lacks(need))), ""):
+        if reason := next((lack for need in needs if (lack := lacks(need))), ""):
             found.append((check, "", skipped(reason)))
             continue
         varied = [axis for axis in values if axis in wanted]

@@ -1,4 +1,7 @@
-"""A number with its interval and the rows it rests on: exact, score and variance-recovery intervals, all at 95 %."""
+"""A number with its 95 % interval and the rows it rests on.
+
+The intervals are exact, score and variance-recovery (MOVER) intervals.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,10 +19,10 @@ from roentgate.stats.intervals import NORMAL, TAIL
 
 Direction = Literal["at_least", "at_most"]
 State = Literal["ok", "uninformative", "undefined"]
-"""Whether an estimate says something: yes; there is a number that says nothing; there is no number."""
+"""Whether an estimate has a number that says something, a number that says nothing, or no number."""
 
 EXACT: Final = "Clopper-Pearson"
-"""The method of a share of independent units whose deciding limit is the exact one of 95 %."""
+"""The method of a share of independent units. Its deciding limit is the exact 95 % one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,16 +30,16 @@ class Estimate:
     """A value, its interval, and what it rests on.
 
     Attributes:
-        value: The number; NaN where there is nothing to count.
-        low: Lower limit; where the value is undefined, the least it could be.
-        high: Upper limit; where the value is undefined, the most it could be.
-        n: Rows (or draws, or groups) behind the number.
+        value: The number; NaN if there is nothing to count.
+        low: Lower limit. If the value is undefined, the least it could be.
+        high: Upper limit. If the value is undefined, the most it could be.
+        n: Number of rows, groups or draws behind the value.
         method: How the interval was made.
-        unit: What one of n is: an image, a patient, a random draw.
-        informative: False where the number stands but says nothing, as where one answer is given to all.
-        hits: k of n where the number is a plain proportion of independent rows, else None.
-        detail: One line in words for the scorecard; nothing is decided by it.
-        failing: Ids of the rows that broke the claim.
+        unit: What is counted by n: images, patients or random draws.
+        informative: False if the number says nothing, for instance because all rows got the same answer.
+        hits: k of n if the number is a plain proportion of independent rows, else None.
+        detail: One line of text for the scorecard. No decision depends on it.
+        failing: Ids of the rows that do not meet the claim.
     """
 
     value: float
@@ -57,7 +60,7 @@ class Estimate:
 
     @property
     def state(self) -> State:
-        """Whether it says something."""
+        """Whether the estimate says something."""
         if not self.defined:
             return "undefined"
         return "ok" if self.informative else "uninformative"
@@ -66,11 +69,14 @@ class Estimate:
 def undefined(  # noqa: PLR0913  the parts of an estimate, each by name
     n: int, *, low: float, high: float, method: str, detail: str = "", unit: str = "image"
 ) -> Estimate:
-    """Return an estimate without a value, whose interval [``low``, ``high``] is everything possible."""
+    """Return an estimate without a value.
+
+    Its interval [``low``, ``high``] holds everything possible.
+    """
     return Estimate(value=math.nan, low=low, high=high, n=n, method=method, detail=detail, unit=unit)
 
 
-def proportion(  # noqa: PLR0913  the two words at the end travel with every proportion
+def proportion(  # noqa: PLR0913  detail, ids and unit belong to every proportion
     hits: int,
     n: int,
     *,
@@ -80,19 +86,22 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
     failing: tuple[str, ...] = (),
     unit: str = "image",
 ) -> Estimate:
-    """Share ``hits`` / ``n`` of independent rows, with the exact Clopper-Pearson interval.
+    """Return the share ``hits`` / ``n`` of independent rows.
+
+    The interval is the exact one of Clopper and Pearson.
 
     Args:
         hits: Rows that count, 0 to ``n``.
         n: All rows.
         confidence: Two-sided level of the interval.
-        low_confidence: Two-sided level of the lower limit alone (families: 1 - 0.05 / m); None for ``confidence``.
-        detail: Words for the scorecard.
-        failing: Ids of the rows that broke the claim.
+        low_confidence: Two-sided level of the lower limit alone, 1 - 0.05 / m in a family of m. None takes
+            ``confidence``.
+        detail: Text for the scorecard.
+        failing: Ids of the rows that do not meet the claim.
         unit: What one row is.
 
     Returns:
-        Value and interval in [0, 1]; with ``n`` = 0, NaN in [0, 1].
+        Value and interval in [0, 1]. With ``n`` = 0, NaN in [0, 1].
 
     Raises:
         ArgumentError: ``hits`` is not among 0..``n``, or a level is not between 0 and 1.
@@ -115,10 +124,12 @@ def proportion(  # noqa: PLR0913  the two words at the end travel with every pro
 
 
 def census(hits: int, n: int, *, detail: str = "", failing: tuple[str, ...] = (), unit: str = "image") -> Estimate:
-    """Share ``hits`` / ``n`` where every row there is was looked at: no sampling, so both limits are the value.
+    """Return the share ``hits`` / ``n`` of rows that were all examined.
+
+    There is no sampling, so both limits are the value.
 
     Returns:
-        Value in [0, 1]; with ``n`` = 0, NaN in [0, 1].
+        Value in [0, 1]. With ``n`` = 0, NaN in [0, 1].
 
     Raises:
         ArgumentError: ``hits`` is not among 0..``n``.
@@ -141,23 +152,26 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     detail: str = "",
     failing: tuple[str, ...] = (),
 ) -> Estimate:
-    """Share of rows that are hits, where rows of one group (patient) resemble each other: Korn-Graubard interval.
+    """Return the share of rows that are hits if rows are grouped.
 
-    The Clopper-Pearson interval at the effective number of rows: what the spread between groups leaves of n, reduced
-    for the few groups that spread was estimated from. Where all rows agree the spread says nothing, and each group
-    counts as one row; no limit is nearer to 0 or 1 than it is then, or one miss would seem better proven than none.
+    Rows of one group (patient) resemble each other. The interval is that of Korn and Graubard: the Clopper-Pearson
+    interval
+    at the effective number of rows. This number is n, reduced for the spread between groups and for the few groups that
+    the
+    spread was estimated from. If all rows agree, the spread says nothing, and each group counts as one row. No limit is
+    nearer to 0 or 1 than it is in that case. Otherwise one miss could give a narrower interval than none.
 
     Args:
         hits: (n,) whether the row counts.
         groups: (n,) the group of each row.
-        confidence: As in `proportion`, and so the other three.
-        low_confidence: As there.
-        detail: Words.
-        failing: Ids.
+        confidence: As in `proportion`.
+        low_confidence: As in `proportion`.
+        detail: As in `proportion`.
+        failing: As in `proportion`.
 
     Returns:
-        Value over rows, interval in [0, 1], n = number of groups; with one row a group, exactly `proportion`; where all
-        rows agree, the exact interval of the groups; without rows, NaN in [0, 1].
+        Value over rows, interval in [0, 1], n = number of groups. With one row a group, exactly `proportion`. If all
+        rows agree, the exact interval of the groups. Without rows, NaN in [0, 1].
 
     Raises:
         ArgumentError: ``hits`` and ``groups`` differ in length.
@@ -170,9 +184,14 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     n_groups, count = len(set(groups)), int(np.sum(hits))
     if n_groups == len(hits):
         return proportion(
-            count, n_groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing,
+            count,
+            n_groups,
+            confidence=confidence,
+            low_confidence=low_confidence,
+            detail=detail,
+            failing=failing,
             unit="patient",
-        )  # fmt: skip
+        )
     value = count / len(hits)
     rows = limits.effective_rows(hits.astype(np.float64), groups)
     tails = limits.tail(low_confidence or confidence), limits.tail(confidence)
@@ -186,17 +205,17 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
 def mean(
     parts: Sequence[Estimate], *, groups: Sequence[str] | None = None, labels: NDArray[np.int64] | None = None
 ) -> Estimate:
-    """Mean of estimates, its variance recovered from their own limits (MOVER).
+    """Return the mean of estimates, with an interval made from their limits (MOVER).
 
     Args:
-        parts: At least one estimate; recalls of the classes give balanced accuracy.
-        groups: (n,) the group of each row, where groups are known.
-        labels: (n,) which part each row belongs to, from 0. Parts are independent but for the groups they share; each
-            of these is taken to be as good or as bad in all parts, the most that it can be.
+        parts: At least one estimate. Recalls of the classes give balanced accuracy.
+        groups: (n,) the group of each row, if groups are known.
+        labels: (n,) which part each row belongs to, from 0. Parts are independent but for the groups they share. A
+            shared group is assumed to be as good or as bad in all parts, which gives the widest interval.
 
     Returns:
-        The mean, n = sum of theirs, or the number of groups; if a part is undefined, NaN between the least and the
-        greatest limit of all parts.
+        The mean, with n = the sum of theirs, or the number of groups. If a part is undefined, NaN between the least and
+        the greatest limit of all parts.
 
     Raises:
         ArgumentError: No parts.
@@ -221,31 +240,35 @@ def mean(
 
 
 def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> NDArray[np.float64]:
-    """Return how far means over ``parts`` sets of rows can go together: (parts, parts), of 1 on the diagonal.
+    """Return how strongly means over ``parts`` sets of rows can correlate.
 
-    The cosine of the numbers of rows that two sets have of each group: 0 where they share none, 1 where all groups are
-    in both in the same shares; with means of a group that vary alike in both, the largest correlation there can be.
+    The result is (parts, parts), with 1 on the diagonal. An entry is the cosine of the numbers of rows that two sets
+    have of
+    each group. It is 0 if they share no group, and 1 if all groups are in both in the same shares. If the means of a
+    group
+    vary alike in both sets, it is the largest correlation possible.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
-    held = np.zeros((parts, len(names)))
-    np.add.at(held, (labels, index), 1)
-    held /= np.linalg.norm(held, axis=1, keepdims=True)
-    together: NDArray[np.float64] = held @ held.T
+    rows = np.zeros((parts, len(names)))
+    np.add.at(rows, (labels, index), 1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    together: NDArray[np.float64] = rows @ rows.T
     return together
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
-    """Ratio of two estimates, its limits recovered from theirs (MOVER-R).
+    """Return the ratio of two estimates, with an interval from their limits (MOVER-R).
 
-    The limits are the ratios r at which the MOVER interval of numerator - r * denominator just reaches 0. The two are
-    taken as independent; where both rest on the same rows and rise together, the interval is wider than it need be.
+    The limits are the ratios r at which the MOVER interval of numerator - r * denominator just reaches 0. Both
+    estimates are
+    assumed to be independent. If they rest on the same rows and rise together, the interval is wider than necessary.
 
     Args:
         numerator: Of either sign.
         denominator: Must be positive throughout its interval.
 
     Returns:
-        The ratio, n = the smaller of theirs; where either is undefined or the denominator's interval reaches 0, NaN
+        The ratio, with n = the smaller of theirs. If either is undefined or the denominator's interval reaches 0, NaN
         between minus and plus infinity.
 
     References:
@@ -264,26 +287,32 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
 def macro_auroc(
     truth: NDArray[np.int64], scores: NDArray[np.floating], *, groups: Sequence[str] | None = None
 ) -> Estimate:
-    """Mean over the classes of the area under the one-vs-rest ROC curve (0 to 1, chance 0.5); ties count one half.
+    """Return the mean one-vs-rest area under the ROC curve.
 
-    The variance is that of each row's influence on the whole mean, within its true class: DeLong's for two classes; for
-    more it keeps the covariance between the curves, which share rows. The interval is made on the logit scale. Where
-    that variance is 0 (perfect separation, a constant score) or cannot be had (a class of one row), the limits are the
-    means of Newcombe's limits of the curves, as if they erred together. The lower limit is nowhere above that of
-    perfect separation, or a model with one error would seem better proven than one with none.
+    The mean is over the classes, between 0 and 1, with chance at 0.5. Ties count one half.
+
+    The variance is that of each row's influence on the whole mean, within its true class. For two classes this is
+    DeLong's
+    variance. For more it keeps the covariance between the curves, which share rows. The interval is made on the logit
+    scale.
+    If the variance is 0 (perfect separation, a constant score) or unknown (a class of one row), the limits are the
+    means of
+    Newcombe's limits of the curves, as if all curves erred together. The lower limit is never above that of perfect
+    separation. Otherwise one error could give a higher lower limit than none.
 
     Args:
         truth: (n,) true class indices.
-        scores: (n, K) one score a class, larger for likelier; any monotone scale.
-        groups: (n,) the group (patient) of each row, whose influences are then added up first; None: independent rows.
+        scores: (n, K) one score a class, larger for likelier, on any monotone scale.
+        groups: (n,) the group (patient) of each row. Influences are then added up by group. None: rows are independent.
 
     Returns:
-        Value and interval in [0, 1], n = rows, or groups; NaN in [0, 1] where a class has no rows, there is one class
-        only, or a score is NaN or infinite.
+        Value and interval in [0, 1], with n = rows or groups. NaN in [0, 1] if a class has no rows, there is only one
+        class, or a score is NaN or infinite.
 
     References:
-        DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845; Obuchowski, Biometrics 53 (1997) 567-578
-        (groups); Pohar Perme and Manevski, Statistical Methods in Medical Research 28 (2019) 3755-3768 (logit);
+        DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988) 837-845.
+        Obuchowski, Biometrics 53 (1997) 567-578 (groups).
+        Pohar Perme and Manevski, Statistical Methods in Medical Research 28 (2019) 3755-3768 (logit).
         Newcombe, Statistics in Medicine 25 (2006) 559-573 (method 5).
     """
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
@@ -299,16 +328,18 @@ def macro_auroc(
 
 
 def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> Estimate:
-    """Difference of two shares of the same rows, (gained - lost) / n, with Tango's score interval.
+    """Return the difference of two shares of the same rows.
+
+    The difference is (gained - lost) / n, with Tango's score interval.
 
     Args:
-        gained: Rows that count only the first time.
-        lost: Rows that count only the second time.
-        n: All rows, those that count both times or neither included.
-        z: Normal quantile of the limits; larger for the one that proves a failure in a family.
+        gained: Number of rows that count only the first time.
+        lost: Number of rows that count only the second time.
+        n: Number of all rows, including those that count both times or neither.
+        z: Normal quantile of the limits. It is larger for the limit that shows a failure in a family.
 
     Returns:
-        Value and interval in [-1, 1]; with ``n`` = 0, NaN in [-1, 1].
+        Value and interval in [-1, 1]. With ``n`` = 0, NaN in [-1, 1].
 
     Raises:
         ArgumentError: ``gained`` + ``lost`` is not among 0..``n``, or either is negative.
@@ -331,10 +362,19 @@ def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> E
 def grouped_difference(
     gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL
 ) -> Estimate:
-    """`paired_difference` over groups: Tango's interval at the effective number of rows, as in `grouped_proportion`.
+    """Return `paired_difference` for rows in groups.
 
-    ``gained``, ``lost`` and ``groups`` are (n,), ``z`` is as there. Value over rows, interval in [-1, 1], n = groups;
-    with one row a group, or None for groups, exactly `paired_difference`; without rows, NaN in [-1, 1].
+    The interval is Tango's at the effective number of rows, as in `grouped_proportion`.
+
+    Args:
+        gained: (n,) whether the row counts only the first time.
+        lost: (n,) whether the row counts only the second time.
+        groups: (n,) the group of each row. None: rows are independent.
+        z: As in `paired_difference`.
+
+    Returns:
+        Value over rows, interval in [-1, 1], n = number of groups. With one row a group, or without groups, exactly
+        `paired_difference`. Without rows, NaN in [-1, 1].
     """
     n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
     unit = "image" if groups is None else "patient"
@@ -346,17 +386,18 @@ def grouped_difference(
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
-    """Return one of several estimates that are judged together by their worst, where more is worse.
+    """Return one of several estimates that are judged by the worst of them.
 
-    A proven failure needs one lower limit, which is therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs
-    all upper limits, which need no care.
+    A larger value is worse. A failure is shown by one lower limit alone, which is therefore taken at 1 - 0.05 /
+    ``family``
+    (Bonferroni). A pass needs all upper limits, which need no correction.
 
     Args:
         at: Makes the estimate with limits at a normal quantile.
-        family: How many are judged together; 1 for none but this.
+        family: How many are judged together; 1 for a single one.
 
     Returns:
-        What ``at`` makes at 95 %, with that lower limit; undefined where that is.
+        What ``at`` makes at 95 %, with that lower limit. It is undefined if that estimate is.
 
     Raises:
         ArgumentError: ``family`` is less than 1.
@@ -368,25 +409,29 @@ def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Exact two-sided p-value that rows gained and lost are equally likely; 1.0 where none is either.
+    """Return the exact two-sided p-value that gains and losses are equally likely.
+
+    It is 1.0 if no row is gained or lost.
 
     References:
-        McNemar, Psychometrika 12 (1947) 153-157; the exact form is the sign test on the discordant pairs.
+        McNemar, Psychometrika 12 (1947) 153-157. The exact form is the sign test on the discordant pairs.
     """
     _discordant(gained, lost, gained + lost)
     return min(1.0, 2 * float(limits.reaching(max(gained, lost), gained + lost, 0.5)))
 
 
 def permutation_p(exceeding: int, draws: int) -> Estimate:
-    """P-value of a permutation test, with the uncertainty that the number of draws leaves.
+    """Return the p-value of a permutation test.
+
+    Its interval is the uncertainty that the number of draws leaves.
 
     Args:
-        exceeding: Draws at least as extreme as what was observed.
-        draws: All random draws.
+        exceeding: Number of draws at least as extreme as what was observed.
+        draws: Number of all random draws.
 
     Returns:
-        (exceeding + 1) / (draws + 1), which is never 0, and the Clopper-Pearson interval of exceeding / draws, n =
-        draws; without draws, NaN in [0, 1].
+        (exceeding + 1) / (draws + 1), which is never 0, with the Clopper-Pearson interval of exceeding / draws and n =
+        draws. Without draws, NaN in [0, 1].
 
     Raises:
         ArgumentError: ``exceeding`` is not among 0..``draws``.
@@ -403,12 +448,18 @@ def permutation_p(exceeding: int, draws: int) -> Estimate:
 
 
 def meets(value: float, bound: float, direction: Direction) -> bool:
-    """Whether a number lies on the wanted side of a bound, or on it but for the rounding of a mean (1e-12)."""
+    """Whether a number lies on the required side of a bound.
+
+    A number that misses the bound by 1e-12 or less, the rounding of a mean, lies on it.
+    """
     return value >= bound - 1e-12 if direction == "at_least" else value <= bound + 1e-12
 
 
 def settled(estimate: Estimate, bound: float, direction: Direction) -> Literal["met", "missed"] | None:
-    """Whether the whole interval meets the bound or the whole interval misses it; None where neither, or undefined."""
+    """Return "met" or "missed" if the whole interval meets or misses the bound.
+
+    Return None in all other cases, an undefined estimate included.
+    """
     if not estimate.defined:
         return None
     worst, best = (estimate.low, estimate.high) if direction == "at_least" else (estimate.high, estimate.low)

@@ -1,4 +1,7 @@
-"""Confidence limits as bare numbers: the formulas behind `roentgate.stats.estimate`, each written once."""
+"""Confidence limits as bare numbers.
+
+These are the formulas behind `roentgate.stats.estimate`, each written once.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -13,26 +16,32 @@ TAIL = 0.025
 NORMAL = float(special.ndtri(1 - TAIL))
 
 FEWEST = 30
-"""Units that `bootstrap_t` needs: in fewer, the rare unit that weighs most is likely to be missing."""
+"""Least number of units for `bootstrap_t`. In fewer, the rare unit of most weight is likely to be missing."""
 
 _ROUNDING = 1e-12
 _CELLS = 2_000_000
 
 
 def tail(confidence: float) -> float:
-    """Return the probability beyond one limit of a two-sided interval at this level."""
+    """Return the probability beyond one limit of a two-sided interval."""
     return (1 - confidence) / 2
 
 
 def reaching(hits: ArrayLike, n: ArrayLike, rate: ArrayLike) -> DoubleArray:
-    """Probability that at least ``hits`` of ``n`` independent rows count, each at ``rate``; broadcasts."""
+    """Return the probability of at least ``hits`` successes in ``n`` trials.
+
+    The trials are independent and succeed with probability ``rate``. The arguments are broadcast.
+    """
     k, rows = np.asarray(hits, np.float64), np.asarray(n, np.float64)
     inside = special.betainc(np.clip(k, 1, np.maximum(rows, 1)), np.maximum(rows - k + 1, 1), rate)
     return np.asarray(np.where(k <= 0, 1.0, np.where(k > rows, 0.0, inside)), np.float64)
 
 
 def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: float = TAIL) -> tuple[float, float]:
-    """Exact limits of a proportion; ``hits`` and ``n`` may be effective numbers, not whole; n = 0 gives (0, 1)."""
+    """Return the exact limits of a proportion.
+
+    ``hits`` and ``n`` may be effective numbers, which need not be whole. With n = 0 the limits are (0, 1).
+    """
     low = 0.0 if hits <= 0 else float(special.betaincinv(hits, n - hits + 1, low_tail))
     high = 1.0 if hits >= n else float(special.betaincinv(hits + 1, n - hits, 1 - high_tail))
     return low, high
@@ -41,7 +50,10 @@ def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: fl
 def settling(  # noqa: PLR0913  three counts and three levels
     hits: int, n: int, extra: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float
 ) -> DoubleArray:
-    """Probability that ``extra`` further rows at the rate hits / n leave both exact limits on one side of the bound."""
+    """Return the probability that ``extra`` further rows settle the verdict.
+
+    It is settled if both exact limits lie on one side of the bound. The further rows count at the rate hits / n.
+    """
     above = np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1  # fewest hits with the low limit over it
     below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
     rate = hits / n
@@ -49,11 +61,14 @@ def settling(  # noqa: PLR0913  three counts and three levels
 
 
 def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:
-    """Number of independent rows that would pin down the mean of ``values`` (n,) as well as these grouped rows do.
+    """Return how many independent rows would be as informative as these.
 
-    Rows over design effect, times (t of n - 1 over t of G - 1 degrees of freedom) squared, at most n (Korn and
-    Graubard 1998). Where all values agree the design effect is undefined: each group then counts as one row. Where they
-    do not and there is one group only, nothing is known of the spread between groups: 0.
+    Independent rows of this number would determine the mean of ``values`` (n,) as well as the grouped rows do. It is
+    the
+    number of rows over the design effect, times (t of n - 1 over t of G - 1 degrees of freedom) squared, at most n
+    (Korn
+    and Graubard 1998). If all values agree, the design effect is undefined, and each group counts as one row. If they
+    differ and there is only one group, nothing is known of the spread between groups, and the result is 0.
     """
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     n, n_groups = len(values), len(names)
@@ -71,28 +86,42 @@ def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:
 def korn_graubard(
     share: float, rows: float, groups: int, low_tail: float = TAIL, high_tail: float = TAIL
 ) -> tuple[float, float]:
-    """Exact limits at `effective_rows`, neither nearer to 0 or 1 than where all groups agree, each as one row."""
+    """Return exact limits of a proportion at its `effective_rows`.
+
+    Neither limit is nearer to 0 or 1 than it would be if all groups agreed and each counted as one row.
+    """
     low, high = clopper_pearson(share * rows, rows, low_tail, high_tail)
     flawless = clopper_pearson(groups, groups, low_tail)[0], clopper_pearson(0, groups, high_tail=high_tail)[1]
     return min(low, flawless[0]), max(high, flawless[1])
 
 
 def tango(gained: float, lost: float, n: float, z: float = NORMAL) -> tuple[float, float]:
-    """Score limits of a paired difference (gained - lost) / n, Tango 1998; n = 0 gives (-1, 1)."""
+    """Return score limits of a paired difference (gained - lost) / n.
+
+    This is the interval of Tango 1998. With n = 0 the limits are (-1, 1).
+    """
     if n == 0:
         return -1.0, 1.0
     return -_tango_high(lost, gained, n, z), _tango_high(gained, lost, n, z)
 
 
 def grouped_tango(gained: float, lost: float, rows: float, groups: int, z: float = NORMAL) -> tuple[float, float]:
-    """Score limits of shares at `effective_rows`, no tighter than without losses or gains and each group as one row."""
+    """Return score limits of a paired difference at its `effective_rows`.
+
+    ``gained`` and ``lost`` are shares. Neither limit is tighter than it would be without losses (or gains) and with
+    each
+    group counted as one row.
+    """
     low, high = tango(gained * rows, lost * rows, rows, z)
     least, most = tango(gained * groups, 0, groups, z)[0], tango(0, lost * groups, groups, z)[1]
     return min(low, least), max(high, most)
 
 
 def _tango_high(gained: float, lost: float, n: float, z: float) -> float:
-    """Upper score limit: where the observed difference lies ``z`` deviations below the assumed one."""
+    """Return the upper score limit of a paired difference.
+
+    At this limit the observed difference lies ``z`` standard deviations below the assumed one.
+    """
 
     def excess(difference: float) -> float:
         slope = (2 * n - gained + lost) * difference - gained - lost
@@ -101,18 +130,23 @@ def _tango_high(gained: float, lost: float, n: float, z: float) -> float:
         variance = n * (2 * share_lost + difference * (1 - difference))
         return n * difference - (gained - lost) - z * math.sqrt(max(variance, 0.0))
 
-    start = (gained - lost) / n + 1e-9  # without discordant rows the excess is 0 at the value itself
+    start = (gained - lost) / n + 1e-9  # without discordant rows, the excess is 0 at the value itself
     return _root(excess, start, 1.0) if start < 1.0 else 1.0
 
 
 def bootstrap_t(sums: DoubleArray, sizes: IntArray, draws: int, seed: int) -> tuple[float, float]:
-    """Limits of the mean over rows of a skewed quantity, from its sum (G,) and the number of rows (G,) of each unit.
+    """Return limits of the mean over rows of a skewed quantity.
 
-    A unit is a row, or a group of them. The distance of each redrawn mean counts in its own standard errors, so that a
-    draw without the rare units that weigh most, which lies too near and seems too sure, counts for less than it does
-    among percentiles. Infinite for fewer than `FEWEST` units and for units that are all alike; on one side where but a
-    few differ from the rest, so that more than one draw of 40 leaves them all out. Order the units, or the limits
-    depend on their order.
+    The input is the sum (G,) and the number of rows (G,) of each unit. A unit is a row or a group of rows. The distance
+    of
+    each redrawn mean is measured in its own standard errors. A draw without the rare units of most weight lies too near
+    and
+    seems too certain, so it counts for less than it would in a percentile interval.
+
+    Both limits are infinite for fewer than `FEWEST` units and for units that are all alike. One limit is infinite if so
+    few
+    units differ from the rest that more than one draw in 40 leaves them all out. The limits depend on the order of the
+    units, so pass them in a fixed order.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
@@ -135,7 +169,10 @@ def bootstrap_t(sums: DoubleArray, sizes: IntArray, draws: int, seed: int) -> tu
 
 
 def _mean_and_error(sums: DoubleArray, sizes: IntArray) -> tuple[DoubleArray, DoubleArray]:
-    """Return the mean over the units of the last axis, and its standard error (of a ratio, by linearisation)."""
+    """Return the mean over the units of the last axis and its standard error.
+
+    The error is that of a ratio, by linearisation.
+    """
     totals, units = sizes.sum(axis=-1), sums.shape[-1]
     means = sums.sum(axis=-1) / totals
     squares = np.square(sums - means[..., None] * sizes).sum(axis=-1)
@@ -143,17 +180,23 @@ def _mean_and_error(sums: DoubleArray, sizes: IntArray) -> tuple[DoubleArray, Do
 
 
 def portions(draws: int, width: int) -> Iterator[int]:
-    """Yield how many draws of ``width`` cells to make at once, at most `_CELLS` cells or one draw, until all are."""
+    """Yield how many draws to make at once until all are made.
+
+    A draw has ``width`` cells. A portion has at most `_CELLS` cells, or is one draw.
+    """
     each = max(1, _CELLS // width)
     for start in range(0, draws, each):
         yield min(each, draws - start)
 
 
 def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> float:
-    """Upper MOVER-R limit of a ratio whose numerator is ``value`` with upper limit ``high``.
+    """Return the upper MOVER-R limit of a ratio.
 
-    ``below`` is the denominator as (low, value, high), low > 0. Its distance to the limit that makes the ratio larger
-    counts: the low one where the ratio is positive, the high one where it is negative.
+    Its numerator is ``value`` with upper limit ``high``. ``below`` is the denominator as (low, value, high), with low >
+    0.
+    The limit of the denominator that makes the ratio larger counts: the low one if the ratio is positive, the high one
+    if
+    it is negative.
     """
     least, middle, most = below
     if high >= 0:
@@ -165,7 +208,9 @@ def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> 
 
 
 def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:
-    """Limits of one AUROC from its value and the two sample sizes alone: Newcombe's method 5, defined also at 0 and 1.
+    """Return limits of one AUROC from its value and sample sizes.
+
+    This is Newcombe's method 5. It needs nothing else, and is defined at 0 and 1 too.
 
     References:
         Newcombe, Statistics in Medicine 25 (2006) 559-573.
@@ -186,7 +231,7 @@ def _newcombe_low(area: float, positives: int, negatives: int) -> float:
 def macro_auroc(
     truth: NDArray[np.int64], scores: NDArray[np.floating], units: NDArray[np.int64], quantile: float
 ) -> tuple[float, float, float, bool]:
-    """Mean one-vs-rest area, its limits, and whether they are Newcombe's.
+    """Return the mean one-vs-rest area, its limits, and whether they are Newcombe's.
 
     See `roentgate.stats.estimate.macro_auroc`.
     """
@@ -204,10 +249,12 @@ def macro_auroc(
 
 
 def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> tuple[DoubleArray, DoubleArray]:
-    """One-vs-rest areas (K,), and the influence (n,) of each row on their mean given the class counts.
+    """Return one-vs-rest areas (K,) and the influence (n,) of each row.
 
-    A row wins its share of pairs in the curve of its own class, and as one of the rest in every other curve; there it
-    weighs as much as its class among the rest. ``truth`` (n,) must hold every class; ``scores`` is (n, K).
+    The influence is that on the mean of the areas, given the class counts. A row wins its share of pairs in the curve
+    of
+    its own class. In every other curve it is one of the rest, and weighs as much as its class does among the rest.
+    ``truth`` (n,) must hold every class. ``scores`` is (n, K).
     """
     classes = scores.shape[1]
     counts = np.bincount(truth, minlength=classes)
@@ -223,15 +270,20 @@ def auroc_influence(truth: NDArray[np.int64], scores: NDArray[np.floating]) -> t
 
 
 def _below(ordered: NDArray[np.floating], values: NDArray[np.floating]) -> DoubleArray:
-    """Share of ``ordered`` (sorted) below each of ``values``; ties count one half."""
+    """Return the share of ``ordered`` (sorted) that lies below each of ``values``.
+
+    Ties count one half.
+    """
     sides = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     return np.asarray(sides / (2 * len(ordered)), np.float64)
 
 
 def stratified_variance(influence: DoubleArray, strata: NDArray[np.int64], units: NDArray[np.int64]) -> float:
-    """Variance of a sum of stratum means, from the influence (n,) of each row; units (n,) number the groups.
+    """Return the variance of a sum of stratum means.
 
-    Each stratum must hold at least two units. Rounding noise of equal influences counts as none.
+    It is computed from the influence (n,) of each row. ``units`` (n,) number the groups. Each stratum must hold at
+    least two
+    units. Rounding noise of equal influences counts as none.
     """
     parts = np.zeros(len(influence))
     for stratum in np.unique(strata):
@@ -243,7 +295,7 @@ def stratified_variance(influence: DoubleArray, strata: NDArray[np.int64], units
 
 
 def logit_interval(share: float, variance: float, quantile: float = NORMAL) -> tuple[float, float]:
-    """Limits of a share strictly between 0 and 1, symmetric on the logit scale."""
+    """Return limits of a share in (0, 1), symmetric on the logit scale."""
     centre, reach = special.logit(share), quantile * math.sqrt(variance) / (share * (1 - share))
     return float(special.expit(centre - reach)), float(special.expit(centre + reach))
 

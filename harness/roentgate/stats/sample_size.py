@@ -1,4 +1,7 @@
-"""What further rows would tell: how many would settle a verdict, and how easily a worse model passes without them."""
+"""What a larger sample would settle, and what a small one lets pass.
+
+`further_rows` says how many rows would settle a verdict. `chance_accepted` says how easily a worse model passes.
+"""
 
 import math
 from functools import partial
@@ -13,18 +16,19 @@ MOST_FURTHER_ROWS = 100_000
 
 
 def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int | None:
-    """Fewest further rows after which the interval would lie on one side of the bound, with probability 0.8 or more.
+    """Return how many further rows would settle a verdict.
 
-    The rows to come count at the rate observed so far; both limits keep the levels of this estimate; the probability is
+    It is the least number after which the interval lies on one side of the bound with a probability of 0.8 or more. The
+    further rows count at the rate observed so far, and both limits keep the levels of this estimate. The probability is
     summed exactly over the binomial distribution.
 
     Returns:
-        0 where it is settled already; None where there is no plain proportion of rows (``hits`` is None), the rate
-        sits on the bound, or more than 100,000 rows would be needed.
+        0 if it is settled already. None if this is no plain proportion of rows (``hits`` is None), if the rate equals
+        the bound, or if more than 100,000 rows would be needed.
 
     Examples:
         >>> from roentgate.stats.estimate import proportion
-        >>> further_rows(proportion(10, 10), 0.80, "at_least")  # without a miss, 17 rows prove 0.80
+        >>> further_rows(proportion(10, 10), 0.80, "at_least")  # 17 rows without a miss settle 0.80
         7
     """
     if estimate.hits is None or not estimate.defined:
@@ -37,7 +41,7 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
     settling = partial(intervals.settling, hits, n, bound=bound, low_tail=low_tail, high_tail=high_tail)
     first, last = 1, 0 if rate == bound else 1000
     while first < last:
-        if last == 1000 or settling(np.array([last]))[0] > 0.5:  # beyond 1,000 the probability hardly saws
+        if last == 1000 or settling(np.array([last]))[0] > 0.5:  # beyond 1,000 it is nearly monotone
             enough = np.flatnonzero(settling(np.arange(first, last + 1)) >= 0.8)
             if enough.size:
                 return first + int(enough[0])
@@ -46,10 +50,12 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
 
 
 def chance_accepted(n: int, bound: float, direction: Direction, *, worse_by: float = 0.05) -> float | None:
-    """Probability that a true rate ``worse_by`` worse than the bound shows as a share of n rows that meets it.
+    """Return how likely a rate worse than the bound is to be accepted.
+
+    The true rate is ``worse_by`` worse than the bound. It is accepted if its share of n rows meets the bound.
 
     Returns:
-        An exact binomial probability; None without rows, or where no rate can be that much worse than the bound.
+        An exact binomial probability. None without rows, or if no rate can be that much worse than the bound.
 
     Examples:
         >>> print(f"{chance_accepted(40, 0.90, 'at_least'):.2f}")

@@ -1,4 +1,7 @@
-"""An estimate held against a bound: it passes, it fails, or its interval does not settle it."""
+"""An estimate compared with a bound: the verdict and its decision rule.
+
+An estimate passes, fails, or is conditional because its interval does not settle it.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,29 +12,29 @@ from roentgate.stats.estimate import Direction, Estimate, meets, settled
 from roentgate.stats.sample_size import chance_accepted, further_rows
 
 Outcome = Literal["pass", "conditional_pass", "conditional_fail", "fail", "skipped", "descriptive"]
-"""What became of a check, in the words of ILAC-G8:09/2019, 4.2.3."""
+"""The outcome of a check, in the terms of ILAC-G8:09/2019, 4.2.3."""
 
 Gate = Literal["simple", "guarded"]
-"""The decision rule: ``simple`` accepts a pass and a conditional pass, ``guarded`` a pass only."""
+"""The decision rule. ``simple`` accepts a pass and a conditional pass, ``guarded`` only a pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was decided, on what, and whether a decision rule accepts it.
+    """The outcome of a check, and whether a decision rule accepts it.
 
     Attributes:
-        outcome: ``pass`` and ``fail``: the whole interval meets the bound, or misses it. ``conditional_pass`` and
-            ``conditional_fail``: the value meets it, or does not, and the interval does not settle it.
-            ``descriptive``: there is no bound. ``skipped``: the check does not apply.
-        estimate: What was measured; None where the check was skipped.
-        bound: What it was held against; None where there is no bound.
-        direction: On which side of the bound it should lie; None where there is no bound.
-        guarded: Whether only ``pass`` is accepted, whatever the decision rule.
-        detail: One line in words; nothing is decided by it.
-        failing: Ids of the rows that broke the claim.
+        outcome: ``pass`` if the whole interval meets the bound, ``fail`` if the whole interval misses it.
+            ``conditional_pass`` if the value meets it and the interval does not settle it, ``conditional_fail`` if the
+            value does not. ``descriptive`` if there is no bound. ``skipped`` if the check does not apply.
+        estimate: What was measured; None if the check was skipped.
+        bound: What it was compared with; None if there is no bound.
+        direction: On which side of the bound it should lie; None if there is no bound.
+        guarded: Whether only ``pass`` is accepted under either decision rule.
+        detail: One line of text. No decision depends on it.
+        failing: Ids of the rows that do not meet the claim.
 
     Raises:
-        ArgumentError: An outcome without the estimate or the bound that it takes.
+        ArgumentError: An outcome without the estimate or the bound that it needs.
     """
 
     outcome: Outcome
@@ -50,54 +53,65 @@ class Verdict:
 
     @property
     def gates(self) -> bool:
-        """Whether it can refuse the model; a descriptive row cannot, nor one that was skipped."""
+        """Whether the verdict can refuse the model.
+
+        A descriptive verdict cannot, and neither can a skipped one.
+        """
         return self.outcome not in {"descriptive", "skipped"}
 
     @property
     def conditional(self) -> bool:
-        """Whether the interval leaves open which side of the bound is right."""
+        """Whether the interval does not settle on which side the value lies."""
         return self.outcome in {"conditional_pass", "conditional_fail"}
 
     def accepted(self, gate: Gate) -> bool:
-        """Whether the decision rule accepts it; whether a skip was justified is for whoever ran the check to say."""
+        """Return whether the decision rule accepts the verdict.
+
+        A skip is accepted here. The caller decides whether it was justified.
+        """
         if not self.gates or self.outcome == "pass":
             return True
         return gate == "simple" and self.outcome == "conditional_pass" and not self.guarded
 
 
 def at_least(estimate: Estimate, bound: float, *, guarded: bool = False) -> Verdict:
-    """Hold an estimate against a floor.
+    """Compare an estimate with a floor.
 
     Args:
         estimate: What was measured.
         bound: The floor.
-        guarded: Accept nothing but ``pass``, even where the decision rule is ``simple``.
+        guarded: Accept only ``pass``, even if the decision rule is ``simple``.
 
     Returns:
-        ``pass`` if low >= bound, ``fail`` if high < bound, else conditional by the value. An undefined estimate meets
-        no bound: a conditional fail.
+        ``pass`` if low >= bound, ``fail`` if high < bound, else a conditional outcome that depends on the value. An
+        undefined estimate meets no bound and is a conditional fail.
 
     Raises:
         ArgumentError: The bound is not a number.
     """
-    return _held(estimate, bound, "at_least", guarded=guarded)
+    return _compared(estimate, bound, "at_least", guarded=guarded)
 
 
 def at_most(estimate: Estimate, bound: float, *, guarded: bool = False) -> Verdict:
-    """Hold an estimate against a ceiling: ``pass`` if high <= bound, ``fail`` if low > bound.
+    """Compare an estimate with a ceiling.
 
-    The rest is as in `at_least`.
+    The outcome is ``pass`` if high <= bound and ``fail`` if low > bound. The rest is as in `at_least`.
     """
-    return _held(estimate, bound, "at_most", guarded=guarded)
+    return _compared(estimate, bound, "at_most", guarded=guarded)
 
 
 def descriptive(estimate: Estimate) -> Verdict:
-    """Show an estimate without a bound; it refuses nothing."""
+    """Return a verdict that reports an estimate without a bound.
+
+    It cannot refuse the model.
+    """
     return Verdict(outcome="descriptive", estimate=estimate, detail=estimate.detail, failing=estimate.failing)
 
 
 def skipped(reason: str) -> Verdict:
-    """Say why a check does not apply to this kind of model or data; it refuses nothing by itself.
+    """Return a verdict for a check that does not apply to this model or data.
+
+    It cannot refuse the model by itself.
 
     Raises:
         ArgumentError: No reason.
@@ -108,12 +122,14 @@ def skipped(reason: str) -> Verdict:
 
 
 def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
-    """Say how many further images would settle a conditional verdict, and how easily a worse model would have passed.
+    """Return how many further images would settle a conditional verdict.
 
-    The latter only where the value decides. Under a guarded rule a worse model passes in 2.5 % of tests at most.
+    If the value decides, the text also says how easily a worse model would have passed. Under a guarded rule a worse
+    model
+    passes in 2.5 % of tests at most, and this part is left out.
 
     Returns:
-        One line; "" where the verdict is settled or the estimate is not a plain proportion of rows.
+        One line, or "" if the verdict is settled or the estimate is not a plain proportion of rows.
 
     Examples:
         >>> from roentgate.stats.estimate import proportion
@@ -134,13 +150,18 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     return "; ".join(parts)
 
 
-def _held(estimate: Estimate, bound: float, direction: Direction, *, guarded: bool) -> Verdict:
+def _compared(estimate: Estimate, bound: float, direction: Direction, *, guarded: bool) -> Verdict:
     if not math.isfinite(bound):
         raise ArgumentError(f"a bound of {bound} bounds nothing; give a number")
     outcome: Outcome = "conditional_pass" if meets(estimate.value, bound, direction) else "conditional_fail"
     if whole := settled(estimate, bound, direction):
         outcome = "pass" if whole == "met" else "fail"
     return Verdict(
-        outcome=outcome, estimate=estimate, bound=bound, direction=direction, guarded=guarded,
-        detail=estimate.detail, failing=estimate.failing,
-    )  # fmt: skip
+        outcome=outcome,
+        estimate=estimate,
+        bound=bound,
+        direction=direction,
+        guarded=guarded,
+        detail=estimate.detail,
+        failing=estimate.failing,
+    )
