@@ -28,7 +28,7 @@ def test_labels_match_rows(stream, accept, split):
 def test_class_columns_match(evidence, policy, accept, split):
     """No other assignment of output columns to classes explains the answers better than chance would."""
     other = {"validation": evidence.test, "test": evidence.validation}[split]
-    estimate = alignment.columns_match(getattr(evidence, split), beside=other)
+    estimate = alignment.columns_match(getattr(evidence, split), other_split=other)
     accept(at_least(estimate, policy.alignment.columns_p), subject=split)
 
 
