@@ -1,4 +1,7 @@
-"""Row i's answer is really about row i: order, completeness, pictures, labels and columns of each evaluation stream."""
+"""The answer of row i is about row i.
+
+These checks judge the order, completeness, images, labels and class columns of each evaluation stream.
+"""
 
 import pytest
 
@@ -26,19 +29,19 @@ def test_labels_match_rows(stream, accept, split):
 
 
 def test_class_columns_match(evidence, policy, accept, split):
-    """No other assignment of output columns to classes explains the answers better than chance would."""
+    """No other assignment of output columns explains the answers better than chance."""
     other = {"validation": evidence.test, "test": evidence.validation}[split]
-    estimate = alignment.columns_match(getattr(evidence, split), beside=other)
+    estimate = alignment.columns_match(getattr(evidence, split), other_split=other)
     accept(at_least(estimate, policy.alignment.columns_p), subject=split)
 
 
 def test_predictions_match_rows(stream, accept, split):
-    """Predicting through the stream and predicting row by row give the same answers."""
+    """Predictions through the stream and row by row are the same."""
     accept(at_least(alignment.predictions_match(stream), 1.0), subject=split)
 
 
 @pytest.mark.needs("training")
 def test_held_out_images_in_training(evidence, accept):
-    """Training is given no image that is held out."""
+    """The training stream delivers no validation or test image."""
     for split in ("validation", "test"):
         accept(at_least(alignment.training_apart(evidence.training_stream, split), 1.0), subject=split)

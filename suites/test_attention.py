@@ -1,4 +1,7 @@
-"""The answer hangs on the lungs: hide them, exchange them, mark the image beside them, and show no chest at all."""
+"""Answers depend on the lungs.
+
+The lungs or the background are masked or exchanged, annotations are added, and images without a chest are shown.
+"""
 
 import pytest
 
@@ -8,7 +11,10 @@ from roentgate import attention as lungs
 
 @pytest.mark.needs("lungs")
 def test_skill_without_lungs(attention, policy, accept):
-    """Little skill survives when the lungs are hidden; the worst informative infill counts."""
+    """Little skill is retained when the lungs are masked.
+
+    The worst informative infill counts.
+    """
     ceiling = policy.attention.skill_without_lungs_ceiling
     for region in ("lungs", "common", "another", "region"):
         kept = lungs.skill_without(attention, region)
@@ -17,19 +23,19 @@ def test_skill_without_lungs(attention, policy, accept):
 
 @pytest.mark.needs("lungs")
 def test_skill_with_lungs_only(attention, accept):
-    """For comparison: the skill that is left when nothing but the lungs is shown."""
+    """Descriptive: the skill that is retained when only the lungs are shown."""
     accept(descriptive(lungs.skill_without(attention, "background")), subject=lungs.REGIONS["background"])
 
 
 @pytest.mark.needs("lungs")
 def test_lungs_versus_random_region(attention, accept):
-    """For comparison: hiding the lungs changes more answers than hiding as much elsewhere."""
+    """Descriptive: answers changed by masking the lungs and an equally large region."""
     accept(descriptive(lungs.lungs_versus_random_region(attention)), subject="mean")
 
 
 @pytest.mark.needs("lungs")
 def test_lung_background_conflict(attention, policy, accept):
-    """Lungs on the background of another class are called by the lungs, not by the background."""
+    """Lungs on the background of another class are predicted as the lungs' class."""
     accept(
         at_least(lungs.lung_background_conflict(attention), policy.attention.conflict_floor),
         subject="backgrounds of another class",
@@ -38,13 +44,13 @@ def test_lung_background_conflict(attention, policy, accept):
 
 @pytest.mark.needs("lungs")
 def test_background_swap_control(attention, accept):
-    """For comparison: answers survive the same exchange between images of one class."""
+    """Descriptive: answers that survive a background swap within a class."""
     accept(descriptive(lungs.background_swap_control(attention)), subject="backgrounds of the same class")
 
 
 @pytest.mark.needs("lungs")
 def test_annotation_swap(attention, policy, accept):
-    """Answers do not follow letters and stamps of images of another class."""
+    """Answers do not follow pasted annotations of images of another class."""
     accept(
         at_most(lungs.annotation_swap(attention), policy.attention.annotation_ceiling),
         subject="burned-in annotations found here",
@@ -53,32 +59,32 @@ def test_annotation_swap(attention, policy, accept):
 
 @pytest.mark.needs("lungs")
 def test_drawn_marker(attention, accept):
-    """For comparison: a letter drawn into the corner of every image changes no more answers than a flat patch there."""
+    """Descriptive: answers changed by a drawn letter and by a flat patch."""
     accept(descriptive(lungs.drawn_marker(attention)), subject="R, upper left")
 
 
 @pytest.mark.needs("lungs")
 def test_inverted_images(attention, accept):
-    """For comparison: answers that change when black and white change places."""
+    """Descriptive: answers that change when images are inverted."""
     accept(descriptive(lungs.inverted_flips(attention)), subject="test")
 
 
 @pytest.mark.needs("lungs")
 def test_non_chest_output(attention, accept):
-    """What is answered where there is nothing to see."""
+    """Descriptive: the output on images without a chest."""
     for name in attention.blanks:
         accept(descriptive(lungs.non_chest_output(attention, name)), subject=name)
 
 
 def test_attribution_sanity_check(attributions, accept):
-    """An explainer may speak about this model only if its maps come apart with what the model has learned."""
+    """Descriptive: attribution maps change when the learned weights are randomised."""
     for method in attributions.methods:
         accept(descriptive(attribution.randomisation_correlation(attributions, method)), subject=method)
 
 
 @pytest.mark.needs("lungs")
 def test_attribution_in_lungs(attributions, accept):
-    """What spoke for the answers lies in the lungs, more than it would in a map that knows nothing of the image."""
+    """Descriptive: positive attribution lies in the lungs more than in a null map."""
     for method in attributions.methods:
         for null in attribution.NULLS:
             accept(descriptive(attribution.in_lungs(attributions, method, null)), subject=f"{method}, against {null}")
@@ -86,7 +92,7 @@ def test_attribution_in_lungs(attributions, accept):
 
 @pytest.mark.needs("lungs")
 def test_attribution_pointing(attributions, accept):
-    """The strongest pixel lies in the lungs, more often than a point of such a map."""
+    """Descriptive: the strongest pixel lies in the lungs more often than a null's."""
     for method in attributions.methods:
         accept(descriptive(attribution.pointing(attributions, method)), subject=method)
         for null in attribution.NULLS:
@@ -95,7 +101,7 @@ def test_attribution_pointing(attributions, accept):
 
 
 def test_attribution_deletion(attributions, accept):
-    """The answer follows the order of the map faster than a random one, and than one from the centre outwards."""
+    """Descriptive: answers follow the map's order faster than a null order."""
     for method in attributions.methods:
         for direction in attribution.DIRECTIONS:
             for order in attribution.ORDERS:

@@ -1,15 +1,18 @@
-"""The border does not decide: hide the border, exchange it, or show nothing else."""
+"""Answers do not depend on the border.
+
+The border is masked, exchanged, or shown alone.
+"""
 
 from roentgate import at_least, at_most, border, border_invariance, descriptive, metrics, smallest_mask
 
 
 def named(width):
-    """Return what the scorecard calls a border of this width, a share of the side."""
+    """Return the scorecard's name of a border of this width, a share of the side."""
     return f"{100 * width:g}% border"
 
 
 def test_border_mask_flips(border_answers, policy, accept, width, infill):
-    """Few answers change when the outer border is hidden; every infill must hold."""
+    """Few answers change when the border is masked, under every infill."""
     gates = width in policy.border.borders
     family = len(policy.border.infills) if gates else 1
     flips = border.flips(border_answers.clean, border_answers.masked[width, infill], family=family)
@@ -20,7 +23,10 @@ def test_border_mask_flips(border_answers, policy, accept, width, infill):
 
 
 def test_border_masked_recall(border_answers, unseen, policy, accept, gating_width, label):
-    """Recall floors hold under the mask as well: a constant answer never flips."""
+    """Recall floors hold when the border is masked.
+
+    This refuses a constant answer, which never flips.
+    """
     masked = {infill: border_answers.masked[gating_width, infill] for infill in policy.border.infills}
     recalls = {infill: metrics.recall(unseen(answers), label, family=len(masked)) for infill, answers in masked.items()}
     worst = border.worst(recalls, "at_least")
@@ -28,7 +34,10 @@ def test_border_masked_recall(border_answers, unseen, policy, accept, gating_wid
 
 
 def test_border_swap(border_answers, policy, accept, width):
-    """Answers do not follow the border of an image of another class more than that of the same class."""
+    """Answers do not follow the border of an image of another class.
+
+    The control is the border of an image of the same class.
+    """
     followed = border.net_switches(
         border_answers.clean, border_answers.other[width], border_answers.same[width], border_answers.donor_labels
     )
@@ -40,7 +49,10 @@ def test_border_swap(border_answers, policy, accept, width):
 
 
 def test_border_only_skill(border_answers, policy, accept, only_width):
-    """Little skill survives when nothing but the border is shown; the worst informative infill counts."""
+    """Little skill is retained when only the border is shown.
+
+    The worst informative infill counts.
+    """
     only = {infill: border_answers.only[only_width, infill] for infill in policy.border.infills}
     kept = {
         infill: border.retained_skill(border_answers.clean, answers, family=len(only))
@@ -55,7 +67,7 @@ def test_border_only_skill(border_answers, policy, accept, only_width):
 
 
 def test_interior_mask_control(border_answers, accept, width):
-    """For comparison: flips when as much is hidden in the middle, where a sound model should look."""
+    """Descriptive: answers that change when an equally large centre is masked."""
     accept(
         descriptive(border.flips(border_answers.clean, border_answers.interior[width])),
         subject=f"as large as the {named(width)}",
@@ -63,11 +75,14 @@ def test_interior_mask_control(border_answers, accept, width):
 
 
 def test_smallest_flipping_mask(smallest_masks, accept):
-    """How little must be hidden outside the lungs to change answers: the smallest mask of each family found."""
+    """Descriptive: the smallest mask outside the lungs that changes answers."""
     for family in smallest_mask.FAMILIES:
         accept(descriptive(smallest_mask.area(smallest_masks, family)), subject=family)
 
 
 def test_border_invariance(border_contents, accept, gating_width):
-    """How far answers move when the border shows any of 100 random things: not at all, if the model never reads it."""
+    """Descriptive: how far 100 random border contents move the answers.
+
+    They do not move at all if the model never reads the border.
+    """
     accept(descriptive(border_invariance.largest_change(border_contents)), subject=named(gating_width))

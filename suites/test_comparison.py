@@ -1,7 +1,7 @@
-"""A candidate is no worse than the reference it is to replace, on the same images (only with ``--reference``).
+"""A candidate is no worse than its reference (needs ``--reference``).
 
-Test images that are also in train are left out (``unseen``), as in the recall suite: learned by heart, they hide a
-loss.
+Test images that are also in train are left out (``unseen``), as in the recall suite. A model may have memorised them,
+which would hide a loss.
 """
 
 from roentgate import at_least, at_most, comparison, descriptive
@@ -15,19 +15,19 @@ def test_recall_noninferiority(evidence, reference, unseen, policy, accept, labe
 
 
 def test_accuracy_noninferiority(evidence, reference, unseen, policy, accept):
-    """Of the images that count, no more are newly wrong than newly right, or too few to matter (McNemar is told)."""
+    """Accuracy falls by less than the margin."""
     change = comparison.accuracy_change(unseen(reference.test), unseen(evidence.test))
     accept(at_least(change, -policy.comparison.margin), subject="test")
 
 
 def test_auroc_noninferiority(evidence, reference, unseen, policy, accept):
-    """The macro AUROC falls by less than its margin."""
+    """Macro AUROC falls by less than its margin."""
     change = comparison.auroc_change(unseen(reference.test), unseen(evidence.test))
     accept(at_least(change, -policy.comparison.auroc_margin), subject="test")
 
 
 def test_negative_flips(evidence, reference, accept):
-    """For reading: of all images, those that the reference answered rightly and the candidate does not."""
+    """Descriptive: images that only the reference predicted correctly."""
     found = comparison.negative_flips(reference.test, evidence.test, named=comparison.against(reference))
     accept(descriptive(found), subject="test")
 

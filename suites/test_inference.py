@@ -1,4 +1,4 @@
-"""Augmentation is off when it should be and on when it should be, and an answer depends on its image alone."""
+"""Augmentation acts in training only, and an answer depends on its image alone."""
 
 import pytest
 
@@ -12,14 +12,17 @@ def test_predictions_repeat(inference_record, policy, accept):
 
 
 def test_predictions_batch_invariant(inference_record, policy, accept):
-    """An image is answered alike alone, in company, and in any order."""
+    """An image is answered alike alone, in batches, and in any order."""
     estimate = inference.predictions_batch_invariant(inference_record, tolerance=policy.inference.tolerance)
     accept(at_least(estimate, 1.0), subject="probe images")
 
 
 @pytest.mark.needs("layers")
 def test_augmentation_identity_at_inference(inference_record, accept):
-    """No layer moves or alters the image before the first learned weight, and none wavers."""
+    """No layer before the first learned weight alters the image at inference.
+
+    No layer answers differently from call to call.
+    """
     accept(at_least(inference.augmentation_identity(inference_record), 1.0), subject="layers")
 
 
@@ -30,7 +33,7 @@ def test_augmentation_active_in_training(inference_record, accept):
 
 
 def test_evaluation_streams_clean(stream, accept, split):
-    """Validation and test streams deliver the images rescaled as declared, and otherwise untouched."""
+    """Validation and test streams deliver images unaltered but for the declared scale."""
     accept(at_least(alignment.clean(stream), 1.0), subject=split)
 
 
@@ -41,6 +44,6 @@ def test_outputs_are_probabilities(evidence, accept, split):
 
 
 def test_reload_preserves_predictions(inference_record, policy, accept):
-    """Saved, and loaded in a fresh process, the model answers as before."""
+    """A model that is saved and loaded in a fresh process answers as before."""
     estimate = inference.reload_preserves_predictions(inference_record, tolerance=policy.inference.tolerance)
     accept(at_least(estimate, 1.0), subject="probe images")

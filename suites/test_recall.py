@@ -1,4 +1,4 @@
-"""No class hides behind the average: recall floors per class, and ceilings on the confusions that cost most.
+"""Recall of each class is high enough, and costly confusions are rare.
 
 Test images that are also in train are left out (``unseen``), unless the policy counts them.
 """
@@ -7,12 +7,12 @@ from roentgate import at_least, at_most, metrics
 
 
 def test_recall_floor(evidence, unseen, policy, accept, label):
-    """Recall of each class on the held-out rows reaches its floor."""
+    """Recall of each class on the test rows reaches its floor."""
     accept(at_least(metrics.recall(unseen(evidence.test), label), policy.recall.floor(label)), subject=label)
 
 
 def test_confusion_ceiling(evidence, unseen, policy, accept, pair):
-    """The share of one class that is called another stays below its ceiling."""
+    """The share of one class predicted as another stays below its ceiling."""
     truth, predicted = pair
     confusion = metrics.confusion(unseen(evidence.test), truth, predicted)
     accept(at_most(confusion, policy.recall.ceiling(truth, predicted)), subject=f"{truth} → {predicted}")
@@ -24,5 +24,8 @@ def test_macro_auroc_floor(evidence, unseen, policy, accept):
 
 
 def test_beats_majority(evidence, unseen, accept, classes):
-    """Balanced accuracy is above 1/K, which any constant answer reaches, by its whole interval."""
+    """The whole interval of the balanced accuracy lies above 1/K.
+
+    Any constant answer reaches 1/K.
+    """
     accept(at_least(metrics.balanced_accuracy(unseen(evidence.test)), 1 / len(classes), guarded=True), subject="test")

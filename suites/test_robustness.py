@@ -1,5 +1,7 @@
-"""The answer survives what acquisition does to an image: less detail, noise, exposure, a small move, another
-resizing."""
+"""Performance survives common changes of image acquisition.
+
+They are less detail, noise, exposure, a small rotation or shift, and another resizing kernel.
+"""
 
 import pytest
 
@@ -8,7 +10,7 @@ from roentgate import robustness as drop
 
 
 def test_corruption_skill(robustness, policy, accept, corruption_group, severity):
-    """Little balanced accuracy is lost under acquisition faults; every corruption of the group must hold."""
+    """Little balanced accuracy is lost under every corruption of a group."""
     kinds = policy.robustness.members(corruption_group)
     corrupted = {kind: robustness.corrupted[kind, severity] for kind in kinds}
     drops = {
@@ -23,7 +25,7 @@ def test_corruption_skill(robustness, policy, accept, corruption_group, severity
 
 
 def test_corruption_curve(robustness, policy, accept, corruption):
-    """For comparison: what each corruption costs at the marked severity, and how many answers it changes."""
+    """Descriptive: the balanced accuracy lost under each corruption at the marked severity."""
     answers = robustness.corrupted[corruption, policy.robustness.marked_severity]
     accept(
         descriptive(drop.balanced_accuracy(robustness.clean, answers)),
@@ -32,7 +34,10 @@ def test_corruption_curve(robustness, policy, accept, corruption):
 
 
 def test_small_rotation(robustness, policy, accept):
-    """Little balanced accuracy is lost when images lie a few degrees askew; either way must hold."""
+    """Little balanced accuracy is lost when images are rotated a few degrees.
+
+    Both directions must meet the bound.
+    """
     drops = {
         f"{degrees:+g} degrees": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.rotated))
         for degrees, answers in robustness.rotated.items()
@@ -41,7 +46,10 @@ def test_small_rotation(robustness, policy, accept):
 
 
 def test_small_shift(robustness, policy, accept):
-    """Little balanced accuracy is lost when images are shifted by a few per cent of the side; every way must hold."""
+    """Little balanced accuracy is lost when images are shifted a little.
+
+    Every direction must meet the bound.
+    """
     drops = {
         f"{100 * share:g}% {where}": drop.balanced_accuracy(robustness.clean, answers, family=len(robustness.shifted))
         for (share, where), answers in robustness.shifted.items()
@@ -51,7 +59,7 @@ def test_small_shift(robustness, policy, accept):
 
 @pytest.mark.needs("resizing")
 def test_resizing_kernel(robustness, policy, accept):
-    """Answers do not depend on how an image was reduced to the model's size, nor does the balanced accuracy."""
+    """Answers and balanced accuracy do not depend on the resizing kernel."""
     kernels, clean = robustness.resized, robustness.clean
     flips = {name: border.flips(clean, answers, family=len(kernels)) for name, answers in kernels.items()}
     drops = {name: drop.balanced_accuracy(clean, answers, family=len(kernels)) for name, answers in kernels.items()}

@@ -63,7 +63,7 @@ def test_a_class_with_too_few_rows_to_prove_the_margin_says_so(n: int, said: boo
     change = comparison.recall_change(before, now, "B", margin=0.05)
     assert (change.low < -0.05) is said
     assert (
-        "without a row gained, fewer than 73 rows of a class cannot prove a margin of 0.05" in change.detail
+        "without a row gained, fewer than 73 rows of a class cannot settle a margin of 0.05" in change.detail
     ) is said
 
 
@@ -172,7 +172,7 @@ def test_images_of_one_patient_are_no_evidence_of_their_number() -> None:
     )
     assert "McNemar" not in change.detail
     assert change.detail.startswith("100 of 100 right before, 80 now: 0 gained, 20 lost")
-    assert "without a row gained, fewer than 381 patients of a class cannot prove a margin of 0.01" in change.detail
+    assert "without a row gained, fewer than 381 patients of a class cannot settle a margin of 0.01" in change.detail
 
 
 def test_identical_answers_are_counted_in_patients_as_others_are() -> None:

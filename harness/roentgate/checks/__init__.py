@@ -1,7 +1,7 @@
-"""From evidence to estimates: one module a suite.
+"""Estimates computed from evidence, one module per suite.
 
-`suites/test_X.py` states the claims, `checks/X.py` holds their metrics.
-No module here computes an answer of a model.
+`suites/test_X.py` states the checks, `checks/X.py` computes their estimates.
+No module here runs a model.
 """
 
 import lazy_loader

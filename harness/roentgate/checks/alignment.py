@@ -1,4 +1,7 @@
-"""Is row i's answer really about row i? Each question to a `StreamRecord` answered as a census of its rows."""
+"""Estimates of how well a stream agrees with the rows of its split.
+
+Each function counts the rows (or positions, or images) of a `StreamRecord` that are as they should be.
+"""
 
 from dataclasses import replace
 
@@ -46,25 +49,24 @@ __all__ = [
 TOLERANCE = 1e-4
 """Largest difference between two probabilities that count as the same."""
 RESIDUAL = 1e-3
-"""Largest unexplained share of the variance (1 - R squared) of an image that is its image on another scale."""
+"""Largest unexplained share of the variance (1 - R squared) of an image that differs from its row by scale only."""
 SCALE = 2e-3
-"""Largest error of gain and offset, relative to the declared range (1/256 instead of 1/255 is more)."""
+"""Largest error of gain and offset, as a share of the declared range (1/256 instead of 1/255 exceeds it)."""
 
 
 def training_apart(record: TrainingRecord, split: str) -> Estimate:
-    """Share of the rows of a held-out split that one pass of the training stream does not deliver (1.0 is best).
+    """Share of held-out rows that the training stream does not deliver (1.0 is best).
 
-    An image counts as delivered where a streamed image, altered or not, is clearly closer to it than to any image of
-    the training split; a held-out image that has a near-duplicate in the training split is for the audit of the data to
-    name.
+    An image counts as delivered if a streamed image, altered or not, is clearly closer to it than to any image of the
+    training split. Held-out images with a near-duplicate in the training split are reported by the data audit instead.
 
     Args:
-        record: From one pass of the training stream.
+        record: What one pass of the training stream delivered.
         split: ``validation`` or ``test``.
 
     Returns:
-        Census over the rows of that split; NaN in [0, 1] where there is none, or where the stream delivered nothing.
-        Failing: the rows that were delivered.
+        Census over the rows of that split. NaN in [0, 1] without rows, or if the stream delivered nothing. Failing:
+        the rows that were delivered.
     """
     given, ids = record.delivered[split], record.ids[split]
     if not record.seen:
@@ -75,17 +77,17 @@ def training_apart(record: TrainingRecord, split: str) -> Estimate:
 
 
 def order_repeats(record: StreamRecord) -> Estimate:
-    """Share of positions at which every pass gives the same image (0 to 1, higher is better).
+    """Share of positions with the same image in every pass (0 to 1, higher is better).
 
-    The same content, or the same row where the content varies (augmentation is not disorder).
+    Images are the same if their pixels are equal, or if they show the same row: augmentation is not disorder.
 
     Returns:
-        Census over the positions of the longest pass; with an empty stream, NaN in [0, 1].
+        Census over the positions of the longest pass. NaN in [0, 1] if the stream is empty.
     """
     first, *later = record.passes
     lengths = [len(rows) for rows in record.sequences]
     shortest, longest = min(lengths), max(lengths)
-    if record.passes[-1].endless:  # of an endless stream the labelled pass is cut at n; `complete` tells its length
+    if record.passes[-1].endless:  # the labelled pass is cut at n rows; `complete` reports the length of the others
         longest = min(longest, len(record))
         shortest = min(shortest, longest)
     same = np.zeros(longest, dtype=bool)
@@ -100,64 +102,65 @@ def order_repeats(record: StreamRecord) -> Estimate:
 def complete(record: StreamRecord) -> Estimate:
     """Share of rows that every pass delivers exactly once (0 to 1, higher is better).
 
-    A pass that goes on after its n rows repeats some of them; only the labelled pass, which plain iteration over a
-    Keras iterator never ends, is judged by its first n images.
+    A pass that continues after its n rows repeats some of them. Only the labelled pass is judged by its first n images,
+    because plain iteration over a Keras iterator never ends.
 
     Returns:
-        Census over the n rows; with no row, NaN in [0, 1].
+        Census over the n rows. NaN in [0, 1] without rows.
     """
     counts = [np.bincount(rows[rows >= 0], minlength=len(record)) for rows in record.sequences]
     once = np.all([count == 1 for count in counts], axis=0)
     missing = np.flatnonzero(np.any([count == 0 for count in counts], axis=0))
     repeated = np.flatnonzero(np.any([count > 1 for count in counts], axis=0))
     faults = [
-        f"{len(rows)} {word} ({named(record.ids, rows)})"
-        for rows, word in ((missing, "missing"), (repeated, "more than once"))
+        f"{len(rows)} {fault} ({named(record.ids, rows)})"
+        for rows, fault in ((missing, "missing"), (repeated, "more than once"))
         if len(rows)
     ]
     return _counted(record, once, ", ".join(["rows delivered exactly once in each pass", *faults]))
 
 
 def images_match(record: StreamRecord) -> Estimate:
-    """Share of rows whose image is at the row's position in every pass (0 to 1, higher is better).
+    """Share of rows whose image is in place in every pass (0 to 1, higher is better).
 
-    Near-twins stand for each other, and an altered image is in place unless another row is clearly closer. An
-    undeclared crop, equalisation or geometry may still misplace a few rows; declare it as ``prepare``.
+    Near-duplicates count as the same image. An altered image is in place unless another row is clearly closer. An
+    undeclared crop, equalisation or geometric change may still misplace a few rows. Declare it as ``prepare``.
 
     Returns:
-        Census over the n rows; with no row, NaN in [0, 1].
+        Census over the n rows. NaN in [0, 1] without rows.
     """
     positions = np.arange(len(record))
     matched = np.all([_padded(rows, len(record)) == positions for rows in record.sequences], axis=0)
-    words = "images are at the position of their row in every pass"
+    text = "images are at the position of their row in every pass"
     unknown = int(np.sum([(rows < 0).sum() for rows in record.sequences]))
-    return _counted(record, matched, f"{words}, {unknown} images are like no image of this split" if unknown else words)
+    return _counted(record, matched, f"{text}, {unknown} images are like no image of this split" if unknown else text)
 
 
 def labels_match(record: StreamRecord) -> Estimate:
-    """Share of rows whose label in the stream is the class of the row (0 to 1, higher is better).
+    """Share of rows whose streamed label is their class (0 to 1, higher is better).
 
     Returns:
-        Census over the n rows; with no row, NaN in [0, 1].
+        Census over the n rows. NaN in [0, 1] without rows.
     """
     given = _padded(record.stream_labels[: record.labelled], len(record))
-    words = "labels are the class of the row at their position"
+    text = "labels are the class of the row at their position"
     rows = record.sequences[-1]
     if not (given == record.labels).all() and len(rows) == len(record.stream_labels[: record.labelled]):
         paired = (record.labels[rows] == record.stream_labels[: len(rows)]) & (rows >= 0)
-        words += f", {int(paired.sum())} of {len(rows)} that of the image they come with"
-    return _counted(record, given == record.labels, words)
+        text += f", {int(paired.sum())} of {len(rows)} that of the image they come with"
+    return _counted(record, given == record.labels, text)
 
 
 def predictions_match(record: StreamRecord) -> Estimate:
-    """Share of rows with the same answer through the stream and row by row (0 to 1, higher is better).
+    """Share of rows answered alike streamed and row by row (higher is better).
 
-    The same: probabilities within `TOLERANCE`. Where answers differ, the words say whether this is the shuffle trap:
-    answers better than chance row by row, and at chance when the stream's are held against the rows in order.
+    Answers are alike if their probabilities agree within `TOLERANCE`. If they do not, the detail says whether the model
+    is better than chance row by row, but at chance when the stream's answers are compared with the rows in order (the
+    shuffle trap).
 
     Returns:
-        Census over the n rows; NaN in [0, 1] with no row, or where the stream's pixels are not those of the rows
-        (see `clean`), so that answers need not agree, and the shuffle trap does not show.
+        Census over the n rows (0 to 1). NaN in [0, 1] without rows. Also NaN if the stream's pixels are not those of
+        the rows (see `clean`), so that answers need not agree, and there is no shuffle trap.
     """
     n = len(record)
     through = record.stream_probabilities[:n]
@@ -166,64 +169,65 @@ def predictions_match(record: StreamRecord) -> Estimate:
     same[: len(through)] = gap <= TOLERANCE
     if same.all():
         return _counted(record, same, f"answers agree, largest difference {gap.max(initial=0):.1g}")
-    words = f"answers agree within {TOLERANCE:g}"
+    text = f"answers agree within {TOLERANCE:g}"
     trapped = _trap(record)
     if not trapped and not _clean_rows(record).any():
-        words = "the stream's pixels are not those of the rows, so answers cannot be compared"
-        return undefined(n, low=0.0, high=1.0, method="census", detail=words)
-    return _counted(record, same, f"{words}; {trapped}" if trapped else words)
+        text = "the stream's pixels are not those of the rows, so answers cannot be compared"
+        return undefined(n, low=0.0, high=1.0, method="census", detail=text)
+    return _counted(record, same, f"{text}; {trapped}" if trapped else text)
 
 
 def columns_match(
-    predictions: Predictions, beside: Predictions | None = None, *, draws: int = 2000, seed: int = 0
+    predictions: Predictions, other_split: Predictions | None = None, *, draws: int = 2000, seed: int = 0
 ) -> Estimate:
-    """Chance that columns in their right places look as permuted as these (0 to 1, small: they are permuted).
+    """P-value for columns in their right places (small: they are permuted).
 
-    How many more rows the best assignment of columns to classes gets right than the columns as they stand, held
-    against random labels.
+    The statistic is the number of rows that the best assignment of columns to classes gets right beyond those right
+    with the columns as they stand. It is compared with its values under random labels.
 
     Args:
         predictions: Answers on the canonical rows.
-        beside: Answers of the same model on another split, which join in where a class has fewer than 10 rows.
-        draws: Random orders of the labels.
-        seed: Of these draws.
+        other_split: Answers of the same model on another split, added if a class has fewer than 10 rows.
+        draws: Number of random orders of the labels.
+        seed: Seed of these draws.
 
     Returns:
-        Permutation p-value over ``draws``; NaN in [0, 1] with fewer than 10 rows of a class even so, or where even the
-        best assignment is no better than chance.
+        Permutation p-value over ``draws``. NaN in [0, 1] if a class still has fewer than 10 rows, or if even the best
+        assignment is no better than chance.
     """
     labels, answers, classes = predictions.labels, predictions.answers, predictions.classes
-    if beside is None or np.bincount(labels, minlength=len(classes)).min() >= LEAST_ROWS:
+    if other_split is None or np.bincount(labels, minlength=len(classes)).min() >= LEAST_ROWS:
         return columns(labels, answers, classes, draws=draws, seed=seed)
-    labels, answers = np.concatenate([labels, beside.labels]), np.concatenate([answers, beside.answers])
+    labels = np.concatenate([labels, other_split.labels])
+    answers = np.concatenate([answers, other_split.answers])
     found = columns(labels, answers, classes, draws=draws, seed=seed)
     return replace(found, detail=f"with the rows of the other split, since this one is small: {found.detail}")
 
 
 def clean(record: StreamRecord) -> Estimate:
-    """Share of recognised images that are their image on the declared scale (0 to 1, higher is better).
+    """Share of recognised images unaltered but for the declared scale (higher is better).
 
-    No geometry and no noise (`RESIDUAL`; none at all that differs from pass to pass), and gain and offset as the
-    declared input range has them (`SCALE`).
+    An unaltered image differs from its row by no geometry and no noise (at most `RESIDUAL`), and by nothing that
+    changes from pass to pass. Its gain and offset are those of the declared input range (within `SCALE`).
 
     Returns:
-        Census over the images of the labelled pass that are an image of the split, and not rather of another one;
-        without one, NaN in [0, 1].
+        Census (0 to 1) over the images of the labelled pass that are recognised as images of this split rather than of
+        another. NaN in [0, 1] without such images.
     """
     last = record.passes[-1]
     known = np.flatnonzero((last.best[: record.labelled] >= 0) & (last.foreign[: record.labelled] < 0))
     rows = last.best[known]
     sound = (_clean_rows(record) & ~_wavering(record))[known]
-    words = f"{int(sound.sum())} of {len(known)} images are their image on the declared scale"
+    text = f"{int(sound.sum())} of {len(known)} images are their image on the declared scale"
     faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
     failing = tuple(record.ids[row] for row in rows[~sound])
-    return census(int(sound.sum()), len(known), detail="; ".join([words, *faults]), failing=failing)
+    return census(int(sound.sum()), len(known), detail="; ".join([text, *faults]), failing=failing)
 
 
-def _counted(record: StreamRecord, hits: BoolArray, words: str) -> Estimate:
-    """Return the census of ``hits`` by row (or position), with the story of the stream where one fails."""
+def _counted(record: StreamRecord, hits: BoolArray, text: str) -> Estimate:
+    """Return the census of ``hits``, with a diagnosis if one fails."""
     count = int(hits.sum())
-    detail = f"{count} of {len(hits)} {words}"
+    detail = f"{count} of {len(hits)} {text}"
     if count < len(hits):
         detail += f"; {diagnose(record).text}"
     failing = tuple(record.ids[row] for row in np.flatnonzero(~hits) if row < len(record))
@@ -231,19 +235,19 @@ def _counted(record: StreamRecord, hits: BoolArray, words: str) -> Estimate:
 
 
 def _padded(values: IntArray, n: int) -> IntArray:
-    """Return the first n values, -1 where there are fewer: int64 [n]."""
+    """Return the first n values, padded with -1: int64 [n]."""
     padded = np.full(n, -1, dtype=np.int64)
     padded[: len(values)] = values[:n]
     return padded
 
 
 def _clean_rows(record: StreamRecord) -> BoolArray:
-    """Whether each image of the labelled pass is its best row on the declared scale: bool [m]."""
+    """Whether each labelled image is its best row on the declared scale: bool [m]."""
     return (record.residual <= RESIDUAL) & ~_off_scale(record)
 
 
 def _wavering(record: StreamRecord) -> BoolArray:
-    """Whether each image of the labelled pass is the image of its position in the first pass, with other pixels."""
+    """Whether each labelled image shows the first pass's row with other pixels: bool [m]."""
     first, last = record.passes[0], record.passes[-1]
     wavers = np.zeros(len(last), dtype=bool)
     shared = min(len(first), len(last))
@@ -253,7 +257,10 @@ def _wavering(record: StreamRecord) -> BoolArray:
 
 
 def _off_scale(record: StreamRecord) -> BoolArray:
-    """Whether gain or offset differ from the declared range; a constant image (NaN) shows neither: bool [m]."""
+    """Whether gain or offset differ from the declared range: bool [m].
+
+    A constant image has neither (NaN) and counts as not different.
+    """
     low, high = record.input_range
     error = np.maximum(np.abs(record.gain - (high - low)), np.abs(record.offset - low))
     off: BoolArray = error > SCALE * (high - low)
@@ -261,7 +268,7 @@ def _off_scale(record: StreamRecord) -> BoolArray:
 
 
 def _scale_fault(record: StreamRecord, known: IntArray) -> str:
-    """Return in words the usual scale of images that are their image, but not on the declared scale; '' without any."""
+    """Describe the usual scale of the images on another scale, or return ''."""
     off = known[(record.residual[known] <= RESIDUAL) & _off_scale(record)[known]]
     if not len(off):
         return ""
@@ -282,7 +289,7 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
 
 
 def _shape_fault(record: StreamRecord, known: IntArray) -> str:
-    """Return in words how many images are no affine rescale of their image, and whether that varies; '' without any."""
+    """Describe the images altered by geometry or noise, or return ''."""
     wavers = _wavering(record)
     off = known[~(record.residual[known] <= RESIDUAL) | wavers[known]]
     if not len(off):
@@ -294,12 +301,12 @@ def _shape_fault(record: StreamRecord, known: IntArray) -> str:
 
 
 def _trap(record: StreamRecord, draws: int = 2000, seed: int = 0) -> str:
-    """Return in words the shuffle trap, if this stream is one; else ''."""
+    """Describe the shuffle trap if this stream is one, or return ''."""
     if not len(record.stream_probabilities):
         return ""
 
     def accuracy(probabilities: FloatArray) -> tuple[float, float]:
-        """Return the share of right answers, and the chance that random labels are met as often."""
+        """Return the share of right answers, and its p-value against random labels."""
         ids, labels = record.ids[: len(probabilities)], record.labels[: len(probabilities)]
         answers = Predictions(ids=ids, classes=record.classes, labels=labels, probabilities=probabilities).answers
 

@@ -1,4 +1,8 @@
-"""Does the answer hang on the lungs? Answers with lungs or background hidden, exchanged, marked, and to no chest."""
+"""Estimates of how far answers depend on the lungs.
+
+They compare answers on whole images with answers on images whose lungs or background are masked or exchanged, on
+images with added annotations, and on images without a chest.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,32 +29,37 @@ __all__ = [
     "non_chest_output",
     "skill_without",
     "worst_infill",
-]  # fmt: skip
+]
 
 LEAST_IMAGES = 10
-"""Images of each class with a trusted lung field, below which the checks that need lungs do not apply."""
+"""Least number of images of each class with a trusted lung field that the lung checks need."""
 KEPT = 0.90
-"""Share of answers that must survive an exchange of backgrounds within a class, for one between classes to mean
-anything."""
+"""Share of answers that must survive a background swap within a class.
+
+Below it, a swap between classes means nothing.
+"""
 
 
 def skill_without(record: AttentionRecord, region: str, infills: Sequence[Infill] = REGION_INFILLS) -> Estimate:
-    """Share of the skill above chance that is kept when a region is hidden; the worst informative infill counts.
+    """Share of the skill that is retained when a region is masked.
 
     Args:
         record: The answers.
         region: One of `REGIONS`.
-        fills: All must hold.
+        infills: All of these must meet the bound.
 
     Returns:
-        As `roentgate.checks.border.retained_skill` and `roentgate.checks.border.worst`; the detail says how many images
-        were left out.
+        The worst (`roentgate.checks.border.worst`) of the infills' `roentgate.checks.border.retained_skill`. The detail
+        says how many images were left out.
     """
     return _noted(worst(_skills(record, region, infills), "at_most"), record)
 
 
 def worst_infill(record: AttentionRecord, region: str, infills: Sequence[Infill] = REGION_INFILLS) -> Infill:
-    """Return the infill that keeps most skill of those that are informative, the one `skill_without` speaks of."""
+    """Return the informative infill with the most retained skill.
+
+    It is the infill that `skill_without` reports.
+    """
     parts = _skills(record, region, infills)
     informative = [infill for infill in infills if parts[infill].informative] or list(infills)
     return max(informative, key=lambda infill: parts[infill].value if parts[infill].defined else -np.inf)
@@ -63,25 +72,28 @@ def _skills(record: AttentionRecord, region: str, infills: Sequence[Infill]) -> 
 
 
 def lungs_versus_random_region(record: AttentionRecord, infill: Infill = "mean") -> Estimate:
-    """Share of answers that change without lungs, minus without a random region as large (-1 to 1, a control).
+    """Share of answers changed without lungs minus without a random region.
+
+    The random region is as large as the lungs. The difference lies between -1 and 1 and is a control.
 
     Returns:
-        Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
+        Paired difference with Tango's interval (grouped if patients are known). NaN in [-1, 1] without rows.
     """
-    own, elsewhere = (_changed(record.clean, record.hidden[region, infill]) for region in ("lungs", "region"))
-    words = f"{own.sum()} of {len(own)} change without lungs, {elsewhere.sum()} without the random region"
-    return _noted(replace(_difference(record.clean, own, elsewhere), detail=words), record)
+    lungs, region = (_changed(record.clean, record.hidden[masked, infill]) for masked in ("lungs", "region"))
+    detail = f"{lungs.sum()} of {len(lungs)} change without lungs, {region.sum()} without the random region"
+    return _noted(replace(_difference(record.clean, lungs, region), detail=detail), record)
 
 
 def lung_background_conflict(record: AttentionRecord) -> Estimate:
-    """Share of lungs on a background of another class that are called by the lungs' class, minus by the background's
-    (-1 to 1).
+    """Share of answers that follow the lungs minus the background (-1 to 1).
+
+    The images show lungs on the background of an image of another class (a cue-conflict test).
 
     Returns:
-        Paired difference with Tango's interval; 1 where the answer follows the lungs alone, -1 where it follows the
-        background alone. Where fewer than `KEPT` of the answers survive the same operation within a class, the seam or
-        the exchange itself decides: the value stands, and the interval is [-1, 1]. NaN without rows. Failing: the
-        images whose lungs were called by the background's class.
+        Paired difference with Tango's interval: 1 if the answers follow the lungs alone, -1 if they follow the
+        background alone. If fewer than `KEPT` of the answers survive a swap within a class, the swap itself changes
+        answers: the value stays and the interval is [-1, 1]. NaN without rows. Failing: the images predicted as the
+        background's class.
 
     References:
         Tango, Statistics in Medicine 17 (1998) 891-908.
@@ -91,22 +103,26 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
     backgrounds = record.clean.labels[record.donor_rows[there]]
     lungs, background = answers == subset.labels, answers == backgrounds
     kept = background_swap_control(record)
-    words = f"{lungs.sum()} of {len(lungs)} follow the lungs, {background.sum()} the background; within a class {kept.detail}"
-    found = replace(_difference(subset, lungs, background), detail=words)
+    detail = (
+        f"{lungs.sum()} of {len(lungs)} follow the lungs, {background.sum()} the background; "
+        f"within a class {kept.detail}"
+    )
+    found = replace(_difference(subset, lungs, background), detail=detail)
     failing = _ids(subset, background)
     if found.defined and not kept.value >= KEPT:
-        words = f"the exchange itself decides: {words}"
-        found = replace(found, low=-1.0, high=1.0, informative=False, detail=words)
+        detail = f"the exchange itself decides: {detail}"
+        found = replace(found, low=-1.0, high=1.0, informative=False, detail=detail)
     return _noted(replace(found, failing=failing), record)
 
 
 def background_swap_control(record: AttentionRecord) -> Estimate:
-    """Share of answers that survive an exchange of backgrounds within a class, where both images are answered alike (0
-    to 1).
+    """Share of answers that survive a background swap within a class.
+
+    Only pairs of images with the same answer count.
 
     Returns:
-        Value and exact interval (grouped, where patients are known); without such pairs, NaN in [0, 1]. Failing: the
-        images whose answer does not survive.
+        Value (0 to 1) and exact interval (grouped if patients are known). NaN in [0, 1] without such pairs. Failing:
+        the images whose answer does not survive.
     """
     before = record.clean.answers
     alike = np.flatnonzero((record.same_class_rows >= 0) & (before == before[record.same_class_rows]) & (before >= 0))
@@ -118,20 +134,19 @@ def background_swap_control(record: AttentionRecord) -> Estimate:
 
 
 def annotation_swap(record: AttentionRecord) -> Estimate:
-    """Answers that go to the class of a burned-in annotation's image, minus those that a flat patch in its place sends
-    (-1 to 1).
+    """Net switches to the class of a pasted annotation (-1 to 1).
 
-    The burned-in annotation takes the place of the image's own, which are covered with the grey around them where they
-    were found.
+    The pasted annotation replaces the image's own annotations, which are covered with the grey around them if they were
+    found. The control is a flat patch in the same place.
 
     Returns:
-        As `roentgate.checks.border.net_switches`, over the images for which a burned-in annotation of another class
-        was found that misses their lungs; NaN in [-1, 1] where there is none.
+        As `roentgate.checks.border.net_switches`, over the images for which an annotation of another class was found
+        that does not cover their lungs. NaN in [-1, 1] without such images.
     """
     some = int((record.annotation_labels >= 0).sum())
     if not some:
-        words = "no burned-in annotation of another class was found that could be pasted"
-        return undefined(0, low=-1.0, high=1.0, method="Tango", detail=words)
+        detail = "no burned-in annotation of another class was found that could be pasted"
+        return undefined(0, low=-1.0, high=1.0, method="Tango", detail=detail)
     found = net_switches(
         record.clean,
         record.annotated,
@@ -144,23 +159,25 @@ def annotation_swap(record: AttentionRecord) -> Estimate:
 
 
 def drawn_marker(record: AttentionRecord) -> Estimate:
-    """Share of answers that change when an R is drawn into a corner, minus with a flat patch as bright (-1 to 1).
+    """Share of answers that a drawn R changes minus a patch (-1 to 1).
+
+    The R is drawn into a corner. The control is a flat patch in the same place, as bright as the letter.
 
     Returns:
-        Paired difference with Tango's interval (grouped, where patients are known); without rows, NaN in [-1, 1].
-        Failing: the images that the letter changes and the patch does not.
+        Paired difference with Tango's interval (grouped if patients are known). NaN in [-1, 1] without rows. Failing:
+        the images whose answer the letter changes and the patch does not.
     """
-    letter, patch = (_changed(record.clean, each) for each in (record.letter, record.patch))
-    words = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
+    letter, patch = (_changed(record.clean, answers) for answers in (record.letter, record.patch))
+    detail = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
     failing = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
-    return _noted(replace(_difference(record.clean, letter, patch), detail=words, failing=failing), record)
+    return _noted(replace(_difference(record.clean, letter, patch), detail=detail, failing=failing), record)
 
 
 def inverted_flips(record: AttentionRecord) -> Estimate:
-    """Share of answers that change when black and white change places (0 to 1).
+    """Share of answers that change when images are inverted (0 to 1).
 
     Returns:
-        As `roentgate.checks.border.flips`; the detail counts the answers to inverted images.
+        As `roentgate.checks.border.flips`. The detail counts the answers to inverted images.
     """
     found = flips(record.clean, record.inverted)
     names = _counts(record.inverted.answers, record.clean.classes)
@@ -168,34 +185,37 @@ def inverted_flips(record: AttentionRecord) -> Estimate:
 
 
 def non_chest_output(record: AttentionRecord, name: str) -> Estimate:
-    """Largest share of images without a chest that get one and the same answer (0 to 1): the default diagnosis.
+    """Share of the commonest answer on non-chest images (0 to 1).
 
     Returns:
-        A census of these images; the detail counts the answers and gives the mean probability of the commonest, over
-        the images that are answered. Where none is (no finite entries), NaN in [0, 1].
+        Census of these images. The detail counts the answers and gives the mean probability of the commonest over the
+        images with an answer. NaN in [0, 1] if no image has finite probabilities.
     """
     probabilities = record.blanks[name]
     answered = np.isfinite(probabilities).all(axis=1)
     answers = np.where(answered, probabilities.argmax(axis=1), -1)
-    words = _counts(answers, record.clean.classes)
+    counts = _counts(answers, record.clean.classes)
     if not answered.any():
-        return undefined(len(answers), low=0.0, high=1.0, method="census", detail=words)
+        return undefined(len(answers), low=0.0, high=1.0, method="census", detail=counts)
     commonest = int(np.bincount(answers[answered]).argmax())
-    sure = float(probabilities[answered, commonest].mean())
-    detail = f"{words}, at a mean probability of {sure:.2f}"
+    mean = float(probabilities[answered, commonest].mean())
+    detail = f"{counts}, at a mean probability of {mean:.2f}"
     return estimates.census(int((answers == commonest).sum()), len(answers), detail=detail)
 
 
 def _counts(answers: IntArray, classes: Sequence[str]) -> str:
-    """Return in words how often each class is answered, the commonest first."""
+    """Describe how often each class is answered, the commonest first."""
     counts = {name: int((answers == index).sum()) for index, name in enumerate(classes)}
-    told = [f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
+    parts = [f"{count} {name}" for name, count in sorted(counts.items(), key=lambda item: -item[1]) if count]
     unanswered = int((answers < 0).sum())
-    return ", ".join([*told, f"{unanswered} without an answer"] if unanswered else told)
+    return ", ".join([*parts, f"{unanswered} without an answer"] if unanswered else parts)
 
 
 def _changed(before: Predictions, after: Predictions) -> BoolArray:
-    """Return whose answer changes: bool (n,). A row without an answer counts as changed."""
+    """Return which rows change their answer: bool (n,).
+
+    A row without an answer counts as changed.
+    """
     changed: BoolArray = (before.answers != after.answers) | (before.answers < 0)
     return changed
 
@@ -211,7 +231,7 @@ def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estima
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
-    """Say how many images were left out for want of a trusted lung field."""
+    """Add to the detail how many images had no trusted lung field."""
     if not record.left_out:
         return estimate
     images = f"{record.left_out} image{'s' if record.left_out > 1 else ''}"

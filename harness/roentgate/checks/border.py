@@ -1,4 +1,4 @@
-"""How answers depend on the border of an image: from evidence to estimates."""
+"""Estimates of how far answers depend on the border of an image."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,9 +12,10 @@ from roentgate.errors import ArgumentError
 from roentgate.stats import Direction, Estimate
 from roentgate.stats import estimate as estimates
 
-__all__ = ["net_switches", "flips", "retained_skill", "worst"]
+__all__ = ["flips", "net_switches", "retained_skill", "worst"]
 
-LEAST_SKILL = 0.15  # balanced accuracy above chance, without which there is none to lose
+LEAST_SKILL = 0.15
+"""Least balanced accuracy above chance of which a share can be measured."""
 
 
 def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estimate:
@@ -23,11 +24,12 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     Args:
         before: Answers on the images as they are.
         after: Answers on the same rows, perturbed.
-        family: How many such estimates are judged together by their worst: a proven failure needs one lower limit,
-            therefore taken at 1 - 0.05 / ``family`` (Bonferroni); a pass needs all upper limits, which need no care.
+        family: How many such estimates are judged together by their worst. One lower limit above the bound settles a
+            failure, so it is taken at 1 - 0.05 / ``family`` (Bonferroni). A pass needs all upper limits, which need
+            no correction.
 
     Returns:
-        As `recall`, over all rows; without rows, NaN in [0, 1]. Failing: the rows that changed.
+        As `recall`, over all rows. NaN in [0, 1] without rows. Failing: the rows that changed.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -37,11 +39,13 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     changed = (before.answers != after.answers) | (before.answers < 0)
     everything = np.ones(len(before), np.bool_)
     detail = f"{changed.sum()} of {len(before)} answers change"
-    return share_of_rows(before, changed, everything, offends=changed, detail=detail, low_confidence=low_confidence)
+    return share_of_rows(before, changed, everything, failing=changed, detail=detail, low_confidence=low_confidence)
 
 
 def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
-    """Skill on a cut-down input over skill on the whole one; skill is balanced accuracy above chance (0: none is left).
+    """Skill on a cut-down input over skill on the whole one.
+
+    Skill is balanced accuracy above chance. 0 means that none is left.
 
     Args:
         clean: Answers on the images as they are.
@@ -50,9 +54,9 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
 
     Returns:
         Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
-        rather than too narrow). NaN between minus and plus infinity where clean skill is below `LEAST_SKILL`, its
-        interval reaches 0, or a class has no rows. A cut under which one answer takes 90 % of the rows or more is
-        uninformative: the value stands, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
+        rather than too narrow). NaN between minus and plus infinity if clean skill is below `LEAST_SKILL`, its
+        interval reaches 0, or a class has no rows. A cut is uninformative if one answer takes 90 % of the rows or more:
+        the value stays, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order.
@@ -62,36 +66,36 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
     """
     _same_rows(clean, cut)
     whole, left = _skill(clean, 0.95), _skill(cut, 0.95)
-    words = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
+    text = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
     if not whole.defined:
-        words = "a class has no rows"
+        text = "a class has no rows"
     elif not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
-        whole, words = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
-    kept = replace(estimates.ratio(left, whole), detail=words)
+        whole, text = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
+    kept = replace(estimates.ratio(left, whole), detail=text)
     if family > 1 and kept.defined:
         stricter = estimates.ratio(*(_skill(each, stricter_confidence(family)) for each in (cut, clean)))
         kept = replace(kept, low=min(kept.low, stricter.low))
     commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
     if kept.defined and commonest >= 0.9 * len(cut):
-        detail = f"uninformative: one answer takes {commonest} of {len(cut)} rows; {words}"
+        detail = f"uninformative: one answer takes {commonest} of {len(cut)} rows; {text}"
         low, high = min(0.0, kept.value), max(1.0, kept.value)
         return replace(kept, low=low, high=high, informative=False, detail=detail)
     return kept
 
 
 def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
-    """The least favourable of several estimates that must all meet one bound.
+    """The least favourable of several estimates that must all meet a bound.
 
-    Uninformative ones (`retained_skill`) are left out while another remains. The interval reaches from the least
-    favourable lower to the least favourable upper limit, so that it meets the bound only if every part does.
+    Uninformative estimates (see `retained_skill`) are left out unless there are no others. The interval reaches from
+    the least favourable lower to the least favourable upper limit, so that it meets the bound only if every part does.
 
     Args:
-        parts: At least one estimate, by what it was taken under (the infill of a mask).
-        direction: ``at_least``: the smallest is worst; ``at_most``: the largest.
+        parts: At least one estimate, keyed by its condition (such as the infill of a mask).
+        direction: The smallest is worst for ``at_least``, the largest for ``at_most``.
 
     Returns:
-        The worst part with that interval and its name in the detail; the first undefined part where there is one. No
-        ``hits``: what one part alone would need to be settled does not settle them all.
+        The worst part with that interval and its name in the detail, or the first undefined part if there is one. It
+        has no ``hits`` if there are several parts: what settles one part does not settle them all.
 
     Raises:
         ArgumentError: No parts.
@@ -116,7 +120,7 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     )
 
 
-def net_switches(  # noqa: PLR0913  the two words at the end are for the record
+def net_switches(  # noqa: PLR0913  the last two arguments name the donors in the record
     before: Predictions,
     other: Predictions,
     same: Predictions,
@@ -125,20 +129,23 @@ def net_switches(  # noqa: PLR0913  the two words at the end are for the record
     given: str = "the donor",
     control: str = "a donor of their own class",
 ) -> Estimate:
-    """Flips towards the class of a border swap's donor, minus those that a donor of the row's own class brings about.
+    """Share of answers that switch to the donor's class, minus a control's.
+
+    The donor is an image of another class that lends a part, such as its border. The control counts switches to the
+    same class when an image of the row's own class lends that part.
 
     Args:
         before: Answers on the images as they are.
         other: Answers on the same rows with a part taken from an image of another class.
         same: Answers on the same rows with that part from another image of their own class.
-        donor_labels: (n,) class index of the other-class donor; -1 for a row without one, which is left out.
-        given: What the first is called in the detail.
-        control: What the second is called there.
+        donor_labels: (n,) class index of the other-class donor, or -1 for a row without one, which is left out.
+        given: Name of the other-class donor in the detail.
+        control: Name of the same-class donor in the detail.
 
     Returns:
-        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, and the
-        exact McNemar p-value in the detail where rows are independent; without rows, NaN in [-1, 1]. Failing images:
-        rows that follow the donor of another class and not the one of their own.
+        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval. The
+        detail holds the exact McNemar p-value if rows are independent. NaN in [-1, 1] without rows. Failing: rows that
+        follow the donor of another class and not the donor of their own.
 
     Raises:
         ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).

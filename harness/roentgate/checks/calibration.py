@@ -1,6 +1,7 @@
-"""Do the probabilities mean what they say? Proper scores, the calibration error against its null, one temperature.
+"""Estimates of how well probabilities are calibrated.
 
-Every function needs rows of finite probabilities that sum to 1; where one row is not, the estimate is undefined, since
+They are proper scores, the calibration error compared with its null distribution, and the gain of one temperature.
+Every function needs rows of finite probabilities that sum to 1. If a row is not, the estimate is undefined, since
 logits or NaN have no calibration.
 """
 
@@ -17,7 +18,7 @@ from roentgate.stats import FEWEST, Estimate, bootstrap_t, permutation_p, portio
 __all__ = ["brier_score", "calibration_error", "log_loss", "reliability", "temperature_scaling_gain"]
 
 LEAST = float(np.finfo(np.float32).eps)
-"""Smallest probability that a loss is taken of, 1.2e-7: calling the truth impossible costs 15.9 nats."""
+"""Smallest probability in a log loss, 1.2e-7: a true class with probability 0 costs 15.9 nats."""
 
 BINS = 10
 DRAWS = 2000
@@ -27,14 +28,14 @@ _TEMPERATURES = (0.05, 100.0)
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Rows of neighbouring confidence.
+    """A group of rows with similar confidence.
 
     Attributes:
-        rows: How many.
+        rows: Number of rows.
         confidence: Mean probability of their answers.
-        right: How many of the answers are right.
-        low: The fewest right, as a share, that calibrated answers of these probabilities give in 95 % of draws.
-        high: The most.
+        right: Number of right answers.
+        low: Lower limit of the share of right answers in 95 % of draws of calibrated answers.
+        high: Upper limit of that share.
     """
 
     rows: int
@@ -45,20 +46,23 @@ class Bin:
 
 
 def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean over rows of the squared distance between probabilities and the one-hot truth (0 to 2, lower is better).
+    """Mean squared distance between probabilities and one-hot truth.
+
+    It lies between 0 and 2, and lower is better.
 
     Args:
         predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
         draws: Bootstrap draws of the interval.
-        seed: Of these draws.
+        seed: Seed of these draws.
 
     Returns:
-        Value and 95 % interval over rows (over groups, where they are known) by
-        `roentgate.stats.intervals.bootstrap_t`, and where that has no limits, [0, 2]; the detail holds the score of
-        the class frequencies alone. NaN in [0, 2] without rows or where a row is no probabilities.
+        Value and 95 % interval over rows (over groups if they are known) by
+        `roentgate.stats.intervals.bootstrap_t`. The interval is [0, 2] if that has no limits. The detail holds the
+        score of the class frequencies alone. NaN in [0, 2] without rows, or if a row does not hold probabilities.
 
     References:
-        Brier, Monthly Weather Review 78 (1950) 1-3; Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
+        Brier, Monthly Weather Review 78 (1950) 1-3.
+        Efron and Tibshirani, An Introduction to the Bootstrap (1993) 12.5.
     """
     if not _sound(predictions):
         return undefined(len(predictions), low=0.0, high=2.0, method="bootstrap-t", detail=_unsound(predictions))
@@ -70,17 +74,18 @@ def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
 
 
 def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Mean over rows of -log of the probability given to the truth, in nats (0 or more, lower is better).
+    """Mean of -log of the true class's probability, in nats.
 
-    Probabilities below `LEAST` count as `LEAST`, as in scikit-learn; the detail says how many.
+    It is 0 or more, and lower is better. Probabilities below `LEAST` count as `LEAST`, as in scikit-learn. The detail
+    says how many do.
 
     Args:
         predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
         draws: Bootstrap draws of the interval.
-        seed: Of these draws.
+        seed: Seed of these draws.
 
     Returns:
-        As `brier_score`; undefined: NaN from 0 to infinity.
+        As `brier_score`. If undefined, NaN from 0 to infinity.
 
     References:
         Good, Journal of the Royal Statistical Society B 14 (1952) 107-114.
@@ -90,28 +95,29 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
     losses = _losses(_logs(predictions), predictions.labels)
     shares = np.bincount(predictions.labels) / len(predictions)
     blind = abs(float((shares[shares > 0] * np.log(shares[shares > 0])).sum()))
-    words = f"class frequencies alone cost {blind:.3f} nats"
+    detail = f"class frequencies alone cost {blind:.3f} nats"
     impossible = int((predictions.probabilities[np.arange(len(predictions)), predictions.labels] < LEAST).sum())
     if impossible:
-        words += f"; the truth of {impossible} rows was called impossible"
-    return _mean(losses, predictions.groups, draws, seed, words, 0.0, np.inf)
+        detail += f"; the true class of {impossible} rows has a probability below {LEAST:.1e}"
+    return _mean(losses, predictions.groups, draws, seed, detail, 0.0, np.inf)
 
 
 def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
-    """Chance that calibrated answers of these probabilities show as large an expected calibration error (0 to 1).
+    """P-value of the expected calibration error under calibration.
 
     The expected calibration error (ECE) is the mean over rows of the gap between confidence and share of right answers
-    in their bin, of at most `BINS` with equally many rows, but that rows of equal confidence share one. It is above 0
-    for perfect probabilities too (0.08 at n = 66), so it is held against draws in which each answer is right with its
-    own probability. Rows are taken for independent; their order does not matter.
+    in the row's bin. There are at most `BINS` bins with equally many rows, except that rows of equal confidence share a
+    bin. The ECE is above 0 for perfect probabilities too (0.08 at n = 66), so it is compared with draws in which each
+    answer is right with its own probability. Rows are assumed independent. Their order does not matter.
 
     Returns:
-        Permutation p-value over ``draws``, small where the probabilities cannot be calibrated; ECE, its mean and its
-        95 % bound under calibration are in the detail. NaN in [0, 1] without rows or where a row is no probabilities.
+        Permutation p-value over ``draws`` (0 to 1), small if the probabilities cannot be calibrated. The detail holds
+        the ECE, and its mean and 95 % bound under calibration. NaN in [0, 1] without rows, or if a row does not hold
+        probabilities.
 
     References:
-        Naeini, Cooper and Hauskrecht, AAAI (2015) 2901-2907; Bröcker and Smith, Weather and Forecasting 22 (2007)
-        651-661 (consistency resampling).
+        Naeini, Cooper and Hauskrecht, AAAI (2015) 2901-2907.
+        Bröcker and Smith, Weather and Forecasting 22 (2007) 651-661 (consistency resampling).
     """
     if not _sound(predictions):
         return undefined(len(predictions), low=0.0, high=1.0, method="permutation", detail=_unsound(predictions))
@@ -120,7 +126,7 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     expected = np.add.reduceat(confidence, starts)
     found = np.abs(np.add.reduceat(right, starts) - expected).sum() / len(right)
     drawn = np.abs(_null(confidence, starts, draws, seed) - expected).sum(axis=1) / len(right)
-    # the least bit of room: sums of other gaps that should be equal differ by rounding
+    # sums of gaps that should be equal differ by rounding
     estimate = permutation_p(int((drawn >= found - 1e-12).sum()), draws)
     mean, most = float(drawn.mean()), float(np.quantile(drawn, 0.95))
     sure, correct = round(float(confidence.mean()), 2), round(float(right.mean()), 2)
@@ -135,25 +141,26 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
 def temperature_scaling_gain(
     predictions: Predictions, fitted_on: Predictions, *, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Log loss that one temperature, fitted on other rows, would save on these, in nats (0: nothing to gain).
+    """Log loss saved by one temperature fitted on other rows, in nats.
 
-    Dividing all scores by one number changes no answer: what it saves was lost by probabilities that are too sure (a
-    temperature above 1) or not sure enough (below 1).
+    0 means that there is nothing to gain. Dividing all scores by one number changes no answer. What it saves was lost
+    by probabilities that are too sure (a temperature above 1) or not sure enough (below 1).
 
     Args:
         predictions: Answers on the rows to judge.
         fitted_on: Answers of the same model on the rows that the temperature is fitted on (validation).
         draws: Bootstrap draws of the interval.
-        seed: Of these draws.
+        seed: Seed of these draws.
 
     Returns:
-        Mean paired difference and its interval over rows (over groups, where they are known) by
-        `roentgate.stats.intervals.bootstrap_t`, which lacks limits for few or equal ones (the detail says so); below 0
-        where the fitted temperature does not carry over. NaN, between minus and plus infinity, without rows in either
-        or where a row is no probabilities. Failing images: wrong rows whose truth lies below the chance of 1 in 1,000.
+        Mean paired difference and its interval over rows (over groups if they are known) by
+        `roentgate.stats.intervals.bootstrap_t`, which has no limits for few or equal values (the detail says so). It is
+        below 0 if the fitted temperature does not carry over. NaN between minus and plus infinity if either has no
+        rows, or a row that does not hold probabilities. Failing: wrong rows whose true class has a probability below
+        0.001.
 
     Raises:
-        ArgumentError: The two have other classes.
+        ArgumentError: The two have different classes.
 
     References:
         Guo, Pleiss, Sun and Weinberger, ICML (2017) 1321-1330.
@@ -161,24 +168,27 @@ def temperature_scaling_gain(
     if predictions.classes != fitted_on.classes:
         raise ArgumentError("a temperature is fitted on answers over the same classes; give both of one model")
     if not (_sound(predictions) and _sound(fitted_on)):
-        words = _unsound(predictions if not _sound(predictions) else fitted_on)
-        return undefined(len(predictions), low=-np.inf, high=np.inf, method="bootstrap-t", detail=words)
+        reason = _unsound(predictions if not _sound(predictions) else fitted_on)
+        return undefined(len(predictions), low=-np.inf, high=np.inf, method="bootstrap-t", detail=reason)
     temperature = _fitted(_logs(fitted_on), fitted_on.labels)
     logs = _logs(predictions)
     before, after = _losses(logs, predictions.labels), _losses(_scaled(logs, temperature), predictions.labels)
     now, then = round(float(before.mean()), 3), round(float(after.mean()), 3)
     way = "saves nothing" if then >= now else "too sure" if temperature > 1 else "not sure enough"
-    words = (
+    detail = (
         f"temperature {temperature:.2f} fitted on {len(fitted_on)} other rows ({way}): log loss {now:.3f} would be "
         f"{then:.3f}"
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
     failing = tuple(predictions.ids[row] for row in surprises)
-    return _mean(before - after, predictions.groups, draws, seed, words, -np.inf, np.inf, failing)
+    return _mean(before - after, predictions.groups, draws, seed, detail, -np.inf, np.inf, failing)
 
 
 def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> list[Bin]:
-    """Return the bins of `calibration_error`, from the least sure to the surest; none where it is undefined."""
+    """Return the bins of `calibration_error`, the least confident first.
+
+    The list is empty if the calibration error is undefined.
+    """
     if not _sound(predictions):
         return []
     confidence, right = _answered(predictions)
@@ -194,7 +204,7 @@ def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
 
 
 def _sound(predictions: Predictions) -> bool:
-    """Whether there are rows, and each is probabilities."""
+    """Whether there are rows, and each holds probabilities."""
     values = predictions.probabilities
     if not len(values) or not np.isfinite(values).all() or values.min() < 0:
         return False
@@ -224,7 +234,7 @@ def _losses(logs: DoubleArray, labels: IntArray) -> DoubleArray:
 
 
 def _fitted(logs: DoubleArray, labels: IntArray) -> float:
-    """Return the temperature of the least mean loss, between the limits of `_TEMPERATURES`."""
+    """Return the temperature of the least mean loss within `_TEMPERATURES`."""
     from scipy.optimize import minimize_scalar
 
     lowest, highest = np.log(_TEMPERATURES)
@@ -238,24 +248,24 @@ def _fitted(logs: DoubleArray, labels: IntArray) -> float:
 
 
 def _answered(predictions: Predictions) -> tuple[DoubleArray, BoolArray]:
-    """Return the probability of each answer, and whether it is right, from the least sure to the surest."""
+    """Return each answer's probability and whether it is right, least confident first."""
     confidence = np.minimum(predictions.probabilities.max(axis=1).astype(np.float64), 1.0)
     order = np.argsort(confidence)
     return confidence[order], (predictions.answers == predictions.labels)[order]
 
 
 def _starts(confidence: DoubleArray) -> IntArray:
-    """Return the first row of each bin of sorted confidences: as many rows each, but that no edge splits equal ones.
+    """Return the first row of each bin of sorted confidences.
 
-    A bin that would begin within equal confidences begins with the first of them, so that no order among equals can
-    decide what the bins show.
+    Bins have equally many rows, but no edge splits equal confidences. A bin that would begin within equal confidences
+    begins with the first of them, so that their order does not matter.
     """
     parts = np.array_split(np.arange(len(confidence)), min(BINS, len(confidence)))
     return np.unique(np.searchsorted(confidence, [confidence[part[0]] for part in parts]))
 
 
 def _null(confidence: DoubleArray, starts: IntArray, draws: int, seed: int) -> IntArray:
-    """Return how many answers of each bin are right where each is with its own probability: (draws, bins)."""
+    """Draw the number of right answers per bin under calibration: (draws, bins)."""
     generator = np.random.default_rng(seed)
     chance = confidence.astype(np.float32)
     parts = []
@@ -265,7 +275,7 @@ def _null(confidence: DoubleArray, starts: IntArray, draws: int, seed: int) -> I
     return np.concatenate(parts)
 
 
-def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
+def _mean(  # noqa: PLR0913, PLR0917  the parts of one estimate
     values: DoubleArray,
     groups: Sequence[str] | None,
     draws: int,
@@ -275,17 +285,26 @@ def _mean(  # noqa: PLR0913, PLR0917  a mean, its bootstrap and its words
     high: float,
     failing: tuple[str, ...] = (),
 ) -> Estimate:
-    """Return the mean over rows with its bootstrap-t interval within ``low`` and ``high``, over groups where known."""
+    """Return the mean over rows with its bootstrap-t interval.
+
+    The interval is over groups if they are known, and is cut to ``low`` and ``high``.
+    """
     units = np.arange(len(values)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
     sums = np.asarray(np.bincount(units, weights=values), dtype=np.float64)
     sizes = np.bincount(units)
     order = np.lexsort((sizes, sums))
     value, (least, most) = float(values.mean()), bootstrap_t(sums[order], sizes[order], draws, seed)
     if not np.isfinite([least, most]).all():
-        what = "rows" if groups is None else "patients"
-        few = f"fewer than {FEWEST} {what}" if len(sums) < FEWEST else f"too few {what} that differ"
+        unit = "rows" if groups is None else "patients"
+        few = f"fewer than {FEWEST} {unit}" if len(sums) < FEWEST else f"too few {unit} that differ"
         detail += f"; {few} {'leave one side open' if np.isfinite([least, most]).any() else 'set no limits'}"
     return Estimate(
-        value=value, low=max(min(least, value), low), high=min(max(most, value), high), n=len(sums),
-        method="bootstrap-t", unit="image" if groups is None else "patient", detail=detail, failing=failing,
-    )  # fmt: skip
+        value=value,
+        low=max(min(least, value), low),
+        high=min(max(most, value), high),
+        n=len(sums),
+        method="bootstrap-t",
+        unit="image" if groups is None else "patient",
+        detail=detail,
+        failing=failing,
+    )

@@ -1,13 +1,14 @@
-"""Can any confusion matrix give these figures? Integer feasibility over its K x K counts, its rows known.
+"""Whether any confusion matrix gives a set of published figures.
 
-Accuracy, recall, precision, F1, specificity, balanced accuracy and every entry are ratios of forms linear in the
-counts, so that a printed range of each is two inequalities with integer coefficients. HiGHS looks for integers that
-meet them; the half unit by which each is loosened excludes no integer solution and admits none, and makes the solver's
-tolerance irrelevant. What it finds is held against the fractions themselves.
+This is an integer feasibility problem over the K x K counts of a matrix with known row sums. Accuracy, recall,
+precision, F1, specificity, balanced accuracy and every entry are ratios of linear forms in the counts, so that the
+printed range of each is two inequalities with integer coefficients. HiGHS searches for integers that meet them. Each
+inequality is loosened by half a unit. That neither adds nor removes an integer solution, and makes the solver's
+tolerance irrelevant. Its solution is checked with exact fractions.
 
-Loss and AUC are no function of the counts. Of the loss this is true: a wrong row has at most 1/2 on its true class, so
-that each costs log 2 at least. Macro precision and F1 are sums of ratios: they are held against the printed values of
-the classes only.
+Loss and AUC are no functions of the counts. But a wrong row gives its true class a probability of at most 1/2, so that
+each wrong row costs a loss of log 2 or more. Macro precision and macro F1 are sums of ratios, so they are only compared
+with the printed values of the classes.
 """
 
 import math
@@ -29,13 +30,13 @@ Form = dict[int, Fraction]
 Row = tuple[dict[int, int], int]
 
 ONE: Final = -1
-"""The index of a form's constant."""
+"""Key of a form's constant."""
 
 LN2: Final = Fraction(693147180559945, 10**15)
 """A little less than log 2."""
 
 UNCOUNTED: Final = frozenset({"auc", "micro_auc", "loss", "macro_precision", "macro_f1"})
-"""Kinds of figures that counts alone cannot settle."""
+"""Kinds of figures that do not follow from the counts alone."""
 
 _PARTS: Final = {"macro_precision": "precision", "macro_f1": "f1"}
 _LARGE: Final = 10**5
@@ -44,16 +45,16 @@ _SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether figures can be true together.
+    """Whether a set of figures can be true together.
 
     Attributes:
-        places: Where they are printed.
+        places: The places that print the figures.
         figures: The figures.
-        witness: A confusion matrix that gives them all (true class in rows, in the order of the counts); None where
+        witness: A confusion matrix that gives them all (true class in rows, in the order of the counts), or None if
             there is none.
         right: The least and the greatest number of right answers among all such matrices.
-        conflicts: Sets of figures that cannot be true together, none of which can lose a member.
-        reasons: The conflicts in words, one each.
+        conflicts: Minimal sets of figures that cannot be true together.
+        reasons: One sentence for each conflict.
     """
 
     places: tuple[str, ...]
@@ -65,36 +66,36 @@ class Finding:
 
     @property
     def consistent(self) -> bool:
-        """Whether they can."""
+        """Whether the figures can be true together."""
         return self.witness is not None
 
     @property
     def subject(self) -> str:
-        """What it is about: the place, or ``A + B``."""
+        """The place, or several places as ``A + B``."""
         return " + ".join(self.places)
 
     @property
     def estimate(self) -> Estimate:
-        """Share of the figures that are in no conflict shown: a census, 1 where they can all be true."""
+        """Share of the figures in no conflict: a census, 1 if all can be true."""
         against = {figure for conflict in self.conflicts for figure in conflict}
         if self.consistent:
             n = sum(map(sum, self.witness or ()))
             least, most = self.right
-            words = f"{least:,} of {n:,} right" if least == most else f"{least:,} to {most:,} of {n:,} right"
+            detail = f"{least:,} of {n:,} right" if least == most else f"{least:,} to {most:,} of {n:,} right"
         else:
-            words = "; ".join(self.reasons)
-        return estimates.census(len(self.figures) - len(against), len(self.figures), unit="figure", detail=words)
+            detail = "; ".join(self.reasons)
+        return estimates.census(len(self.figures) - len(against), len(self.figures), unit="figure", detail=detail)
 
 
 def examine(claims: Claims, places: Sequence[str]) -> Finding:
-    """Find a matrix that gives all figures of these places, or what stands against it.
+    """Find a matrix that gives all figures of these places, or conflicts.
 
     Returns:
-        Where there is none: the figures that no matrix gives by themselves, and every pair of the others that none
-        gives; where neither exists, one smallest set that none gives (no member can be left out).
+        The matrix, if there is one. Otherwise each figure that is impossible by itself, and each impossible pair of the
+        others. If there is neither, one minimal set of figures that no matrix gives.
 
     Raises:
-        DataError: The solver comes to no decision.
+        DataError: The solver reaches no decision.
     """
     figures, counts = claims.at(places), claims.counts
     witness = solve(counts, figures)
@@ -107,14 +108,14 @@ def examine(claims: Claims, places: Sequence[str]) -> Finding:
 
 
 def examine_all(claims: Claims) -> list[Finding]:
-    """Examine each place by itself, each two places, and all of them where there are more."""
+    """Examine each place, each pair of places, and all places together."""
     single = [(place,) for place in claims.places]
     together = [claims.places] if len(claims.places) > 2 else []
     return [examine(claims, places) for places in [*single, *combinations(claims.places, 2), *together]]
 
 
 def agreeing(claims: Claims, findings: Sequence[Finding]) -> list[tuple[str, ...]]:
-    """Return the largest sets of places that can all be true together, largest first."""
+    """Return the maximal sets of places that can be true together, largest first."""
     apart = [set(finding.places) for finding in findings if not finding.consistent]
     found: list[tuple[str, ...]] = []
     for size in range(len(claims.places), 0, -1):
@@ -128,33 +129,36 @@ def agreeing(claims: Claims, findings: Sequence[Finding]) -> list[tuple[str, ...
 
 
 def verdicts(claims: Claims) -> Iterator[tuple[str, Estimate]]:
-    """Yield (subject, estimate) of each place, and of all places together where there are several."""
+    """Yield (subject, estimate) of each place, and of all places together."""
     for places in [*((place,) for place in claims.places), *([claims.places] if len(claims.places) > 1 else [])]:
         finding = examine(claims, places)
         yield finding.subject if len(places) == 1 else ALL_PLACES, finding.estimate
 
 
 def right_answers(counts: Mapping[str, int], figures: Sequence[Figure]) -> tuple[int, int]:
-    """Return the least and the greatest number of right answers that give figures which can all be true."""
+    """Return the least and the greatest number of right answers that give the figures.
+
+    The figures must be possible together.
+    """
     least, most = (solve(counts, figures, objective=sign) or () for sign in (-1, 1))
     return _right(least), _right(most)
 
 
 def solve(counts: Mapping[str, int], figures: Sequence[Figure], *, objective: int = 0) -> Matrix | None:
-    """Return a confusion matrix with these row sums that gives all figures, or None where there is none.
+    """Return a confusion matrix that gives all figures, or None.
 
     Args:
-        counts: Rows of each class, each at least 1.
-        figures: What it should give; those of `UNCOUNTED` count as far as something true can be said of them.
-        objective: 1 for as many right answers as possible, -1 for as few.
+        counts: Number of rows of each class, each at least 1.
+        figures: The figures to give. Those of `UNCOUNTED` only add the conditions that follow from the counts.
+        objective: 1 for as many right answers as possible, -1 for as few as possible.
 
     Raises:
-        DataError: The solver comes to no decision.
+        DataError: The solver reaches no decision.
     """
     if not _laws_hold(figures, counts):
         return None
     rows = [row for figure in figures for row in _rows(figure, counts)]
-    for shift in (0.5, -0.5):  # loosened, no solution is lost; tightened, none is admitted
+    for shift in (0.5, -0.5):  # loosened bounds lose no solution, tightened bounds admit no wrong one
         impossible, found = _search(list(counts.values()), rows, objective, shift)
         if impossible and shift > 0:
             return None
@@ -168,7 +172,10 @@ def solve(counts: Mapping[str, int], figures: Sequence[Figure], *, objective: in
 
 
 def gives(matrix: Matrix, figure: Figure, counts: Mapping[str, int]) -> bool | None:
-    """Whether a matrix gives a figure; None where counts cannot tell (`UNCOUNTED`), or it is a ratio of nothing."""
+    """Whether a matrix gives a figure.
+
+    None if the figure does not follow from the counts (`UNCOUNTED`), or is a ratio with denominator 0.
+    """
     if figure.kind in UNCOUNTED:
         return None
     cells = [count for row in matrix for count in row]
@@ -188,24 +195,24 @@ def _conflicts(counts: Mapping[str, int], figures: Sequence[Figure]) -> Iterator
     yield from pairs
     if not alone and not pairs:
         kept = list(others)
-        for figure in others:  # the deletion filter: whatever is still impossible without it did not need it
-            fewer = [each for each in kept if each is not figure]
+        for figure in others:  # the deletion filter: a set that stays impossible without a figure does not need it
+            fewer = [member for member in kept if member is not figure]
             if not possible(fewer):
                 kept = fewer
         yield tuple(kept)
 
 
 def _reason(counts: Mapping[str, int], conflict: Sequence[Figure]) -> str:
-    """Say which figures cannot be true together, and what the others make of an accuracy among them."""
-    told = [f"{figure.name} {figure.text} ({figure.place})" for figure in conflict]
-    if len(told) == 1:
-        return f"no matrix of these counts gives {told[0]}"
-    joined = f"{', '.join(told[:-1])} and {told[-1]}"
-    if len(told) == 2:
+    """Describe a conflict, and the right answers that the others allow if it holds an accuracy."""
+    names = [f"{figure.name} {figure.text} ({figure.place})" for figure in conflict]
+    if len(names) == 1:
+        return f"no matrix of these counts gives {names[0]}"
+    joined = f"{', '.join(names[:-1])} and {names[-1]}"
+    if len(names) == 2:
         return f"{joined} exclude one another"
     others = [figure for figure in conflict if figure.kind != "accuracy"]
     if len(others) == len(conflict):
-        return f"{joined} cannot all be true, any {len(told) - 1} of them can"
+        return f"{joined} cannot all be true, any {len(names) - 1} of them can"
     (least, most), total = right_answers(counts, others), sum(counts.values())
     range_ = f"{least:,}" if least == most else f"{least:,} to {most:,}"
     shares = f"{least / total:.4f}" if least == most else f"{least / total:.4f} to {most / total:.4f}"
@@ -213,7 +220,7 @@ def _reason(counts: Mapping[str, int], conflict: Sequence[Figure]) -> str:
 
 
 def _laws_hold(figures: Iterable[Figure], counts: Mapping[str, int]) -> bool:
-    """Whether what is known of figures without counting allows them: one number has one value, a mean is a mean."""
+    """Whether figures with equal keys, and macro figures with their classes, agree."""
     ranges: dict[tuple[str, str, str], tuple[Fraction, Fraction]] = {}
     for figure in figures:
         low, high = ranges.get(figure.key, (figure.low, figure.high))
@@ -228,7 +235,10 @@ def _laws_hold(figures: Iterable[Figure], counts: Mapping[str, int]) -> bool:
 
 
 def _ratio(figure: Figure, counts: Mapping[str, int]) -> tuple[Form, Form]:
-    """Return numerator and denominator of a figure as forms in the cells, row by row; the denominator is never < 0."""
+    """Return a figure's numerator and denominator as forms in the cells.
+
+    Cells are numbered row by row. The denominator is never negative.
+    """
     labels, sizes, n = list(counts), list(counts.values()), len(counts)
     one = Fraction(1)
     if figure.kind == "accuracy":
@@ -249,7 +259,7 @@ def _ratio(figure: Figure, counts: Mapping[str, int]) -> tuple[Form, Form]:
 
 
 def _rows(figure: Figure, counts: Mapping[str, int]) -> Iterator[Row]:
-    """Yield what a figure demands of the cells: integer coefficients, and the least that their form may be."""
+    """Yield a figure's conditions: integer coefficients and the least value of their form."""
     size, total = len(counts), sum(counts.values())
     if figure.kind == "loss":
         wrong = math.floor(figure.high * total / LN2)
@@ -259,7 +269,9 @@ def _rows(figure: Figure, counts: Mapping[str, int]) -> Iterator[Row]:
     above, below = _ratio(figure, counts)
     yield _integers(_plus(above, below, -figure.low))
     yield _integers(_plus({cell: -weight for cell, weight in above.items()}, below, figure.high))
-    if figure.kind == "precision" and figure.low > 0:  # of no call there is none; scikit-learn prints 0 there
+    if (
+        figure.kind == "precision" and figure.low > 0
+    ):  # undefined without predictions of the class; scikit-learn prints 0
         yield {cell: 1 for cell in below}, 1
 
 
@@ -268,7 +280,10 @@ def _plus(form: Form, other: Form, times: Fraction) -> Form:
 
 
 def _integers(form: Form) -> Row:
-    """Return ``form >= 0`` with coprime integer coefficients, its constant on the right and rounded up."""
+    """Return ``form >= 0`` with coprime integer coefficients.
+
+    The constant is moved to the right-hand side and rounded up.
+    """
     weights = {cell: weight for cell, weight in form.items() if cell != ONE and weight}
     common = math.lcm(*(weight.denominator for weight in weights.values()))
     scale = Fraction(common, math.gcd(*(int(weight * common) for weight in weights.values())) or 1)
@@ -278,7 +293,10 @@ def _integers(form: Form) -> Row:
 
 
 def _search(sizes: Sequence[int], rows: Sequence[Row], objective: int, shift: float) -> tuple[bool, list[int] | None]:
-    """Return whether the solver calls it impossible, and what it found; rows of large coefficients are scaled down."""
+    """Return whether the solver finds no solution, and the solution it found.
+
+    Conditions with large coefficients are scaled down.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     n = len(sizes)

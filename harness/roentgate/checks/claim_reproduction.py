@@ -1,4 +1,4 @@
-"""Do published figures reproduce with this model? Each is held against the model's own figure and its interval."""
+"""Comparison of published figures with a model's own figures and intervals."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -16,21 +16,25 @@ from roentgate.stats import TAIL, Estimate, Verdict, at_most
 from roentgate.stats import estimate as estimates
 
 LEAST_PROBABILITY = 1e-7
-"""Below it a loss counts no further, as in Keras."""
+"""Smallest probability in a loss, as in Keras."""
 
 
 def verdicts(claims: Claims, predictions: Predictions, bounds: ClaimsBounds) -> Iterator[tuple[str, Verdict]]:
-    """Yield (subject, verdict) of every figure: is this model's the printed one?
+    """Yield (subject, verdict) of every figure.
 
-    A row holds the distance of the model's figure from the nearest number that is printed so (0 where it is one), and
-    the least and the greatest distance over the model's interval. ``fail``: the interval holds no such number.
-    ``pass``: it does, and nothing in it is further away than the tolerance. Conditional: it does, but it reaches
-    further; ``conditional_pass`` where the model's own figure is within the tolerance. An interval that
-    merely holds the printed number would be easier to have the fewer rows there are.
+    A row holds the distance of the model's figure from the nearest number that is printed as the claim is, and the
+    least and the greatest distance over the model's interval.
+
+    - ``fail``: the interval holds no such number.
+    - ``pass``: the interval holds one, and nothing in it is further away than the tolerance.
+    - ``conditional_pass``: the interval reaches beyond the tolerance, but the model's own figure is within it.
+    - ``conditional_fail``: the interval holds such a number, but the model's own figure is beyond the tolerance.
+
+    An interval that merely holds the printed number would be no evidence: with fewer rows it is wider and holds more.
 
     Args:
-        claims: What was published.
-        predictions: Answers on the rows it is about.
+        claims: The published figures.
+        predictions: Answers on the rows that the claims are about.
         bounds: The tolerances.
 
     Raises:
@@ -44,11 +48,14 @@ def verdicts(claims: Claims, predictions: Predictions, bounds: ClaimsBounds) -> 
 
 
 def held(figure: Figure, estimate: Estimate, tolerance: float) -> Verdict:
-    """Hold a model's figure against the printed one (see `verdicts`); an undefined one is a conditional fail."""
+    """Compare a model's figure with the printed one (see `verdicts`).
+
+    An undefined figure is a conditional fail.
+    """
     low, high = float(figure.low), float(figure.high)
     if not estimate.defined:
-        words = f"this model has no such figure ({estimate.detail or estimate.method}); printed {figure.text}"
-        nothing = replace(estimate, value=math.nan, low=0.0, high=math.inf, detail=words, failing=())
+        detail = f"this model has no such figure ({estimate.detail or estimate.method}); printed {figure.text}"
+        nothing = replace(estimate, value=math.nan, low=0.0, high=math.inf, detail=detail, failing=())
         return at_most(nothing, tolerance)
     gap = max(low - estimate.high, estimate.low - high, 0.0)
     distance = Estimate(
@@ -67,11 +74,11 @@ def held(figure: Figure, estimate: Estimate, tolerance: float) -> Verdict:
 
 
 def measured(figure: Figure, predictions: Predictions) -> Estimate:
-    """Return what a figure is for these answers, with its interval.
+    """Return the same figure for these answers, with its interval.
 
     Raises:
-        UnknownClassError: It is about a class that these predictions do not have.
-        ArgumentError: A kind that is none.
+        UnknownClassError: These predictions do not have the figure's class.
+        ArgumentError: The figure's kind is unknown.
     """
     single: dict[str, Callable[[Predictions], Estimate]] = {
         "accuracy": metrics.accuracy,
@@ -101,14 +108,14 @@ def measured(figure: Figure, predictions: Predictions) -> Estimate:
 
 
 def micro_auroc(predictions: Predictions) -> Estimate:
-    """Area under the one ROC curve of all entries pooled (0 to 1, chance 0.5): what ``keras.metrics.AUC`` approximates.
+    """Area under the ROC curve of all pooled entries (chance 0.5).
 
-    Each entry is a score, positive where its column is the row's class. The entries of a row, or of a patient, belong
-    together, and the interval is over these.
+    ``keras.metrics.AUC`` approximates it. Each entry is a score, and it is positive if its column is the row's class.
+    The interval is over rows (or patients), since the entries of one belong together.
 
     Returns:
-        Value and interval of `roentgate.stats.estimate.macro_auroc` over groups; NaN in [0, 1] without rows, or where
-        an entry is NaN or infinite.
+        Value (0 to 1) and interval of `roentgate.stats.estimate.macro_auroc` over groups. NaN in [0, 1] without rows,
+        or if an entry is NaN or infinite.
     """
     size = len(predictions.classes)
     truth = (predictions.labels[:, None] == np.arange(size)).astype(np.int64).ravel()
@@ -119,20 +126,20 @@ def micro_auroc(predictions: Predictions) -> Estimate:
 
 
 def cross_entropy(predictions: Predictions) -> Estimate:
-    """Mean of -log(probability of the true class), in nats (0 and more, lower is better).
+    """Mean of -log of the true class's probability, in nats (lower is better).
 
     Returns:
-        Value and Student's interval over rows, or over patients by the sums of their residuals; where all units agree
-        the spread says nothing, and nor does one unit: then in [0, infinity]. NaN there without rows, or where an entry
-        is no probability.
+        Value and Student's interval over rows, or over patients by the sums of their residuals. The interval is
+        [0, infinity] if all units agree or there is only one, since they have no spread. NaN in [0, infinity] without
+        rows, or if an entry is not a probability.
     """
     chosen = predictions.probabilities[np.arange(len(predictions)), predictions.labels].astype(np.float64)
     units = np.unique(np.asarray(predictions.groups or predictions.ids), return_inverse=True)[1]
     n, method = len(np.unique(units)), "Student"
     entries = predictions.probabilities
     if not len(chosen) or not (np.isfinite(entries).all() and entries.min() >= 0 and entries.max() <= 1 + 1e-4):
-        words = "an output is no probability" if len(chosen) else "no rows"
-        return estimates.undefined(n, low=0.0, high=math.inf, method=method, unit=predictions.unit, detail=words)
+        reason = "an output is no probability" if len(chosen) else "no rows"
+        return estimates.undefined(n, low=0.0, high=math.inf, method=method, unit=predictions.unit, detail=reason)
     losses = -np.log(np.clip(chosen, LEAST_PROBABILITY, 1.0))
     value = math.fsum(losses) / len(losses)
     found = Estimate(value=value, low=0.0, high=math.inf, n=n, method=method, unit=predictions.unit)

@@ -1,4 +1,7 @@
-"""Published figures, as a TOML file states them: each number as it is printed, and what it may therefore mean."""
+"""Published figures read from a TOML file.
+
+Each figure is kept as it is printed, with the range of numbers that are printed so.
+"""
 
 import re
 import tomllib
@@ -14,7 +17,7 @@ from roentgate.errors import DataError, did_you_mean
 from roentgate.policy import ARROW
 
 ALL_PLACES: Final = "all places together"
-"""What is said of the figures of every place at once; no place may be called so."""
+"""Subject of the row about all figures; no place may have this name."""
 
 KINDS: Final = {
     "accuracy": "accuracy",
@@ -23,20 +26,27 @@ KINDS: Final = {
     "precision": "precision of {label}",
     "f1": "F1 of {label}",
     "specificity": "specificity of {label}",
-    "confusion": "{label} predicted as {called}",
+    "confusion": "{label} predicted as {predicted}",
     "macro_precision": "macro precision",
     "macro_f1": "macro F1",
     "auc": "macro AUC",
     "micro_auc": "micro AUC",
     "loss": "loss",
 }
-"""How a figure of each kind is called."""
+"""Name of a figure of each kind."""
 
 _SAME: Final = {"macro_recall": "balanced_accuracy"}
 _BY_CLASS: Final = ("recall", "precision", "f1", "specificity")
 _SINGLE: Final = (
-    "accuracy", "balanced_accuracy", "macro_recall", "macro_precision", "macro_f1", "auc", "micro_auc", "loss",
-)  # fmt: skip
+    "accuracy",
+    "balanced_accuracy",
+    "macro_recall",
+    "macro_precision",
+    "macro_f1",
+    "auc",
+    "micro_auc",
+    "loss",
+)
 _PRINTED: Final = re.compile(r"([0-9]*)(?:\.([0-9]+))?\s*(%?)")
 _MOST_DECIMALS: Final = 9
 _MOST_PLACES: Final = 10
@@ -47,13 +57,13 @@ class Figure:
     """One printed number.
 
     Attributes:
-        place: Where it is printed.
-        kind: What it is, a key of `KINDS`.
-        text: As it is printed.
-        low: The least number that is rounded to it, a half rounded either way (in shares, not in per cent).
-        high: The greatest.
-        label: The class it is about, the true one of a confusion; "" where it is about all.
-        called: What a confusion takes it for.
+        place: The place that prints it.
+        kind: Its kind, a key of `KINDS`.
+        text: The printed text.
+        low: The least number that is rounded to it, as a share and not in per cent. A half may be rounded either way.
+        high: The greatest such number.
+        label: Its class (the true class of a confusion), or "" if it is about all classes.
+        predicted: The predicted class of a confusion, otherwise "".
     """
 
     place: str
@@ -66,12 +76,12 @@ class Figure:
 
     @property
     def name(self) -> str:
-        """What it is, in words: ``recall of Covid``."""
+        """Its name, such as ``recall of Covid``."""
         return KINDS[self.kind].format(label=self.label, predicted=self.predicted)
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What it is; two figures with equal keys are about the same number."""
+        """Kind and classes. Figures with equal keys are about the same number."""
         return self.kind, self.label, self.predicted
 
 
@@ -80,12 +90,12 @@ class Claims:
     """What was published about one model on one set of rows.
 
     Attributes:
-        title: Of what, in one line.
-        data: The data set's name; "" where the file names none.
-        counts: How many rows each class has, in the order of the file.
-        places: Where figures are printed, in the order of the file.
+        title: One line that says what was published.
+        data: The data set's name, or "" if the file names none.
+        counts: Number of rows of each class, in the order of the file.
+        places: The places that print figures, in the order of the file.
         figures: All figures, place by place.
-        source: The file they were read from.
+        source: The file that was read.
     """
 
     title: str
@@ -101,7 +111,7 @@ class Claims:
         return tuple(figure for figure in self.figures if figure.place in wanted)
 
     def check_rows(self, counts: Mapping[str, int], what: str) -> None:
-        """Raise `DataError` where the claims are about other classes, or about other numbers of rows of them."""
+        """Raise `DataError` if the claims are about other classes or row counts."""
         if dict(counts) != dict(self.counts):
             raise DataError(
                 f"claims '{self.source}': are about {_counted(self.counts)}, but {what} has {_counted(counts)}; "
@@ -109,7 +119,7 @@ class Claims:
             )
 
     def check_classes(self, classes: Iterable[str], what: str) -> None:
-        """Raise `DataError` where the claims are about other classes."""
+        """Raise `DataError` if the claims are about other classes."""
         if sorted(classes) != sorted(self.counts):
             raise DataError(
                 f"claims '{self.source}': [counts] names {', '.join(self.counts)}, but the classes of {what} are "
@@ -166,8 +176,8 @@ def read_claims(path: Path) -> Claims:
     """Read a claims file.
 
     Args:
-        path: The TOML file: ``title`` and ``data``, the class counts in ``[counts]``, and a table ``[[claim]]`` for
-            each place where figures are printed.
+        path: The TOML file. It holds ``title`` and ``data``, the class counts in ``[counts]``, and a table
+            ``[[claim]]`` for each place that prints figures.
 
     Raises:
         DataError: The file is missing or not TOML, has an unknown key or class, or a figure that is no printed number.
@@ -197,12 +207,12 @@ def printed(text: str, *, percent: bool = False, share: bool = True) -> tuple[Fr
     """Return the least and the greatest number that is printed as ``text``.
 
     Args:
-        text: Digits with a decimal point; ``88 %`` is in per cent. Trailing zeros count.
+        text: Digits with a decimal point, or in per cent as in ``88 %``. Trailing zeros count.
         percent: Whether a number without a sign is in per cent too.
-        share: Whether it lies between 0 and 1, so that neither limit is beyond.
+        share: Whether the number is a share, so that both limits lie between 0 and 1.
 
     Raises:
-        ValueError: It is no such number; the message says what it should be.
+        ValueError: ``text`` is no such number. The message says what it should be.
 
     Examples:
         >>> printed("0.90")

@@ -1,4 +1,7 @@
-"""Is a candidate worse than a reference on the same rows? Paired differences, candidate minus reference."""
+"""Paired differences of a candidate and a reference on the same rows.
+
+All are candidate minus reference.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -23,9 +26,13 @@ IDENTICAL = "identical answers"
 
 @dataclass(frozen=True, slots=True)
 class BorderChange:
-    """What became of one border verdict: on what, the change for the worse, whether it gates, and of what kind it is.
+    """The change of one border verdict.
 
-    ``share`` is a difference of shares of images, ``skill`` one of the shares of skill that the border alone keeps.
+    Attributes:
+        subject: What was judged.
+        change: The change, positive if it is for the worse.
+        gates: Whether it can refuse the candidate.
+        kind: ``share`` for a difference of shares of images, ``skill`` for one of the skill retained on the border.
     """
 
     subject: str
@@ -35,19 +42,19 @@ class BorderChange:
 
 
 def recall_change(reference: Predictions, candidate: Predictions, label: str, *, margin: float = 0.0) -> Estimate:
-    """Recall of the candidate minus that of the reference on the rows of ``label`` (-1 to 1, higher is better).
+    """Change of the recall of ``label`` (-1 to 1, higher is better).
 
     Args:
         reference: Answers of the reference.
         candidate: Answers of the candidate on the same rows.
         label: A class name.
-        margin: How much worse it may be; words in the detail say where there are too few rows (patients, where they are
-            known) to prove that.
+        margin: How much worse it may be. The detail says if there are too few rows (or known patients) to settle that
+            without a row gained.
 
     Returns:
-        Paired difference with Tango's score interval (over groups, at the effective size) and, where rows are
-        independent, the exact McNemar p-value in the detail; exactly 0 where all probabilities are equal; without rows,
-        NaN in [-1, 1]. Failing images: rows lost.
+        Paired difference with Tango's score interval (over groups, at the effective size). The detail holds the exact
+        McNemar p-value if rows are independent. Exactly 0 if all probabilities are equal. NaN in [-1, 1] without rows.
+        Failing: the rows lost.
 
     Raises:
         UnknownClassError: ``label`` is not a class.
@@ -57,51 +64,54 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
         Tango, Statistics in Medicine 17 (1998) 891-908; McNemar, Psychometrika 12 (1947) 153-157.
     """
     _same_rows(reference, candidate)
-    metrics.recall(candidate, label)  # an unknown class is refused with the close names
+    metrics.recall(candidate, label)  # refuses an unknown class and suggests close names
     rows = candidate.labels == candidate.classes.index(label)
     change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
     fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
     if change.method != IDENTICAL and change.n < fewest and change.low < -margin:
         units = "rows" if candidate.groups is None else "patients"
-        words = f"without a row gained, fewer than {fewest} {units} of a class cannot prove a margin of {margin:g}"
-        change = replace(change, detail=f"{change.detail}; {words}")
+        caveat = f"without a row gained, fewer than {fewest} {units} of a class cannot settle a margin of {margin:g}"
+        change = replace(change, detail=f"{change.detail}; {caveat}")
     return change
 
 
 def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Accuracy of the candidate minus that of the reference (-1 to 1, higher is better); else as `recall_change`."""
+    """Change of the accuracy (-1 to 1, higher is better).
+
+    Returns:
+        As `recall_change`, over all rows.
+    """
     _same_rows(reference, candidate)
     rows = np.ones(len(candidate), np.bool_)
     return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
 
 
 def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Balanced accuracy of the candidate minus that of the reference (-1 to 1, higher is better).
+    """Change of the balanced accuracy (-1 to 1, higher is better).
 
     Returns:
-        Mean of the changes of recall of the classes, its limits recovered from Tango's of each (MOVER), with exact
-        McNemar's p in the detail; exactly 0 where all probabilities are equal; NaN in [-1, 1] where a class has no
-        rows. Failing: the rows right before and wrong now.
+        Mean of the changes of the classes' recalls, with limits from Tango's limits of each (MOVER). The detail holds
+        the exact McNemar p-value. Exactly 0 if all probabilities are equal. NaN in [-1, 1] if a class has no rows.
+        Failing: the rows right before and wrong now.
     """
     parts = [recall_change(reference, candidate, label) for label in candidate.classes]
     whole = accuracy_change(reference, candidate)
     if _identical(reference, candidate):
         return whole
     before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
-    words = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
+    detail = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
     change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
-    return replace(change, detail=words, failing=whole.failing)
+    return replace(change, detail=detail, failing=whole.failing)
 
 
 def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Macro AUROC of the candidate minus that of the reference (-1 to 1, higher is better).
+    """Change of the macro AUROC (-1 to 1, higher is better).
 
-    The limits are recovered from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect
-    separation too), with the correlation that DeLong's covariance of the two gives (MOVER); 0 where either has no
-    spread.
+    The limits come from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect separation
+    too) and from their correlation by DeLong's covariance (MOVER). The correlation is 0 if either has no spread.
 
     Returns:
-        Value and interval; exactly 0 where all probabilities are equal; NaN in [-1, 1] where either is undefined.
+        Value and interval. Exactly 0 if all probabilities are equal. NaN in [-1, 1] if either is undefined.
 
     References:
         Zou, Psychological Methods 12 (2007) 399-413; DeLong et al., Biometrics 44 (1988) 837-845.
@@ -117,14 +127,20 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
 
 
 def against(reference: Named | Judged) -> str:
-    """Return what is compared with, in words for the record: its name, and how its fingerprint begins."""
+    """Return the reference's name and the start of its fingerprint."""
     return "{} (fingerprint {:.12})".format(*names_of(reference))
 
 
 def negative_flips(reference: Predictions, candidate: Predictions, *, named: str = "") -> Estimate:
-    """Share of the rows right before that are wrong now (0 to 1); a census. Failing images: those rows.
+    """Share of the rows right before that are wrong now (0 to 1).
 
-    ``named`` (see `against`) goes into the detail, so that the record says what it was compared with.
+    Args:
+        reference: Answers of the reference.
+        candidate: Answers of the candidate on the same rows.
+        named: Name of the reference for the detail (see `against`).
+
+    Returns:
+        Census over the rows right before. Failing: the rows wrong now.
     """
     _same_rows(reference, candidate)
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
@@ -142,24 +158,28 @@ def border_changes(
     *,
     unseen: Callable[[Predictions], Predictions] = lambda answers: answers,
 ) -> Iterator[BorderChange]:
-    """Yield what became of every border verdict; borders that only inform there only inform here.
+    """Yield the change of every border verdict.
 
-    A change is how much more often the candidate flips, loses its recall, follows a donor, or how much more skill it
-    keeps without the patient (positive is worse); of a model with itself (equal probabilities on whole images, and
-    equal answers under the masks that a verdict rests on) exactly 0, and undefined where no image was asked: equal
-    answers alone show no more than so many images can.
-    Shares of the same rows are paired. What follows a donor is not (models of different seeds have different donors),
-    nor is kept skill: their two intervals are taken as independent, too wide rather than too narrow. Where infills are
-    judged together, the limit that proves a change for the worse is that of the family
-    (`roentgate.stats.estimate.of_family`). Where the reference alone has too little skill for a share of it to be
-    told, that row informs: there is no change to hold, and the bound on the candidate's own share stands.
+    A change says how much more often the candidate flips, loses its recall or follows a donor, or how much more skill
+    it retains on the border alone. Positive is worse. Verdicts that are descriptive in the border suite are descriptive
+    here.
+
+    The change is exactly 0 for one model compared with itself: equal probabilities on whole images, and equal answers
+    under the masks that a verdict rests on. Equal answers alone are not enough. The change is undefined without images.
+
+    Shares of the same rows are paired. Net switches are not, since models of different seeds have different donors, and
+    neither is retained skill. Their two intervals are taken as independent, which is too wide rather than too narrow.
+    If infills are judged together, the limit that settles a change for the worse is that of the family
+    (`roentgate.stats.estimate.of_family`). If only the reference has too little skill to measure a share of it, that
+    row is descriptive: there is no change to bound, and the bound on the candidate's own share remains.
+
     The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
 
     Args:
         reference: Evidence on the reference.
         candidate: Evidence on the candidate, on the same rows.
         policy: The bounds.
-        unseen: Leaves out the rows that the masked recall does not count; by default none.
+        unseen: Function that drops the rows that the masked recall does not count, by default none.
     """
     bounds, family = policy.border, len(policy.border.infills)
     for width in _each(bounds.borders, bounds.stress_borders):
@@ -187,19 +207,19 @@ def border_changes(
 
 
 def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
-    """First minus second, the limits recovered from theirs and from the correlation of the two (MOVER).
+    """First minus second, with limits from theirs and their correlation (MOVER).
 
     Returns:
-        Value and interval, n = the smaller of theirs; NaN between the extremes where either is undefined.
+        Value and interval, with the smaller n of the two. NaN between the extremes if either is undefined.
 
     References:
         Zou, Psychological Methods 12 (2007) 399-413.
     """
     n = min(first.n, second.n)
     if not (first.defined and second.defined):
-        words = next(part.detail for part in (first, second) if not part.defined)
+        reason = next(part.detail for part in (first, second) if not part.defined)
         low, high = first.low - second.high, first.high - second.low
-        return estimates.undefined(n, low=low, high=high, method="MOVER", unit=first.unit, detail=words)
+        return estimates.undefined(n, low=low, high=high, method="MOVER", unit=first.unit, detail=reason)
     value = first.value - second.value
     below = _reach(first.value - first.low, second.high - second.value, correlation)
     above = _reach(first.high - first.value, second.value - second.low, correlation)
@@ -207,7 +227,7 @@ def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -
 
 
 def _loss(reference: Predictions, candidate: Predictions, label: str, z: float, *, alike: bool) -> Estimate:
-    """Return the recall of ``label`` that is lost: `recall_change`, the other way round."""
+    """Return the recall of ``label`` that is lost, the negative of `recall_change`."""
     rows = candidate.labels == candidate.classes.index(label)
     change = _right_change(reference, candidate, rows, alike=alike, z=z)
     return replace(change, value=0.0 - change.value, low=0.0 - change.high, high=0.0 - change.low)
@@ -217,12 +237,12 @@ def _right_change(
     reference: Predictions, candidate: Predictions, rows: BoolArray, *, alike: bool, z: float = limits.NORMAL
 ) -> Estimate:
     before, now = reference.answers == reference.labels, candidate.answers == candidate.labels
-    words = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
+    text = f"{(before & rows).sum()} of {rows.sum()} right before, {(now & rows).sum()} now"
     change = _paired(now, before, rows, candidate, z)
     if alike and change.defined:
-        return _no_change(change, f"{words}: {IDENTICAL}")
+        return _no_change(change, f"{text}: {IDENTICAL}")
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
-    detail = f"{words}: {gained} gained, {lost} lost"
+    detail = f"{text}: {gained} gained, {lost} lost"
     if candidate.groups is None:
         detail += f" (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
     return replace(change, detail=detail, failing=_ids(candidate, before & ~now & rows))
@@ -241,7 +261,7 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
 
 
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: float) -> Estimate:
-    """How many more rows follow the donor, by what the verdict bounds (`metrics.net_switches`)."""
+    """Return the change of the net switches (`roentgate.checks.border.net_switches`)."""
     before, now = (
         border.net_switches(record.clean, record.other[width], record.same[width], record.donor_labels)
         for record in (reference, candidate)
@@ -261,7 +281,10 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: flo
 def _skill_change(
     reference: BorderRecord, candidate: BorderRecord, width: float, infills: Sequence[str]
 ) -> tuple[Estimate, bool]:
-    """Return the change, and whether a bound holds it: not where the reference alone has too little skill."""
+    """Return the change of the retained skill, and whether a bound applies.
+
+    No bound applies if only the reference has too little skill.
+    """
     before, now = (_kept(record, width, infills) for record in (reference, candidate))
     change = difference(now, before)
     if not change.defined:
@@ -283,7 +306,7 @@ def _kept(record: BorderRecord, width: float, infills: Sequence[str], *, family:
 
 
 def _whose(before: Estimate, now: Estimate) -> str:
-    """Say why there is no change, and of which of the two, where it is one of them."""
+    """Return why the change is undefined, naming the model if it is one of the two."""
     if before.defined == now.defined:
         return now.detail
     return f"the reference: {before.detail}" if now.defined else f"the candidate: {now.detail}"
@@ -320,7 +343,10 @@ def _identical(reference: Predictions, candidate: Predictions) -> bool:
 
 
 def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predictions, Predictions]) -> bool:
-    """Whether these are one model, as far as can be told: of a stored reference only the answers under a mask are."""
+    """Whether these are one model, as far as the evidence shows.
+
+    Of a stored reference only the answers under a mask are known.
+    """
     return _identical(reference.clean, candidate.clean) and all(
         np.array_equal(before.answers, now.answers) for before, now in pairs
     )
@@ -332,12 +358,12 @@ def _no_change(of: Estimate, detail: str) -> Estimate:
 
 def _worded(change: Estimate) -> Estimate:
     if change.low > 0:
-        words = "got worse"
+        text = "got worse"
     elif change.high < 0:
-        words = "got better"
+        text = "got better"
     else:
-        words = "the same" if change.low == change.high == 0 else "cannot tell"
-    return replace(change, detail=f"{words}: {change.detail}")
+        text = "the same" if change.low == change.high == 0 else "cannot tell"
+    return replace(change, detail=f"{text}: {change.detail}")
 
 
 def _border(width: float) -> str:

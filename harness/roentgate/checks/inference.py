@@ -1,4 +1,4 @@
-"""Is augmentation off when it should be, and on when it should be? From a record of predictions to estimates."""
+"""Estimates of whether predictions are repeatable and augmentation acts as declared."""
 
 from collections.abc import Mapping
 
@@ -11,18 +11,24 @@ from roentgate.stats import Estimate, census, undefined
 
 
 def predictions_repeat(record: InferenceRecord, *, tolerance: float) -> Estimate:
-    """Share of probe rows whose five predictions agree within ``tolerance`` (1.0 is best)."""
+    """Share of probe rows whose five predictions agree within ``tolerance``."""
     return _agreement(record, {"a repeated prediction": record.repeats}, record.repeats[0], tolerance, margin=False)
 
 
 def predictions_batch_invariant(record: InferenceRecord, *, tolerance: float) -> Estimate:
-    """Share of probe rows answered alike alone, in pairs, in batches of 32 and reversed, within ``tolerance``."""
+    """Share of probe rows answered alike in all batchings within ``tolerance``.
+
+    Rows are predicted alone, in pairs, in batches of 32 and in reversed order.
+    """
     runs = {name: values[None] for name, values in record.batchings.items()}
     return _agreement(record, runs, record.repeats[0], tolerance, margin=True)
 
 
 def reload_preserves_predictions(record: InferenceRecord, *, tolerance: float) -> Estimate:
-    """Share of probe rows that a saved and freshly loaded model answers alike; 0 where it cannot be loaded."""
+    """Share of probe rows that the saved and reloaded model answers alike.
+
+    0 if the saved model cannot be loaded.
+    """
     if record.reloaded is None:
         return census(0, len(record.ids), detail=record.reload_error or "could not be loaded", failing=record.ids)
     runs = {"the reloaded model": record.reloaded[None]}
@@ -30,10 +36,10 @@ def reload_preserves_predictions(record: InferenceRecord, *, tolerance: float) -
 
 
 def augmentation_identity(record: InferenceRecord) -> Estimate:
-    """Share of layers that leave the image alone at inference and answer alike from call to call.
+    """Share of layers that act as identity and repeat themselves at inference.
 
-    Judged: every layer before the first with trainable weights (bit for bit, fixed geometry and scaling aside), all
-    layers for wavering, and operations outside layers as one part.
+    Every layer before the first with trainable weights must leave the image as it is, bit for bit, except for fixed
+    geometry and scaling. All layers must answer alike from call to call. Operations outside layers count as one layer.
     """
     layers = record.layers or ()
     faults = [_fault(report) for report in layers if report["moves"] or report["wavers"]]
@@ -47,13 +53,13 @@ def augmentation_identity(record: InferenceRecord) -> Estimate:
 
 
 def _fault(report: LayerReport) -> str:
-    deeds = {"changes the image": report["moves"], "answers differently each time": report["wavers"]}
-    words = [f"{what} under {' and '.join(ways)}" for what, ways in deeds.items() if ways]
-    return f"{report['name']} ({report['type']}) {', and '.join(words)}"
+    found = {"changes the image": report["moves"], "answers differently each time": report["wavers"]}
+    faults = [f"{fault} under {' and '.join(ways)}" for fault, ways in found.items() if ways]
+    return f"{report['name']} ({report['type']}) {', and '.join(faults)}"
 
 
 def augmentation_active(record: InferenceRecord) -> Estimate:
-    """Share of the layers that declare an augmentation which do change the image in training mode."""
+    """Share of the declared augmentation layers that change images in training mode."""
     reports = declared(record.layers or ())
     idle = [report for report in reports if not report["augments"]]
     names = ", ".join(f"{report['name']} ({report['type']})" for report in idle)
@@ -62,7 +68,9 @@ def augmentation_active(record: InferenceRecord) -> Estimate:
 
 
 def outputs_are_probabilities(probabilities: RealArray, ids: tuple[str, ...]) -> Estimate:
-    """Share of rows whose outputs are finite, in [0, 1] and sum to 1 within 1e-3.
+    """Share of rows whose outputs are probabilities.
+
+    They must be finite, in [0, 1], and sum to 1 within 1e-3.
 
     Args:
         probabilities: Raw outputs (n, K).
@@ -73,9 +81,9 @@ def outputs_are_probabilities(probabilities: RealArray, ids: tuple[str, ...]) ->
         inside = (probabilities >= 0).all(axis=1) & (probabilities <= 1).all(axis=1)
         sums = np.abs(np.asarray(probabilities, np.float64).sum(axis=1) - 1) <= 1e-3
     good = finite & inside & sums
-    words = [
-        f"{int(count)} {what}"
-        for what, count in (
+    faults = [
+        f"{int(count)} {fault}"
+        for fault, count in (
             ("with NaN or infinity", (~finite).sum()),
             ("outside [0, 1] (logits?)", (finite & ~inside).sum()),
             ("not summing to 1", (finite & inside & ~sums).sum()),
@@ -83,7 +91,7 @@ def outputs_are_probabilities(probabilities: RealArray, ids: tuple[str, ...]) ->
         if count
     ]
     return census(
-        int(good.sum()), len(ids), detail="rows " + ", ".join(words) if words else "", failing=_rows(ids, ~good)
+        int(good.sum()), len(ids), detail="rows " + ", ".join(faults) if faults else "", failing=_rows(ids, ~good)
     )
 
 
@@ -99,7 +107,10 @@ def _agreement(
     *,
     margin: bool,
 ) -> Estimate:
-    """Share of rows alike in all runs; with ``margin``, a row of a small top-two margin may also change its class."""
+    """Share of rows answered alike in all runs.
+
+    With ``margin``, a row whose two largest probabilities are within ``tolerance`` may change its class.
+    """
     good = np.ones(len(record.ids), dtype=bool)
     largest = 0.0
     unlike: list[str] = []
@@ -110,8 +121,8 @@ def _agreement(
         apart = np.where(
             np.isnan(values).any(axis=(0, 2)) == np.isnan(reference).any(axis=1), np.nan_to_num(apart), np.inf
         )
-        same_class = (values.argmax(axis=2) == reference.argmax(axis=1)).all(axis=0)
-        good &= (apart <= tolerance) & (same_class | (narrow if margin else same_class))
+        same_answer = (values.argmax(axis=2) == reference.argmax(axis=1)).all(axis=0)
+        good &= (apart <= tolerance) & (same_answer | (narrow if margin else same_answer))
         furthest = float(apart.max(initial=0))
         largest = max(largest, furthest)
         unlike += [name] if furthest > tolerance else []
@@ -120,5 +131,5 @@ def _agreement(
 
 
 def declares_augmentation(record: InferenceRecord) -> bool:
-    """Whether any layer before the first trainable weight declares an augmentation."""
+    """Whether a layer before the first trainable weight declares an augmentation."""
     return bool(declared(record.layers or ()))

@@ -1,6 +1,6 @@
-"""From evidence to estimates: how often a model is right, which way it errs, and what a cut-down input does to it.
+"""Classification metrics with their intervals.
 
-A row whose entries are not all finite has no answer: it counts as wrong, and as changed. Where the rows have groups
+A row whose entries are not all finite has no answer: it counts as wrong, and as changed. If the rows have groups
 (patients), intervals are over groups.
 """
 
@@ -34,28 +34,30 @@ def recall(predictions: Predictions, label: str, *, family: int = 1) -> Estimate
     Args:
         predictions: Probabilities float32 (n, K) and true labels (n,), keyed by row.
         label: A class name of ``predictions.classes``.
-        family: How many such estimates are judged together by their worst (see `flips`); a proven failure needs one
-            upper limit.
+        family: How many such estimates are judged together by their worst (see `roentgate.checks.border.flips`). One
+            upper limit below the bound settles a failure.
 
     Returns:
-        Value and exact 95 % Clopper-Pearson interval over the rows of that class (Korn-Graubard over groups); with no
-        such row, NaN in [0, 1]. Failing: the rows called otherwise.
+        Value and exact 95 % Clopper-Pearson interval over the rows of that class (Korn-Graubard over groups). NaN in
+        [0, 1] without such rows. Failing: the rows predicted as another class.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
 
     References:
-        Clopper and Pearson, Biometrika 26 (1934) 404-413; Korn and Graubard, Survey Methodology 24 (1998) 193-201.
+        Clopper and Pearson, Biometrika 26 (1934) 404-413.
+        Korn and Graubard, Survey Methodology 24 (1998) 193-201.
     """
     return _recall(predictions, label, confidence=stricter_confidence(family), low_confidence=0.95)
 
 
 def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
-    """Share of the rows of ``truth`` that are predicted as ``predicted`` (0 to 1; for two different classes, lower is
-    better).
+    """Share of the rows of ``truth`` predicted as ``predicted`` (0 to 1).
+
+    Lower is better for two different classes.
 
     Returns:
-        As `recall`; with no row of ``truth``, NaN in [0, 1]. Failing: the rows predicted as ``predicted``.
+        As `recall`. NaN in [0, 1] without rows of ``truth``. Failing: the rows predicted as ``predicted``.
 
     Raises:
         UnknownClassError: ``truth`` or ``predicted`` is not a class of these predictions.
@@ -63,7 +65,7 @@ def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
     index = _index(predictions, truth)
     hit = predictions.answers == _index(predictions, predicted)
     return share_of_rows(
-        predictions, hit, predictions.labels == index, offends=hit, detail=_reading(predictions, index)
+        predictions, hit, predictions.labels == index, failing=hit, detail=_matrix_row(predictions, index)
     )
 
 
@@ -71,41 +73,43 @@ def precision(predictions: Predictions, label: str) -> Estimate:
     """Share of the rows predicted as ``label`` that are of ``label`` (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over the rows called so, their number taken as given; with no such row, NaN in [0, 1]. Failing
-        images: the rows of other classes among them.
+        As `recall`, over the rows predicted as ``label``, their number taken as given. NaN in [0, 1] without such
+        rows. Failing: the rows of other classes among them.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
     """
     index = _index(predictions, label)
     predicted, right = predictions.answers == index, predictions.labels == index
-    detail = f"{(predicted & right).sum()} of {predicted.sum()} called {label} are right"
-    return share_of_rows(predictions, right, predicted, offends=~right, detail=detail)
+    detail = f"{(predicted & right).sum()} of {predicted.sum()} predicted as {label} are right"
+    return share_of_rows(predictions, right, predicted, failing=~right, detail=detail)
 
 
 def specificity(predictions: Predictions, label: str) -> Estimate:
     """Share of the rows of other classes that are not predicted as ``label`` (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over the rows of other classes; with no such row, NaN in [0, 1]. Failing: the rows called so.
+        As `recall`, over the rows of other classes. NaN in [0, 1] without such rows. Failing: the rows predicted as
+        ``label``.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
     """
     index = _index(predictions, label)
     spared, others = predictions.answers != index, predictions.labels != index
-    detail = f"{(spared & others).sum()} of {others.sum()} others are not called {label}"
-    return share_of_rows(predictions, spared, others, offends=~spared, detail=detail)
+    detail = f"{(spared & others).sum()} of {others.sum()} others are not predicted as {label}"
+    return share_of_rows(predictions, spared, others, failing=~spared, detail=detail)
 
 
 def f1(predictions: Predictions, label: str) -> Estimate:
     """Harmonic mean of recall and precision of ``label`` (0 to 1, higher is better).
 
-    It is 2 J / (1 + J) with J the share of the rows of ``label`` or called so that are both, and so are its limits.
+    It is 2 J / (1 + J). J is the share of the rows that are of ``label`` and predicted as ``label``, among the rows
+    that are either. The limits follow from those of J in the same way.
 
     Returns:
-        As `recall`, over those rows, their number taken as given; with no such row, NaN in [0, 1]. Failing images:
-        those that are one and not the other.
+        As `recall`, over the rows that are either, their number taken as given. NaN in [0, 1] without such rows.
+        Failing: the rows that are one and not the other.
 
     Raises:
         UnknownClassError: ``label`` is not a class of these predictions.
@@ -113,22 +117,22 @@ def f1(predictions: Predictions, label: str) -> Estimate:
     index = _index(predictions, label)
     predicted, own = predictions.answers == index, predictions.labels == index
     both, either = predicted & own, predicted | own
-    detail = f"{both.sum()} of {either.sum()} that are or are called {label} are both"
-    share = share_of_rows(predictions, both, either, offends=~both, detail=detail)
+    detail = f"{both.sum()} of {either.sum()} that are or are predicted as {label} are both"
+    share = share_of_rows(predictions, both, either, failing=~both, detail=detail)
     value, low, high = (2 * part / (1 + part) for part in (share.value, share.low, share.high))
     return replace(share, value=value, low=low, high=high, hits=None)
 
 
 def accuracy(predictions: Predictions) -> Estimate:
-    """Share of all rows that are called by their class (0 to 1, higher is better).
+    """Share of all rows that are predicted as their class (0 to 1, higher is better).
 
     Returns:
-        As `recall`, over all rows; without rows, NaN in [0, 1]. Failing: the wrong rows.
+        As `recall`, over all rows. NaN in [0, 1] without rows. Failing: the wrong rows.
     """
     right = predictions.answers == predictions.labels
     everything = np.ones(len(predictions), np.bool_)
     return share_of_rows(
-        predictions, right, everything, offends=~right, detail=f"{right.sum()} of {len(predictions)} right"
+        predictions, right, everything, failing=~right, detail=f"{right.sum()} of {len(predictions)} right"
     )
 
 
@@ -136,21 +140,23 @@ def balanced_accuracy(predictions: Predictions) -> Estimate:
     """Mean of the recalls of all classes (0 to 1, chance 1/K, higher is better).
 
     Returns:
-        Value and MOVER interval from the interval of each recall, which go together as far as the classes share their
-        patients; if a class has no rows, NaN in [0, 1]. Failing: the wrong rows.
+        Value and MOVER interval from the intervals of the recalls, which are correlated as far as the classes share
+        their patients. NaN in [0, 1] if a class has no rows. Failing: the wrong rows.
 
     References:
-        Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702; Brodersen et al., ICPR (2010) 3121-3124.
+        Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
+        Brodersen et al., ICPR (2010) 3121-3124.
     """
     return mean_recall(predictions, confidence=0.95)
 
 
 def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
-    """Balanced accuracy above chance, as a share of what lies above chance (0: chance, 1: perfect; below 0 possible).
+    """Balanced accuracy rescaled so that 0 is chance and 1 is perfect.
+
+    It is (balanced accuracy - 1/K) / (1 - 1/K) and may be below 0. For two classes it is Youden's index.
 
     Returns:
-        (balanced accuracy - 1/K) / (1 - 1/K), its limits transformed alike; NaN over the whole range as
-        `balanced_accuracy`. For two classes it is Youden's index.
+        Value and limits of `balanced_accuracy`, rescaled. NaN over the rescaled range if that is undefined.
     """
     balanced, chance = mean_recall(predictions, confidence=0.95), 1 / len(predictions.classes)
     value, low, high = ((part - chance) / (1 - chance) for part in (balanced.value, balanced.low, balanced.high))
@@ -158,17 +164,17 @@ def adjusted_balanced_accuracy(predictions: Predictions) -> Estimate:
 
 
 def macro_auroc(predictions: Predictions) -> Estimate:
-    """Mean over the classes of the area under the one-vs-rest ROC curve (0 to 1, chance 0.5, higher is better).
+    """Mean area under the one-vs-rest ROC curves (chance 0.5, higher is better).
 
     Returns:
-        Value and interval of `roentgate.stats.estimate.macro_auroc`; NaN in [0, 1] where a class has no rows or an
-        entry is NaN or infinite. Columns are taken as they were given: probabilities that float32 rounds to 1 are ties.
+        Value (0 to 1) and interval of `roentgate.stats.estimate.macro_auroc`. NaN in [0, 1] if a class has no rows or
+        an entry is NaN or infinite. Columns are used as given, so probabilities that float32 rounds to 1 are ties.
     """
     return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
 
 
 def stricter_confidence(family: int) -> float:
-    """Return the level of the limit that proves a failure of one of ``family`` estimates (Bonferroni)."""
+    """Return the confidence of the limit that settles one failure of ``family`` (Bonferroni)."""
     if family < 1:
         raise ArgumentError(f"a family of {family}; give the number of perturbations judged together, 1 or more")
     return 1 - 0.05 / family
@@ -180,17 +186,23 @@ def _recall(
     index = _index(predictions, label)
     right = predictions.answers == index
     return share_of_rows(
-        predictions, right, predictions.labels == index, offends=~right, detail=_reading(predictions, index),
-        confidence=confidence, low_confidence=low_confidence,
-    )  # fmt: skip
+        predictions,
+        right,
+        predictions.labels == index,
+        failing=~right,
+        detail=_matrix_row(predictions, index),
+        confidence=confidence,
+        low_confidence=low_confidence,
+    )
 
 
 def mean_recall(predictions: Predictions, *, confidence: float) -> Estimate:
+    """Return the mean recall with a MOVER interval at ``confidence``."""
     recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
-    words = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
+    parts = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
     failing = tuple(sorted(row for part in recalls for row in part.failing))
     balanced = estimates.mean(recalls, groups=predictions.groups, labels=predictions.labels)
-    return replace(balanced, detail=f"recall: {words}", failing=failing)
+    return replace(balanced, detail=f"recall: {parts}", failing=failing)
 
 
 def share_of_rows(  # noqa: PLR0913
@@ -198,32 +210,35 @@ def share_of_rows(  # noqa: PLR0913
     hits: BoolArray,
     rows: BoolArray,
     *,
-    offends: BoolArray,
+    failing: BoolArray,
     detail: str,
     confidence: float = 0.95,
     low_confidence: float | None = None,
 ) -> Estimate:
-    """Share of ``rows`` that are ``hits``, over groups where they are known; all masks are (n,)."""
-    failing = ids_where(predictions, rows & offends)
+    """Share of ``rows`` that are ``hits``; all masks are (n,).
+
+    The interval is over groups if they are known. The ids of ``rows`` that are ``failing`` go with the estimate.
+    """
+    failing_ids = ids_where(predictions, rows & failing)
     if predictions.groups is None:
         counts = int((hits & rows).sum()), int(rows.sum())
         return estimates.proportion(
-            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing
+            *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing_ids
         )
     groups = pick(predictions.groups, rows)
     return estimates.grouped_proportion(
-        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing
+        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing_ids
     )
 
 
-def _reading(predictions: Predictions, truth: int) -> str:
-    """One row of the confusion matrix in words: ``of 20 Viral Pneumonia: 16 Viral Pneumonia, 4 Normal``."""
+def _matrix_row(predictions: Predictions, truth: int) -> str:
+    """Describe one row of the confusion matrix, as ``of 20 Normal: 16 Normal, 4 Covid``."""
     answers = predictions.answers[predictions.labels == truth]
     names = [*predictions.classes, "without a finite answer"]
     order = [truth, *(index for index in range(len(names)) if index != truth)]
     counts = [(int((answers == (index if index < len(names) - 1 else -1)).sum()), names[index]) for index in order]
-    words = ", ".join(f"{count} {name}" for count, name in counts if count)
-    return f"of {len(answers)} {predictions.classes[truth]}: {words or 'none to count'}"
+    parts = ", ".join(f"{count} {name}" for count, name in counts if count)
+    return f"of {len(answers)} {predictions.classes[truth]}: {parts or 'none to count'}"
 
 
 def _index(predictions: Predictions, label: str) -> int:
@@ -233,8 +248,10 @@ def _index(predictions: Predictions, label: str) -> int:
 
 
 def ids_where(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
+    """Return the sorted ids of ``rows``, a mask (n,)."""
     return tuple(sorted(pick(predictions.ids, rows)))
 
 
 def pick(names: Sequence[str], rows: BoolArray) -> list[str]:
+    """Return the names of ``rows``, a mask (n,)."""
     return [name for name, chosen in zip(names, rows, strict=True) if chosen]

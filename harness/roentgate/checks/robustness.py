@@ -1,5 +1,4 @@
-"""What a change of the images costs: balanced accuracy lost on the same rows, by the interval of a paired
-difference."""
+"""Balanced accuracy lost when the images are changed, as a paired difference."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,11 +13,10 @@ from roentgate.stats import estimate as estimates
 
 
 def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int = 1) -> Estimate:
-    """Balanced accuracy on the images as they are, minus that on the same images changed (lower is better, 0: none
-    lost).
+    """Balanced accuracy on clean images minus that on changed ones.
 
-    A model that answers always alike loses nothing, so without skill on the clean images the drop is undefined, and no
-    bound is met. The mean of the recalls lost, each with Tango's interval, its limits recovered from theirs (MOVER).
+    Lower is better, and 0 means that none is lost. It is the mean of the recalls lost. A constant model loses nothing,
+    so the drop is undefined without skill on the clean images, and no bound is met.
 
     Args:
         clean: Answers on the images as they are.
@@ -26,15 +24,16 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
         family: How many such drops are judged together by their worst, as in `roentgate.stats.estimate.of_family`.
 
     Returns:
-        Value and interval in [-1, 1] (over groups, at the effective size); NaN in [-1, 1] where a class has no rows or
-        clean skill is below `roentgate.checks.border.LEAST_SKILL`. Failing images: rows right before and wrong under
-        the change.
+        Value and interval in [-1, 1] (over groups, at the effective size), with limits from Tango's limits of each
+        recall (MOVER). NaN in [-1, 1] if a class has no rows or clean skill is below
+        `roentgate.checks.border.LEAST_SKILL`. Failing: rows right before and wrong under the change.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
 
     References:
-        Tango, Statistics in Medicine 17 (1998) 891-908; Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
+        Tango, Statistics in Medicine 17 (1998) 891-908.
+        Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
     """
     border.flips(clean, changed)  # refuses other rows
     before, after = metrics.balanced_accuracy(clean), metrics.balanced_accuracy(changed)
@@ -59,9 +58,9 @@ def _mean_loss(clean: Predictions, changed: Predictions, z: float) -> Estimate:
 def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -> Estimate:
     """Return the recall lost on ``rows`` (n,), all of one class."""
     before, after = (part.answers[rows] == part.labels[rows] for part in (clean, changed))
-    lost, found = before & ~after, after & ~before
+    lost, gained = before & ~after, after & ~before
     groups = None if clean.groups is None else [clean.groups[row] for row in np.flatnonzero(rows)]
-    return estimates.grouped_difference(lost, found, groups, z=z)
+    return estimates.grouped_difference(lost, gained, groups, z=z)
 
 
 def _undefined(of: Estimate, detail: str) -> Estimate:

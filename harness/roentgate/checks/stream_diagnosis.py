@@ -1,4 +1,4 @@
-"""What happened to a stream: the story that best explains where its rows, labels and columns went, with its chance."""
+"""Diagnosis of a stream from where its rows, labels and columns went."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from roentgate.evidence import SURE, Pass, StreamRecord
 from roentgate.stats import Estimate, permutation_p, undefined
 
 LEAST_ROWS = 10
-"""Rows a class below which columns cannot be told apart."""
+"""Least number of rows of a class with which permuted columns can be found."""
 
 _SIGNIFICANT = 0.05
 _COLUMNS_SIGNIFICANT = 0.01
@@ -22,12 +22,12 @@ _MOSTLY = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What happened to a stream.
+    """Diagnosis of a stream: what happened to its order, labels or columns.
 
     Attributes:
-        name: The story, in a few words.
-        k: Its number: places shifted, rows dropped, missing or repeated; None for a story without one.
-        p_value: Chance that a random order (or random labels) fits the story as well.
+        name: Name of the diagnosis.
+        k: Number of places shifted, or of rows dropped, missing or repeated. None if there is no such number.
+        p_value: P-value of the fit against random orders (or random labels).
         text: A sentence for the scorecard.
     """
 
@@ -38,7 +38,7 @@ class Story:
 
 
 class _Case:
-    """A record on the couch: its first pass, and the means to tell a pattern from chance."""
+    """A record under diagnosis: its first pass and the settings of the permutation tests."""
 
     def __init__(self, record: StreamRecord, draws: int, seed: int) -> None:
         self.record = record
@@ -48,12 +48,12 @@ class _Case:
         self.draws, self.seed = draws, seed
 
     def story(self, name: str, k: int | None, text: str, statistic: Callable[[IntArray], float]) -> Story:
-        """Return a story whose chance is that of ``statistic`` over random orders of the first pass."""
+        """Return a story with the p-value of ``statistic`` over random orders."""
         p_value = chance(statistic, self.rows, draws=self.draws, seed=self.seed)
         return Story(name, k, p_value, f"{text} (p = {p_value.value:.2g} against random orders)")
 
     def likely(self, name: str, k: int | None, text: str, statistic: Callable[[IntArray], float]) -> Story | None:
-        """Return the story if at least half of the positions fit it, and more than by chance."""
+        """Return the story if half of the positions fit it, and more than by chance."""
         if statistic(self.rows) < 0.5:
             return None
         story = self.story(name, k, text, statistic)
@@ -62,12 +62,12 @@ class _Case:
 
 @lru_cache(maxsize=8)
 def diagnose(record: StreamRecord, draws: int = 2000, seed: int = 0) -> Story:
-    """Return the story that explains a stream best.
+    """Return the diagnosis that explains a stream best.
 
     Args:
         record: What was observed.
-        draws: Random orders that the story is held against.
-        seed: Of these draws.
+        draws: Number of random orders that it is compared with.
+        seed: Seed of these draws.
 
     Returns:
         One of: in order · class columns permuted · labels shuffled · labels not one-hot · splits swapped · not
@@ -76,39 +76,44 @@ def diagnose(record: StreamRecord, draws: int = 2000, seed: int = 0) -> Story:
         in every pass · shuffled, different in every pass.
     """
     case = _Case(record, draws, seed)
-    for tell in (_in_order, _swapped, _unrecognised, _first_only, _in_pieces, _reversed, _shifted, _by_brightness):
-        story = tell(case)
+    for diagnosis in (_in_order, _swapped, _unrecognised, _first_only, _in_pieces, _reversed, _shifted, _by_brightness):
+        story = diagnosis(case)
         if story is not None:
             return story
     return _shuffled(case)
 
 
 def chance(statistic: Callable[[IntArray], float], items: IntArray, *, draws: int, seed: int) -> Estimate:
-    """Return the permutation p-value of ``statistic(items)``: how many random orders of ``items`` reach as much."""
+    """Return the permutation p-value of ``statistic(items)``.
+
+    It is the share of random orders of ``items`` whose statistic is as large.
+    """
     generator = np.random.default_rng(seed)
     observed = statistic(items)
     return permutation_p(sum(statistic(generator.permutation(items)) >= observed for _ in range(draws)), draws)
 
 
 def columns(labels: IntArray, answers: IntArray, classes: Sequence[str], *, draws: int, seed: int) -> Estimate:
-    """Return the chance that random labels gain as much as these by another assignment of columns to classes.
+    """Return the p-value of the rows gained by the best assignment of columns.
+
+    It is the share of random labels that gain as many rows by another assignment of columns to classes.
 
     Args:
         labels: True classes int64 [n].
         answers: Most probable columns int64 [n], -1 for none.
         classes: The K class names.
-        draws: Random orders of the labels.
-        seed: Of these draws.
+        draws: Number of random orders of the labels.
+        seed: Seed of these draws.
 
     Returns:
-        Permutation p-value (small: the columns are permuted); NaN in [0, 1] where a class has fewer than `LEAST_ROWS`
-        rows, or where even the best assignment is no better than chance.
+        Permutation p-value (small: the columns are permuted). NaN in [0, 1] if a class has fewer than `LEAST_ROWS`
+        rows, or if even the best assignment is no better than chance.
     """
     fewest = int(np.bincount(labels, minlength=len(classes)).min())
     unknown = replace(permutation_p(0, 0), n=len(labels))
     if fewest < LEAST_ROWS:
-        words = f"a class has {fewest} rows; columns can be told apart from {LEAST_ROWS} rows a class"
-        return replace(unknown, detail=words)
+        reason = f"a class has {fewest} rows; columns can be told apart from {LEAST_ROWS} rows a class"
+        return replace(unknown, detail=reason)
 
     def best(order: IntArray) -> float:
         return _assignment(order, answers, len(classes))[1]
@@ -120,14 +125,14 @@ def columns(labels: IntArray, answers: IntArray, classes: Sequence[str], *, draw
     if chance(best, labels, draws=draws, seed=seed).value > _SIGNIFICANT:
         return replace(unknown, detail="under no assignment of columns to classes are the answers better than chance")
     order, hits, plain = _assignment(labels, answers, len(classes))
-    words = f"p-value over {draws:,} random orders; {plain} of {len(labels)} right as the columns stand"
+    detail = f"p-value over {draws:,} random orders; {plain} of {len(labels)} right as the columns stand"
     if hits > plain:
-        words += f", {hits} if {_mapping(order, classes)}"
-    return replace(chance(gained, labels, draws=draws, seed=seed), detail=words)
+        detail += f", {hits} if {_mapping(order, classes)}"
+    return replace(chance(gained, labels, draws=draws, seed=seed), detail=detail)
 
 
 def _assignment(labels: IntArray, answers: IntArray, count: int) -> tuple[IntArray, int, int]:
-    """Return the column that serves each class best, the rows right under that, and those right as it stands."""
+    """Return the best assignment of columns, its right rows and those without it."""
     known = answers >= 0
     confusion = np.bincount(labels[known] * count + answers[known], minlength=count * count).reshape(count, count)
     order = linear_sum_assignment(-confusion)[1]
@@ -140,7 +145,7 @@ def _in_place(rows: IntArray) -> float:
 
 
 def _orderly(each: Pass, rows: IntArray, n: int) -> bool:
-    """Whether a pass is in order, but for some altered images among many that are in place."""
+    """Whether a pass is in order, except for a few images altered beyond recognition."""
     uncertain = each.correlation[: len(rows)] < SURE
     astray = rows != np.arange(len(rows))
     return len(rows) == n and bool(uncertain[astray].all()) and (not astray.any() or _in_place(rows) >= _MOSTLY)
@@ -162,7 +167,7 @@ def _in_order(case: _Case) -> Story | None:
 
 
 def _labels(case: _Case) -> Story | None:
-    """Tell what happened to the labels of images that are in order."""
+    """Diagnose the labels of images that are in order."""
     record, truth = case.record, case.record.labels
     given = record.stream_labels[: case.n]
     if len(given) != case.n or bool((given == truth).all()):
@@ -183,7 +188,7 @@ def _labels(case: _Case) -> Story | None:
 
 
 def _columns(case: _Case) -> Story | None:
-    """Tell whether the columns of the answers stand for other classes."""
+    """Diagnose answers whose columns stand for other classes."""
     record = case.record
     answers = Predictions(
         ids=record.ids, classes=record.classes, labels=record.labels, probabilities=record.probabilities
@@ -223,13 +228,13 @@ def _first_only(case: _Case) -> Story | None:
     if not right[0] or all(right):
         return None
     wrong = right.index(False)
-    held = _in_place(record.sequences[wrong])
-    text = f"right in the first pass and wrong in pass {wrong + 1}, where {held:.0%} of the images are in place"
+    in_place = _in_place(record.sequences[wrong])
+    text = f"right in the first pass and wrong in pass {wrong + 1}, where {in_place:.0%} of the images are in place"
     return case.story("right in the first pass and wrong in a later one", wrong + 1, text, _in_place)
 
 
 def _in_pieces(case: _Case) -> Story | None:
-    """Tell which rows a first pass in ascending order leaves out or repeats."""
+    """Diagnose rows that a first pass in ascending order leaves out or repeats."""
     rows, n, ids = case.rows, case.n, case.record.ids
     if len(rows) > n and _in_place(rows[:n]) == 1:
         text = f"the stream goes on after its {n} rows, for at least {len(rows) - n} images more"
@@ -306,11 +311,11 @@ def _ascending(rows: IntArray) -> float:
 
 
 def named(ids: Sequence[str], rows: IntArray) -> str:
-    """Return the first three ids among ``rows``, and how many more there are.
+    """Return the first three ids of ``rows``, and the number of the others.
 
     Examples:
         >>> named(("a", "b", "c", "d", "e"), np.array([0, 2, 3, 4]))
         'a, c, d and 1 more'
     """
-    words = ", ".join(ids[row] for row in rows[:3])
-    return f"{words} and {len(rows) - 3} more" if len(rows) > 3 else words
+    first = ", ".join(ids[row] for row in rows[:3])
+    return f"{first} and {len(rows) - 3} more" if len(rows) > 3 else first
