@@ -1,4 +1,4 @@
-"""Shared by all tests: warnings as errors, and the folder of real images."""
+"""Shared by all tests: warnings as errors, and real images."""
 
 import os
 from pathlib import Path

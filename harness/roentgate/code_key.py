@@ -50,7 +50,7 @@ def closure(module: str) -> frozenset[str]:
 
 @functools.cache
 def _read(module: str) -> tuple[str, frozenset[str]]:
-    """Return a module's digest and the modules of its package that it imports."""
+    """Return a module's digest and the modules that it imports."""
     tree = ast.parse(_path(module).read_bytes())
     imported = frozenset(_imported(tree, module))
     return hashlib.sha256(ast.dump(_Bare().visit(tree)).encode()).hexdigest(), imported

@@ -20,7 +20,7 @@ class DataError(HarnessError):
 
 
 class ModelError(HarnessError):
-    """The model is at fault, such as an output of the wrong shape."""
+    """The model is at fault, such as a wrong output shape."""
 
 
 class PolicyError(HarnessError):

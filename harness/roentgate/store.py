@@ -165,7 +165,7 @@ class Store:
         Args:
             key: The key.
             compute: Returns the evidence.
-            keep: Whether to store computed evidence; asked after the computation.
+            keep: Whether to store computed evidence, asked after the computation.
         """
         found = self.find_arrays(key)
         if found is not None:

@@ -82,7 +82,9 @@ def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random
 
 
 def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
-    """Return the stratum of each row: its class, and whether it is counted.
+    """Return the stratum of each row, int64 (n,).
+
+    Rows of a stratum have the same class, and all or none of them are counted.
 
     Args:
         test: The predictions on all rows.
@@ -123,7 +125,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
         session: A run that names the model.
         model: Its name.
         draws: How many candidates to draw.
-        seed: Seed of the draws; equal seeds give equal counts.
+        seed: Seed of the draws. Equal seeds give equal counts.
         step: Called after each candidate.
 
     Returns:
@@ -224,7 +226,7 @@ def write_page(path: Path, text: str) -> None:
 
 
 def _several(test: Predictions) -> None:
-    """Refuse a class with fewer than two images or patients to draw from."""
+    """Refuse a class with fewer than two images or patients."""
     units = np.arange(len(test)) if test.groups is None else np.asarray(test.groups)
     for index, label in enumerate(test.classes):
         if len(np.unique(units[test.labels == index])) < 2:

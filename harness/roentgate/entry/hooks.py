@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from roentgate.stats import Verdict
 
     class WorkerController(Protocol):
-        """The used part of xdist's class of this name, which is not typed."""
+        """The used part of xdist's untyped class of this name."""
 
         workerinput: dict[str, Any]
 
@@ -124,7 +124,7 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note tests that were left out, and stop if the policy is unfit."""
+        """Note tests that were left out, and check the policy."""
         self.collected = {item.nodeid for item in suite_tests(session.items)}
         left_out = len(self._made - self.collected)
         if left_out:
@@ -234,7 +234,7 @@ class Hooks:
         return next((reason for capability in needs if (reason := self.session.lacks(model, capability))), "")
 
     def record(self, item: pytest.Item, model: str, verdict: "Verdict", subject: str) -> None:
-        """Add a row to a test's report, and refuse a skip without need."""
+        """Add a row to a test's report, refusing a skip without need."""
         from roentgate.session import row_of
 
         suite, check = names_of(item)
@@ -262,7 +262,7 @@ class Hooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        """Fail a test at its end if any of its rows is not accepted."""
+        """Fail a test at its end if any row is not accepted."""
         try:
             yield
         finally:
@@ -282,7 +282,7 @@ class Hooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Record a refused row for a crash, an undeclared skip or an xfail."""
+        """Record a refused row for a crash, undeclared skip or xfail."""
         report = yield
         model = parameter_of(item, "model_name")
         if model is None or call.when == "teardown":
@@ -333,7 +333,7 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the scorecards; exit with 0 only if all are complete and accepted."""
+        """Write the scorecards and set the exit status, 0 if all are accepted."""
         self._note_own_work()
         if self.is_worker:
             output = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}

@@ -24,7 +24,7 @@ def is_ours(fixture_names: Sequence[str]) -> bool:
 
 
 class Recorded(TypedDict):
-    """A row as a test reports it, with its model and an id."""
+    """A row as a test reports it, with model and id."""
 
     id: str
     model: str

@@ -1,4 +1,4 @@
-"""Errors in a pytest command line, and options that make a run partial."""
+"""Errors in a pytest command line, and options that narrow a run."""
 
 import contextlib
 from collections.abc import Iterator
