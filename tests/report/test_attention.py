@@ -95,8 +95,8 @@ SUITE = '''
 
 import pytest
 
+from roentgate import attention as lungs
 from roentgate import descriptive
-from roentgate.checks import attention as lungs
 
 
 @pytest.mark.needs("lungs")

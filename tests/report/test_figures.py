@@ -1,4 +1,4 @@
-"""Figures are the same PNG each time, for any name and any number."""
+"""Figures are the same PNG each time, for any content."""
 
 import struct
 import subprocess

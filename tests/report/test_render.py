@@ -1,4 +1,4 @@
-"""Renderings keep their tables whole and let no tag in, for any name."""
+"""Renderings keep tables whole and let no tag in."""
 
 import re
 from collections.abc import Mapping, Sequence

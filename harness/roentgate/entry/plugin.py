@@ -129,7 +129,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     hooks = config.stash.get(_KEY, None)
     if hooks is not None:
         hooks.parametrize(metafunc)
-    elif hasattr(config, "workerinput"):  # a worker raises it here, or the error would not reach the terminal
+    elif hasattr(config, "workerinput"):  # raised here, because a later one of a worker does not reach the terminal
         raise pytest.UsageError(NO_MODEL)
     else:
         config.stash[_ASKED] = True

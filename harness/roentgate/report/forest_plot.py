@@ -50,7 +50,7 @@ _LEFT, _SHARE = 0.405, 0.295  # left edge and width of the plot, as shares of th
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line of a forest plot: a row or the worst of several."""
+    """One line of a forest plot: a row or several."""
 
     row: Row
     label: str

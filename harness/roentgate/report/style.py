@@ -49,8 +49,8 @@ _STYLE: Final = {
 def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figure"]:
     """Yield an empty figure that is written to ``path`` at the end.
 
-    Height and width are in inches. The PNG has the same bytes whatever the user's matplotlib settings, the display and
-    the time. No figure stays open.
+    Height and width are in inches. The bytes of the PNG do not depend on the user's matplotlib settings, the display
+    or the time. No figure stays open.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
