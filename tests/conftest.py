@@ -1,4 +1,4 @@
-"""What all tests share: warnings are errors, and where real images are absent, that is said."""
+"""Shared by all tests: warnings as errors, and real images."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("roentgate", settings(), deadline=None)  # a busy machine that pauses has found no fault
+settings.register_profile("roentgate", settings(), deadline=None)  # a slow machine is no fault
 settings.load_profile("roentgate")
 
 TESTS = Path(__file__).resolve().parent
@@ -15,13 +15,14 @@ REAL_DATA = Path(os.environ.get("ROENTGATE_REAL_DATA") or TESTS.parents[1] / "sh
 EXEMPT = (
     "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning",  # Keras 3.15 on NumPy 2, when it saves
 )
-"""Warnings that stay warnings, as pytest's filterwarnings writes them; each with the reason beside it."""
+"""Warnings that stay warnings, in the syntax of pytest's filterwarnings, each with its reason."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Make warnings errors below ``tests/``, and only there: Keras itself warns while the suites train.
+    """Turn warnings into errors in all tests below ``tests/``.
 
-    pytest applies the marks in order and the last filter wins: put first, this one leaves a test's own the last word.
+    The suites are left out because Keras itself warns while they train. The last filter wins, so the mark is put first
+    and a test's own filters override it.
     """
     for item in items:
         if TESTS in item.path.parents:
@@ -29,14 +30,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip ``@pytest.mark.real_data("FOLDER", ...)`` where those images are absent; in CI they must be there."""
+    """Skip a test marked ``real_data("FOLDER", ...)`` without its images.
+
+    In CI the test fails instead.
+    """
     for marker in item.iter_markers("real_data"):
         for name in marker.args or (".",):
             if not (REAL_DATA / name).is_dir():
-                _absent(REAL_DATA / name)
+                _skip_or_fail(REAL_DATA / name)
 
 
-def _absent(folder: Path) -> None:
+def _skip_or_fail(folder: Path) -> None:
     reason = f"no real images in {folder}; set ROENTGATE_REAL_DATA to the folder that holds them"
     if os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
@@ -45,5 +49,8 @@ def _absent(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of the real images; a test that asks for it also carries ``@pytest.mark.real_data``."""
+    """The folder of the real images.
+
+    A test that uses it also needs ``@pytest.mark.real_data``.
+    """
     return REAL_DATA

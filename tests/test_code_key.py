@@ -1,4 +1,4 @@
-"""A key of code follows what the code does, wherever it lies, and misses no module that it imports."""
+"""A code digest follows what the code and its imports do."""
 
 import itertools
 import sys
@@ -16,7 +16,7 @@ NUMBERS = itertools.count()
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of an empty package that can be imported; its name is that of no other test."""
+    """The folder of an empty, importable package with a unique name."""
     folder = tmp_path / f"toy{next(NUMBERS)}"
     folder.mkdir()
     folder.joinpath("__init__.py").touch()
@@ -27,7 +27,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def write(package: Path, **sources: str) -> None:
-    """Write modules; ``PKG`` in a source stands for the name of the package, ``__`` in a name for a folder."""
+    """Write modules of the package.
+
+    ``PKG`` in a source is replaced by the package's name, and ``__`` in a module's name separates folders.
+    """
     for name, source in sources.items():
         path = package.joinpath(*name.split("__")).with_suffix(".py")
         path.parent.mkdir(exist_ok=True)
@@ -109,9 +112,8 @@ def test_modules_that_are_found_at_run_time_count(package: Path) -> None:
     write(package, low="A = 1\n", other="A = 1\n")
     package.joinpath("plugins", "__init__.pyi").write_text("from .finder import find as find\n", "utf-8")
     user = f"{package.name}.user"
-    assert {name.removeprefix(f"{package.name}.") for name in closure(user)} == {
-        "user", "plugins.finder", "plugins.one", "low",
-    }  # fmt: skip
+    names = {name.removeprefix(f"{package.name}.") for name in closure(user)}
+    assert names == {"user", "plugins.finder", "plugins.one", "low"}
     before = code_digest(user)
     write(package, plugins__two="B = 1\n")
     added = code_digest(user)

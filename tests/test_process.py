@@ -1,4 +1,4 @@
-"""Work in threads comes back in order, a few items at a time."""
+"""Work in threads returns in order, a few items at a time."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The project's own rules: one direction of imports, one door to Keras, a light plugin, pinned dependencies."""
+"""The project's own rules: imports, decisions, types and dependencies."""
 
 import ast
 import re
@@ -33,7 +33,10 @@ PYTHON = sorted(
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted name of everything a file imports anywhere in it, ``from a import b`` as ``a.b``."""
+    """Yield the dotted names of everything that a file imports.
+
+    ``from a import b`` counts as ``a.b``.
+    """
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -42,7 +45,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def below_the_door(path: Path) -> set[str]:
-    """Return the modules of ``roentgate`` that a file reaches by their dotted name instead of by the door."""
+    """Return the submodules of ``roentgate`` that a file imports directly."""
     tree = ast.parse(path.read_text("utf-8"))
     modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     modules |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -54,14 +57,14 @@ def packages(path: Path) -> set[str]:
 
 
 def python(*arguments: str) -> str:
-    """Return what this Python prints, run in the project's folder."""
+    """Return what this Python prints when run in the project's folder."""
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def tracked_files() -> list[Path]:
-    """Return the files git keeps, or would with ``git add``."""
+    """Return the files that git tracks or would add."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -82,14 +85,14 @@ PATTERN_METHODS = {"match", "search", "fullmatch", "findall", "finditer", "sub",
 
 
 def is_detail(node: ast.AST) -> bool:
-    """Whether an expression is a ``detail``: an attribute or a key of that name."""
+    """Whether an expression is an attribute or key named ``detail``."""
     if isinstance(node, ast.Attribute):
         return node.attr == "detail"
     return isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and node.slice.value == "detail"
 
 
 def decisions_by_detail(tree: ast.AST) -> list[int]:
-    """Return the lines that compare, match, cut or rewrite a ``detail``."""
+    """Return the lines that compare, match or rewrite a ``detail``."""
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
@@ -112,10 +115,10 @@ def decisions_by_detail(tree: ast.AST) -> list[int]:
     [
         ("row['detail'] == 'gone'", True),
         ("estimate.detail.startswith('uninformative')", True),
-        ("'words' in row['detail']", True),
+        ("'text' in row['detail']", True),
         ("(row['detail'], row['n']) != (other['detail'], other['n'])", True),
         ("pattern.match(row['detail'])", True),
-        ("told = found.detail.replace('a', 'b')", True),
+        ("text = found.detail.replace('a', 'b')", True),
         ("row['detail'] += '; more'", True),
         ("print(f'{row[\"detail\"]}; more', row['detail'] or 'nothing')", False),
         ("np.nan_to_num(found.detail)", False),
@@ -126,40 +129,47 @@ def test_a_decision_by_a_detail_is_seen(line: str, *, decides: bool) -> None:
 
 
 def test_no_decision_is_taken_from_the_text_of_a_detail() -> None:
-    """What a reader or a program needs to know is a field of the row; the matrix asks whether a fault is told."""
+    """What a program needs to know is a field of the row.
+
+    Only the detection matrix reads details, to see whether a fault is named.
+    """
     files = [*LIBRARY.rglob("*.py"), *SUITES, *MODEL_FILES, *(ROOT / "tests" / "validation").glob("[!t]*.py")]
     found = {
         f"{path.relative_to(ROOT)}:{line}"
         for path in files
         for line in decisions_by_detail(ast.parse(path.read_text("utf-8")))
     }
-    told = {name for name in found if name.startswith(("tests/validation/detection_matrix", "tests/validation/data_"))}
-    assert found - told == set()
-    assert len(told) <= 2
+    matrix = ("tests/validation/detection_matrix", "tests/validation/data_")
+    allowed = {name for name in found if name.startswith(matrix)}
+    assert found - allowed == set()
+    assert len(allowed) <= 2
 
 
 # Layers
 
 
 def test_rooms_and_doors_hold() -> None:
-    """`lint-imports` reads the contracts in pyproject.toml: one direction between rooms, and doors between them."""
-    done = subprocess.run([shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"],
-                          cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    """`lint-imports` checks the contracts in pyproject.toml.
+
+    Rooms import in one direction only, and only through the `__init__.py` of other rooms.
+    """
+    program = shutil.which("lint-imports", path=str(Path(sys.executable).parent)) or "lint-imports"
+    done = subprocess.run([program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_says_what_it_is_for_and_offers_what_is_there(room: str) -> None:
-    said = ast.get_docstring(ast.parse((LIBRARY / room / "__init__.py").read_text("utf-8"))) or ""
-    assert 2 <= len([line for line in said.splitlines() if line]) <= 3
+    docstring = ast.get_docstring(ast.parse((LIBRARY / room / "__init__.py").read_text("utf-8"))) or ""
+    assert 2 <= len([line for line in docstring.splitlines() if line]) <= 3
     script = f"import roentgate.{room} as room; print(*(name for name in room.__all__ if not hasattr(room, name)))"
     assert python("-c", script).split() == []
 
 
 def test_only_the_two_keras_modules_and_the_models_know_the_framework() -> None:
     sources = [*LIBRARY.rglob("*.py"), *(ROOT / "suites").rglob("*.py")]
-    knowing = {path.relative_to(ROOT).as_posix() for path in sources if packages(path) & FRAMEWORKS}
-    assert knowing == {
+    importing = {path.relative_to(ROOT).as_posix() for path in sources if packages(path) & FRAMEWORKS}
+    assert importing == {
         "harness/roentgate/candidates/backends/keras_backend.py",
         "harness/roentgate/candidates/backends/keras_gradients.py",
     }
@@ -197,7 +207,7 @@ def test_a_model_file_says_what_it_is(path: Path) -> None:
 
 
 def signatures_with_any(source: str) -> list[str]:
-    """Return the names of the functions whose arguments or result are said to be, or to hold, ``Any``."""
+    """Return the names of functions with ``Any`` in their signature."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
@@ -211,16 +221,16 @@ def signatures_with_any(source: str) -> list[str]:
 
 def test_any_is_found_wherever_it_stands_in_a_signature() -> None:
     arguments = ("x: Any", "*x: Any", "**x: Any", "*, x: Any", "x: Callable[..., Any]", "x: 'Any'", "x: typing.Any")
-    said = (*(f"({argument})" for argument in arguments), "() -> Any")
-    assert [signatures_with_any(f"def f{each}: ...") for each in said] == [["f"]] * len(said)
+    signatures = (*(f"({argument})" for argument in arguments), "() -> Any")
+    assert [signatures_with_any(f"def f{each}: ...") for each in signatures] == [["f"]] * len(signatures)
     assert signatures_with_any("def f(x: Anything) -> int:\n    y: Any = x\n    return y") == []
 
 
 def test_few_signatures_say_any() -> None:
-    """The rest says what is given and what comes back: a protocol, a dictionary of known keys, or an object."""
+    """All others name a protocol, a typed dictionary or an object."""
     found = {path: signatures_with_any(path.read_text("utf-8")) for path in PYTHON}
-    told = [f"{path.relative_to(ROOT).as_posix()}: {name}" for path, names in found.items() for name in names]
-    assert len(told) <= 20, "\n".join(told)
+    lines = [f"{path.relative_to(ROOT).as_posix()}: {name}" for path, names in found.items() for name in names]
+    assert len(lines) <= 20, "\n".join(lines)
 
 
 def test_no_other_name_stands_for_any() -> None:
@@ -229,7 +239,7 @@ def test_no_other_name_stands_for_any() -> None:
 
 
 def test_few_lines_are_excused_from_a_rule() -> None:
-    """A rule that is wrong about a whole folder is excused there in pyproject.toml, with the reason."""
+    """Exceptions for a whole folder stand in pyproject.toml with their reason."""
     lines = [
         f"{path.relative_to(ROOT).as_posix()}: {line.strip()}"
         for path in PYTHON
@@ -243,9 +253,9 @@ def test_few_lines_are_excused_from_a_rule() -> None:
 
 
 def test_pytests_help_lists_the_options() -> None:
-    told = python("-m", "pytest", "--help")
+    text = python("-m", "pytest", "--help")
     for option in ("model", "data", "policy", "gate", "report-dir", "seed", "image-size", "weights"):
-        assert f"--{option}=" in told
+        assert f"--{option}=" in text
 
 
 def test_the_console_script_answers() -> None:
@@ -314,7 +324,10 @@ def test_constraints_fit_what_is_asked_for() -> None:
 
 
 def test_constraints_pin_everything_that_is_installed_for_it() -> None:
-    """What the requirements draw in here, with all they draw in themselves; the message holds the lines to add."""
+    """All direct and indirect requirements are pinned.
+
+    The message of a failure holds the lines to add.
+    """
     found: dict[NormalizedName, str] = {}
     pending = list(REQUIREMENTS)
     while pending:

@@ -1,4 +1,4 @@
-"""The store: keys of content, whole items or none, one computation a key, damaged items made again."""
+"""The store: digests, atomic writes, locks and damaged items."""
 
 import json
 import os

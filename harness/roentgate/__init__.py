@@ -1,6 +1,6 @@
 """Roentgate: acceptance tests for medical image classifiers.
 
-Suites and model files import from here only. Names are looked up on first use, so that importing costs nothing.
+Suites and model files import from here only. Names are looked up on first use, so that the import is fast.
 """
 
 import lazy_loader

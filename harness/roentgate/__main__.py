@@ -1,4 +1,7 @@
-"""The command line: thin, over the same functions as the suites."""
+"""The command line of Roentgate.
+
+Each command calls the same functions as the suites.
+"""
 
 import argparse
 import ast
@@ -19,17 +22,27 @@ if TYPE_CHECKING:
 
 
 BEGINS_ANEW = "the same command begins anew"
+"""What an interrupted command prints if it has kept nothing."""
+
 GOING_ON = {
     **dict.fromkeys(("audit", "train"), "what was finished is kept, run the same command to go on"),
     **dict.fromkeys(
         ("claim", "aa-test", "replay"), "what was trained is kept, the rest begins anew with the same command"
     ),
 }
-"""What an interrupted command has kept, where it keeps anything."""
+"""What an interrupted command prints if it has kept something, by command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status (0 done, 1 found wanting, 2 refused with a sentence)."""
+    """Run one command and return the exit status.
+
+    Args:
+        arguments: The command line without the program; None reads ``sys.argv``.
+
+    Returns:
+        0 if the command is done, 1 if what it judged is not accepted, 2 if it was refused with a message, and 130 if
+        it was interrupted.
+    """
     whole = parser()
     parsed = whole.parse_args(arguments)
     if parsed.command is None:
@@ -79,14 +92,14 @@ def _data(parsed: argparse.Namespace) -> int:
             raise ArgumentError("--splits and --montage show one data set; name it: python -m roentgate data NAME ...")
         for path in sorted(Path("data").glob("*.toml")):
             card = find_card(path.stem, path.parent)
-            where = "drawn here" if card.generator else str(card.root or "no root; pass --data NAME=PATH")
-            print(f"{card.name:26} {card.title}\n{'':26} {where}; {card.licence or 'no licence stated'}")
+            place = "drawn here" if card.generator else str(card.root or "no root; pass --data NAME=PATH")
+            print(f"{card.name:26} {card.title}\n{'':26} {place}; {card.licence or 'no licence stated'}")
         return 0
     store = open_store(Path.cwd())
     card = open_card(parsed.name, Path("data"), store)
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     print(f"{card.name}: {card.title or splits.root}")
-    for field in ("sanity_check", "citation", "source"):
+    for field in ("licence", "citation", "source"):
         if getattr(card, field):
             print(f"  {field}: {getattr(card, field)}")
     for split in (splits.train, splits.validation, splits.test):
@@ -119,16 +132,15 @@ def _audit(parsed: argparse.Namespace) -> int:
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes)
     record = DataRecord(splits, store)
-    told = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
-    words = ["roentgate", "audit", *(["--data", spec] if parsed.data else [spec])]
-    words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
-    page = audit_report.publish(
-        record, told, Path(parsed.out) if parsed.out else Path("reports") / card.name, shlex.join(words)
-    )
-    for line in audit_report.sentences(told):
+    findings = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
+    command = ["roentgate", "audit", *(["--data", spec] if parsed.data else [spec])]
+    command += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
+    folder = Path(parsed.out) if parsed.out else Path("reports") / card.name
+    page = audit_report.publish(record, findings, folder, shlex.join(command))
+    for line in audit_report.sentences(findings):
         print(f"  {line}")
-    print(f"{card.name}: {'nothing found' if told['accepted'] else 'gives itself away'}; {page}")
-    return 0 if told["accepted"] else 1
+    print(f"{card.name}: {'nothing found' if findings['accepted'] else 'predicts the label'}; {page}")
+    return 0 if findings["accepted"] else 1
 
 
 def _described(split: "Dataset") -> str:
@@ -158,9 +170,12 @@ def _train(parsed: argparse.Namespace) -> int:
         raise ArgumentError(f"--out {out}: must end in .keras")
     store = open_store(Path.cwd())
     options = Options(
-        models=Path("models"), seed=parsed.seed, image_size=parse_size(parsed.image_size), epochs=parsed.epochs,
+        models=Path("models"),
+        seed=parsed.seed,
+        image_size=parse_size(parsed.image_size),
+        epochs=parsed.epochs,
         run_id=new_run_id(),
-    )  # fmt: skip
+    )
     candidate = ready(parsed.model, open_card(parsed.data, Path("data"), store), options, store)
     if candidate.weights is None:
         raise ArgumentError(f"model '{parsed.model}' loads itself (load(task)); there are no weights to write")
@@ -213,16 +228,16 @@ def _replay(parsed: argparse.Namespace) -> int:
 def _ledger(parsed: argparse.Namespace) -> int:
     from roentgate.scorecard import ledger, test_set_reuse
 
-    where = Path(parsed.where)
-    found = [where] if where.is_file() else sorted({*where.glob(ledger.FILE), *where.glob(f"*/{ledger.FILE}")})
-    if not found and not where.exists():
-        found = [path for path in [Path("reports") / parsed.where / ledger.FILE] if path.exists()]
-    if not found:
-        raise ArgumentError(f"no {ledger.FILE} in '{where}'; a run writes one beside its reports, as DIR/<data>/")
-    for path in found:
-        held = ledger.read(path)
+    place = Path(parsed.where)
+    paths = [place] if place.is_file() else sorted({*place.glob(ledger.FILE), *place.glob(f"*/{ledger.FILE}")})
+    if not paths and not place.exists():
+        paths = [path for path in [Path("reports") / parsed.where / ledger.FILE] if path.exists()]
+    if not paths:
+        raise ArgumentError(f"no {ledger.FILE} in '{place}'; a run writes one beside its reports, as DIR/<data>/")
+    for path in paths:
+        entries = ledger.read(path)
         print(f"{path}\n")
-        for line in [*test_set_reuse.table(held), *filter(None, [ledger.damage_words(held)])]:
+        for line in [*test_set_reuse.table(entries), *filter(None, [ledger.damage_words(entries)])]:
             print(f"  {line}".rstrip())
         print()
     return 0
@@ -239,24 +254,28 @@ def _aa_test(parsed: argparse.Namespace) -> int:
     options = Options(
         models=root / "models", seed=parsed.seed, image_size=parse_size(parsed.image_size), run_id=new_run_id()
     )
-    session = open_session(
-        Settings(
-            models=(parsed.model,), data=parsed.data, root=root, policy=Path(parsed.policy).resolve(), gate="simple",
-            reports=root / "reports", options=options,
-        )
-    )  # fmt: skip
+    settings = Settings(
+        models=(parsed.model,),
+        data=parsed.data,
+        root=root,
+        policy=Path(parsed.policy).resolve(),
+        gate="simple",
+        reports=root / "reports",
+        options=options,
+    )
+    session = open_session(settings)
     if parsed.out and Path(parsed.out).is_dir():
         raise ArgumentError(f"--out '{parsed.out}': is a folder; name the file to write")
     session.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
         counts = aa_test.false_alarms(session, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
-    words = ["roentgate", "aa-test", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
-    words += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
-    words += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
+    command = ["roentgate", "aa-test", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
+    command += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
+    command += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     path = Path(parsed.out) if parsed.out else session.folder(parsed.model) / aa_test.PAGE
     name, test = session.candidate(parsed.model).name, session.evidence(parsed.model).test
     blind = aa_test.blind_spots(session.unseen(test))
-    aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(words), blind=blind))
+    aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(command), blind=blind))
     last = counts[-1]
     print(f"an equally good candidate is refused in {last.simple} of {last.draws} draws under the simple rule; {path}")
     for line in blind:

@@ -1,4 +1,4 @@
-"""Names for the arrays that travel between modules, each defined once."""
+"""Type aliases of the arrays that modules exchange."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
-"""Whatever is in it: what a model answers, a stream gives, or the store holds."""
+"""An array of any type, such as a stored item or the output of a model."""
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]
@@ -14,6 +14,6 @@ DoubleArray = NDArray[np.float64]
 RealArray = NDArray[np.floating[Any]]
 """Floating-point numbers of any width."""
 Images = NDArray[np.float32]
-"""Images [n, H, W, C], canonical ones in [0, 1]."""
+"""Images (n, H, W, C); those of a `Dataset` are in [0, 1]."""
 Probabilities = NDArray[np.float32]
-"""One row an image, one column a class [n, K]."""
+"""Probabilities (n, K): one row per image, one column per class."""

@@ -1,7 +1,7 @@
-"""Which code made a stored item: a digest of a module and of all it imports.
+"""Digests of the code that made a stored item.
 
-The digest is derived from the import graph and the syntax trees. It is free of imports, comments, docstrings and
-places, so that a module may move without making stored evidence useless.
+A digest covers a module and all modules of its package that it imports. It is computed from their syntax trees without
+imports, comments, docstrings and file names, so that a module may move and stored evidence stays valid.
 """
 
 import ast
@@ -20,19 +20,25 @@ PACKAGE = __name__.partition(".")[0]
 
 @functools.cache
 def code_digest(module: str) -> str:
-    """Return the digest of what a module does, with all of this package that it imports, and of the libraries.
+    """Return the digest of a module and of everything it imports.
+
+    It covers the modules of its `closure`, the versions of the libraries and the Keras backend.
 
     Args:
-        module: The dotted name of the module, such as ``__name__``; of this package, or of one that imports it.
+        module: The dotted name of a module of this package, or of one that imports this package.
     """
     return digest(sorted(_read(name)[0] for name in closure(module)), versions(), os.environ.get("KERAS_BACKEND", ""))
 
 
 @functools.cache
 def closure(module: str) -> frozenset[str]:
-    """Return the dotted names of a module and of every module of its package that it imports, however deep.
+    """Return a module and all modules of its package that it imports.
 
-    A module that calls ``pkgutil.iter_modules`` finds modules at run time: it counts as importing its whole folder.
+    Imports are followed to any depth. A module that calls ``pkgutil.iter_modules`` finds modules at run time, so it
+    counts as importing its whole folder.
+
+    Returns:
+        Dotted names.
     """
     pending, seen = [module], {module}
     while pending:
@@ -44,7 +50,7 @@ def closure(module: str) -> frozenset[str]:
 
 @functools.cache
 def _read(module: str) -> tuple[str, frozenset[str]]:
-    """Return the digest of a module's meaning and the modules of its package that it imports; parsed once."""
+    """Return a module's digest and the modules that it imports."""
     tree = ast.parse(_path(module).read_bytes())
     imported = frozenset(_imported(tree, module))
     return hashlib.sha256(ast.dump(_Bare().visit(tree)).encode()).hexdigest(), imported
@@ -58,7 +64,7 @@ def _path(module: str) -> Path:
 
 
 class _Bare(ast.NodeTransformer):
-    """Removes imports, docstrings and the texts below constants: what does not change what a module does."""
+    """Removes imports, docstrings and other constant statements from a syntax tree."""
 
     def visit_Import(self, _: ast.Import) -> None:
         return None
@@ -78,7 +84,10 @@ def _is_for_types(node: ast.If) -> bool:
 
 
 def _imported(tree: ast.AST, module: str) -> Iterator[str]:
-    """Yield the modules of the package that a tree imports anywhere, but for what only type checkers read."""
+    """Yield the modules of the package that a tree imports.
+
+    Imports below ``if TYPE_CHECKING:`` are left out.
+    """
     packages = {PACKAGE, module.partition(".")[0]}
     pending: list[ast.AST] = [tree]
     while pending:
@@ -91,17 +100,17 @@ def _imported(tree: ast.AST, module: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in packages:
             for alias in node.names:
                 yield _home(node.module, alias.name)
-        elif isinstance(node, ast.Call) and _called(node) == "iter_modules":
-            yield from _beside(module)
+        elif isinstance(node, ast.Call) and _function_name(node) == "iter_modules":
+            yield from _siblings(module)
 
 
-def _called(node: ast.Call) -> str:
-    """Return the last part of the called name, or ""."""
+def _function_name(node: ast.Call) -> str:
+    """Return the last part of the name of the called function, or ""."""
     return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
-def _beside(module: str) -> Iterator[str]:
-    """Yield the modules of the folder that a module lies in."""
+def _siblings(module: str) -> Iterator[str]:
+    """Yield the modules in the same folder as a module."""
     package = module if _is_package(module) else module.rpartition(".")[0]
     spec = importlib.util.find_spec(package)
     places = spec.submodule_search_locations if spec else None
@@ -109,7 +118,10 @@ def _beside(module: str) -> Iterator[str]:
 
 
 def _home(module: str, name: str) -> str:
-    """Return the module that ``from module import name`` reaches, through the doors of rooms."""
+    """Return the module that ``from module import name`` imports from.
+
+    Names that a package offers in its stub are followed to the module that defines them.
+    """
     if not _is_package(module):
         return module
     below = _door(module).get(name, "")
@@ -126,7 +138,10 @@ def _is_package(module: str) -> bool:
 
 @functools.cache
 def _door(package: str) -> dict[str, str]:
-    """Return the submodule that each name of a room's door comes from; "" for a submodule itself."""
+    """Return the submodule that each name in a package's stub comes from.
+
+    The submodule is "" if the name is itself a submodule.
+    """
     stub = _path(package).with_suffix(".pyi")
     if not stub.is_file():
         return {}

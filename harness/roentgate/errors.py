@@ -1,27 +1,30 @@
-"""Everything that stops a run with a sentence: one error per culprit, and the nearest names to a mistyped one."""
+"""The errors of Roentgate, one class for each cause."""
 
 import difflib
 from collections.abc import Iterable
 from typing import Final
 
 UNFINISHED: Final = "the check did not finish"
-"""How the detail of a row begins that stands for a check which ended in an error: no verdict on anything."""
+"""Start of the detail of a row whose check ended in an error."""
 
 
 class HarnessError(Exception):
-    """A run cannot go on; the message says what was wrong, where, and what to do. Users see it without a traceback."""
+    """Base class of all errors that stop a run.
+
+    The message says what was wrong, in which place, and what to do. Users see it without a traceback.
+    """
 
 
 class DataError(HarnessError):
-    """The data set is at fault: a missing class folder, an image that cannot be decoded."""
+    """The data set is at fault, such as a missing class folder."""
 
 
 class ModelError(HarnessError):
-    """The model is at fault: no such file, no ``build`` or ``load``, an output of the wrong shape."""
+    """The model is at fault, such as a wrong output shape."""
 
 
 class PolicyError(HarnessError):
-    """The policy file is at fault: an unknown key, a floor for a class that does not exist."""
+    """The policy file is at fault, such as an unknown key."""
 
 
 class ArgumentError(HarnessError):
@@ -33,7 +36,9 @@ class UnknownClassError(ArgumentError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a clause that names the entries of ``known`` closest to ``name``, or all of them where none is close.
+    """Return a hint that names the known entries closest to a name.
+
+    If no entry is close, all of them are named.
 
     Examples:
         >>> did_you_mean("basline", ["baseline", "compact"])

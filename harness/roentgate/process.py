@@ -1,4 +1,4 @@
-"""How a process uses its machine: threads, and freed memory."""
+"""Settings of a process: threads and freed memory."""
 
 import contextlib
 import ctypes
@@ -15,19 +15,20 @@ _READERS = 4
 
 
 def one_thread() -> None:
-    """Let NumPy's linear algebra run on one thread, if NumPy is not loaded yet.
+    """Limit NumPy's linear algebra to one thread.
 
-    The products here are small: more threads cost up to 60 times as much on a busy machine, and change last bits.
+    It has no effect if NumPy is already loaded. The products here are small: more threads take up to 60 times as long
+    on a busy machine, and they change the last bits of the result.
     """
     for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory instead of handing it back to the system after every batch.
+    """Let glibc keep freed memory instead of returning it.
 
-    TensorFlow lowers the trim threshold to 128 KiB wherever a generator feeds it; undoing that made an epoch of the
-    baseline a third faster on two cores. Elsewhere than on glibc this does nothing.
+    TensorFlow lowers the trim threshold to 128 KiB if a generator feeds it. Undoing that made an epoch of the baseline
+    a third faster on two cores. Without glibc this does nothing.
     """
     trim_threshold, mmap_threshold = -1, -3
     with contextlib.suppress(OSError, AttributeError):
@@ -37,16 +38,16 @@ def keep_freed_memory() -> None:
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield ``work(item)`` of each item in order, computed in a few threads.
+    """Yield ``work(item)`` for each item in order, computed in threads.
 
-    At most nine items are begun and not yet yielded, so that memory does not grow with their number.
+    At most nine items are started and not yet yielded, so that memory does not grow with their number.
 
     Args:
-        work: Reads a file, say; it must be safe to call from several threads at once.
+        work: A function that is safe to call from several threads at once.
         items: Taken one by one, as results are asked for.
 
     Raises:
-        Exception: What ``work`` raises, of the first item in order at fault.
+        Exception: What ``work`` raises for the first item, in order, that fails.
     """
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(min(_READERS, os.cpu_count() or 1)) as pool:

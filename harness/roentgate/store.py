@@ -1,8 +1,8 @@
-"""What was computed once is never computed again: a content-addressed folder of weights and evidence.
+"""A content-addressed folder of weights and evidence.
 
-A key is a digest of everything the content depends on, so a stored item is never stale, only unused. Items are
-written to a temporary file and renamed; a damaged one is thrown away and made again. A lock per key, released by the
-operating system when its holder dies, keeps two runs from computing the same thing.
+A key is a digest of everything the content depends on, so a stored item is never out of date. Items are written to a
+temporary file and renamed. A damaged item is removed and computed again. One lock per key keeps two runs from
+computing the same item. The operating system releases it when the process that holds it dies.
 """
 
 import contextlib
@@ -34,11 +34,14 @@ LIBRARIES = ("keras", "numpy", "pillow", "scipy", "tensorflow")
 
 _ABANDONED_AFTER_S = 24 * 3600
 DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged archive raises."""
+"""Errors that reading a damaged archive can raise."""
 
 
 def digest(*parts: object) -> str:
-    """Return the SHA-256 (hex) of JSON-serialisable ``parts``, independent of the order of mapping keys."""
+    """Return the SHA-256 (hex) of JSON-serialisable values.
+
+    The order of the keys of a mapping does not matter.
+    """
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -51,7 +54,10 @@ def file_digest(path: Path) -> str:
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Return the installed version of each of `LIBRARIES`; read from their metadata, none is imported."""
+    """Return the installed version of each of `LIBRARIES`.
+
+    Versions are read from the metadata of the packages, which are not imported.
+    """
     found = {}
     for name in LIBRARIES:
         for distribution in (name, f"{name}-cpu", f"{name}-intel"):
@@ -63,7 +69,9 @@ def versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of ``path``; it replaces ``path`` at the end, and is removed on an error.
+    """Yield a temporary path that replaces ``path`` at the end.
+
+    It lies in the same folder and is removed on an error.
 
     Raises:
         ArgumentError: The folder cannot be written to.
@@ -79,14 +87,14 @@ def atomic(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         with temporary.open("rb") as file:
-            os.fsync(file.fileno())  # or a power cut may leave the new name on empty content
+            os.fsync(file.fileno())  # or a power cut may leave an empty file under the new name
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, where they are missing.
+    """Make a folder and its missing parents.
 
     Raises:
         ArgumentError: It cannot be made.
@@ -105,29 +113,34 @@ def _unwritable(folder: Path, error: OSError) -> ArgumentError:
 
 
 class Store:
-    """A folder of items addressed by kind and key; safe to share between processes.
+    """A folder of items by kind and key.
+
+    Several processes can share it.
 
     Args:
-        root: The folder; created on first write.
+        root: The folder, created on first write.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def path(self, kind: str, key: str, suffix: str) -> Path:
-        """Return where the item of this kind and key lies, whether it exists or not."""
+        """Return the path of an item, which need not exist."""
         return self.root / kind / f"{key}{suffix}"
 
     @contextlib.contextmanager
     def lock(self, kind: str, key: str) -> Iterator[None]:
-        """Hold the lock of one key; another process that wants it waits."""
+        """Hold the lock of one key, for which other processes wait."""
         path = self.root / "locks" / f"{kind}-{key[:32]}.lock"
         make_folder(path.parent)
         with FileLock(path):
             yield
 
     def find_arrays(self, key: str) -> Arrays | None:
-        """Return the stored evidence of this key, or None; damaged evidence is discarded with a warning."""
+        """Return the stored evidence of this key, or None.
+
+        Damaged evidence is discarded with a warning.
+        """
         path = self.path("evidence", key, ".npz")
         if not path.exists():
             return None
@@ -147,7 +160,13 @@ class Store:
     def arrays(
         self, key: str, compute: Callable[[], Mapping[str, Array]], *, keep: Callable[[], bool] = lambda: True
     ) -> Arrays:
-        """Return the evidence of this key; compute it where it is missing, and store it if ``keep()`` says so then."""
+        """Return the evidence of this key, computed if it is missing.
+
+        Args:
+            key: The key.
+            compute: Returns the evidence.
+            keep: Whether to store computed evidence, asked after the computation.
+        """
         found = self.find_arrays(key)
         if found is not None:
             return found
@@ -159,8 +178,11 @@ class Store:
                     self.put_arrays(key, found)
         return found
 
-    def find_json(self, kind: str, key: str) -> Any | None:  # noqa: ANN401 - whatever was stored
-        """Return the stored JSON value, or None; a damaged file is discarded."""
+    def find_json(self, kind: str, key: str) -> Any | None:  # noqa: ANN401 - JSON has any type
+        """Return the stored JSON value, or None.
+
+        A damaged file is discarded.
+        """
         path = self.path(kind, key, ".json")
         try:
             return json.loads(path.read_text("utf-8"))
@@ -176,7 +198,10 @@ class Store:
             temporary.write_text(json.dumps(value, sort_keys=True), "utf-8")
 
     def sweep(self) -> None:
-        """Remove temporary files that a killed run left behind more than a day ago."""
+        """Remove temporary files that are more than a day old.
+
+        Killed runs leave them behind.
+        """
         for leftover in self.root.glob("*/.tmp-*"):
             with contextlib.suppress(OSError):
                 if leftover.is_file() and time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
@@ -184,10 +209,13 @@ class Store:
 
 
 def pack(value: object) -> NDArray[np.uint8]:
-    """Return a JSON value as an array, so that words travel beside numbers in one evidence file."""
+    """Return a JSON value as an array of bytes.
+
+    It lets one file of arrays hold texts as well.
+    """
     return np.frombuffer(json.dumps(value, sort_keys=True).encode(), dtype=np.uint8)
 
 
-def unpack(array: Array) -> Any:  # noqa: ANN401 - whatever was packed
+def unpack(array: Array) -> Any:  # noqa: ANN401 - JSON has any type
     """Return the JSON value that `pack` was given."""
     return json.loads(array.tobytes().decode())

@@ -1,4 +1,4 @@
-"""Equally good candidates are drawn image by image, judged as any candidate, and what refuses them is counted."""
+"""The A/A test draws equally good candidates and counts refusals."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +21,7 @@ LABELS = np.repeat(np.arange(3), 12)
 
 @pytest.fixture
 def real(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with the real suites, whose folder is the working folder."""
+    """A project with the real suites, set as the working folder."""
     project.use_real_suites()
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
@@ -36,7 +36,10 @@ def test_a_drawn_candidate_answers_as_on_an_image_of_the_same_class() -> None:
 
 
 def test_an_image_that_is_in_train_too_is_answered_as_another_such() -> None:
-    """Half of the images are leaked and right, the others wrong: what counts must stay wrong in each draw."""
+    """Half of the images are leaked and right, the others wrong.
+
+    Images that count must stay wrong in each draw.
+    """
     ids = tuple(map(str, range(36)))
     leaked = np.arange(36) % 2 == 0
     test = Predictions(ids, ("A", "B", "C"), LABELS, np.eye(3, dtype=np.float32)[(LABELS + ~leaked) % 3])
@@ -68,7 +71,7 @@ def test_a_perfect_model_is_refused_by_nothing_under_the_simple_rule_and_often_u
         open_session(real.settings("nearest")), "nearest", draws=3, seed=0, step=lambda: steps.append(1)
     )
     found = {count.check: (count.simple, count.guarded) for count in counts}
-    assert found["recall/recall_floor"] == (0, 3)  # 12 images cannot prove 0.80
+    assert found["recall/recall_floor"] == (0, 3)  # 12 images cannot settle 0.80
     assert found["comparison/recall_noninferiority"] == (0, 3)
     assert found[""][1] == 3
     assert len(steps) == 3
@@ -102,10 +105,10 @@ def test_a_class_of_one_patient_cannot_answer_as_another(real: Project) -> None:
 
 def test_a_class_without_a_miss_is_named_with_the_recall_that_it_may_have(real: Project) -> None:
     test = open_session(real.settings("nearest")).evidence("nearest").test
-    told = aa_test.blind_spots(test)
-    assert len(told) == len(test.classes)  # the toy images are all answered rightly, 12 of each class
-    assert told[0].startswith("**Bottom: no miss on 12 images**")
-    assert "Its recall may be as low as 0.74" in told[0]  # 0.025 ** (1 / 12)
+    warnings = aa_test.blind_spots(test)
+    assert len(warnings) == len(test.classes)  # the toy images are all answered rightly, 12 of each class
+    assert warnings[0].startswith("**Bottom: no miss on 12 images**")
+    assert "Its recall may be as low as 0.74" in warnings[0]  # 0.025 ** (1 / 12)
     missed = test.probabilities.copy()
     missed[0] = missed[0][::-1]
     assert len(aa_test.blind_spots(replace(test, probabilities=missed))) == len(test.classes) - 1

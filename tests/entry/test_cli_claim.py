@@ -1,4 +1,4 @@
-"""The command ``claim``: a report, a status, and the article's figures as the published example."""
+"""The command ``claim``: its report and its exit status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ accuracy = 1.00
 
 @pytest.fixture
 def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with a claims file, and the working folder in it."""
+    """A project with a claims file, set as the working folder."""
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
     project.write("claims.toml", HOLDS)
@@ -90,7 +90,7 @@ def test_a_model_that_does_not_exits_1(here: Project, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments", "words"),
+    ("text", "arguments", "message"),
     [
         (HOLDS.replace("accuracy", "acuracy"), [], "did you mean 'accuracy'"),
         (HOLDS.replace('"toy"', '"tov"'), [], "'tov'"),
@@ -105,14 +105,14 @@ def test_a_model_that_does_not_exits_1(here: Project, capsys: pytest.CaptureFixt
     ],
 )
 def test_bad_input_exits_2_with_a_sentence(
-    here: Project, capsys: pytest.CaptureFixture[str], text: str, arguments: list[str], words: str
+    here: Project, capsys: pytest.CaptureFixture[str], text: str, arguments: list[str], message: str
 ) -> None:
     here.write("claims.toml", text)
     assert main(["claim", "claims.toml", *arguments]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert words in said.err
-    assert len(said.err.splitlines()) == 1
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert message in output.err
+    assert len(output.err.splitlines()) == 1
 
 
 def test_a_file_that_is_not_there_exits_2(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The command line: each command does its job, or says in one sentence why not."""
+"""Each command does its job or says in one sentence why not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytest_plugins = ["tests.support.toy"]
 
 @pytest.fixture
 def here(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project, and the working folder in it."""
+    """A project, set as the working folder."""
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("ROENTGATE_STORE", str(project.store))
     return project
@@ -80,7 +80,7 @@ def test_models_that_are_listed_can_be_judged(here: Project, capsys: pytest.Capt
     assert main(["models"]) == 0
     listed = [line[:32].strip() for line in capsys.readouterr().out.splitlines()]
     assert listed == ["<net> |*", "a-b", "nearest"]
-    result = here.run(*(word for name in listed for word in ("--model", name)))
+    result = here.run(*(argument for name in listed for argument in ("--model", name)))
     assert result.status == 0, result.out
     record, page = (result.reports / "toy" / "_net____" / f"scorecard.{kind}" for kind in ("json", "md"))
     assert json.loads(record.read_text("utf-8"))["model"]["name"] == "<net> |*"
@@ -115,7 +115,7 @@ def test_one_data_set_is_shown_with_classes_and_counts(
         assert f"  {split:11}     36 images: Bottom 12, Left 12, Right 12\n" in shown
 
 
-def test_sanity_check_citation_other_files_and_a_montage_are_shown(
+def test_licence_citation_other_files_and_a_montage_are_shown(
     here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images = shutil.copytree(here.images, here.folder / "images")
@@ -143,9 +143,9 @@ def test_training_writes_weights_that_can_be_judged(here: Project, capsys: pytes
     assert main(command) == 0
     kept = here.folder / "kept" / "linear.keras"
     assert kept.is_file()
-    said = capsys.readouterr().out
-    words = "my-own linear on toy, seed 3; judge: --model 'my-own linear' --weights kept/linear.keras"
-    assert f"kept/linear.keras: {words}" in said
+    output = capsys.readouterr().out
+    line = "my-own linear on toy, seed 3; judge: --model 'my-own linear' --weights kept/linear.keras"
+    assert f"kept/linear.keras: {line}" in output
     found = here.ready("my-own linear", weights=kept)
     assert found.predict(found.splits.test.take([0])).shape == (1, 3)
     assert [path.name for path in kept.parent.iterdir()] == ["linear.keras"]
@@ -184,7 +184,7 @@ def test_what_cannot_be_trained_is_a_sentence(
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "message"),
     [
         (["audit", "folder"], "what was finished is kept, run the same command to go on"),
         (["train", "nearest", "--out", "w.keras"], "what was finished is kept, run the same command to go on"),
@@ -195,14 +195,14 @@ def test_what_cannot_be_trained_is_a_sentence(
     ],
 )
 def test_an_interrupt_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], words: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str], message: str
 ) -> None:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setitem(command_line.COMMANDS, command[0], interrupted)
     assert main(command) == 130
-    assert capsys.readouterr().err == f"roentgate: interrupted; {words}\n"
+    assert capsys.readouterr().err == f"roentgate: interrupted; {message}\n"
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -219,7 +219,7 @@ def test_a_full_disk_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 @pytest.fixture
 def judged(here: Project) -> tuple[Project, Result]:
-    """A project whose model was judged."""
+    """A project whose model was judged, and the result."""
     result = here.run()
     assert result.status == 0, result.out
     return here, result

@@ -1,4 +1,4 @@
-"""The plugin as pytest sees it: parametrisation, fixtures, other people's tests left alone, workers."""
+"""The pytest plugin: parametrisation, fixtures, foreign tests and workers."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_fixtures(evidence, stream, inference_record, border_answers, policy, cl
     assert stream.ids == getattr(evidence, split).ids
     assert inference_record.layers is None
     assert border_answers.clean is evidence.test
-    assert set(border_answers.masked) == {(width, infill) for width in (0.05, 0.10) for infill in policy.border.fills}
+    assert set(border_answers.masked) == {(width, infill) for width in (0.05, 0.10) for infill in policy.border.infills}
     assert classes == ("Bottom", "Left", "Right")
     accept(at_least(metrics.accuracy(evidence.test), policy.recall.recall_floor), subject=split)
 """
 
 
 def listed(project: Project, *arguments: str) -> list[str]:
-    """Return the tests that pytest collects."""
+    """Return the ids of the tests that pytest collects."""
     return [line for line in project.run("--collect-only", "-q", *arguments).out.splitlines() if "::" in line]
 
 
@@ -57,7 +57,7 @@ def test_a_suite_is_parametrised_by_class_split_border_and_infill(project: Proje
 
 def test_the_policy_decides_which_borders_and_infills_there_are(project: Project) -> None:
     project.use_real_suites()
-    project.write("suites/policy.toml", '[border]\nrings = [0.08]\nstress_rings = []\nfills = ["mean"]\n')
+    project.write("suites/policy.toml", '[border]\nborders = [0.08]\nstress_borders = []\ninfills = ["mean"]\n')
     flips = [name for name in listed(project) if "border_mask_flips" in name]
     assert flips == ["suites/test_border.py::test_border_mask_flips[nearest-0.08-mean]"]
 
@@ -71,7 +71,7 @@ def test_each_model_has_its_own_tests(project: Project) -> None:
 
 
 def test_collection_reads_no_image_and_no_model(project: Project) -> None:
-    """Neither exists here but for the names of the class folders."""
+    """Only the class folders exist here."""
     root = project.folder / "images"
     for label in ("A", "B"):
         (root / "train" / label).mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_expected_failure():
 
 
 def without_model(project: Project, *arguments: str) -> Project:
-    """Let the project call pytest with these arguments and nothing of Roentgate's."""
+    """Let the project call pytest with these arguments only."""
     project.arguments = lambda given: ["-p", "no:faulthandler", *arguments, *map(str, given)]  # type: ignore[method-assign]
     return project
 

@@ -1,4 +1,4 @@
-"""Pictures of attention: the rows that speak against a model come first, and show what the model was shown."""
+"""Pictures of attention show the model's images, decisive rows first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
 from roentgate.lungs.lung_perturbations import Battery
 from roentgate.report import attention as attention_figures
-from roentgate.report.attention import BACKGROUNDS, LUNGS, ANNOTATIONS, SHOWN, chosen
-from tests.checks.test_attention import FILMS, chests, evidence, images
+from roentgate.report.attention import ANNOTATIONS, BACKGROUNDS, LUNGS, SHOWN, chosen
+from tests.checks.test_attention import chests, evidence, images
 from tests.report.test_figures import size
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ __all__ = ["chests", "images"]  # fixtures
 
 @pytest.fixture
 def seen(chests: Project) -> tuple[AttentionRecord, Battery]:
-    """What a reader of burned-in annotations did."""
+    """The answers of a model that reads burned-in annotations."""
     made = evidence(chests, "markers")
     return attend(made), battery_of(made)
 
@@ -48,9 +48,9 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
     assert [note["file"] for note in notes] == [LUNGS, BACKGROUNDS, ANNOTATIONS]
     assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 3
     assert max(map(len, kept[0])) <= 400_000
-    count = 3 * FILMS
+    count = len(seen[0].rows)
     assert notes[0]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
-    assert f"{count} of {count} called by the background, 0 by the lungs" in notes[1]["alt"]
+    assert f"{count} of {count} predicted as the background's class, 0 as the lungs'" in notes[1]["alt"]
     assert f"{count} of {count} answers follow, 0 a flat patch" in notes[2]["alt"]
 
 
@@ -67,8 +67,8 @@ def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, Battery]
 
 def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
-    nobody = np.full(len(record.rows), -1)
-    alone = replace(record, annotation_labels=nobody, donor_rows=nobody)
+    none = np.full(len(record.rows), -1)
+    alone = replace(record, annotation_labels=none, donor_rows=none)
     assert [note["file"] for note in attention_figures.draw(alone, battery, tmp_path)] == [LUNGS]
     assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
 
@@ -83,8 +83,9 @@ def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord,
 
 def test_a_row_without_an_answer_is_drawn_as_such(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
     record, battery = seen
-    silent = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
-    notes = attention_figures.draw(replace(record, clean=silent, swapped=silent, annotated=silent), battery, tmp_path)
+    missing = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
+    record = replace(record, clean=missing, swapped=missing, annotated=missing)
+    notes = attention_figures.draw(record, battery, tmp_path)
     assert "0 of 0 right answers stay right" in notes[0]["alt"]
     assert len(notes) == 3
 
@@ -94,7 +95,7 @@ SUITE = '''
 
 import pytest
 
-from roentgate.checks import attention
+from roentgate import attention as lungs
 from roentgate import descriptive
 
 
@@ -141,9 +142,9 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     (outcome,) = (row["outcome"] for row in verdicts if row["check"] == "skill_without_lungs")
     assert (outcome == "skipped") != drawn, result.out
     assert old.exists() == drawn
-    told = (old.parent / "scorecard.md").read_text("utf-8")
+    page = (old.parent / "scorecard.md").read_text("utf-8")
     for name in (LUNGS, BACKGROUNDS, ANNOTATIONS):
-        assert (name in told) == drawn
+        assert (name in page) == drawn
         assert (old.parent / name).exists() == drawn
     if drawn:
         assert old.read_bytes()[:4] == b"\x89PNG"

@@ -1,4 +1,4 @@
-"""Overlays: only of the licensed, small enough, the same bytes each time, and of the images they promise."""
+"""Overlays show only explainers that passed the sanity check."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from roentgate.arrays import BoolArray, FloatArray, IntArray
-from roentgate.evidence.attribution import sanity_check as sanity_check
+from roentgate.evidence.attribution import sanity_check
 from roentgate.evidence.attribution.attributions import Attributions
 from roentgate.evidence.attribution.sanity_check import SanityCheck
 from roentgate.report.attribution import LARGEST_FILE, choose, overlays, smaller
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
-SIDE, FILMS = 256, 18
+SIDE, IMAGES = 256, 18
 
 
 class Drawn:
@@ -25,34 +25,36 @@ class Drawn:
 
     methods = ("integrated_gradients",)
 
-    def __init__(self, *, licensed: bool) -> None:
+    def __init__(self, *, passed: bool) -> None:
         rng = np.random.default_rng(0)
-        self.images = rng.random((FILMS, SIDE, SIDE, 1), np.float32)
-        labels = np.arange(FILMS) % 3
+        self.images = rng.random((IMAGES, SIDE, SIDE, 1), np.float32)
+        labels = np.arange(IMAGES) % 3
         test = SimpleNamespace(classes=CLASSES, labels=labels, take=lambda rows: self.images[np.asarray(rows)])
         self.candidate = SimpleNamespace(splits=SimpleNamespace(test=test), has_layers=True)
-        self._maps = rng.normal(size=(FILMS, SIDE, SIDE)).astype(np.float32)
-        self._called = np.where(np.arange(FILMS) < 8, labels, (labels + 1) % 3)
-        self._licensed = licensed
+        self._maps = rng.normal(size=(IMAGES, SIDE, SIDE)).astype(np.float32)
+        self._predicted = np.where(np.arange(IMAGES) < 8, labels, (labels + 1) % 3)
+        self._passed = passed
 
     def attributions(self, method: str) -> Attributions:
         """Return the maps."""
-        ids = tuple(f"test/{row}.png" for row in range(FILMS))
-        return Attributions(method, ids, np.arange(FILMS), self._called, self._maps, "", "logit, 32 steps from black")
+        ids = tuple(f"test/{row}.png" for row in range(IMAGES))
+        return Attributions(
+            method, ids, np.arange(IMAGES), self._predicted, self._maps, "", "logit, 32 steps from black"
+        )
 
     def answers(self, rows: IntArray) -> FloatArray:
         """Return the probabilities."""
         return np.full((len(rows), 3), 1 / 3, np.float32)
 
     def lungs(self, rows: IntArray) -> tuple[BoolArray, BoolArray]:
-        """Return a box an image, of which half are trusted."""
+        """Return one box per image, trusted for half of the images."""
         found = np.zeros((len(rows), SIDE, SIDE), dtype=bool)
         found[:, 40:200, 40:110] = True
         return found, np.arange(len(rows)) % 2 == 0
 
     def sanity_check(self, method: str) -> SanityCheck:
-        """Return a licence."""
-        if not self._licensed:
+        """Return a passed or an untested sanity check."""
+        if not self._passed:
             return sanity_check.untested(method, "its maps stay as they were", ceiling=0.5)
         drift = np.linspace(0, 0.02, 5)[:, None]
         return SanityCheck(
@@ -60,23 +62,23 @@ class Drawn:
         )
 
     def silence(self, method: str) -> str:
-        """Return why it is silent."""
-        return "" if self._licensed else self.sanity_check(method).words
+        """Return why the explainer is not drawn."""
+        return "" if self._passed else self.sanity_check(method).words
 
 
-def record(*, licensed: bool = True) -> Any:  # noqa: ANN401 - it stands in for an AttributionRecord
-    return Drawn(licensed=licensed)
+def record(*, passed: bool = True) -> Any:  # noqa: ANN401 - it stands in for an AttributionRecord
+    return Drawn(passed=passed)
 
 
-def test_a_licensed_explainer_is_drawn_small_and_the_same_each_time(tmp_path: Path) -> None:
+def test_an_explainer_that_passed_is_drawn_small_and_the_same_each_time(tmp_path: Path) -> None:
     flipped = {"a black border": ["test/3.png", "test/99.png"], "no change": []}
     (note,) = overlays(record(), tmp_path, flipped=flipped)
     path = tmp_path / "attribution-integrated_gradients.png"
     assert note["file"] == path.name
     assert (
-        "from each class: 6, surest right: 6, surest wrong (of 10): 6, rotated by a black border (1): 1" in note["alt"]
+        "from each class: 6, surest right: 6, surest wrong (of 10): 6, flipped by a black border (1): 1" in note["alt"]
     )
-    assert "licensed: with all weights random, maps keep a rank correlation of 0.21" in note["alt"]
+    assert "with all weights random, maps keep a rank correlation of 0.21" in note["alt"]
     content = path.read_bytes()
     assert len(content) <= LARGEST_FILE
     with Image.open(path) as picture:
@@ -85,9 +87,9 @@ def test_a_licensed_explainer_is_drawn_small_and_the_same_each_time(tmp_path: Pa
     assert path.read_bytes() == content
 
 
-def test_an_explainer_without_a_sanity_check_is_not_drawn_and_an_old_picture_goes(tmp_path: Path) -> None:
+def test_an_explainer_that_did_not_pass_is_not_drawn_and_an_old_picture_goes(tmp_path: Path) -> None:
     overlays(record(), tmp_path)
-    assert overlays(record(licensed=False), tmp_path) == []
+    assert overlays(record(passed=False), tmp_path) == []
     assert list(tmp_path.iterdir()) == []
 
 

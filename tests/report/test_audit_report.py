@@ -1,4 +1,4 @@
-"""The audit of a folder as a user runs it: exit status, page, record and pictures; awkward names and broken images."""
+"""The audit of a folder as a user runs it."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the repository's suites and data cards, and small images in ``images``."""
+    """A folder with the real suites and data cards, and small images."""
     for name in ("suites", "data"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     tree(tmp_path / "images", images=10)
@@ -34,11 +34,11 @@ def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFi
     assert "**NOTHING FOUND**" in page
     assert "roentgate audit images" in page
     assert (project / "reports/images/audit-probes.png").is_file()
-    told = audit_report.read(project / "reports/images/audit.json")
-    assert told["accepted"]
-    assert told["pairs"] == []
-    assert {row["check"] for row in told["rows"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
-    assert "beats_trivial_probes" not in {row["check"] for row in told["rows"]}
+    found = audit_report.read(project / "reports/images/audit.json")
+    assert found["accepted"]
+    assert found["pairs"] == []
+    assert {row["check"] for row in found["rows"]} >= {"images_in_two_splits", "metadata_probe", "border_probe"}
+    assert "beats_trivial_probes" not in {row["check"] for row in found["rows"]}
 
 
 def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,7 +46,7 @@ def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureF
     assert main(["audit", "images"]) == 1
     assert "The same image in two splits: 1 of 20 images of test are in train" in capsys.readouterr().out
     page = (project / "reports/images/audit.md").read_text("utf-8")
-    assert "**GIVES ITSELF AWAY**" in page
+    assert "**PROBLEMS FOUND**" in page
     assert "| train/A/again.png | test/A/000.png | identical bytes" in page
     assert (project / "reports/images/audit-near-duplicates.png").is_file()
 
@@ -87,8 +87,8 @@ def test_what_goes_with_one_class_alone_is_said_on_the_page(project: Path) -> No
         file.unlink()
     assert main(["audit", "images"]) == 1
     page = (project / "reports/images/audit.md").read_text("utf-8")
-    told = page.partition("What goes with one class alone:")[2].partition("##")[0]
-    assert "- format JPEG ⇒ B, 30 of 30" in told
+    rules = page.partition("What occurs in one class only:")[2].partition("##")[0]
+    assert "- format JPEG ⇒ B, 30 of 30" in rules
 
 
 def test_without_cleanlab_the_page_says_how_to_ask_for_labels(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

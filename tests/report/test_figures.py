@@ -1,4 +1,4 @@
-"""Figures: a PNG each, equal bytes for equal content, drawn for any name and any number, without a warning."""
+"""Figures are the same PNG each time, for any content."""
 
 import struct
 import subprocess
@@ -121,8 +121,13 @@ def test_whatever_the_names_everything_can_be_drawn(tmp_path: Path) -> None:
 
 def test_only_what_there_is_evidence_for_is_drawn(tmp_path: Path) -> None:
     nothing: EvidenceRecord = {
-        "confusion": None, "report": "", "history": None, "layers": None, "figures": [], "notes": [],
-    }  # fmt: skip
+        "confusion": None,
+        "report": "",
+        "history": None,
+        "layers": None,
+        "figures": [],
+        "notes": [],
+    }
     assert [note["file"] for note in figures.draw(build(), nothing, tmp_path)] == ["verdicts.png", "classes.png"]
 
 
@@ -162,7 +167,9 @@ def test_the_line_of_many_rows_shows_the_one_closest_to_its_bound() -> None:
 
 def test_cards_show_what_the_records_disagree_on_before_anything_else() -> None:
     dull = [row(check=f"dull_{index}", suite="inference") for index in range(9)]
-    checks = forest_plot._telling([build(*dull, row(suite="border")), build(*dull, row(suite="border", **FAILED))])
+    checks = forest_plot._distinguishing(
+        [build(*dull, row(suite="border")), build(*dull, row(suite="border", **FAILED))]
+    )
     assert ("border", "recall_floor") in checks
     assert len(checks) == 7
 
@@ -189,7 +196,7 @@ def test_many_layers_become_few_blocks_that_lose_no_weight() -> None:
     merged = blocks._blocks(layers)
     assert [block.shape for block in merged] == [(128, 128, 8), (64, 64, 8), (32, 32, 8), (16, 16, 8)]
     assert sum(block.parameters for block in merged) == 5 * len(layers)
-    assert blocks._words(merged[0]) == ["6 \u00d7 Conv2D", "6 \u00d7 ReLU", "128\u00d7128\u00d78", "60 weights"]
+    assert blocks._caption(merged[0]) == ["6 \u00d7 Conv2D", "6 \u00d7 ReLU", "128\u00d7128\u00d78", "60 weights"]
 
 
 def test_a_network_of_ever_changing_shapes_stays_on_the_sheet(tmp_path: Path) -> None:

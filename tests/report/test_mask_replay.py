@@ -1,4 +1,4 @@
-"""A replay id is enough: the same answers before and after, in a fresh process, from a stored scorecard."""
+"""A replay id and a stored scorecard give the same answers again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -48,7 +48,10 @@ def load(task):
 
 @pytest.fixture
 def judged(project: Project, monkeypatch: pytest.MonkeyPatch) -> tuple[Project, str]:
-    """A project in which a reader of a corner was judged, and the id that its scorecard prints for the rectangle."""
+    """A project with a judged model that reads a corner.
+
+    The second value is the replay id of the rectangle in its scorecard.
+    """
     project.write("models/corner.py", CORNER)
     project.use_real_suites()
     project.run("suites/test_border.py", "--model", "corner")
@@ -65,16 +68,16 @@ def test_an_id_tells_before_and_after_of_every_row_that_flips(
 ) -> None:
     project, given = judged
     assert main(["replay", given]) == 0
-    told = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.splitlines()
     evidence = Evidence(project.ready("corner"))
     found = smallest_mask.search(evidence, BorderBounds()).found["rectangle"]
     assert found is not None
-    assert told[0] == "corner on toy, seed 0"
-    assert f"{len(found.rows)} of 36 answers change" in told[1]
-    changed = [line.split()[0] for line in told if " -> " in line]
+    assert lines[0] == "corner on toy, seed 0"
+    assert f"{len(found.rows)} of 36 answers change" in lines[1]
+    changed = [line.split()[0] for line in lines if " -> " in line]
     assert changed == [evidence.test.ids[row] for row in found.rows]
-    assert Path(told[-1]) == Path("reports") / "toy" / "corner" / "replay.png"
-    with Image.open(told[-1]) as picture:
+    assert Path(lines[-1]) == Path("reports") / "toy" / "corner" / "replay.png"
+    with Image.open(lines[-1]) as picture:
         assert picture.width > 1000
 
 
@@ -105,13 +108,13 @@ def test_another_model_under_the_same_name_is_refused(
     project, given = judged
     project.write("models/corner.py", CORNER.replace("* 50", "* 40"))
     assert main(["replay", given]) == 2
-    told = capsys.readouterr().err
-    assert f"the scorecard is of {given.partition(':')[0]}" in told
-    assert "the model file, the images, the libraries or the weights are others" in told
+    message = capsys.readouterr().err
+    assert f"the scorecard is of {given.partition(':')[0]}" in message
+    assert "the model file, the images, the libraries or the weights are others" in message
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         ("rectangle-edge-1x1-0-0", "not an id such as"),
         ("5a58245f", "not an id such as"),
@@ -119,9 +122,9 @@ def test_another_model_under_the_same_name_is_refused(
         ("5a58245f:rectangle-edge-1x1-0-0", "no scorecard below .* is of a model 5a58245f; name the folder"),
     ],
 )
-def test_what_is_no_id_is_refused_with_a_remedy(given: str, words: str, tmp_path: Path) -> None:
+def test_what_is_no_id_is_refused_with_a_remedy(given: str, message: str, tmp_path: Path) -> None:
     (tmp_path / SCORECARD_FILE).write_text("damaged")
-    with pytest.raises(ArgumentError, match=words):
+    with pytest.raises(ArgumentError, match=message):
         mask_replay.find_record(given, tmp_path)
 
 
@@ -153,9 +156,9 @@ def test_a_row_that_loses_its_answer_is_told_so(project: Project) -> None:
     after[3] = np.nan
     mask = masks.border((32, 32), "edge", 1)
     found = mask_replay.Replayed(mask=mask, clean=evidence.test, after=after, rows=np.array([3]))
-    told: list[Any] = mask_replay.lines(found, (32, 32))
-    assert told[0] == "a 1 px border, filled by edge: 1 of 36 answers change"
-    assert told[1].endswith("-> no answer")
+    lines = mask_replay.lines(found, (32, 32))
+    assert lines[0] == f"{mask.words((32, 32))}: 1 of 36 answers change"
+    assert lines[1].endswith("-> no answer")
 
 
 def test_a_record_of_a_model_that_is_gone_is_refused(judged: tuple[Project, str]) -> None:

@@ -1,4 +1,4 @@
-"""Renderings: whatever the names, tables keep their columns and no tag gets in; a summary has a bound."""
+"""Renderings keep tables whole and let no tag in."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -79,13 +79,12 @@ def assert_sound(text: str) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(NAMES, NAMES, NAMES, NAMES)
 def test_whatever_the_names_tables_keep_their_columns_and_no_tag_gets_in(
-    first: str, second: str, detail: str, offender: str
+    first: str, second: str, detail: str, failing: str
 ) -> None:
     classes = (f"A{first}", f"B{second}")
-    rows = [row(first, detail=detail, failing=[offender, first]), row(f"-{second}", **(FAILED | {"detail": detail}))]
+    rows = [row(first, detail=detail, failing=[failing, first]), row(f"-{second}", **(FAILED | {"detail": detail}))]
     record = build(*rows, name=f"m{second}", classes=classes)
-    beside = evidence(classes, report=f"{first}\n{second}")
-    text = render.markdown(record, beside)
+    text = render.markdown(record, evidence(classes, report=f"{first}\n{second}"))
     assert_sound(text)
     assert len(tables(text)) == 3
     assert len(tables(text)[1]) == 2 + len(rows)
@@ -98,7 +97,7 @@ def test_a_report_cannot_close_its_fence() -> None:
     assert "`````text\n```\n# not a heading\n````\n`````" in text
 
 
-def test_offenders_cannot_close_their_fence() -> None:
+def test_failing_images_cannot_close_their_fence() -> None:
     assert_sound(render.markdown(build(row(failing=["```", "<b>", "a\n```\n<i>"])), evidence()))
 
 
@@ -139,7 +138,7 @@ def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interva
 
 
 @pytest.mark.parametrize(
-    "words",
+    "text",
     [
         "baseline (models/baseline.py)",
         "loaded, fingerprint abababababab",
@@ -156,13 +155,13 @@ def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interva
         "rows of Covid",
     ],
 )
-def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path: Path, words: str) -> None:
+def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path: Path, text: str) -> None:
     (tmp_path / "verdicts.png").write_bytes(b"\x89PNG")
-    assert words in render.markdown(refused, evidence())
-    assert words in render.html(refused, evidence(), tmp_path)
+    assert text in render.markdown(refused, evidence())
+    assert text in render.html(refused, evidence(), tmp_path)
 
 
-def test_the_first_ten_offenders_are_listed_and_all_are_counted() -> None:
+def test_the_first_ten_failing_images_are_listed_and_all_are_counted() -> None:
     text = render.markdown(build(row(failing=[f"test/{index:04d}.png" for index in range(25)])), evidence())
     assert "recall_floor, Covid: 25 failing images, the first 10" in text
     assert "test/0009.png" in text
@@ -183,8 +182,13 @@ def test_a_missing_figure_is_named_on_the_page(tmp_path: Path) -> None:
 
 def test_a_scorecard_without_evidence_still_renders(tmp_path: Path) -> None:
     nothing: EvidenceRecord = {
-        "confusion": None, "report": "", "history": None, "layers": None, "figures": [], "notes": [],
-    }  # fmt: skip
+        "confusion": None,
+        "report": "",
+        "history": None,
+        "layers": None,
+        "figures": [],
+        "notes": [],
+    }
     record = build(complete=False)
     assert "partial run, not a gate" in render.markdown(record, nothing)
     assert "partial run, not a gate" in render.html(record, nothing, tmp_path)
@@ -211,15 +215,15 @@ def test_a_summary_says_how_many_rows_it_leaves_out() -> None:
     assert f"… {400 - shown} more rows in the scorecard." in text
 
 
-def test_a_summary_shows_empty_rows_first() -> None:
+def test_a_summary_shows_refused_rows_first() -> None:
     record = build(row(), row("Normal", **CONDITIONAL), row("Viral Pneumonia", **FAILED))
     subjects = [line.split("|")[3].strip() for line in tables(render.summary_markdown(record))[0][2:]]
     assert subjects == ["Viral Pneumonia", "Normal", "Covid"]
 
 
 def test_records_that_disagree_are_told_apart_first() -> None:
-    one, other = build(row(), row("Normal")), build(row(), row("Normal", **FAILED), name="other")
-    text = render.comparison_markdown([one, other])
+    accepted, refused = build(row(), row("Normal")), build(row(), row("Normal", **FAILED), name="other")
+    text = render.comparison_markdown([accepted, refused])
     overview, rows = tables(text)
     assert "**PASS**" in overview[2]
     assert "**FAIL**" in overview[3]
@@ -239,26 +243,26 @@ def test_the_terminal_table_counts_rows_by_suite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("several", "words"),
+    ("several", "seeds"),
     [
         ({"seeds": [7, 8, 9], "deciding": "worst"}, "7, 8, 9; of each row the worst decides"),
         ({"seeds": [7, 8], "deciding": "first"}, "7, 8; the first decides"),
     ],
 )
 def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows(
-    several: Mapping[str, Sequence[int] | str], words: str, tmp_path: Path
+    several: Mapping[str, Sequence[int] | str], seeds: str, tmp_path: Path
 ) -> None:
     record = build(row(), task={"image_shape": (96, 96, 1), "seed": 7, **several})
-    told = dict(wording.judged(record))
-    assert told["seeds"] == words
-    assert "seed" not in told
-    assert told["weights"] == f"loaded, fingerprint abababababab (of all {len(several['seeds'])} seeds together)"
+    judged = dict(wording.judged(record))
+    assert judged["seeds"] == seeds
+    assert "seed" not in judged
+    assert judged["weights"] == f"loaded, fingerprint abababababab (of all {len(several['seeds'])} seeds together)"
     assert "## Answers, class by class, seed 7" in render.markdown(record, evidence())
     assert "<h2>Answers, class by class, seed 7</h2>" in render.html(record, evidence(), tmp_path)
 
 
 def test_a_scorecard_of_one_seed_names_it_once(tmp_path: Path) -> None:
-    told = dict(wording.judged(build(row())))
-    assert (told["seed"], told["weights"]) == ("7", "loaded, fingerprint abababababab")
+    judged = dict(wording.judged(build(row())))
+    assert (judged["seed"], judged["weights"]) == ("7", "loaded, fingerprint abababababab")
     assert "## Answers, class by class\n" in render.markdown(build(row()), evidence())
     assert "<h2>Answers, class by class</h2>" in render.html(build(row()), evidence(), tmp_path)

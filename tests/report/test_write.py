@@ -1,4 +1,4 @@
-"""From rows to scorecards on disk: whole or not at all, the same again from the JSON, pictures drawn once."""
+"""Scorecards are written whole, and rendered the same again."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(session: Sess
     assert accepted
     folder = project.folder / "reports" / "toy" / "nearest"
     names = {path.name for path in folder.iterdir()}
-    assert names == {
-        "scorecard.json", "scorecard.md", "scorecard.html", "evidence.json", "predictions.json", "run.json",
-    }  # fmt: skip
+    renderings = {"scorecard.json", "scorecard.md", "scorecard.html"}
+    assert names == renderings | {"evidence.json", "predictions.json", "run.json"}
     record = json.loads((folder / "scorecard.json").read_text("utf-8"))
     assert record["model"] == {
         "name": "nearest",
@@ -80,7 +79,7 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(session: Sess
 
 
 def test_a_model_from_elsewhere_is_named_and_not_located(project: Project, tmp_path: Path, session: Session) -> None:
-    """A record is published: it holds no path of the machine it was made on."""
+    """A record holds no path of the machine it was made on."""
     elsewhere = tmp_path / "elsewhere" / "far.py"
     elsewhere.parent.mkdir()
     (project.folder / "models" / "nearest.py").rename(elsewhere)
@@ -210,8 +209,8 @@ def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Session,
     project.write("models/other.py", EDGE)
     folder, session = project.folder / "reports" / "toy" / "other", open_session(project.settings("other"))
     (row,) = rows(session, "other", bound=0.0)
-    asked: Row = {**row, "check": "smallest_flipping_mask"}
-    for extra, expected in (([asked], True), ([], False)):
+    mask_row: Row = {**row, "check": "smallest_flipping_mask"}
+    for extra, expected in (([mask_row], True), ([], False)):
         written(session, {"other": [row, *extra]})
         noted = json.loads((folder / "evidence.json").read_text("utf-8"))["figures"]
         assert ("smallest.png" in [note["file"] for note in noted]) is expected
@@ -265,10 +264,10 @@ def test_images_whose_answer_changed_are_shown_first(
     masked = {**border.masked, (0.05, "edge"): changed}
     monkeypatch.setattr(kept, "border", lambda _: type(border)(**{**vars(border), "masked": masked}))
     captions: list[Any] = []
-    monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, words, *_c, **_d: captions.extend(words))
+    monkeypatch.setattr(figures, "border_contact_sheet", lambda _a, _b, given, *_c, **_d: captions.extend(given))
     note = figure_set._draw_border(kept, bounds, tmp_path)
-    assert note["title"] == "Images with the border hidden"
-    assert note["alt"] == "5% border hidden (edge): 3 of 36 answers change (6 images shown)"
+    assert note["title"] == "Images with the border masked"
+    assert note["alt"] == "5% border masked (edge): 3 of 36 answers change (6 images shown)"
     ids = border.clean.ids
     assert [caption[0] for caption in captions[:3]] == [ids[7], ids[20], ids[30]]
     assert captions[1][2] == "no answer"

@@ -1,7 +1,7 @@
-"""The two doors to the outside: pytest and the command line.
+"""The two user interfaces: the pytest plugin and the command line.
 
-Options, hooks and fixtures, and the commands of `roentgate`.
-Everything below can be used without them.
+Options, hooks and fixtures for pytest, and the commands of `roentgate`.
+All other rooms can be used without them.
 """
 
 import lazy_loader

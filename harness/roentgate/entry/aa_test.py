@@ -1,4 +1,7 @@
-"""The gate against itself (A/A): how often chance refuses a candidate that is exactly as good as the reference."""
+"""The A/A test: how often chance refuses an equally good candidate.
+
+Candidates that are exactly as good as a model are drawn from its own answers and judged by the same suites.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -33,7 +36,14 @@ EXPLAINED = (
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of the draws a check refused, under either rule; ``check`` is ``suite/id``, or empty for any of them."""
+    """How many of the draws a check refused.
+
+    Attributes:
+        check: ``suite/id``, or "" for any of the checks.
+        simple: Draws refused under the simple rule.
+        guarded: Draws refused under the guarded rule.
+        draws: All draws.
+    """
 
     check: str
     simple: int
@@ -42,9 +52,18 @@ class Count:
 
 
 def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return for every row another of its stratum at random, with replacement: int64 (n,).
+    """Return for every row a random row of its stratum.
 
-    Where groups are known, each group answers as another one in the stratum does, image by image in turn.
+    Rows are drawn with replacement. If groups are known, each group takes the rows of a random group of the stratum in
+    order, repeated as often as needed.
+
+    Args:
+        strata: int64 (n,) stratum of each row.
+        groups: The group of each row, such as its patient, or None.
+        rng: The random generator.
+
+    Returns:
+        int64 (n,) row numbers.
     """
     taken = np.arange(len(strata))
     for stratum in np.unique(strata):
@@ -57,13 +76,23 @@ def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random
             members.setdefault(groups[int(row)], []).append(int(row))
         names = list(members)
         for own, other in zip(names, rng.choice(len(names), len(names)), strict=True):
-            there = members[names[other]]
-            taken[members[own]] = np.resize(there, len(members[own]))
+            source = members[names[other]]
+            taken[members[own]] = np.resize(source, len(members[own]))
     return taken
 
 
 def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
-    """Return what a row must share with the one it answers as, int64 (n,): its class, and whether it is ``counted``."""
+    """Return the stratum of each row, int64 (n,).
+
+    Rows of a stratum have the same class, and all or none of them are counted.
+
+    Args:
+        test: The predictions on all rows.
+        counted: The predictions on the rows that no train row duplicates.
+
+    Returns:
+        int64 (n,) stratum numbers.
+    """
     kept = set(counted.ids)
     return 2 * test.labels + np.array([name not in kept for name in test.ids], np.int64)
 
@@ -71,7 +100,10 @@ def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
 def selves(
     predictions: Predictions, border: BorderRecord, taken: NDArray[np.int64]
 ) -> tuple[Predictions, BorderRecord]:
-    """Return the evidence on a candidate that answers every row as the given ones answer row ``taken``."""
+    """Return the evidence on a drawn candidate.
+
+    The candidate answers each row as the model answers the row in ``taken``, on whole and masked images alike.
+    """
 
     def moved(answers: Predictions) -> Predictions:
         return replace(answers, probabilities=answers.probabilities[taken])
@@ -87,20 +119,20 @@ def selves(
 
 
 def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Count]:
-    """Judge as many equally good candidates as asked, and count what refuses them.
+    """Judge drawn candidates and count how many each check refuses.
 
     Args:
         session: A run that names the model.
         model: Its name.
-        draws: How many candidates.
-        seed: The same seed, the same counts.
-        step: Called after each.
+        draws: How many candidates to draw.
+        seed: Seed of the draws. Equal seeds give equal counts.
+        step: Called after each candidate.
 
     Returns:
-        One count a check, and at the end one for any of them.
+        One count per check, and a last one for any of the checks.
 
     Raises:
-        ArgumentError: No draws, or a class of one image or patient, as which no other can answer.
+        ArgumentError: No draws, or a class with fewer than two images or patients to draw from.
         HarnessError: The model cannot be made ready.
     """
     if draws < 1:
@@ -116,16 +148,18 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
     rng = np.random.default_rng(seed)
     refused: dict[Gate, dict[str, int]] = {"simple": {}, "guarded": {}}
     for _ in range(draws):
-        (before, other), (now, masked) = (
+        (before, before_masked), (now, now_masked) = (
             selves(test, border, draw(strata, test.groups, rng)) for _ in ("reference", "candidate")
         )
-        earlier = SimpleNamespace(test=before, border=lambda _, record=other: record, candidate=evidence.candidate)
-        given = {"evidence": SimpleNamespace(test=now), "border_answers": masked, "reference": earlier}
+        earlier = SimpleNamespace(
+            test=before, border=lambda _, record=before_masked: record, candidate=evidence.candidate
+        )
+        given = {"evidence": SimpleNamespace(test=now), "border_answers": now_masked, "reference": earlier}
         given["unseen"] = session.unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
-            told = verdicts(suite, given, policy, classes, absent=["smallest_masks", "border_contents"])
-            found += [(f"{name}/{check}", verdict) for check, _, verdict in told]
+            judged = verdicts(suite, given, policy, classes, absent=["smallest_masks", "border_contents"])
+            found += [(f"{name}/{check}", verdict) for check, _, verdict in judged]
         for mode, counts in refused.items():
             against = {check for check, verdict in found if not verdict.accepted(mode)}
             for check in {*against, *([""] if against else [])}:
@@ -138,10 +172,15 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
 
 
 def blind_spots(test: Predictions) -> list[str]:
-    """Say of each class without a miss that no drawn model has one either, and how low its recall may truly be.
+    """Return a warning for each class that the model never misses.
+
+    No drawn candidate can miss such a class either, although its true recall may be lower.
 
     Args:
-        test: The model's answers on the rows that count.
+        test: The model's predictions on the rows that count.
+
+    Returns:
+        Markdown sentences.
     """
     units = "images" if test.groups is None else "patients"
     found = [(label, metrics.recall(test, label)) for label in test.classes]
@@ -154,7 +193,15 @@ def blind_spots(test: Predictions) -> list[str]:
 
 
 def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind: Sequence[str] = ()) -> str:
-    """Return the counts as markdown; ``blind`` from `blind_spots`."""
+    """Return the page on an A/A test as markdown.
+
+    Args:
+        model: Name of the model.
+        data: Name of the data set.
+        counts: From `false_alarms`.
+        command: The command that made the page.
+        blind: From `blind_spots`.
+    """
     lines = [
         [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.simple, count.guarded))]
         for count in counts
@@ -173,22 +220,23 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write the page, whole or not at all."""
+    """Write the page in one step, never in part."""
     with atomic(path) as draft:
         draft.write_text(text, "utf-8")
 
 
 def _several(test: Predictions) -> None:
+    """Refuse a class with fewer than two images or patients."""
     units = np.arange(len(test)) if test.groups is None else np.asarray(test.groups)
     for index, label in enumerate(test.classes):
         if len(np.unique(units[test.labels == index])) < 2:
-            what = "image" if test.groups is None else "patient"
+            unit = "image" if test.groups is None else "patient"
             raise ArgumentError(
-                f"class '{label}' has fewer than two test {what}s that are not in train as well, so that no other "
-                f"model can be drawn from these answers; give a data set with more {what}s of it"
+                f"class '{label}' has fewer than two test {unit}s that are not in train as well, so that no other "
+                f"model can be drawn from these answers; give a data set with more {unit}s of it"
             )
 
 
 def _share(hits: int, draws: int) -> str:
-    found = proportion(hits, draws)
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    share = proportion(hits, draws)
+    return f"{share.value:.3f} [{share.low:.3f}, {share.high:.3f}]"

@@ -1,4 +1,7 @@
-"""The command ``claim``: published figures held against arithmetic and, where one is named, against a model."""
+"""The command ``claim``, which checks published figures.
+
+Their arithmetic is checked always, and a model's own figures are compared with them if a model is named.
+"""
 
 import argparse
 import shlex
@@ -14,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def report(parsed: argparse.Namespace) -> tuple[str, bool]:
-    """Return the report as markdown, and whether the figures can all be true and are all reproduced.
+    """Return the report as markdown and whether all figures hold.
+
+    Figures hold if they can all be true together and the named model, if any, reproduces them.
 
     Raises:
-        HarnessError: The file is at fault, the data has other classes or rows, or the model cannot be made ready.
+        HarnessError: The file is at fault, the data have other classes or rows, or the model cannot be made ready.
     """
     from roentgate.checks import claim_consistency, read_claims
     from roentgate.report import claims as claims_page
@@ -31,16 +36,19 @@ def report(parsed: argparse.Namespace) -> tuple[str, bool]:
 
 
 def _command(parsed: argparse.Namespace) -> str:
-    words = ["python", "-m", "roentgate", "claim", parsed.file]
-    usual = {"model": None, "data": None, "weights": None, "policy": DEFAULT_POLICY, "gate": "simple", "seed": 0}
-    for option, value in {**usual, "image_size": None}.items():
-        if (given := getattr(parsed, option)) != value:
-            words += [f"--{option.replace('_', '-')}", str(given)]
-    return shlex.join(words)
+    command = ["python", "-m", "roentgate", "claim", parsed.file]
+    defaults = {"model": None, "data": None, "weights": None, "policy": DEFAULT_POLICY, "gate": "simple", "seed": 0}
+    for option, default in {**defaults, "image_size": None}.items():
+        if (given := getattr(parsed, option)) != default:
+            command += [f"--{option.replace('_', '-')}", str(given)]
+    return shlex.join(command)
 
 
 def _check_card(claims: "Claims", data: str | None) -> None:
-    """Refuse claims about other classes than those of the card they name; what names none is taken as it is."""
+    """Refuse claims about other classes than those of their data card.
+
+    Claims that name no data set are not checked.
+    """
     from roentgate.data import find_card, phantom
 
     spec = data or claims.data
@@ -51,7 +59,7 @@ def _check_card(claims: "Claims", data: str | None) -> None:
 
 
 def _reproduced(parsed: argparse.Namespace, claims: "Claims") -> tuple[list[tuple[str, "Verdict", bool]], str]:
-    """Return (subject, verdict, accepted) of every figure, and what was judged in words."""
+    """Return (subject, verdict, accepted) per figure, and what was judged."""
     from roentgate.candidates import Options
     from roentgate.checks import claim_reproduction
     from roentgate.session import Settings, new_run_id, open_session, parse_size

@@ -1,4 +1,7 @@
-"""What the command line takes: its commands and their options, in words; what they do is in ``__main__``."""
+"""The commands of the command line and their options.
+
+``roentgate.__main__`` implements them.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -14,7 +17,10 @@ DEFAULT_POLICY = "suites/policy.toml"
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; ``run`` names the command."""
+    """Return the parser of the whole command line.
+
+    Parsed arguments name the command as ``run``.
+    """
     whole = argparse.ArgumentParser(
         prog="roentgate", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -23,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", dest="command")
 
     audit = commands.add_parser(
-        "audit", help="what a data set gives away before any model is believed: copies, patients, files, borders"
+        "audit", help="look for leakage and label shortcuts in a data set: duplicates, patients, files, borders"
     )
     audit.add_argument("folder", nargs="?", metavar="DIR", help="a folder of class folders; or name a card with --data")
     audit.add_argument("--data", metavar="NAME", help="as for pytest: a card, or NAME=PATH")
@@ -31,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("--out", metavar="DIR", help="where the pages go (default: reports/<data>)")
     audit.set_defaults(run="audit")
 
-    models = commands.add_parser("models", help="list the model files, with what they say of themselves")
+    models = commands.add_parser("models", help="list the model files with their descriptions")
     models.set_defaults(run="models")
 
     data = commands.add_parser("data", help="list the data cards: where each set lies and how to obtain it")
@@ -57,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     train.set_defaults(run="train")
 
     scorecard = commands.add_parser(
-        "scorecard", help="render scorecards again from their JSON; side by side where several"
+        "scorecard", help="render scorecards again from their JSON, and side by side if there are several"
     )
     scorecard.add_argument("folders", nargs="+", metavar="DIR", help="a folder that holds scorecard.json")
     scorecard.add_argument(
@@ -69,44 +75,51 @@ def parser() -> argparse.ArgumentParser:
     _add_replay(commands.add_parser)
 
     evaluations = commands.add_parser(
-        "ledger", help="list the looks at each test set: which models, when, and their figures"
+        "ledger", help="list the evaluations on each test set: which models, when, and their figures"
     )
     evaluations.add_argument(
-        "where", nargs="?", default="reports", metavar="DIR or DATA",
+        "where",
+        nargs="?",
+        default="reports",
+        metavar="DIR or DATA",
         help="a ledger.jsonl, a folder that holds some, or a data set with reports (default: reports)",
-    )  # fmt: skip
+    )
     evaluations.set_defaults(run="ledger")
 
-    _add_proofs(commands.add_parser)
+    _add_self_tests(commands.add_parser)
     return whole
 
 
 _Add = Callable[..., argparse.ArgumentParser]
-"""Adds a command: its name, and what its parser is made with."""
+"""A function that adds a command, given its name and the arguments of its parser."""
 
 
 def _add_replay(add: _Add) -> None:
-    """Add the command that tries one mask again."""
-    words = "hide one mask again: which answers change, from what to what, and a picture of images before and after"
-    parser = add("replay", help=words, description=f"{words.capitalize()}.")
+    """Add the command that applies one mask again."""
+    summary = "apply one mask again: which answers change, from what to what, and a picture of images before and after"
+    parser = add("replay", help=summary, description=f"{summary.capitalize()}.")
     parser.add_argument(
         "id",
         metavar="ID",
         help="as the row smallest_flipping_mask prints it, such as 5a58245f:rectangle-edge-10x5-0-91",
     )
-    parser.add_argument("--reports", default="reports", metavar="DIR",
-                        help="where the scorecard that printed it lies, at any depth (default: reports)")  # fmt: skip
     parser.add_argument(
-        "--data", metavar="NAME=PATH", help="as for pytest, where the data lie elsewhere than the card says"
+        "--reports",
+        default="reports",
+        metavar="DIR",
+        help="where the scorecard that printed it lies, at any depth (default: reports)",
     )
-    parser.add_argument("--weights", metavar="FILE", help="as for pytest, where the scorecard judged such a file")
+    parser.add_argument(
+        "--data", metavar="NAME=PATH", help="as for pytest, if the data lie elsewhere than the card says"
+    )
+    parser.add_argument("--weights", metavar="FILE", help="as for pytest, if the scorecard judged such a file")
     parser.add_argument("--out", metavar="FILE.png", help="the picture (default: replay.png beside the scorecard)")
     parser.set_defaults(run="replay")
 
 
-def _add_proofs(add: _Add) -> None:
-    """Add the commands that judge the checks and the gate, and no model."""
-    aa_test = add("aa-test", help="how often the gate refuses a candidate exactly as good as a model (A/A)")
+def _add_self_tests(add: _Add) -> None:
+    """Add the commands that judge the decision rule or published figures."""
+    aa_test = add("aa-test", help="how often chance alone refuses a candidate exactly as good as a model (A/A test)")
     aa_test.add_argument("--model", required=True, metavar="NAME", help="as for pytest")
     aa_test.add_argument("--data", default="phantom", metavar="NAME", help="as for pytest (default: phantom)")
     aa_test.add_argument("--policy", default=DEFAULT_POLICY, metavar="FILE", help="default: suites/policy.toml")
@@ -120,7 +133,7 @@ def _add_proofs(add: _Add) -> None:
 
 
 def _add_claim(add: _Add) -> None:
-    """Add the command that holds published figures."""
+    """Add the command that checks published figures."""
     parser = add(
         "claim", help="can published figures all be true, and are they true of a model? (exit status 0 yes, 1 no)"
     )

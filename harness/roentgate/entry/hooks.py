@@ -1,10 +1,10 @@
-"""What pytest calls in an acceptance run: before the tests, during them, and at the end."""
+"""The pytest hooks of an acceptance run."""
 
 import contextlib
 import json
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pytest
 
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
     from roentgate.stats import Verdict
 
     class WorkerController(Protocol):
-        """What is used of xdist's class of this name, which is not typed."""
+        """The used part of xdist's untyped class of this name."""
 
         workerinput: dict[str, Any]
 
 
 _NAMED = ("pair", "two_splits", "border_probe", "pixel_probe")
-"""Parameters whose values pytest would number."""
+"""Parameters whose values need ids, because pytest would only number them."""
 
 
 class Hooks:
-    """All hooks of an acceptance run in one process, and what they gather.
+    """The hooks of an acceptance run in one process.
 
     Args:
         config: pytest's configuration, with at least one ``--model``.
@@ -77,14 +77,14 @@ class Hooks:
     # Collection
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        """Leave a suite out of a run that has not asked for it."""
-        return True if self._is_idle(collection_path) else None
+        """Ignore an optional suite whose option is not given."""
+        return True if self._is_unasked(collection_path) else None
 
-    def _is_idle(self, path: Path) -> bool:
+    def _is_unasked(self, path: Path) -> bool:
         return unasked(path, self.session.settings) is not None
 
     def parametrize(self, metafunc: pytest.Metafunc) -> None:
-        """Parametrise a test of a suite; what stands against it is said once, when all suites are collected."""
+        """Parametrise a suite's test, and keep an error until all are collected."""
         try:
             self._own_table(metafunc.module)
             for name, values, ids in self._parameters():
@@ -94,7 +94,7 @@ class Hooks:
             self._fault = self._fault or error
 
     def _parameters(self) -> Iterator[tuple[str, list[object], list[str] | None]]:
-        """Yield (fixture name, values, ids) of everything a suite's test may be parametrised by."""
+        """Yield (fixture name, values, ids) of all possible parameters."""
         from roentgate.session import axes, name_of
 
         yield "model_name", list(self.session.members), None
@@ -102,7 +102,7 @@ class Hooks:
             yield name, values, [name_of(value) for value in values] if name in _NAMED else None
 
     def _own_table(self, module: "ModuleType") -> None:
-        """Let a suite file type its own policy table by a class ``Bounds``."""
+        """Add the policy table that a suite file defines as ``Bounds``."""
         from roentgate.policy import Table
 
         name = Path(str(module.__file__)).stem.removeprefix("test_")
@@ -112,25 +112,25 @@ class Hooks:
         self._suites.add(name)
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Remember every test that was made, whoever takes it away again."""
+        """Remember every test, so that one deselected later is noticed."""
         if is_ours(getattr(item, "fixturenames", ())):
             self._made.add(item.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
-        """Number the tests as the suites list them, so that rows have one order whoever runs them, and when."""
+        """Number the tests in the order of the suites, for their rows."""
         by_file = sorted(suite_tests(items), key=lambda item: item.path.as_posix())
         self._order = {item.nodeid: index for index, item in enumerate(by_file)}
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note whether anything left tests out; stop where policy, data and suites do not fit together."""
+        """Note tests that were left out, and check the policy."""
         self.collected = {item.nodeid for item in suite_tests(session.items)}
         left_out = len(self._made - self.collected)
         if left_out:
             self._note_partial(f"{left_out} tests were deselected")
         if self.collected:
-            self._note_silent_suites(session.items)
+            self._note_absent_suites(session.items)
             try:
                 self._check_policy()
             except HarnessError as error:
@@ -143,21 +143,22 @@ class Hooks:
     def _check_policy(self) -> None:
         if self._fault is not None:
             raise self._fault
-        self.session.policy.check_owned(self._suites | {path.stem.removeprefix("test_") for path in self._beside()})
+        self.session.policy.check_owned(
+            self._suites | {path.stem.removeprefix("test_") for path in self._suite_files()}
+        )
         if self.session.settings.claims is not None:
-            self.session.claims.check_classes(
-                self.session.classes, f"data '{self.session.card.name}'"
-            )  # before any training
+            data = f"data '{self.session.card.name}'"
+            self.session.claims.check_classes(self.session.classes, data)  # before any training
 
-    def _beside(self) -> list[Path]:
-        """Return the suite files that lie beside the policy."""
+    def _suite_files(self) -> list[Path]:
+        """Return the suite files in the folder of the policy."""
         return sorted(self.session.settings.policy.parent.glob("test_*.py"))
 
-    def _note_silent_suites(self, items: Sequence[pytest.Item]) -> None:
-        """Note a suite beside the policy that has no test in this run: not named, ignored, or skipped as a whole."""
-        heard = {item.path.resolve() for item in items}
-        for path in self._beside():
-            if path.resolve() not in heard and not self._is_idle(path):
+    def _note_absent_suites(self, items: Sequence[pytest.Item]) -> None:
+        """Note suite files beside the policy without a test in this run."""
+        tested = {item.path.resolve() for item in items}
+        for path in self._suite_files():
+            if path.resolve() not in tested and not self._is_unasked(path):
                 self._note_partial(f"no test of {path.name} is part of this run")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -173,7 +174,7 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        """Make every model ready, trained where it must be, before the first test and in one process."""
+        """Train or load every model before the first test, in one process."""
         wanted = bool(self.collected) or session.config.pluginmanager.hasplugin("dsession")
         if self.is_worker or not wanted or self.config.option.collectonly or session.testsfailed:
             return
@@ -182,10 +183,10 @@ class Hooks:
         self.session.store.sweep()
         with usage_errors():
             self.logbook.begin()
-            write.clear(self.session)  # an older outcome must not pass for this run's
+            write.clear(self.session)  # an older outcome must not be taken for this run's
             self.session.check_follow_seeds()
             if self.session.settings.reference is not None:
-                self.session.reference  # noqa: B018 - made ready before the tests, and read before this run writes
+                self.session.reference  # noqa: B018 - makes it ready, before this run writes reports
             for name in self.session.members:
                 self.session.candidate(name)
                 self.session.check_claims(name)
@@ -194,31 +195,31 @@ class Hooks:
     def pytest_configure_node(self, node: "WorkerController") -> None:
         """Tell a worker which run it belongs to."""
         node.workerinput["roentgate_run"] = self.session.settings.options.run_id
-        with contextlib.suppress(HarnessError):  # said before the first test
+        with contextlib.suppress(HarnessError):  # raised again before the first test
             node.workerinput["roentgate_ledger"] = self.logbook.upto
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
-        """Gather what a worker collected, left out and computed."""
+        """Add what a worker collected, left out and computed."""
         output = getattr(node, "workeroutput", {}).get("roentgate")
         if output is None:
             self._note_partial("a worker process died" if error else "a worker process reported nothing")
             return
-        told = json.loads(output)
-        self.collected.update(told["collected"])
-        for reason in told["partial"]:
+        worker = json.loads(output)
+        self.collected.update(worker["collected"])
+        for reason in worker["partial"]:
             self._note_partial(reason)
-        if told["policy"] not in (None, *self._policies) and self._policies:
+        if worker["policy"] not in (None, *self._policies) and self._policies:
             self._note_partial("worker processes judged under different policies")
-        self._policies |= {told["policy"]} - {None}
-        self.passes += told["passes"]
-        self.seconds |= told["seconds"]
+        self._policies |= {worker["policy"]} - {None}
+        self.passes += worker["passes"]
+        self.seconds |= worker["seconds"]
 
     # During a test
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Skip a check that needs what this model or data cannot have, and record why."""
+        """Skip a check whose needs are not met, and record why."""
         name = parameter_of(item, "model_name")
         reason = "" if name is None else self._lacking(item, name)
         if name is not None and reason:
@@ -228,12 +229,12 @@ class Hooks:
             pytest.skip(reason)
 
     def _lacking(self, item: pytest.Item, model: str) -> str:
-        """Return why this model or data cannot have what a test declares to need; "" where it can."""
+        """Return why a test's declared needs are not met, or ""."""
         needs = [capability for marker in item.iter_markers("needs") for capability in marker.args]
         return next((reason for capability in needs if (reason := self.session.lacks(model, capability))), "")
 
     def record(self, item: pytest.Item, model: str, verdict: "Verdict", subject: str) -> None:
-        """Add a row to a test's report; a skip is accepted only where the test declares what it needs."""
+        """Add a row to a test's report, refusing a skip without need."""
         from roentgate.session import row_of
 
         suite, check = names_of(item)
@@ -241,17 +242,17 @@ class Hooks:
         if verdict.outcome == "skipped" and not self._excused(item, model, check):
             from roentgate.scorecard import empty_row
 
+            detail = f"{verdict.detail}; the policy accepts no skip here"
             row = empty_row(
-                suite=suite, check=check, subject=subject, reason="skip_not_allowed", outcome="skipped",
-                detail=f"{verdict.detail}; the policy accepts no skip here",
-            )  # fmt: skip
+                suite=suite, check=check, subject=subject, reason="skip_not_allowed", outcome="skipped", detail=detail
+            )
         self._append(item, model, row)
 
     def _excused(self, item: pytest.Item, model: str, check: str) -> bool:
         return bool(self._lacking(item, model)) and check not in self.session.policy.gate.never_skip
 
     def is_over(self, item: pytest.Item) -> bool:
-        """Whether a test has ended, so that a verdict would come too late."""
+        """Whether a test has ended, so that a verdict is too late."""
         return item.nodeid in self._over
 
     def _append(self, item: pytest.Item, model: str, row: "Row") -> None:
@@ -261,7 +262,7 @@ class Hooks:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None]:
-        """Fail a test once, at its end, for the rows that are not accepted."""
+        """Fail a test at its end if any row is not accepted."""
         try:
             yield
         finally:
@@ -281,7 +282,7 @@ class Hooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Turn whatever is not an accepted row into a refused one: a crash, an undeclared skip, an xfail."""
+        """Record a refused row for a crash, undeclared skip or xfail."""
         report = yield
         model = parameter_of(item, "model_name")
         if model is None or call.when == "teardown":
@@ -293,10 +294,10 @@ class Hooks:
 
             suite, check = names_of(item)
             reason, detail = problem
+            outcome: Literal["fail", "skipped"] = "skipped" if reason == "skip_not_allowed" else "fail"
             row = empty_row(
-                suite=suite, check=check, subject=subject_of(item), reason=reason, detail=detail,
-                outcome="skipped" if reason == "skip_not_allowed" else "fail",
-            )  # fmt: skip
+                suite=suite, check=check, subject=subject_of(item), reason=reason, outcome=outcome, detail=detail
+            )
             self._append(item, model, row)
             report.user_properties = list(item.user_properties)
         return report
@@ -304,7 +305,7 @@ class Hooks:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Show a test that its interval does not settle as such."""
+        """Show a test with a conditional pass as such."""
         if report.when == "call" and report.passed:
             rows = [entry["row"] for entry in recorded(report.user_properties)]
             if any(row["outcome"] == "conditional_pass" for row in rows):
@@ -312,7 +313,7 @@ class Hooks:
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Gather the rows, from this process or from a worker's report."""
+        """Collect the rows of this process or of a worker's report."""
         entries = recorded(report.user_properties)
         if report.when == "teardown":
             if report.failed:
@@ -323,7 +324,7 @@ class Hooks:
         if report.when == "setup" and report.passed:
             return
         self.answered.add(report.nodeid)
-        for entry in entries:  # a report of a subtest repeats those that came before it
+        for entry in entries:  # a subtest's report repeats the rows before it
             if (name := f"{getattr(report, 'node', '')} {entry['id']}") not in self._gathered:
                 self._gathered.add(name)
                 self.rows[entry["model"]].append(entry)
@@ -332,13 +333,13 @@ class Hooks:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the scorecards and set the exit status: 0 exactly when every record is complete and accepted."""
+        """Write the scorecards and set the exit status, 0 if all are accepted."""
         self._note_own_work()
         if self.is_worker:
-            told = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
-            told["collected"] = sorted(self.collected)
-            told["policy"] = self.session.policy.fingerprint if self.collected else None
-            self.config.workeroutput["roentgate"] = json.dumps(told)  # type: ignore[attr-defined]
+            output = {name: getattr(self, name) for name in ("partial", "passes", "seconds")}
+            output["collected"] = sorted(self.collected)
+            output["policy"] = self.session.policy.fingerprint if self.collected else None
+            self.config.workeroutput["roentgate"] = json.dumps(output)  # type: ignore[attr-defined]
         elif self.config.option.collectonly or not (self.collected or any(self.rows.values())):
             self.summary = [*self.partial, "partial run, not a gate: nothing was judged"]
             if exitstatus == pytest.ExitCode.OK:
@@ -349,7 +350,7 @@ class Hooks:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _close(self) -> bool:
-        """Write the scorecards; return whether every model was judged in full and accepted."""
+        """Write the scorecards and return whether every model was accepted."""
         from roentgate.report import write
 
         judged = {
@@ -387,12 +388,12 @@ class Hooks:
             self._note_partial(reason)
         if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
             self._note_partial("the run did not reach its end")
-        silent = self.collected - self.finished
-        if silent:
-            self._note_partial(f"{len(silent)} collected tests reported nothing")
+        unfinished = self.collected - self.finished
+        if unfinished:
+            self._note_partial(f"{len(unfinished)} collected tests reported nothing")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Close with a compact table and the path of each scorecard."""
+        """Print a compact table and the path of each scorecard."""
         if self.summary and not self.is_worker:
             terminalreporter.section("roentgate", sep="=")
             for line in self.summary:

@@ -1,4 +1,7 @@
-"""What pytest's items and reports say of a check: whether it owes a verdict, its name, its rows, what went wrong."""
+"""What pytest's items and reports say about a check.
+
+Its name, its rows, whether it must record a verdict, and what went wrong.
+"""
 
 import json
 from collections.abc import Sequence
@@ -12,16 +15,16 @@ if TYPE_CHECKING:
     from roentgate.scorecard import Reason, Row
 
 ROWS = "roentgate"
-"""The name of the user property that carries a row, so that xdist and JUnit carry it too."""
+"""Name of the user property that holds a row; xdist and JUnit pass it on."""
 
 
 def is_ours(fixture_names: Sequence[str]) -> bool:
-    """Whether a test judges a model, and so owes a verdict; no other is touched."""
+    """Whether a test judges a model and must record a verdict."""
     return "model_name" in fixture_names
 
 
 class Recorded(TypedDict):
-    """A row as it travels from a test: with the model it is about, and an id of its own."""
+    """A row as a test reports it, with model and id."""
 
     id: str
     model: str
@@ -30,7 +33,7 @@ class Recorded(TypedDict):
 
 
 def recorded(properties: Sequence[tuple[str, object]]) -> list[Recorded]:
-    """Return the entries that a test has recorded: its rows, each with the model it is about."""
+    """Return the rows that a test has recorded, each with its model."""
     return [json.loads(str(value)) for name, value in properties if name == ROWS]
 
 
@@ -46,13 +49,16 @@ def parameter_of(item: pytest.Item, name: str) -> str | None:
 
 
 def names_of(item: pytest.Item) -> tuple[str, str]:
-    """Return the suite and the check that a test is."""
+    """Return the names of a test's suite and check."""
     function = getattr(item, "originalname", None) or item.name
     return item.path.stem.removeprefix("test_"), function.removeprefix("test_")
 
 
 def subject_of(item: pytest.Item) -> str:
-    """Return the parameters of a test but for the model, for a row that the test did not name itself."""
+    """Return a subject made of a test's parameters without the model.
+
+    It is for a row whose subject the test did not give.
+    """
     parameters: dict[str, object] = getattr(item, "callspec").params  # noqa: B009 - only a parametrised item has it
     return ", ".join(str(value) for name, value in parameters.items() if name != "model_name")
 
@@ -60,7 +66,10 @@ def subject_of(item: pytest.Item) -> str:
 def problem_with(
     item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
 ) -> "tuple[Reason, str] | None":
-    """Return why a report is no evidence, and that in words; None where its rows speak for themselves."""
+    """Return why a report is no evidence, as reason and text.
+
+    The result is None if the rows of the report can stand as they are.
+    """
     rows = recorded(item.user_properties)
     if call.when == "setup" and report.passed:
         return None
@@ -68,8 +77,8 @@ def problem_with(
         return "expected_failure", "marked xfail: an expected failure is no evidence"
     if report.skipped and (call.when == "call" or not rows):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else "no reason given"
-        words = f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
-        return "skip_not_allowed", words
+        text = f"skipped, although the check declares no need: {reason.removeprefix('Skipped: ')}"
+        return "skip_not_allowed", text
     if report.failed and all(entry["row"]["accepted"] for entry in rows):
         error = call.excinfo.value if call.excinfo else None
         kind = "" if isinstance(error, (HarnessError, pytest.fail.Exception)) else f"{type(error).__name__}: "
@@ -78,11 +87,11 @@ def problem_with(
 
 
 def sentence_on(row: "Row") -> str:
-    """Return a row that is not accepted in one sentence."""
+    """Return one sentence on a row that is not accepted."""
     name = f"{row['check']} [{row['subject']}]" if row["subject"] else row["check"]
     if row["value"] is None or row["bound"] is None:
         return f"{name}: {row['detail'] or 'not accepted'}"
-    from roentgate.scorecard import bound, in_words, measured  # nothing heavy where all is accepted
+    from roentgate.scorecard import bound, in_words, measured  # a run with all rows accepted never imports it
 
     numbers = f"{measured(row)}, n = {row['n']}; must be {bound(row)} ({in_words(row['outcome'])})"
     return f"{name}: {numbers}" + (f"; {row['detail']}" if row["detail"] else "")

@@ -1,4 +1,7 @@
-"""All of pytest, as seen from outside: options, parametrisation and fixtures. `roentgate.entry.hooks` does the work."""
+"""The pytest plugin: options, parametrisation and fixtures.
+
+`roentgate.entry.hooks` implements them.
+"""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -59,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--report-dir",
         metavar="DIR",
-        help="where scorecards go, as DIR/<data>/<model>/, and the ledger of looks (default: reports)",
+        help="where scorecards go, as DIR/<data>/<model>/, and the ledger of evaluations (default: reports)",
     )
     add("--no-figures", action="store_true", help="write the scorecards without pictures, which takes less time")
     add("--seed", type=int, default=0, help="seed of training (default: 0)")
@@ -85,7 +88,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add(
         "--claims",
         metavar="FILE",
-        help="hold the published figures of this TOML file: can they all be true, and do they reproduce?",
+        help="check the published figures of this TOML file: can they all be true, and do they reproduce?",
     )
     add(
         "--robustness",
@@ -106,7 +109,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the run, if models are named."""
+    """Register the hooks of a run if models are named."""
     config.addinivalue_line(
         "markers", "needs(capability, ...): what a check needs that a model or data set may not have"
     )
@@ -116,29 +119,31 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrise a suite's test by model, class, split, border and infill; from card and policy, never from
-    evidence."""
+    """Parametrise a suite's test by model, class, split, border and infill.
+
+    The values come from the data card and the policy, never from evidence.
+    """
     if not is_ours(metafunc.fixturenames):
         return
     config = metafunc.config
     hooks = config.stash.get(_KEY, None)
     if hooks is not None:
         hooks.parametrize(metafunc)
-    elif hasattr(config, "workerinput"):  # a worker's usage error would not reach the terminal, this one does
+    elif hasattr(config, "workerinput"):  # raised here, because a later one of a worker does not reach the terminal
         raise pytest.UsageError(NO_MODEL)
     else:
         config.stash[_ASKED] = True
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Stop with one sentence where suites were collected and no model is named."""
+    """Stop with a usage error if suites were collected without a model."""
     if session.config.stash.get(_ASKED, False):
         raise pytest.UsageError(NO_MODEL)
 
 
 @pytest.fixture(scope="session")
 def hooks(request: pytest.FixtureRequest) -> Hooks:
-    """The run these tests belong to."""
+    """The run that these tests belong to."""
     found = request.config.stash.get(_KEY, None)
     if found is None:
         pytest.fail(f"there is no run to ask for its bounds or classes: {NO_MODEL}", pytrace=False)
@@ -147,31 +152,31 @@ def hooks(request: pytest.FixtureRequest) -> Hooks:
 
 @pytest.fixture(scope="session")
 def evidence(hooks: Hooks, model_name: str) -> "Evidence":
-    """Answers on the canonical rows: ``evidence.test``, ``evidence.validation``."""
+    """The model's evidence, with predictions ``evidence.test`` and ``evidence.validation``."""
     return hooks.session.evidence(model_name)
 
 
 @pytest.fixture
 def stream(evidence: "Evidence", split: str) -> "StreamRecord":
-    """What the evaluation stream of this split delivered."""
+    """The batches that the model's own stream of this split delivered."""
     return evidence.stream(split)
 
 
 @pytest.fixture
 def inference_record(evidence: "Evidence") -> "InferenceRecord":
-    """Answers on the probe images, again and again."""
+    """Predictions on the probe images, repeated under several conditions."""
     return evidence.inference
 
 
 @pytest.fixture
 def border_answers(evidence: "Evidence", policy: "Policy") -> "BorderRecord":
-    """Answers with the border hidden, exchanged, or shown alone."""
+    """Predictions with the border masked, swapped, or shown alone."""
     return evidence.border(policy.border)
 
 
 @pytest.fixture
 def smallest_masks(evidence: "Evidence", policy: "Policy") -> "SmallestRecord":
-    """The smallest masks outside the lungs that change answers."""
+    """The smallest masks outside the lungs that change predictions."""
     from roentgate.evidence import smallest_mask
 
     return smallest_mask.of(evidence, policy.border)
@@ -179,7 +184,7 @@ def smallest_masks(evidence: "Evidence", policy: "Policy") -> "SmallestRecord":
 
 @pytest.fixture
 def border_contents(evidence: "Evidence", gating_width: float) -> "InvarianceRecord":
-    """How answers move when the border shows other things."""
+    """How predictions change with the content of the border."""
     from roentgate.checks import border_invariance
 
     return border_invariance.border_contents(evidence, gating_width)
@@ -187,14 +192,19 @@ def border_contents(evidence: "Evidence", gating_width: float) -> "InvarianceRec
 
 @pytest.fixture(scope="session")
 def attributions(hooks: Hooks, model_name: str) -> "AttributionRecord":
-    """What spoke for the answers, where, and which explainers may be believed:
-    ``attributions.sanity_check(method)``."""
+    """Attribution maps of each explainer and their sanity checks.
+
+    ``attributions.sanity_check(method)`` says whether an explainer passed.
+    """
     return hooks.session.attributions(model_name)
 
 
 @pytest.fixture(scope="session")
 def attention(evidence: "Evidence") -> "AttentionRecord":
-    """Answers with lungs, background, border or markers changed, and to images without a chest."""
+    """Predictions on images with lungs, background, border or annotations changed.
+
+    They include the output on images without a chest.
+    """
     from roentgate.evidence import attend
 
     return attend(evidence)
@@ -204,7 +214,10 @@ def attention(evidence: "Evidence") -> "AttentionRecord":
 def robustness(
     evidence: "Evidence", policy: "Policy", unseen: "Callable[[Predictions], Predictions]"
 ) -> "RobustnessRecord":
-    """Answers on corrupted, moved and otherwise reduced images: of rows that are no train row's image, as `unseen`."""
+    """Predictions on corrupted, moved and resized images.
+
+    Rows that duplicate a train row are left out, as by `unseen`.
+    """
     from roentgate.evidence import observe
 
     return observe(evidence, policy.robustness).seen_by(unseen)
@@ -212,31 +225,37 @@ def robustness(
 
 @pytest.fixture(scope="session")
 def data_record(hooks: Hooks, model_name: str) -> "DataRecord":
-    """What was found of the images themselves: copies, and what cheap probes read."""
+    """Findings on the images themselves: near-duplicates and the skill of probes."""
     return hooks.session.data_record
 
 
 @pytest.fixture(scope="session")
 def unseen(hooks: Hooks) -> "Callable[[Predictions], Predictions]":
-    """Leave out of predictions the rows that are the same image as a train row: ``unseen(evidence.test)``."""
+    """A function that leaves out rows that duplicate a train row.
+
+    Call it as ``unseen(evidence.test)``.
+    """
     return hooks.session.unseen
 
 
 @pytest.fixture(scope="session")
 def reference(hooks: Hooks) -> "Evidence | Reference":
-    """Answers of the model to compare with: ``reference.test``, ``reference.border(policy.border)``."""
+    """The evidence on the model to compare with.
+
+    It offers ``reference.test`` and ``reference.border(policy.border)``.
+    """
     return hooks.session.reference
 
 
 @pytest.fixture
 def evaluation(hooks: Hooks, model_name: str) -> "Place":
-    """Where this model stands among all that were judged on these test images."""
+    """This model's place among all models judged on these test images."""
     return hooks.logbook.of(model_name)
 
 
 @pytest.fixture(scope="session")
 def claims(hooks: Hooks) -> "Claims":
-    """The published figures to hold."""
+    """The published figures to check."""
     return hooks.session.claims
 
 
@@ -254,11 +273,16 @@ def classes(hooks: Hooks) -> tuple[str, ...]:
 
 @pytest.fixture
 def accept(request: pytest.FixtureRequest, hooks: Hooks, model_name: str) -> "Accept":
-    """Record a verdict as a row of the scorecard; the test fails at its end if a row is not accepted."""
+    """A function that records a verdict as a row of the scorecard.
+
+    The test fails at its end if a row is not accepted.
+    """
 
     def record(verdict: "Verdict", *, subject: str = "") -> None:
         if hooks.is_over(request.node):
-            raise RuntimeError("accept(...) came after the test's end, where nobody reads it; call it in the test")
+            raise RuntimeError(
+                "accept(...) was called after the test's end, too late for the scorecard; call it in the test"
+            )
         hooks.record(request.node, model_name, verdict, subject)
 
     return record

@@ -1,4 +1,4 @@
-"""What a command line of pytest gets wrong, and what in it makes a run no gate."""
+"""Errors in a pytest command line, and options that narrow a run."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def usage_errors() -> Iterator[None]:
-    """Make a harness error inside a usage error: one sentence, no traceback, exit status 4."""
+    """Turn a harness error into a usage error.
+
+    pytest then shows the message without a traceback and exits with status 4.
+    """
     try:
         yield
     except HarnessError as error:
@@ -24,10 +27,10 @@ def usage_errors() -> Iterator[None]:
 
 
 def refuse_idle(config: pytest.Config, settings: "Settings") -> None:
-    """Refuse a command line that names a suite without the option that brings it in.
+    """Refuse a command line that names a suite without its option.
 
     Raises:
-        ArgumentError: It does; the message names the option.
+        ArgumentError: A suite is named and its option is missing; the message names the option.
     """
     for argument in config.args:
         path = Path(config.invocation_params.dir, str(argument).partition("::")[0])
@@ -36,7 +39,7 @@ def refuse_idle(config: pytest.Config, settings: "Settings") -> None:
 
 
 def left_out_by(config: pytest.Config) -> list[str]:
-    """Return every way in which a command line narrows the run, in words."""
+    """Return a text for each option that leaves tests out."""
     option = config.option
     asked = {
         "-k": option.keyword,

@@ -1,7 +1,7 @@
-"""Pages and pictures, drawn from records.
+"""Pages and pictures made from records.
 
-Markdown, HTML and figures of scorecards and audits.
-Computes no evidence.
+Markdown, HTML and figures of scorecards, audits and claims.
+This room computes no evidence.
 """
 
 import lazy_loader

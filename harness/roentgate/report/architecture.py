@@ -1,4 +1,7 @@
-"""A network as a row of blocks, each as tall as its feature map and as deep as its channels."""
+"""Drawing of a network as a row of blocks.
+
+The height of a block stands for its feature map, its depth for its channels.
+"""
 
 import re
 from collections import Counter
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 _PLAIN, _AUGMENTING, _VECTOR = "#7FB2D6", "#F4D58A", "#5B8DB8"
 _PREPARING: Final = {"InputLayer", "Rescaling", "Normalization"}
 _ONE_BY_ONE = 18
-"""Up to so many layers each has its own block."""
+"""Networks with at most this many layers are drawn with one block per layer."""
 
 _PER_ROW = 9
 _TALLEST = 1.25  # inches
@@ -28,7 +31,7 @@ _TYPES_NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Layers drawn as one."""
+    """One or several layers drawn as one block."""
 
     names: tuple[str, ...]
     shape: tuple[int | None, ...]  # None: any size
@@ -37,13 +40,14 @@ class _Block:
 
 
 def architecture(layers: Sequence[Layer], path: Path) -> Path:
-    """Draw the layers left to right, labelled with type, output shape and weights; augmentation is shaded.
+    """Draw the layers of a network from left to right.
 
-    More than 18 layers are drawn as blocks of neighbours that share the size of their feature map.
+    Blocks are labelled with type, output shape and weights, and augmentation is yellow. If there are more than 18
+    layers, neighbours with the same size of feature map share a block.
 
     Args:
-        layers: The layers in order; at least one.
-        path: Where the PNG goes.
+        layers: The layers in order, at least one.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -51,7 +55,7 @@ def architecture(layers: Sequence[Layer], path: Path) -> Path:
     blocks = _blocks(layers)
     per_row = ceil(len(blocks) / ceil(len(blocks) / _PER_ROW))
     rows = [blocks[start : start + per_row] for start in range(0, len(blocks), per_row)]
-    heights = [_TALLEST + 0.45 + _TEXT * max(len(_words(block)) for block in row) for row in rows]
+    heights = [_TALLEST + 0.45 + _TEXT * max(len(_caption(block)) for block in row) for row in rows]
     tallest = max((block.shape[0] or 1 for block in blocks if len(block.shape) == 3), default=1)
     top = 0.5 + sum(heights)
     with sheet(path, height=top) as figure:
@@ -109,15 +113,14 @@ def _row(axes: "Axes", blocks: Sequence[_Block], top: float, pitch: float, talle
         axes.plot([left, right], [middle, middle], color="#B8C0C8", linewidth=1.2, zorder=0)
     for at, block in zip(centres, blocks, strict=True):
         _block(axes, at, middle, block, tallest)
-        words = _words(block)
-        for index, line in enumerate(words):
+        for index, line in enumerate(_caption(block)):
             below = middle - _TALLEST / 2 - 0.2 - _TEXT * index
             weights = line.endswith(" weights")
             axes.text(at, below, line, ha="center", va="center", fontsize=7.8, color=FAINT if weights else INK)
 
 
-def _words(block: _Block) -> list[str]:
-    """Return the commonest types of a block, its shape and its weights, in lines that fit its column."""
+def _caption(block: _Block) -> list[str]:
+    """Return the lines below a block: its commonest types, shape and weights."""
     counts = Counter(block.names).most_common()
     lines = []
     for name, count in counts[:_TYPES_NAMED]:
@@ -130,7 +133,10 @@ def _words(block: _Block) -> list[str]:
 
 
 def _broken(name: str) -> list[str]:
-    """Return a type's name in lines of about 15 characters, broken before capitals."""
+    """Return a type's name in lines of about 15 characters.
+
+    Lines are broken before capital letters.
+    """
     lines = [""]
     for part in re.split(r"(?<=[a-z0-9])(?=[A-Z])", name):
         if lines[-1] and len(lines[-1]) + len(part) > 14:

@@ -1,14 +1,14 @@
-"""Overlays of licensed explainers on images, lungs outlined: from each class, the surest right and wrong, the flipped.
+"""Overlays of attribution maps on images, with the lungs outlined.
 
-An explainer without a licence is not drawn. Colour shows the positive attribution of one image, its strongest pixel
-full; how strong that is, colour does not say: each image has its own scale.
+Only explainers that passed the sanity check are drawn. Colour shows positive attribution. Each image has its own scale,
+from zero to its strongest pixel, so colours of two images cannot be compared.
 """
 
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 LARGEST_FILE: Final = 400_000  # bytes
 NAMES: Final[Mapping[str, str]] = {
-    "grad_cam": "Grad-CAM", "integrated_gradients": "integrated gradients", "occlusion": "occlusion",
-}  # fmt: skip
+    "grad_cam": "Grad-CAM",
+    "integrated_gradients": "integrated gradients",
+    "occlusion": "occlusion",
+}
 _COLUMNS = 6
-_PIXELS = 128  # an image is averaged down to at most so many a side before it is drawn
+_PIXELS = 128  # most pixels a side of a drawn image; larger ones are averaged
 _LIGHTER = ((1, 256), (1, 64), (0.75, 64), (0.5, 64))  # share of the size, colours
 _LUNGS = "#4CC9F0"
 _COLOURS = "inferno"
@@ -38,7 +40,7 @@ _OPAQUE = 0.75  # of the strongest pixel
 
 @dataclass(frozen=True, eq=False)
 class _Row:
-    """One line of images of the sheet."""
+    """One line of images of a sheet."""
 
     title: str
     positions: IntArray  # in the record's sample
@@ -47,15 +49,16 @@ class _Row:
 def overlays(
     record: AttributionRecord, folder: Path, *, flipped: Mapping[str, Sequence[str]] | None = None
 ) -> list[FigureNote]:
-    """Draw one sheet for each licensed explainer, and return what to say of each.
+    """Draw one sheet for each explainer that passed its sanity check.
 
     Args:
         record: The attributions of a model.
-        folder: Where the PNGs go, as ``attribution-METHOD.png``; each at most `LARGEST_FILE` bytes.
-        flipped: Ids of the images whose answer a change turned, by what changed it; those of the sample are drawn.
+        folder: Folder of the PNGs, named ``attribution-METHOD.png`` of at most `LARGEST_FILE` bytes each.
+        flipped: For each change of the images, the ids of those whose answer it flips. Only images of the sample are
+            drawn.
 
     Returns:
-        One note a sheet; none where no explainer may speak.
+        One note per sheet.
     """
     notes = []
     for method in record.methods:
@@ -69,17 +72,19 @@ def overlays(
 def choose(
     truth: IntArray, predicted: IntArray, sureness: NDArray[np.floating], classes: Sequence[str]
 ) -> list[tuple[str, IntArray]]:
-    """Return titles and positions of the images to show: the first of each class in turn, the surest right and wrong.
+    """Return titles and positions of the images to show.
+
+    These are the first images of each class in turn, and the surest right and wrong answers.
 
     Args:
         truth: int64 (n,) true classes.
-        called: int64 (n,) called classes.
-        sureness: (n,) probability of the called class.
-        classes: Names.
+        predicted: int64 (n,) predicted classes.
+        sureness: (n,) probability of the predicted class.
+        classes: Class names.
     """
-    turn = [np.flatnonzero(truth == label) for label in range(len(classes))]
-    deep = range(max((len(rows) for rows in turn), default=0))
-    balanced = [int(rows[place]) for place in deep for rows in turn if place < len(rows)]
+    by_class = [np.flatnonzero(truth == label) for label in range(len(classes))]
+    places = range(max((len(rows) for rows in by_class), default=0))
+    balanced = [int(rows[place]) for place in places for rows in by_class if place < len(rows)]
     order = np.argsort(-sureness, kind="stable")
     right, wrong = order[(truth == predicted)[order]], order[(truth != predicted)[order]]
     lines = [("From each class", np.array(balanced[:_COLUMNS], dtype=np.int64))]
@@ -95,13 +100,13 @@ def _draw(record: AttributionRecord, method: str, path: Path, flipped: Mapping[s
     for change, ids in flipped.items():
         known = np.array([place for place, image in enumerate(found.ids) if image in set(ids)], dtype=np.int64)
         if known.size:
-            lines.append(_Row(f"Turned by {change} ({len(known)})", known[:_COLUMNS]))
+            lines.append(_Row(f"Flipped by {change} ({len(known)})", known[:_COLUMNS]))
     lungs, trusted = record.lungs(found.rows)
     with sheet(path, height=0.75 + 1.55 * len(lines)) as figure:
         figure.set_layout_engine("constrained")
-        heading = f"What spoke for the answers: {NAMES[method]} ({found.told})"
-        told = [shorten(heading, 120), *_sanity_check_words(record, method)]
-        figure.suptitle("\n".join(map(drawable, told)), x=0.01, ha="left", fontsize=8, linespacing=1.4)
+        heading = f"Attribution maps: {NAMES[method]} ({found.told})"
+        title = [shorten(heading, 120), *_sanity_check_lines(record, method)]
+        figure.suptitle("\n".join(map(drawable, title)), x=0.01, ha="left", fontsize=8, linespacing=1.4)
         grid = figure.subplots(len(lines), _COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
@@ -111,20 +116,23 @@ def _draw(record: AttributionRecord, method: str, path: Path, flipped: Mapping[s
                 _overlay(axes, image, found.maps[position], lungs[position] if trusted[position] else None)
                 truth = test.classes[test.labels[found.rows[position]]]
                 predicted = test.classes[found.predicted[position]]
-                words = [f"{shorten(predicted, 16)} {sure[position]:.2f}"]
-                words += [] if truth == predicted else [f"is {shorten(truth, 16)}"]
-                axes.set_title("\n".join(map(drawable, words)), fontsize=6.8, fontweight="normal")
+                caption = [f"{shorten(predicted, 16)} {sure[position]:.2f}"]
+                caption += [] if truth == predicted else [f"is {shorten(truth, 16)}"]
+                axes.set_title("\n".join(map(drawable, caption)), fontsize=6.8, fontweight="normal")
             _label(row[0], line.title)
     _lighten(path)
     return {
         "file": path.name,
-        "title": f"What spoke for the answers: {NAMES[method]}",
+        "title": f"Attribution maps: {NAMES[method]}",
         "alt": _alt(record, method, lines),
     }
 
 
 def _lighten(path: Path) -> None:
-    """Store a PNG in few colours of its own; where it is still larger than `LARGEST_FILE`, in fewer, then smaller."""
+    """Reduce a PNG until it has at most `LARGEST_FILE` bytes.
+
+    The number of colours is reduced first, then the size of the picture.
+    """
     with Image.open(path) as drawn:
         whole = drawn.convert("RGB")
     for share, colours in _LIGHTER:
@@ -137,18 +145,18 @@ def _lighten(path: Path) -> None:
 
 
 def _label(axes: "Axes", title: str) -> None:
-    """Write the title of a line of images beside its first."""
-    words = "\n".join(map(drawable, textwrap.wrap(title, 24)[:2]))
-    axes.text(-0.04, 0.5, words, transform=axes.transAxes, rotation=90, ha="right", va="center", fontsize=6.8,
-              color=FAINT, multialignment="center")  # fmt: skip
+    """Write the title of a line of images at its left."""
+    text = "\n".join(map(drawable, textwrap.wrap(title, 24)[:2]))
+    style: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "multialignment": "center"}
+    axes.text(-0.04, 0.5, text, transform=axes.transAxes, fontsize=6.8, color=FAINT, **style)
 
 
-def _sanity_check_words(record: AttributionRecord, method: str) -> list[str]:
-    """Return the licence in figures, in two lines."""
+def _sanity_check_lines(record: AttributionRecord, method: str) -> list[str]:
+    """Return two lines with the figures of a passed sanity check."""
     sanity_check = record.sanity_check(method)
     correlated, others = sanity_check.correlated, float(np.nanmean(sanity_check.others))
     return [
-        f"Licensed: with random weights its maps keep a rank correlation of {correlated.value:.2f} (at most "
+        f"Sanity check passed: with random weights its maps keep a rank correlation of {correlated.value:.2f} (at most "
         f"{correlated.high:.2f}, must stay below {sanity_check.ceiling:g})",
         f"and a structural similarity of {sanity_check.likened.value + others:.2f} (at most "
         f"{sanity_check.likened.high + others:.2f}; {others:.2f} between two images). Each image has its own scale.",
@@ -165,7 +173,7 @@ def _alt(record: AttributionRecord, method: str, lines: Sequence[_Row]) -> str:
 def _overlay(
     axes: "Axes", image: NDArray[np.float32], attribution: NDArray[np.float32], lungs: NDArray[np.bool_] | None
 ) -> None:
-    """Draw an image in grey, what the licence was given for in colour, and the outline of the lungs."""
+    """Draw an image, its attribution in colour, and the lungs' outline."""
     height, width = attribution.shape
     place = (0, width, height, 0)
     strength = shown(attribution[None])[0]
@@ -186,7 +194,7 @@ def _overlay(
 
 
 def smaller(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return an image (H, W) averaged down to at most 128 pixels a side, so that a sheet of images stays small."""
+    """Return an image (H, W) reduced to at most 128 pixels a side."""
     factor = -(-max(image.shape) // _PIXELS)
     height, width = (side - side % factor for side in image.shape)
     blocks = image[:height, :width].reshape(height // factor, factor, width // factor, factor)

@@ -1,4 +1,4 @@
-"""Pictures of an audit: what can be scored without the lungs, images side by side, and images unlike the others."""
+"""Pictures of an audit: skill of the probes, near-duplicates, atypical images."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from roentgate.scorecard import shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from roentgate.report.audit_report import Told
+    from roentgate.report.audit_report import ProbeResult
 
 _NO_LUNGS, _SOME, _WHOLE = "#A50026", "#E69F00", "#0072B2"
 _COLOURS: Final = {
@@ -30,20 +30,22 @@ _COLUMNS = 3
 _ODD_COLUMNS = 6
 
 
-def probes_chart(told: Sequence["Told"], name: str, classes: int, path: Path) -> Path:
-    """Draw the skill of each probe as a bar with its interval: no lungs first, the whole image last.
+def probes_chart(probes: Sequence["ProbeResult"], name: str, classes: int, path: Path) -> Path:
+    """Draw the skill of each probe as a bar with its interval.
+
+    Probes that see no lung come first, those that see the whole image last.
 
     Args:
-        told: For each probe its name, family, value, low and high.
-        name: The data set.
-        classes: How many classes there are.
-        path: Where the PNG goes.
+        probes: For each probe its name, family, value, low and high.
+        name: Name of the data set.
+        classes: Number of classes.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
     """
     order = list(_COLOURS)
-    bars = sorted(told, key=lambda each: order.index(each["family"]))
+    bars = sorted(probes, key=lambda each: order.index(each["family"]))
     with sheet(path, height=1.5 + 0.3 * len(bars)) as figure:
         axes = figure.add_axes((0.27, 0.62 / (1.5 + 0.3 * len(bars)), 0.69, 0.3 * len(bars) / (1.5 + 0.3 * len(bars))))
         for row, each in enumerate(bars):
@@ -59,15 +61,17 @@ def probes_chart(told: Sequence["Told"], name: str, classes: int, path: Path) ->
         axes.set_yticklabels([drawable(each["probe"]) for each in bars])
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["guessing", "25%", "50%", "75%", "perfect"])
         axes.tick_params(length=0)
-        figure.text(0.01, 0.985, f"What can be scored without the lungs: {drawable(shorten(name, 40))}",
-                    va="top", fontsize=12.5, fontweight="bold")  # fmt: skip
+        title = f"What can be scored without the lungs: {drawable(shorten(name, 40))}"
+        figure.text(0.01, 0.985, title, va="top", fontsize=12.5, fontweight="bold")
         height = 1.5 + 0.3 * len(bars)
-        figure.text(0.01, 1 - 0.42 / height, "A linear model, never tuned, sees no more than is named; "
-                    f"{classes} classes; skill above chance on the test images",
-                    va="top", fontsize=9, color=FAINT)  # fmt: skip
+        note = (
+            f"A linear model, never tuned, sees no more than is named; {classes} classes; skill above chance on the "
+            "test images"
+        )
+        figure.text(0.01, 1 - 0.42 / height, note, va="top", fontsize=9, color=FAINT)
         legend = [("no lung in sight", _NO_LUNGS), ("parts, or a summary", _SOME), ("the whole image", _WHOLE)]
-        for index, (words, colour) in enumerate(legend):
-            figure.text(0.27 + 0.22 * index, 0.1 / height, f"■ {words}", color=colour, fontsize=9)
+        for index, (text, colour) in enumerate(legend):
+            figure.text(0.27 + 0.22 * index, 0.1 / height, f"■ {text}", color=colour, fontsize=9)
     return path
 
 
@@ -76,12 +80,14 @@ def _inside(value: float) -> float:
 
 
 def pairs_sheet(seen: Survey, pairs: Sequence[tuple[int, int, str]], path: Path) -> Path:
-    """Draw pairs of images side by side, each with both ids and how it was found.
+    """Draw pairs of images side by side.
+
+    Each has both ids and how the pair was found.
 
     Args:
-        seen: The images.
-        pairs: (row, row, words).
-        path: Where the PNG goes.
+        seen: The survey of the images.
+        pairs: (row, row, how they were found).
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -96,22 +102,22 @@ def pairs_sheet(seen: Survey, pairs: Sequence[tuple[int, int, str]], path: Path)
         )
         for axes in grid.flat:
             axes.axis("off")
-        for axes, (one, two, words) in zip(grid.flat, pairs, strict=False):
-            images = seen.thumbnails([one, two])
+        for axes, (first, second, how) in zip(grid.flat, pairs, strict=False):
+            images = seen.thumbnails([first, second])
             gap = np.full((images.shape[1], 4), 255, np.uint8)
             _show(axes, np.hstack([images[0], gap, images[1]]))
-            names = [shorten(drawable(seen.ids[row]), 40) for row in (one, two)]
-            axes.set_title(f"{names[0]}\n{names[1]}\n{words}", fontsize=7, fontweight="normal")
+            names = [shorten(drawable(seen.ids[row]), 40) for row in (first, second)]
+            axes.set_title(f"{names[0]}\n{names[1]}\n{how}", fontsize=7, fontweight="normal")
     return path
 
 
 def odd_sheet(seen: Survey, odd: Sequence[tuple[int, str]], path: Path) -> Path:
-    """Draw odd images, each with its id and what is odd.
+    """Draw atypical images, each with its id and what is atypical.
 
     Args:
-        seen: The images.
-        odd: (row, words).
-        path: Where the PNG goes.
+        seen: The survey of the images.
+        odd: (row, reason).
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -123,10 +129,10 @@ def odd_sheet(seen: Survey, odd: Sequence[tuple[int, str]], path: Path) -> Path:
         grid = figure.subplots(lines, _ODD_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for axes, (row, words) in zip(grid.flat, odd, strict=False):
+        for axes, (row, reason) in zip(grid.flat, odd, strict=False):
             _show(axes, seen.thumbnails([row])[0])
             name = shorten(drawable(seen.ids[row]), 26)
-            axes.set_title(f"{name}\n{shorten(drawable(words), 30)}", fontsize=6.5, fontweight="normal")
+            axes.set_title(f"{name}\n{shorten(drawable(reason), 30)}", fontsize=6.5, fontweight="normal")
     return path
 
 

@@ -1,4 +1,7 @@
-"""The audit of a data set, written: its verdicts as a record, a page to read, and pictures; no model is asked."""
+"""The report of a data set's audit: record, page and pictures.
+
+No model is involved.
+"""
 
 import json
 import math
@@ -30,7 +33,7 @@ _DOUBTED = 15
 
 
 class Pair(TypedDict):
-    """Two images that are the same, where they lie, and how they were found."""
+    """Two images that are the same or almost the same."""
 
     first: str
     second: str
@@ -40,8 +43,8 @@ class Pair(TypedDict):
     mirrored: bool
 
 
-class Told(TypedDict):
-    """What a probe reads of the test images: adjusted balanced accuracy with its interval, and what it is shown."""
+class ProbeResult(TypedDict):
+    """A probe's adjusted balanced accuracy on the test images, with its interval."""
 
     probe: str
     family: str
@@ -51,7 +54,7 @@ class Told(TypedDict):
 
 
 class AuditRecord(TypedDict):
-    """The record: equal images give equal bytes."""
+    """The record of an audit, whose bytes depend on the images only."""
 
     schema: str
     accepted: bool
@@ -63,7 +66,7 @@ class AuditRecord(TypedDict):
     rows: list[Row]
     pairs: list[Pair]
     almost: list[Pair]
-    probes: list[Told]
+    probes: list[ProbeResult]
     rules: list[str]
     files: list[tuple[str, str, list[int]]]
     odd: dict[str, str]
@@ -75,10 +78,12 @@ def _lacking(record: DataRecord, need: str) -> str:
 
 
 def judge(record: DataRecord, policy: Policy, suite: Path) -> list[Row]:
-    """Return the rows of the data suite that ask for no model, in the suite's order.
+    """Return the rows of the data suite that need no model.
+
+    Rows are in the order of the suite.
 
     Raises:
-        ArgumentError: The suite is not there.
+        ArgumentError: The suite file is missing.
     """
     module = suite_runner.load_suite(suite)
     found = suite_runner.verdicts(
@@ -89,7 +94,9 @@ def judge(record: DataRecord, policy: Policy, suite: Path) -> list[Row]:
         lacks=lambda need: _lacking(record, need),
         absent=["evidence"],
     )
-    return [row_of(told, suite=SUITE, check=check, subject=subject, gate="simple") for check, subject, told in found]
+    return [
+        row_of(verdict, suite=SUITE, check=check, subject=subject, gate="simple") for check, subject, verdict in found
+    ]
 
 
 def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
@@ -108,14 +115,14 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         }
 
     pairs = [
-        pair(one, two, KINDS[kind], similarity, mirrored=mirrored)
-        for one, two, kind, similarity, mirrored in zip(
+        pair(first, second, KINDS[kind], similarity, mirrored=mirrored)
+        for first, second, kind, similarity, mirrored in zip(
             found.first, found.second, found.kind, found.similarity, found.mirrored, strict=True
         )
     ]
     almost = [
-        pair(one, two, "not called the same", similarity, mirrored=False)
-        for (one, two), similarity in zip(found.almost, found.almost_similarity, strict=True)
+        pair(first, second, "not called the same", similarity, mirrored=False)
+        for (first, second), similarity in zip(found.almost, found.almost_similarity, strict=True)
     ]
     return {
         "schema": SCHEMA,
@@ -128,7 +135,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "rows": rows,
         "pairs": sorted(pairs, key=lambda each: (len(set(each["splits"])) == 1, each["first"], each["second"])),
         "almost": almost,
-        "probes": _told(record),
+        "probes": _probe_results(record),
         "rules": probes.rules(seen),
         "files": leakage.kinds_of_files(record),
         "doubtful": probe_skill.label_issues(record),
@@ -136,11 +143,11 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
     }
 
 
-def _told(record: DataRecord) -> list[Told]:
-    told: list[Told] = []
+def _probe_results(record: DataRecord) -> list[ProbeResult]:
+    results: list[ProbeResult] = []
     for probe in record.allowed:
         skill = adjusted_balanced_accuracy(record.judged(record.answers(probe)))
-        told.append(
+        results.append(
             {
                 "probe": probe.name,
                 "family": probe.family,
@@ -149,31 +156,38 @@ def _told(record: DataRecord) -> list[Told]:
                 "high": round(skill.high, 4),
             }
         )
-    return told
+    return results
 
 
-def publish(record: DataRecord, told: AuditRecord, folder: Path, command: str) -> Path:
-    """Write record, pictures and page into a folder; return the page."""
+def publish(record: DataRecord, findings: AuditRecord, folder: Path, command: str) -> Path:
+    """Write record, pictures and page, and return the page's path.
+
+    Args:
+        record: What was found of the images.
+        findings: From `build`.
+        folder: Folder of the files.
+        command: The command that made the page.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / RECORD, json.dumps(_plain(told), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    audit_figures.probes_chart(told["probes"], told["dataset"], len(told["classes"]), folder / PROBES)
+    _write(folder / RECORD, json.dumps(_plain(findings), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    audit_figures.probes_chart(findings["probes"], findings["dataset"], len(findings["classes"]), folder / PROBES)
     index = {name: row for row, name in enumerate(record.seen.ids)}
-    near_duplicates = [*told["pairs"][:_SHOWN], *told["almost"][:3]]
+    near_duplicates = [*findings["pairs"][:_SHOWN], *findings["almost"][:3]]
     if near_duplicates:
         audit_figures.pairs_sheet(
             record.seen,
             [(index[each["first"]], index[each["second"]], _caption(each)) for each in near_duplicates],
             folder / NEAR_DUPLICATES,
         )
-    if told["odd"]:
-        shown = list(told["odd"].items())[:_SHOWN]
+    if findings["odd"]:
+        shown = list(findings["odd"].items())[:_SHOWN]
         audit_figures.odd_sheet(record.seen, [(index[name], reason) for name, reason in shown], folder / ODD)
-    _write(folder / PAGE, markdown(told, command))
+    _write(folder / PAGE, markdown(findings, command))
     return folder / PAGE
 
 
 def _plain(value: object) -> object:
-    """Return a record with null for every number that is none."""
+    """Return a record with None for each number that is not finite."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -193,9 +207,9 @@ def read(path: Path) -> AuditRecord:
         raise ArgumentError(f"'{path}': no audit ({type(error).__name__}); run the command anew") from error
 
 
-def sentences(told: AuditRecord) -> list[str]:
-    """Return what the data set gives away, a sentence each; an empty list where nothing was found."""
-    rows = [row for row in told["rows"] if row["gates"] and not row["accepted"]]
+def sentences(findings: AuditRecord) -> list[str]:
+    """Return one sentence per gating row that is not accepted."""
+    rows = [row for row in findings["rows"] if row["gates"] and not row["accepted"]]
     return [f"{_QUESTIONS.get(row['check'], row['check'])}: {row['detail']}" for row in rows]
 
 
@@ -204,42 +218,42 @@ _QUESTIONS: Final = {
     "patients_in_two_splits": "The same patient in two splits",
     "images_in_two_classes": "The same image in two classes",
     "unreadable_images": "Images that cannot be read",
-    "metadata_probe": "The file alone gives the class away",
-    "border_probe": "The border alone gives the class away",
-    "source_confounding": "The source alone gives the class away",
+    "metadata_probe": "The file alone predicts the class",
+    "border_probe": "The border alone predicts the class",
+    "source_confounding": "The source alone predicts the class",
 }
 
 
-def markdown(told: AuditRecord, command: str) -> str:
-    """Return the page."""
-    gating = [row for row in told["rows"] if row["gates"] or row["outcome"] == "skipped"]
-    informing = [row for row in told["rows"] if not row["gates"] and row["outcome"] != "skipped"]
-    against = sentences(told)
-    verdict_words = (
-        f"**GIVES ITSELF AWAY**: {len(against)} of {sum(row['gates'] for row in gating)} rows are not accepted."
+def markdown(findings: AuditRecord, command: str) -> str:
+    """Return the page as markdown."""
+    gating = [row for row in findings["rows"] if row["gates"] or row["outcome"] == "skipped"]
+    descriptive = [row for row in findings["rows"] if not row["gates"] and row["outcome"] != "skipped"]
+    against = sentences(findings)
+    verdict = (
+        f"**PROBLEMS FOUND**: {len(against)} of {sum(row['gates'] for row in gating)} rows are not accepted."
         if against
         else "**NOTHING FOUND** against this data set by these checks."
     )
-    counts = "\n".join(f"- {name}: {escape(counted(images))}" for name, images in told["counts"].items())
+    counts = "\n".join(f"- {name}: {escape(counted(images))}" for name, images in findings["counts"].items())
     text = [
-        f"# What {escape(told['dataset'])} gives away",
-        f"{verdict_words} No model was asked: this is what the images, their files and their splits say of themselves.",
+        f"# Audit of {escape(findings['dataset'])}",
+        f"{verdict} No model is involved: only the images, their files and their splits are examined.",
         *(["\n".join(f"- {escape(line)}" for line in against)] if against else []),
         f"![What can be scored without the lungs: each probe's skill with its interval]({PROBES})",
         "Skill is balanced accuracy above chance, as a share of what lies above chance: 0 is guessing, 1 is perfect. "
-        "Probes are linear models on 64x64 thumbnails (or the nearest image), fitted on train and validation, judged on "
-        "the test images that have no near-duplicate in train. What a data set gives away is not what a model uses: that is for "
-        "the border suite to say.",
+        "Probes are linear models on 64x64 thumbnails (or the nearest image), fitted on train and validation, judged "
+        "on the test images that have no near-duplicate in train. A label shortcut in the data need not be one that a "
+        "model uses: the border suite judges that.",
         "## Rows",
         table(["check", "subject", "outcome", "measured", "n", "must be", "detail"], [_line(row) for row in gating]),
-        "## For reading",
-        table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in informing]),
-        *_near_duplicates(told),
-        *_files(told),
-        *_labels(told),
+        "## Descriptive rows",
+        table(["check", "subject", "measured", "n", "detail"], [_line(row, bounded=False) for row in descriptive]),
+        *_near_duplicates(findings),
+        *_files(findings),
+        *_labels(findings),
         "## Images",
         counts,
-        _imbalance(told),
+        _imbalance(findings),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",
@@ -247,58 +261,61 @@ def markdown(told: AuditRecord, command: str) -> str:
     return "\n\n".join(text) + "\n"
 
 
-def _near_duplicates(told: AuditRecord) -> list[str]:
-    if not told["pairs"]:
+def _near_duplicates(findings: AuditRecord) -> list[str]:
+    if not findings["pairs"]:
         return [
             "## The same image twice",
             "None found. The most alike images that are not the same:",
-            _pairs(told["almost"][:3]),
+            _pairs(findings["almost"][:3]),
         ]
-    more = f" The first {_LISTED} are listed." if len(told["pairs"]) > _LISTED else ""
+    more = f" The first {_LISTED} are listed." if len(findings["pairs"]) > _LISTED else ""
     return [
         "## The same image twice",
-        f"{len(told['pairs'])} pairs.{more} Similarity is the correlation of fine structure once one is laid over "
-        "the other; 0.90 and more is called the same.",
+        f"{len(findings['pairs'])} pairs.{more} Similarity is the correlation of fine structure once one is laid over "
+        "the other; 0.90 and more counts as the same image.",
         f"![Pairs of images side by side, and the most alike that are not called the same]({NEAR_DUPLICATES})",
-        _pairs(told["pairs"][:_LISTED]),
+        _pairs(findings["pairs"][:_LISTED]),
         "The most alike images that are not called the same:",
-        _pairs(told["almost"][:3]),
+        _pairs(findings["almost"][:3]),
     ]
 
 
-def _files(told: AuditRecord) -> list[str]:
-    lines = [[what, escape(value), *map(str, images)] for what, value, images in told["files"]]
-    text = ["## What the files are", table(["", "", *map(escape, told["classes"])], lines)]
-    if told["rules"]:
-        text += ["What goes with one class alone:", "\n".join(f"- {escape(rule)}" for rule in told["rules"][:12])]
-    if told["odd"]:
-        named = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(told["odd"].items())[:_LISTED]]
-        text += ["## Odd images", f"![Images that are not like the others]({ODD})", "\n".join(named)]
+def _files(findings: AuditRecord) -> list[str]:
+    lines = [[what, escape(value), *map(str, images)] for what, value, images in findings["files"]]
+    text = ["## What the files are", table(["", "", *map(escape, findings["classes"])], lines)]
+    if findings["rules"]:
+        text += ["What occurs in one class only:", "\n".join(f"- {escape(rule)}" for rule in findings["rules"][:12])]
+    if findings["odd"]:
+        named = [f"- {escape(name)}: {escape(reason)}" for name, reason in list(findings["odd"].items())[:_LISTED]]
+        text += ["## Atypical images", f"![Images that are not like the others]({ODD})", "\n".join(named)]
     return text
 
 
-def _imbalance(told: AuditRecord) -> str:
-    """Say how uneven the classes of train are, and what that does to plain accuracy."""
-    images = told["counts"]["train"]
+def _imbalance(findings: AuditRecord) -> str:
+    """Return how uneven the classes are and what that means for accuracy."""
+    images = findings["counts"]["train"]
     most, least = max(images.values()), min(images.values())
-    test = told["counts"]["test"]
+    test = findings["counts"]["test"]
     majority = max(test.values()) / sum(test.values())
     return (
-        f"The largest class of train has {most / least:.1f} times the images of the smallest; always naming the largest "
-        f"class of test is {majority:.0%} accurate."
+        f"The largest class of train has {most / least:.1f} times the images of the smallest; always naming the "
+        f"largest class of test is {majority:.0%} accurate."
     )
 
 
-def _labels(told: AuditRecord) -> list[str]:
-    """Return the labels to look at again; a sentence on how to have them where cleanlab is not installed."""
-    if told["doubtful"] is None:
+def _labels(findings: AuditRecord) -> list[str]:
+    """Return the section on doubtful labels.
+
+    Without cleanlab it says how to install it.
+    """
+    if findings["doubtful"] is None:
         return ["## Labels to look at again", "Not asked: `pip install roentgate[labels]` adds cleanlab, which does."]
-    words = (
-        f"{len(told['doubtful'])} images whose class confident learning (cleanlab) doubts, by the cross-validated probe "
-        "of the whole image, most doubtful first. A candidate is not an error: hard images are among them."
+    explanation = (
+        f"{len(findings['doubtful'])} images whose class confident learning (cleanlab) doubts, by the cross-validated "
+        "probe of the whole image, most doubtful first. A candidate is not an error: hard images are among them."
     )
-    shown = [f"- {escape(name)}" for name in told["doubtful"][:_DOUBTED]]
-    return ["## Labels to look at again", words, *(["\n".join(shown)] if shown else [])]
+    shown = [f"- {escape(name)}" for name in findings["doubtful"][:_DOUBTED]]
+    return ["## Labels to look at again", explanation, *(["\n".join(shown)] if shown else [])]
 
 
 def _pairs(pairs: Sequence[Pair]) -> str:

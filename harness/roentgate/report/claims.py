@@ -1,4 +1,7 @@
-"""The page on published figures: which of them can be true together, and which are true of a model."""
+"""The page on published figures.
+
+It says which of them can be true together and which a model reproduces.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -12,8 +15,8 @@ from roentgate.stats import Verdict
 
 ASKED: Final = (
     "A printed figure stands for every number that is rounded to it, a half either way. Figures can be true together "
-    "if a confusion matrix of whole images, with so many of each class, gives all of them. Where none does, one of them "
-    "is wrong, or they are not about the same answers on these images: another training, another split, another "
+    "if a confusion matrix of whole images, with so many of each class, gives all of them. Where none does, one of "
+    "them is wrong, or they are not about the same answers on these images: another training, another split, another "
     "threshold. Which it is, arithmetic cannot tell."
 )
 UNDECIDED: Final = {
@@ -27,23 +30,26 @@ UNDECIDED: Final = {
 REPRODUCTION: Final = (
     "Each figure against this model's own. `fail`: the 95 % interval holds no number that is printed so. `pass`: it "
     "does, and nothing in it is further from the print than the policy's tolerance. Conditional: it does, but reaches "
-    "further, so these images cannot tell. It is a `conditional pass`, which the simple rule accepts, where the model's "
-    "own figure is within the tolerance."
+    "further, so these images cannot tell. It is a `conditional pass`, which the simple rule accepts, where the "
+    "model's own figure is within the tolerance."
 )
 
 
 def page(
-    claims: Claims, findings: Sequence[Finding], command: str, reproduced: Sequence[tuple[str, Verdict, bool]] = (),
+    claims: Claims,
+    findings: Sequence[Finding],
+    command: str,
+    reproduced: Sequence[tuple[str, Verdict, bool]] = (),
     model: str = "",
-) -> str:  # fmt: skip
-    """Return the page as markdown; every name in it is escaped.
+) -> str:
+    """Return the page as markdown with every name escaped.
 
     Args:
         claims: What was published.
         findings: From `roentgate.checks.claim_consistency.examine_all`.
-        command: What made the page.
-        reproduced: (subject, verdict, whether it is accepted) of every figure, where a model was judged.
-        model: What was judged on which data, in words.
+        command: The command that made the page.
+        reproduced: (subject, verdict, whether it is accepted) of every figure; empty if no model was judged.
+        model: The judged model and its data, as text.
     """
     counts = ", ".join(f"{count:,} {label}" for label, count in claims.counts.items())
     whole = findings[-1]
@@ -87,12 +93,12 @@ def _together(claims: Claims, findings: Sequence[Finding]) -> Iterator[str]:
         finding = by_places.get(places)
         names = " and ".join(f"*{escape(place)}*" for place in places)
         alone = len(places) == 1
-        words = f"{names} {'is possible' if alone else 'agree'}"
+        text = f"{names} {'is possible' if alone else 'agree'}"
         if alone and len(claims.places) > 1:
-            words += ", but with no other place"
+            text += ", but with no other place"
         if finding is not None and finding.witness is not None:
-            words += f": {_right(claims, finding)}, for example\n\n{_indented(_matrix(claims, finding.witness))}"
-        yield words
+            text += f": {_right(claims, finding)}, for example\n\n{_indented(_matrix(claims, finding.witness))}"
+        yield text
     for finding in findings:
         if not finding.consistent and len(finding.places) < 3:
             names = " and ".join(f"*{escape(place)}*" for place in finding.places)
@@ -104,8 +110,8 @@ def _together(claims: Claims, findings: Sequence[Finding]) -> Iterator[str]:
 
 def _line(claims: Claims, finding: Finding) -> list[str]:
     figures = ", ".join(f"{figure.name} {figure.text}" for figure in finding.figures)
-    told = _right(claims, finding) if finding.consistent else escape("; ".join(finding.reasons))
-    return [escape(finding.subject), escape(figures), "yes" if finding.consistent else "**no**", told]
+    result = _right(claims, finding) if finding.consistent else escape("; ".join(finding.reasons))
+    return [escape(finding.subject), escape(figures), "yes" if finding.consistent else "**no**", result]
 
 
 def _right(claims: Claims, finding: Finding) -> str:
@@ -118,9 +124,9 @@ def _right(claims: Claims, finding: Finding) -> str:
 def _unsettled(claims: Claims) -> Iterator[str]:
     for kind in sorted(UNCOUNTED & {figure.kind for figure in claims.figures}, key=list(UNDECIDED).index):
         printed = [figure for figure in claims.figures if figure.kind == kind]
-        told = ", ".join(f"{figure.text} ({figure.place})" for figure in printed)
-        words = f"{printed[0].name} {told}: {UNDECIDED[kind]}"
-        yield escape(words + (_loss_bound(claims, printed) if kind == "loss" else ""))
+        places = ", ".join(f"{figure.text} ({figure.place})" for figure in printed)
+        text = f"{printed[0].name} {places}: {UNDECIDED[kind]}"
+        yield escape(text + (_loss_bound(claims, printed) if kind == "loss" else ""))
 
 
 def _loss_bound(claims: Claims, printed: Iterable[Figure]) -> str:
@@ -132,7 +138,7 @@ def _loss_bound(claims: Claims, printed: Iterable[Figure]) -> str:
 def _matrix(claims: Claims, witness: Matrix) -> str:
     labels = [escape(label) for label in claims.counts]
     lines = [[label, *map(str, row)] for label, row in zip(labels, witness, strict=True)]
-    return _table(["true class, and what it is called", *labels], lines)
+    return _table(["true class, and what it is predicted as", *labels], lines)
 
 
 def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,7 @@
-"""Pictures beside a scorecard: images, network, training, answers. Each function writes a PNG and returns its path."""
+"""Pictures beside a scorecard: images, network, training and answers.
+
+Each function writes a PNG and returns its path.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -48,7 +51,7 @@ _SHEET_COLUMNS = 4
 
 
 def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureNote]:
-    """Draw into ``folder`` whatever the two JSON files hold, and return what to say of each picture."""
+    """Draw a record and its evidence, with a note per picture."""
     notes = []
 
     def add(path: Path, title: str, alt: str) -> None:
@@ -65,8 +68,8 @@ def draw(record: Record, evidence: EvidenceRecord, folder: Path) -> list[FigureN
         "; ".join(f"{split} {counted(counts)}" for split, counts in record["dataset"]["counts"].items()),
     )
     if (confusion := evidence["confusion"]) is not None:
-        told = (f"{of}: {words}" for of, words in confusion_lines(confusion["classes"], confusion["counts"]))
-        add(confusion_matrix(confusion, folder / "confusion.png"), "Confusion matrix", "; ".join(told))
+        lines = (f"{images}: {answers}" for images, answers in confusion_lines(**confusion))
+        add(confusion_matrix(confusion, folder / "confusion.png"), "Confusion matrix", "; ".join(lines))
     if history := evidence["history"]:
         alt = f"Loss, accuracy and AUC over {len(next(iter(history.values())))} epochs, train and validation."
         add(training_curves(history, folder / "training.png"), "Training", alt)
@@ -84,7 +87,7 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> P
 
     Args:
         counts: Split -> class -> images.
-        path: Where the PNG goes.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -110,30 +113,36 @@ def class_distribution(counts: Mapping[str, Mapping[str, int]], path: Path) -> P
 
 
 def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
-    """Draw the share of right answers against confidence, a bin of equally many images each.
+    """Draw the share of right answers against confidence.
 
     Args:
-        bins: From `roentgate.checks.calibration.reliability`, at least one; the band is what calibrated answers give.
-        path: Where the PNG goes.
+        bins: From `roentgate.checks.calibration.reliability`, at least one. Each holds equally many images. The drawn
+            band holds 95 % of calibrated answers.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
     """
-    sure = [each.confidence for each in bins]
+    confidences = [each.confidence for each in bins]
     shares = [proportion(each.right, each.rows) for each in bins]
-    least = min([*sure, *(share.value for share in shares)])
+    least = min([*confidences, *(share.value for share in shares)])
     with sheet(path, height=3.6, width=5.4) as figure:
         figure.set_layout_engine("constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle="--")
         band = ([each.low for each in bins], [each.high for each in bins])
-        axes.fill_between(sure, *band, color=FAINT, alpha=0.2, linewidth=0, label="95 % of calibrated answers")
+        axes.fill_between(confidences, *band, color=FAINT, alpha=0.2, linewidth=0, label="95 % of calibrated answers")
         spans = [[share.value - share.low for share in shares], [share.high - share.value for share in shares]]
-        colour = COLOURS["passed"]
         axes.errorbar(
-            sure, [share.value for share in shares], yerr=spans, fmt="o", markersize=4, linewidth=1, color=colour,
+            confidences,
+            [share.value for share in shares],
+            yerr=spans,
+            fmt="o",
+            markersize=4,
+            linewidth=1,
+            color=COLOURS["passed"],
             label=f"images, {bins[0].rows} or so a point",
-        )  # fmt: skip
+        )
         axes.set(xlabel="probability of the answer, mean of the bin", ylabel="share right")
         axes.set_xlim(max(0, least - 0.05), 1.02)
         axes.set_ylim(max(0, min(share.low for share in shares) - 0.05), 1.02)
@@ -142,14 +151,14 @@ def reliability(bins: "Sequence[Bin]", path: Path) -> Path:
 
 
 def training_curves(history: Mapping[str, Sequence[float | None]], path: Path) -> Path:
-    """Draw loss, accuracy and AUC over the epochs, train against validation, with the best epoch marked.
+    """Draw loss, accuracy and AUC over the epochs.
 
     Args:
-        history: Metric -> one number an epoch, validation under ``val_...``; None or NaN leaves a gap.
-        path: Where the PNG goes.
+        history: Metric -> one number per epoch, validation under ``val_...``. None or NaN leaves a gap.
+        path: Path of the PNG.
 
     Returns:
-        ``path``. The best epoch is that of the lowest ``val_loss``; none is marked where there is no such number.
+        ``path``. The epoch of the lowest ``val_loss`` is marked, if there is one.
     """
     shown = [(title, name) for part, title in _CURVES if (name := _metric(history, part))] or [
         (name, name) for name in history if not name.startswith("val_")
@@ -170,11 +179,13 @@ def training_curves(history: Mapping[str, Sequence[float | None]], path: Path) -
 
 
 def confusion_matrix(confusion: Confusion, path: Path) -> Path:
-    """Draw the rows of the test split by true and called class, in percent of each true class and in numbers.
+    """Draw the test rows by true and predicted class.
+
+    Cells show the share of the true class in percent and the number of images.
 
     Args:
-        confusion: Class names and counts, true class first.
-        path: Where the PNG goes.
+        confusion: Class names and counts, indexed by true class first.
+        path: Path of the PNG.
 
     Returns:
         ``path``. A class without images has empty cells.
@@ -199,9 +210,9 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
         axes.tick_params(length=0)
         large = 12 if len(names) <= 5 else 8.5
         for (row, column), count in np.ndenumerate(counts):
-            words = f"{shares[row, column]:.0%}\n{count:,}" if totals[row, 0] else "no image"
-            axes.text(column, row, words, ha="center", va="center", fontsize=large, linespacing=1.4,
-                      color="white" if shares[row, column] > 0.55 else INK)  # fmt: skip
+            text = f"{shares[row, column]:.0%}\n{count:,}" if totals[row, 0] else "no image"
+            colour = "white" if shares[row, column] > 0.55 else INK
+            axes.text(column, row, text, ha="center", va="center", fontsize=large, linespacing=1.4, color=colour)
         scale = figure.colorbar(image, ax=axes, shrink=0.85, format=lambda share, _: f"{share:.0%}")
         scale.set_label("share of the true class")
         scale.outline.set_visible(False)
@@ -211,13 +222,13 @@ def confusion_matrix(confusion: Confusion, path: Path) -> Path:
 def border_contact_sheet(
     before: Images, after: Images, captions: Sequence[tuple[str, str, str]], path: Path, *, title: str = ""
 ) -> Path:
-    """Draw images before and after a change of their border, with what the model called each.
+    """Draw images before and after a change of their border.
 
     Args:
         before: float32 (n, H, W, C) in [0, 1].
-        after: The same images changed, same shape.
-        captions: For each image (id, answer before, answer after); a changed answer is marked by colour and arrow.
-        path: Where the PNG goes.
+        after: The changed images, same shape.
+        captions: For each image (id, answer before, answer after). A changed answer has another colour and an arrow.
+        path: Path of the PNG.
         title: What was changed.
 
     Returns:
@@ -231,30 +242,33 @@ def border_contact_sheet(
         grid = figure.subplots(2 * max(blocks, 1), _SHEET_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for index, (film, first, second) in enumerate(captions):
+        for index, (name, first, second) in enumerate(captions):
             row, column = divmod(index, _SHEET_COLUMNS)
             upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
             changed = first != second
             _image(upper, before[index])
             _image(lower, after[index])
             upper.set_title(
-                f"{shorten(drawable(film), 24)}\nanswer: {shorten(drawable(first), 18)}",
+                f"{shorten(drawable(name), 24)}\nanswer: {shorten(drawable(first), 18)}",
                 fontsize=8.4,
                 fontweight="normal",
             )
-            lower.set_title(drawable(f"{'→ ' if changed else 'still '}{shorten(second, 22)}"), fontsize=8.8,
-                            fontweight="bold" if changed else "normal",
-                            color=COLOURS["refused" if changed else "passed"])  # fmt: skip
+            lower.set_title(
+                drawable(f"{'→ ' if changed else 'still '}{shorten(second, 22)}"),
+                fontsize=8.8,
+                fontweight="bold" if changed else "normal",
+                color=COLOURS["refused" if changed else "passed"],
+            )
     return path
 
 
 def image_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path, *, title: str) -> Path:
-    """Draw images in rows, each with its id and one line of words.
+    """Draw images in rows, each with id and one line of text.
 
     Args:
         images: float32 (n, H, W, C) in [0, 1].
-        captions: For each image (id, words).
-        path: Where the PNG goes.
+        captions: For each image (id, text).
+        path: Path of the PNG.
         title: What they have in common.
 
     Returns:
@@ -267,20 +281,22 @@ def image_sheet(images: Images, captions: Sequence[tuple[str, str]], path: Path,
         grid = figure.subplots(rows, _SHEET_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for axes, image, (film, words) in zip(grid.flat, images, captions, strict=False):
+        for axes, image, (name, text) in zip(grid.flat, images, captions, strict=False):
             _image(axes, image)
             axes.set_title(
-                f"{shorten(drawable(film), 24)}\n{shorten(drawable(words), 26)}", fontsize=8, fontweight="normal"
+                f"{shorten(drawable(name), 24)}\n{shorten(drawable(text), 26)}", fontsize=8, fontweight="normal"
             )
     return path
 
 
 def montage(dataset: "Dataset", path: Path) -> Path:
-    """Draw one row of images for each class of a split, evenly taken from it.
+    """Draw one row of images for each class of a split.
+
+    Images are taken at even steps from each class.
 
     Args:
         dataset: The split.
-        path: Where the PNG goes.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -295,8 +311,8 @@ def montage(dataset: "Dataset", path: Path) -> Path:
             ]
             for axes in row:
                 axes.axis("off")
-            for axes, film in zip(row, dataset.take(chosen), strict=False):
-                _image(axes, film)
+            for axes, image in zip(row, dataset.take(chosen), strict=False):
+                _image(axes, image)
             row[0].set_title(drawable(label), fontsize=10)
     return path
 
@@ -319,6 +335,6 @@ def _metric(history: Mapping[str, object], part: str) -> str | None:
 
 
 def _best_epoch(losses: Sequence[float | None]) -> int | None:
-    """Return the epoch (from 1) of the lowest finite loss; None where there is none."""
+    """Return the epoch (from 1) of the lowest finite loss, or None."""
     finite = [(loss, epoch) for epoch, loss in enumerate(losses, start=1) if loss is not None and math.isfinite(loss)]
     return min(finite)[1] if finite else None

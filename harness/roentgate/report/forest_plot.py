@@ -1,4 +1,4 @@
-"""The verdicts as pictures: every gating row with its interval and bound, and several scorecards side by side."""
+"""Forest plots of verdicts, for one scorecard or several side by side."""
 
 import math
 from collections.abc import Sequence
@@ -44,26 +44,26 @@ _BAND: Final = "#E4EEF5"
 _ROWS_SHOWN = 36
 _KEY_CHECKS = 7
 _SLOT = 0.235  # inches between two rows
-_HEADING = 1.35  # rows that a suite's heading takes
-_LEFT, _SHARE = 0.405, 0.295  # where the plot begins, and its width, in shares of the sheet
+_HEADING = 1.35  # height of a suite's heading, in rows
+_LEFT, _SHARE = 0.405, 0.295  # left edge and width of the plot, as shares of the sheet
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One line of a forest plot: a row, or the worst of several."""
+    """One line of a forest plot: a row or several."""
 
     row: Row
     label: str
 
 
 def verdict_overview(record: Record, path: Path) -> Path:
-    """Draw every gating row, grouped by suite: interval, value, bound, and where it stands.
+    """Draw all gating rows with interval, value and bound, by suite.
 
-    Above 36 rows the passed ones of a check share a line that shows the one closest to its bound.
+    If there are more than 36, the passed rows of a check share one line. It shows the row closest to its bound.
 
     Args:
         record: The scorecard.
-        path: Where the PNG goes.
+        path: Path of the PNG.
 
     Returns:
         ``path``.
@@ -91,24 +91,26 @@ def verdict_overview(record: Record, path: Path) -> Path:
             at += _HEADING
             for line in lines:
                 _draw_row(axes, at + 0.4, line.row)
-                _words(axes, at + 0.4, line)
+                _line_text(axes, at + 0.4, line)
                 at += 1
         _legend(figure, folds=folds)
     return path
 
 
 def side_by_side(records: Sequence[Record], path: Path, evidence: Sequence[EvidenceRecord] = ()) -> Path:
-    """Draw several scorecards as cards: name, accuracy, outcome, and the checks that tell them apart.
+    """Draw several scorecards as cards side by side.
+
+    A card shows name, accuracy, outcome, and the checks on which the scorecards differ.
 
     Args:
-        records: At least one; two or three are legible.
-        path: Where the PNG goes.
-        evidence: What lies beside each record, in the same order; without it no accuracy is shown.
+        records: At least one. More than three are hard to read.
+        path: Path of the PNG.
+        evidence: The evidence of each record, in the same order. Without it no accuracy is shown.
 
     Returns:
         ``path``.
     """
-    checks = _telling(records)
+    checks = _distinguishing(records)
     height = 2.0 + 0.5 * len(checks)
     share = 1 / len(records)
     low, high = _span([row for record in records for row in record["rows"] if (row["suite"], row["check"]) in checks])
@@ -141,7 +143,7 @@ def _folded(rows: Sequence[Row]) -> list[_Line]:
 
 
 def _margin(row: Row) -> float:
-    """Return how far a row's value lies on the good side of its bound; negative beyond it."""
+    """Return how far a row's value is inside its bound, negative outside."""
     row = _scaled(row)
     if row["value"] is None or row["bound"] is None:
         return -math.inf
@@ -150,7 +152,10 @@ def _margin(row: Row) -> float:
 
 
 def _scaled(row: Row) -> Row:
-    """Return a count in shares of its bound, so that it can stand on one axis with shares of images."""
+    """Return a row with counts as shares of their bound.
+
+    Counts and shares of images then fit on one axis.
+    """
     scale = row["bound"]
     if scale is None or scale <= 1:
         return row
@@ -160,7 +165,10 @@ def _scaled(row: Row) -> Row:
 
 
 def _span(rows: Sequence[Row]) -> tuple[float, float]:
-    """Return the axis that holds all values, and intervals as far as they are not absurdly wide."""
+    """Return the limits of an axis that holds all values.
+
+    Very wide intervals are cut.
+    """
     scaled = [(row["value"], row["low"], row["high"], row["bound"]) for row in map(_scaled, rows)]
     numbers = [number for row in scaled for number in row if number is not None]
     low, high = max(-0.6, min(0.0, *numbers, 0.0)), min(1.6, max(1.0, *numbers, 1.0))
@@ -179,18 +187,18 @@ def _draw_row(axes: "Axes", y: float, row: Row, *, thickness: float = 0.36) -> N
         axes.plot([at, at], [y - thickness, y + thickness], color=INK, linewidth=1.3)
     if row["low"] is not None or row["high"] is not None:
         ends = [left if row["low"] is None else row["low"], right if row["high"] is None else row["high"]]
-        axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="butt",
-                  linestyle="-" if row["value"] is not None else ":")  # fmt: skip
+        linestyle = "-" if row["value"] is not None else ":"
+        axes.plot(ends, [y, y], color=colour, linewidth=2.2, solid_capstyle="butt", linestyle=linestyle)
     if row["value"] is not None:
         inside = min(max(row["value"], left), right)
-        axes.plot([inside], [y], marker=_MARKERS[place], color=colour, markersize=6.2, markeredgecolor="white",
-                  markeredgewidth=0.7, clip_on=False, zorder=3)  # fmt: skip
+        style: dict[str, Any] = {"markersize": 6.2, "markeredgecolor": "white", "markeredgewidth": 0.7, "zorder": 3}
+        axes.plot([inside], [y], marker=_MARKERS[place], color=colour, clip_on=False, **style)
     elif place == "refused":
         axes.plot([(left + right) / 2], [y], marker="X", color=colour, markersize=6.5, zorder=3)
 
 
-def _words(axes: "Axes", y: float, line: _Line) -> None:
-    """Write a line's name on the left of the plot, its numbers on the right."""
+def _line_text(axes: "Axes", y: float, line: _Line) -> None:
+    """Write a line's name left of the plot, its numbers right."""
     row, anchor = line.row, axes.get_yaxis_transform()
     style: dict[str, Any] = {"transform": anchor, "va": "center", "fontsize": 8.2, "color": INK}
     if standing(row) == "refused":
@@ -204,10 +212,11 @@ def _words(axes: "Axes", y: float, line: _Line) -> None:
 
 
 def _suite_heading(axes: "Axes", y: float, suite: str) -> None:
-    name = axes.text((0.015 - _LEFT) / _SHARE, y, drawable(shorten(suite, 40)), transform=axes.get_yaxis_transform(),
-                     va="center", fontsize=9.5, fontweight="bold")  # fmt: skip
-    axes.annotate(QUESTIONS.get(suite, ""), (1, 0.5), (7, 0), xycoords=name, textcoords="offset points", va="center",
-                  fontsize=8.8, color=FAINT, annotation_clip=False)  # fmt: skip
+    text = drawable(shorten(suite, 40))
+    style: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "fontsize": 9.5, "fontweight": "bold"}
+    name = axes.text((0.015 - _LEFT) / _SHARE, y, text, va="center", **style)
+    placement: dict[str, Any] = {"xycoords": name, "textcoords": "offset points", "annotation_clip": False}
+    axes.annotate(QUESTIONS.get(suite, ""), (1, 0.5), (7, 0), va="center", fontsize=8.8, color=FAINT, **placement)
 
 
 def _banner(figure: "Figure", record: Record, height: float) -> None:
@@ -238,9 +247,9 @@ def _legend(figure: "Figure", *, folds: bool) -> None:
                 marker=_MARKERS[place],
                 linewidth=2.2,
                 markeredgecolor="white",
-                label=words,
+                label=text,
             )
-            for place, words in shown
+            for place, text in shown
         ),
         Patch(color=_BAND, label="where the bound wants it"),
     ]
@@ -257,21 +266,24 @@ def _legend(figure: "Figure", *, folds: bool) -> None:
     )
 
 
-def _telling(records: Sequence[Record]) -> list[tuple[str, str]]:
-    """Return the (suite, check) pairs worth a line: what the records disagree on, then recall, then the same suites."""
+def _distinguishing(records: Sequence[Record]) -> list[tuple[str, str]]:
+    """Return the (suite, check) pairs that distinguish the records best.
+
+    Checks on which the records disagree come first, then recall, then other checks of the same suites.
+    """
     pairs = list(dict.fromkeys((row["suite"], row["check"]) for record in records for row in record["rows"]))
     worst = {pair: [_worst(record, pair) for record in records] for pair in pairs}
     disputed = {pair for pair in pairs if len({row and row["accepted"] for row in worst[pair]}) > 1}
     suites = {suite for suite, _ in disputed}
 
-    def dullness(pair: tuple[str, str]) -> int:
+    def rank(pair: tuple[str, str]) -> int:
         if not any(row and row["gates"] for row in worst[pair]):
             return 4
         if pair in disputed:
             return 0
         return 1 if pair[0] == "recall" else 2 if pair[0] in suites else 3
 
-    chosen = set(sorted(pairs, key=dullness)[:_KEY_CHECKS])
+    chosen = set(sorted(pairs, key=rank)[:_KEY_CHECKS])
     return [pair for pair in pairs if pair in chosen]
 
 
@@ -281,7 +293,10 @@ def _worst(record: Record, pair: tuple[str, str]) -> Row | None:
 
 
 def _card_head(figure: "Figure", middle: float, share: float, record: Record, evidence: EvidenceRecord | None) -> None:
-    """Write name, accuracy and outcome; ``middle`` and ``share`` are the card's place in shares of the width."""
+    """Write name, accuracy and outcome at the top of a card.
+
+    ``middle`` and ``share`` are the card's centre and width, as shares of the figure.
+    """
     from matplotlib.patches import Rectangle
 
     inch = 1 / figure.get_figheight()
@@ -313,6 +328,6 @@ def _card_row(axes: "Axes", at: int, record: Record, pair: tuple[str, str]) -> N
     if row is None:
         axes.text(1, at + 0.27, "not recorded", ha="right", **style)
         return
-    words = in_words(row["outcome"]) if row["value"] is None else f"{measured(row).split()[0]}  {bound(row)}"
-    axes.text(1, at + 0.27, words, ha="right", **style)
+    result = in_words(row["outcome"]) if row["value"] is None else f"{measured(row).split()[0]}  {bound(row)}"
+    axes.text(1, at + 0.27, result, ha="right", **style)
     _draw_row(axes, at + 0.7, row, thickness=0.17)

@@ -1,7 +1,7 @@
-"""One mask, tried again: what the model answers before and after, in words and in a picture.
+"""One mask applied again: the model's answers before and after it.
 
-A replay id says the mask in full and the model by the first digits of its fingerprint; the scorecard of that
-fingerprint says which model file, data, image shape and seed it was. So a stored scorecard is all it takes.
+A replay id holds the mask in full and the first digits of the model's fingerprint. The scorecard of that fingerprint
+holds model file, data, image shape and seed, so a stored scorecard is enough to repeat the mask.
 """
 
 import json
@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 PICTURE: Final = "smallest.png"
 REPLAYED: Final = "replay.png"
 SHOWN: Final = 8
-"""Images in one picture."""
+"""Most images in one picture."""
 
 _COLUMNS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replayed:
-    """What a mask does to a model's answers.
+    """The effect of a mask on a model's answers.
 
     Attributes:
         mask: The mask.
-        clean: Answers on the test images as they are.
-        after: Their probabilities under the mask, float32 (n, K).
-        rows: int64 (k,) the rows whose answer changes.
+        clean: Predictions on the unchanged test images.
+        after: Probabilities under the mask, float32 (n, K).
+        rows: int64 (k,) rows whose answer changes.
     """
 
     mask: Mask
@@ -53,14 +53,14 @@ class Replayed:
 
 
 def find_record(given: str, reports: Path) -> tuple[Record, Path, Mask]:
-    """Return the scorecard that a replay id belongs to, its folder, and the mask.
+    """Return the scorecard of a replay id, its folder, and the mask.
 
     Args:
-        given: As a scorecard prints it: ``5a58245f:rectangle-edge-10x5-0-91``.
+        given: The id as a scorecard prints it, such as ``5a58245f:rectangle-edge-10x5-0-91``.
         reports: A folder of scorecards at any depth.
 
     Raises:
-        ArgumentError: It is no such id, or no scorecard below ``reports`` is of that model.
+        ArgumentError: The id is not valid, or no scorecard below ``reports`` is of that model.
     """
     fingerprint, colon, name = given.partition(":")
     if not colon or len(fingerprint) < 8:
@@ -79,7 +79,10 @@ def find_record(given: str, reports: Path) -> tuple[Record, Path, Mask]:
 
 
 def _fingerprint(path: Path) -> str:
-    """Return the model's fingerprint of a scorecard without a look at the rest; "" where it has none."""
+    """Return the model's fingerprint in a scorecard, or "".
+
+    The rest of the scorecard is not checked.
+    """
     try:
         return str(json.loads(path.read_bytes())["model"]["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -87,16 +90,18 @@ def _fingerprint(path: Path) -> str:
 
 
 def evidence_of(record: Record, root: Path, *, data: str | None = None, weights: Path | None = None) -> "Evidence":
-    """Return the evidence on the very model that a scorecard judged, made ready as pytest would.
+    """Return the evidence on the model that a scorecard judged.
+
+    The model is loaded or trained as in a run.
 
     Args:
         record: The scorecard.
         root: The project folder.
-        data: As pytest's ``--data``, where the data set lies elsewhere than its card says.
+        data: As pytest's ``--data``, if the data set lies elsewhere than its card says.
         weights: As pytest's ``--weights``.
 
     Raises:
-        ModelError: What is here now is another model: its file, the images or the weights are not those of the record.
+        ModelError: The model file, the images or the weights are not those of the record.
     """
     from roentgate.candidates import training
     from roentgate.evidence import Evidence
@@ -104,9 +109,12 @@ def evidence_of(record: Record, root: Path, *, data: str | None = None, weights:
     height, width, _ = record["task"]["image_shape"]
     store = open_store(root)
     options = Options(
-        models=root / "models", seed=record["task"]["seed"], image_size=(height, width), weights=weights,
+        models=root / "models",
+        seed=record["task"]["seed"],
+        image_size=(height, width),
+        weights=weights,
         run_id=new_run_id(),
-    )  # fmt: skip
+    )
     name = record["model"]["name"]
     source = root / record["model"]["source"]
     named = root.joinpath("models", *name.split(".")).with_suffix(".py") == source
@@ -122,7 +130,7 @@ def evidence_of(record: Record, root: Path, *, data: str | None = None, weights:
 
 
 def replay(evidence: "Evidence", mask: Mask) -> Replayed:
-    """Try one mask on all test images.
+    """Apply one mask to all test images.
 
     Raises:
         ArgumentError: The mask does not fit the images.
@@ -134,13 +142,13 @@ def replay(evidence: "Evidence", mask: Mask) -> Replayed:
 
 
 def lines(found: Replayed, shape: tuple[int, int]) -> list[str]:
-    """Return what happened, a line for the mask and one for every row whose answer changes."""
+    """Return one line for the mask and one per changed answer."""
     clean, count = found.clean, len(found.rows)
-    told = [f"{found.mask.words(shape)}: {count} of {len(clean)} answers change"]
+    text = [f"{found.mask.words(shape)}: {count} of {len(clean)} answers change"]
     for row in found.rows.tolist():
         before, now = (_answer(clean.classes, each[row]) for each in (clean.probabilities, found.after))
-        told.append(f"  {clean.ids[row]} (true class {clean.classes[clean.labels[row]]}): {before} -> {now}")
-    return told
+        text.append(f"  {clean.ids[row]} (true class {clean.classes[clean.labels[row]]}): {before} -> {now}")
+    return text
 
 
 def _answer(classes: Sequence[str], probabilities: NDArray[np.float32]) -> str:
@@ -151,7 +159,9 @@ def _answer(classes: Sequence[str], probabilities: NDArray[np.float32]) -> str:
 
 
 def draw(evidence: "Evidence", found: Replayed, path: Path) -> Path:
-    """Draw up to `SHOWN` of the rows whose answer changes before and after, the mask outlined; write a PNG.
+    """Draw images whose answer changes, before and after the mask.
+
+    Up to `SHOWN` images are drawn, with the mask outlined.
 
     Raises:
         ArgumentError: No answer changes, so there is nothing to show.
@@ -170,7 +180,10 @@ def draw(evidence: "Evidence", found: Replayed, path: Path) -> Path:
 
 
 def figures(evidence: "Evidence", record: smallest_mask.SmallestRecord, folder: Path) -> list[FigureNote]:
-    """Draw the smallest of the masks that were found, on images that it flips; nothing where none was found."""
+    """Draw the smallest mask that was found, on images that it flips.
+
+    Without such a mask nothing is drawn.
+    """
     best = record.smallest
     if best is None:
         return []
@@ -183,12 +196,15 @@ def figures(evidence: "Evidence", record: smallest_mask.SmallestRecord, folder: 
 
 
 def _spread(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return up to `SHOWN` of the rows, evenly, or the last class would not be seen."""
+    """Return up to `SHOWN` evenly spaced rows.
+
+    With even steps no class is left out.
+    """
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), SHOWN)).round().astype(np.int64)
     return rows[chosen]
 
 
-def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
+def _before_and_after(  # noqa: PLR0913, PLR0917  the parts of one picture
     before: Images,
     after: Images,
     hidden: NDArray[np.bool_],
@@ -196,7 +212,7 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
     path: Path,
     title: str,
 ) -> Path:
-    """Draw images above their masked selves, with id and answers; the mask's outline on the masked one."""
+    """Draw each image above its masked version, with id and answers."""
     blocks = -(-len(captions) // _COLUMNS)
     with sheet(path, height=0.45 + 4.75 * blocks) as figure:
         figure.set_layout_engine("constrained")
@@ -204,8 +220,8 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
         grid = figure.subplots(2 * blocks, _COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        outline = np.pad(hidden, 1).astype(np.float32)  # or an edge of the image would cut it open
-        for index, (film, first, second) in enumerate(captions):
+        outline = np.pad(hidden, 1).astype(np.float32)  # so that the outline is closed at the edges of the image
+        for index, (name, first, second) in enumerate(captions):
             row, column = divmod(index, _COLUMNS)
             for axes, image in zip(grid[2 * row : 2 * row + 2, column], (before[index], after[index]), strict=True):
                 shown = image[..., 0] if image.shape[-1] == 1 else np.clip(image, 0, 1)
@@ -214,7 +230,7 @@ def _before_and_after(  # noqa: PLR0913, PLR0917  what one picture shows
             upper, lower = grid[2 * row, column], grid[2 * row + 1, column]
             ends = np.arange(-1, hidden.shape[1] + 1), np.arange(-1, hidden.shape[0] + 1)
             lower.contour(*ends, outline, [0.5], colors=COLOURS["conditional"], linewidths=1)
-            upper.set_title(f"{shorten(drawable(film), 24)}\n{shorten(drawable(first), 26)}",
-                            fontsize=8.2, fontweight="normal")  # fmt: skip
+            caption = f"{shorten(drawable(name), 24)}\n{shorten(drawable(first), 26)}"
+            upper.set_title(caption, fontsize=8.2, fontweight="normal")
             lower.set_title(drawable(f"→ {shorten(second, 24)}"), fontsize=8.6, color=COLOURS["refused"])
     return path

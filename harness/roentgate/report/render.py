@@ -1,4 +1,4 @@
-"""A record as a reader sees it: markdown, one self-contained HTML page, a bounded summary, several side by side."""
+"""Renderings of scorecards as markdown and HTML."""
 
 import base64
 import re
@@ -26,34 +26,34 @@ from roentgate.scorecard import (
     visible,
     wording,
 )
-from roentgate.scorecard import summary as giveaway
+from roentgate.scorecard import summary as shortcuts
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TEMPLATE = "scorecard.html"
 _NUMBERS = range(2, 6)  # the columns of a row that hold no name
 _ROW_HEADER = ("check", "subject", "outcome", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60
-"""Characters of a name that a bounded summary quotes."""
+"""Most characters of a name in a bounded summary."""
 
 _LEFT_OUT_BYTES = 64
-"""Room for a line that says how much was left out."""
+"""Bytes kept for the line that says how much was left out."""
 
 
 def markdown(record: Record, evidence: EvidenceRecord) -> str:
-    """Return the scorecard as GitHub-flavoured markdown; every name in it is escaped.
+    """Return a scorecard as GitHub-flavoured markdown, names escaped.
 
     Args:
-        record: What was decided.
-        evidence: What lies beside it; figures are linked by file name.
+        record: The record of the scorecard.
+        evidence: The evidence beside it. Figures are linked by file name.
 
     Returns:
-        The text, with one newline at its end.
+        The text with one newline at its end.
     """
     parts = [
         *_head(record),
         *map(_figure, evidence["figures"][:1]),
         *_refused_by(record),
-        *_given_away(record),
+        *_label_shortcuts(record),
         "## What was judged",
         _table(("", ""), wording.judged(record)),
         "## Rows",
@@ -72,12 +72,12 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
 
 
 def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
-    """Return the scorecard as one HTML page that needs no other file.
+    """Return a scorecard as one HTML page without other files.
 
     Args:
-        record: What was decided.
-        evidence: What lies beside it.
-        folder: Where the figures lie; they are embedded, and a missing one is named instead.
+        record: The record of the scorecard.
+        evidence: The evidence beside it.
+        folder: The folder of the figures, which are embedded. A missing figure is named instead.
 
     Returns:
         The page.
@@ -95,7 +95,7 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         record=record,
         evidence=evidence,
         wording=wording,
-        label_shortcuts=giveaway.sentences(record),
+        label_shortcuts=shortcuts.sentences(record),
         headline=wording.headline_words(record).split(" · "),
         standing=wording.overall(record),
         suites=wording.by_suite(record),
@@ -105,14 +105,16 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
 
 
 def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
-    """Return the scorecard in at most ``limit_bytes`` of markdown: the outcome first, then what refused, then all rows.
+    """Return a scorecard in at most ``limit_bytes`` of markdown.
+
+    The outcome comes first, then the reasons of a refusal, then all rows.
 
     Args:
-        record: What was decided.
+        record: The record of the scorecard.
         limit_bytes: Bound on the UTF-8 bytes, at least 1,000.
 
     Returns:
-        The text; where rows were left out, it ends by saying how many. Long names are cut in the middle.
+        The text. It ends with the number of rows left out, if any. Long names are cut in the middle.
     """
     head = "\n\n".join(_head(record, limit=_MENTIONED))
     reasons = [
@@ -130,9 +132,10 @@ def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
 
 
 def comparison_markdown(records: Sequence[Record]) -> str:
-    """Return several scorecards as one page: an outcome each, then every row with what each record says of it.
+    """Return one markdown page that compares several scorecards.
 
-    Rows that the records disagree on are marked ≠ and come first.
+    It lists the outcome of each, then every row with its result in each scorecard. Rows on which the scorecards
+    disagree are marked ≠ and come first.
     """
     names = [_on(record) for record in records]
     overview = [(name, headline(record)) for name, record in zip(names, records, strict=True)]
@@ -151,7 +154,7 @@ def comparison_markdown(records: Sequence[Record]) -> str:
 
 
 def terminal_table(records: Sequence[Record]) -> str:
-    """Return one plain line for each suite of each record, for the end of a run: how many rows stand where."""
+    """Return a plain table of row counts by scorecard, suite and outcome."""
     standings = wording.IMPORTANCE
     lines = []
     for record in records:
@@ -185,16 +188,16 @@ def _suites(record: Record) -> Iterable[str]:
 
 
 def _failing(rows: Sequence[Row]) -> str:
-    """Return the failing images of a suite, folded.
+    """Return the failing images of a suite in a folded block.
 
-    These tags are the only HTML of the page, and names are in the fence.
+    Its tags are the only HTML of the page. Names stand inside a code fence.
     """
     lines = []
     for row in rows:
         lines.append(f"{wording.label(row)}: {wording.failing_words(row)}")
         lines += [f"    {visible(name)}" for name in row["failing"][:FAILING_SHOWN]]
-    images = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
-    return f"<details><summary>Failing images of {images}</summary>\n\n{fenced(lines)}\n\n</details>"
+    count = "1 row" if len(rows) == 1 else f"{len(rows)} rows"
+    return f"<details><summary>Failing images of {count}</summary>\n\n{fenced(lines)}\n\n</details>"
 
 
 def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
@@ -207,23 +210,25 @@ def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
     return [f"## Answers, class by class{wording.of_seed(record)}", *parts] if parts else []
 
 
-def _given_away(record: Record) -> list[str]:
-    told = giveaway.sentences(record)
-    return ["## What the data gives away, and what this model uses", _bullets(map(escape, told))] if told else []
+def _label_shortcuts(record: Record) -> list[str]:
+    return _section("Label shortcuts in the data, and what this model uses", shortcuts.sentences(record))
 
 
 def _many_bounds(record: Record) -> list[str]:
-    told = wording.many_bounds(record)
-    return ["## Many bounds at once", _bullets(map(escape, told))] if told else []
+    return _section("Many bounds at once", wording.many_bounds(record))
 
 
 def _evaluations(evidence: EvidenceRecord) -> list[str]:
-    told = evidence.get("evaluations")
-    return ["## Looks at this test set", _bullets(map(escape, told))] if told else []
+    return _section("Evaluations on this test set", evidence.get("evaluations", []))
+
+
+def _section(title: str, sentences: Sequence[str]) -> list[str]:
+    """Return a heading and a list of sentences, or nothing without sentences."""
+    return [f"## {title}", _bullets(map(escape, sentences))] if sentences else []
 
 
 def fenced(lines: Sequence[str]) -> str:
-    """Return the lines as they are, in a fence that none of them can close."""
+    """Return lines in a code fence that none of them can close."""
     body = "\n".join(map(visible, lines))
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(3, longest + 1)
@@ -231,7 +236,7 @@ def fenced(lines: Sequence[str]) -> str:
 
 
 def table(headers: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Return a markdown table; cells are markdown already."""
+    """Return a markdown table of cells that are markdown already."""
     return str(tabulate(list(lines), headers=headers, tablefmt="github", disable_numparse=True))
 
 
@@ -257,9 +262,9 @@ def _compared(row: Row | None) -> str:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], *, raw: Container[int] = ()) -> str:
-    """Return a markdown table with every cell escaped but those of the ``raw`` columns, which hold no name.
+    """Return a markdown table with escaped cells.
 
-    The header is markdown already.
+    Cells of the ``raw`` columns hold no name and are not escaped. The header is markdown already.
     """
     cells = [[cell if index in raw else escape(cell) for index, cell in enumerate(row)] for row in rows]
     return str(tabulate(cells, headers=header, tablefmt="pipe", disable_numparse=True))
@@ -270,17 +275,20 @@ def _bullets(lines: Iterable[str]) -> str:
 
 
 def _squeezed(line: str) -> str:
-    """Return a line of a table without the spaces and dashes that only align it."""
+    """Return a line of a table without its aligning characters."""
     return re.sub(r"-{3,}", "---", line) if set(line) <= set("|:-") else re.sub(" {2,}", " ", line)
 
 
-def _filled(text: str, lines: Sequence[str], what: str, limit: int) -> str:
-    """Return ``text`` with as many of ``lines`` below it as fit into ``limit`` bytes, and how many did not."""
+def _filled(text: str, lines: Sequence[str], noun: str, limit: int) -> str:
+    """Return ``text`` followed by as many lines as fit into ``limit`` bytes.
+
+    The last line says how many were left out.
+    """
     sizes = accumulate((len(line.encode()) + 1 for line in lines), initial=len(text.encode()) + 4)
     kept = sum(size <= limit for size in sizes) - 1
     parts = [text, "\n".join(lines[:kept])] if kept > 0 else [text]
     if left_out := len(lines) - max(kept, 0):
-        parts.append(f"… {left_out:,} more {what}{'s' if left_out > 1 else ''} in the scorecard.")
+        parts.append(f"… {left_out:,} more {noun}{'s' if left_out > 1 else ''} in the scorecard.")
     return "\n\n".join(parts)
 
 

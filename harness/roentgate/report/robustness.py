@@ -1,4 +1,4 @@
-"""Pictures of robustness: what each corruption costs by severity, and what one image looks like under each."""
+"""Pictures of robustness: cost of each corruption, and one corrupted image."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,9 +19,9 @@ from roentgate.scorecard import FigureNote, shorten
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CURVES, FILMS = "robustness.png", "corruptions.png"
+CURVES, EXAMPLES = "robustness.png", "corruptions.png"
 SHOWN: Final = (1, 3, 5)
-"""Severities of which an image is shown."""
+"""Severities at which the image is shown."""
 
 _COLUMNS = 4
 _IMAGE_COLUMNS = 7
@@ -29,38 +29,43 @@ _GROUP_COLOURS: Final = {"detail": "#0072B2", "noise": "#A3480E", "exposure": "#
 
 
 def draw(record: RobustnessRecord, bounds: RobustnessBounds, test: Dataset, folder: Path) -> list[FigureNote]:
-    """Draw both pictures into ``folder`` and return what to say of them.
+    """Draw both pictures and return a note on each.
 
     Args:
-        record: The answers, of the rows that are judged.
-        bounds: The bounds that are marked.
-        test: The test images, of which the first that is judged is shown.
-        folder: Where ``robustness.png`` and ``corruptions.png`` go.
+        record: The answers on the rows that are judged.
+        bounds: The bounds that are drawn.
+        test: The test images. The first judged image is shown.
+        folder: Folder of ``robustness.png`` and ``corruptions.png``.
     """
     row = test.ids.index(record.clean.ids[0]) if len(record.clean) else 0
     curves(record, bounds, folder / CURVES)
-    image_sheet(test.take([row]), row, bounds, folder / FILMS, title=test.ids[row])
-    mild, annotated = bounds.mild_severity, bounds.marked_severity
-    lost = {kind: _value(record.clean) - _value(record.corrupted[kind, annotated]) for kind in bounds.corruptions}
+    image_sheet(test.take([row]), row, bounds, folder / EXAMPLES, title=test.ids[row])
+    mild, marked = bounds.mild_severity, bounds.marked_severity
+    lost = {kind: _value(record.clean) - _value(record.corrupted[kind, marked]) for kind in bounds.corruptions}
     worst = max(lost, key=lambda kind: lost[kind])
-    told = f"Balanced accuracy by severity, with intervals; bounds marked at severities {mild} and {annotated}. "
-    told += f"At severity {annotated} most is lost under {worst}: {lost[worst]:.2f}."
+    alt = f"Balanced accuracy by severity, with intervals; bounds marked at severities {mild} and {marked}. "
+    alt += f"At severity {marked} most is lost under {worst}: {lost[worst]:.2f}."
     shown = ", ".join(map(str, SHOWN))
     return [
-        {"file": CURVES, "title": "What corruptions cost", "alt": told},
-        {"file": FILMS, "title": "One image under each corruption", "alt": f"{test.ids[row]} at severities {shown}."},
+        {"file": CURVES, "title": "What corruptions cost", "alt": alt},
+        {
+            "file": EXAMPLES,
+            "title": "One image under each corruption",
+            "alt": f"{test.ids[row]} at severities {shown}.",
+        },
     ]
 
 
 def curves(record: RobustnessRecord, bounds: RobustnessBounds, path: Path) -> Path:
-    """Draw balanced accuracy with its interval against severity, one panel a corruption, and one for small movements.
+    """Draw balanced accuracy against severity, one panel per corruption.
 
-    A bar at the mild and at the marked severity is the least that the bounds accept; a point below it is refused.
+    A last panel shows small movements. Points have intervals. A bar at the mild and at the marked severity is the least
+    that the bounds accept.
 
     Args:
         record: The answers.
         bounds: The bounds.
-        path: Where the PNG goes.
+        path: Path of the PNG.
 
     Returns:
         ``path``. A balanced accuracy that is undefined leaves a gap.
@@ -94,23 +99,25 @@ def curves(record: RobustnessRecord, bounds: RobustnessBounds, path: Path) -> Pa
     return path
 
 
-def image_sheet(film: Images, row: int, bounds: RobustnessBounds, path: Path, *, title: str) -> Path:
-    """Draw one image as it is and moved, and under each corruption at the severities of `SHOWN`.
+def image_sheet(image: Images, row: int, bounds: RobustnessBounds, path: Path, *, title: str) -> Path:
+    """Draw one image unchanged, moved, and under each corruption.
+
+    Corruptions are drawn at the severities of `SHOWN`.
 
     Args:
         image: float32 [1, H, W, C] in [0, 1].
-        row: Which image it is; its noise is the one the model was shown.
-        bounds: Names corruptions, rotations and shifts.
-        path: Where the PNG goes.
-        title: What the image is called.
+        row: Row number of the image. Its noise is the same as in the evidence.
+        bounds: The bounds, which name corruptions, rotations and shifts.
+        path: Path of the PNG.
+        title: Name of the image.
 
     Returns:
         ``path``.
     """
     columns: list[tuple[str, list[Images], Sequence[str]]] = []
-    columns.append(("the image, moved", _as_it_lies(film, bounds), ("", f"{bounds.rotations[-1]:+g}°", "shifted")))
+    columns.append(("the image, moved", _moved_examples(image, bounds), ("", f"{bounds.rotations[-1]:+g}°", "shifted")))
     for kind in dict.fromkeys(bounds.corruptions):
-        made = corruptions.battery(film, np.array([row]), [Corruption(kind, each) for each in SHOWN], seed=NOISE_SEED)
+        made = corruptions.battery(image, np.array([row]), [Corruption(kind, each) for each in SHOWN], seed=NOISE_SEED)
         columns.append((kind, [changed[0] for _, changed in made], tuple(map(str, SHOWN))))
     bands = -(-len(columns) // _IMAGE_COLUMNS)
     with sheet(path, height=0.4 + 3.75 * bands) as figure:
@@ -119,30 +126,31 @@ def image_sheet(film: Images, row: int, bounds: RobustnessBounds, path: Path, *,
         grid = figure.subplots(len(SHOWN) * bands, _IMAGE_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for place, (kind, images, words) in enumerate(columns):
+        for place, (kind, examples, labels) in enumerate(columns):
             band, column = divmod(place, _IMAGE_COLUMNS)
-            for step, (image, word) in enumerate(zip(images, words, strict=True)):
+            for step, (example, label) in enumerate(zip(examples, labels, strict=True)):
                 axes = grid[len(SHOWN) * band + step, column]
-                shown = image[..., 0] if image.shape[-1] == 1 else image
+                shown = example[..., 0] if example.shape[-1] == 1 else example
                 axes.imshow(shown, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                axes.text(0.03, 0.97, word, transform=axes.transAxes, va="top", fontsize=8, color="#FFD24A")
+                axes.text(0.03, 0.97, label, transform=axes.transAxes, va="top", fontsize=8, color="#FFD24A")
                 if step == 0:
                     axes.set_title(kind, fontsize=8.2, fontweight="normal")
     return path
 
 
-def _as_it_lies(film: Images, bounds: RobustnessBounds) -> list[Images]:
+def _moved_examples(image: Images, bounds: RobustnessBounds) -> list[Images]:
+    """Return an image unchanged, rotated and shifted."""
     share, (down, right) = max(bounds.shifts), SIDES["right"]
     moves: list[Callable[[Images], Images]] = [
         lambda images: images,
         lambda images: geometric.rotated(images, bounds.rotations[-1]),
         lambda images: geometric.shifted(images, share * down, share * right),
     ]
-    return [move(film)[0] for move in moves]
+    return [move(image)[0] for move in moves]
 
 
 def _moved(record: RobustnessRecord) -> tuple[list[str], list[Predictions]]:
-    """Return the names and answers of all rotations, shifts and kernels."""
+    """Return the names and answers of all rotations, shifts and resizings."""
     found = {f"{degrees:+g}°": answers for degrees, answers in record.rotated.items()}
     found |= {f"{100 * share:g}% {where}": answers for (share, where), answers in record.shifted.items()}
     found |= dict(record.resized)
@@ -156,8 +164,8 @@ def _points(
     for place, each in enumerate(found):
         if each.defined:
             axes.plot([place, place], [each.low, each.high], color=colour, linewidth=1.1, alpha=0.6)
-    axes.plot(range(len(found)), [each.value for each in found], "o-" if line else "o", color=colour, markersize=3.2,
-              linewidth=1.3)  # fmt: skip
+    values = [each.value for each in found]
+    axes.plot(range(len(found)), values, "o-" if line else "o", color=colour, markersize=3.2, linewidth=1.3)
     for place, floor in floors.items():
         axes.plot([place - 0.32, place + 0.32], [floor, floor], color=COLOURS["refused"], linewidth=1.6)
 

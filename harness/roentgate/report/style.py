@@ -1,4 +1,4 @@
-"""What all figures share: one sheet that becomes the same PNG everywhere, its colours, and text that it can draw."""
+"""Shared style of all figures: sheet, colours and drawable text."""
 
 import contextlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ COLOURS: Final[dict[Standing, str]] = {
     "skipped": "#8C96A0",
     "descriptive": "#8C96A0",
 }
-"""Told apart by people who see few colours, and never without a marker or a word."""
+"""Colours for colour-blind readers, always used with a marker or a word."""
 
 SPLIT_COLOURS: Final = ("#0072B2", "#56B4E9", "#E69F00", "#009E73", "#CC79A7")
 
@@ -47,9 +47,10 @@ _STYLE: Final = {
 
 @contextlib.contextmanager
 def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figure"]:
-    """Yield an empty figure of this size in inches; at the end it is written to ``path``, whole or not at all.
+    """Yield an empty figure that is written to ``path`` at the end.
 
-    Neither the user's matplotlib settings, nor a display, nor the clock has a say in the bytes; no figure stays open.
+    Height and width are in inches. The bytes of the PNG do not depend on the user's matplotlib settings, the display
+    or the time. No figure stays open.
     """
     from matplotlib import style
     from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ def sheet(path: Path, *, height: float, width: float = WIDTH) -> Iterator["Figur
 
 
 def _slim(path: Path) -> None:
-    """Write a picture again in 256 colours, as many as images and charts need: a third of the size."""
+    """Reduce a picture to 256 colours, which takes a third of the bytes."""
     from PIL import Image
 
     with Image.open(path) as picture:
@@ -72,7 +73,10 @@ def _slim(path: Path) -> None:
 
 
 def drawable(text: str) -> str:
-    """Return ``text`` as the figures' font can draw it: what it has no glyph for is shown as its code point."""
+    """Return text that the figures' font can draw.
+
+    A character without a glyph is replaced by its code point.
+    """
     return "".join(seen if _glyphs().issuperset(map(ord, seen := visible(char))) else code_point(char) for char in text)
 
 

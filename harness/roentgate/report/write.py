@@ -1,4 +1,4 @@
-"""The last arrow: from the rows of a run to scorecards on disk, with the evidence and the pictures beside them."""
+"""Writes the scorecards of a run with their evidence and pictures."""
 
 import json
 import os
@@ -35,16 +35,16 @@ SIDE_BY_SIDE = "side-by-side.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What a run leaves, to be written.
+    """The result of a run, to be written.
 
     Args:
-        session: What was judged on what.
-        rows: The verdicts of each member, in order.
-        partial: Why this run is no gate; empty for a whole run.
-        passes: Images sent through models.
-        seconds: Time, by what took it.
-        policy: The fingerprint of the bounds that were in force where the tests ran.
-        logbook: What the ledger held when the run began.
+        session: The run.
+        rows: The rows of each member, in order.
+        partial: Why this run is partial, empty for a complete run.
+        passes: Number of images sent through models.
+        seconds: Time in seconds by activity.
+        policy: Fingerprint of the policy under which the tests ran.
+        logbook: The ledger as it was when the run began.
     """
 
     session: Session
@@ -57,10 +57,12 @@ class RunResult:
 
 
 def clear(session: Session) -> None:
-    """Remove an earlier run's outcomes from the folders of this one's reports; all of them, or none.
+    """Remove the outcomes of earlier runs from this run's report folders.
+
+    All of them are removed, or none.
 
     Raises:
-        ArgumentError: A folder for reports cannot be written to, or what to compare with is kept there.
+        ArgumentError: A report folder cannot be written to, or the reference of the comparison lies in one.
     """
     own = [session.folder(name) for name in dict.fromkeys([*session.settings.models, *session.members])]
     folders = [*own, *(seed for folder in own for seed in folder.glob("seed-*") if seed.is_dir())]
@@ -74,19 +76,21 @@ def clear(session: Session) -> None:
 
 
 def scorecards(result: RunResult) -> tuple[bool, list[str]]:
-    """Write the scorecard of every model, and a table of several side by side.
+    """Write the scorecard of every model.
+
+    If there are several models, a page that compares them is written too.
 
     Returns:
-        Whether every record is complete and accepted, and the lines that close the run in the terminal.
+        Whether every record is complete and accepted, and the last lines for the terminal.
     """
     from roentgate.report import render
 
     session, records, lines = result.session, [], []
     made = dict(_records(result))
     judged = {name: record for name, record in made.items() if result.rows.get(name)}
-    held = result.logbook.record(judged, result.partial)
+    entries = result.logbook.record(judged, result.partial)
     for name, record in made.items():
-        closing, evaluations = result.logbook.closing(name, held)
+        closing, evaluations = result.logbook.closing(name, entries)
         _write(result, name, record, evaluations)
         if name not in session.settings.models:
             continue  # a replicate: its model has a scorecard for all of them
@@ -108,7 +112,10 @@ def _missing(record: Record) -> list[str]:
 
 
 def _records(result: RunResult) -> Iterator[tuple[str, Record]]:
-    """Yield the record of every member by its name, and of a model with replicates by the model's after theirs."""
+    """Yield (name, record) of every member, and of models with replicates.
+
+    The record of a model with replicates follows those of its replicates.
+    """
     session, rows = result.session, result.rows
     for model in session.settings.models:
         found = {name: _record(result, name, rows[name]) for name in session.replicates(model) if name in rows}
@@ -119,7 +126,14 @@ def _records(result: RunResult) -> Iterator[tuple[str, Record]]:
 
 
 def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str] = ()) -> Record:
-    """Return the record of one member, or, in the name of the first, of all replicates ``of`` a model."""
+    """Return the record of one member or of all replicates.
+
+    Args:
+        result: The result of the run.
+        name: The member, or the first replicate.
+        rows: The rows of the record.
+        of: The replicates, empty for one member.
+    """
     session = result.session
     candidate = session.candidate(name)
     splits, prints = candidate.splits, [session.candidate(each).fingerprint for each in of]
@@ -153,41 +167,42 @@ def _task(session: Session, candidate: "Candidate", of: Sequence[str]) -> dict[s
 
 
 def _source(session: Session, path: Path) -> str:
-    """Return a file as seen from the project's folder; of one elsewhere no more than its name."""
+    """Return a path relative to the project, or only its name."""
     root = session.settings.root
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def _compared(session: Session, reference: "Evidence | Reference") -> str:
-    """Return in words what the scorecard is compared with, where that came from, and what it does not answer."""
+def _comparison_note(session: Session, reference: "Evidence | Reference") -> str:
+    """Return a note on the reference: name, source and missing answers."""
     if isinstance(reference, Reference):
         source = "its stored predictions"
     else:
         source = _source(session, reference.candidate.source.path)
     name, fingerprint = names_of(reference)
     try:
-        silent, n = int((reference.test.answers < 0).sum()), len(reference.test)
-        silence = f"; the reference gives no finite answer to {silent} of {n} images" if silent else ""
+        missing, n = int((reference.test.answers < 0).sum()), len(reference.test)
+        gaps = f"; the reference gives no finite answer to {missing} of {n} images" if missing else ""
     except HarnessError as error:  # the rows that needed its answers say so too
-        silence = f"; the reference gives no answers: {error}"
-    return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){silence}"
+        gaps = f"; the reference gives no answers: {error}"
+    return f"compared with {name} ({source}, fingerprint {fingerprint:.12}){gaps}"
 
 
 def _write(result: RunResult, name: str, record: Record, evaluations: Mapping[str, object]) -> None:
-    """Write record, evidence, pictures and renderings; a partial run has no evidence to show.
+    """Write record, evidence, pictures and renderings of one scorecard.
 
-    What the same model answered in an older run stays: it is no verdict, and serves as a reference.
+    A partial run has no evidence to show. Predictions of the same model from an older run are kept, because they can
+    serve as a reference.
     """
     session = result.session
     folder, shown = session.folder(name), name if name in session.members else session.replicates(name)[0]
     lacking = result.partial
     if not lacking:
         try:
-            evidence = scorecard.as_written(_told(result, name, shown))
+            evidence = scorecard.as_written(_member_evidence(result, name, shown))
             if session.settings.figures:
                 evidence["figures"] = figure_set.draw(session, shown, record, evidence, folder)
-            _keep_predictions(session.evidence(shown), _answering(session, name), record, folder, session.policy.border)
-        except HarnessError as error:  # the rows it would have fed are refused already
+            _keep_predictions(session.evidence(shown), _predictor(session, name), record, folder, session.policy.border)
+        except HarnessError as error:  # the rows that need it are refused already
             lacking = [f"no evidence to show: {error}"]
     if lacking:
         evidence, images = _no_evidence(lacking), session.candidate(shown).splits.test
@@ -199,10 +214,13 @@ def _write(result: RunResult, name: str, record: Record, evaluations: Mapping[st
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
 
 
-def _told(result: RunResult, name: str, shown: str) -> EvidenceRecord:
-    """Return the evidence on a member that is ``shown`` in the name of itself, or of its model."""
+def _member_evidence(result: RunResult, name: str, shown: str) -> EvidenceRecord:
+    """Return the evidence on the member ``shown``.
+
+    ``name`` is that member, or the model of which it is the first replicate.
+    """
     session, settings = result.session, result.session.settings
-    evidence = _evidence(session.evidence(shown))
+    evidence = _evidence_record(session.evidence(shown))
     evidence["evaluations"] = result.logbook.words(name)
     notes = evidence["notes"]
     if shown != name:
@@ -210,15 +228,18 @@ def _told(result: RunResult, name: str, shown: str) -> EvidenceRecord:
         notes[:] = [f"{seed}: {note}" for note in notes]
         notes.append(f"what is marked {seed} is of that seed alone; each seed has a scorecard")
     if settings.reference is not None:
-        notes.append(_compared(session, session.reference))
+        notes.append(_comparison_note(session, session.reference))
     if settings.claims is not None:
-        words = f"{_source(session, settings.claims)} (fingerprint {file_digest(settings.claims):.12})"
-        notes.append(f"held against the published figures of {words}")
+        source = f"{_source(session, settings.claims)} (fingerprint {file_digest(settings.claims):.12})"
+        notes.append(f"held against the published figures of {source}")
     return evidence
 
 
-def _answering(session: Session, name: str) -> str:
-    """Return whose predictions are kept under a name: of several seeds, the first's."""
+def _predictor(session: Session, name: str) -> str:
+    """Return the name of the model whose predictions are kept.
+
+    Of several seeds it is the first.
+    """
     if name in session.members:
         return session.candidate(name).name
     replicates = session.replicates(name)
@@ -226,23 +247,28 @@ def _answering(session: Session, name: str) -> str:
     return f"{session.candidate(replicates[0]).name}, seed {seed}, the first of {len(replicates)}"
 
 
-def _keep_predictions(kept: "Evidence", name: str, record: Record, folder: Path, bounds: BorderBounds) -> None:
-    """Write what the model of this name answered, for a later comparison; on the border where a suite has asked."""
-    asked = any(row["suite"] == "border" for row in record["rows"])
-    candidate = kept.candidate
+def _keep_predictions(evidence: "Evidence", name: str, record: Record, folder: Path, bounds: BorderBounds) -> None:
+    """Write a model's predictions for a later comparison.
+
+    Predictions with changed borders are included if the border suite was run.
+    """
+    judged = any(row["suite"] == "border" for row in record["rows"])
+    candidate = evidence.candidate
     write_predictions(
         folder,
         model=name,
         fingerprint=record["model"]["fingerprint"],
         images=candidate.splits.test.rows_digest,
-        test=kept.test,
-        border=kept.border(bounds) if asked else None,
+        test=evidence.test,
+        border=evidence.border(bounds) if judged else None,
         bounds=bounds,
     )
 
 
 def render_again(folder: Path) -> Record:
-    """Render a scorecard again from its JSON alone, its pictures included but for images; return the record.
+    """Render a scorecard again from its JSON files and return its record.
+
+    Pictures are drawn again, except those that show images.
 
     Raises:
         ArgumentError: ``scorecard.json`` is missing or damaged.
@@ -264,18 +290,18 @@ def _render(record: Record, evidence: EvidenceRecord, folder: Path) -> None:
     _write_text(folder / HTML, render.html(record, evidence, folder))
 
 
-def _evidence(kept: "Evidence") -> EvidenceRecord:
-    layers = cast("list[Layer]", kept.architecture)
-    confusion, report = kept.classification
+def _evidence_record(evidence: "Evidence") -> EvidenceRecord:
+    layers = cast("list[Layer]", evidence.architecture)
+    confusion, report = evidence.classification
     return {
-        "confusion": {"classes": list(kept.candidate.task.classes), "counts": confusion},
+        "confusion": {"classes": list(evidence.candidate.task.classes), "counts": confusion},
         "report": report,
-        "history": {name: list(values) for name, values in kept.candidate.history.items()}
-        if kept.candidate.history
+        "history": {name: list(values) for name, values in evidence.candidate.history.items()}
+        if evidence.candidate.history
         else None,
         "layers": layers or None,
         "figures": [],
-        "notes": list(kept.notes),
+        "notes": list(evidence.notes),
     }
 
 
