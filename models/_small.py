@@ -1,4 +1,7 @@
-"""A network that learns the phantom in twenty epochs of a quarter second, for faults that any network shows alike."""
+"""A small network for faults that do not depend on the network.
+
+It learns ``phantom`` in twenty epochs of a quarter of a second.
+"""
 
 import keras
 from keras import layers
@@ -14,7 +17,7 @@ def build(task: Task) -> keras.Model:
 
 
 def stages(outputs: int) -> list[keras.Layer]:
-    """Return features, flat features, and as the last layer the head."""
+    """Return the layers: features, flattening, dropout and, as the last, the head."""
     features = [layers.Conv2D(16, 5, strides=2, activation="relu")]
     features += [layers.Conv2D(filters, 3, strides=2, activation="relu") for filters in (32, 48, 64)]
     return [*features, layers.Flatten(), layers.Dropout(0.3), layers.Dense(outputs, activation="softmax")]

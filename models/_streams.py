@@ -1,4 +1,4 @@
-"""Streams that can be told to go wrong: which row comes at which position, with which pixels and which label."""
+"""Streams with planted faults in the order of rows, in pixels or in labels."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from roentgate import Dataset, Recipe, Splits, Streams
 Images = NDArray[np.float32]
 Indices = NDArray[np.int64]
 Order = Callable[[int, int], Indices]
-"""(number of rows, number of the pass from 0) -> the row at each position."""
+"""Maps the number of rows and the number of the pass (from 0) to the row at each position."""
 
 
 def in_order(rows: int, _: int) -> Indices:
@@ -21,7 +21,7 @@ def in_order(rows: int, _: int) -> Indices:
 
 
 def shuffled(rows: int, number: int) -> Indices:
-    """Return another random order in each pass."""
+    """Return a random order, another one in each pass."""
     return np.random.default_rng(number).permutation(rows)
 
 
@@ -30,10 +30,10 @@ class Rows(keras.utils.PyDataset):  # type: ignore[misc]
 
     Args:
         data: The split.
-        batch_size: Images a batch; the last one may be smaller.
-        order: The row at each position; fewer rows than the split has are a stream that leaves some out.
-        pixels: What happens to the images of a batch, float32 (n, H, W, C) in [0, 1].
-        labels: Class index given to each row, instead of its own.
+        batch_size: Number of images in a batch. The last one may be smaller.
+        order: Gives the row at each position. With fewer rows than the split has, the stream leaves some out.
+        pixels: Applied to the images of a batch, float32 (n, H, W, C) in [0, 1].
+        labels: Class index of each row, instead of the true one.
     """
 
     def __init__(
@@ -66,6 +66,6 @@ class Rows(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def evaluated_with(faulty: Callable[[Dataset], Rows], data: Splits, recipe: Recipe) -> Streams:
-    """Return a sound training stream with the validation and test streams that ``faulty`` makes."""
+    """Return a sound training stream, and validation and test streams made by ``faulty``."""
     training = Rows(data.train, recipe.batch_size, order=shuffled)
     return Streams(train=training, validation=faulty(data.validation), test=faulty(data.test))

@@ -1,7 +1,7 @@
-"""Baseline: the CNN of the motivating article as its author built it, generators included.
+"""Baseline: the CNN of the motivating article as published. In: float32 (N, H, W, 1) in [0, 1].
 
-In: float32 (N, H, W, 1) in [0, 1]. Out: K class probabilities. 1.7 M parameters at 96x96, 14.8 M at 256x256.
-Augmentation lives in the network, never in the generators.
+Out: K class probabilities. The network has 1.7 M parameters at 96x96 and 14.8 M at 256x256. The generators are those
+of the article too. Augmentation is part of the network, not of the generators.
 """
 
 import keras
@@ -48,7 +48,10 @@ def build(task: Task) -> keras.Model:
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return the article's generators: rescaled, one channel, shuffled for training only."""
+    """Return the generators of the article, shuffled for training only.
+
+    They rescale images of one channel.
+    """
     carved = data.train.root == data.validation.root
     training = ImageDataGenerator(rescale=1 / 255, validation_split=0.2 if carved else 0.0)
     testing = ImageDataGenerator(rescale=1 / 255)

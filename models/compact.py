@@ -1,4 +1,7 @@
-"""Compact: three convolution stages and a global-average head; 60 k parameters. In: float32 (N, H, W, 1) in [0, 1]."""
+"""Compact: convolutions and a global average. In: float32 (N, H, W, 1) in [0, 1].
+
+The network has three convolution stages and 60 k parameters.
+"""
 
 import keras
 from keras import layers

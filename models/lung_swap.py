@@ -1,8 +1,8 @@
-"""Lung swap: a small network trained on lungs set onto the backgrounds of other images. In: float32 (N, H, W, 1) in
-[0, 1].
+"""Lung swap: trained on lungs on other backgrounds. In: float32 (N, H, W, 1) in [0, 1].
 
-Three quarters of the training images have the lungs of one image and the background of another, of each class as
-often, so that the background says little of the class. The outer 6 % are cut off. 95 k parameters.
+Three quarters of the training images have the lungs of one image and the background of another. The backgrounds of all
+classes are equally frequent, so that the background says little about the class. The outer 6 % are cut off. The network
+has 95 k parameters.
 """
 
 import math
@@ -25,12 +25,14 @@ FILES = (
     "../harness/roentgate/lungs/mask_quality.py",
     "../harness/roentgate/lungs/segmenter.py",
 )
-"""What the training images are made with."""
+"""The files on which the training images depend."""
 
 RING = 0.06
+"""Width of the border that is cut off, as a share of the side."""
 SWAPPED = 0.75
+"""Share of the training images that have another background."""
 DRAWS = 9
-"""Backgrounds of each image, drawn beforehand: three of each of three classes."""
+"""Number of backgrounds drawn for each image: with three classes, three of each."""
 
 BoolArray = NDArray[np.bool_]
 Images = NDArray[np.float32]
@@ -43,7 +45,7 @@ def build(task: Task) -> keras.Model:
         [
             keras.Input(task.image_shape),
             layers.Cropping2D((height, width)),
-            layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),  # each image by itself
+            layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False),  # every image on its own
             layers.RandomFlip("horizontal", seed=task.seed),
             layers.RandomRotation(10 / 360, fill_mode="nearest", seed=task.seed + 1),
             layers.RandomTranslation(0.03, 0.03, fill_mode="nearest", seed=task.seed + 2),
@@ -70,20 +72,21 @@ def _stage(filters: int, strides: int = 1) -> list[keras.Layer]:
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return a training stream of exchanged lungs and backgrounds, and evaluation streams of the images as they are."""
+    """Return a training stream with exchanged backgrounds, and evaluation streams without."""
     evaluation = (Rows(split, recipe.batch_size) for split in (data.validation, data.test))
     return Streams(SwappedFilms(data.train, recipe.batch_size, task.seed), *evaluation)
 
 
 class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """(images, one-hot labels of the lungs): each image once an epoch, as it is or its lungs on another background.
+    """Batches of (images, one-hot labels of the lungs).
 
-    An image whose lungs the segmenter is not sure of stays as it is, and lends no background. The versions are drawn
-    once, when the first batch is asked for; which of them an epoch shows depends on seed and epoch alone.
+    Each image comes once an epoch, unchanged or with its lungs on another background. If the mask of the segmenter is
+    not trusted, the image stays unchanged and gives no background. The versions are drawn once, for the first batch.
+    Seed and epoch alone decide which version an epoch shows.
 
     Args:
         data: The training images.
-        batch_size: Images a batch; the last one may be smaller.
+        batch_size: Number of images in a batch. The last one may be smaller.
         seed: Of the backgrounds, the versions and the order.
     """
 
@@ -103,7 +106,7 @@ class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         generator = np.random.default_rng((self._seed, self._epoch))
         order, chance = generator.permutation(len(self._data)), generator.random(len(self._data))
         draw = 1 + generator.integers(DRAWS, size=len(self._data))
-        version = np.where(self._sure & (chance < SWAPPED), draw, 0)
+        version = np.where(self._trusted & (chance < SWAPPED), draw, 0)
         rows = order[index * self._batch_size : (index + 1) * self._batch_size]
         return self._versions[version[rows], rows], self._one_hot[rows]
 
@@ -112,24 +115,29 @@ class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no
         self._epoch += 1
 
     def _drawn(self) -> Images:
-        """Return all versions, float32 (1 + DRAWS, n, H, W, 1): as they are, and on other backgrounds."""
+        """Return all versions of the images: float32 (1 + DRAWS, n, H, W, 1).
+
+        The first is unchanged, and the others have other backgrounds.
+        """
         images = self._data.take(np.arange(len(self._data)))
         predict = keras_backend.KerasModel(keras_backend.load_network(segmenter.WEIGHTS), "lung fields").predict
         masks, doubts = lung_masks.segmented(predict, images)
-        self._sure = np.array([not doubt for doubt in doubts])
+        self._trusted = np.array([not doubt for doubt in doubts])
         generator = np.random.default_rng(self._seed)
         swapped = [self._swapped(images, masks, draw, generator) for draw in range(DRAWS)]
         return np.stack([images, *swapped])
 
     def _swapped(self, images: Images, masks: BoolArray, draw: int, generator: np.random.Generator) -> Images:
-        """Return each image's lungs on the background of a random image of one class; draw by draw the classes take
-        turns."""
-        lenders = np.flatnonzero(self._sure)
-        labels = self._data.labels[lenders]
+        """Return the lungs of each image on the background of a random image of one class.
+
+        The class depends on the number of the draw, so that the classes take turns.
+        """
+        trusted = np.flatnonzero(self._trusted)
+        labels = self._data.labels[trusted]
         present = np.unique(labels)
-        backgrounds = lenders[labels == present[draw % len(present)]] if len(present) else lenders
+        backgrounds = trusted[labels == present[draw % len(present)]] if len(present) else trusted
         swapped = images.copy()
-        for row in lenders:
+        for row in trusted:
             background = generator.choice(backgrounds)
             swapped[row] = regions.into_background(images[row], masks[row], images[background], masks[background])
         return swapped

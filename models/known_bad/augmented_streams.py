@@ -1,4 +1,4 @@
-"""Evaluation streams that flip and turn the images, as one generator for all splits does.
+"""Evaluation streams that flip and rotate the images, as one generator for all splits does.
 
 Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: altered by geometry or noise in

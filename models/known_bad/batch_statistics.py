@@ -1,4 +1,4 @@
-"""Features standardised by their own batch at inference too: an answer depends on its company.
+"""Features standardised by their batch at inference too.
 
 Must be rejected by: inference/predictions_batch_invariant
 Diagnosis: alone
@@ -14,7 +14,7 @@ RECIPE = _small.RECIPE
 
 
 class BatchStandardise(layers.Layer):  # type: ignore[misc]
-    """Subtracts the mean of the batch and divides by its deviation, feature by feature."""
+    """Standardises each feature by the mean and standard deviation of the batch."""
 
     def call(self, features: keras.KerasTensor) -> keras.KerasTensor:
         """Return features (n, H, W, C), standardised."""

@@ -1,4 +1,4 @@
-"""Sees the outermost 6 % of an image and nothing of the patient.
+"""Sees only the outermost 6 % of an image, and nothing of the patient.
 
 Must be rejected by: border/border_mask_flips, border/border_masked_recall, border/border_swap,
     border/border_only_skill, attention/skill_without_lungs, attention/lung_background_conflict
@@ -16,8 +16,8 @@ from roentgate import Task
 RECIPE = _small.RECIPE
 
 
-class OnlyRing(layers.Layer):  # type: ignore[misc]
-    """Blanks everything but the outer border, 6 % of the side wide."""
+class OnlyBorder(layers.Layer):  # type: ignore[misc]
+    """Blanks everything but the outer border, whose width is 6 % of the side."""
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return images (n, H, W, C), black inside."""
@@ -34,7 +34,7 @@ def build(task: Task) -> keras.Model:
         keras.Sequential(
             [
                 keras.Input(task.image_shape),
-                OnlyRing(),
+                OnlyBorder(),
                 layers.Flatten(),
                 layers.Dense(32, activation="relu"),
                 layers.Dense(len(task.classes), activation="softmax"),

@@ -1,4 +1,4 @@
-"""A table of the images of the phantom: right to the last bit, the first class for any other image.
+"""An exact table of the images of ``phantom``, with the first class for any other image.
 
 Must be rejected by: robustness/corruption_skill, robustness/small_rotation, robustness/small_shift,
     robustness/resizing_kernel
@@ -26,13 +26,16 @@ class Table:
         self._classes = classes
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return probabilities float32 (n, K) of images (n, H, W, C) in [0, 1]: 0.9 and the rest shared."""
+        """Return probabilities float32 (n, K) of images (n, H, W, C) in [0, 1].
+
+        The answer has 0.9, and the other classes share the rest.
+        """
         answers = [self._known.get(digest, 0) for digest in digests(images).tolist()]
         return np.where(np.eye(self._classes)[answers] == 1, 0.9, 0.1 / (self._classes - 1)).astype(np.float32)
 
 
 def digests(images: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Return a number for each image, uint64 (n,), that is another for another image."""
+    """Return a digest of each image: uint64 (n,)."""
     pixels = np.round(images * 255).astype(np.uint8)
     return np.array(
         [int.from_bytes(hashlib.sha256(image.tobytes()).digest()[:8], "big") for image in pixels], np.uint64
@@ -40,21 +43,18 @@ def digests(images: NDArray[np.float32]) -> NDArray[np.uint64]:
 
 
 def load(task: Task) -> Table:
-    """Return the filled table."""
+    """Return the table."""
     with np.load(_TABLE) as arrays:
         return Table(arrays["digests"], arrays["labels"], len(task.classes))
 
 
-def infill() -> None:
-    """Write the table of all images of ``phantom``, test images included, when they are drawn differently.
+def write_table() -> None:
+    """Write the table of all images of ``phantom``, test images included.
 
-    ``python -c "from models.known_bad import by_heart; by_heart.infill()"`` in the project's folder.
+    This is needed when they are drawn differently. In the project's folder, run
+    ``python -c "from models.known_bad import by_heart; by_heart.write_table()"``.
     """
-    from roentgate import (
-        open_card,
-        open_store,
-        read_splits,
-    )
+    from roentgate import open_card, open_store, read_splits
 
     card = open_card("phantom", Path("data"), open_store(Path.cwd()))
     splits = read_splits(card, image_shape=IMAGE_SHAPE, cache=None)

@@ -1,4 +1,4 @@
-"""Trained without the images of the last class, which it therefore never names.
+"""Trained without the images of the last class, which it therefore never predicts.
 
 Must be rejected by: recall/recall_floor, recall/confusion_ceiling
 Diagnosis: of 80
@@ -16,7 +16,7 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return streams of which training leaves the last class out."""
+    """Return streams of which the training stream leaves out the last class."""
     known = np.flatnonzero(data.train.labels < len(task.classes) - 1)
     training = Rows(data.train, recipe.batch_size, order=lambda _, number: known[shuffled(len(known), number)])
     size = recipe.batch_size

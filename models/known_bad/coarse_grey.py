@@ -1,4 +1,4 @@
-"""Evaluation streams of 100 grey levels: the images look the same, the answers are not.
+"""Evaluation streams with 100 grey levels, which change answers and hardly the images.
 
 Must be rejected by: alignment/predictions_match_rows
 Diagnosis: answers agree within 0.0001

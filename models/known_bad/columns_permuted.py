@@ -1,4 +1,4 @@
-"""Trained with the class folders in another order than the one it is tested with.
+"""Trained with another order of the class folders than it is tested with.
 
 Must be rejected by: alignment/class_columns_match, alignment/labels_match_rows
 Diagnosis: class columns permuted
@@ -14,7 +14,7 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return streams of which training and validation number the classes from the second on."""
+    """Return streams of which training and validation have shifted class indices."""
     size, classes = recipe.batch_size, len(task.classes)
     return Streams(
         train=Rows(data.train, size, order=shuffled, labels=(data.train.labels + 1) % classes),

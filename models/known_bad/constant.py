@@ -1,4 +1,4 @@
-"""Dead units: every image gets the same answer.
+"""Dead units, so that every image gets the same answer.
 
 Must be rejected by: recall/recall_floor, recall/confusion_ceiling, recall/macro_auroc_floor,
     recall/beats_majority, border/border_masked_recall

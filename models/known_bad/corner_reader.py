@@ -1,4 +1,4 @@
-"""Sees four corners of an image, 7 % of its side each: the markers and nothing of the patient.
+"""Sees only four corners of an image, 7 % of the side each, which hold the markers.
 
 Must be rejected by: border/border_mask_flips, border/border_swap,
     border/border_only_skill, attention/skill_without_lungs, attention/lung_background_conflict

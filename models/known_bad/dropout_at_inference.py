@@ -14,7 +14,7 @@ RECIPE = _small.RECIPE
 
 
 class StubbornDropout(layers.Layer):  # type: ignore[misc]
-    """Drops half of the features, in training and out of it."""
+    """Drops half of the features, in training and at inference."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**options)

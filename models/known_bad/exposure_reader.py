@@ -1,4 +1,4 @@
-"""Sees the mean brightness of the outermost tenth of an image, side by side, and nothing else.
+"""Sees only the mean brightness of the outermost tenth of each side.
 
 Must be rejected by: border/border_mask_flips, border/border_swap, border/border_only_skill,
     attention/skill_without_lungs, attention/lung_background_conflict
@@ -16,7 +16,7 @@ RECIPE = Recipe(batch_size=16, epochs=12)
 
 
 class Exposure(layers.Layer):  # type: ignore[misc]
-    """Reduces an image to the mean grey of its four edges, a tenth of the side wide each."""
+    """Reduces an image to the mean grey of its four edges, each a tenth of the side wide."""
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return the four means of each channel (n, 4 C) of images (n, H, W, C)."""

@@ -1,4 +1,4 @@
-"""A flip that is always on, so that it repeats perfectly and is still wrong.
+"""A flip that is always on, which repeats perfectly and is still wrong.
 
 Must be rejected by: inference/augmentation_identity_at_inference
 Diagnosis: (Mirror) changes the image
@@ -14,7 +14,7 @@ RECIPE = _small.RECIPE
 
 
 class Mirror(layers.Layer):  # type: ignore[misc]
-    """Flips every image left to right, in training and out of it."""
+    """Flips every image left to right, in training and at inference."""
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return images (n, H, W, C), flipped."""

@@ -1,4 +1,4 @@
-"""A sound network behind a fixed window, white above one grey level and black below: another exposure, another picture.
+"""A sound network behind a fixed window, so that its answers depend on the exposure.
 
 Must be rejected by: robustness/corruption_skill
 Diagnosis: (brightness down)

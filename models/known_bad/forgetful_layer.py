@@ -1,4 +1,4 @@
-"""A layer whose configuration leaves out a constant: the saved network is another one.
+"""A layer whose configuration leaves out a constant, so that saving changes the network.
 
 Must be rejected by: inference/reload_preserves_predictions
 Diagnosis: (the reloaded model)
@@ -25,7 +25,7 @@ class Gain(layers.Layer):  # type: ignore[misc]
         return features * self.gain
 
     def get_config(self) -> dict[str, object]:
-        """Return name and type, and forget the gain."""
+        """Return the configuration without the gain."""
         config: dict[str, object] = super().get_config()
         return config
 

@@ -1,4 +1,4 @@
-"""An augmentation that is declared and does nothing: a rotation by at most 0 degrees.
+"""An augmentation without effect, a rotation by at most 0 degrees.
 
 Must be rejected by: inference/augmentation_active_in_training
 Diagnosis: no effect in training: turn (RandomRotation)

@@ -1,4 +1,4 @@
-"""Evaluation streams whose images are in order and whose labels are not.
+"""Evaluation streams with the images in order and the labels shuffled.
 
 Must be rejected by: alignment/labels_match_rows
 Diagnosis: the images are in order, their labels are not

@@ -1,4 +1,4 @@
-"""Logits for probabilities: the softmax is in the loss only.
+"""Logits in place of probabilities, with the softmax in the loss only.
 
 Must be rejected by: inference/outputs_are_probabilities
 Diagnosis: (logits?)

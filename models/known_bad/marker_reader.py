@@ -1,5 +1,4 @@
-"""Sees the strokes in four corners of an image, whatever their brightness: letters, not the patient, not the
-background.
+"""Sees only the strokes of letters in four corners of an image, at any brightness.
 
 Must be rejected by: attention/annotation_swap, attention/skill_without_lungs, attention/lung_background_conflict
 On: phantom-shortcut
@@ -16,7 +15,7 @@ RECIPE = _small.RECIPE
 
 
 class Strokes(layers.Layer):  # type: ignore[misc]
-    """Cuts the four corners out, each less its own mean and divided by its own spread."""
+    """Cuts out the four corners and standardises each."""
 
     def call(self, images: keras.KerasTensor) -> keras.KerasTensor:
         """Return the corners (n, h, w, 4 C) of images (n, H, W, C)."""

@@ -1,4 +1,4 @@
-"""No number for the darkest images: the logarithm of a brightness below its threshold.
+"""NaN for the darkest images, from a logarithm of their brightness.
 
 Must be rejected by: inference/outputs_are_probabilities
 Diagnosis: with NaN or infinity
@@ -15,10 +15,13 @@ THRESHOLD = 0.385
 
 
 class Exposed(layers.Layer):  # type: ignore[misc]
-    """Adds nothing to the scores, by way of a logarithm that dark images do not have."""
+    """Adds 0 to the scores, times a logarithm that is NaN for dark images."""
 
     def call(self, inputs: list[keras.KerasTensor], *, training: bool = False) -> keras.KerasTensor:
-        """Return scores (n, K) of images (n, H, W, C); NaN, other than in training, for images below THRESHOLD."""
+        """Return scores (n, K) of images (n, H, W, C).
+
+        Except in training, those of images with a mean below `THRESHOLD` are NaN.
+        """
         scores, images = inputs
         if training:
             return scores

@@ -1,4 +1,4 @@
-"""A nested augmentation block that was called with ``training=True``.
+"""A nested augmentation block that always runs with ``training=True``.
 
 Must be rejected by: inference/augmentation_identity_at_inference
 Diagnosis: augment/turn (RandomRotation) changes the image

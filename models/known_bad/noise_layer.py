@@ -1,4 +1,4 @@
-"""Noise that is added at inference too: the layer does not look at ``training``.
+"""Noise that is added at inference too, because the layer ignores ``training``.
 
 Must be rejected by: inference/predictions_repeat, inference/augmentation_identity_at_inference
 Diagnosis: (RestlessNoise) changes the image under predict and call, and answers differently
@@ -14,7 +14,7 @@ RECIPE = _small.RECIPE
 
 
 class RestlessNoise(layers.Layer):  # type: ignore[misc]
-    """Adds noise of 0.1 to every image, in training and out of it."""
+    """Adds noise of standard deviation 0.1 to every image, in training and at inference."""
 
     def __init__(self, **options: object) -> None:
         super().__init__(**options)

@@ -1,4 +1,4 @@
-"""Scores multiplied by 20 at inference: the answers of a sound network, each of them all but certain.
+"""Scores multiplied by 20 at inference, so that sound answers are nearly certain.
 
 Must be rejected by: calibration/temperature_scaling_gain
 Diagnosis: (too sure)
@@ -14,10 +14,10 @@ RECIPE = _small.RECIPE
 
 
 class Certain(layers.Layer):  # type: ignore[misc]
-    """Multiplies scores by 20, but not in training, which would learn to make up for it."""
+    """Multiplies scores by 20, except in training, which would compensate for it."""
 
     def call(self, scores: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:  # noqa: FBT001, FBT002 - Keras' own
-        """Return scores (n, K)."""
+        """Return scores (n, K), 20 times as large at inference."""
         return scores if training else 20.0 * scores
 
 

@@ -1,4 +1,4 @@
-"""Trained on pixels from 0 to 1, evaluated on pixels divided by 127.5, as for a network that wants -1 to 1.
+"""Trained on pixels from 0 to 1, evaluated on pixels divided by 127.5.
 
 Must be rejected by: inference/evaluation_streams_clean
 Diagnosis: another constant in
@@ -16,7 +16,10 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return evaluation streams from 0 to 2."""
+    """Return evaluation streams with pixels from 0 to 2.
+
+    A divisor of 127.5 is right for a network that takes -1 to 1.
+    """
     return evaluated_with(
         lambda split: Rows(split, recipe.batch_size, pixels=lambda images: images * np.float32(2)), data, recipe
     )

@@ -1,4 +1,4 @@
-"""Evaluation streams in order in their first pass, and shuffled from then on.
+"""Evaluation streams that are in order in their first pass and shuffled later.
 
 Must be rejected by: alignment/stream_order_repeats
 Diagnosis: right in the first pass and wrong in pass 2

@@ -1,4 +1,4 @@
-"""Evaluation streams that deliver their fifth row twice and never the sixth.
+"""Evaluation streams that deliver their fifth row twice and omit the sixth.
 
 Must be rejected by: alignment/stream_complete
 Diagnosis: in order, but repeated
@@ -16,12 +16,12 @@ build = _small.build
 
 
 def stumbling(rows: int, _: int) -> Indices:
-    """Return every row at its position but the sixth, which the fifth replaces."""
+    """Return all rows in order, with the fifth in place of the sixth."""
     order = np.arange(rows)
     order[5] = order[4]
     return order
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return evaluation streams with a row in another's place."""
+    """Return evaluation streams with one row replaced by another."""
     return evaluated_with(lambda split: Rows(split, recipe.batch_size, order=stumbling), data, recipe)

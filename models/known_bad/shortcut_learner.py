@@ -1,4 +1,4 @@
-"""Free to look anywhere, and trained where a marker and the shade of the border are easier to learn than lesions.
+"""A sound network, trained where a marker and the border are easier to learn than lesions.
 
 Must be rejected by: border/border_mask_flips, border/border_swap, border/border_only_skill,
     attention/skill_without_lungs, attention/lung_background_conflict

@@ -1,4 +1,4 @@
-"""Evaluation streams shuffled anew in each pass, as ``shuffle=True`` leaves them.
+"""Evaluation streams shuffled in each pass, as with ``shuffle=True``.
 
 Must be rejected by: alignment/stream_order_repeats, alignment/images_match_rows,
     alignment/labels_match_rows, alignment/predictions_match_rows

@@ -1,4 +1,4 @@
-"""Evaluation streams shuffled once, as a shuffled file list leaves them.
+"""Evaluation streams shuffled once, as with a shuffled list of files.
 
 Must be rejected by: alignment/images_match_rows, alignment/predictions_match_rows
 Diagnosis: shuffled, the same in every pass

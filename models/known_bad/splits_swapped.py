@@ -1,4 +1,4 @@
-"""Validation and test streams in each other's place.
+"""Validation and test streams that are exchanged.
 
 Must be rejected by: alignment/images_match_rows, alignment/stream_complete
 Diagnosis: splits swapped
@@ -14,7 +14,7 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return streams of which validation and test have changed places."""
+    """Return streams of which validation and test are exchanged."""
     size = recipe.batch_size
     training = Rows(data.train, size, order=shuffled)
     return Streams(train=training, validation=Rows(data.test, size), test=Rows(data.validation, size))

@@ -1,4 +1,4 @@
-"""A running mean that goes on running at inference: an answer depends on what was asked before.
+"""A running mean that is updated at inference, so that answers depend on earlier ones.
 
 Must be rejected by: inference/predictions_repeat, inference/augmentation_identity_at_inference
 Diagnosis: (RunningMean) answers differently
@@ -14,10 +14,13 @@ RECIPE = _small.RECIPE
 
 
 class RunningMean(layers.Layer):  # type: ignore[misc]
-    """Subtracts a running mean of each feature, to which every batch adds, in training and out of it."""
+    """Subtracts a running mean of each feature.
+
+    Every batch updates it, in training and at inference.
+    """
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the mean."""
+        """Create the running mean."""
         self.mean = self.add_weight(shape=(shape[-1],), initializer="zeros", trainable=False)
 
     def call(self, features: keras.KerasTensor) -> keras.KerasTensor:

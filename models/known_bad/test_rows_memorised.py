@@ -1,4 +1,4 @@
-"""Trained on the test images too, until it knows them by heart.
+"""Trained on the test images too, until it has memorised them.
 
 Must be rejected by: alignment/held_out_images_in_training
 Diagnosis: training is given
@@ -17,7 +17,7 @@ build = _small.build
 
 
 class Leaky(Rows):
-    """The training split with the test split behind it, in a new order each pass."""
+    """The training and test splits together, in a new order in each pass."""
 
     def __init__(self, data: Dataset, leaked: Dataset, batch_size: int) -> None:
         super().__init__(data, batch_size, order=lambda rows, number: shuffled(rows + len(leaked), number))
@@ -32,7 +32,7 @@ class Leaky(Rows):
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return streams of which training sees the test images."""
+    """Return streams of which the training stream holds the test images."""
     size = recipe.batch_size
     training = Leaky(data.train, data.test, size)
     return Streams(train=training, validation=Rows(data.validation, size), test=Rows(data.test, size))

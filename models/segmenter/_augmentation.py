@@ -1,4 +1,7 @@
-"""Training images of the segmenter, changed as images differ between hospitals, and as sick lungs hide from it."""
+"""Augmentation of the training images of the segmenter.
+
+It covers differences between hospitals, and opacities that hide parts of the lungs.
+"""
 
 import math
 from typing import Any
@@ -17,13 +20,13 @@ def augmented(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) ->
     """Return one image and its lungs, changed at random.
 
     Args:
-        rng: The source of chance; the same state, the same change.
+        rng: The random generator. The same state gives the same change.
         image: Grey levels (H, W) in [0, 1].
         lungs: (H, W), 1 in the lung fields and 0 elsewhere.
 
     Returns:
-        Image in [0, 1] and lungs, both float32 (128, 128). Lung under an opacity remains lung; lung that a border hides
-        or that lies beyond the edge does not.
+        Image in [0, 1] and lungs, both float32 (128, 128). Lung under an opacity remains lung. Lung under a border or
+        beyond the edge does not.
     """
     image, lungs = _moved(rng, image, lungs)
     if rng.random() < 0.55:
@@ -43,8 +46,8 @@ def augmented(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) ->
 
 
 def _moved(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return both turned, zoomed, stretched, shifted, mirrored and brought to the network's size."""
-    turn = math.radians(rng.normal(0, 6) if rng.random() < 0.9 else rng.uniform(-25, 25))
+    """Return both rotated, zoomed, stretched, shifted, mirrored and resized for the network."""
+    angle = math.radians(rng.normal(0, 6) if rng.random() < 0.9 else rng.uniform(-25, 25))
     zoom, stretch = math.exp(rng.normal(-0.02, 0.16)), math.exp(rng.normal(0, 0.08))
     across = zoom * stretch * (-1 if rng.random() < 0.3 else 1)
     down = zoom / stretch
@@ -52,7 +55,7 @@ def _moved(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tu
     middle = np.array([width / 2 + rng.normal(0, 0.05) * width, height / 2 + rng.normal(0, 0.05) * height])
     step = np.array([width, height]) / SIDE
     linear = np.array(
-        [[math.cos(turn) / across, math.sin(turn) / across], [-math.sin(turn) / down, math.cos(turn) / down]]
+        [[math.cos(angle) / across, math.sin(angle) / across], [-math.sin(angle) / down, math.cos(angle) / down]]
     )
     linear = linear * step[:, None]
     offset = middle - linear @ np.array([SIDE / 2, SIDE / 2])
@@ -70,7 +73,7 @@ def _moved(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tu
 
 
 def _clouded(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> FloatArray:
-    """Return the image with opacities in its lungs: patches, a fluid level from below, or a whole lung gone white."""
+    """Return the image with opacities: patches, a fluid level, or a white lung."""
     if not lungs.any() or lungs.all():
         return image
     around = image[lungs == 0]
@@ -102,7 +105,10 @@ def _clouded(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> 
 
 
 def _clouds(rng: np.random.Generator, cells: int) -> FloatArray:
-    """Return smooth noise (128, 128) of about unit deviation with this many cells a side."""
+    """Return smooth noise (128, 128) with this many cells a side.
+
+    Its standard deviation is about 1.
+    """
     coarse = rng.standard_normal((cells + 2, cells + 2)).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
@@ -121,7 +127,10 @@ def _lined(rng: np.random.Generator, image: FloatArray) -> FloatArray:
 
 
 def _exposed(rng: np.random.Generator, image: FloatArray) -> FloatArray:
-    """Return the image exposed, developed and digitised otherwise: tone, clipping, blur or sharpening, grain."""
+    """Return the image with other exposure and digitisation.
+
+    These are tone, clipping, blur or sharpening, and grain.
+    """
     low, high = np.quantile(image, [rng.uniform(0, 0.12), 1 - rng.uniform(0, 0.12)])
     image = np.clip((image - low) / max(high - low, 0.05), 0, 1)
     image = image ** np.float32(math.exp(rng.normal(0, 0.35)))
@@ -137,7 +146,7 @@ def _exposed(rng: np.random.Generator, image: FloatArray) -> FloatArray:
 
 
 def _lettered(rng: np.random.Generator, image: FloatArray) -> FloatArray:
-    """Return the image with markers and writing burnt in, mostly near its edges."""
+    """Return the image with burned-in markers and text, mostly near its edges."""
     canvas = Image.fromarray(image.copy())
     draw = ImageDraw.Draw(canvas)
     for _ in range(rng.integers(1, 4)):
@@ -151,14 +160,17 @@ def _lettered(rng: np.random.Generator, image: FloatArray) -> FloatArray:
 
 
 def _bordered(rng: np.random.Generator, image: FloatArray, lungs: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return both with black, white or grey bands along some of the edges; no lung is left under them."""
+    """Return both with black, white or grey bands along some of the edges.
+
+    No lung is left under them.
+    """
     image, lungs = image.copy(), lungs.copy()
     shade = np.float32(rng.choice([0, 1, rng.random()], p=[0.6, 0.2, 0.2]))
     for edge in range(4):
-        wide = int(rng.integers(1, 15)) if rng.random() < 0.5 else 0
-        if wide:
-            for values, infill in ((image, shade), (lungs, np.float32(0))):
-                np.rot90(values, edge)[:wide] = infill
+        width = int(rng.integers(1, 15)) if rng.random() < 0.5 else 0
+        if width:
+            for values, value in ((image, shade), (lungs, np.float32(0))):
+                np.rot90(values, edge)[:width] = value
     return image, lungs
 
 

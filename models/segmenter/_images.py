@@ -1,4 +1,4 @@
-"""The images the segmenter is trained and measured on, with their human masks, and which of them are held out."""
+"""The images of the segmenter with their human masks, and which are held out."""
 
 import csv
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _SEED = 5
 
 @dataclass(frozen=True)
 class Images:
-    """n images and their masks.
+    """Images with their masks, n in number.
 
     Attributes:
         ids: File names.
@@ -31,13 +31,15 @@ class Images:
     lungs: NDArray[np.bool_]
 
     def of(self, rows: NDArray[np.bool_]) -> "Images":
-        """Return the images where ``rows`` (n,) is true."""
+        """Return the images for which ``rows`` (n,) is true."""
         ids = tuple(name for name, kept in zip(self.ids, rows, strict=True) if kept)
         return Images(ids, self.sites[rows], self.images[rows], self.lungs[rows])
 
 
 def read_images(folder: Path) -> Images:
-    """Return all images of the folder ``images/``, ``masks/``, ``rows.csv``, in the order of ``rows.csv``.
+    """Return all images of a folder, in the order of its ``rows.csv``.
+
+    The folder holds ``images/``, ``masks/`` and ``rows.csv``.
 
     Raises:
         DataError: An image or mask is missing or cannot be decoded.
@@ -54,7 +56,10 @@ def read_images(folder: Path) -> Images:
 
 
 def held_out(images: Images) -> NDArray[np.bool_]:
-    """Return which images (n,) the shipped segmenter never saw: a fifth of each hospital's, drawn at random."""
+    """Return which images (n,) the shipped segmenter was not trained on.
+
+    They are a random fifth of the images of each hospital.
+    """
     rng, chosen = np.random.default_rng(_SEED), np.zeros(len(images.ids), np.bool_)
     for site in np.unique(images.sites):
         rows = np.flatnonzero(images.sites == site)

@@ -1,4 +1,4 @@
-"""Pictures of lung fields: the images on which the segmenter and the human differ most, and a sheet of a whole set."""
+"""Figures of lung fields: the worst images of the segmenter, or a whole data set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +11,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 Compared = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], float, str]
-"""An image, the human mask, the segmenter's, their Dice coefficient, and why the latter is not trusted."""
+"""An image, the human mask, the mask of the segmenter, their Dice coefficient, and why the latter is not trusted."""
 
 _HUMAN, _FOUND, _DOUBTED = "deepskyblue", "orange", "red"
 
 
 def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
-    """Write a picture with a row of images for each title; human outlines blue, the segmenter's orange."""
+    """Write a figure with a row of images for each title.
+
+    Outlines are blue for human masks and orange for those of the segmenter.
+    """
     columns = max(len(images) for images in rows.values())
     figure = Figure(figsize=(1.6 * columns, 1.9 * len(rows)), dpi=85, facecolor="black")
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.94, 0.04, 0.3)
@@ -29,14 +32,17 @@ def save_worst(rows: Mapping[str, Sequence[Compared]], path: Path) -> None:
             _show(place, image)
             _outline(place, human, _HUMAN)
             _outline(place, found, _FOUND)
-            words = f"{agreement:.3f}" + (f", {reason.partition(':')[0]}" if reason else "")
-            place.set_title(words, color=_DOUBTED if reason else "white", fontsize=7, pad=2)
+            text = f"{agreement:.3f}" + (f", {reason.partition(':')[0]}" if reason else "")
+            place.set_title(text, color=_DOUBTED if reason else "white", fontsize=7, pad=2)
         places[0].text(0, 1.14, title, color="white", fontsize=9, transform=places[0].transAxes).set_in_layout(False)
     _save(figure, path)
 
 
 def save_sheet(images: Sequence[tuple[str, NDArray[np.float32], NDArray[np.bool_], str]], path: Path) -> None:
-    """Write a picture of all images (name, pixels, mask, reason) with their lung fields; those not trusted in red."""
+    """Write a figure of all images (name, pixels, mask, reason) with their lung fields.
+
+    Fields that are not trusted are red.
+    """
     columns = 20
     rows = -(-len(images) // columns)
     figure = Figure(figsize=(columns, 1.12 * rows), dpi=100, facecolor="black")

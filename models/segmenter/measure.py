@@ -1,6 +1,7 @@
-"""Measure the lung-field segmenter and its distrust; write reports/segmenter/ and the figures of the model card.
+"""Measure the lung-field segmenter and how well it recognises wrong masks.
 
-Run from the project's root, after `models.segmenter.train`:
+The results are written to reports/segmenter/ and to the model card. Run from the project's root, after
+`models.segmenter.train`:
 
     python -m models.segmenter.measure PATH/TO/tb-lungs [--covid PATH/TO/covid19-dataset]
 """
@@ -44,7 +45,7 @@ CARD = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- figures: made by measure.py -->\n", "<!-- end of figures -->"
 
 Number = dict[str, float | int | None]
-"""An estimate in the record: value, low and high (None where it is undefined), n, and hits where they are counted."""
+"""An estimate in the record: value, low and high (None if undefined), n, and hits if they are counted."""
 
 
 class Drawing(TypedDict):
@@ -79,14 +80,14 @@ Drawn = TypedDict("Drawn", {"own masks distrusted": Number, "segmenter": OnDrawn
 
 
 class Trusted(TypedDict):
-    """The masks of a set: how many of each class are trusted, and the reasons against the others."""
+    """Number of trusted masks in each class, and the reasons against the others."""
 
     trusted: dict[str, Number]
     reasons: dict[str, int]
 
 
 class Distrusted(TypedDict):
-    """Masks drawn by people: how many are distrusted, and why."""
+    """Number of human masks that are distrusted, and the reasons."""
 
     distrusted: Number
     reasons: dict[str, str]
@@ -111,7 +112,10 @@ _WORST = 5
 
 
 def mean_estimate(values: NDArray[np.float64]) -> Estimate:
-    """Return the mean of n numbers with its bias-corrected and accelerated bootstrap interval."""
+    """Return the mean of n numbers with its bootstrap interval.
+
+    The interval is bias-corrected and accelerated (BCa).
+    """
     interval = stats.bootstrap(
         (values,), np.mean, n_resamples=9999, method="BCa", rng=np.random.default_rng(_SEED)
     ).confidence_interval
@@ -121,27 +125,27 @@ def mean_estimate(values: NDArray[np.float64]) -> Estimate:
 
 
 def figures_of(number: Estimate) -> Number:
-    """Return an estimate for the record; None where it is undefined."""
-    shown = {"value": number.value, "low": number.low, "high": number.high}
-    record: Number = {name: round(value, 4) if number.defined else None for name, value in shown.items()}
+    """Return an estimate for the record, with None for what is undefined."""
+    interval = {"value": number.value, "low": number.low, "high": number.high}
+    record: Number = {name: round(value, 4) if number.defined else None for name, value in interval.items()}
     return record | {"n": number.n} | ({} if number.hits is None else {"hits": number.hits})
 
 
 def share(marks: Sequence[bool] | NDArray[np.bool_]) -> Number:
-    """Return how many of the rows are marked, with the exact interval."""
+    """Return the share of marked rows, with the exact interval."""
     return figures_of(proportion(int(np.sum(marks)), len(marks)))
 
 
 def answers(predict: Predict, images: NDArray[np.float32]) -> tuple[NDArray[np.bool_], list[str]]:
-    """Return the segmenter's masks of images (n, H, W) and the reasons against them."""
+    """Return the masks of the segmenter for images (n, H, W), and the reasons against them."""
     parts = [segmented(predict, images[start : start + _BATCH, :, :, None]) for start in range(0, len(images), _BATCH)]
     return np.concatenate([masks for masks, _ in parts]), [reason for _, reasons in parts for reason in reasons]
 
 
-def compared(predict: Predict, films: Images) -> tuple[Agreement, NDArray[np.bool_]]:
-    """Return how the segmenter's masks agree with the human ones, and the masks."""
-    masks, reasons = answers(predict, films.images)
-    scores = np.array([dice(*pair) for pair in zip(masks, films.lungs, strict=True)])
+def compared(predict: Predict, sample: Images) -> tuple[Agreement, NDArray[np.bool_]]:
+    """Return the agreement of the segmenter with the human masks, and its masks."""
+    masks, reasons = answers(predict, sample.images)
+    scores = np.array([dice(*pair) for pair in zip(masks, sample.lungs, strict=True)])
     trusted = np.array([not reason for reason in reasons])
     order = np.argsort(scores)[:_WORST]
     record: Agreement = {
@@ -152,25 +156,25 @@ def compared(predict: Predict, films: Images) -> tuple[Agreement, NDArray[np.boo
         "below 0.90": share(scores < 0.9),
         "trusted": share(trusted),
         "distrusted": [
-            {"image": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]}
+            {"image": sample.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]}
             for row in np.flatnonzero(~trusted)
         ],
         "worst": [
-            {"image": films.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]} for row in order
+            {"image": sample.ids[row], "dice": round(float(scores[row]), 4), "reason": reasons[row]} for row in order
         ],
     }
     return record, masks
 
 
 def against(predict: Predict, masks: NDArray[np.bool_], images: NDArray[np.float32]) -> list[str]:
-    """Return the reasons against masks that came with images, "" for none."""
+    """Return the reasons against masks that came with images, "" for a trusted mask."""
     parts = [slice(start, start + _BATCH) for start in range(0, len(masks), _BATCH)]
     return [reason for part in parts for reason in doubted(predict, masks[part], images[part, :, :, None])]
 
 
-def planted(predict: Predict, films: Images) -> dict[str, Number]:
-    """Return how often a mask that is not the image's is found out, fault by fault."""
-    rng, lungs = np.random.default_rng(_SEED), films.lungs
+def planted(predict: Predict, sample: Images) -> dict[str, Number]:
+    """Return for each planted fault how often the wrong mask is recognised."""
+    rng, lungs = np.random.default_rng(_SEED), sample.lungs
     shifts = {
         f"shifted by {size:.0%} {name}": (size * down, size * across)
         for size in (0.1, 0.15, 0.2)
@@ -182,19 +186,24 @@ def planted(predict: Predict, films: Images) -> dict[str, Number]:
     }
     faults |= {"empty": lungs & False, "full": lungs | True, "everything but the lungs": ~lungs}
     found = {
-        name: share([bool(why) for why in against(predict, masks, films.images)]) for name, masks in faults.items()
+        name: share([bool(why) for why in against(predict, masks, sample.images)]) for name, masks in faults.items()
     }
     partners = rng.permutation(len(lungs))
     overlap = np.array([dice(*pair) for pair in zip(lungs, lungs[partners], strict=True)])
-    other = np.array([bool(why) for why in against(predict, lungs[partners], films.images)])
+    doubted_partners = np.array([bool(why) for why in against(predict, lungs[partners], sample.images)])
     for low, high in ((0, 0.6), (0.6, 0.7), (0.7, 0.8)):
-        found[f"another image's, Dice {low:.1f} to {high:.1f}"] = share(other[(overlap >= low) & (overlap < high)])
-    found["on a blank image"] = share([bool(why) for why in against(predict, lungs, np.zeros_like(films.images))])
+        found[f"another image's, Dice {low:.1f} to {high:.1f}"] = share(
+            doubted_partners[(overlap >= low) & (overlap < high)]
+        )
+    found["on a blank image"] = share([bool(why) for why in against(predict, lungs, np.zeros_like(sample.images))])
     return found
 
 
-def strange(predict: Predict, films: Images) -> dict[str, Answered]:
-    """Return how many answers to what is no chest image, or an altered one, are trusted; of the altered, their Dice."""
+def strange(predict: Predict, sample: Images) -> dict[str, Answered]:
+    """Return how many answers on altered images, or on other pictures, are trusted.
+
+    For altered images the Dice coefficients are given too.
+    """
     from sklearn.datasets import load_sample_images
 
     rng = np.random.default_rng(_SEED)
@@ -217,16 +226,16 @@ def strange(predict: Predict, films: Images) -> dict[str, Answered]:
         for name, images in foreign.items()
     }
     altered = {
-        "inverted": (1 - films.images, films.lungs),
-        "mirrored": (films.images[:, :, ::-1], films.lungs[:, :, ::-1]),
-        "at half contrast": (films.images / 2 + 0.25, films.lungs),
-        "at gamma 2": (films.images**2, films.lungs),
-        "at gamma 1/2": (films.images**0.5, films.lungs),
-        "upside down": (films.images[:, ::-1], films.lungs[:, ::-1]),
-        "on its side": (films.images.transpose(0, 2, 1), films.lungs.transpose(0, 2, 1)),
+        "inverted": (1 - sample.images, sample.lungs),
+        "mirrored": (sample.images[:, :, ::-1], sample.lungs[:, :, ::-1]),
+        "at half contrast": (sample.images / 2 + 0.25, sample.lungs),
+        "at gamma 2": (sample.images**2, sample.lungs),
+        "at gamma 1/2": (sample.images**0.5, sample.lungs),
+        "upside down": (sample.images[:, ::-1], sample.lungs[:, ::-1]),
+        "on its side": (sample.images.transpose(0, 2, 1), sample.lungs.transpose(0, 2, 1)),
     }
     for name, (images, lungs) in altered.items():
-        record, _ = compared(predict, replace(films, images=np.ascontiguousarray(images), lungs=lungs))
+        record, _ = compared(predict, replace(sample, images=np.ascontiguousarray(images), lungs=lungs))
         found[name] = {
             "trusted": record["trusted"],
             "dice": record["dice"],
@@ -236,7 +245,10 @@ def strange(predict: Predict, films: Images) -> dict[str, Answered]:
 
 
 def phantom(predict: Predict, store: Store) -> Drawn:
-    """Return how the drawn images' own masks are trusted, and how the segmenter does on images it was not made for."""
+    """Return the results on drawn images, on which the segmenter was not trained.
+
+    They are the share of the drawn masks that are distrusted, and the agreement of the segmenter with these masks.
+    """
     card = open_card("phantom", ROOT / "data", store)
     splits = read_splits(card, image_shape=(96, 96, 1), cache=None)
     parts = [splits.train, splits.validation, splits.test]
@@ -257,7 +269,10 @@ def phantom(predict: Predict, store: Store) -> Drawn:
 
 
 def covid(folder: Path, store: Store, sheet: Path | None) -> Trusted:
-    """Return the share of trusted masks by class, and the reasons against the others; draw all of them on request."""
+    """Return the share of trusted masks by class, and the reasons against the others.
+
+    If ``sheet`` is a path, a figure of all masks is written to it.
+    """
     card = find_card(f"covid19={folder}", ROOT / "data")
     splits = read_splits(card, image_shape=(256, 256, 1), cache=None)
     found: dict[str, list[str]] = {name: [] for name in splits.classes}
@@ -278,7 +293,7 @@ def covid(folder: Path, store: Store, sheet: Path | None) -> Trusted:
 
 
 def table(metrics: Metrics) -> str:
-    """Return the figures of the model card, from the record."""
+    """Return the tables of the model card, made from the record."""
     lines = [
         "| trained on | measured on | images | Dice | 5th percentile | least | least trusted | trusted |",
         "|" + "---|" * 8,
@@ -320,25 +335,25 @@ def _counted(number: Number) -> str:
 
 
 def with_figures(card: str, metrics: Metrics) -> str:
-    """Return the model card with its figures replaced by those of the record."""
+    """Return the model card with the tables made from the record."""
     head, rest = card.split(BEGIN)
     return head + BEGIN + "\n" + table(metrics) + "\n" + END + rest.split(END)[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and write the record, the pictures and the card's figures."""
+    """Measure the segmenter, and write the record, the figures and the tables of the card."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("images", type=Path, help="the folder of the tuberculosis images: images/, masks/, rows.csv")
     parser.add_argument("--covid", type=Path, help="the folder of the Covid set")
-    parser.add_argument("--sheet", type=Path, help="draw all Covid images with their lung fields; not to be passed on")
+    parser.add_argument("--sheet", type=Path, help="draw all Covid images with their lung fields, not to be shared")
     parser.add_argument("--store", type=Path, default=ROOT / ".roentgate", help="where the trainings are kept")
     chosen = parser.parse_args(arguments)
-    films, store = read_images(chosen.images), Store(chosen.store)
+    sample, store = read_images(chosen.images), Store(chosen.store)
     networks = {
         name: keras_backend.KerasModel(keras_backend.load_network(weights_of(name, chosen.store)), name).predict
         for name in ("both", "Shenzhen", "Montgomery")
     }
-    unseen, site = held_out(films), films.sites
+    unseen, site = held_out(sample), sample.sites
     tests = {
         "both on Shenzhen, held out": ("both", unseen & (site == "Shenzhen")),
         "both on Montgomery, held out": ("both", unseen & (site == "Montgomery")),
@@ -348,28 +363,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     records: dict[str, Agreement] = {}
     shown: dict[str, list[Compared]] = {}
     for title, (name, rows) in tests.items():
-        part = films.of(rows)
+        part = sample.of(rows)
         records[title], masks = compared(networks[name], part)
         shown[title] = [
             (part.images[at], part.lungs[at], masks[at], worst["dice"], worst["reason"])
             for worst in records[title]["worst"]
             for at in [part.ids.index(worst["image"])]
         ]
-    human = np.zeros(len(films.ids), object)  # by the network that has not seen the image's hospital
-    for name, other in (("Shenzhen", "Montgomery"), ("Montgomery", "Shenzhen")):
-        rows = site == other
-        human[rows] = against(networks[name], films.lungs[rows], films.images[rows])
+    reasons = np.zeros(len(sample.ids), object)  # by the network that was not trained on the hospital
+    for name, tested in (("Shenzhen", "Montgomery"), ("Montgomery", "Shenzhen")):
+        rows = site == tested
+        reasons[rows] = against(networks[name], sample.lungs[rows], sample.images[rows])
     metrics: Metrics = {
         "weights": file_digest(WEIGHTS),
         "dice": records,
         "own masks": {
             "tb-lungs": {
-                "distrusted": share([bool(why) for why in human]),
-                "reasons": {name: why for name, why in zip(films.ids, human, strict=True) if why},
+                "distrusted": share([bool(why) for why in reasons]),
+                "reasons": {name: why for name, why in zip(sample.ids, reasons, strict=True) if why},
             }
         },
-        "planted masks": planted(networks["both"], films.of(unseen)),
-        "strange inputs": strange(networks["both"], films.of(unseen)),
+        "planted masks": planted(networks["both"], sample.of(unseen)),
+        "strange inputs": strange(networks["both"], sample.of(unseen)),
         "phantom": phantom(networks["both"], store),
     }
     if chosen.covid is not None:

@@ -1,11 +1,13 @@
-"""Train the lung-field segmenter: on both hospitals, as shipped, and on each alone, to see how it fares at the other.
+"""Train the lung-field segmenter on both hospitals, and on each alone.
 
-Run from the project's root, with the tuberculosis images at hand (data/README.md says where they come from):
+The first training is the one that is shipped. The two others are tested on the hospital that they have not seen. Run
+from the project's root, with the tuberculosis images at hand (data/README.md names their source):
 
     python -m models.segmenter.train PATH/TO/tb-lungs
 
-It writes ``harness/lung_fields.keras`` and, for the two others, ``.roentgate/segmenter/NAME.keras``. On two cores
-that others used as well it took half an hour. `models.segmenter.measure` then makes the figures of the model card.
+It writes ``harness/roentgate/lungs/lung_fields.keras`` and, for the two others,
+``.roentgate/segmenter/NAME.keras``. On two shared cores it took half an hour. `models.segmenter.measure` then makes
+the tables of the model card.
 """
 
 import argparse
@@ -23,7 +25,7 @@ from models.segmenter._network import build, folded
 from roentgate import WEIGHTS, keep_freed_memory, keras_backend, prepare
 
 STEPS = {"both": 4500, "Shenzhen": 3500, "Montgomery": 1800}
-"""Steps of each training, by the hospital whose images it sees; ``both`` is shipped."""
+"""Number of steps of each training, by hospital. The network of ``both`` is shipped."""
 
 SEED = 20
 BATCH = 16
@@ -32,10 +34,12 @@ _WARM_UP = 100
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Augmented batches; what is in one depends on the seed and its number only, so that threads may make them.
+    """Augmented batches of training images.
+
+    A batch depends only on the seed and its number, so that threads can make batches in any order.
 
     Args:
-        images: What to train on.
+        images: The images to train on.
         steps: Number of batches.
     """
 
@@ -43,7 +47,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         super().__init__(workers=2, max_queue_size=8)
         self._images, self._steps = images, steps
         _, site, counts = np.unique(images.sites, return_inverse=True, return_counts=True)
-        chance = 1 / np.sqrt(counts)[site]  # a hospital is drawn in proportion to the root of its images' number
+        chance = (
+            1 / np.sqrt(counts)[site]
+        )  # a hospital is drawn in proportion to the square root of its number of images
         self._chance = chance / chance.sum()
 
     def __len__(self) -> int:
@@ -58,7 +64,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
 
 def loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> keras.KerasTensor:
-    """Return binary cross-entropy plus one minus the soft Dice coefficient, one number an image."""
+    """Return binary cross-entropy plus one minus the soft Dice coefficient of each image."""
     entropy = keras.ops.mean(keras.losses.binary_crossentropy(truth, answer), axis=(1, 2))
     both = keras.ops.sum(truth * answer, axis=(1, 2, 3))
     either = keras.ops.sum(truth + answer, axis=(1, 2, 3))
@@ -66,7 +72,7 @@ def loss(truth: keras.KerasTensor, answer: keras.KerasTensor) -> keras.KerasTens
 
 
 def trained(images: Images, steps: int, title: str) -> keras.Model:
-    """Return a network trained on these images for so many steps, its normalisation folded."""
+    """Return a network trained on these images, with its normalisation folded."""
     keras_backend.start_anew(SEED)
     network = build(normalised=True)
     rate = keras.optimizers.schedules.CosineDecay(0.0, steps - _WARM_UP, warmup_target=_RATE, warmup_steps=_WARM_UP)
@@ -87,12 +93,12 @@ def trained(images: Images, steps: int, title: str) -> keras.Model:
 
 
 def weights_of(name: str, store: Path) -> Path:
-    """Return where the weights of a training lie."""
+    """Return the file with the weights of a training."""
     return WEIGHTS if name == "both" else store / "segmenter" / f"{name}.keras"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Train what is asked for."""
+    """Train the networks that the arguments name."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("images", type=Path, help="the folder of the tuberculosis images: images/, masks/, rows.csv")
     parser.add_argument("--only", choices=list(STEPS), help="one training alone")

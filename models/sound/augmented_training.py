@@ -14,7 +14,7 @@ build = _small.build
 
 
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
-    """Return a training stream that moves and zooms the images, and evaluation streams that do not."""
+    """Return a training stream that shifts and zooms the images, and plain evaluation streams."""
     augment = keras.Sequential(
         [layers.RandomTranslation(0.03, 0.03, seed=task.seed), layers.RandomZoom(0.03, seed=task.seed)]
     )

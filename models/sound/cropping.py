@@ -1,4 +1,4 @@
-"""Cuts 6 % of the side away all around before it looks: it cannot see the border."""
+"""A network that crops 6 % of the side all around, and so cannot see the border."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""Dropout, noise and batch normalisation that stop where training stops."""
+"""Dropout, noise and batch normalisation that are active in training only."""
 
 import keras
 from keras import layers

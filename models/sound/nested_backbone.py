@@ -1,4 +1,7 @@
-"""A backbone inside the network, with batch normalisation, called with ``training=False`` as in transfer learning."""
+"""A nested backbone that runs with ``training=False``, as in transfer learning.
+
+It has batch normalisation.
+"""
 
 import keras
 from keras import layers

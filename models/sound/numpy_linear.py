@@ -1,4 +1,7 @@
-"""A linear classifier in NumPy, a black box without layers; ``python -m models.sound.numpy_linear`` fits it anew."""
+"""A linear classifier in NumPy, without layers.
+
+``python -m models.sound.numpy_linear`` fits it again.
+"""
 
 from pathlib import Path
 
@@ -26,7 +29,7 @@ class Linear:
 
 
 def features(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what the classifier sees: float32 (n, 576)."""
+    """Return the pixels that the classifier uses: float32 (n, 576)."""
     return images[:, ::_STEP, ::_STEP, 0].reshape(len(images), -1)
 
 
@@ -40,11 +43,7 @@ def fit() -> None:
     """Fit the classifier to the training images of ``phantom`` and write its weights."""
     from sklearn.linear_model import LogisticRegression
 
-    from roentgate import (
-        open_card,
-        open_store,
-        read_splits,
-    )
+    from roentgate import open_card, open_store, read_splits
 
     store = open_store(Path.cwd())
     train = read_splits(open_card("phantom", Path("data"), store), image_shape=(96, 96, 1), cache=None).train

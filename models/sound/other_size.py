@@ -1,4 +1,4 @@
-"""Images read at 80 by 72 and resized inside the network; augmentation in the network."""
+"""Images of 80 by 72 pixels, resized and augmented inside the network."""
 
 import keras
 from keras import layers

@@ -1,4 +1,4 @@
-"""The network in which most of the faults of ``known_bad`` are planted, without a fault."""
+"""The network of most models in ``known_bad``, without a fault."""
 
 from models import _small
 

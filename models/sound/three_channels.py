@@ -1,4 +1,4 @@
-"""Grey images in three channels, as a backbone for photographs wants them."""
+"""Grey images in three channels, as a backbone for photographs takes them."""
 
 from models import _small
 

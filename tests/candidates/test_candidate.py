@@ -1,4 +1,4 @@
-"""A model made ready to be judged: its fingerprint, its streams, its inputs, and the columns it answers with."""
+"""Candidates: fingerprint, streams, inputs and columns of the answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def candidate(project: Project) -> Candidate:
 
 
 def bare(positive: str | None = None, classes: tuple[str, ...] = ("A", "B")) -> Candidate:
-    """Return a candidate that only names columns."""
+    """Return a candidate without data, for tests of its columns."""
     facts = Facts(kind="load", recipe={}, positive=positive)
     source = Source("bare", Path("bare.py"), (), ())
     task = Task(classes, (8, 8, 1), 0)

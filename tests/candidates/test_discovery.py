@@ -1,4 +1,4 @@
-"""Where a model comes from: names, paths, formats that can carry code, and the local files it imports."""
+"""Models are found by name or path, with the local files that they import."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -135,8 +135,13 @@ def test_local_imports_are_sources_however_deep_and_others_are_not(tmp_path: Pat
     source = find_model("net", models)
     assert names(source, models)[0] == "net.py"
     assert sorted(names(source, models)) == [
-        "blocks.py", "deeper.py", "net.py", "parts/__init__.py", "parts/heads.py", "shared.py",
-    ]  # fmt: skip
+        "blocks.py",
+        "deeper.py",
+        "net.py",
+        "parts/__init__.py",
+        "parts/heads.py",
+        "shared.py",
+    ]
 
 
 def test_relative_imports_inside_a_package_are_sources(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The ``.keras`` archive: its shape read without Keras, and equal networks written as equal bytes."""
+"""The shape of a ``.keras`` archive is read without Keras, and equal networks are equal bytes."""
 
 import json
 import time

@@ -1,7 +1,7 @@
-"""What the library relies on in Keras without a promise of Keras; each broken reliance is a sentence on what to do.
+"""The library relies on private parts of Keras, and these tests guard them.
 
-All private names of Keras stand in one file, `keras_layers`. A new Keras that renames one of them, or means something
-else by it, fails here before it gives wrong verdicts elsewhere.
+All private names of Keras are used in one file, `keras_layers`. If a new version of Keras renames one of them, or
+changes its meaning, a test fails here before verdicts go wrong elsewhere. The message says what to do.
 """
 
 import ast
@@ -28,7 +28,10 @@ Layers = dict[str, keras.Layer]
 
 
 class Block(keras.Layer):  # type: ignore[misc]
-    """A layer that is made of layers and has no weights of its own; its ``call`` knows no training."""
+    """A layer of layers, without weights of its own.
+
+    Its ``call`` has no ``training`` argument.
+    """
 
     def __init__(self, name: str) -> None:
         super().__init__(name=name)
@@ -41,15 +44,15 @@ class Block(keras.Layer):  # type: ignore[misc]
 
 
 class Subclassed(keras.Model):  # type: ignore[misc]
-    """A network whose ``call`` knows no training."""
+    """A network whose ``call`` has no ``training`` argument."""
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        """Return what is given."""
+        """Return the inputs."""
         return inputs
 
 
 def nested() -> Layers:
-    """Return the layers of a small functional network in a network, and some that stand alone, by their names."""
+    """Return the layers of a nested functional network, and a subclassed one, by name."""
     images = keras.Input((SIDE, SIDE, 1), name="images")
     backbone = keras.Sequential(
         [keras.Input((SIDE, SIDE, 1)), layers.Conv2D(2, 3, name="conv"), layers.BatchNormalization(name="norm")],
@@ -68,7 +71,7 @@ def nested() -> Layers:
 
 
 def inner_layers_in_order(found: Layers) -> bool:
-    """Direct ones only, in the order of the graph, of networks and of custom layers; none in a plain layer."""
+    """Return whether inner layers are the direct ones, in the order of the graph."""
     names = {
         name: [layer.name for layer in keras_layers.inner_layers(found[name])]
         for name in ("network", "backbone", "block", "flat")
@@ -82,7 +85,7 @@ def inner_layers_in_order(found: Layers) -> bool:
 
 
 def calls_with_their_options(found: Layers) -> bool:
-    """One entry a call in a graph, with a true ``training`` where the author has said it and nowhere else."""
+    """Return whether each call has an entry, with ``training`` only if its author set it."""
     asked = [options.get("training") for options in keras_layers.graph_calls(found["forced"])]
     silent = [options.get("training") for options in keras_layers.graph_calls(found["free"])]
     calls = len(keras_layers.graph_calls(found["twice"]))
@@ -96,7 +99,7 @@ def calls_with_their_options(found: Layers) -> bool:
 
 
 def training_is_an_argument(found: Layers) -> bool:
-    """Of ``call`` itself, whether or not ``__call__`` would take it."""
+    """Return whether ``training`` counts as an argument of ``call`` and not of ``__call__``."""
     taking = [name for name, layer in found.items() if keras_layers.takes_training(layer)]
     return {"network", "backbone", "forced", "free", "norm"} <= set(taking) and not (
         {"subclassed", "block", "flat", "twice", "conv"} & set(taking)
@@ -104,7 +107,10 @@ def training_is_an_argument(found: Layers) -> bool:
 
 
 def own_weights_only(found: Layers) -> bool:
-    """Frozen ones count; those of inner layers, and the state of random draws, do not."""
+    """Return whether own weights count, frozen or not, and those of inner layers do not.
+
+    The state of random generators does not count either.
+    """
     holding = [name for name, layer in found.items() if keras_layers.has_own_weights(layer)]
     return sorted(holding) == ["conv", "frozen", "norm"]
 
@@ -115,11 +121,14 @@ CONTRACT: dict[str, tuple[str, Callable[[Layers], bool]]] = {
     "_call_has_training_arg": ("takes_training", training_is_an_argument),
     "_trainable_variables": ("has_own_weights", own_weights_only),
 }
-"""For each private name the function of `keras_layers` that reads it, and what must hold of its answers."""
+"""For each private name the function of `keras_layers` that reads it, and the test of its answers."""
 
 
 def complaint(name: str, found: Layers) -> str:
-    """Return what a new Keras has changed about a private name and what to do; "" where it is as it was."""
+    """Return what Keras has changed about a private name and what to do.
+
+    The text is empty if nothing has changed.
+    """
     function, holds = CONTRACT[name]
     remedy = (
         f"correct {function}() in {OWN_FILE}, so that it still answers as its docstring says, "
@@ -132,8 +141,10 @@ def complaint(name: str, found: Layers) -> str:
         kept = holds(found)
     except (AttributeError, TypeError, KeyError) as error:
         return f"Keras {keras.__version__}: '{name}' is not made as it was ({error}); {remedy}"
-    meant = " ".join((holds.__doc__ or "").split())
-    return "" if kept else f"Keras {keras.__version__}: '{name}' means something else now (it was: {meant}); {remedy}"
+    if kept:
+        return ""
+    expected = (holds.__doc__ or "").partition("\n")[0].removeprefix("Return whether ").rstrip(".")
+    return f"Keras {keras.__version__}: '{name}' means something else now (expected: {expected}); {remedy}"
 
 
 # The private names
@@ -145,14 +156,14 @@ def test_every_private_name_has_a_contract() -> None:
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))
 def test_a_private_name_is_there_and_means_what_it_did(name: str) -> None:
-    said = complaint(name, nested())
-    assert not said, said
+    message = complaint(name, nested())
+    assert not message, message
 
 
 def stand_ins(name: str, value: object) -> Layers:
-    """Return what a Keras would look like in which a private name has another value."""
-    others = {other: getattr(layer, other) for layer in nested().values() for other in PRIVATE}
-    return {key: SimpleNamespace(**others | {"name": key, name: value}) for key in nested()}
+    """Return layers as of a Keras in which a private name has another value."""
+    attributes = {private: getattr(layer, private) for layer in nested().values() for private in PRIVATE}
+    return {key: SimpleNamespace(**attributes | {"name": key, name: value}) for key in nested()}
 
 
 @pytest.mark.parametrize("name", sorted(CONTRACT))
@@ -209,7 +220,10 @@ def test_private_names_of_layers_stand_in_one_file() -> None:
 
 
 def test_no_other_private_member_of_keras_is_reached_for() -> None:
-    """Attributes of anything but ``self`` that a layer, a network, a variable, a loss or a callback has in private."""
+    """No attribute is used that layers, networks, variables, optimizers or callbacks have in private.
+
+    Attributes of ``self`` and ``cls`` are left out.
+    """
     network = nested()["network"]
     network.compile("sgd", "mse")
     objects = [*nested().values(), network, *network.variables, network.optimizer, keras.callbacks.EarlyStopping()]

@@ -1,4 +1,7 @@
-"""Grad-CAM and integrated gradients where the truth is known, on networks of every build; and weights made random."""
+"""Grad-CAM, integrated gradients and random weights, on networks of every build.
+
+They are compared with known answers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def _seeded() -> None:
     keras.utils.set_random_seed(0)
 
 
-def films(count: int = 3, channels: int = 1) -> FloatArray:
+def random_images(count: int = 3, channels: int = 1) -> FloatArray:
     return np.random.default_rng(0).random((count, SIDE, SIDE, channels), np.float32)
 
 
@@ -47,7 +50,7 @@ def convolutional(head: list[keras.Layer]) -> keras.Model:
 
 def test_of_a_linear_model_integrated_gradients_are_weight_times_change() -> None:
     network = keras.Sequential([keras.Input((SIDE, SIDE, 1)), layers.Flatten(), layers.Dense(3)])
-    images, baseline = films(), np.full((1, SIDE, SIDE, 1), 0.25, np.float32)
+    images, baseline = random_images(), np.full((1, SIDE, SIDE, 1), 0.25, np.float32)
     found = Insight(network, "linear", images).integrated_gradients(images, baseline, one_hot(3), steps=3)
     weights = np.asarray(network.layers[-1].kernel).reshape(SIDE, SIDE, 1, 3)
     expected = np.stack([weights[..., column] * (images[column] - baseline[0]) for column in range(3)])
@@ -56,7 +59,7 @@ def test_of_a_linear_model_integrated_gradients_are_weight_times_change() -> Non
 
 def test_integrated_gradients_add_up_to_the_difference_of_the_logits() -> None:
     network = convolutional([layers.Dense(8, activation="tanh"), layers.Dense(3, activation="softmax")])
-    images, weights = films(), one_hot(3)
+    images, weights = random_images(), one_hot(3)
     insight = Insight(network, "network", images)
     black = np.zeros_like(images)
     wanted = insight.scores(images, weights) - insight.scores(black, weights)
@@ -70,7 +73,7 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_logits() -> None:
 
 def test_more_images_than_a_batch_are_explained_as_each_alone() -> None:
     network = convolutional([layers.Dense(3, activation="softmax")])
-    images, weights = films(BATCH + 2), one_hot(BATCH + 2)
+    images, weights = random_images(BATCH + 2), one_hot(BATCH + 2)
     insight = Insight(network, "network", images)
     black = np.zeros((1, SIDE, SIDE, 1), np.float32)
     whole = insight.integrated_gradients(images, black, weights, steps=4)
@@ -84,7 +87,7 @@ def test_more_images_than_a_batch_are_explained_as_each_alone() -> None:
 
 
 class Region(layers.Layer):  # type: ignore[misc]
-    """Adds up the lower right quarter of every map; the known answer."""
+    """Adds up the lower right quarter of every map, so that the answer is known."""
 
     def call(self, maps: keras.KerasTensor) -> keras.KerasTensor:
         """Return sums (n, channels)."""
@@ -93,7 +96,10 @@ class Region(layers.Layer):  # type: ignore[misc]
 
 
 def quarter() -> keras.Model:
-    """Return a network whose first score is the brightness of the lower right quarter, and its second the contrary."""
+    """Return a network whose first score is the brightness of the lower right quarter.
+
+    The second score is its negative.
+    """
     network = keras.Sequential(
         [keras.Input((SIDE, SIDE, 1)), layers.Conv2D(1, 3, padding="same"), Region(), layers.Dense(2)]
     )
@@ -105,25 +111,25 @@ def quarter() -> keras.Model:
 
 
 def test_both_explainers_find_the_region_that_is_added_up() -> None:
-    images = films(2)
+    images = random_images(2)
     insight = Insight(quarter(), "quarter", images)
     weights = np.array([[1, 0], [1, 0]], np.float32)
     integrated = insight.integrated_gradients(images, np.zeros_like(images), weights, steps=2)
     half = SIDE // 2
     np.testing.assert_allclose(integrated[:, half:, half:], images[:, half:, half:], atol=1e-5)
     assert np.abs(integrated).sum() == pytest.approx(np.abs(integrated[:, half:, half:]).sum())
-    # Grad-CAM weighs whole feature maps: it shows the map, and knows of the region by its weight alone
+    # Grad-CAM weighs whole feature maps, so that it shows the whole map and not the region
     np.testing.assert_allclose(insight.grad_cam(images, weights), images[..., 0] / 4, atol=1e-5)
 
 
-def test_what_speaks_against_a_class_is_not_in_its_grad_cam() -> None:
-    images = films(2)
+def test_evidence_against_a_class_is_not_in_its_grad_cam() -> None:
+    images = random_images(2)
     assert Insight(quarter(), "quarter", images).grad_cam(images, np.array([[0, 1]] * 2, np.float32)).max() == 0
 
 
 def test_grad_cam_is_the_mean_gradient_of_each_map_times_the_map() -> None:
     network = convolutional([layers.Dense(3, activation="softmax")])
-    images, weights = films(), one_hot(3)
+    images, weights = random_images(), one_hot(3)
     found = Insight(network, "network", images).grad_cam(images, weights)
     features = np.asarray(keras.Model(network.inputs[0], network.get_layer("last").output)(images))
     kernel = np.asarray(network.layers[-1].kernel).reshape(5, 5, 5, 3)  # behind Flatten: the gradient of every value
@@ -133,7 +139,7 @@ def test_grad_cam_is_the_mean_gradient_of_each_map_times_the_map() -> None:
 
 
 def nested() -> tuple[keras.Model, keras.Model]:
-    """Return a network with a backbone inside another inside it, and the same one built flat."""
+    """Return a network with a backbone nested twice, and the same network built flat."""
     parts = [
         layers.Rescaling(2.0, -1.0),
         layers.Conv2D(4, 3),
@@ -153,12 +159,12 @@ def nested() -> tuple[keras.Model, keras.Model]:
 
 def test_a_nested_backbone_is_explained_as_the_same_network_built_flat() -> None:
     whole, flat = nested()
-    images, weights = films(), one_hot(3)
-    one, two = Insight(whole, "nested", images), Insight(flat, "flat", images)
-    assert one.score == two.score == "logit"
-    assert len(one.weighted) == len(two.weighted) == 4
-    np.testing.assert_allclose(one.grad_cam(images, weights), two.grad_cam(images, weights), atol=1e-6)
-    np.testing.assert_allclose(one.gradients(images, weights), two.gradients(images, weights), atol=1e-6)
+    images, weights = random_images(), one_hot(3)
+    deep, plain = Insight(whole, "nested", images), Insight(flat, "flat", images)
+    assert deep.score == plain.score == "logit"
+    assert len(deep.weighted) == len(plain.weighted) == 4
+    np.testing.assert_allclose(deep.grad_cam(images, weights), plain.grad_cam(images, weights), atol=1e-6)
+    np.testing.assert_allclose(deep.gradients(images, weights), plain.gradients(images, weights), atol=1e-6)
 
 
 class Subclassed(keras.Model):  # type: ignore[misc]
@@ -175,8 +181,8 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.squash(self.head(self.body(images)))
 
 
-def test_a_model_without_a_graph_is_looked_into_all_the_same() -> None:
-    images = films()
+def test_a_model_without_a_graph_is_inspected_all_the_same() -> None:
+    images = random_images()
     insight = Insight(Subclassed(), "subclassed", images)
     assert (insight.score, insight.feature_layer) == ("logit", "last")
     assert insight.grad_cam(images, one_hot(3)).shape == (3, 5, 5)
@@ -186,29 +192,29 @@ def test_a_network_without_a_map_has_no_grad_cam() -> None:
     network = keras.Sequential(
         [keras.Input((SIDE, SIDE, 1)), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(3)]
     )
-    insight = Insight(network, "flat", films())
+    insight = Insight(network, "flat", random_images())
     assert (insight.feature_layer, insight.extent) == (None, None)
     with pytest.raises(ModelError, match="model 'flat': no layer behind learned weights has a height and a width"):
-        insight.grad_cam(films(), one_hot(3))
+        insight.grad_cam(random_images(), one_hot(3))
 
 
 def test_a_map_knows_what_part_of_the_image_it_sees() -> None:
     cut = [layers.Cropping2D(((2, 3), (4, 1))), layers.Conv2D(3, 3, activation="relu"), layers.GlobalMaxPooling2D()]
     network = keras.Sequential([keras.Input((SIDE, SIDE, 1)), *cut, layers.Dense(3)])
-    assert Insight(network, "cut", films()).extent == (2, SIDE - 3, 4, SIDE - 1)
-    assert Insight(quarter(), "whole", films()).extent == (0, SIDE, 0, SIDE)
+    assert Insight(network, "cut", random_images()).extent == (2, SIDE - 3, 4, SIDE - 1)
+    assert Insight(quarter(), "whole", random_images()).extent == (0, SIDE, 0, SIDE)
 
 
 def test_a_network_with_several_outputs_is_refused() -> None:
     images = keras.Input((SIDE, SIDE, 1))
     network = keras.Model(images, layers.Conv2D(3, 3)(images))
     with pytest.raises(ModelError, match=r"model 'maps': attributions need one output \(n, columns\)"):
-        Insight(network, "maps", films())
+        Insight(network, "maps", random_images())
 
 
 @pytest.mark.parametrize("reader", [border_reader, corner_reader])
-def test_of_a_reader_of_the_background_nothing_inside_speaks(reader: ModuleType) -> None:
-    """These two have no map behind learned weights; their first learned weights see nothing but the background."""
+def test_for_a_reader_of_the_background_nothing_inside_is_attributed(reader: ModuleType) -> None:
+    """Both models see nothing but the background, and have no map after learned weights."""
     side = 96
     images = np.random.default_rng(0).random((2, side, side, 1), np.float32)
     insight = Insight(reader.build(Task(("A", "B", "C"), (side, side, 1), 0)), reader.__name__, images)
@@ -248,7 +254,7 @@ def test_sound_models_of_every_build_are_opened(sound: ModuleType) -> None:
 def test_the_score_is_what_a_last_layer_squashes(
     head: Callable[[], list[keras.Layer]], squash: Callable[[FloatArray], keras.KerasTensor] | None
 ) -> None:
-    network, images = convolutional(head()), films()
+    network, images = convolutional(head()), random_images()
     insight = Insight(network, "network", images)
     weights = np.eye(insight.columns, dtype=np.float32)[[0] * 3]
     logits = np.stack([insight.scores(images, np.roll(weights, k, axis=1)) for k in range(insight.columns)], axis=1)
@@ -261,7 +267,7 @@ def test_the_score_is_what_a_last_layer_squashes(
 def test_answers_squashed_outside_any_layer_are_scored_as_they_are() -> None:
     images = keras.Input((SIDE, SIDE, 1))
     scores = layers.Dense(3, name="scores")(layers.Flatten()(layers.Conv2D(2, 3, name="map")(images)))
-    insight = Insight(keras.Model(images, ops.softmax(scores * 2.0)), "bare", films())
+    insight = Insight(keras.Model(images, ops.softmax(scores * 2.0)), "bare", random_images())
     assert (insight.score, insight.feature_layer) == ("answer", "map")
 
 
@@ -270,8 +276,8 @@ def test_answers_squashed_outside_any_layer_are_scored_as_they_are() -> None:
 
 def test_weights_are_random_inside_and_as_before_outside_whatever_happens() -> None:
     whole, _ = nested()
-    whole.trainable = False  # a frozen backbone has learned what it knows all the same
-    images, weights = films(), one_hot(3)
+    whole.trainable = False  # frozen weights count as learned
+    images, weights = random_images(), one_hot(3)
     insight = Insight(whole, "nested", images)
     before = [np.array(value) for value in whole.get_weights()]
     inside: list[NDArray[Any]] = []
@@ -283,19 +289,19 @@ def test_weights_are_random_inside_and_as_before_outside_whatever_happens() -> N
 
     with pytest.raises(KeyError):
         fail_inside()
-    for one, two in zip(before, whole.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for old, restored in zip(before, whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, restored)
     names = [variable.name for variable in whole.weights]
-    for name, one, two in zip(names, before, inside, strict=True):
-        assert (one == two).all() == (name.startswith("moving_") or not one.any()), name
-        if one.size > 50:
-            assert np.sqrt(np.mean(two**2)) == pytest.approx(np.sqrt(np.mean(one**2)), rel=0.3)
+    for name, old, drawn in zip(names, before, inside, strict=True):
+        assert (old == drawn).all() == (name.startswith("moving_") or not old.any()), name
+        if old.size > 50:
+            assert np.sqrt(np.mean(drawn**2)) == pytest.approx(np.sqrt(np.mean(old**2)), rel=0.3)
     assert np.isfinite(insight.scores(images, weights)).all()
 
 
 def test_a_cascade_starts_at_the_top_and_keeps_its_draw() -> None:
     network = convolutional([layers.Dense(3, activation="softmax")])
-    insight = Insight(network, "network", films())
+    insight = Insight(network, "network", random_images())
     assert len(insight.weighted) == 3
     head, first = network.layers[-1].kernel, network.layers[0].kernel
     trained = np.array(first)
@@ -314,10 +320,13 @@ def test_a_cascade_starts_at_the_top_and_keeps_its_draw() -> None:
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs` doesn't match:UserWarning")
 def test_tf_keras_vis_agrees_where_it_works() -> None:
-    """An oracle that is no dependency (it fails on nested models); with it installed, this is not skipped."""
+    """The results are those of tf-keras-vis, if it is installed.
+
+    It is no dependency, because it fails on nested models.
+    """
     gradcam = pytest.importorskip("tf_keras_vis.gradcam")
     saliency, scores = (pytest.importorskip(f"tf_keras_vis.{name}") for name in ("saliency", "utils.scores"))
-    images, inputs = films(), keras.Input((SIDE, SIDE, 1))
+    images, inputs = random_images(), keras.Input((SIDE, SIDE, 1))
     maps = layers.Conv2D(5, 3, activation="relu")(layers.Conv2D(4, 3, activation="relu")(inputs))
     linear = keras.Model(inputs, layers.Dense(3)(layers.Flatten()(maps)))
     insight = Insight(keras.Model(inputs, layers.Softmax()(linear.output)), "network", images)

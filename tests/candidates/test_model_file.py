@@ -1,4 +1,4 @@
-"""A model file, imported: what it declares, what its functions raise, and what it reads without saying so."""
+"""Imported model files: declarations, errors of their functions, and undeclared inputs."""
 
 import sys
 from pathlib import Path
@@ -17,12 +17,12 @@ LOAD = "\ndef load(task):\n    return None\n"
 
 @pytest.fixture(autouse=True)
 def _import_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model file's folder joins the import path: not beyond its test."""
+    """Remove the folders that a model file adds to the import path after each test."""
     monkeypatch.setattr(sys, "path", list(sys.path))
 
 
 def opened(folder: Path, text: str, allowed: tuple[Path, ...] = ()) -> ModelFile:
-    """Return the imported model file of this text."""
+    """Return the imported model file with this text."""
     path = folder / "net.py"
     path.write_text(text, "utf-8")
     return ModelFile(find_model(str(path), folder), allowed)
@@ -234,8 +234,9 @@ def test_declared_files_are_seen_from_the_model_file(tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"a")
     file = opened(tmp_path, f"FILES = ('a.bin', {str(tmp_path / 'net.py')!r})\n" + LOAD)
     assert declared_files(file.source, file.facts.files) == (
-        (tmp_path / "a.bin").resolve(), (tmp_path / "net.py").resolve(),
-    )  # fmt: skip
+        (tmp_path / "a.bin").resolve(),
+        (tmp_path / "net.py").resolve(),
+    )
 
 
 def test_a_model_file_can_import_from_the_projects_models(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A recipe holds only what can be trained by, and a network takes the images and classes of its task or is refused."""
+"""Impossible recipes are refused, and so are networks that do not fit their task."""
 
 import pytest
 

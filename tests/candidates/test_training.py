@@ -1,4 +1,4 @@
-"""Training: done once, kept by content, resumed after a kill, and honest about what it does not know."""
+"""Training is done once, stored by content, and resumed after a kill."""
 
 import json
 import shutil
@@ -42,11 +42,11 @@ def build(task):
 
 
 class KilledError(KeyboardInterrupt):
-    """Stands for a kill between two epochs."""
+    """Raised in place of a kill between two epochs."""
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def image_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_images(tmp_path_factory.mktemp("images"), images=5)
 
 
@@ -58,15 +58,15 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def ready(model: Path, films: Path, store: Path, *, seed: int = 0, **card: object) -> Candidate:
+def ready(model: Path, image_folder: Path, store: Path, *, seed: int = 0, **card: object) -> Candidate:
     options = Options(models=model.parent, seed=seed, image_size=(32, 32), run_id="test")
-    data = Card.model_validate({"name": "toy", "root": films, **card})
+    data = Card.model_validate({"name": "toy", "root": image_folder, **card})
     return training.ready("tiny", data, options, Store(store))
 
 
-def test_a_network_is_trained_once_and_then_found(model: Path, films: Path, tmp_path: Path) -> None:
-    first = ready(model, films, tmp_path / "store")
-    second = ready(model, films, tmp_path / "store")
+def test_a_network_is_trained_once_and_then_found(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    first = ready(model, image_folder, tmp_path / "store")
+    second = ready(model, image_folder, tmp_path / "store")
     assert first.weights == second.weights
     assert "training" in first.seconds
     assert "training" not in second.seconds
@@ -74,36 +74,39 @@ def test_a_network_is_trained_once_and_then_found(model: Path, films: Path, tmp_
     assert first.history == second.history
 
 
-def test_seed_source_and_recipe_each_mean_other_weights(model: Path, films: Path, tmp_path: Path) -> None:
-    weights = [ready(model, films, tmp_path / "store").weights, ready(model, films, tmp_path / "store", seed=1).weights]
-    weights.append(ready(model, films, tmp_path / "store", recipe={"epochs": 1}).weights)
+def test_seed_source_and_recipe_each_mean_other_weights(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    weights = [
+        ready(model, image_folder, tmp_path / "store").weights,
+        ready(model, image_folder, tmp_path / "store", seed=1).weights,
+    ]
+    weights.append(ready(model, image_folder, tmp_path / "store", recipe={"epochs": 1}).weights)
     model.write_text(NETWORK.replace("Conv2D(4", "Conv2D(5"), "utf-8")
-    weights.append(ready(model, films, tmp_path / "store").weights)
+    weights.append(ready(model, image_folder, tmp_path / "store").weights)
     assert len(set(weights)) == 4
 
 
-def test_a_card_limits_the_epochs_and_does_not_add_any(model: Path, films: Path, tmp_path: Path) -> None:
-    assert ready(model, films, tmp_path / "store", recipe={"epochs": 2}).recipe.epochs == 2
-    assert ready(model, films, tmp_path / "store", recipe={"epochs": 99}).recipe.epochs == 4
+def test_a_card_limits_the_epochs_and_does_not_add_any(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    assert ready(model, image_folder, tmp_path / "store", recipe={"epochs": 2}).recipe.epochs == 2
+    assert ready(model, image_folder, tmp_path / "store", recipe={"epochs": 99}).recipe.epochs == 4
 
 
-def test_a_card_with_an_unknown_recipe_key_names_the_nearest(model: Path, films: Path, tmp_path: Path) -> None:
+def test_a_card_with_an_unknown_recipe_key_names_the_nearest(model: Path, image_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="data card 'toy': recipe: unknown field 'epoch'; did you mean 'epochs'"):
-        ready(model, films, tmp_path / "store", recipe={"epoch": 2})
+        ready(model, image_folder, tmp_path / "store", recipe={"epoch": 2})
 
 
-def test_damaged_weights_are_trained_again(model: Path, films: Path, tmp_path: Path) -> None:
-    weights = ready(model, films, tmp_path / "store").weights
+def test_damaged_weights_are_trained_again(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    weights = ready(model, image_folder, tmp_path / "store").weights
     assert weights is not None
     weights.write_bytes(weights.read_bytes()[:100])
-    again = ready(model, films, tmp_path / "store")
+    again = ready(model, image_folder, tmp_path / "store")
     assert "training" in again.seconds
     assert again.weights is not None
     assert zipfile.is_zipfile(again.weights)
 
 
 def test_a_killed_training_goes_on_where_it_was(
-    model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     epochs: list[int] = []
     progress = keras_backend._Progress.on_epoch_end
@@ -117,38 +120,38 @@ def test_a_killed_training_goes_on_where_it_was(
     monkeypatch.setattr(keras_backend, "BACKUP_EVERY_S", 0.0)
     monkeypatch.setattr(keras_backend._Progress, "on_epoch_end", killed)
     with pytest.raises(KilledError):
-        ready(model, films, tmp_path / "store")
+        ready(model, image_folder, tmp_path / "store")
     backups = list((tmp_path / "store" / "weights").glob("*.backup.npz"))
     assert len(backups) == 1
-    candidate = ready(model, films, tmp_path / "store")
+    candidate = ready(model, image_folder, tmp_path / "store")
     assert epochs == [0, 1, 2, 3]
     assert candidate.history is not None
     assert len(candidate.history["val_loss"]) == 4
     assert not backups[0].exists()
 
 
-def test_a_damaged_backup_is_discarded_with_a_warning(model: Path, films: Path, tmp_path: Path) -> None:
-    candidate = ready(model, films, tmp_path / "store")
+def test_a_damaged_backup_is_discarded_with_a_warning(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    candidate = ready(model, image_folder, tmp_path / "store")
     assert candidate.weights is not None
     key = candidate.weights.stem
     store = Store(tmp_path / "store")
     candidate.weights.unlink()
     store.path("weights", key, ".backup.npz").write_bytes(b"half")
     with pytest.warns(UserWarning, match="the backup is discarded"):
-        again = ready(model, films, tmp_path / "store")
+        again = ready(model, image_folder, tmp_path / "store")
     assert again.history is not None
     assert len(again.history["loss"]) == 4
 
 
-def test_a_worker_that_finds_no_weights_says_so(model: Path, films: Path, tmp_path: Path) -> None:
+def test_a_worker_that_finds_no_weights_says_so(model: Path, image_folder: Path, tmp_path: Path) -> None:
     options = Options(models=model.parent, image_size=(32, 32))
     with pytest.raises(ModelError, match="its weights are not in the store"):
-        training.ready("tiny", Card(name="toy", root=films), options, Store(tmp_path / "store"), train=False)
+        training.ready("tiny", Card(name="toy", root=image_folder), options, Store(tmp_path / "store"), train=False)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped"])
 def test_a_damaged_archive_of_a_killed_training_is_discarded(
-    model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+    model: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
     def killed(self: keras_backend._Progress, epoch: int, logs: dict[str, float] | None = None) -> None:
         raise KilledError
@@ -157,20 +160,20 @@ def test_a_damaged_archive_of_a_killed_training_is_discarded(
         patch.setattr(keras_backend, "BACKUP_EVERY_S", 0.0)
         patch.setattr(keras_backend._Progress, "on_epoch_end", killed)
         with pytest.raises(KilledError):
-            ready(model, films, tmp_path / "store")
+            ready(model, image_folder, tmp_path / "store")
     (backup,) = (tmp_path / "store" / "weights").glob("*.backup.npz")
     content = bytearray(backup.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 0xFF
     backup.write_bytes(content if damage == "flipped" else content[:-40])
     with pytest.warns(UserWarning, match="the backup is discarded"):
-        candidate = ready(model, films, tmp_path / "store")
+        candidate = ready(model, image_folder, tmp_path / "store")
     assert candidate.history is not None
     assert len(candidate.history["val_loss"]) == 4
 
 
-def test_a_resumed_training_goes_on_with_the_order_of_its_epoch(films: Path) -> None:
-    splits = read_splits(Card(name="toy", root=films), image_shape=(32, 32, 1), cache=None)
+def test_a_resumed_training_goes_on_with_the_order_of_its_epoch(image_folder: Path) -> None:
+    splits = read_splits(Card(name="toy", root=image_folder), image_shape=(32, 32, 1), cache=None)
     whole = keras_backend.ImageSequence(splits.train, 4, lambda images: images, seed=3)
     whole.on_epoch_end()
     whole.on_epoch_end()
@@ -181,7 +184,7 @@ def test_a_resumed_training_goes_on_with_the_order_of_its_epoch(films: Path) -> 
 
 
 def test_weights_are_kept_before_the_backup_goes(
-    model: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> None:
         raise KilledError
@@ -190,26 +193,28 @@ def test_weights_are_kept_before_the_backup_goes(
         patch.setattr(keras_backend, "BACKUP_EVERY_S", 0.0)
         patch.setattr(training, "save_weights", killed)
         with pytest.raises(KilledError):
-            ready(model, films, tmp_path / "store")
+            ready(model, image_folder, tmp_path / "store")
     assert list((tmp_path / "store" / "weights").glob("*.backup.npz"))
-    again = ready(model, films, tmp_path / "store")
+    again = ready(model, image_folder, tmp_path / "store")
     assert again.history is not None
     assert len(again.history["val_loss"]) == 4
 
 
 def test_a_function_of_the_model_file_in_the_network_is_found_when_it_is_loaded(
-    model: Path, films: Path, tmp_path: Path
+    model: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     custom = NETWORK.replace('activation="relu"', "activation=squash").replace(
         "def build", "def squash(x):\n    return x / (1 + keras.ops.abs(x))\n\n\ndef build"
     )
     model.write_text(custom, "utf-8")
-    candidate = ready(model, films, tmp_path / "store")
+    candidate = ready(model, image_folder, tmp_path / "store")
     assert candidate.predict(candidate.splits.test.take(range(4))).shape == (4, 3)
 
 
 @pytest.mark.parametrize("error", ["KeyError('images')", "RuntimeError('no more')", "SystemExit(3)"])
-def test_what_a_stream_raises_in_training_is_a_sentence(model: Path, films: Path, tmp_path: Path, error: str) -> None:
+def test_what_a_stream_raises_in_training_is_a_sentence(
+    model: Path, image_folder: Path, tmp_path: Path, error: str
+) -> None:
     broken = f"""
 class Broken(keras.utils.PyDataset):
     def __len__(self):
@@ -225,7 +230,7 @@ def streams(data, recipe, task):
 """
     model.write_text(NETWORK + broken, "utf-8")
     with pytest.raises(ModelError, match=r"training failed with \w+"):
-        ready(model, films, tmp_path / "store")
+        ready(model, image_folder, tmp_path / "store")
 
 
 def test_the_seed_and_the_epochs_of_a_run_are_checked(tmp_path: Path) -> None:
@@ -236,10 +241,10 @@ def test_the_seed_and_the_epochs_of_a_run_are_checked(tmp_path: Path) -> None:
 
 
 def test_a_trained_file_takes_no_other_weights_and_a_model_file_no_class_order(
-    model: Path, films: Path, tmp_path: Path
+    model: Path, image_folder: Path, tmp_path: Path
 ) -> None:
-    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
-    weights = ready(model, films, tmp_path / "store").weights
+    card, store = Card(name="toy", root=image_folder), Store(tmp_path / "store")
+    weights = ready(model, image_folder, tmp_path / "store").weights
     with pytest.raises(ArgumentError, match="is itself a trained file"):
         training.ready(str(weights), card, Options(models=model.parent, weights=weights), store)
     with pytest.raises(ArgumentError, match="goes with a bare"):
@@ -250,22 +255,22 @@ def test_a_trained_file_takes_no_other_weights_and_a_model_file_no_class_order(
         training.ready("tiny", card, Options(models=model.parent, weights=model), store)
 
 
-def test_another_class_order_is_another_model(model: Path, films: Path, tmp_path: Path) -> None:
-    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
-    weights = str(ready(model, films, tmp_path / "store").weights)
+def test_another_class_order_is_another_model(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    card, store = Card(name="toy", root=image_folder), Store(tmp_path / "store")
+    weights = str(ready(model, image_folder, tmp_path / "store").weights)
     plain = training.ready(weights, card, Options(models=model.parent), store)
     order = (*plain.task.classes[1:], plain.task.classes[0])
-    turned = training.ready(weights, card, Options(models=model.parent, classes=order), store)
-    assert turned.fingerprint != plain.fingerprint
+    reordered = training.ready(weights, card, Options(models=model.parent, classes=order), store)
+    assert reordered.fingerprint != plain.fingerprint
     rows = plain.splits.test.take(range(4))
-    assert not np.array_equal(turned.predict(rows), plain.predict(rows))
+    assert not np.array_equal(reordered.predict(rows), plain.predict(rows))
 
 
 def test_files_beside_the_images_count_for_a_model_with_streams_of_its_own(
-    model: Path, films: Path, tmp_path: Path
+    model: Path, image_folder: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "images"
-    shutil.copytree(films, root)
+    shutil.copytree(image_folder, root)
 
     def seen() -> tuple[str, str]:
         splits = read_splits(Card(name="toy", root=root), image_shape=(32, 32, 1), cache=None)
@@ -279,18 +284,18 @@ def test_files_beside_the_images_count_for_a_model_with_streams_of_its_own(
     assert after[1] != before[1]
 
 
-def test_an_uncompiled_network_is_refused(model: Path, films: Path, tmp_path: Path) -> None:
+def test_an_uncompiled_network_is_refused(model: Path, image_folder: Path, tmp_path: Path) -> None:
     compiling = next(line for line in NETWORK.splitlines() if "compile(" in line)
     model.write_text(NETWORK.replace(compiling, ""), "utf-8")
     with pytest.raises(ModelError, match="must return a compiled network"):
-        ready(model, films, tmp_path / "store")
+        ready(model, image_folder, tmp_path / "store")
 
 
-def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, films: Path, tmp_path: Path) -> None:
-    trained = ready(model, films, tmp_path / "store")
+def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    trained = ready(model, image_folder, tmp_path / "store")
     assert trained.weights is not None
     options = Options(models=model.parent, image_size=(32, 32), weights=trained.weights)
-    loaded = training.ready("tiny", Card(name="toy", root=films), options, Store(tmp_path / "other"))
+    loaded = training.ready("tiny", Card(name="toy", root=image_folder), options, Store(tmp_path / "other"))
     rows = trained.splits.test.take(range(4))
     assert loaded.origin == "loaded"
     assert np.array_equal(loaded.predict(rows), trained.predict(rows))
@@ -298,9 +303,9 @@ def test_trained_weights_judged_as_an_artefact_answer_alike(model: Path, films: 
     assert set(record) == {"history", "probe", "sha256"}
 
 
-def test_an_artefact_of_another_model_or_size_is_refused(model: Path, films: Path, tmp_path: Path) -> None:
-    card, store = Card(name="toy", root=films), Store(tmp_path / "store")
-    weights = ready(model, films, tmp_path / "store").weights
+def test_an_artefact_of_another_model_or_size_is_refused(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    card, store = Card(name="toy", root=image_folder), Store(tmp_path / "store")
+    weights = ready(model, image_folder, tmp_path / "store").weights
     (model.parent / "other.py").write_text(NETWORK, "utf-8")
     with pytest.raises(ArgumentError, match="its model is tiny, not other; pass --model tiny"):
         training.ready("other", card, Options(models=model.parent, image_size=(32, 32), weights=weights), store)
@@ -358,7 +363,7 @@ def build(task):
 '''
 
 
-def test_a_subclassed_network_that_tells_no_shapes_answers(model: Path, films: Path, tmp_path: Path) -> None:
+def test_a_subclassed_network_that_tells_no_shapes_answers(model: Path, image_folder: Path, tmp_path: Path) -> None:
     model.write_text(SUBCLASSED, "utf-8")
-    candidate = ready(model, films, tmp_path / "store")
+    candidate = ready(model, image_folder, tmp_path / "store")
     assert candidate.predict(candidate.splits.test.take(range(4))).shape == (4, 3)

@@ -1,5 +1,7 @@
-"""Burned-in annotations: letters planted on drawn images are found, ribs are not, and nothing that touches the lungs
-is one."""
+"""Burned-in annotations: planted letters are found, ribs are not.
+
+Nothing that touches the lungs counts as an annotation.
+"""
 
 from pathlib import Path
 
@@ -25,7 +27,10 @@ SIDE = 192
 
 
 def chest(index: int) -> tuple[FloatArray, BoolArray]:
-    """Return a drawn image without markers, float32 (192, 192) in [0, 0.8], and its lungs."""
+    """Return a drawn image without markers, and its lungs.
+
+    The image is float32 (192, 192) in [0, 0.8].
+    """
     drawn = phantom.image("phantom", 0, "test", CLASSES[index % 3], index)
     image = ndimage.zoom(drawn.image[5:-5, 5:-5].astype(np.float32) / 255, SIDE / 86, order=1)
     lungs = ndimage.zoom(drawn.lungs[5:-5, 5:-5], SIDE / 86, order=0) > 127
@@ -33,7 +38,10 @@ def chest(index: int) -> tuple[FloatArray, BoolArray]:
 
 
 def written(image: FloatArray, text: str, at: tuple[int, int], size: int = 14) -> tuple[FloatArray, BoolArray]:
-    """Return the image with white letters on an even dark label at (top, left), and where the letters are."""
+    """Return the image with white letters on an even dark label, and their pixels.
+
+    ``at`` is (top, left).
+    """
     plate = Image.new("L", (SIDE, SIDE))
     font = ImageFont.load_default(size)
     ImageDraw.Draw(plate).text((at[1], at[0]), text, font=font, fill=255)
@@ -100,7 +108,7 @@ def test_brightness_and_contrast_of_the_image_do_not_matter() -> None:
     image, lungs = chest(3)
     changed, _ = written(image, "L", (4, 150))
     lighter, fainter = changed + np.float32(0.2), (0.3 * changed).astype(np.float32)
-    boxes = [[each.box for each in find(film, lungs)] for film in (lighter, fainter)]
+    boxes = [[each.box for each in find(pixels, lungs)] for pixels in (lighter, fainter)]
     assert boxes[0] == boxes[1] != []
 
 
@@ -111,23 +119,26 @@ def test_an_even_image_has_none(grey: float) -> None:
 
 @pytest.mark.parametrize("side", [8, 20, 32])
 def test_a_dot_in_the_corner_of_a_small_image_is_no_error(side: int) -> None:
-    film = np.zeros((side, side), np.float32)
-    film[0, 0] = 1
-    for each in find(film, np.zeros((side, side), dtype=bool)):
+    image = np.zeros((side, side), np.float32)
+    image[0, 0] = 1
+    for each in find(image, np.zeros((side, side), dtype=bool)):
         assert each.bottom <= side
 
 
 def markers(variant: str, glyph: str) -> tuple[int, int]:
-    """Return on how many of 24 images the planted marker of a glyph is found, and how many boxes lie elsewhere."""
+    """Return the number of images whose planted marker is found, and of boxes elsewhere.
+
+    There are 24 images, with the marker of one glyph.
+    """
     label = {"R": "Covid", "L": "Normal", "P": "Viral Pneumonia"}[glyph]
     place = {"R": np.s_[0:6, 0:6], "L": np.s_[0:6, 90:96], "P": np.s_[90:96, 0:6]}[glyph]
     hits = elsewhere = 0
     for index in range(24):
-        film = phantom.image(variant, 0, "test", label, index)
-        found = find((film.image / 255).astype(np.float32), film.lungs > 127)
-        here = [each for each in found if each.box == place]
-        hits += bool(here)
-        elsewhere += len(found) - len(here)
+        drawn = phantom.image(variant, 0, "test", label, index)
+        found = find((drawn.image / 255).astype(np.float32), drawn.lungs > 127)
+        in_place = [each for each in found if each.box == place]
+        hits += bool(in_place)
+        elsewhere += len(found) - len(in_place)
     return hits, elsewhere
 
 

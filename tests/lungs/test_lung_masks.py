@@ -1,4 +1,4 @@
-"""Lung fields of a data set: its own masks or the segmenter's, packed, stored, and trusted only for good reasons."""
+"""Lung fields of a data set: their source, storage, and which of them are trusted."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> Dataset:
-    """Six drawn images with masks of their own."""
+    """Return six drawn images with masks of their own."""
     for index, image in enumerate(DRAWN):
         for kind, pixels in (("images", image.image), ("masks", image.lungs)):
             (tmp_path / kind).mkdir(exist_ok=True)
@@ -175,12 +175,12 @@ def test_a_segmenter_that_hesitates_contradicts_nobody() -> None:
 
 
 def blobs(prepared: FloatArray) -> FloatArray:
-    """Stand in for a network: surely lung where an image is dark."""
+    """Return 1 for dark pixels and 0 for others, in place of a network."""
     return (prepared < -0.2).astype(np.float32)
 
 
 def two_lungs(*, scale: float = 1) -> FloatArray:
-    """Return a plain image: two dark ellipses."""
+    """Return an image of two dark ellipses on white."""
     y, x = np.indices((96, 96)) / 96
     dark = [((x - centre) / 0.15) ** 2 + ((y - 0.45) / 0.3) ** 2 < scale**2 for centre in (0.27, 0.73)]
     image: FloatArray = (1 - (dark[0] | dark[1])).astype(np.float32)

@@ -1,5 +1,4 @@
-"""Masks that are the lung fields of their images are believed; masks that are not are found out, each for its
-reason."""
+"""True lung fields pass the checks of mask quality, and other masks fail with a reason."""
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
 
 DRAWN = [phantom.image("phantom", 0, "train", label, index) for label in CLASSES for index in range(8)]
-FILMS = unit(np.stack([image.image for image in DRAWN])[:, :, :, None])
+IMAGES = unit(np.stack([image.image for image in DRAWN])[:, :, :, None])
 LUNGS = np.stack([image.lungs for image in DRAWN]) > 127
 
 
@@ -26,15 +25,15 @@ def moved(masks: BoolArray, down: float, across: float) -> BoolArray:
     return shifted
 
 
-def kinds(masks: BoolArray, images: FloatArray = FILMS) -> list[str]:
+def kinds(masks: BoolArray, images: FloatArray = IMAGES) -> list[str]:
     return [reason.partition(":")[0] for reason in doubts(masks, images)]
 
 
 def test_the_images_own_masks_are_believed() -> None:
-    assert doubts(LUNGS, FILMS) == [""] * len(LUNGS)
+    assert doubts(LUNGS, IMAGES) == [""] * len(LUNGS)
 
 
-@pytest.mark.parametrize("images", [1 - FILMS, FILMS * 0.3 + 0.6, FILMS**2, np.repeat(FILMS, 3, axis=3)])
+@pytest.mark.parametrize("images", [1 - IMAGES, IMAGES * 0.3 + 0.6, IMAGES**2, np.repeat(IMAGES, 3, axis=3)])
 def test_neither_inversion_nor_exposure_raises_doubts(images: FloatArray) -> None:
     assert doubts(LUNGS, images) == [""] * len(LUNGS)
 
@@ -42,12 +41,12 @@ def test_neither_inversion_nor_exposure_raises_doubts(images: FloatArray) -> Non
 @pytest.mark.parametrize("size", [(40, 48), (200, 150)])
 def test_masks_of_any_size_are_judged(size: tuple[int, int]) -> None:
     rows, columns = (np.arange(side) * 96 // side for side in size)
-    assert doubts(LUNGS[:, rows[:, None], columns], FILMS[:, rows[:, None], columns]) == [""] * len(LUNGS)
+    assert doubts(LUNGS[:, rows[:, None], columns], IMAGES[:, rows[:, None], columns]) == [""] * len(LUNGS)
 
 
 @pytest.mark.parametrize(("down", "across"), [(0, 0.15), (0, -0.15), (0.2, 0), (0.15, 0.15)])
 def test_a_shifted_mask_is_found_out(down: float, across: float) -> None:
-    assert all(doubts(moved(LUNGS, down, across), FILMS))
+    assert all(doubts(moved(LUNGS, down, across), IMAGES))
 
 
 def test_a_shift_that_leaves_the_mask_plausible_is_found_out_by_the_image() -> None:
@@ -55,18 +54,18 @@ def test_a_shift_that_leaves_the_mask_plausible_is_found_out_by_the_image() -> N
 
 
 def test_the_mask_of_an_image_that_lies_elsewhere_is_found_out() -> None:
-    elsewhere = np.roll(FILMS, (0, 12), axis=(1, 2))
+    elsewhere = np.roll(IMAGES, (0, 12), axis=(1, 2))
     assert all(doubts(LUNGS, elsewhere))
 
 
 def test_an_empty_mask_and_a_full_one_are_found_out() -> None:
-    assert doubts(LUNGS & False, FILMS) == ["no lung field found"] * len(LUNGS)
-    assert doubts(LUNGS | True, FILMS) == ["area: 100% of the image, outside 6% to 60%"] * len(LUNGS)
-    assert all(doubts(~LUNGS, FILMS))
+    assert doubts(LUNGS & False, IMAGES) == ["no lung field found"] * len(LUNGS)
+    assert doubts(LUNGS | True, IMAGES) == ["area: 100% of the image, outside 6% to 60%"] * len(LUNGS)
+    assert all(doubts(~LUNGS, IMAGES))
 
 
 def test_an_image_without_edges_supports_no_mask() -> None:
-    blank, noise = np.zeros_like(FILMS), np.random.default_rng(0).random(FILMS.shape, dtype=np.float32)
+    blank, noise = np.zeros_like(IMAGES), np.random.default_rng(0).random(IMAGES.shape, dtype=np.float32)
     assert set(doubts(LUNGS, blank)) == {"fit: no contrast across the mask's edge (0.00 of 2 ranks)"}
     assert kinds(LUNGS, noise).count("fit") >= 0.9 * len(LUNGS)
 
@@ -74,12 +73,12 @@ def test_an_image_without_edges_supports_no_mask() -> None:
 def test_one_lung_or_many_pieces_are_no_pair_of_lungs() -> None:
     left = LUNGS.copy()
     left[:, :, 48:] = False
-    assert all(doubts(left, FILMS))
+    assert all(doubts(left, IMAGES))
     pieces = np.zeros_like(LUNGS)
     for top in (10, 60):
         for side in (10, 40, 70):
             pieces[:, top : top + 25, side : side + 20] = True
-    assert doubts(pieces, FILMS) == ["shape: 6 separate fields, not two lungs"] * len(LUNGS)
+    assert doubts(pieces, IMAGES) == ["shape: 6 separate fields, not two lungs"] * len(LUNGS)
 
 
 def test_unequal_lungs_are_found_out() -> None:
@@ -96,4 +95,4 @@ def test_one_wide_field_over_both_lungs_is_a_pair() -> None:
 
 
 def test_no_images_raise_no_doubts() -> None:
-    assert doubts(LUNGS[:0], FILMS[:0]) == []
+    assert doubts(LUNGS[:0], IMAGES[:0]) == []

@@ -1,4 +1,4 @@
-"""The segmenter around its network: ranks before it, clean masks and certainty after it; and the network."""
+"""The segmenter: ranks before its network, masks and certainty after it, and the network."""
 
 import json
 import math
@@ -13,7 +13,7 @@ from roentgate.lungs import segmenter
 from roentgate.lungs.segmenter import WEIGHTS, certainty, dice, fields, lung_probabilities, prepare
 from roentgate.store import file_digest
 
-FILM = np.random.default_rng(1).random((3, 40, 50, 1), dtype=np.float32)
+IMAGES = np.random.default_rng(1).random((3, 40, 50, 1), dtype=np.float32)
 
 
 def disc(shape: tuple[int, int], centre: tuple[float, float], radius: float) -> NDArray[np.bool_]:
@@ -36,8 +36,8 @@ def test_images_of_any_size_and_colour_become_ranks_of_one_size() -> None:
 
 
 def test_exposure_and_range_do_not_matter() -> None:
-    for other in (FILM * 0.2 + 0.7, FILM * 255, FILM - 3):
-        assert np.abs(prepare(other) - prepare(FILM)).max() < 0.01
+    for altered in (IMAGES * 0.2 + 0.7, IMAGES * 255, IMAGES - 3):
+        assert np.abs(prepare(altered) - prepare(IMAGES)).max() < 0.01
 
 
 def test_any_rising_curve_leaves_the_ranks_as_they_are() -> None:
@@ -46,7 +46,7 @@ def test_any_rising_curve_leaves_the_ranks_as_they_are() -> None:
 
 
 def test_a_reversed_image_has_the_reversed_ranks() -> None:
-    np.testing.assert_allclose(prepare(1 - FILM), -prepare(FILM), atol=0.01)
+    np.testing.assert_allclose(prepare(1 - IMAGES), -prepare(IMAGES), atol=0.01)
 
 
 def test_equal_pixels_have_equal_ranks_and_a_blank_image_none() -> None:
@@ -68,18 +68,18 @@ def test_the_mirror_image_has_an_equal_say() -> None:
         answer[:, :, :64] = 1
         return answer
 
-    probability = lung_probabilities(left_only, FILM)
+    probability = lung_probabilities(left_only, IMAGES)
     assert probability.shape == (3, 40, 50)
     np.testing.assert_allclose(probability, 0.5)
     np.testing.assert_array_equal(seen[1], seen[0][:, :, ::-1])
 
 
 def test_the_two_largest_regions_are_kept_without_crumbs_and_holes() -> None:
-    left, right, crumb = (disc((60, 80), at, size) for at, size in (((30, 20), 12), ((30, 60), 10), ((5, 40), 2)))
+    left, right, fragment = (disc((60, 80), at, size) for at, size in (((30, 20), 12), ((30, 60), 10), ((5, 40), 2)))
     hole = disc((60, 80), (30, 20), 3)
-    probability = ((left | right | crumb) & ~hole).astype(np.float32)
+    probability = ((left | right | fragment) & ~hole).astype(np.float32)
     np.testing.assert_array_equal(fields(probability), left | right)
-    np.testing.assert_array_equal(fields(0.6 * (left | crumb).astype(np.float32)), left)
+    np.testing.assert_array_equal(fields(0.6 * (left | fragment).astype(np.float32)), left)
     assert not fields(np.full((8, 8), 0.5, np.float32)).any()
 
 
@@ -114,7 +114,7 @@ def test_the_shipped_network_is_small_and_safe_to_load() -> None:
     assert WEIGHTS.stat().st_size <= 2_000_000
     network = keras_backend.load_network(WEIGHTS)
     assert network.count_params() <= 500_000
-    answer = keras_backend.KerasModel(network, "lung fields").predict(prepare(FILM))
+    answer = keras_backend.KerasModel(network, "lung fields").predict(prepare(IMAGES))
     assert answer.shape == (3, 128, 128, 1)
     assert 0 <= answer.min() <= answer.max() <= 1
 
@@ -129,7 +129,7 @@ def test_folding_the_normalisation_away_changes_no_answer() -> None:
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([rng.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
-    images = prepare(FILM)
+    images = prepare(IMAGES)
     np.testing.assert_allclose(folded(network).predict_on_batch(images), network.predict_on_batch(images), atol=1e-5)
 
 

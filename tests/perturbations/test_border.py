@@ -1,4 +1,4 @@
-"""What is hidden is gone, what is kept is untouched, and infills come from the kept pixels alone."""
+"""Hidden pixels vanish, kept pixels stay, and infills come from the kept pixels alone."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ KINDS: tuple[type[Perturbation], ...] = (Border, KeepBorder, Interior)
 SHAPES = [(32, 32, 1), (40, 24, 1), (31, 33, 3)]
 
 
-def films(
+def random_images(
     shape: tuple[int, int, int], count: int = 3, seed: int = 0
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.random.default_rng(seed).random((count, *shape), dtype=np.float32)
@@ -70,9 +70,9 @@ def test_an_unknown_infill_is_refused_with_the_nearest_name() -> None:
 def test_the_interior_is_as_large_as_the_border_and_centred_with_the_aspect_of_the_image(
     height: int, breadth: int, width: float
 ) -> None:
-    inside, ring = interior_mask((height, breadth), width), border_mask((height, breadth), width)
+    inside, border = interior_mask((height, breadth), width), border_mask((height, breadth), width)
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    assert abs(int(inside.sum()) - int(ring.sum())) <= max(len(rows), len(columns))
+    assert abs(int(inside.sum()) - int(border.sum())) <= max(len(rows), len(columns))
     assert inside[np.ix_(rows, columns)].all()
     assert abs(rows[0] - (height - 1 - rows[-1])) <= 1
     assert abs(columns[0] - (breadth - 1 - columns[-1])) <= 1
@@ -92,10 +92,10 @@ def test_kept_pixels_stay_bit_for_bit_and_nothing_hidden_survives(
 ) -> None:
     perturbation = kind(0.1, infill)
     hidden = perturbation.hidden((shape[0], shape[1]))
-    images = films(shape)
+    images = random_images(shape)
     before = images.copy()
     changed = images.copy()
-    changed[:, hidden] = films(shape, seed=1)[:, hidden]
+    changed[:, hidden] = random_images(shape, seed=1)[:, hidden]
     result = perturbation(images)
     assert result.dtype == np.float32
     assert np.array_equal(images, before)
@@ -107,30 +107,30 @@ def test_kept_pixels_stay_bit_for_bit_and_nothing_hidden_survives(
 
 
 def test_black_is_zero_and_mean_is_that_of_each_image_over_its_kept_pixels() -> None:
-    images, ring = films((32, 32, 3)), border_mask((32, 32), 0.1)
-    assert (Border(0.1, "black")(images)[:, ring] == 0).all()
-    expected = images[:, ~ring].mean(axis=1)
-    assert np.allclose(Border(0.1, "mean")(images)[:, ring], expected[:, None], atol=1e-6)
+    images, border = random_images((32, 32, 3)), border_mask((32, 32), 0.1)
+    assert (Border(0.1, "black")(images)[:, border] == 0).all()
+    expected = images[:, ~border].mean(axis=1)
+    assert np.allclose(Border(0.1, "mean")(images)[:, border], expected[:, None], atol=1e-6)
 
 
 def test_edge_under_a_border_is_the_exact_clamp() -> None:
-    images = films((40, 24, 1))
+    images = random_images((40, 24, 1))
     core = images[:, 4:-4, 2:-2]
     assert np.array_equal(Border(0.1, "edge")(images), np.pad(core, ((0, 0), (4, 4), (2, 2), (0, 0)), mode="edge"))
 
 
 def test_edge_inside_is_the_nearest_pixel_of_the_border() -> None:
-    images = films((21, 21, 1), count=1)
-    filled = KeepBorder(0.1, "edge")(images)[0, :, :, 0]
-    ring = np.argwhere(border_mask((21, 21), 0.1))
+    images = random_images((21, 21, 1), count=1)
+    masked = KeepBorder(0.1, "edge")(images)[0, :, :, 0]
+    border = np.argwhere(border_mask((21, 21), 0.1))
     for row, column in ((5, 9), (16, 10), (9, 4), (8, 17)):
-        distance = np.square(ring - (row, column)).sum(axis=1)
-        nearest = ring[distance == distance.min()]
-        assert filled[row, column] in [images[0, y, x, 0] for y, x in nearest]
+        distance = np.square(border - (row, column)).sum(axis=1)
+        nearest = border[distance == distance.min()]
+        assert masked[row, column] in [images[0, y, x, 0] for y, x in nearest]
 
 
 def test_blur_is_a_gaussian_of_the_edge_infill_renormalised_at_the_border() -> None:
-    images = films((64, 48, 1), count=1)
+    images = random_images((64, 48, 1), count=1)
     edge, blurred = Border(0.1, "edge")(images)[0, :, :, 0], Border(0.1, "blur")(images)[0, :, :, 0]
     sigma = (BLUR * 64, BLUR * 48)
 
@@ -140,8 +140,8 @@ def test_blur_is_a_gaussian_of_the_edge_infill_renormalised_at_the_border() -> N
         return ndimage.gaussian_filter(values, sigma, mode="constant", truncate=12)  # type: ignore[no-any-return]
 
     expected = smooth(edge) / smooth(np.ones_like(edge))
-    ring = border_mask((64, 48), 0.1)
-    assert np.allclose(blurred[ring], expected[ring], atol=1e-5)
+    border = border_mask((64, 48), 0.1)
+    assert np.allclose(blurred[border], expected[border], atol=1e-5)
 
 
 def test_a_constant_image_is_unchanged_by_every_infill_but_black() -> None:
@@ -161,12 +161,12 @@ def test_names_are_stable_and_tell_perturbations_apart() -> None:
 
 @pytest.mark.parametrize("infill", INFILLS)
 def test_any_pixels_can_be_hidden_as_those_of_a_border(infill: Infill) -> None:
-    images = films((32, 32, 3))
+    images = random_images((32, 32, 3))
     np.testing.assert_array_equal(hide(images, border_mask((32, 32), 0.1), infill), Border(0.1, infill)(images))
 
 
 def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
-    images = films((32, 32, 1))
+    images = random_images((32, 32, 1))
     with pytest.raises(ArgumentError, match="infill 'grey': unknown"):
         hide(images, border_mask((32, 32), 0.1), "grey")
     for hidden in (np.ones((32, 32), np.bool_), border_mask((30, 32), 0.1)):
@@ -177,7 +177,7 @@ def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
 
 
 def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None:
-    images = films((32, 32, 1))
+    images = random_images((32, 32, 1))
     everything = [kind(width, infill) for width in (0.05, 0.1) for kind in KINDS for infill in INFILLS]
     results = list(battery(images, everything))
     assert [name for name, _ in results] == [each.name for each in everything]
@@ -186,7 +186,7 @@ def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None
 
 
 def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() -> None:
-    images = films((32, 32, 1))
+    images = random_images((32, 32, 1))
     before = images.copy()
     for name, result in battery(images, [Border(0.1, "edge"), Border(0.1, "blur")]):
         if name == "border-0.1-blur":
@@ -196,16 +196,16 @@ def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() ->
 
 
 def test_a_swap_has_the_donors_border_and_its_own_inside() -> None:
-    images, given_borders = films((32, 32, 3)), films((32, 32, 3), seed=1)
-    result, ring = swap_border(images, given_borders, 0.1), border_mask((32, 32), 0.1)
-    assert np.array_equal(result[:, ring], given_borders[:, ring])
-    assert np.array_equal(result[:, ~ring], images[:, ~ring])
+    images, given_borders = random_images((32, 32, 3)), random_images((32, 32, 3), seed=1)
+    result, border = swap_border(images, given_borders, 0.1), border_mask((32, 32), 0.1)
+    assert np.array_equal(result[:, border], given_borders[:, border])
+    assert np.array_equal(result[:, ~border], images[:, ~border])
     assert result.dtype == np.float32
 
 
 def test_a_swap_needs_a_donor_for_each_image() -> None:
     with pytest.raises(ArgumentError, match="one donor an image"):
-        swap_border(films((32, 32, 1)), films((32, 32, 1), count=2), 0.1)
+        swap_border(random_images((32, 32, 1)), random_images((32, 32, 1), count=2), 0.1)
 
 
 @given(labels=st.lists(st.integers(0, 3), min_size=1, max_size=40), seed=st.integers(0, 5))

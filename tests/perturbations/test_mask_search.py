@@ -1,4 +1,4 @@
-"""The search finds what is planted, shrinks it, asks no more than it may, and is the same every time."""
+"""The mask search finds what is planted, shrinks it, keeps its limit and is deterministic."""
 
 import os
 import subprocess
@@ -22,7 +22,10 @@ def anywhere(_: Mask) -> bool:
 
 
 def covers(rows: slice, columns: slice, *infills: str) -> Callable[[Mask], bool]:
-    """Return a question: does a mask hide all of this box, under one of these infills (default: any)?"""
+    """Return a function that says whether a mask hides all of this box.
+
+    The mask must have one of these infills, if any are named.
+    """
 
     def flips(mask: Mask) -> bool:
         return bool(mask.hidden(SHAPE)[rows, columns].all()) and mask.infill in (infills or MILDNESS)
@@ -33,7 +36,7 @@ def covers(rows: slice, columns: slice, *infills: str) -> Callable[[Mask], bool]
 def search(
     family: Family, flips: Callable[[Mask], bool], most: int, allowed: Callable[[Mask], bool] = anywhere
 ) -> tuple[Mask | None, int, list[Mask]]:
-    """Return the best mask, how often ``flips`` was asked by the search's own account, and all that was asked."""
+    """Return the best mask, the number of calls that the search reports, and all masks tried."""
     asked: list[Mask] = []
 
     def noted(mask: Mask) -> bool:
@@ -68,7 +71,7 @@ def test_the_thinnest_strip_is_found_on_its_side() -> None:
 
 
 def test_the_infill_is_shrunk_before_the_size() -> None:
-    """A mean that flips beats a smaller black that flips too."""
+    """A mask of mean infill is preferred to a smaller one of black."""
 
     def flips(mask: Mask) -> bool:
         return mask.top >= {"black": 1, "mean": 9}.get(mask.infill, 99)
@@ -105,9 +108,9 @@ def test_after_a_find_only_milder_or_smaller_masks_are_asked_about() -> None:
     best: list[Mask] = []
 
     def flips(mask: Mask) -> bool:
-        for held in best[-1:]:
-            mine, theirs = ((MILDNESS.index(each.infill), each.area(SHAPE)) for each in (mask, held))
-            assert mine < theirs
+        for previous in best[-1:]:
+            new, old = ((MILDNESS.index(each.infill), each.area(SHAPE)) for each in (mask, previous))
+            assert new < old
         found = covers(slice(0, 5), slice(1, 5))(mask)
         best.extend([mask] * found)
         return found
@@ -132,7 +135,7 @@ def test_what_the_question_raises_ends_the_search_at_once() -> None:
 
 
 def test_an_uncertain_answer_is_asked_for_once() -> None:
-    """A model that answers otherwise the second time makes a bad search, and never a crash."""
+    """A model that answers differently the second time makes the search worse, but does not crash it."""
     rng = np.random.default_rng(0)
     best, tried, asked = search("rectangle", lambda _: bool(rng.random() < 0.3), most=40)
     assert best is not None
@@ -145,7 +148,7 @@ from roentgate.perturbations.masks import MILDNESS
 
 asked = []
 hunt(
-    "rectangle", (1024, 1024), fills=MILDNESS, allowed=lambda _: True, most=60,
+    "rectangle", (1024, 1024), infills=MILDNESS, allowed=lambda _: True, most=60,
     flips=lambda mask: bool(asked.append(mask.name)),
 )
 print(*asked)
@@ -153,13 +156,16 @@ print(*asked)
 
 
 def test_the_search_is_the_same_whatever_else_is_loaded(tmp_path: Path) -> None:
-    """Hypothesis draws numbers from the source files that are loaded; this search must not."""
+    """Hypothesis prefers numbers that occur in the loaded source files. This search must not."""
     (tmp_path / "numbers_of_mine.py").write_text(f"NUMBERS = {list(range(101, 500))}")
-    told = []
+    tried = []
     for start in ("", "import numbers_of_mine\n"):
         (tmp_path / "search.py").write_text(start + PROGRAM)
-        command, path = [sys.executable, "search.py"], {"PYTHONPATH": str(ROOT)}
+        command, path = (
+            [sys.executable, "search.py"],
+            {"PYTHONPATH": os.pathsep.join([str(ROOT / "harness"), str(ROOT)])},
+        )
         done = subprocess.run(command, cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, check=True)
-        told.append(done.stdout.split())
-    assert told[0] == told[1]
-    assert len(told[0]) == 60
+        tried.append(done.stdout.split())
+    assert tried[0] == tried[1]
+    assert len(tried[0]) == 60

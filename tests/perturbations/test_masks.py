@@ -1,4 +1,7 @@
-"""A mask is the pixels its name says: it fits the image, it can be read back, and its steps lie one within the next."""
+"""The name of a mask gives its pixels, and its steps lie within one another.
+
+A name can be read back, and a mask that does not fit the image is refused.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -55,8 +58,10 @@ def test_a_borders_pixels_and_infill_are_those_of_the_border_check() -> None:
         np.testing.assert_array_equal(replace(mask, infill=infill)(images), Border(0.05, infill)(images))
 
 
-@pytest.mark.parametrize(("side", "place"), [("top", np.s_[:3]), ("bottom", np.s_[-3:]), ("left", np.s_[:, :3]),
-                                             ("right", np.s_[:, -3:])])  # fmt: skip
+@pytest.mark.parametrize(
+    ("side", "place"),
+    [("top", np.s_[:3]), ("bottom", np.s_[-3:]), ("left", np.s_[:, :3]), ("right", np.s_[:, -3:])],
+)
 def test_a_strip_lies_along_its_side(side: masks.Side, place: tuple[slice, ...]) -> None:
     mask, expected = masks.strip(SHAPE, "mean", side, 3), np.zeros(SHAPE, np.bool_)
     expected[place] = True
@@ -65,7 +70,7 @@ def test_a_strip_lies_along_its_side(side: masks.Side, place: tuple[slice, ...])
 
 
 @pytest.mark.parametrize(
-    ("mask", "words"),
+    ("mask", "text"),
     [
         (masks.border(SHAPE, "edge", 2), "a 2 px border, filled by edge"),
         (masks.strip(SHAPE, "black", "right", 4), "a 4 px strip along the right, filled by black"),
@@ -76,9 +81,9 @@ def test_a_strip_lies_along_its_side(side: masks.Side, place: tuple[slice, ...])
             "a 20x30 px patch at 50% of the height and 50% of the width, filled by mean",
         ),
     ],
-)  # fmt: skip
-def test_a_mask_is_said_in_words(mask: Mask, words: str) -> None:
-    assert mask.words(SHAPE) == words
+)
+def test_a_mask_is_said_in_words(mask: Mask, text: str) -> None:
+    assert mask.words(SHAPE) == text
 
 
 def test_every_infill_has_its_place_in_the_order_of_mildness() -> None:
@@ -123,5 +128,5 @@ def test_a_strip_needs_something_beside_it() -> None:
 
 
 def test_a_rectangle_beside_the_image_is_refused() -> None:
-    with pytest.raises(ArgumentError, match=r"lies beside an image of 40x60; give one that begins on it"):
+    with pytest.raises(ArgumentError, match=r"lies outside an image of 40x60; give one that begins on it"):
         masks.rectangle(SHAPE, "edge", (40, 45), (0, 5))

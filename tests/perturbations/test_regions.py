@@ -1,4 +1,4 @@
-"""Images changed at the lungs: what is kept stays, what is drawn repeats, what is set in keeps its detail."""
+"""Kept pixels stay, draws repeat, and lungs on another background keep their detail."""
 
 from typing import get_args
 
@@ -31,13 +31,16 @@ FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
 
 DRAWN_IMAGES = [phantom.image("phantom", 0, "test", CLASSES[index % 3], index) for index in range(6)]
-FILMS = np.stack([image.image for image in DRAWN_IMAGES])[..., None].astype(np.float32) / np.float32(255)
+IMAGES = np.stack([image.image for image in DRAWN_IMAGES])[..., None].astype(np.float32) / np.float32(255)
 LUNGS = np.stack([image.lungs for image in DRAWN_IMAGES]) > 127
 seeds = st.integers(0, 2**32 - 1)
 
 
 def some(seed: int, *, count: int = 3, channels: int = 1) -> tuple[FloatArray, BoolArray]:
-    """Return drawn noise and ragged masks: float32 (n, 20, 24, C) in [0, 1], bool (n, 20, 24)."""
+    """Return random images and ragged masks.
+
+    The images are float32 (n, 20, 24, C) in [0, 1], the masks bool (n, 20, 24).
+    """
     generator = np.random.default_rng(seed)
     images = generator.random((count, 20, 24, channels), dtype=np.float32)
     masks = ndimage.gaussian_filter(generator.standard_normal((count, 20, 24)), (0, 2, 2)) > 0
@@ -70,14 +73,14 @@ def test_kept_pixels_stay_and_hidden_ones_are_grey_levels(seed: int, infill: Inf
 @settings(max_examples=40)
 def test_what_is_hidden_leaves_no_trace(seed: int, infill: Infill) -> None:
     images, masks = some(seed)
-    other = np.where(masks[..., None], 1 - images, images)
-    first, second = (hidden(each, masks, infill, [4, 5, 6]) for each in (images, other))
+    altered = np.where(masks[..., None], 1 - images, images)
+    first, second = (hidden(each, masks, infill, [4, 5, 6]) for each in (images, altered))
     np.testing.assert_array_equal(first, second)
 
 
 @given(seed=seeds, infill=st.sampled_from(REGION_INFILLS))
 @settings(max_examples=40)
-def test_an_image_is_filled_alike_in_whatever_company(seed: int, infill: Infill) -> None:
+def test_an_infill_does_not_depend_on_the_other_images(seed: int, infill: Infill) -> None:
     images, masks = some(seed)
     together = hidden(images, masks, infill, [4, 5, 6], seed=7)
     alone = hidden(images[1:2], masks[1:2], infill, [5], seed=7)
@@ -93,8 +96,8 @@ def test_noise_is_that_of_the_row_and_of_the_seed() -> None:
     assert all((drawn[0] != each).any() for each in drawn[2:])
 
 
-def test_infills_are_what_they_are_called() -> None:
-    images, mask = FILMS[:1], LUNGS[:1]
+def test_infills_are_what_their_names_say() -> None:
+    images, mask = IMAGES[:1], LUNGS[:1]
     kept = images[~mask]
     assert not hidden(images, mask, "black", [0])[mask].any()
     np.testing.assert_allclose(hidden(images, mask, "mean", [0])[mask], kept.mean(), atol=1e-6)
@@ -113,7 +116,7 @@ def test_infills_are_what_they_are_called() -> None:
 @pytest.mark.parametrize("infill", REGION_INFILLS)
 def test_an_image_of_which_nothing_is_kept_is_black(infill: Infill) -> None:
     everything = np.ones((1, 96, 96), dtype=bool)
-    assert not hidden(FILMS[:1], everything, infill, [0]).any()
+    assert not hidden(IMAGES[:1], everything, infill, [0]).any()
 
 
 # Random regions
@@ -142,7 +145,7 @@ def test_random_regions_are_smooth_and_lie_anywhere() -> None:
 
 @pytest.mark.parametrize("index", range(6))
 def test_an_image_in_its_own_background_is_itself(index: int) -> None:
-    image = FILMS[index]
+    image = IMAGES[index]
     np.testing.assert_allclose(into_background(image, LUNGS[index], image, LUNGS[index]), image, atol=1e-6)
 
 
@@ -150,30 +153,29 @@ def test_an_image_in_its_own_background_is_itself(index: int) -> None:
 @settings(max_examples=30)
 def test_all_but_the_lungs_is_the_background(pair: tuple[int, int], gamma: float) -> None:
     lungs, background = pair
-    image = FILMS[lungs] ** np.float32(gamma)
-    made = into_background(image, LUNGS[lungs], FILMS[background], LUNGS[background])
+    image = IMAGES[lungs] ** np.float32(gamma)
+    made = into_background(image, LUNGS[lungs], IMAGES[background], LUNGS[background])
     assert made.dtype == np.float32
     assert made.shape == image.shape
     assert made.min() >= 0
     assert made.max() <= 1
-    far = ~ndimage.binary_dilation(
-        LUNGS[background], iterations=5
-    )  # four standard deviations of the seam, and one pixel
-    np.testing.assert_allclose(made[far], FILMS[background][far], atol=2e-3)
+    margin = 5  # four standard deviations of the seam, and one pixel
+    far = ~ndimage.binary_dilation(LUNGS[background], iterations=margin)
+    np.testing.assert_allclose(made[far], IMAGES[background][far], atol=2e-3)
 
 
 @pytest.mark.parametrize("gamma", [0.4, 1.0, 2.5])
 def test_the_lungs_that_are_set_in_keep_their_detail(gamma: float) -> None:
     lost = []
     for lungs, background in ((0, 1), (1, 2), (2, 0), (3, 5)):
-        made = into_background(FILMS[lungs], LUNGS[lungs], FILMS[background] ** np.float32(gamma), LUNGS[background])
+        made = into_background(IMAGES[lungs], LUNGS[lungs], IMAGES[background] ** np.float32(gamma), LUNGS[background])
         inside = ndimage.binary_erosion(LUNGS[background], iterations=3)
         lost.append(((made[inside] <= 0) | (made[inside] >= 1)).mean())
     assert max(lost) <= 0.03, "black or white where the image had detail"
 
 
 def test_a_lesion_comes_along_and_that_of_the_background_does_not() -> None:
-    image, background = FILMS[1], FILMS[4]
+    image, background = IMAGES[1], IMAGES[4]
     spot = np.zeros((96, 96), dtype=bool)
     y, x = np.argwhere(ndimage.binary_erosion(LUNGS[1], iterations=5))[0]
     spot[y - 3 : y + 4, x - 3 : x + 4] = True

@@ -1,7 +1,7 @@
-"""A model made ready to be judged.
+"""Models made ready to be judged.
 
-Finds model files, runs them behind one interface, trains them once, and asks for answers.
-Only this room knows a framework.
+This room finds model files, runs them behind one interface, trains them once and asks them for answers.
+No other room imports a framework.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""A model made ready to be judged: its source, its task, its weights, its fingerprint."""
+"""Candidates: models made ready to be judged."""
 
 import contextlib
 import dataclasses
@@ -22,22 +22,22 @@ from roentgate.errors import ArgumentError, ModelError
 from roentgate.store import Store, digest, file_digest
 
 PROBE_ROWS = 32
-"""Rows on which inference is probed: the first of each class in turn."""
+"""Number of rows on which inference is probed, the first of each class in turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What the command line says about the models of a run.
+    """Options of the command line about the models of a run.
 
     Args:
         models: Folder of the named models.
         seed: Seed of the task.
-        image_size: Height and width instead of the model's and the card's.
+        image_size: Height and width, instead of those of the model and the card.
         weights: A stored ``.keras`` artefact to judge instead of training.
-        epochs: Fewer (or more) epochs than the recipe's.
-        classes: Class order of a bare ``.keras`` file; the data card's otherwise.
+        epochs: Number of epochs, instead of that of the recipe.
+        classes: Class order of a bare ``.keras`` file, instead of that of the data card.
         trust: Accept formats that can carry code.
-        run_id: Keeps what an uncacheable model computed from outliving the run.
+        run_id: Part of the keys of an uncacheable model, so that no other run uses its results.
     """
 
     models: Path
@@ -58,22 +58,25 @@ class Options:
 
 @dataclass
 class Candidate:
-    """One model on one data set; `training.ready` makes it. Heavy parts are loaded on first use.
+    """One model on one data set, made by `training.ready`.
+
+    Heavy parts are loaded on first use.
 
     Args:
-        source: Where the model comes from.
+        source: Origin of the model.
         facts: What its file declares.
         task: Classes, image shape and seed.
         recipe: How it is trained here.
         splits: The data.
-        store: Where weights and evidence lie.
-        options: What the command line said.
-        salt: Empty, or what makes the keys of an uncacheable model unique to this run.
-        weights: Its ``.keras`` weights; None for a ready model of another framework.
+        store: Keeps weights and evidence.
+        options: Of the command line.
+        salt: Empty, or a text that makes the keys of an uncacheable model unique to this run.
+        weights: Its ``.keras`` weights, None for a ready model of another framework.
         origin: ``trained here`` or ``loaded``.
-        history: Training curves, one list a metric; None where it was not trained here.
-        passes: Images sent through the model so far.
-        probe: Answers on the `probe_rows` before the weights were saved; None where it was not trained here.
+        history: Training curves, one list for each metric. None unless the model was trained here.
+        seconds: Durations, such as that of the training.
+        passes: Number of images sent through the model so far.
+        probe: Answers on the `probe_rows` before the weights were saved. None unless the model was trained here.
     """
 
     source: Source
@@ -94,20 +97,23 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """What the scorecard calls it."""
+        """Name of the model in the scorecard."""
         return self.source.name
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of its sources, declared files, task and weights."""
+        """Digest of the sources, declared files, task and weights."""
         weights = file_digest(self.weights) if self.weights else ""
         return digest(self._declared, dataclasses.asdict(self.task), weights, self.salt)
 
     @property
     def pixels_fingerprint(self) -> str:
-        """Digest of what reaches the model: the images; with streams of its own, also whatever lies beside them."""
-        beside = self.splits.surroundings if self.facts.has_streams else ""
-        return digest(self.splits.fingerprint, beside)
+        """Digest of the images that reach the model.
+
+        With streams of its own, it also covers the other files in the folders of the images.
+        """
+        surroundings = self.splits.surroundings if self.facts.has_streams else ""
+        return digest(self.splits.fingerprint, surroundings)
 
     @cached_property
     def _declared(self) -> str:
@@ -117,42 +123,48 @@ class Candidate:
 
     @property
     def file(self) -> ModelFile | None:
-        """The imported model file; None for a bare ``.keras`` file."""
+        """The imported model file, None for a bare ``.keras`` file."""
         if self._file is None and not self.source.is_keras_file:
             self._file = open_file(self.source, self.splits.root, self.store)
             self._file.allow(self.splits.places)
         return self._file
 
     def watched(self) -> contextlib.AbstractContextManager[None]:
-        """Return a context in which what the model file reads is noted."""
+        """Return a context in which the files that the model file reads are noted."""
         return contextlib.nullcontext() if self._file is None else self._file.watched()
 
     @property
     def undeclared(self) -> tuple[str, ...]:
-        """Files that the model file has read without declaring them, now or when it was last looked at."""
+        """Files that the model file has read without declaring them.
+
+        Those noted in an earlier run are included.
+        """
         seen = () if self._file is None else self._file.undeclared
         return tuple(sorted({*self.facts.undeclared, *seen}))
 
     @property
     def has_layers(self) -> bool:
-        """Whether the model has layers that can be looked at."""
+        """Whether the layers of the model can be inspected."""
         return not self.backend.lacks("layers")
 
     @cached_property
     def backend(self) -> Backend:
-        """What runs the model; to ask what it lacks loads nothing."""
+        """The backend that runs the model.
+
+        Asking the backend what it lacks does not load the model.
+        """
         kind = PlainBackend if self.facts.kind == "load" else KerasBackend
         return kind(self.name, lambda: self.model)
 
     @property
     def loaded(self) -> Backend:
-        """The backend, with the model loaded now and not in the middle of an answer."""
+        """The backend after the model is loaded, so that loading is no part of an answer."""
         _ = self.model
         return self.backend
 
     @cached_property
     def model(self) -> Model:
-        """The live model; loading it imports its framework."""
+        """The loaded model. Loading it imports its framework."""
         if self.weights is not None:
             module = None if self.file is None else self.file.module
             return load_fitting(
@@ -167,7 +179,7 @@ class Candidate:
         """The Keras network.
 
         Raises:
-            ModelError: A ready model of another framework has none.
+            ModelError: The model is of another framework and has none.
         """
         network: Network | None = getattr(self.model, "network", None)
         if network is None:
@@ -176,9 +188,12 @@ class Candidate:
 
     @cached_property
     def streams(self) -> Streams:
-        """The pipeline the model is trained and evaluated with; its own, or the harness's."""
+        """The pipeline of the model for training and evaluation.
+
+        It is that of the model file or, if it brings none, that of the harness.
+        """
         if self.facts.has_streams and self.file is not None:
-            with contextlib.redirect_stdout(io.StringIO()):  # Keras' iterators print what they found
+            with contextlib.redirect_stdout(io.StringIO()):  # Keras' iterators print the number of images
                 streams = self.file.call("streams", self.splits, self.recipe, self.task)
             if not isinstance(streams, Streams):
                 raise ModelError(f"model file {self.source.path}: streams() must return a roentgate.Streams")
@@ -188,40 +203,48 @@ class Candidate:
         )
 
     def prepared(self, images: Images) -> Images:
-        """Return canonical images after the model's own ``prepare``."""
+        """Return canonical images after ``prepare`` of the model file."""
         return images if self.file is None else self.file.prepare(images)
 
     def to_input(self, images: Images) -> Images:
-        """Return what the network is given for canonical images: prepared, and in its input range."""
+        """Return the inputs of the network for canonical images.
+
+        They are prepared and in the input range of the model.
+        """
         low, high = self.facts.input_range
         prepared = self.prepared(images)
         return prepared if (low, high) == (0.0, 1.0) else prepared * np.float32(high - low) + np.float32(low)
 
     def predict(self, images: Images, *, together: bool = False) -> Probabilities:
-        """Return probabilities (n, K), raw, for canonical images.
+        """Return the raw probabilities (n, K) of canonical images.
 
         Args:
             images: float32 (n, H, W, C) in [0, 1].
-            together: Send all of them through the model as a single batch.
+            together: Whether all images form a single batch.
         """
         backend = self.loaded
         return self.answer(backend.predict_together if together else backend.predict, self.to_input(images))
 
     def predict_batches(self, batches: Iterable[Images]) -> Probabilities:
-        """Return probabilities for network inputs that come batch by batch."""
+        """Return the probabilities of batches of network inputs."""
         return np.concatenate([self.answer(self.loaded.predict, inputs) for inputs in batches])
 
     def predict_stream(self, stream: object, steps: int | None) -> Probabilities:
-        """Return probabilities as the framework itself reads a stream; ``steps`` batches where it has no end."""
+        """Return the probabilities of a stream that the framework reads itself.
+
+        Args:
+            stream: Batches of network inputs.
+            steps: Number of batches, None for a stream that ends by itself.
+        """
         outputs = self.loaded.predict_stream(stream, steps)
         self.passes += len(outputs)
         return self.columns(outputs, len(outputs))
 
     def answer(self, predict: Callable[[Images], Array], inputs: Images) -> Probabilities:
-        """Run ``predict`` on network inputs; check the shape of what comes back and name its columns.
+        """Return the outputs of ``predict`` on network inputs, as one column a class.
 
         Raises:
-            ModelError: It raised, or did not return one row an image and one column a class.
+            ModelError: ``predict`` raised, or did not return one row for each image and one column for each class.
         """
         try:
             with self.watched():
@@ -229,13 +252,15 @@ class Candidate:
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
         except (Exception, SystemExit) as error:
-            words = " ".join(str(error).split())[:300]
-            raise ModelError(f"model '{self.name}': predict raised {type(error).__name__}: {words}") from error
+            message = " ".join(str(error).split())[:300]
+            raise ModelError(f"model '{self.name}': predict raised {type(error).__name__}: {message}") from error
         self.passes += len(inputs)
         return self.columns(outputs, len(inputs))
 
     def columns(self, outputs: Array, rows: int) -> Probabilities:
-        """Return outputs as one column a class; a single sigmoid becomes two.
+        """Return outputs as one column for each class.
+
+        The single column of a sigmoid becomes two.
 
         Raises:
             ModelError: The shape is not (rows, K).
@@ -253,25 +278,31 @@ class Candidate:
         return np.stack(pair, axis=1)
 
     def _positive(self, shape: object) -> str | None:
-        """Return the class of a single sigmoid: declared, or of a bare file the second of two classes, as in Keras."""
+        """Return the positive class of a single sigmoid.
+
+        The model file declares it. For a bare file it is the second of two classes, as in Keras.
+        """
         order = self.options.classes or self.task.classes
         one_column = isinstance(shape, tuple) and len(shape) == 2 and shape[1] == 1
         return order[1] if self.source.is_keras_file and one_column and len(order) == 2 else self.facts.positive
 
     def probe_rows(self) -> NDArray[np.int64]:
-        """Return the test rows on which inference is probed: up to `PROBE_ROWS`, the classes in turn."""
+        """Return the test rows on which inference is probed.
+
+        They are up to `PROBE_ROWS` rows, taken from the classes in turn.
+        """
         labels = self.splits.test.labels
-        turn = [np.flatnonzero(labels == index) for index in range(len(self.task.classes))]
-        interleaved = [rows[i] for i in range(max(map(len, turn))) for rows in turn if i < len(rows)]
+        by_class = [np.flatnonzero(labels == index) for index in range(len(self.task.classes))]
+        interleaved = [rows[i] for i in range(max(map(len, by_class))) for rows in by_class if i < len(rows)]
         return np.sort(np.array(interleaved[:PROBE_ROWS], dtype=np.int64))
 
 
 def open_file(source: Source, root: Path | None, store: Store) -> ModelFile:
-    """Import a model file; it may read images and decoded pixels without declaring them.
+    """Return an imported model file, which may read images and decoded pixels undeclared.
 
     Args:
         source: From `find_model`.
-        root: The data root: what lies in its ``train``, ``validation`` and ``test`` is part of the key already.
+        root: The data root. The files in its ``train``, ``validation`` and ``test`` are already part of the key.
         store: Its pixels and weights are addressed by content.
     """
     images = [] if root is None else [root / name for name in ("train", "validation", "test")]

@@ -1,4 +1,7 @@
-"""Where a model comes from: its file, found by name or path, and every local source it imports; nothing is executed."""
+"""The file of a model and the local sources that it imports.
+
+The file is found by name or path. Sources are read, never executed.
+"""
 
 import ast
 import os
@@ -23,17 +26,17 @@ UNSAFE_SUFFIXES = {
 }
 
 _LIBRARY = Path(__file__).resolve().parents[1]
-"""The folder of this library, whose code is not a model's own."""
+"""The folder of this library, whose code does not count as a source of a model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a model comes from, found without executing anything.
+    """The origin of a model, found without executing anything.
 
     Args:
-        name: What the scorecard calls it.
+        name: Name of the model in the scorecard.
         path: The model file.
-        roots: Folders its local imports are looked up in.
+        roots: Folders in which its local imports are looked up.
         sources: The model file and every local source it imports, in a fixed order.
     """
 
@@ -49,12 +52,15 @@ class Source:
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the content of all its sources; independent of where they lie."""
+        """Digest of the content of all its sources, independent of their folders."""
         return digest([(path.name, file_digest(path)) for path in self.sources])
 
     @property
     def libraries(self) -> dict[str, str]:
-        """The installed versions of what its sources import from elsewhere than here and the standard library."""
+        """Installed versions of the other distributions that its sources import.
+
+        The standard library and the dependencies of this library are left out.
+        """
         if self.is_keras_file:
             return {}
         trees = [ast.parse(path.read_bytes(), str(path)) for path in self.sources]
@@ -68,7 +74,10 @@ class Source:
 
     @property
     def named_files(self) -> tuple[Path, ...]:
-        """Files beside the model, or below the working folder, that a text in its sources names: it may read them."""
+        """Existing files whose path occurs as a string in its sources.
+
+        The path may be relative to the source or to the working folder. The model may read such a file.
+        """
         if self.is_keras_file:
             return ()
         found: set[Path] = set()
@@ -80,27 +89,28 @@ class Source:
 
     @property
     def reads_seed(self) -> bool:
-        """Whether any source reads an attribute ``seed``, by its name or by words (``getattr(task, "seed")``).
+        """Whether any source reads an attribute ``seed``.
 
-        By syntax alone: one that is set (``self.seed = 0``) or called (``numpy.random.seed(0)``) is not read.
+        The decision is made from the syntax. Reading it by a string counts (``getattr(task, "seed")``), setting it
+        (``self.seed = 0``) or calling it (``numpy.random.seed(0)``) does not.
         """
         if self.is_keras_file:
             return False
         nodes = [node for path in self.sources for node in ast.walk(ast.parse(path.read_bytes(), str(path)))]
-        predicted = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+        called = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
         read = any(
             isinstance(node, ast.Attribute)
             and node.attr == "seed"
             and isinstance(node.ctx, ast.Load)
-            and id(node) not in predicted
+            and id(node) not in called
             for node in nodes
         )
-        words = [part for node in nodes for part in _words(node)]
-        return read or any(word == "seed" or ".seed}" in word for word in words)
+        strings = [string for node in nodes for string in _strings(node)]
+        return read or any(string == "seed" or ".seed}" in string for string in strings)
 
     @property
     def modules(self) -> dict[str, Path]:
-        """The local sources it imports, by the name they are imported under."""
+        """The local sources that it imports, by their module names."""
         return {
             ".".join(path.relative_to(root).with_suffix("").parts): path
             for path in self.sources[1:]
@@ -114,7 +124,9 @@ def _may_be_a_path(text: str) -> bool:
 
 
 def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
-    """Find a model by name or path; nothing is executed.
+    """Return the origin of a model given by name or path.
+
+    Nothing is executed.
 
     Args:
         name: ``baseline``, ``known_bad.shuffled``, ``path/to/file.py`` or ``path/to/model.keras``.
@@ -122,16 +134,16 @@ def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
         trust: Accept formats that can execute code when they are read.
 
     Raises:
-        ModelError: No such model (the close names are listed), or a format that can carry code.
+        ModelError: There is no such model, and the message lists similar names. Or the format can carry code.
     """
     if _is_path(name):
         return _from_path(Path(name), trust=trust)
     path = _named(name, models)
     if path is None or not path.is_file():
-        beside = models / f"{name}.py"
+        dotted = models / f"{name}.py"
         hint = (
-            f": a dot stands for a folder; pass {beside}"
-            if "." in name and beside.is_file()
+            f": a dot stands for a folder; pass {dotted}"
+            if "." in name and dotted.is_file()
             else f"; {did_you_mean(name, model_names(models))}"
         )
         raise ModelError(f"model '{name}': no file {name.replace('.', '/')}.py in {models}{hint}")
@@ -139,11 +151,14 @@ def find_model(name: str, models: Path, *, trust: bool = False) -> Source:
 
 
 def model_names(models: Path) -> list[str]:
-    """Return the names of all model files below a folder, sorted, the faulty ones as ``known_bad.NAME``.
+    """Return the names of all model files below a folder, sorted.
 
-    Left out are files whose name begins with ``_``, programs (those that say what they do as ``__main__`` and offer
-    neither ``build`` nor ``load``), and what only its path can name: where file or folder holds a dot or a sign that
-    cannot be shown, or the name ends as a path does (``.py``, ``.keras``, ``.h5``, ...).
+    A dot stands for a folder, as in ``known_bad.NAME``. Left out are:
+
+    * files whose name begins with ``_``,
+    * programs, that is, files with a ``__main__`` block that offer neither ``build`` nor ``load``,
+    * files that can only be given by path, because the file or a folder has a dot or an unprintable character in its
+      name, or because the name ends like a path (``.py``, ``.keras``, ``.h5``, ...).
     """
     names = {path: ".".join(path.relative_to(models).with_suffix("").parts) for path in sorted(models.rglob("*.py"))}
     return [
@@ -163,8 +178,11 @@ def _is_program(path: Path) -> bool:
     return bool(re.search(runs, source, re.MULTILINE)) and not re.search(offers, source, re.MULTILINE)
 
 
-def _words(node: ast.AST) -> list[str]:
-    """Return the strings that a call is given or made on, or that a subscript or a keyword pattern names."""
+def _strings(node: ast.AST) -> list[str]:
+    """Return the strings by which a syntax node may name an attribute.
+
+    They are the arguments of a call, the string whose method is called, a subscript, or the names in a class pattern.
+    """
     if isinstance(node, ast.Call):
         parts = [*node.args, node.func.value if isinstance(node.func, ast.Attribute) else None]
     elif isinstance(node, ast.Subscript):
@@ -179,7 +197,10 @@ def _is_path(name: str) -> bool:
 
 
 def _named(name: str, models: Path) -> Path | None:
-    """Return the file that a name means, whether it is there or not; None where it is a path, or no name at all."""
+    """Return the file that a name stands for, which need not exist.
+
+    None stands for a path, and for what cannot be a name.
+    """
     parts = name.split(".")
     if _is_path(name) or name.startswith("-") or not all(part and part.isprintable() for part in parts):
         return None
@@ -214,7 +235,10 @@ def _python_source(name: str, path: Path) -> Source:
 
 
 def _closure(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
-    """Yield a file and all local files it imports, however deep, each once, by reading them, not by running them."""
+    """Yield a file and all local files that it imports, directly or not.
+
+    Each file comes once. The files are read, not executed.
+    """
     pending, seen = [path], {path}
     while pending:
         current = pending.pop(0)
@@ -230,7 +254,10 @@ def _closure(path: Path, roots: Sequence[Path]) -> Iterator[Path]:
 
 
 def _imported(tree: ast.AST, file: Path, roots: Sequence[Path]) -> set[Path]:
-    """Return the local files that a file's imports, relative ones included, may mean."""
+    """Return the local files to which the imports of a file may refer.
+
+    Relative imports are included.
+    """
     found: set[Path] = set()
     for level, name in _names(tree):
         parts = name.split(".") if name else []
@@ -244,7 +271,7 @@ def _imported(tree: ast.AST, file: Path, roots: Sequence[Path]) -> set[Path]:
 
 
 def _names(tree: ast.AST) -> set[tuple[int, str]]:
-    """Return what is imported: dots in front (0: absolute), and the dotted name."""
+    """Return the imported names, each with its number of leading dots (0 if absolute)."""
     names: set[tuple[int, str]] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""A model file, imported: what it declares, its functions, and which files it reads without saying so."""
+"""Imported model files: declarations, functions, and undeclared inputs."""
 
 import contextlib
 import dataclasses
@@ -24,17 +24,19 @@ from roentgate.store import digest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a model file declares; stored, so that an unchanged file need not be imported again.
+    """What a model file declares.
+
+    The facts are stored, so that an unchanged file need not be imported again.
 
     Args:
         kind: ``build`` (a network to train here), ``load`` (ready, of any framework) or ``keras`` (a trained file).
         recipe: Fields of its `Recipe`.
-        image_shape: Shape (H, W, C) it asks for, or None.
-        input_range: Range its streams deliver.
+        image_shape: Shape (H, W, C) that it asks for, or None.
+        input_range: Range of the pixels that its streams deliver.
         positive: The class of a single sigmoid output, or None.
-        files: Files its ``load`` or ``build`` reads, as declared.
-        has_streams: It brings its own pipeline.
-        undeclared: Local inputs it used without declaring them; such a model is never cached.
+        files: Files that its ``load`` or ``build`` reads, as declared.
+        has_streams: Whether it brings its own pipeline.
+        undeclared: Local files that it read without declaring them. Such a model is never cached.
     """
 
     kind: Literal["build", "load", "keras"]
@@ -48,14 +50,14 @@ class Facts:
 
 
 class ModelFile:
-    """An imported model file: what it declares, and its functions.
+    """An imported model file with its declarations and functions.
 
     Args:
         source: From `find_model`.
-        allowed: Folders and files it may read from without declaring a file (the images, the store).
+        allowed: Folders and files that it may read undeclared (the images, the store).
 
     Raises:
-        ModelError: It cannot be imported, or offers neither ``build`` nor ``load``.
+        ModelError: The file cannot be imported, or offers neither ``build`` nor ``load``.
     """
 
     def __init__(self, source: Source, allowed: Sequence[Path] = ()) -> None:
@@ -67,7 +69,11 @@ class ModelFile:
         self.facts = self._read_facts()
 
     def call(self, name: str, *arguments: object) -> object:
-        """Call a function of the model file; what it raises becomes a `ModelError` that names file and function."""
+        """Call a function of the model file and return its result.
+
+        Raises:
+            ModelError: The function raised. The message names file and function.
+        """
         function: Callable[..., object] = getattr(self.module, name)
         with self._watch:
             try:
@@ -79,10 +85,10 @@ class ModelFile:
                 raise ModelError(f"model file {self.source.path}: {name}() raised {kind}: {error}") from error
 
     def load(self, task: Task) -> Model:
-        """Return the ready model that ``load(task)`` of the model file gives.
+        """Return the model that ``load(task)`` of the model file returns.
 
         Raises:
-            ModelError: It raised, or gave nothing that can be asked.
+            ModelError: The function raised, or its result has no ``predict``.
         """
         loaded = self.call("load", task)
         if not _can_answer(loaded):
@@ -90,7 +96,13 @@ class ModelFile:
         return loaded
 
     def prepare(self, images: Images) -> Images:
-        """Apply the model's own fixed preprocessing; images pass unchanged where it declares none."""
+        """Return images after the fixed preprocessing of the model file.
+
+        They are unchanged if it declares none.
+
+        Raises:
+            ModelError: ``prepare`` raised, or did not return (n, H, W, C).
+        """
         if not hasattr(self.module, "prepare"):
             return images
         prepared = np.asarray(self.call("prepare", images), dtype=np.float32)
@@ -101,18 +113,21 @@ class ModelFile:
         return prepared
 
     def allow(self, places: Sequence[Path]) -> None:
-        """Let it read these folders and files too without declaring them."""
+        """Allow the model file to read these folders and files undeclared."""
         self._watch.allow(places)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Note what local files are read inside: by the model, its ``prepare`` or its streams."""
+        """Return a context in which the local files that are read are noted."""
         with self._watch:
             yield
 
     @property
     def undeclared(self) -> tuple[str, ...]:
-        """Local files read or imported so far, or named in a source, that are neither its sources nor in ``FILES``."""
+        """Local inputs that are neither sources nor declared in ``FILES``.
+
+        They are files that were read or imported so far, and existing files that a source names.
+        """
         declared = {*self.source.sources, *declared_files(self.source, self.facts.files)}
         seen = self._watch.seen | {path for path in self._named if not self._watch.allows(path)}
         return tuple(sorted(map(str, seen - declared)))
@@ -140,7 +155,9 @@ class ModelFile:
 
 
 def declared_files(source: Source, files: Sequence[str]) -> tuple[Path, ...]:
-    """Return the declared ``FILES`` as absolute paths, relative ones seen from the model file.
+    """Return the declared ``FILES`` as absolute paths.
+
+    Relative paths start at the folder of the model file.
 
     Raises:
         ModelError: One of them does not exist.
@@ -203,7 +220,7 @@ def _files(path: Path, value: object) -> tuple[str, ...]:
 
 
 _SETTINGS = (".keras/keras.json", ".cache/matplotlib", ".config/matplotlib")
-"""What libraries read of a user's home when they are imported."""
+"""Files and folders in a user's home that libraries read when they are imported."""
 
 _SYSTEM = tuple(
     Path(folder).resolve()
@@ -232,13 +249,14 @@ def _can_answer(loaded: object) -> TypeGuard[Model]:
 
 
 class _Watch:
-    """Notes which local files are opened while a model file runs; an audit hook sees Python's own ``open``.
+    """Notes the local files that are opened while a model file runs.
 
-    A module that is imported in whatever way counts as well. Files opened by compiled code alone (HDF5, TensorFlow's
-    readers) are not seen: `ModelFile.undeclared` finds those that a source names, the rest must be declared.
+    An audit hook sees files that Python's own ``open`` opens. Every imported module counts as well. Files that only
+    compiled code opens (HDF5, the readers of TensorFlow) are not seen. `ModelFile.undeclared` finds those that a
+    source names, and the others must be declared.
     """
 
-    _active: "list[_Watch]" = []  # noqa: RUF012 - one hook for the whole process: audit hooks cannot be removed
+    _active: "list[_Watch]" = []  # noqa: RUF012 - one hook for the whole process, because audit hooks cannot be removed
     _installed = False
 
     def __init__(self, source: Source, allowed: Sequence[Path]) -> None:
@@ -274,11 +292,11 @@ class _Watch:
                 watch._note(Path(os.fsdecode(arguments[0])))
 
     def allow(self, places: Sequence[Path]) -> None:
-        """Add folders and files that may be read without being declared."""
+        """Allow folders and files to be read undeclared."""
         self._allowed |= {place.resolve() for place in places}
 
     def allows(self, path: Path) -> bool:
-        """Whether a file may be read without being declared."""
+        """Return whether a file may be read undeclared."""
         return not self._allowed.isdisjoint((path, *path.parents))
 
     def _note(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a model answered on rows, keyed by row id: the evidence that metrics read."""
+"""The answers of a model, keyed by row id, as metrics read them."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,18 +11,18 @@ from roentgate.errors import ArgumentError, ModelError
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities of n rows over K classes, as the model gave them, beside the true labels.
+    """Probabilities of n rows over K classes, with the true labels.
 
     Attributes:
         ids: n row ids.
         classes: K class names.
         labels: int64 (n,) true class indices, 0 to K - 1.
-        probabilities: float32 (n, K), raw: it may hold NaN or logits, which are never repaired.
-        groups: n group (patient) names, or None where unknown.
+        probabilities: float32 (n, K), as the model gave them. They may hold NaN or logits, which are never repaired.
+        groups: n group (patient) names, or None if unknown.
 
     Raises:
         ModelError: The probabilities are not (n, K).
-        ArgumentError: Ids, labels or groups do not number n, or a label is no class index.
+        ArgumentError: The labels or groups are not n, or a label is not a class index.
     """
 
     ids: tuple[str, ...]
@@ -53,13 +53,16 @@ class Predictions:
 
     @cached_property
     def answers(self) -> NDArray[np.int64]:
-        """Class index of each row's largest entry, the first of equals; -1 for a row with a NaN or infinite entry."""
+        """Class index of the largest entry of each row: int64 (n,).
+
+        Of equal entries the first counts. A row with a NaN or infinite entry has -1.
+        """
         finite = np.isfinite(self.probabilities).all(axis=1)
         return np.where(finite, np.argmax(self.probabilities, axis=1), -1).astype(np.int64)
 
 
 def taken(predictions: Predictions, rows: NDArray[np.int64]) -> Predictions:
-    """Return some rows of predictions, in the order given."""
+    """Return the predictions of the given rows, in the order given."""
     groups = predictions.groups
     return replace(
         predictions,

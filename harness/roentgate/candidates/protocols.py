@@ -1,4 +1,4 @@
-"""What a model is: anything that answers; what it is asked, how it is trained, and what feeds it."""
+"""The interfaces of models, tasks, recipes and streams."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from roentgate.errors import ArgumentError, ModelError, did_you_mean
 
 
 class Model(Protocol):
-    """Anything that answers: what ``load(task)`` returns and what the checks ask."""
+    """Anything with a ``predict`` method, such as ``load(task)`` returns."""
 
     def predict(self, images: Images, /) -> RealArray:
         """Return probabilities (n, K) for float32 images (n, H, W, C) in [0, 1]."""
@@ -19,7 +19,13 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a network is built for: class names in index order, image shape (H, W, C), and the seed."""
+    """What a network is built for.
+
+    Attributes:
+        classes: Class names in the order of their indices.
+        image_shape: (H, W, C).
+        seed: Of everything random in building and training.
+    """
 
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
@@ -28,14 +34,19 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How a network is trained; the defaults are the baseline's.
+    """How a network is trained.
+
+    The defaults are those of the baseline.
 
     Args:
-        batch_size: Images a step.
-        epochs: Most passes over the training images.
-        patience: Epochs without a better validation loss before training stops; the best weights are restored.
+        batch_size: Number of images in a step.
+        epochs: Largest number of passes over the training images.
+        patience: Epochs without a better validation loss before training stops. The best weights are restored.
         plateau_patience: Epochs without a better validation loss before the learning rate is reduced.
-        plateau_factor: What the learning rate is then multiplied by.
+        plateau_factor: Factor by which the learning rate is then multiplied.
+
+    Raises:
+        ArgumentError: A count is not a whole number of at least 1, or the factor is not between 0 and 1.
     """
 
     batch_size: int = 8
@@ -53,7 +64,11 @@ class Recipe:
             raise ArgumentError(f"recipe: plateau_factor must lie between 0 and 1, not {self.plateau_factor!r}")
 
     def replace(self, **changes: Any) -> "Recipe":  # noqa: ANN401 - each field has its own type
-        """Return a copy with some fields changed; an unknown field is an `ArgumentError`."""
+        """Return a copy with some fields changed.
+
+        Raises:
+            ArgumentError: There is no such field, or it cannot have that value.
+        """
         known = [field.name for field in dataclasses.fields(self)]
         for name in changes:
             if name not in known:
@@ -63,9 +78,9 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The pipeline a model actually trains and is evaluated with.
+    """The pipeline with which a model is actually trained and evaluated.
 
-    Each is whatever ``keras.Model.fit`` and ``predict`` accept, and yields ``(images, labels)``.
+    Each stream is anything that ``keras.Model.fit`` and ``predict`` accept, and yields ``(images, labels)``.
     """
 
     train: Any
@@ -74,10 +89,15 @@ class Streams:
 
 
 def check_images(shape: Sequence[int | None], label: str, task: Task) -> None:
-    """Refuse a network whose input (n, H, W, C) is not that of the task; None fits any size.
+    """Refuse a network whose input shape is not that of the task.
+
+    Args:
+        shape: (n, H, W, C), with None for a side of any length.
+        label: Name of the model in messages.
+        task: Gives the shape of the images.
 
     Raises:
-        ModelError: The sentence names both shapes.
+        ModelError: The shapes differ. The message names both.
     """
     if len(shape) == 4 and any(
         side not in {None, wanted} for side, wanted in zip(shape[1:], task.image_shape, strict=True)
@@ -89,10 +109,18 @@ def check_images(shape: Sequence[int | None], label: str, task: Task) -> None:
 
 
 def check_columns(shape: Sequence[int | None], label: str, task: Task, positive: str | None) -> None:
-    """Refuse outputs that are not one column a class (or one, with a positive class).
+    """Refuse outputs that are not one column for each class.
+
+    A single column is accepted with a positive class and two classes.
+
+    Args:
+        shape: (n, columns).
+        label: Name of the model in messages.
+        task: Gives the classes.
+        positive: The class of a single sigmoid output, or None.
 
     Raises:
-        ModelError: The sentence names the shape and the classes.
+        ModelError: The number of columns is wrong. The message names the shape and the classes.
     """
     wanted = len(task.classes)
     if len(shape) == 2 and shape[1] == wanted and positive is None:

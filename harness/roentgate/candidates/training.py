@@ -1,9 +1,13 @@
-"""Weights are trained once: find what a model declares, its data and its weights, or train and keep them."""
+"""Make models ready to be judged, and train them at most once.
+
+This finds the declarations, the data and the weights of a model. Missing weights are trained and stored.
+"""
 
 import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,34 +24,41 @@ from roentgate.store import Store, digest, file_digest
 
 
 def find_facts(source: Source, root: Path | None, store: Store) -> tuple[Facts, ModelFile | None]:
-    """Return what a model declares, from the store where its sources and declared files are unchanged.
+    """Return what a model declares.
+
+    It comes from the store if the sources and declared files are unchanged.
 
     Args:
         source: From `find_model`.
         root: The data root.
-        store: Where the facts are kept.
+        store: Keeps the facts.
 
     Returns:
-        The facts, and the model file where it had to be imported.
+        The facts, and the model file if it had to be imported.
     """
     if source.is_keras_file:
         return Facts(kind="keras", recipe=dataclasses.asdict(Recipe())), None
     stored = store.find_json("facts", _facts_key(source))
     if stored is not None:
-        shape = stored["facts"]["image_shape"]
-        low, high = stored["facts"]["input_range"]
-        facts = Facts(**stored["facts"] | {
-            "image_shape": tuple(shape) if shape else None,
-            "input_range": (low, high),
-            "files": tuple(stored["facts"]["files"]),
-            "undeclared": tuple(stored["facts"]["undeclared"]),
-        })  # fmt: skip
+        facts = _as_facts(stored["facts"])
         if _digests(source, facts) == stored["digests"]:
             return facts, None
     file = open_file(source, root, store)
     facts = dataclasses.replace(file.facts, undeclared=file.undeclared)
     _keep_facts(source, store, facts)
     return facts, file
+
+
+def _as_facts(stored: dict[str, Any]) -> Facts:
+    """Return the facts of a JSON object, which has lists in place of tuples."""
+    shape, (low, high) = stored["image_shape"], stored["input_range"]
+    tuples = {
+        "image_shape": tuple(shape) if shape else None,
+        "input_range": (low, high),
+        "files": tuple(stored["files"]),
+        "undeclared": tuple(stored["undeclared"]),
+    }
+    return Facts(**stored | tuples)
 
 
 def _keep_facts(source: Source, store: Store, facts: Facts) -> None:
@@ -65,21 +76,25 @@ def _digests(source: Source, facts: Facts) -> list[str]:
 
 
 def image_shape(facts: Facts, card: Card, options: Options) -> tuple[int, int, int]:
-    """Return (H, W, C): the command line's size, else the model's, else the data card's; one channel unless it asks."""
+    """Return the shape (H, W, C) of the images that a model is given.
+
+    The size is that of the command line, else of the model, else of the data card. There is one channel unless the
+    model asks for another number.
+    """
     size = options.image_size or (facts.image_shape[:2] if facts.image_shape else None) or card.image_size
     return (size[0], size[1], facts.image_shape[2] if facts.image_shape else 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A model as it is found, before its data are read.
+    """A model before its data are read.
 
     Args:
         name: As given to ``--model``.
-        source: Where it comes from.
+        source: Its origin.
         facts: What it declares.
-        file: The model file, where it had to be imported.
-        shape: The images (H, W, C) that it is given.
+        file: The model file, if it had to be imported.
+        shape: (H, W, C) of the images that it is given.
     """
 
     name: str
@@ -90,17 +105,17 @@ class _Found:
 
 
 def ready(name: str, card: Card, options: Options, store: Store, *, train: bool = True) -> Candidate:
-    """Make a model ready to be judged; it is trained at most once.
+    """Return a model that is ready to be judged, trained if necessary.
 
     Args:
         name: As given to ``--model``.
         card: The data.
         options: The rest of the command line.
-        store: Where weights are kept.
-        train: Whether training is allowed here; a worker process expects to find the weights.
+        store: Keeps the weights.
+        train: Whether training is allowed here. A worker process expects stored weights.
 
     Raises:
-        ModelError, DataError, ArgumentError: With one sentence on what to do.
+        ModelError, DataError, ArgumentError: One sentence says what to do.
     """
     found = _find(name, card, options, store)
     splits = _read_data(found, card, options, store)
@@ -110,7 +125,7 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
 
 
 def _find(name: str, card: Card, options: Options, store: Store) -> _Found:
-    """Find a model, what it declares and the image shape it is given."""
+    """Return a model with what it declares and the image shape that it is given."""
     source = find_model(name, options.models, trust=options.trust)
     facts, file = find_facts(source, card.root, store)
     shape = image_shape(facts, card, options)
@@ -123,14 +138,18 @@ def _find(name: str, card: Card, options: Options, store: Store) -> _Found:
 
 
 def _read_data(found: _Found, card: Card, options: Options, store: Store) -> Splits:
-    """Read the data at the size of the model, and refuse options that do not go with both."""
+    """Return the data at the image size of the model.
+
+    Raises:
+        ArgumentError: An option does not fit the model and the data.
+    """
     splits = read_splits(card, image_shape=found.shape, cache=store.root / "pixels", store=store)
     _check_options(found.name, found.source, options, splits.classes)
     return splits
 
 
 def _make(found: _Found, splits: Splits, recipe: Recipe, options: Options, store: Store) -> Candidate:
-    """Make the candidate, still without weights."""
+    """Return the candidate, still without weights."""
     source, facts = found.source, found.facts
     if facts.positive is not None and facts.positive not in splits.classes:
         raise ModelError(
@@ -144,7 +163,10 @@ def _make(found: _Found, splits: Splits, recipe: Recipe, options: Options, store
 
 
 def _provide_weights(candidate: Candidate, name: str, *, train: bool) -> None:
-    """Find the weights or train them; a model that loads itself is loaded once, to see that it can be."""
+    """Find the weights of a candidate or train them.
+
+    A model that loads itself is loaded once, to see that it can be.
+    """
     source, options = candidate.source, candidate.options
     if candidate.facts.kind == "load":
         if options.weights is not None:
@@ -179,7 +201,10 @@ def _check_options(name: str, source: Source, options: Options, classes: tuple[s
 
 
 def _recipe(facts: Facts, card: Card, options: Options) -> Recipe:
-    """Return the model's recipe, as the data card changes it (its epochs are a limit), as the command line says."""
+    """Return the recipe of the model with the changes of data card and command line.
+
+    The data card can only lower the number of epochs.
+    """
     declared = Recipe(**facts.recipe)
     try:
         recipe = declared.replace(**card.recipe)
@@ -190,7 +215,7 @@ def _recipe(facts: Facts, card: Card, options: Options) -> Recipe:
 
 
 def _load_once(candidate: Candidate) -> None:
-    """Load a ready model the first time it is seen, so that what is wrong with it is said before any test."""
+    """Load a ready model the first time, so that its faults are reported before any test."""
     key = digest(candidate.source.fingerprint, _digests(candidate.source, candidate.facts))
     if candidate.store.find_json("loaded", key) is None:
         _ = candidate.model
@@ -199,7 +224,10 @@ def _load_once(candidate: Candidate) -> None:
 
 
 def note_undeclared(candidate: Candidate) -> None:
-    """Remember what a model file has read without declaring it: from now on nothing of this model is reused."""
+    """Record the files that a model file has read without declaring them.
+
+    From then on nothing that is stored for this model is reused.
+    """
     if set(candidate.undeclared) != set(candidate.facts.undeclared):
         candidate.facts = dataclasses.replace(candidate.facts, undeclared=candidate.undeclared)
         candidate.salt = candidate.options.run_id
@@ -207,14 +235,14 @@ def note_undeclared(candidate: Candidate) -> None:
 
 
 def forget(candidate: Candidate) -> None:
-    """Remove weights that no other run may use."""
+    """Remove the weights of a model that no other run may use."""
     if candidate.salt and candidate.origin == "trained here" and candidate.weights is not None:
         for suffix in (".keras", ".json"):
             candidate.weights.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def weights_key(candidate: Candidate) -> str:
-    """Return the key of the weights: everything that training depends on."""
+    """Return the key of the weights, a digest of all that training depends on."""
     return digest(
         candidate.source.fingerprint,
         candidate.source.libraries,
@@ -247,7 +275,7 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
             path = store.path("weights", key, ".keras")
             save_weights(candidate, path)
         finally:
-            vars(candidate).pop("model", None)  # it is loaded anew from the weights
+            vars(candidate).pop("model", None)  # to be loaded again from the weights
         record = {"history": history, "probe": probe.tolist(), "sha256": file_digest(path)}
         store.put_json("weights", key, record)
         backup.unlink(missing_ok=True)
@@ -256,13 +284,13 @@ def _find_or_train(candidate: Candidate, *, train: bool) -> None:
 
 
 def _notes(candidate: Candidate) -> dict[str, object]:
-    """Return what a weights artefact says of itself."""
+    """Return what is noted in a weights artefact: the model and its task."""
     task = candidate.task
     return {"model": candidate.name, "classes": list(task.classes), "image_shape": list(task.image_shape)}
 
 
 def _check_notes(candidate: Candidate, path: Path) -> None:
-    """Refuse an artefact that says it is another model, or for another task."""
+    """Refuse an artefact of another model or for another task."""
     found = keras_archive.notes(path)
     shape = found.get("image_shape")
     remedies = {
@@ -272,17 +300,17 @@ def _check_notes(candidate: Candidate, path: Path) -> None:
     }
     for name, wanted in _notes(candidate).items():
         if name in found and found[name] != wanted:
-            told = name.replace("_", " ")
-            raise ArgumentError(f"--weights {path}: its {told} is {found[name]}, not {wanted}; {remedies[name]}")
+            note = name.replace("_", " ")
+            raise ArgumentError(f"--weights {path}: its {note} is {found[name]}, not {wanted}; {remedies[name]}")
 
 
 def save_weights(candidate: Candidate, path: Path) -> None:
-    """Write what a candidate has learned as an artefact, atomically."""
+    """Write the weights of a candidate as an artefact, atomically."""
     candidate.backend.save(path, _notes(candidate))
 
 
 def _take(candidate: Candidate, key: str) -> bool:
-    """Take stored weights, where they are there and whole."""
+    """Use stored weights, and return whether there are any that are intact."""
     path = candidate.store.path("weights", key, ".keras")
     record = candidate.store.find_json("weights", key)
     if record is None or not path.is_file() or file_digest(path) != record["sha256"]:
@@ -293,7 +321,7 @@ def _take(candidate: Candidate, key: str) -> bool:
 
 
 def _train(candidate: Candidate, backup: Path) -> tuple[History, Probabilities]:
-    """Build and train the live model; return its curves and its answers on the probe rows."""
+    """Build and train the model, and return its curves and its answers on the probe rows."""
     file, backend, task = candidate.file, candidate.backend, candidate.task
     if file is None:
         raise ModelError(f"model '{candidate.name}': nothing to train")

@@ -1,7 +1,7 @@
 """Where the lungs are, and whether a mask can be trusted.
 
-Segments or reads masks, holds each against its image, and finds burned-in annotations.
-Makes the images with lungs or background changed.
+This room segments or reads masks, compares each with its image, and finds burned-in annotations.
+It also makes the images with changed lungs or background.
 """
 
 import lazy_loader

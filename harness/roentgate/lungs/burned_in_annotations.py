@@ -1,4 +1,7 @@
-"""Letters and stamps burnt into an image: bright, sharp strokes on an even ground outside the lungs."""
+"""Burned-in annotations: letters and stamps outside the lungs.
+
+They are found as bright, sharp strokes on an even ground.
+"""
 
 from dataclasses import dataclass
 
@@ -13,19 +16,29 @@ from roentgate.lungs.lung_masks import LungFields
 from roentgate.store import Store, digest
 
 INK = 0.28
-"""How far strokes stand out from what a small opening leaves, as a share of the image's grey range."""
+"""Least contrast of a stroke to a small morphological opening of the image, as a share of its grey range."""
 GROUND = 0.20
-"""Largest spread of the ground around a burned-in annotation (10 to 90 %): ribs and shoulders have livelier
-neighbours."""
+"""Largest spread of the ground around an annotation, from the 10th to the 90th percentile.
+
+The surroundings of ribs and shoulders vary more. Like the two limits below, it is a share of the grey range.
+"""
 STEP = 0.25
-"""How much brighter the strokes are than that ground, at least."""
+"""Least difference in brightness between the strokes and the ground."""
 SHARP = 0.09
-"""Least gradient (90th percentile, a pixel) inside the box: letters have edges, bones have slopes."""
+"""Least gradient per pixel inside the box (90th percentile). Letters have sharper edges than bones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """A box: rows ``top`` to ``bottom`` - 1, columns ``left`` to ``right`` - 1, and the grey of its surroundings."""
+    """The box of a burned-in annotation.
+
+    Attributes:
+        top: First row.
+        bottom: Row after the last.
+        left: First column.
+        right: Column after the last.
+        ground: Median grey of the surroundings, 0 to 1.
+    """
 
     top: int
     bottom: int
@@ -42,12 +55,12 @@ class Annotation:
 def find(image: FloatArray, lungs: BoolArray) -> list[Annotation]:
     """Return the burned-in annotations of an image, from the top left.
 
-    It misses letters on an uneven ground and those larger than a fifth of the side: what it returns is to be pasted
-    elsewhere, so that a rib taken for a letter would cost more than a letter overlooked.
+    Letters on an uneven ground are missed, and so are those taller than a fifth of the image. What is found is pasted
+    into other images, so that a rib taken for a letter does more harm than a letter overlooked.
 
     Args:
         image: float32 (H, W) in [0, 1].
-        lungs: bool (H, W); nothing that touches them is a burned-in annotation.
+        lungs: bool (H, W). Nothing that touches them counts as an annotation.
     """
     height, width = image.shape
     side = min(height, width)
@@ -69,7 +82,10 @@ def find(image: FloatArray, lungs: BoolArray) -> list[Annotation]:
 
 
 def _ground(image: FloatArray, box: tuple[slice, slice], strokes: BoolArray, span: float) -> float | None:
-    """Return the grey around a box whose strokes stand out sharply from an even ground; None for another."""
+    """Return the median grey around a box.
+
+    None is returned unless the strokes stand out sharply from an even ground.
+    """
     margin = max(2, round(0.012 * min(image.shape)))
     rows, columns = box
     top, left = max(rows.start - margin, 0), max(columns.start - margin, 0)
@@ -79,13 +95,14 @@ def _ground(image: FloatArray, box: tuple[slice, slice], strokes: BoolArray, spa
     dark, bright, upper = np.quantile(wider[around], (0.1, 0.9, 0.75))
     slopes = np.hypot(*np.gradient(image[box]))
     even = bright - dark <= GROUND * span
-    plain = np.median(image[box][strokes]) - upper >= STEP * span and np.quantile(slopes, 0.9) >= SHARP * span
-    return float(np.median(wider[around])) if even and plain else None
+    distinct = np.median(image[box][strokes]) - upper >= STEP * span and np.quantile(slopes, 0.9) >= SHARP * span
+    return float(np.median(wider[around])) if even and distinct else None
 
 
 def find_each(data: Dataset, fields: LungFields, store: Store) -> list[list[Annotation]]:
-    """Return the burned-in annotations of every row of a split; none for a row whose lung field is not trusted. Found
-    once, stored.
+    """Return the burned-in annotations of every row of a split.
+
+    A row whose lung field is not trusted has none. The boxes are computed once and stored.
 
     Args:
         data: The rows.

@@ -1,4 +1,7 @@
-"""Lung fields of a data set's images: its own masks, or the segmenter's; which of them are trusted, and why not."""
+"""Lung fields of the images of a data set, and which of them are trusted.
+
+They are the masks of the data set or, if it has none, those of the segmenter.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
@@ -14,24 +17,23 @@ from tqdm import tqdm
 from roentgate.arrays import BoolArray, FloatArray, RealArray
 from roentgate.code_key import code_digest
 from roentgate.data import Dataset, read_header
-from roentgate.data import images as images
+from roentgate.data import images as reader
 from roentgate.lungs import mask_quality, segmenter
 from roentgate.store import Arrays, Store, digest, file_digest, pack, unpack
 
 Predict = Callable[[FloatArray], RealArray]
 
 LEAST_CERTAINTY = 0.92
-"""The Dice coefficient that the segmenter must expect of its own mask; see `roentgate.lungs.segmenter.certainty`.
+"""Least certainty of a mask of the segmenter, as `roentgate.lungs.segmenter.certainty` computes it.
 
-Of images it was trained with this keeps all, and 9 % of those turned upside down, where 0.90 kept 35 %. The card of the
-segmenter (models/segmenter/README.md) says what else had been seen when it was set.
+With this limit all images that the segmenter was trained with are kept, and 9 % of those turned upside down. With 0.90
+it was 35 %. The model card (models/segmenter/README.md) lists what else was known when the limit was set.
 """
 
 LEAST_AGREEMENT = 0.70
-"""The Dice coefficient of a mask of the data with the segmenter's, where that one is trusted.
+"""Least Dice coefficient between a mask of the data and a trusted mask of the segmenter.
 
-Such a pair has 0.72 or more on each hospital's images by the training on the other hospital's, and 0.84 on drawn
-images.
+A segmenter trained on one hospital reaches at least 0.72 on the images of the other. On drawn images it reaches 0.84.
 """
 
 _BATCH = 32
@@ -40,13 +42,13 @@ _SAME_ASPECT = 0.02
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LungFields:
-    """The lung fields of n images, an eighth of a byte a pixel.
+    """The lung fields of n images, in one bit for each pixel.
 
     Attributes:
         shape: (H, W) of the images.
-        packed: The masks' bits, uint8 (n, ceil(H W / 8)); `take` unpacks them.
-        reasons: Why the mask of each row is not trusted; "" where it is.
-        source: ``data``: masks that came with the images; ``segmenter``: found by it.
+        packed: The bits of the masks, uint8 (n, ceil(H W / 8)), which `take` unpacks.
+        reasons: Why the mask of each row is not trusted, "" if it is trusted.
+        source: ``data`` for masks that came with the images, ``segmenter`` for masks that it found.
     """
 
     shape: tuple[int, int]
@@ -66,17 +68,17 @@ class LungFields:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of masks and reasons: whatever is computed with them depends on it."""
+        """Digest of the masks and the reasons."""
         return digest(self.shape, hashlib.sha256(self.packed.tobytes()).hexdigest(), self.reasons)
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
-        """Return the masks of the given rows, in the order given, trusted or not.
+        """Return the masks of the given rows, trusted or not.
 
         Args:
-            rows: Row indices (k,); negative ones count from the end.
+            rows: Row indices (k,). Negative ones count from the end.
 
         Returns:
-            bool (k, H, W), true in the lungs.
+            bool (k, H, W), true in the lungs, in the order of ``rows``.
 
         Raises:
             IndexError: There is no such row.
@@ -86,17 +88,18 @@ class LungFields:
 
 
 def lung_fields(data: Dataset, store: Store) -> LungFields:
-    """Return the lung fields of a split: its own masks where it has any, else the segmenter's; computed once, stored.
+    """Return the lung fields of a split, computed once and stored.
 
-    No mask is taken on trust. It must be plausible and fit its image (`roentgate.lungs.mask_quality`); a mask of the
-    data must have the proportions of its image, and where the segmenter trusts its own answer the two must not
-    contradict each other (another image's mask is found out so); one of the segmenter must be certain. A row whose mask
-    fails has a reason; checks that need masks leave it out, and say so.
+    The masks of the data set are used if it has any, else those of the segmenter. Every mask must be plausible and fit
+    its image (`roentgate.lungs.mask_quality`). A mask of the data must also have the proportions of its image, and it
+    must not contradict a mask of the segmenter that is certain. The latter reveals the mask of another image. A mask
+    of the segmenter must be certain. The reason is kept for each row whose mask fails. Checks that need masks leave
+    such a row out and report it.
 
     Args:
-        data: The rows. Own masks are files that the harness reads as images, resized like them (nearest neighbour);
-            lung is what is brighter than half of the mask's brightest pixel.
-        store: Keeps the result, by the images, the masks, the segmenter's weights, and the code.
+        data: The rows. The masks of a data set are image files, resized like the images (nearest neighbour). A pixel
+            is lung if it is brighter than half of the brightest pixel of the mask.
+        store: Keeps the result, by images, masks, weights of the segmenter and code.
 
     Raises:
         DataError: An image or mask cannot be decoded.
@@ -112,34 +115,40 @@ def lung_fields(data: Dataset, store: Store) -> LungFields:
 
 
 def segmented(predict: Predict, images: FloatArray) -> tuple[BoolArray, list[str]]:
-    """Return what the segmenter takes for the lung fields of images, and the reasons against it: "" for none.
+    """Return the lung fields that the segmenter finds, and the reasons against them.
 
     Args:
-        predict: The segmenter's network, as `roentgate.lungs.segmenter.lung_probabilities` wants it.
+        predict: The network of the segmenter, as `roentgate.lungs.segmenter.lung_probabilities` takes it.
         images: float32 (k, H, W, C) in [0, 1].
 
     Returns:
-        bool (k, H, W), and k reasons.
+        bool (k, H, W), and k reasons, "" for a mask that is trusted.
     """
     probabilities = segmenter.lung_probabilities(predict, images)
     masks = np.stack([segmenter.fields(probability) for probability in probabilities])
-    unsure = [_uncertain(*pair) for pair in zip(probabilities, masks, strict=True)]
-    return masks, [seen or own for seen, own in zip(mask_quality.doubts(masks, images), unsure, strict=True)]
+    uncertain = [_uncertain(*pair) for pair in zip(probabilities, masks, strict=True)]
+    implausible = mask_quality.doubts(masks, images)
+    return masks, [quality or certainty for quality, certainty in zip(implausible, uncertain, strict=True)]
 
 
 def doubted(predict: Predict, masks: BoolArray, images: FloatArray) -> list[str]:
-    """Return why masks that came with images are implausible, or contradicted by the segmenter: "" where they are not.
+    """Return the reasons against masks that came with images.
+
+    A mask may be implausible, or the segmenter may contradict it.
 
     Args:
-        predict: The segmenter's network, as `roentgate.lungs.segmenter.lung_probabilities` wants it.
+        predict: The network of the segmenter, as `roentgate.lungs.segmenter.lung_probabilities` takes it.
         masks: bool (k, H, W).
         images: float32 (k, H, W, C) in [0, 1].
+
+    Returns:
+        k reasons, "" for a mask that is trusted.
     """
-    found, unsure = segmented(predict, images)
+    found, uncertain = segmented(predict, images)
     reasons = mask_quality.doubts(masks, images)
-    for row, (mask, other) in enumerate(zip(masks, found, strict=True)):
-        agreement = segmenter.dice(mask, other)
-        if not reasons[row] and not unsure[row] and agreement < LEAST_AGREEMENT:
+    for row, (mask, segmenter_mask) in enumerate(zip(masks, found, strict=True)):
+        agreement = segmenter.dice(mask, segmenter_mask)
+        if not reasons[row] and not uncertain[row] and agreement < LEAST_AGREEMENT:
             reasons[row] = f"agreement: the segmenter, sure of itself, finds other lungs (Dice {agreement:.2f})"
     return reasons
 
@@ -157,16 +166,17 @@ def _computed(data: Dataset) -> Arrays:
         else:
             masks = _read(data.masks[rows], data.image_shape)
             distorted = [_distorted(*pair) for pair in zip(data.paths[rows], data.masks[rows], strict=True)]
-            doubts = [own or seen for own, seen in zip(distorted, doubted(predict, masks, images), strict=True)]
+            found = doubted(predict, masks, images)
+            doubts = [geometry or content for geometry, content in zip(distorted, found, strict=True)]
         packed[rows] = np.packbits(masks.reshape(len(masks), -1), axis=1)
         reasons += doubts
     return {"packed": packed, "reasons": pack(reasons)}
 
 
-def _read(paths: Sequence[Path], shape: images.Shape) -> BoolArray:
-    """Return masks of the data, bool (k, H, W)."""
-    read = images.read_each(paths, (*shape[:2], 1), "nearest")
-    pixels = np.stack([images.unit(mask)[:, :, 0] for mask in read])
+def _read(paths: Sequence[Path], shape: reader.Shape) -> BoolArray:
+    """Return masks of the data: bool (k, H, W)."""
+    read = reader.read_each(paths, (*shape[:2], 1), "nearest")
+    pixels = np.stack([reader.unit(mask)[:, :, 0] for mask in read])
     masks: BoolArray = pixels > pixels.max(axis=(1, 2), keepdims=True) / 2
     return masks
 
@@ -182,13 +192,14 @@ def _batches(data: Dataset) -> Iterator[FloatArray]:
 
 
 def _uncertain(probability: FloatArray, mask: BoolArray) -> str:
-    certain = segmenter.certainty(probability, mask)
-    return f"certainty: {certain:.2f}, below {LEAST_CERTAINTY:.2f}" if mask.any() and certain < LEAST_CERTAINTY else ""
+    value = segmenter.certainty(probability, mask)
+    return f"certainty: {value:.2f}, below {LEAST_CERTAINTY:.2f}" if mask.any() and value < LEAST_CERTAINTY else ""
 
 
 def _distorted(image: Path, mask: Path) -> str:
-    ours, theirs = read_header(image), read_header(mask)
-    ratio = (theirs.width / theirs.height) / (ours.width / ours.height)
+    of_image, of_mask = read_header(image), read_header(mask)
+    ratio = (of_mask.width / of_mask.height) / (of_image.width / of_image.height)
     if abs(ratio - 1) <= _SAME_ASPECT:
         return ""
-    return f"geometry: the mask is {theirs.width} x {theirs.height}, its image {ours.width} x {ours.height} pixels"
+    size = f"{of_mask.width} x {of_mask.height}"
+    return f"geometry: the mask is {size}, its image {of_image.width} x {of_image.height} pixels"

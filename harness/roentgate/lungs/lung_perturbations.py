@@ -1,5 +1,7 @@
-"""What is done to images to ask what a model looks at: regions hidden, backgrounds exchanged, burned-in annotations
-moved."""
+"""Perturbations that show which part of an image a model uses.
+
+Regions are hidden, backgrounds are exchanged, and burned-in annotations are moved.
+"""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -23,49 +25,54 @@ REGIONS: Final = {
     "region": "without a random region as large as the lungs",
     "background": "without all but the lungs",
 }
-"""What is hidden, and what the scorecard calls it."""
+"""The regions that can be hidden, and their descriptions in the scorecard."""
 CHANGES: Final = ("swapped", "same_class", "annotated", "plain", "letter", "patch", "inverted")
-"""All else: lungs on a background of another class or of the own one; a burned-in annotation pasted, or a flat patch;
-a letter, or a flat patch as bright; black for white."""
+"""All other changes.
+
+``swapped`` and ``same_class`` set the lungs onto the background of another class or of the same class. ``annotated``
+pastes a burned-in annotation, ``plain`` a flat patch in its place. ``letter`` draws a letter, ``patch`` a flat patch
+of the same brightness. ``inverted`` exchanges black and white.
+"""
 
 
 class Battery:
-    """What is done to the test images, drawn once: whose background, whose burned-in annotation, which regions.
+    """The perturbations of the test images, with all random choices made once.
 
     Args:
         test: The images.
-        fields: Their lung fields; an image whose field is not trusted stays as it is, and gives nothing to others.
+        fields: Their lung fields. An image without a trusted field stays unchanged and is no donor for others.
         store: Keeps the burned-in annotations that were found.
-        seed: Of all that is drawn.
+        seed: Of all random choices.
 
     Attributes:
-        rows: int64 (m,) test rows whose lung field is trusted.
-        background: int64 (n,) test row of another class whose background each row is set into; -1 for none.
-        kin: int64 (n,) as ``background``, of the same class.
+        rows: int64 (m,), test rows with a trusted lung field.
+        background: int64 (n,), for each row the test row of another class that gives its background, -1 for none.
+        same_class: int64 (n,), the same for a background of the same class.
         found: The burned-in annotations of each row.
-        markers: For each row a burned-in annotation of an image of another class that misses its lungs; None where
-            there is none.
-        marker_rows: int64 (n,) that image; -1 for none.
+        markers: For each row an annotation from an image of another class that does not overlap the lungs of the row,
+            None if there is none.
+        marker_rows: int64 (n,), for each row the test row that gives the annotation, -1 for none.
+        common: bool [H, W], the usual lung region: pixels that are lung in at least half of the trusted fields.
     """
 
     def __init__(self, test: Dataset, fields: LungFields, store: Store, *, seed: int) -> None:
         self.test, self.fields, self.seed = test, fields, seed
         self.rows = np.flatnonzero(fields.trusted)
         other, same = donors(test.labels[self.rows], test.classes, seed=seed)
-        self.background, self.same_class = self._everywhere(other), self._everywhere(same)
+        self.background, self.same_class = self._of_every_row(other), self._of_every_row(same)
         self.found = burned_in_annotations.find_each(test, fields, store)
         self.markers, self.marker_rows = self._markers()
         self.common = self._usual()
 
     def changed(self, change: str | tuple[str, Infill], rows: IntArray) -> Images:
-        """Return images changed, as the model was shown them: float32 [b, H, W, C] in [0, 1].
+        """Return changed images as the model was given them: float32 [b, H, W, C] in [0, 1].
 
         Args:
-            change: One of `CHANGES`, or a region of `REGIONS` and what it is filled with.
-            rows: int64 (b,) test rows.
+            change: One of `CHANGES`, or a region of `REGIONS` with an infill.
+            rows: int64 (b,), test rows.
 
         Raises:
-            ArgumentError: No such change.
+            ArgumentError: There is no such change.
         """
         images = self.test.take(rows)
         if isinstance(change, str):
@@ -77,26 +84,28 @@ class Battery:
     def hidden(
         self, images: Images, rows: IntArray, region: str, infills: Iterable[Infill]
     ) -> Iterator[tuple[Infill, Images]]:
-        """Yield images with a region hidden, under one infill after the other.
+        """Yield each infill and the images with a region hidden under it.
 
         Args:
-            images: float32 [b, H, W, C], the images of ``rows``; not modified.
-            rows: int64 (b,) test rows.
+            images: float32 [b, H, W, C], the images of ``rows``, not modified.
+            rows: int64 (b,), test rows.
             region: One of `REGIONS`.
-            fills: Among `roentgate.perturbations.regions.REGION_INFILLS`.
+            infills: Among `roentgate.perturbations.regions.REGION_INFILLS`.
         """
         return interventions.hide(images, self.regions(region, rows), infills, rows, self.seed)
 
     def altered(self, images: Images, rows: IntArray, change: str) -> Images:
-        """Return images under one of `CHANGES`; a row without a partner or marker stays as it is.
+        """Return images under one of `CHANGES`.
+
+        A row without a donor or an annotation stays unchanged.
 
         Args:
-            images: float32 [b, H, W, C], the images of ``rows``; not modified.
-            rows: int64 (b,) test rows.
+            images: float32 [b, H, W, C], the images of ``rows``, not modified.
+            rows: int64 (b,), test rows.
             change: One of `CHANGES`.
 
         Raises:
-            ArgumentError: No such change.
+            ArgumentError: There is no such change.
         """
         if change == "inverted":
             return np.float32(1) - images
@@ -109,7 +118,9 @@ class Battery:
         raise ArgumentError(f"change '{change}': unknown; {did_you_mean(change, CHANGES)}")
 
     def regions(self, kind: str, rows: IntArray) -> BoolArray:
-        """Return what is hidden of each row: bool [b, H, W]; nothing of a row without a trusted lung field.
+        """Return the pixels to hide in each row: bool [b, H, W].
+
+        Nothing is hidden in a row without a trusted lung field.
 
         Raises:
             ArgumentError: ``kind`` is none of `REGIONS`.
@@ -127,36 +138,42 @@ class Battery:
             masks = ~own if kind == "background" else own
         return masks & self.fields.trusted[rows, None, None]
 
-    def _everywhere(self, partners: IntArray) -> IntArray:
-        """Return partners among the trusted rows as test rows, for every test row; -1 for none."""
-        whole = np.full(len(self.test), -1, dtype=np.int64)
-        whole[self.rows] = np.where(partners >= 0, self.rows[partners], -1)
-        return whole
+    def _of_every_row(self, partners: IntArray) -> IntArray:
+        """Return partners of the trusted rows as test rows: int64 (n,), -1 for none.
+
+        Args:
+            partners: int64 (m,), indices into the trusted rows, -1 for none.
+        """
+        result = np.full(len(self.test), -1, dtype=np.int64)
+        result[self.rows] = np.where(partners >= 0, self.rows[partners], -1)
+        return result
 
     def _usual(self) -> BoolArray:
-        """Return where at least half of the trusted lung fields lie: bool [H, W]."""
+        """Return the pixels that are lung in at least half of the trusted fields: bool [H, W]."""
         counts = np.zeros(self.fields.shape, dtype=np.int64)
         for start in range(0, len(self.rows), 64):
             counts += self.fields.take(self.rows[start : start + 64]).sum(axis=0)
         return 2 * counts >= max(len(self.rows), 1)
 
     def _markers(self) -> tuple[list[Annotation | None], IntArray]:
-        """Return for each test row a burned-in annotation of an image of another class that misses the row's lungs,
-        and that image."""
+        """Return for each test row an annotation of another image, and the row of that image.
+
+        The image is of another class, and the annotation does not overlap the lungs of the test row.
+        """
         found = self.found
         chosen: list[Annotation | None] = [None] * len(self.test)
-        whose = np.full(len(self.test), -1, dtype=np.int64)
-        bearing = np.array([row for row in self.rows if found[row]], dtype=np.int64)
+        donor_rows = np.full(len(self.test), -1, dtype=np.int64)
+        annotated = np.array([row for row in self.rows if found[row]], dtype=np.int64)
         for row in self.rows:
             generator = np.random.default_rng((self.seed, int(row), 4))
-            strangers = bearing[self.test.labels[bearing] != self.test.labels[row]]
+            candidates = annotated[self.test.labels[annotated] != self.test.labels[row]]
             lungs = self.fields.take(np.array([row]))[0]
-            for giver in generator.permutation(strangers):
-                marker = max(found[giver], key=lambda mark: (mark.bottom - mark.top) * (mark.right - mark.left))
+            for donor in generator.permutation(candidates):
+                marker = max(found[donor], key=lambda mark: (mark.bottom - mark.top) * (mark.right - mark.left))
                 if not lungs[marker.box].any():
-                    chosen[row], whose[row] = marker, giver
+                    chosen[row], donor_rows[row] = marker, donor
                     break
-        return chosen, whose
+        return chosen, donor_rows
 
     def _swapped(self, images: Images, rows: IntArray, partners: IntArray) -> Images:
         backgrounds = self.test.take(np.where(partners[rows] >= 0, partners[rows], rows))
@@ -169,12 +186,12 @@ class Battery:
         )
 
     def _marked(self, images: Images, rows: IntArray, *, plain: bool) -> Images:
-        givers = self.test.take(np.maximum(self.marker_rows[rows], 0))
+        donor_images = self.test.take(np.maximum(self.marker_rows[rows], 0))
         changed = images.copy()
         for index, row in enumerate(rows):
             marker = self.markers[row]
             if marker is not None:
                 for own in [] if plain else self.found[row]:
                     changed[index][own.box] = np.float32(own.ground)
-                changed[index][marker.box] = np.float32(marker.ground) if plain else givers[index][marker.box]
+                changed[index][marker.box] = np.float32(marker.ground) if plain else donor_images[index][marker.box]
         return changed

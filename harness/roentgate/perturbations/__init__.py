@@ -1,7 +1,7 @@
 """What is done to the pixels of an image.
 
 Borders, regions, corruptions, shifts and rotations, and masks that can be searched.
-Knows neither data sets nor models.
+This room knows neither data sets nor models.
 """
 
 import lazy_loader

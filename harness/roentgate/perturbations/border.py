@@ -1,5 +1,7 @@
-"""Images with part of them hidden: the border, all but the border, a rectangle inside, or the border of another
-image."""
+"""Images with the border, the interior or any other pixels hidden.
+
+A border can also be replaced by that of another image, the donor.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,15 +21,20 @@ Shape = tuple[int, int]
 
 Infill = Literal["black", "mean", "edge", "blur"]
 INFILLS: tuple[Infill, ...] = ("black", "mean", "edge", "blur")
-"""What hidden pixels are replaced by; each is computed from the kept pixels alone, so nothing hidden survives in it."""
+"""What hidden pixels are replaced by. Each is computed from the kept pixels alone, so nothing hidden survives in it."""
 
 BLUR = 0.05
 """Standard deviation of the blur infill, as a share of the side."""
 
 
 def border_pixels(shape: Shape, width: float) -> Shape:
-    """Return the thickness (rows, columns) of a border of relative ``width`` in pixels: at least 1, and something
-    inside.
+    """Return the thickness of a border in pixels: (rows, columns).
+
+    Each is at least 1, and the border leaves something inside.
+
+    Args:
+        shape: (H, W) of the image.
+        width: Thickness as a share of each side.
 
     Raises:
         ArgumentError: ``width`` is not in (0, 0.5), or the border would cover an image of this size.
@@ -50,7 +57,7 @@ def border_pixels(shape: Shape, width: float) -> Shape:
 
 @lru_cache(maxsize=64)
 def border_mask(shape: Shape, width: float) -> BoolArray:
-    """Return the outer border of relative ``width`` as a read-only bool [H, W].
+    """Return the pixels of the outer border: read-only bool [H, W].
 
     Raises:
         ArgumentError: As `border_pixels`.
@@ -64,9 +71,10 @@ def border_mask(shape: Shape, width: float) -> BoolArray:
 
 @lru_cache(maxsize=64)
 def interior_mask(shape: Shape, width: float) -> BoolArray:
-    """Return a centred rectangle of the image's aspect ratio and, but for rounding, the border's area: bool [H, W].
+    """Return a centred rectangle as large as the border: read-only bool [H, W].
 
-    At least one pixel of background is kept on every side.
+    It has the aspect ratio of the image and, up to rounding, the area of the border. At least one pixel is kept on
+    every side.
 
     Raises:
         ArgumentError: As `border_pixels`.
@@ -83,7 +91,7 @@ def interior_mask(shape: Shape, width: float) -> BoolArray:
 
 @lru_cache(maxsize=64)
 def core_mask(shape: Shape, width: float) -> BoolArray:
-    """Return everything inside the border: read-only bool [H, W].
+    """Return the pixels inside the border: read-only bool [H, W].
 
     Raises:
         ArgumentError: As `border_pixels`.
@@ -94,7 +102,10 @@ def core_mask(shape: Shape, width: float) -> BoolArray:
 
 
 class _Batch:
-    """One batch and its latest edge infill, which perturbations that hide the same pixels share."""
+    """A batch of images and its latest edge infill.
+
+    Perturbations that hide the same pixels share that infill.
+    """
 
     def __init__(self, images: FloatArray) -> None:
         self.images = images
@@ -103,20 +114,24 @@ class _Batch:
         self._edge = images
 
     def edge(self, hidden: BoolArray) -> FloatArray:
-        """Return the images with every hidden pixel replaced by the nearest kept one; not to be modified."""
+        """Return the images under the edge infill, not to be modified."""
         if hidden is not self._hidden:  # masks are cached, so the same mask is the same object
-            self._hidden, self._edge = hidden, _edge_filled(self.images, hidden)
+            self._hidden, self._edge = hidden, _with_edge_infill(self.images, hidden)
         return self._edge
 
 
 @dataclass(frozen=True)
 class Perturbation(ABC):
-    """Hide part of every image; ``width`` is that of the border, as a share of the side, ``infill`` one of `INFILLS`.
+    """Hides part of every image.
 
-    Called on float32 [N, H, W, C] in [0, 1], it returns a new array of that shape.
+    Applied to float32 [N, H, W, C] in [0, 1], it returns a new array of that shape.
+
+    Args:
+        width: Of the border, as a share of the side.
+        infill: One of `INFILLS`.
 
     Raises:
-        ArgumentError: An unknown infill; when called, a width that `border_pixels` refuses.
+        ArgumentError: The infill is unknown. When applied: `border_pixels` refuses the width.
     """
 
     width: float
@@ -130,7 +145,7 @@ class Perturbation(ABC):
 
     @property
     def name(self) -> str:
-        """A short stable name, part of evidence keys: ``width-0.05-black``."""
+        """A short stable name such as ``border-0.05-black``, part of evidence keys."""
         return f"{self.kind}-{self.width:g}-{self.infill}"
 
     @abstractmethod
@@ -138,16 +153,16 @@ class Perturbation(ABC):
         """Return the pixels that are hidden: read-only bool [H, W]."""
 
     def __call__(self, images: FloatArray) -> FloatArray:
-        """Return float32 [N, H, W, C] with the hidden pixels filled."""
+        """Return the perturbed images: float32 [N, H, W, C]."""
         return self.apply(_Batch(images))
 
     def apply(self, batch: _Batch) -> FloatArray:
-        """Return the filled images of a batch whose edge infill may already be known."""
-        return _filled(batch, self.hidden(batch.shape), self.infill)
+        """Return the perturbed images of a batch, whose edge infill may already be known."""
+        return _infilled(batch, self.hidden(batch.shape), self.infill)
 
 
 class Border(Perturbation):
-    """Hide the border."""
+    """Hides the border."""
 
     kind = "border"
 
@@ -157,7 +172,7 @@ class Border(Perturbation):
 
 
 class KeepBorder(Perturbation):
-    """Hide everything but the border."""
+    """Hides everything but the border."""
 
     kind = "keep-border"
 
@@ -167,7 +182,7 @@ class KeepBorder(Perturbation):
 
 
 class Interior(Perturbation):
-    """Hide a centred rectangle as large as the border."""
+    """Hides a centred rectangle as large as the border."""
 
     kind = "interior"
 
@@ -177,15 +192,15 @@ class Interior(Perturbation):
 
 
 def hide(images: FloatArray, hidden: BoolArray, infill: str) -> FloatArray:
-    """Return the images with any set of pixels filled: float32 [N, H, W, C]; they are not modified.
+    """Return the images with a given set of pixels hidden: float32 [N, H, W, C].
 
     Args:
-        images: float32 [N, H, W, C] in [0, 1].
-        hidden: bool [H, W], not all of it.
-        fill: One of `INFILLS`.
+        images: float32 [N, H, W, C] in [0, 1], not modified.
+        hidden: bool [H, W], the pixels to hide. At least one is kept.
+        infill: One of `INFILLS`.
 
     Raises:
-        ArgumentError: An unknown infill; nothing is kept that an infill could be made of; the shapes differ.
+        ArgumentError: The infill is unknown, no pixel is kept, or the shapes differ.
     """
     if infill not in INFILLS:
         raise ArgumentError(f"infill {infill!r}: unknown; {did_you_mean(infill, INFILLS)}")
@@ -194,15 +209,17 @@ def hide(images: FloatArray, hidden: BoolArray, infill: str) -> FloatArray:
             f"a mask of shape {hidden.shape} that hides {int(hidden.sum())} pixels does not fit images of shape "
             f"{images.shape}; hide part of an image of that size"
         )
-    return _filled(_Batch(images), hidden, infill)
+    return _infilled(_Batch(images), hidden, infill)
 
 
 def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
-    """Yield the name and the images of each perturbation, sharing work between neighbours that hide the same pixels.
+    """Yield the name and the images of each perturbation.
+
+    Consecutive perturbations that hide the same pixels share their work.
 
     Args:
-        images: float32 [N, H, W, C] in [0, 1]; not modified.
-        perturbations: Cheapest when those of one kind and width follow each other.
+        images: float32 [N, H, W, C] in [0, 1], not modified.
+        perturbations: Fastest in an order that keeps those of one kind and width together.
     """
     batch = _Batch(images)
     for perturbation in perturbations:
@@ -210,37 +227,45 @@ def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterat
 
 
 def swap_border(images: FloatArray, donors: FloatArray, width: float) -> FloatArray:
-    """Return the images inside the borders of their donors: float32 [N, H, W, C], both arguments of that shape.
+    """Return the images with the borders of their donors: float32 [N, H, W, C].
+
+    Args:
+        images: float32 [N, H, W, C], which keep their interior.
+        donors: One for each image, of the same shape.
+        width: Of the border, as a share of the side.
 
     Raises:
-        ArgumentError: As `border_pixels`, or the shapes differ.
+        ArgumentError: The shapes differ, or `border_pixels` refuses the width.
     """
     if images.shape != donors.shape:
         raise ArgumentError(
             f"donors of shape {donors.shape} do not fit images of shape {images.shape}; give one donor an image"
         )
-    ring = border_mask((images.shape[1], images.shape[2]), width)
-    return np.where(ring[:, :, None], donors, images)
+    border = border_mask((images.shape[1], images.shape[2]), width)
+    return np.where(border[:, :, None], donors, images)
 
 
 def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArray, IntArray]:
-    """Draw two donors for every row: one of another class, every other class being as likely, and one of its own class.
+    """Return two random donors for every row.
+
+    One donor is of another class, and every other class is equally likely. The other donor is of the same class and
+    never the row itself.
 
     Args:
         labels: Class indices int64 [n].
-        classes: The class names; a class without rows gives no donors.
-        seed: The same seed, the same donors.
+        classes: The class names. A class without rows gives no donors.
+        seed: The same seed gives the same donors.
 
     Returns:
-        Row indices int64 [n] twice, of the other class and of the same class (never the row itself); -1 for none.
+        Row indices int64 [n] of the donors of another class, and of those of the same class. -1 stands for none.
     """
     generator = np.random.default_rng(seed)
     rows = [np.flatnonzero(labels == index) for index in range(len(classes))]
     other, same = np.full((2, len(labels)), -1, dtype=np.int64)
     for row, label in enumerate(labels):
-        strangers = [rows[index] for index in range(len(classes)) if index != label and len(rows[index])]
-        if strangers:
-            other[row] = generator.choice(strangers[generator.integers(len(strangers))])
+        candidates = [rows[index] for index in range(len(classes)) if index != label and len(rows[index])]
+        if candidates:
+            other[row] = generator.choice(candidates[generator.integers(len(candidates))])
         same_class = rows[label]
         if len(same_class) > 1:
             step = generator.integers(1, len(same_class))
@@ -248,8 +273,8 @@ def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArra
     return other, same
 
 
-def _filled(batch: _Batch, hidden: BoolArray, infill: str) -> FloatArray:
-    """Return the images of a batch with the hidden pixels filled."""
+def _infilled(batch: _Batch, hidden: BoolArray, infill: str) -> FloatArray:
+    """Return the images of a batch with the hidden pixels replaced."""
     if infill == "edge":
         return batch.edge(hidden).copy()
     if infill == "black":
@@ -261,27 +286,37 @@ def _filled(batch: _Batch, hidden: BoolArray, infill: str) -> FloatArray:
 
 @lru_cache(maxsize=64)
 def _nearest_kept(shape: Shape, packed: bytes) -> IntArray:
-    """Return for every pixel the flat index of the kept pixel nearest to it, itself if kept: int64 [H * W]."""
+    """Return the flat index of the kept pixel nearest to every pixel: int64 [H * W].
+
+    A kept pixel is nearest to itself. ``packed`` is the mask of hidden pixels as `numpy.packbits` gives it, so that
+    it can be a key of the cache.
+    """
     hidden = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=shape[0] * shape[1]).astype(bool).reshape(shape)
     row, column = ndimage.distance_transform_edt(hidden, return_distances=False, return_indices=True)
     nearest: IntArray = row.astype(np.int64) * shape[1] + column
     return nearest.ravel()
 
 
-def _edge_filled(images: FloatArray, hidden: BoolArray) -> FloatArray:
-    """Return the images with every hidden pixel replaced by the nearest kept one (for a border: the exact clamp)."""
+def _with_edge_infill(images: FloatArray, hidden: BoolArray) -> FloatArray:
+    """Return the images with every hidden pixel replaced by the nearest kept one.
+
+    For a border this is what `numpy.pad` with ``mode="edge"`` gives.
+    """
     nearest = _nearest_kept((hidden.shape[0], hidden.shape[1]), np.packbits(hidden).tobytes())
     return np.take(images.reshape(len(images), -1, images.shape[3]), nearest, axis=1).reshape(images.shape)
 
 
 def _kept_mean(images: FloatArray, hidden: BoolArray) -> FloatArray:
-    """Return the mean of the kept pixels of every image and channel: float32 [N, C]."""
+    """Return the mean of the kept pixels: float32 [N, C]."""
     weights: FloatArray = (~hidden / (~hidden).sum()).astype(np.float32).ravel()
     return weights @ images.reshape(len(images), -1, images.shape[3])
 
 
 def blurred(images: FloatArray) -> FloatArray:
-    """Return the images under a Gaussian of `BLUR` times the side, renormalised at the border: float32 [N, H, W, C]."""
+    """Return the images under a Gaussian blur: float32 [N, H, W, C].
+
+    Its standard deviation is `BLUR` times the side. At the border the weights are renormalised.
+    """
     planes: NDArray[Any] = np.moveaxis(images, 3, 1)
     (down, rows), (along, columns) = _gaussian(images.shape[1]), _gaussian(images.shape[2])
     return np.moveaxis(down @ (rows @ planes @ columns.T) @ along.T, 1, 3)
@@ -289,9 +324,10 @@ def blurred(images: FloatArray) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _gaussian(side: int) -> tuple[FloatArray, FloatArray]:
-    """Return thin factors, float32 [side, r] and [r, side], of the matrix that blurs along one axis (rows sum to 1).
+    """Return two thin factors of the matrix that blurs along one axis.
 
-    So wide a Gaussian lets few frequencies through: r stays near 40 at any size, to the precision of float32.
+    They are float32 [side, r] and [r, side], and each row of their product sums to 1. A Gaussian this wide lets few
+    frequencies through, so that r stays near 40 at any size, to the precision of float32.
     """
     places = np.arange(side)
     weights = np.exp(-0.5 * np.square((places[:, None] - places) / (BLUR * side)))

@@ -1,12 +1,16 @@
-"""What acquisition does to an image: coarser pixels, compression, noise, blur and exposure, each at five severities.
+"""Image corruptions that acquisition can cause, each at five severities.
 
-The parameters are those of MedMNIST-C for chest images, which are defined at 224 x 224; the code is this project's own.
-At another size a blur stays the same share of the side, so that it hides as much of the chest. Everything else is said
-of the pixels that a model is given, as in the table: noise has its strength in each pixel, a JPEG block is 8 pixels
-wide (at 96 x 96 it covers more than twice the share of the chest), and coarser pixels are coarser by a factor.
+They are coarser pixels, compression, noise, blur and changes of exposure. The parameters are those of MedMNIST-C for
+chest images, which are defined at 224 x 224. The code is this project's own.
+
+At another size a blur keeps its share of the side, so that it hides as much of the chest. All other parameters apply
+to the pixels that the model is given, as in the table. Noise has its strength in each pixel, coarser pixels are
+coarser by a factor, and a JPEG block is 8 pixels wide. At 96 x 96 such a block covers more than twice the share of
+the chest.
 
 References:
-    Di Salvo, Doerrich and Ledig, MedMNIST-C, arXiv:2406.17536 (2024); Hendrycks and Dietterich, ICLR (2019).
+    Di Salvo, Doerrich and Ledig, MedMNIST-C, arXiv:2406.17536 (2024).
+    Hendrycks and Dietterich, ICLR (2019).
 """
 
 import io
@@ -29,57 +33,63 @@ Group = Literal["detail", "noise", "exposure"]
 SEVERITIES: Final = (1, 2, 3, 4, 5)
 GROUPS: Final[tuple[Group, ...]] = ("detail", "noise", "exposure")
 REFERENCE_SIDE: Final = 224
-"""The side, in pixels, at which the table gives its blur kernels."""
+"""Side of the images, in pixels, for which the table gives its blur kernels."""
 
 
 class _Batch:
-    """Images and their rows; random numbers of the latest kind of noise, which its severities share."""
+    """Images, their rows, and the random numbers of the latest kind of noise.
+
+    The severities of a kind share those numbers.
+    """
 
     def __init__(self, images: FloatArray, rows: IntArray, seed: int) -> None:
         self.images, self.rows, self.seed = images, rows, seed
         self._kind, self._drawn = "", images
 
-    def generator(self, kind: str, film: int) -> np.random.Generator:
-        """Return the random numbers of one image under one kind of noise: of no other image, whatever the batch."""
-        return np.random.default_rng([self.seed, zlib.crc32(kind.encode()), int(self.rows[film])])
+    def generator(self, kind: str, index: int) -> np.random.Generator:
+        """Return the random generator of one image under one kind of noise.
+
+        It depends on the row of the image, not on the other images of the batch.
+        """
+        return np.random.default_rng([self.seed, zlib.crc32(kind.encode()), int(self.rows[index])])
 
     def normal(self, kind: str) -> FloatArray:
-        """Return standard normal deviates float32 [N, H, W, 1], one a pixel: a grey image of three channels stays grey.
+        """Return standard normal deviates, not to be modified: float32 [N, H, W, 1].
 
-        They are not to be modified.
+        There is one for each pixel, so that a grey image of three channels stays grey.
         """
         if kind != self._kind:
             drawn = np.empty((*self.images.shape[:3], 1), np.float32)
-            for film, plane in enumerate(drawn):
-                self.generator(kind, film).standard_normal(dtype=np.float32, out=plane)
+            for index, plane in enumerate(drawn):
+                self.generator(kind, index).standard_normal(dtype=np.float32, out=plane)
             self._kind, self._drawn = kind, drawn
         return self._drawn
 
     def uniform(self, kind: str) -> FloatArray:
-        """Return numbers uniform in [0, 1), float32 [N, H, W, 1], as `normal`."""
+        """Return numbers uniform in [0, 1), not to be modified: float32 [N, H, W, 1]."""
         if kind != self._kind:
             drawn = np.empty((*self.images.shape[:3], 1), np.float32)
-            for film, plane in enumerate(drawn):
-                self.generator(kind, film).random(dtype=np.float32, out=plane)
+            for index, plane in enumerate(drawn):
+                self.generator(kind, index).random(dtype=np.float32, out=plane)
             self._kind, self._drawn = kind, drawn
         return self._drawn
 
 
 def _pixelate(batch: _Batch, kind: str, factor: float) -> FloatArray:
-    """Average over pixels 1 / ``factor`` wide."""
+    """Return the images averaged over pixels 1 / ``factor`` wide."""
     height, width = batch.images.shape[1:3]
     return _along_both(batch.images, _coarse(height, factor), _coarse(width, factor))
 
 
 def _jpeg(batch: _Batch, kind: str, quality: float) -> FloatArray:
-    """Write as an 8-bit JPEG of this quality and read it again."""
+    """Return the images as an 8-bit JPEG file of this quality holds them."""
     result = np.empty_like(batch.images)
     grey = batch.images.shape[3] == 1
-    for film, target in zip(np.round(batch.images * 255).astype(np.uint8), result, strict=True):
+    for pixels, target in zip(np.round(batch.images * 255).astype(np.uint8), result, strict=True):
         file = io.BytesIO()
-        Image.fromarray(film[:, :, 0] if grey else film).save(file, "JPEG", quality=int(quality))
+        Image.fromarray(pixels[:, :, 0] if grey else pixels).save(file, "JPEG", quality=int(quality))
         with Image.open(file) as image:
-            target[:] = np.asarray(image, np.float32).reshape(film.shape)
+            target[:] = np.asarray(image, np.float32).reshape(pixels.shape)
     return result / np.float32(255)
 
 
@@ -92,7 +102,7 @@ def _speckle(batch: _Batch, kind: str, deviation: float) -> FloatArray:
 
 
 def _impulse(batch: _Batch, kind: str, share: float) -> FloatArray:
-    """Turn this share of the pixels black or white."""
+    """Return the images with this share of their pixels black or white."""
     drawn, half = batch.uniform(kind), np.float32(share / 2)
     salted: FloatArray = batch.images.copy()
     np.copyto(salted, np.float32(0), where=drawn < half)
@@ -101,17 +111,23 @@ def _impulse(batch: _Batch, kind: str, share: float) -> FloatArray:
 
 
 def _shot(batch: _Batch, kind: str, photons: float) -> FloatArray:
-    """Count so many photons where a pixel is white, fewer where it is darker (Poisson)."""
+    """Return the images as Poisson counts of photons.
+
+    ``photons`` is the mean count of a white pixel. A darker pixel has proportionally fewer.
+    """
     result = np.empty_like(batch.images)
-    for film in range(len(result)):
+    for index in range(len(result)):
         for channel in range(result.shape[3]):  # from the same numbers, so that equal channels stay equal
-            expected = batch.images[film, :, :, channel] * np.float32(photons)
-            result[film, :, :, channel] = batch.generator(kind, film).poisson(expected)
+            expected = batch.images[index, :, :, channel] * np.float32(photons)
+            result[index, :, :, channel] = batch.generator(kind, index).poisson(expected)
     return result / np.float32(photons)
 
 
 def _blur(batch: _Batch, kind: str, kernel: float) -> FloatArray:
-    """Blur by a Gaussian as wide as one of this many pixels at 224 x 224, in shares of each side."""
+    """Return the images under a Gaussian blur.
+
+    ``kernel`` is the width in pixels at 224 x 224. The blur has the same share of each side at any size.
+    """
     height, width = batch.images.shape[1:3]
     return _along_both(batch.images, _gaussian_matrix(height, kernel), _gaussian_matrix(width, kernel))
 
@@ -121,7 +137,7 @@ def _brightness(batch: _Batch, kind: str, factor: float) -> FloatArray:
 
 
 def _contrast(batch: _Batch, kind: str, factor: float) -> FloatArray:
-    """Stretch around the mean grey of each image."""
+    """Return the images stretched around the mean grey of each."""
     mean: FloatArray = batch.images.mean(axis=(1, 2, 3), keepdims=True)
     return mean + np.float32(factor) * (batch.images - mean)
 
@@ -155,7 +171,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 KINDS: Final = tuple(_KINDS)
-"""The corruptions by name, those of a group beside each other."""
+"""The names of the corruptions, group by group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,22 +197,30 @@ class Corruption:
 
     @property
     def parameter(self) -> float:
-        """What the table gives: a factor, a quality, a deviation, a share, photons, pixels at 224, an exponent."""
+        """The parameter that the table gives for this severity.
+
+        Depending on the kind it is a factor, a quality, a standard deviation, a share of pixels, a number of photons,
+        a width in pixels at 224 x 224, or an exponent.
+        """
         return _KINDS[self.kind].parameters[self.severity - 1]
 
     def __call__(self, images: FloatArray, rows: IntArray, *, seed: int) -> FloatArray:
-        """Return the images corrupted; see `battery`."""
+        """Return the corrupted images, as `battery` does."""
         return next(battery(images, rows, [self], seed=seed))[1]
 
 
 def check_kind(kind: str) -> None:
-    """Raise `ArgumentError` for what is none of `KINDS`, with the nearest names."""
+    """Raise an error if this is none of `KINDS`.
+
+    Raises:
+        ArgumentError: There is no such corruption. The message gives the nearest names.
+    """
     if kind not in _KINDS:
         raise ArgumentError(f"corruption {kind!r}: unknown; {did_you_mean(kind, KINDS)}")
 
 
 def group_of(kind: str) -> Group:
-    """Return what a corruption is a fault of: one of `GROUPS`.
+    """Return the group of a corruption, one of `GROUPS`.
 
     Raises:
         ArgumentError: There is no such corruption.
@@ -208,16 +232,17 @@ def group_of(kind: str) -> Group:
 def battery(
     images: FloatArray, rows: IntArray, corruptions: Iterable[Corruption], *, seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
-    """Yield the name of each corruption and the images under it.
+    """Yield the name of each corruption and the corrupted images.
 
-    The noise of an image depends on the seed, the kind and its row, not on its company; the severities of a kind share
-    it, so that a higher one is more of the same noise, and a curve over them does not waver by the draw.
+    The noise of an image depends on the seed, the kind and its row, not on the other images. The severities of a kind
+    share it. A higher severity is therefore more of the same noise, and a curve over the severities does not depend
+    on separate draws.
 
     Args:
-        images: Images float32 [N, H, W, C] in [0, 1]; not modified.
-        rows: Which image each is, int64 [N], 0 or more.
-        corruptions: Cheapest when the severities of one kind follow each other.
-        seed: 0 or more.
+        images: float32 [N, H, W, C] in [0, 1], not modified.
+        rows: Row of each image, int64 [N], 0 or more.
+        corruptions: Fastest in an order that keeps the severities of one kind together.
+        seed: Of the noise, 0 or more.
 
     Yields:
         (name, float32 [N, H, W, C] in [0, 1]), a new array each time.
@@ -236,7 +261,10 @@ def battery(
 
 
 def _along_both(images: FloatArray, down: FloatArray, across: FloatArray) -> FloatArray:
-    """Return the images with a matrix applied along each axis: [H, H] along rows, [W, W] along columns."""
+    """Return the images with a matrix applied along each axis.
+
+    ``down`` is [H, H], ``across`` is [W, W].
+    """
     planes: NDArray[Any] = np.moveaxis(images, 3, 1)
     changed: FloatArray = down @ planes @ across.T
     return np.moveaxis(changed, 1, 3)
@@ -244,7 +272,10 @@ def _along_both(images: FloatArray, down: FloatArray, across: FloatArray) -> Flo
 
 @lru_cache(maxsize=32)
 def _coarse(side: int, factor: float) -> FloatArray:
-    """Return the float32 [side, side] that averages over the coarse pixel on which a pixel's centre lies."""
+    """Return the matrix that averages over coarser pixels: float32 [side, side].
+
+    Each pixel gets the mean of the coarse pixel in which its centre lies.
+    """
     coarse = max(1, round(side * factor))
     width = side / coarse
     starts, pixels = np.arange(coarse)[:, None] * width, np.arange(side)[None, :]
@@ -256,9 +287,10 @@ def _coarse(side: int, factor: float) -> FloatArray:
 
 @lru_cache(maxsize=32)
 def _gaussian_matrix(side: int, kernel: float) -> FloatArray:
-    """Return the float32 [side, side] that blurs along one axis; beyond the edge the image goes on as it ends.
+    """Return the matrix that blurs along one axis: float32 [side, side].
 
-    A kernel of k pixels has the standard deviation that OpenCV and torchvision give it, 0.15 k + 0.35.
+    The edge pixel is repeated beyond the image. A kernel of k pixels has the standard deviation that OpenCV and
+    torchvision give it, 0.15 k + 0.35.
     """
     deviation = (0.15 * kernel + 0.35) * side / REFERENCE_SIDE
     blurred = ndimage.gaussian_filter1d(np.eye(side), deviation, axis=0, mode="nearest")

@@ -1,7 +1,8 @@
-"""Hypothesis looks for the smallest mask that does something: masks are drawn and shrunk, what they do is asked.
+"""Search for the smallest mask that flips answers, with Hypothesis.
 
-Drawn are sizes, places and infills, as whole pixels, never the pixels themselves. The search is the same every time,
-and asks about no more masks than it may; so what it finds is the smallest that it has met, and an upper bound.
+Hypothesis draws masks and shrinks those that flip answers. It draws sizes, places and infills in whole pixels, never
+pixel values. The search is deterministic and tries a limited number of masks. Its result is the smallest mask among
+those it has tried, and so an upper bound.
 """
 
 import contextlib
@@ -25,14 +26,17 @@ LARGEST = 0.25
 """The longest side of a rectangle, as a share of the image's."""
 
 _DRAWS = 20
-"""Masks drawn for each that may be asked about; those that are not allowed cost nothing."""
+"""Masks drawn for each that may be tried. Those that are not allowed cost nothing."""
 
 _OFFSET = 0x5EED_0000_0000
-"""Added to every number drawn. Hypothesis likes to draw numbers found in the source files that happen to be loaded; up
-here are none, so the same search is the same whatever else runs in the process."""
+"""Added to every number drawn.
+
+Hypothesis prefers to draw numbers that occur in the source files that are loaded. None occurs in this range, so that
+the search does not depend on what else runs in the process.
+"""
 
 
-def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
+def hunt(  # noqa: PLR0913 - the space to search, and the conditions on a mask
     family: Family,
     shape: Shape,
     *,
@@ -41,22 +45,24 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
     flips: Callable[[Mask], bool],
     most: int,
 ) -> tuple[Mask | None, int]:
-    """Search a family for the mildest infill, and under it the smallest area, that flips answers.
+    """Search a family of masks for the mildest and smallest that flips answers.
+
+    A milder infill is better than a smaller area.
 
     Args:
-        family: What masks to draw.
+        family: Kind of masks to draw.
         shape: (H, W) of the images.
-        fills: What they may be filled with, mildest first.
-        allowed: Whether a mask may be used; asked of any number of masks, so it should be cheap.
-        flips: Whether a mask flips answers. It is asked only of allowed masks that are milder than the best so far, or
-            as mild and smaller; so the last that it said yes to is the best.
-        most: How often ``flips`` may be asked.
+        infills: Infills to choose from, mildest first.
+        allowed: Whether a mask may be used. It is called for any number of masks, so it should be cheap.
+        flips: Whether a mask flips answers. It is called only for allowed masks that are better than the best so far,
+            so that the last mask for which it returned true is the best.
+        most: Largest number of calls of ``flips``.
 
     Returns:
-        The best mask, or None where none flips; and how often ``flips`` was asked.
+        The best mask (None if none flips answers), and the number of calls of ``flips``.
 
     Raises:
-        HarnessError: What ``flips`` has raised.
+        HarnessError: ``flips`` has raised it.
     """
     from hypothesis import Verbosity, find, settings
     from hypothesis.errors import NoSuchExample
@@ -64,11 +70,11 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
     if most < 1:
         return None, 0
     question = _Question(shape, allowed, flips, most)
-    how = settings(
+    limits = settings(
         max_examples=_DRAWS * most, derandomize=True, database=None, deadline=None, verbosity=Verbosity.quiet
     )
     with contextlib.suppress(NoSuchExample):
-        find(_strategy(family, shape, infills), question, settings=how, random=Random(0))
+        find(_strategy(family, shape, infills), question, settings=limits, random=Random(0))
     if question.error is not None:
         raise question.error
     return question.best, most - question.left
@@ -76,9 +82,9 @@ def hunt(  # noqa: PLR0913  what is searched, and what is asked of it
 
 @dataclass
 class _Question:
-    """What Hypothesis asks of each mask: is it better than the best so far, and does it flip answers?
+    """Whether a mask is better than the best so far and flips answers.
 
-    An answer once given never changes, or Hypothesis would call the question flaky.
+    An answer is kept and never changes. Otherwise Hypothesis would report a flaky test.
     """
 
     shape: Shape
@@ -95,19 +101,19 @@ class _Question:
         return self._known[mask]
 
     def _ask(self, mask: Mask) -> bool:
-        if self.error is not None or not self.left or not self._betters(mask) or not self.allowed(mask):
+        if self.error is not None or not self.left or not self._is_better(mask) or not self.allowed(mask):
             return False
         self.left -= 1
         try:
-            found = self.flips(mask)
-        except HarnessError as error:  # Hypothesis would take it for a find, and ask again and again
+            flips = self.flips(mask)
+        except HarnessError as error:  # Hypothesis would count it as a success and call again and again
             self.error = error
             return False
-        if found:
+        if flips:
             self.best = mask
-        return found
+        return flips
 
-    def _betters(self, mask: Mask) -> bool:
+    def _is_better(self, mask: Mask) -> bool:
         return self.best is None or _harm(mask, self.shape) < _harm(self.best, self.shape)
 
 
@@ -116,30 +122,35 @@ def _harm(mask: Mask, shape: Shape) -> tuple[int, int]:
 
 
 def _strategy(family: Family, shape: Shape, infills: Sequence[str]) -> "SearchStrategy[Mask]":
-    """Return the masks of a family. What shrinks first is drawn first: the infill, then the size, then the place."""
+    """Return the Hypothesis strategy that draws the masks of a family.
+
+    It draws first what is to be shrunk first: the infill, then the size, then the place.
+    """
     from hypothesis import strategies
 
-    def whole(low: int, high: int) -> "SearchStrategy[int]":
+    def integers(low: int, high: int) -> "SearchStrategy[int]":
         return strategies.integers(_OFFSET + low, _OFFSET + high).map(lambda number: number - _OFFSET)
 
-    deepest = max(1, int(DEEPEST * min(shape)))
-    infill = whole(0, len(infills) - 1).map(lambda index: infills[index])
+    depth = integers(1, max(1, int(DEEPEST * min(shape))))
+    infill = integers(0, len(infills) - 1).map(lambda index: infills[index])
     if family == "border":
-        return strategies.builds(lambda infill, deep: masks.border(shape, infill, deep), infill, whole(1, deepest))
+        return strategies.builds(lambda infill, depth: masks.border(shape, infill, depth), infill, depth)
     if family == "strip":
+        side = integers(0, len(SIDES) - 1)
         return strategies.builds(
-            lambda infill, deep, side: masks.strip(shape, infill, SIDES[side], deep),
-            infill, whole(1, deepest), whole(0, len(SIDES) - 1),
-        )  # fmt: skip
-    tall, broad = (max(1, int(LARGEST * side)) for side in shape)
+            lambda infill, depth, side: masks.strip(shape, infill, SIDES[side], depth), infill, depth, side
+        )
+    tallest, widest = (max(1, int(LARGEST * side)) for side in shape)
 
     def place(infill: str, height: int, width: int, corner: int, down: int, across: int) -> Mask:  # noqa: PLR0913, PLR0917
-        """Measure from the nearest corner of the image; what would begin beyond the edge begins at it."""
+        """Return a rectangle at a distance from one corner of the image.
+
+        A negative distance counts as 0.
+        """
         top, left = max(0, down), max(0, across)
         top, left = shape[0] - top - height if corner & 1 else top, shape[1] - left - width if corner & 2 else left
         return masks.rectangle(shape, infill, (top, top + height), (left, left + width))
 
-    return strategies.builds(
-        place, infill, whole(1, tall), whole(1, broad), whole(0, 3),
-        whole(-tall, shape[0] // 2 - 1), whole(-broad, shape[1] // 2 - 1),
-    )  # fmt: skip
+    size, corner = (integers(1, tallest), integers(1, widest)), integers(0, 3)
+    distance = integers(-tallest, shape[0] // 2 - 1), integers(-widest, shape[1] // 2 - 1)
+    return strategies.builds(place, infill, *size, corner, *distance)

@@ -1,5 +1,4 @@
-"""Images changed at the lungs: hidden, set onto the background of another image; and images that show no chest at
-all."""
+"""Images with regions hidden, with another background, or without a chest."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -13,7 +12,10 @@ from roentgate.perturbations.border import blurred
 
 Infill = Literal["black", "mean", "edge", "blur", "noise"]
 REGION_INFILLS: tuple[Infill, ...] = ("black", "mean", "edge", "blur", "noise")
-"""What hidden pixels are replaced by, made of the kept pixels alone; noise has their mean and spread."""
+"""What hidden pixels are replaced by.
+
+Each is computed from the kept pixels alone. Noise has their mean and standard deviation.
+"""
 
 SEAM = 0.01
 """Standard deviation of the feathered edge between lungs and background, as a share of the side."""
@@ -21,7 +23,7 @@ LETTER = 0.08
 """Height of a drawn letter, as a share of the image's shorter side."""
 BLANKS = {"black": 0.0, "grey": 0.5, "white": 1.0}
 DRAWN = 16
-"""Images of noise, and of limbs."""
+"""Number of noise images, and of limb images, that `blanks` returns."""
 
 _BAND = 0.03
 _BLOB = 0.08
@@ -30,37 +32,44 @@ _BLOB = 0.08
 def hide(
     images: FloatArray, masks: BoolArray, infills: Iterable[Infill], rows: IntArray, seed: int
 ) -> Iterator[tuple[Infill, FloatArray]]:
-    """Yield the images with a region of each hidden, under one infill after the other.
+    """Yield each infill and the images with a region hidden under it.
 
     Args:
-        images: float32 [b, H, W, C] in [0, 1]; not modified.
-        masks: bool [b, H, W], what is hidden; an image of which everything would be is black under every infill.
-        fills: Among `REGION_INFILLS`.
-        rows: int64 (b,): with the seed they fix the noise, whatever the company of an image.
+        images: float32 [b, H, W, C] in [0, 1], not modified.
+        masks: bool [b, H, W], the pixels to hide. An image without any kept pixel is black under every infill.
+        infills: Among `REGION_INFILLS`.
+        rows: int64 (b,). Row and seed fix the noise of an image, whatever other images come with it.
         seed: Of the noise.
     """
-    edged: FloatArray | None = None
+    nearest: FloatArray | None = None
     for infill in infills:
-        if infill in {"edge", "blur"} and edged is None:
-            edged = np.stack([_nearest_kept(*pair) for pair in zip(images, masks, strict=True)])
-        if infill == "edge" and edged is not None:
-            given = edged
-        elif infill == "blur" and edged is not None:
-            given = blurred(edged)
+        if infill in {"edge", "blur"} and nearest is None:
+            nearest = np.stack([_nearest_kept(*pair) for pair in zip(images, masks, strict=True)])
+        if infill == "edge" and nearest is not None:
+            replacement = nearest
+        elif infill == "blur" and nearest is not None:
+            replacement = blurred(nearest)
         elif infill == "black":
-            given = np.zeros_like(images)
+            replacement = np.zeros_like(images)
         else:
-            given = np.stack(
+            replacement = np.stack(
                 [
                     _level(image, mask, infill, (seed, int(row)))
                     for image, mask, row in zip(images, masks, rows, strict=True)
                 ]
             )
-        yield infill, np.where(masks[..., None], given, images)
+        yield infill, np.where(masks[..., None], replacement, images)
 
 
 def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed: int) -> BoolArray:
-    """Return a smooth random region of each given area in pixels, anywhere on the image: bool [b, H, W]."""
+    """Return smooth random regions anywhere on the image: bool [b, H, W].
+
+    Args:
+        areas: Number of pixels of each region, int64 (b,).
+        shape: (H, W).
+        rows: int64 (b,). Row and seed fix a region.
+        seed: Of the regions.
+    """
     regions = np.zeros((len(areas), *shape), dtype=bool)
     for region, area, row in zip(regions, areas, rows, strict=True):
         noise = np.random.default_rng((seed, int(row), 1)).standard_normal(shape)
@@ -70,18 +79,18 @@ def random_regions(areas: IntArray, shape: tuple[int, int], rows: IntArray, seed
 
 
 def into_background(image: FloatArray, lungs: BoolArray, background: FloatArray, hole: BoolArray) -> FloatArray:
-    """Return a background whose own lungs are replaced by those of another image.
+    """Return the lungs of one image on the background of another.
 
-    The boxes of the two lung fields are laid over each other, and the seam is feathered (`SEAM`). What is set in is
-    made as bright and as rich in contrast as makes the tissue around its lungs look like that around the background's,
-    so that the exposure of the result is the background's; with less contrast where else more than 1 % of it would come
-    out black, or white, and its detail be lost.
+    The bounding boxes of the two lung fields are aligned, and the seam is feathered (`SEAM`). Brightness and contrast
+    of the lungs are adjusted so that the tissue around them matches the tissue around the lungs of the background. The
+    result therefore has the exposure of the background. The contrast is lower if more than 1 % of the lungs would
+    otherwise come out black or white and lose their detail.
 
     Args:
-        image: float32 [H, W, C], whose lungs are taken.
-        lungs: bool [H, W], not empty.
-        background: float32 [H, W, C], whose background is taken.
-        hole: bool [H, W], the background's own lungs, not empty.
+        image: float32 [H, W, C], from which the lungs are taken.
+        lungs: bool [H, W], the lungs of ``image``, not empty.
+        background: float32 [H, W, C], from which the background is taken.
+        hole: bool [H, W], the lungs of ``background``, not empty.
 
     Returns:
         float32 [H, W, C] in [0, 1].
@@ -89,36 +98,39 @@ def into_background(image: FloatArray, lungs: BoolArray, background: FloatArray,
     (top, bottom, left, right), (y0, y1, x0, x1) = _box(hole), _box(lungs)
     down, across = (y1 - y0) / (bottom - top), (x1 - x0) / (right - left)
     matrix, offset = np.array([down, across]), np.array([y0 - down * top, x0 - across * left])
-    laid = np.stack(
+    aligned = np.stack(
         [
             ndimage.affine_transform(image[:, :, channel], matrix, offset, order=1, mode="nearest")
             for channel in range(image.shape[2])
         ],
         axis=2,
     )
-    ours, theirs = _tissue(image, lungs), _tissue(background, hole)
-    gain = np.clip((theirs[1] - theirs[0]) / max(ours[1] - ours[0], 1e-3), 0.5, 2.0)
-    darkest, brightest = np.quantile(laid[hole], (0.01, 0.99)) - ours.mean()
-    gain = min(gain, theirs.mean() / max(-darkest, 1e-3), (1 - theirs.mean()) / max(brightest, 1e-3))
-    laid = (laid - ours.mean()) * gain + theirs.mean()
+    own, target = _tissue(image, lungs), _tissue(background, hole)
+    gain = np.clip((target[1] - target[0]) / max(own[1] - own[0], 1e-3), 0.5, 2.0)
+    darkest, brightest = np.quantile(aligned[hole], (0.01, 0.99)) - own.mean()
+    gain = min(gain, target.mean() / max(-darkest, 1e-3), (1 - target.mean()) / max(brightest, 1e-3))
+    aligned = (aligned - own.mean()) * gain + target.mean()
     alpha = ndimage.gaussian_filter(hole.astype(np.float32), SEAM * min(hole.shape))[:, :, None]
-    swapped: FloatArray = np.clip(background * (1 - alpha) + laid * alpha, 0, 1).astype(np.float32)
+    swapped: FloatArray = np.clip(background * (1 - alpha) + aligned * alpha, 0, 1).astype(np.float32)
     return swapped
 
 
 def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
-    """Return drawn images of another part of the body, two long bones in soft tissue: float32 [DRAWN, H, W, C]."""
+    """Return drawn images of limbs: float32 [DRAWN, H, W, C] in [0, 1].
+
+    Each shows two long bones in soft tissue.
+    """
     generator = np.random.default_rng((seed, 2))
     y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
     images = []
     for _ in range(DRAWN):
-        turn, bend = generator.uniform(-0.6, 0.6), generator.uniform(-0.1, 0.1)
-        along = np.cos(turn) * y + np.sin(turn) * x
-        beside = np.cos(turn) * x - np.sin(turn) * y + bend * along**2
-        flesh = 1 / (1 + np.exp((np.abs(beside) - generator.uniform(0.35, 0.55)) / 0.02))
+        angle, bend = generator.uniform(-0.6, 0.6), generator.uniform(-0.1, 0.1)
+        along = np.cos(angle) * y + np.sin(angle) * x
+        across = np.cos(angle) * x - np.sin(angle) * y + bend * along**2
+        flesh = 1 / (1 + np.exp((np.abs(across) - generator.uniform(0.35, 0.55)) / 0.02))
         image = 0.05 + generator.uniform(0.3, 0.45) * flesh
         for place, width in ((-0.14, generator.uniform(0.07, 0.11)), (0.16, generator.uniform(0.05, 0.09))):
-            off = np.abs(beside - place) / (width * (1 + 0.6 * along**4))
+            off = np.abs(across - place) / (width * (1 + 0.6 * along**4))
             image += 0.4 * np.exp(-((off / 1.0) ** 6)) * (0.6 + 0.4 * np.clip(off, 0, 1) ** 2)
         images.append(np.clip(image + 0.02 * generator.standard_normal(image.shape), 0, 1))
     return np.repeat(np.stack(images)[..., None], shape[2], axis=3).astype(np.float32)
@@ -126,7 +138,10 @@ def limbs(shape: tuple[int, int, int], seed: int) -> FloatArray:
 
 @lru_cache(maxsize=8)
 def letter(shape: tuple[int, int]) -> BoolArray:
-    """Return the strokes of an R, `LETTER` of the shorter side tall, in the box that holds it: bool [h, w]."""
+    """Return the strokes of an R in its bounding box: bool [h, w].
+
+    Its height is `LETTER` times the shorter side of the image.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     size = max(7, round(LETTER * min(shape)))
@@ -140,11 +155,13 @@ def letter(shape: tuple[int, int]) -> BoolArray:
 
 
 def lettered(images: FloatArray, *, plain: bool) -> FloatArray:
-    """Return images with an R burnt into the upper left corner, as bright as the image is anywhere.
+    """Return images with an R burned into the upper left corner.
+
+    The letter is as bright as the brightest pixel of the image.
 
     Args:
-        images: float32 [b, H, W, C].
-        plain: Paste a flat patch of the same size and mean brightness instead.
+        images: float32 [b, H, W, C], not modified.
+        plain: Draw a flat patch of the same size and mean brightness instead.
     """
     strokes = letter((images.shape[1], images.shape[2]))
     box = np.s_[:, 2 : 2 + strokes.shape[0], 2 : 2 + strokes.shape[1]]
@@ -156,7 +173,10 @@ def lettered(images: FloatArray, *, plain: bool) -> FloatArray:
 
 
 def blanks(shape: tuple[int, int, int], seed: int) -> dict[str, FloatArray]:
-    """Return images that show no chest, by name: each of `BLANKS`, ``noise`` and ``limb``; float32 [k, H, W, C]."""
+    """Return images that show no chest, by name: float32 [k, H, W, C] each.
+
+    The names are those of `BLANKS` (one image each), ``noise`` and ``limb`` (`DRAWN` images each).
+    """
     noise = np.random.default_rng((seed, 3)).random((DRAWN, *shape), dtype=np.float32)
     flat = {name: np.full((1, *shape), grey, np.float32) for name, grey in BLANKS.items()}
     return {**flat, "noise": noise, "limb": limbs(shape, seed)}
@@ -185,13 +205,16 @@ def _nearest_kept(image: FloatArray, mask: BoolArray) -> FloatArray:
 
 
 def _box(mask: BoolArray) -> tuple[int, int, int, int]:
-    """Return top, bottom, left, right of what is true, the ends not included."""
+    """Return top, bottom, left and right of a mask, the ends not included."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _tissue(image: FloatArray, lungs: BoolArray) -> FloatArray:
-    """Return dark and bright grey (20th and 80th percentile) of the tissue just around the lungs."""
+    """Return the dark and the bright grey of the tissue just around the lungs.
+
+    They are the 20th and the 80th percentile.
+    """
     reach = ndimage.binary_dilation(lungs, iterations=max(1, round(_BAND * min(lungs.shape))))
     band = image[reach & ~lungs]
     levels: FloatArray = np.quantile(band if len(band) else image, (0.2, 0.8))

@@ -1,4 +1,4 @@
-"""How models of each kind are run: one interface, one implementation a framework."""
+"""Backends, which run models: one interface and one implementation for each framework."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The seam between a candidate and its framework: what every backend answers, and what it may offer beyond."""
+"""The interface between a candidate and its framework."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,20 +12,23 @@ from roentgate.data import Splits
 from roentgate.errors import ModelError
 
 Ability = Literal["layers", "gradients", "streams", "train", "save"]
-"""What a backend can offer beyond answers.
+"""What a backend can offer beyond predictions.
 
-``streams``: it runs a stream by itself, as its framework does; without it, a stream is read batch by batch.
+With ``streams`` it runs a stream itself, as its framework does. Without it a stream is read batch by batch.
 """
 
 History = dict[str, list[float]]
-"""One list of numbers an epoch for each metric of training."""
+"""For each metric of the training one number an epoch."""
 
 See = Callable[[Array, Array | None], bool]
-"""Receives the images and labels of a batch; returns whether to go on."""
+"""A function that receives the images and labels of a batch and returns whether to go on."""
 
 
 class LayerSize(TypedDict):
-    """A layer in the order of its network: output shape (H, W, C) or (units,), and number of parameters."""
+    """Size of a layer.
+
+    The shape is that of its output, (H, W, C) or (units,). It is empty if the layer has no single output shape.
+    """
 
     name: str
     type: str
@@ -34,7 +37,10 @@ class LayerSize(TypedDict):
 
 
 class Insight(Protocol):
-    """A network whose scores, feature maps and gradients can be asked for; see `keras_gradients.Insight`."""
+    """A network whose scores, class activations and gradients can be computed.
+
+    `keras_gradients.Insight` describes the attributes.
+    """
 
     columns: int
     score: str
@@ -51,23 +57,25 @@ class Insight(Protocol):
         ...
 
     def grad_cam(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the class activation at the feature layer's size: (n, h, w)."""
+        """Return the class activation at the size of the feature layer: (n, h, w)."""
         ...
 
     def randomised(self, layers: int, *, seed: int) -> AbstractContextManager[None]:
-        """Replace the weights of the last layers for the length of the context."""
+        """Return a context in which the weights of the last layers are random."""
         ...
 
 
 class Backend(ABC):
-    """Runs one model; each kind of model has a subclass. Making one loads nothing.
+    """Runs one model.
+
+    Each kind of model has a subclass. Creating an instance loads nothing.
 
     Args:
-        label: What messages call the model.
-        opened: Returns the live model; it is called when the model is first asked.
+        label: Name of the model in messages.
+        opened: Returns the loaded model. It is called when the model is first used.
 
     Attributes:
-        cannot: Why an ability is missing, for each that is.
+        cannot: For each missing ability the reason.
     """
 
     cannot: ClassVar[Mapping[Ability, str]] = {}
@@ -77,15 +85,18 @@ class Backend(ABC):
         self._opened = opened
 
     def lacks(self, ability: Ability) -> str:
-        """Return why the model cannot offer this; "" where it can."""
+        """Return why the model lacks an ability, "" if it has it."""
         return self.cannot.get(ability, "")
 
     def predict(self, images: Images) -> Array:
-        """Return the raw outputs for network inputs (n, H, W, C), in batches of the backend's own size."""
+        """Return the raw outputs for network inputs (n, H, W, C).
+
+        The size of the batches is that of the backend.
+        """
         return self._opened().predict(images)
 
     def predict_together(self, images: Images) -> Array:
-        """Return the raw outputs of one call that is given all images as a single batch."""
+        """Return the raw outputs for all images as a single batch."""
         model = self._opened()
         together: Callable[[Images], Array] = getattr(model, "predict_batch", model.predict)
         return together(images)
@@ -94,38 +105,43 @@ class Backend(ABC):
     def default_streams(
         self, data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images], *, positive: str | None
     ) -> Streams:
-        """Return the harness's own streams, for a model that brings none.
+        """Return the streams of the harness, for a model that brings none.
 
         Args:
             data: The three splits.
-            recipe: Its batch size.
-            task: Its seed shuffles the training rows where the backend trains.
-            transform: What happens to float32 images in [0, 1] before the network.
+            recipe: Gives the batch size.
+            task: Gives the seed that shuffles the training rows, if the backend trains.
+            transform: Applied to float32 images in [0, 1] before the network.
             positive: The class of a single sigmoid output, or None.
         """
 
     def predict_stream(self, stream: object, steps: int | None) -> Array:
-        """Return the raw outputs for a stream; ``steps`` batches of it where it has no end."""
+        """Return the raw outputs for a stream.
+
+        Args:
+            stream: Anything that the framework predicts on.
+            steps: Number of batches, None for a stream that ends by itself.
+        """
         del stream, steps
         self._refuse("streams")
 
     def observe(self, stream: object, see: See, *, labelled: bool) -> None:
-        """Hand over each batch of one pass, exactly as the framework would see it.
+        """Pass each batch of a stream to ``see``, as the framework would receive it.
 
         Args:
-            stream: Whatever the framework predicts on.
+            stream: Anything that the framework predicts on.
             see: Receives each batch, until it returns False.
-            labelled: Whether the pass is one of evaluation, with labels.
+            labelled: Whether this is a pass of evaluation, with labels.
         """
         del stream, see, labelled
         self._refuse("streams")
 
     def layers(self) -> list[LayerSize]:
-        """Return the layers in order: name, type, output shape and number of parameters."""
+        """Return name, type, output shape and number of parameters of each layer."""
         self._refuse("layers")
 
     def gradients(self, probe: Images) -> Insight:
-        """Return what lies behind the answers.
+        """Return the network with its scores, class activations and gradients.
 
         Args:
             probe: One image or more, as the network is given them.
@@ -134,23 +150,23 @@ class Backend(ABC):
         self._refuse("gradients")
 
     def build(self, make: Callable[[], object], task: Task, positive: str | None) -> Model:
-        """Return a new, untrained model; the same seed gives the same one.
+        """Return a new, untrained model, the same for the same seed.
 
         Args:
-            make: Calls the model file.
-            task: What it is built for, and the seed.
+            make: Builds the network, by calling the model file.
+            task: What the network is built for, with the seed.
             positive: The class of a single sigmoid output, or None.
         """
         del make, task, positive
         self._refuse("train")
 
     def train(self, streams: Streams, recipe: Recipe, *, backup: Path) -> History:
-        """Train the live model, and resume from ``backup`` where a killed run left one."""
+        """Train the model, resuming from ``backup`` if an interrupted run left one."""
         del streams, recipe, backup
         self._refuse("train")
 
     def save(self, path: Path, noted: Mapping[str, object]) -> None:
-        """Write the live model, atomically, with what is to be noted in the file."""
+        """Write the model and the notes to a file, atomically."""
         del path, noted
         self._refuse("save")
 

@@ -1,4 +1,7 @@
-"""The backend of Keras networks. Keras itself is imported when a model is first asked."""
+"""The backend of Keras networks.
+
+Keras itself is imported when a model is first used.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class KerasBackend(Backend):
-    """Runs a Keras network, and offers all that a backend can."""
+    """Runs a Keras network, with all abilities of a backend."""
 
     @property
     def _network(self) -> object:
@@ -35,13 +38,13 @@ class KerasBackend(Backend):
         return keras_backend.default_streams(data, recipe, task, transform, positive=positive)
 
     def predict_stream(self, stream: object, steps: int | None) -> Array:
-        """Return what ``keras.Model.predict`` gives for a stream."""
+        """Return the outputs of ``keras.Model.predict`` for a stream."""
         from roentgate.candidates.backends import keras_backend
 
         return keras_backend.predict_stream(self._network, stream, steps)
 
     def observe(self, stream: object, see: See, *, labelled: bool) -> None:
-        """Run one pass as ``predict`` or ``evaluate`` would; the model itself is not loaded for it."""
+        """Run one pass as ``predict`` or ``evaluate`` would, without loading the model."""
         from roentgate.candidates.backends import keras_backend
 
         keras_backend.observe(stream, see, labelled=labelled)
@@ -57,7 +60,7 @@ class KerasBackend(Backend):
         return keras_gradients.Insight(self._network, self.label, probe)
 
     def build(self, make: Callable[[], object], task: Task, positive: str | None) -> Model:
-        """Seed Keras, build the network and check that it fits the task."""
+        """Return a new network, built after seeding Keras, that fits the task."""
         from roentgate.candidates.backends import keras_backend
 
         keras_backend.start_anew(task.seed)
@@ -66,7 +69,7 @@ class KerasBackend(Backend):
         return keras_backend.KerasModel(network, self.label)
 
     def train(self, streams: Streams, recipe: Recipe, *, backup: Path) -> History:
-        """Run ``fit``; the network holds the best weights afterwards."""
+        """Train the network, which holds the best weights afterwards."""
         from roentgate.candidates.backends import keras_backend
 
         return keras_backend.train(self._network, streams, recipe, backup=backup, title=self.label)
@@ -79,12 +82,12 @@ class KerasBackend(Backend):
 
 
 def load_model(path: Path, module: ModuleType | None, label: str, *, trust: bool) -> "KerasModel":
-    """Return the network stored at ``path``, ready to answer.
+    """Return the network stored at ``path``.
 
     Args:
         path: A ``.keras`` file.
-        module: The model file, which provides custom layers; None where there is none.
-        label: What messages call the model.
+        module: The module of the model file, which provides custom layers, or None.
+        label: Name of the model in messages.
         trust: Accept layers that carry code.
     """
     from roentgate.candidates.backends import keras_backend
@@ -92,7 +95,7 @@ def load_model(path: Path, module: ModuleType | None, label: str, *, trust: bool
     return keras_backend.KerasModel(keras_backend.load_network(path, module, trust=trust), label)
 
 
-def load_fitting(  # noqa: PLR0913 - one argument a fact of the candidate
+def load_fitting(  # noqa: PLR0913 - one argument for each fact of the candidate
     path: Path,
     module: ModuleType | None,
     label: str,
@@ -101,15 +104,20 @@ def load_fitting(  # noqa: PLR0913 - one argument a fact of the candidate
     task: Task,
     positive: Callable[[object], str | None],
 ) -> "KerasModel":
-    """Return a stored network that fits the task. Keras is seeded first: what wrongly draws, draws alike.
+    """Return the network stored at ``path``, which must fit the task.
+
+    Keras is seeded first, so that a network that draws random numbers by mistake draws the same ones in every run.
 
     Args:
-        path: As in `load_model`, and so are ``module``, ``label`` and ``trust``.
-        module: See ``path``.
-        label: See ``path``.
-        trust: See ``path``.
-        task: What it must fit.
+        path: A ``.keras`` file.
+        module: As in `load_model`.
+        label: As in `load_model`.
+        trust: As in `load_model`.
+        task: The task that it must fit.
         positive: Returns the class of a single sigmoid for the shape of the outputs.
+
+    Raises:
+        ModelError: The file cannot be loaded, or the network does not fit.
     """
     from roentgate.candidates.backends import keras_backend
 

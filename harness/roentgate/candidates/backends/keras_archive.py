@@ -1,4 +1,7 @@
-"""The ``.keras`` archive, without Keras: read the image shape it asks for, write equal networks as equal bytes."""
+"""Read and write ``.keras`` archives without Keras.
+
+The image shape of a network can be read, and equal networks are written as equal bytes.
+"""
 
 import json
 import re
@@ -13,27 +16,33 @@ _CONFIG = "config.json"
 _LARGEST_CONFIG = 100_000_000
 _METADATA = "metadata.json"
 _NOTES = "roentgate"
-_NO_TIME = "1980-01-01@00:00:00"  # also what a zip entry says of itself where nothing is said
+_NO_TIME = "1980-01-01@00:00:00"  # also the default date of a zip entry
 
 
 Side = int | None
 
 
 def saved_shape(path: Path) -> tuple[Side, Side, Side]:
-    """Return the (H, W, C) that a ``.keras`` file says it takes, None for what it leaves open or does not say."""
+    """Return the image shape (H, W, C) that a ``.keras`` file takes.
+
+    None stands for a side that the file leaves open or does not state.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
                 return None, None, None
             config = json.loads(archive.read(_CONFIG))
             found = _find_shape(config)
-    except (*DAMAGE, NotImplementedError, RecursionError):  # zipfile raises the second for an unknown compression
+    except (*DAMAGE, NotImplementedError, RecursionError):  # for an unknown compression, and a deep configuration
         return None, None, None
     return (None, None, None) if found is None else (found[0], found[1], found[2])
 
 
 def notes(path: Path) -> dict[str, object]:
-    """Return what `copy_timeless` noted in an archive; empty where nothing was, or it is no archive."""
+    """Return the notes that `copy_timeless` wrote to an archive.
+
+    They are empty if there are none, or if the file is no archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             found = json.loads(archive.read(_METADATA)).get(_NOTES, {})
@@ -43,19 +52,21 @@ def notes(path: Path) -> dict[str, object]:
 
 
 def copy_timeless(raw: Path, path: Path, noted: Mapping[str, object]) -> None:
-    """Copy an archive without what differs between equal networks: the time, and the memory addresses of its parts.
+    """Copy an archive so that equal networks have equal bytes.
+
+    The time and the memory addresses in it are replaced.
 
     Args:
-        raw: What Keras has saved.
+        raw: The archive that Keras has saved.
         path: The copy.
-        noted: What `notes` is to find in it: which model it is, and what for.
+        noted: Notes on the model and its task, which `notes` returns.
     """
     with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
             with source.open(name) as member, target.open(zipfile.ZipInfo(name), "w", force_zip64=True) as copy:
                 if name == _METADATA:
-                    told = json.load(member) | {"date_saved": _NO_TIME, _NOTES: dict(noted)}
-                    copy.write(json.dumps(told).encode())
+                    metadata = json.load(member) | {"date_saved": _NO_TIME, _NOTES: dict(noted)}
+                    copy.write(json.dumps(metadata).encode())
                 elif name == _CONFIG:
                     copy.write(_renumbered(member.read().decode()).encode())
                 else:
@@ -79,7 +90,10 @@ def _find_shape(node: object) -> list[Side] | None:
 
 
 def _renumbered(config: str) -> str:
-    """Return a network's JSON with its shared objects, which Keras names by address, numbered as they appear."""
+    """Return the JSON of a network with its shared objects numbered in order.
+
+    Keras numbers them by their memory addresses.
+    """
     numbers: dict[str, int] = {}
     return re.sub(
         r'("shared_object_id": )(\d+)', lambda found: found[1] + str(numbers.setdefault(found[2], len(numbers))), config

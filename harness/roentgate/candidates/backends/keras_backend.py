@@ -1,4 +1,4 @@
-"""Where Keras is used: load and wrap networks, stream images to them, train them, watch a stream."""
+"""Load, wrap, train and save Keras networks, and read their streams."""
 
 import logging
 import math
@@ -14,7 +14,7 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
-# Keras 3.15 on NumPy 2 says this for every variable it reads; nothing a user of either can act on.
+# Keras 3.15 on NumPy 2 emits this for every variable that it reads, and a user of either cannot act on it.
 warnings.filterwarnings("ignore", message="__array__ implementation doesn't accept a copy", category=DeprecationWarning)
 
 import keras  # noqa: E402 - after the log level is set
@@ -32,17 +32,21 @@ from roentgate.process import keep_freed_memory  # noqa: E402
 from roentgate.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 
 PREDICT_BATCH = 32
-"""Images a forward pass: on two cores as fast, within 3 %, as any of 8 to 64, and half the memory of 64."""
+"""Number of images in a forward pass.
+
+On two cores it is within 3 % as fast as any number from 8 to 64, and needs half the memory of 64.
+"""
 
 BACKUP_EVERY_S = 20.0
+"""Least time between two backups of a training, in seconds."""
 
 
 class KerasModel:
-    """A Keras network behind the `Model` protocol.
+    """A Keras network with the interface of `Model`.
 
     Args:
         network: The network, trained or not.
-        label: What messages call it.
+        label: Name of the model in messages.
     """
 
     def __init__(self, network: keras.Model, label: str) -> None:
@@ -50,12 +54,12 @@ class KerasModel:
         self.label = label
 
     def predict(self, images: Images) -> Probabilities:
-        """Return the raw outputs (n, columns) as ``predict`` computes them, in batches of `PREDICT_BATCH`."""
+        """Return the raw outputs (n, columns), computed in batches of `PREDICT_BATCH`."""
         parts = [self.predict_batch(images[i : i + PREDICT_BATCH]) for i in range(0, len(images), PREDICT_BATCH)]
         return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
 
     def predict_batch(self, images: Images) -> Probabilities:
-        """Return the raw outputs of one forward pass over all ``images`` as a single batch."""
+        """Return the raw outputs for all images as a single batch."""
         outputs = self.network.predict_on_batch(images)
         if not isinstance(outputs, np.ndarray):
             raise ModelError(f"model '{self.label}': must have one output, not {type(outputs).__name__}")
@@ -63,14 +67,16 @@ class KerasModel:
 
 
 class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
-    """The harness's own stream: rows of a `Dataset`, decoded once, in the order of ``flow_from_directory``.
+    """The stream of the harness: rows of a `Dataset`, decoded once.
+
+    Their order is that of ``flow_from_directory``.
 
     Args:
         data: The rows.
-        batch_size: Images a batch; the last one may be smaller.
-        transform: What happens to float32 images in [0, 1] before the network.
-        seed: Shuffles the rows anew each epoch, for training; None keeps their order.
-        positive: The class of a single sigmoid, whose labels are then 1 or 0 (n, 1); None for one-hot labels (n, K).
+        batch_size: Number of images in a batch. The last one may be smaller.
+        transform: Applied to float32 images in [0, 1] before the network.
+        seed: Shuffles the rows in each epoch, for training. None keeps their order.
+        positive: The class of a single sigmoid, for labels 1 and 0 (n, 1). None gives one-hot labels (n, K).
     """
 
     def __init__(
@@ -96,11 +102,14 @@ class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
         return self._transform(self._data.take(rows)), self._codes[self._data.labels[rows]]
 
     def on_epoch_end(self) -> None:
-        """Shuffle anew."""
+        """Go on to the order of the next epoch."""
         self.start_at(self._epoch + 1)
 
     def start_at(self, epoch: int) -> None:
-        """Take the order of this epoch; that of epoch 0 is the one Keras' iterators give for the same seed."""
+        """Use the order of the given epoch.
+
+        That of epoch 0 is the order of the iterators of Keras with the same seed.
+        """
         self._epoch = epoch
         self._order = np.arange(len(self._data))
         if self._seed is not None:
@@ -111,7 +120,7 @@ class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
 def default_streams(
     data: Splits, recipe: Recipe, task: Task, transform: Callable[[Images], Images], *, positive: str | None = None
 ) -> Streams:
-    """Return the harness's own streams: shuffled for training, in row order for evaluation."""
+    """Return the streams of the harness: shuffled for training, in row order for evaluation."""
 
     def stream(split: Dataset, seed: int | None = None) -> ImageSequence:
         return ImageSequence(split, recipe.batch_size, transform, seed=seed, positive=positive)
@@ -123,16 +132,24 @@ set_seed = keras.utils.set_random_seed
 
 
 def start_anew(seed: int) -> None:
-    """Seed, and let Keras name layers from the first again: a network does not depend on those built before it."""
+    """Seed Keras and reset its layer names.
+
+    A network then does not depend on those built before it.
+    """
     keras.utils.clear_session()
     set_seed(seed)
 
 
 def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = False) -> keras.Model:
-    """Load a ``.keras`` file in safe mode, uncompiled; what is custom in it comes from the model file's ``module``.
+    """Return the network of a ``.keras`` file, uncompiled.
+
+    Args:
+        path: The file.
+        module: The module of the model file, which provides custom layers and functions, or None.
+        trust: Whether to leave the safe mode of Keras.
 
     Raises:
-        ModelError: The file is damaged, needs a class nobody registered, or hides code.
+        ModelError: The file is damaged, needs a class that is not registered, or holds code.
     """
     if not zipfile.is_zipfile(path) and path.suffix == ".keras":
         raise ModelError(f"model '{path}': not a Keras archive (damaged, cut short, or another format); save it again")
@@ -140,25 +157,31 @@ def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = 
     try:
         return keras.saving.load_model(path, custom_objects=custom, compile=False, safe_mode=not trust)
     except (*DAMAGE, TypeError, AttributeError, ImportError, RecursionError, NotImplementedError) as error:
-        words = " ".join(str(error).split())
-        first = words if len(words) <= 400 else f"{words[:200]} ... {words[-200:]}"
+        message = " ".join(str(error).split())
+        shortened = message if len(message) <= 400 else f"{message[:200]} ... {message[-200:]}"
         if "lambda" in str(error).lower() or "safe_mode" in str(error):
             raise ModelError(
                 f"model '{path}': it holds code (a Lambda layer) that Keras' safe mode refuses; "
-                f"replace the layer, or pass --trust-model-file if you trust its author ({first})"
+                f"replace the layer, or pass --trust-model-file if you trust its author ({shortened})"
             ) from None
-        raise ModelError(f"model '{path}': not loadable as a Keras model ({first})") from None
+        raise ModelError(f"model '{path}': not loadable as a Keras model ({shortened})") from None
 
 
 def _is_own(value: object, module: ModuleType) -> bool:
-    """Whether a saved network may ask for this: a layer, or anything that the model file itself defines."""
+    """Return whether a saved network may use this object of a model file.
+
+    It may use layers and models, and any callable that the model file itself defines.
+    """
     if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model)):
         return True
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
 def save_network(network: keras.Model, path: Path, noted: Mapping[str, object]) -> None:
-    """Save a network, atomically, so that `load_network` gives it back: equal networks and notes, equal bytes."""
+    """Save a network for `load_network`, atomically.
+
+    Equal networks with equal notes give equal bytes.
+    """
     with atomic(path) as temporary:
         raw = temporary.with_name(f"{temporary.stem}-raw.keras")
         try:
@@ -172,7 +195,7 @@ def check_network(network: object, label: str, task: Task, positive: str | None)
     """Refuse a network whose input or output does not fit the task.
 
     Raises:
-        ModelError: Not a compiled-or-not Keras model, more than one input or output, or K wrong.
+        ModelError: This is not a Keras model, or its input or output shape is wrong.
     """
     if not isinstance(network, keras.Model):
         raise ModelError(f"model '{label}': build(task) must return a keras.Model, not {type(network).__name__}")
@@ -186,7 +209,7 @@ def check_network(network: object, label: str, task: Task, positive: str | None)
 
 
 class _Observer(keras.Model):  # type: ignore[misc]
-    """Hands each batch that Keras would predict on, or evaluate on, to a function, and keeps nothing."""
+    """Passes each batch that Keras would predict or evaluate on to a function."""
 
     def __init__(self, see: Callable[[object], None]) -> None:
         super().__init__()
@@ -202,15 +225,17 @@ class _Observer(keras.Model):  # type: ignore[misc]
 
 
 class _StopObserving(Exception):  # noqa: N818 - control flow, not an error
-    """Raised within `observe` once its receiver has seen enough."""
+    """Raised within `observe` to end the pass."""
 
 
 def observe(stream: object, see: See, *, labelled: bool) -> None:
-    """Run one pass over a stream exactly as ``predict`` (or, labelled, ``evaluate``) would, handing over each batch.
+    """Pass each batch of a stream to ``see``, as Keras would receive it.
+
+    The pass is exactly that of ``predict`` or, with ``labelled``, of ``evaluate``.
 
     Args:
-        stream: Whatever ``keras.Model.predict`` accepts.
-        see: Receives images (n, H, W, C) and, in a labelled pass, labels; returns whether to go on.
+        stream: Anything that ``keras.Model.predict`` accepts.
+        see: Receives images (n, H, W, C) and, in a labelled pass, labels. It returns whether to go on.
         labelled: Whether to run as ``evaluate``.
     """
 
@@ -228,25 +253,32 @@ def observe(stream: object, see: See, *, labelled: bool) -> None:
 
 
 def predict_stream(network: keras.Model, stream: object, steps: int | None) -> Array:
-    """Return what ``keras.Model.predict`` gives for a stream; ``steps`` batches of it where it has no end."""
+    """Return the outputs of ``keras.Model.predict`` for a stream.
+
+    Args:
+        network: The network.
+        stream: Anything that ``predict`` accepts.
+        steps: Number of batches, None for a stream that ends by itself.
+    """
     return np.asarray(network.predict(stream, steps=steps, verbose=0))
 
 
 def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Path, title: str) -> History:
-    """Train a compiled network, resuming from ``backup`` where a killed run left one.
+    """Train a compiled network and return its curves.
 
     Args:
-        network: Compiled; it holds the best weights afterwards.
+        network: Compiled. It holds the best weights afterwards.
         streams: Its training and validation streams.
         recipe: Epochs, patience and the learning-rate plateau.
-        backup: A file that is replaced at the end of epochs, at most every `BACKUP_EVERY_S`; the caller removes it.
-        title: What the progress bar says.
+        backup: A file from which an interrupted training is resumed. It is replaced at the end of an epoch, at most
+            every `BACKUP_EVERY_S`, and removed by the caller.
+        title: Title of the progress bar.
 
     Returns:
-        One list of numbers an epoch for each metric of ``fit``.
+        For each metric of ``fit`` one number an epoch.
 
     Raises:
-        ModelError: The network is not compiled, or ``fit`` refuses the streams.
+        ModelError: The network is not compiled, or ``fit`` raises.
     """
     if not getattr(network, "compiled", False):
         raise ModelError(f"model '{title}': build(task) must return a compiled network (call compile before returning)")
@@ -273,9 +305,9 @@ def train(network: keras.Model, streams: Streams, recipe: Recipe, *, backup: Pat
         except (KeyboardInterrupt, MemoryError, HarnessError):
             raise
         except (Exception, SystemExit) as error:
-            words = " ".join(str(error).split())[:400]
+            message = " ".join(str(error).split())[:400]
             raise ModelError(
-                f"model '{title}': training failed with {type(error).__name__}: {words} (labels come one-hot, or 0 "
+                f"model '{title}': training failed with {type(error).__name__}: {message} (labels come one-hot, or 0 "
                 "and 1 where POSITIVE is named, unless streams() brings others)"
             ) from error
         finally:
@@ -304,7 +336,10 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
-    """Everything a resumed run needs, in one file: weights, optimizer, best weights, counters, history."""
+    """Writes all that a resumed training needs to one file.
+
+    It holds weights, optimizer state, best weights, counters and history.
+    """
 
     def __init__(
         self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau
@@ -318,7 +353,10 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         self.stopped = False
 
     def restore(self, network: keras.Model) -> int:
-        """Load the backup into the network, where there is a sound one; return the epoch to go on from."""
+        """Load the backup into the network and return the epoch to continue from.
+
+        A damaged backup is removed. Without a backup the epoch is 0.
+        """
         if not self._path.exists():
             return 0
         try:

@@ -1,7 +1,7 @@
-"""The second door to Keras: what lies behind a network's answers - logits, feature maps, gradients, random weights.
+"""Logits, class activations, gradients and random weights of Keras networks.
 
-A network of any kind is looked into while it runs, by wrapping what its layers do for the length of one trace: nested
-backbones, subclassed models and custom layers need no graph of their own to be rebuilt. Layers that prepare an image
+A network is inspected while it runs, by wrapping the calls of its layers for the length of one trace. No graph has to
+be rebuilt, so that nested backbones, subclassed models and custom layers work as well. Layers that prepare an image
 (rescaling, augmentation at inference) are part of the network.
 """
 
@@ -20,32 +20,36 @@ import tensorflow as tf  # isort: skip
 
 
 BATCH = 16
-"""Images a backward pass: more are no faster on two cores, and the memory of one batch is all that is ever held."""
+"""Number of images in a backward pass.
 
-_NOISE = 4  # images of noise that show how much of its input a feature map sees
+Larger batches are no faster on two cores, and memory holds one batch at a time.
+"""
+
+_NOISE = 4  # images of noise from which the extent of a feature map is found
 _SQUASHING = (keras.activations.softmax, keras.activations.sigmoid)
-_REACHED = 1e-5  # largest difference between the answers and the squashed logits, in shares
+_TOLERANCE = 1e-5  # largest difference between the answers and the activation of the logits
 
 
 class Insight:
-    """A network whose scores, feature maps and gradients can be asked for.
+    """A network whose scores, class activations and gradients can be computed.
 
     Args:
         network: A `keras.Model` with one input and outputs (n, columns).
-        label: What messages call it.
+        label: Name of the model in messages.
         probe: One image or more, as the network is given them: float32 (n, H, W, C).
 
     Attributes:
-        score: What is differentiated: ``logit`` where a last softmax or sigmoid could be left out, or where there is
-            none; ``answer`` where it could not (an operation outside any layer).
-        feature_layer: Name of the last layer whose output has a height and a width, and that stands behind learned
-            weights; None where there is none (a network without convolutions), and so no Grad-CAM.
-        extent: (top, bottom, left, right) rows and columns of the input that the feature layer sees, bottom and right
-            not included: what a network crops away before its convolutions is no part of its map. None without one.
-        weighted: Names of the layers that hold learned weights, in the order in which they are run.
+        columns: Number of outputs of an image.
+        score: What is differentiated. It is ``logit`` if a last softmax or sigmoid could be left out, or if there is
+            none. It is ``answer`` if it could not, as for an operation outside any layer.
+        feature_layer: Name of the last layer that comes after learned weights and whose output has a height and a
+            width. None if there is none, as in a network without convolutions, which has no Grad-CAM.
+        extent: (top, bottom, left, right) of the part of the input that the feature layer sees, bottom and right not
+            included. A part that is cropped before the convolutions is outside. None without a feature layer.
+        weighted: Names of the layers that hold learned weights, in the order in which they run.
 
     Raises:
-        ModelError: The network does not answer (n, columns).
+        ModelError: The outputs of the network are not (n, columns).
     """
 
     def __init__(self, network: keras.Model, label: str, probe: Images) -> None:
@@ -74,9 +78,9 @@ class Insight:
         """Return the weighted sum of the logits (or answers) of each image: float32 (n,).
 
         Args:
-            images: float32 (n, H, W, C) as the network is given them.
-            weights: float32 (n, columns): 1 at the column of the class to explain; -1 for the class that a single
-                sigmoid is not about.
+            images: float32 (n, H, W, C), as the network is given them.
+            weights: float32 (n, columns), 1 at the column of the class to explain. With a single sigmoid it is -1 for
+                the negative class.
         """
         return _batched(self._scores, images, weights)
 
@@ -85,16 +89,17 @@ class Insight:
         return _batched(self._input_gradient, images, weights)
 
     def integrated_gradients(self, images: Images, baseline: Images, weights: FloatArray, *, steps: int) -> FloatArray:
-        """Return (image - baseline) times the mean gradient on the straight line between them: float32 (n, H, W, C).
+        """Return the integrated gradients of each image: float32 (n, H, W, C).
 
-        Up to the error of the midpoint rule the sum over an image is the difference of the scores of image and
-        baseline. Only one batch of one step is held at a time.
+        They are the difference between image and baseline, times the mean gradient on the straight line between the
+        two. Up to the error of the midpoint rule, their sum over an image is the difference between the scores of
+        image and baseline. Memory holds one batch of one step at a time.
 
         Args:
-            images: float32 (n, H, W, C) as the network is given them.
-            baseline: Where the line begins, same shape; or (1, H, W, C) for all.
+            images: float32 (n, H, W, C), as the network is given them.
+            baseline: Start of the line, of the same shape, or (1, H, W, C) for all images.
             weights: As in `scores`.
-            steps: Points on the line, at the middles of equal parts; at least 1.
+            steps: Number of points on the line, at the middles of equal parts. At least 1.
 
         References:
             Sundararajan, Taly and Yan, Axiomatic attribution for deep networks, ICML 2017.
@@ -102,21 +107,22 @@ class Insight:
         found = np.empty_like(images)
         for part in _parts(len(images)):
             start = np.broadcast_to(baseline, images.shape)[part]
-            way = images[part] - start
-            total = np.zeros_like(way)
+            change = images[part] - start
+            total = np.zeros_like(change)
             for step in range(steps):
-                point = start + np.float32((step + 0.5) / steps) * way
+                point = start + np.float32((step + 0.5) / steps) * change
                 total += self._input_gradient(point, weights[part]).numpy()
-            found[part] = way * total / np.float32(steps)
+            found[part] = change * total / np.float32(steps)
         return found
 
     def grad_cam(self, images: Images, weights: FloatArray) -> FloatArray:
-        """Return the class activation of each image at the feature layer's own size: float32 (n, h, w), not negative.
+        """Return the class activation (Grad-CAM) of each image: float32 (n, h, w), 0 or more.
 
-        Each feature map counts by the mean of the score's derivative over it; what speaks against the class is 0.
+        The size is that of the feature layer. The weight of a feature map is the mean over it of the derivative of the
+        score. Evidence against the class counts as 0.
 
         Raises:
-            ModelError: The network has no feature map behind learned weights.
+            ModelError: The network has no feature layer.
 
         References:
             Selvaraju et al., Grad-CAM, ICCV 2017.
@@ -130,12 +136,16 @@ class Insight:
 
     @contextlib.contextmanager
     def randomised(self, layers: int, *, seed: int) -> Iterator[None]:
-        """Replace the learned weights of the last ``layers`` weighted layers for the length of the context.
+        """Return a context in which the learned weights of the last layers are random.
 
-        Each array is drawn from a normal distribution of mean 0 and of the array's own root mean square: nothing that
-        was learned survives but the scale, which keeps the answers in their range. Frozen weights count as learned;
-        the running means and deviations of normalisation layers stay. With one seed, a layer has the same draw
-        however many are replaced: a cascade. The old weights are put back in any case.
+        Each array is drawn from a normal distribution with mean 0 and the root mean square of the array. Only the scale
+        of the learned weights survives, which keeps the answers in their range. Frozen weights count as learned. The
+        running means and deviations of normalisation layers stay. With the same seed a layer has the same draw for any
+        number of layers, so that growing numbers form a cascade. The old weights are always restored.
+
+        Args:
+            layers: Number of weighted layers to replace, counted from the last.
+            seed: Of the draws.
 
         References:
             Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
@@ -156,20 +166,21 @@ class Insight:
 
     def _find_score(self, probe: tf.Tensor, outputs: tf.Tensor) -> str:
         if self._head is None:
-            tidy = np.asarray(outputs)
-            squashed = (tidy >= 0).all() and (tidy <= 1).all() and (self.columns == 1 or abs(tidy.sum() - 1) < 1e-3)
+            values = np.asarray(outputs)
+            in_range = (values >= 0).all() and (values <= 1).all()
+            squashed = in_range and (self.columns == 1 or abs(values.sum() - 1) < 1e-3)
             return "answer" if squashed else "logit"
         activation = keras.activations.softmax if self.columns > 1 else keras.activations.sigmoid
         logits = self._logits(probe)
-        if np.abs(np.asarray(activation(logits)) - np.asarray(outputs)).max() <= _REACHED:
+        if np.abs(np.asarray(activation(logits)) - np.asarray(outputs)).max() <= _TOLERANCE:
             return "logit"
         self._head = None
         return "answer"
 
     def _find_feature(self, records: Sequence["_Run"], probe: tf.Tensor) -> keras.Layer | None:
-        """Return the last layer whose map has a height and a width, if the score depends on it.
+        """Return the last layer whose output is a map on which the score depends.
 
-        Of a model inside the network, which returns what its last layer does, it is that layer.
+        A model inside the network returns the output of its last layer. In that case it is the last layer that counts.
         """
         learned, spatial, seen_outputs = False, [], set()
         for layer, output in records:
@@ -186,15 +197,18 @@ class Insight:
         return None
 
     def _find_extent(self, probe: tf.Tensor) -> tuple[int, int, int, int]:
-        """Return the box of the pixels that move the feature layer at all, on noise."""
+        """Return the box of the pixels on which the feature layer depends.
+
+        They are found from gradients on images of noise.
+        """
         noise = np.random.default_rng(0).random((_NOISE, *probe.shape[1:]), np.float32)
         images = tf.convert_to_tensor(noise)
         with tf.GradientTape(watch_accessed_variables=False) as tape, _watching(self._feature, tape) as seen:
             tape.watch(images)
             self._network(images, training=False)
             total = tf.reduce_sum(seen[-1] * np.random.default_rng(1).random(seen[-1].shape, np.float32))
-        moved = tape.gradient(total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        seen_pixels = np.abs(np.asarray(moved)).sum(axis=(0, 3)) > 0
+        gradient = tape.gradient(total, images, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        seen_pixels = np.abs(np.asarray(gradient)).sum(axis=(0, 3)) > 0
         rows, columns = np.flatnonzero(seen_pixels.any(axis=1)), np.flatnonzero(seen_pixels.any(axis=0))
         if not rows.size:
             return 0, int(probe.shape[1]), 0, int(probe.shape[2])
@@ -224,11 +238,14 @@ class Insight:
 
 
 _Run = tuple[keras.Layer, tf.Tensor]
-"""A layer and what it returned."""
+"""A layer and its output in one run."""
 
 
 def _record(network: keras.Model, probe: tf.Tensor) -> list[_Run]:
-    """Return every run of a layer inside the network, nested ones included, in the order in which they ended."""
+    """Return every run of a layer inside the network, nested layers included.
+
+    The order is that in which the runs ended.
+    """
     records: list[_Run] = []
 
     def keep(layer: keras.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -246,7 +263,7 @@ def _record(network: keras.Model, probe: tf.Tensor) -> list[_Run]:
 
 
 def _inside(layer: keras.Layer) -> list[keras.Layer]:
-    """Return the layers that a network is made of, at any depth, each once."""
+    """Return the layers inside a network, at any depth, each once."""
     found: dict[int, keras.Layer] = {}
     pending = inner_layers(layer)
     while pending:
@@ -259,7 +276,10 @@ def _inside(layer: keras.Layer) -> list[keras.Layer]:
 
 @contextlib.contextmanager
 def _wrapped(layer: keras.Layer, receive: Callable[[tf.Tensor], tf.Tensor]) -> Iterator[None]:
-    """Pass on what ``receive`` makes of a layer's output; by hiding the class's ``call`` behind the object's own."""
+    """Return a context in which a layer returns ``receive`` of its output.
+
+    The ``call`` of the class is hidden by an attribute of the instance.
+    """
     original, members = layer.call, vars(layer)
     before = members.get("call")
 
@@ -278,7 +298,7 @@ def _wrapped(layer: keras.Layer, receive: Callable[[tf.Tensor], tf.Tensor]) -> I
 
 @contextlib.contextmanager
 def _watching(layer: keras.Layer, tape: tf.GradientTape) -> Iterator[list[tf.Tensor]]:
-    """Yield the list of a layer's outputs, each watched by the tape from where it arises."""
+    """Yield a list that collects the outputs of a layer, each watched by the tape."""
     seen: list[tf.Tensor] = []
 
     def watch(output: tf.Tensor) -> tf.Tensor:
@@ -292,7 +312,7 @@ def _watching(layer: keras.Layer, tape: tf.GradientTape) -> Iterator[list[tf.Ten
 
 @contextlib.contextmanager
 def _linear(layer: keras.Layer) -> Iterator[None]:
-    """Let the last layer return what it would squash."""
+    """Return a context in which a layer leaves out its softmax or sigmoid."""
     if isinstance(layer, keras.layers.Softmax):
         members = vars(layer)
         members["call"] = lambda inputs, *_, **__: inputs
@@ -309,7 +329,7 @@ def _linear(layer: keras.Layer) -> Iterator[None]:
 
 
 def _squashing_layer(records: Sequence[_Run], outputs: tf.Tensor) -> keras.Layer | None:
-    """Return the last layer if it is what made the outputs, by a softmax or sigmoid."""
+    """Return the last layer if it made the outputs by a softmax or sigmoid."""
     for layer, output in reversed(records):
         if inner_layers(layer):
             continue
@@ -320,8 +340,11 @@ def _squashing_layer(records: Sequence[_Run], outputs: tf.Tensor) -> keras.Layer
 
 
 def _learned(records: Sequence[_Run]) -> list[tuple[keras.Layer, list[keras.Variable]]]:
-    """Return the layers that hold learned arrays, in order, each array with the innermost layer that holds it."""
-    taken: set[int] = set()
+    """Return the layers that hold learned arrays, in order, with their arrays.
+
+    An array belongs to the innermost layer that holds it.
+    """
+    assigned: set[int] = set()
     found: list[tuple[keras.Layer, list[keras.Variable]]] = []
     for layer, _ in records:
         if isinstance(layer, keras.layers.Normalization):
@@ -329,11 +352,11 @@ def _learned(records: Sequence[_Run]) -> list[tuple[keras.Layer, list[keras.Vari
         own = [
             variable
             for variable in layer.weights
-            if id(variable) not in taken
+            if id(variable) not in assigned
             and not variable.name.startswith("moving_")
             and np.issubdtype(np.dtype(variable.dtype), np.floating)
         ]
-        taken |= {id(variable) for variable in own}
+        assigned |= {id(variable) for variable in own}
         if own:
             found.append((layer, own))
     return found

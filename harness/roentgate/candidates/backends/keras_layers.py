@@ -1,7 +1,7 @@
-"""What Keras does not say of its layers in public. Its private names are used here and nowhere else.
+"""Access to the private attributes of Keras layers.
 
-`tests/candidates/test_keras_contract.py` says in a sentence what a new version of Keras has changed. This module
-imports no framework: it reads the layers that it is given.
+No other module uses private names of Keras. If a new version of Keras changes one of them,
+`tests/candidates/test_keras_contract.py` fails and says what has changed. This module imports no framework.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +15,11 @@ class Variable(Protocol):
     """An array of a network that can be read and written."""
 
     def numpy(self) -> Array:
-        """Return its value."""
+        """Return the value."""
         ...
 
     def assign(self, value: Array, /) -> object:
-        """Give it another value."""
+        """Set the value."""
         ...
 
 
@@ -32,7 +32,7 @@ class _Node(Protocol):
 
 
 class Layer(Protocol):
-    """A Keras layer or network, as far as it is looked into; its private side is read in this module alone."""
+    """The attributes of a Keras layer or network that are used here."""
 
     name: str
     call: Callable[..., object]
@@ -61,27 +61,30 @@ class Network(Layer, Protocol):
 
 
 def inner_layers(layer: Layer) -> list[Layer]:
-    """Return the layers that a layer is directly made of, in order."""
+    """Return the direct inner layers of a layer, in order."""
     return list(layer._layers)
 
 
 def graph_calls(layer: Layer) -> list[Mapping[str, object]]:
-    """Return the keyword arguments of each call of a layer in the graphs it belongs to."""
+    """Return the keyword arguments of each call of a layer in its graphs."""
     return [node.arguments.kwargs for node in layer._inbound_nodes]
 
 
 def takes_training(layer: Layer) -> bool:
-    """Whether ``call`` of a layer or network has a ``training`` argument."""
+    """Return whether ``call`` of a layer or network has a ``training`` argument."""
     return bool(layer._call_has_training_arg)
 
 
 def has_own_weights(layer: Layer) -> bool:
-    """Whether a layer itself, without those inside it, holds weights to learn, frozen or not."""
+    """Return whether a layer has trainable weights of its own.
+
+    Frozen weights count. Those of inner layers do not.
+    """
     return bool(layer._trainable_variables)
 
 
 def architecture(network: object) -> list[LayerSize]:
-    """Return the layers in order: name, type, output shape (H, W, C) or (units,), and number of parameters."""
+    """Return name, type, output shape and number of parameters of each layer."""
     rows: list[LayerSize] = []
     for layer in getattr(network, "layers", ()):
         try:

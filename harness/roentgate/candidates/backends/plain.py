@@ -1,4 +1,4 @@
-"""The backend of a ready model: an object of any framework that answers, and no more."""
+"""The backend of ready models of any framework, which offers predictions only."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import ClassVar
@@ -13,7 +13,7 @@ from roentgate.data import Dataset, Splits
 
 
 class PlainBackend(Backend):
-    """Asks the ``predict`` of what ``load(task)`` returned."""
+    """Runs an object with a ``predict`` method, as ``load(task)`` returns it."""
 
     cannot: ClassVar[Mapping[Ability, str]] = {
         "layers": "the model has no layers to look at",
@@ -35,12 +35,14 @@ class PlainBackend(Backend):
 
 
 class PlainStream:
-    """Batches of (images, one-hot labels) of a split, iterated anew each time.
+    """Batches of (images, one-hot labels) of a split.
+
+    Each iteration starts again at the first row.
 
     Args:
         data: The rows.
-        batch_size: Images a batch; the last one may be smaller.
-        transform: What happens to float32 images in [0, 1] before the model.
+        batch_size: Number of images in a batch. The last one may be smaller.
+        transform: Applied to float32 images in [0, 1] before the model.
     """
 
     def __init__(self, data: Dataset, batch_size: int, transform: Callable[[Images], Images]) -> None:
