@@ -341,7 +341,7 @@ def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> 
     while (open_ := flips - kept > 1).any():
         middle = (kept + flips) // 2
         for step in np.unique(middle[open_]):
-            asked = np.flatnonzero(open_ & (middle == step))
-            flipped = changed(evidence.test, predicted(evidence, steps[step], rows[asked]), rows[asked])
-            flips[asked[flipped]], kept[asked[~flipped]] = step, step
+            tested = np.flatnonzero(open_ & (middle == step))
+            flipped = changed(evidence.test, predicted(evidence, steps[step], rows[tested]), rows[tested])
+            flips[tested[flipped]], kept[tested[~flipped]] = step, step
     return [steps[index] for index in flips]
