@@ -1,4 +1,4 @@
-"""The robustness battery: what the policy names, shown to the model as it should be, judged by the suite."""
+"""Tests of the robustness evidence, its suite and its policy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from roentgate.data import images as images
+from roentgate.data import images as reading
 from roentgate.errors import PolicyError
 from roentgate.evidence.acquisition import NOISE_SEED, RobustnessRecord, observe, resizes
 from roentgate.evidence.evidence import Evidence
@@ -35,7 +35,7 @@ ROBUSTNESS = suite("robustness")
 CHECKS = {name.removeprefix("test_") for name in vars(ROBUSTNESS) if name.startswith("test_")}
 
 WAVERING = '''
-"""A sound model that answers the first class for any image with grain in it."""
+"""A sound model that answers the first class for any noisy image."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def load(task):
 
 @pytest.fixture
 def alone(project: Project) -> Project:
-    """A project with a store of its own."""
+    """A project with its own store."""
     project.store = project.folder / "store"
     return project
 
@@ -89,12 +89,12 @@ def test_the_model_is_shown_what_each_name_says(alone: Project) -> None:
     evidence = Evidence(alone.ready())
     record, rows = observe(evidence, BOUNDS), np.array([35, 3])
     images = evidence.candidate.splits.test.take(rows)
-    shown = {
+    changes = {
         "corrupted": (Corruption("gaussian noise", 5)(images, rows, seed=NOISE_SEED), ("gaussian noise", 5)),
         "rotated": (rotated(images, 3), 3),
         "shifted": (shifted(images, 0, -0.03), (0.03, "left")),
     }
-    for part, (changed, key) in shown.items():
+    for part, (changed, key) in changes.items():
         answers = getattr(record, part)[key].probabilities[rows]
         np.testing.assert_allclose(answers, evidence.candidate.predict(changed), atol=1e-6)
 
@@ -108,13 +108,13 @@ def test_images_are_read_again_with_the_other_kernels_where_they_are_resized(alo
     evidence.candidate.splits = replace(evidence.candidate.splits, test=larger)
     record = observe(evidence, BOUNDS)
     assert set(record.resized) == {"bilinear", "box"}
-    expected = np.stack([images.unit(images.read(path, (32, 32, 1), "box")) for path in larger.paths[:2]])
+    expected = np.stack([reading.unit(reading.read(path, (32, 32, 1), "box")) for path in larger.paths[:2]])
     answers = evidence.candidate.predict(expected)
     np.testing.assert_allclose(record.resized["box"].probabilities[:2], answers, atol=1e-6)
 
 
 def _enlarged(paths: tuple[Path, ...], folder: Path) -> tuple[Path, ...]:
-    """Write the images at 48 x 48, with some grain, and return where."""
+    """Write the images at 48 x 48 with some noise, and return their paths."""
     rng, made = np.random.default_rng(0), []
     for number, path in enumerate(paths):
         pixels = np.asarray(Image.open(path).resize((48, 48))) + rng.integers(-9, 10, (48, 48))
@@ -136,8 +136,10 @@ def test_a_model_whose_answers_may_not_be_stored_is_asked_once(alone: Project) -
 
 
 def record(**changes: object) -> RobustnessRecord:
-    """Return what a model did that is right on 95 of 100 images of each class whatever is done to them; with
-    changes."""
+    """Return the record of a robust model, with changes.
+
+    The model is right on 95 of 100 images of each class under every perturbation.
+    """
     sound = answered(95, 95)
     made = RobustnessRecord(
         clean=sound,
@@ -175,8 +177,8 @@ def test_a_constant_model_is_never_robust() -> None:
         "small_rotation": {},
         "small_shift": {},
     }
-    for check, named in checks.items():
-        assert not judged(getattr(ROBUSTNESS, f"test_{check}"), made, **named).accepted("simple"), check
+    for check, arguments in checks.items():
+        assert not judged(getattr(ROBUSTNESS, f"test_{check}"), made, **arguments).accepted("simple"), check
     rows: list[Any] = []
     ROBUSTNESS.test_resizing_kernel(made, POLICY, lambda verdict, subject: rows.append((subject, verdict)))
     assert [subject for subject, verdict in rows if not verdict.accepted("simple")] == ["balanced accuracy"]
@@ -190,7 +192,7 @@ def test_every_way_that_an_image_may_lie_must_hold(part: str, key: object) -> No
     assert judged(check, record()).outcome == "pass"
 
 
-def test_curves_inform() -> None:
+def test_curves_are_descriptive() -> None:
     made = corrupted("JPEG", 3, answered(10, 10))
     found = judged(ROBUSTNESS.test_corruption_curve, made, corruption="JPEG")
     assert (found.gates, found.outcome) == (False, "descriptive")
@@ -229,7 +231,7 @@ def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_nois
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ('corruptions = ["jpg"]', "corruption 'jpg': unknown; known: JPEG"),
         ("corruptions = []", "'corruptions' is empty"),
@@ -241,10 +243,10 @@ def test_a_sound_model_passes_and_one_that_cannot_bear_grain_is_refused_for_nois
         ("marked_severity = 6", "marked_severity: must be less than or equal to 5"),
     ],
 )
-def test_a_policy_that_tests_nothing_is_refused(tmp_path: Path, line: str, said: str) -> None:
+def test_a_policy_that_tests_nothing_is_refused(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(f"[robustness]\n{line}\n", "utf-8")
-    with pytest.raises(PolicyError, match=said.replace("[", r"\[")):
+    with pytest.raises(PolicyError, match=message.replace("[", r"\[")):
         load_policy(path, data="phantom", classes=("Covid", "Normal"))
 
 

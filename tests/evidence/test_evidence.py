@@ -1,4 +1,4 @@
-"""Evidence is computed on first use, in one pass over the images, stored, and never computed twice."""
+"""Tests of evidence: computed on first use, stored, and never computed twice."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ BOUNDS = BorderBounds(
     borders=[0.05], stress_borders=[0.1], infills=["black", "mean"], only_borders=[0.1], only_stress_borders=[]
 )
 FORWARD_PASSES = (2 * 2 + 2 + 2 + 2 * 2) * 36
-"""Borders by infill, their complement by infill, interiors, and two border swaps a width; 36 images each."""
+"""Borders by infill, complements by infill, interiors, and two border swaps per width, with 36 images each."""
 
 
 @pytest.fixture
 def alone(project: Project) -> Project:
-    """A project with a store of its own."""
+    """A project with its own store."""
     project.store = project.folder / "store"
     return project
 
@@ -116,13 +116,13 @@ def load(task):
 
 
 def test_the_confusion_counts_rows_by_truth_and_answer(alone: Project) -> None:
-    counts, words = evidence(alone).classification
+    counts, report = evidence(alone).classification
     assert counts == [[12, 0, 0], [0, 12, 0], [0, 0, 12]]
-    assert "Bottom" in words
+    assert "Bottom" in report
     alone.write("models/constant.py", ANSWERS.format(limit=9))
-    counts, words = evidence(alone, "constant").classification
+    counts, report = evidence(alone, "constant").classification
     assert counts == [[12, 0, 0], [12, 0, 0], [12, 0, 0]]
-    assert "nan" in words
+    assert "nan" in report
 
 
 def test_a_row_without_an_answer_is_counted_nowhere(alone: Project) -> None:
@@ -139,7 +139,7 @@ def test_a_black_box_has_no_architecture(alone: Project) -> None:
 def test_a_trained_model_that_never_beat_the_majority_is_warned_of_by_name(alone: Project) -> None:
     alone.write("models/constant.py", ANSWERS.format(limit=9))
     found = evidence(alone, "constant")
-    assert found.notes == []  # what was not trained here has no training to warn of
+    assert found.notes == []  # a model that was not trained in this run gets no warning about training
     found = evidence(alone, "constant")
     found.candidate.history = {"loss": [1.1, 1.1]}
     (note,) = found.notes
@@ -178,17 +178,17 @@ def test_another_batch_size_or_model_has_evidence_of_its_own(alone: Project) -> 
 
 
 def test_what_a_module_above_makes_is_kept_by_all_that_it_depends_on(alone: Project) -> None:
-    def count(asked: Evidence, of: object, module: str = "roentgate.perturbations.masks") -> int:
-        made: list[int] = []
+    def count(kept: Evidence, of: object, module: str = "roentgate.perturbations.masks") -> int:
+        calls: list[int] = []
 
         def compute() -> dict[str, NDArray[np.int64]]:
-            made.append(1)
+            calls.append(1)
             return {"answer": np.array([42])}
 
         compute.__module__ = module
         for _ in range(2):
-            assert asked.keep("question", compute, of=of)["answer"] == 42
-        return len(made)
+            assert kept.keep("question", compute, of=of)["answer"] == 42
+        return len(calls)
 
     first = evidence(alone)
     assert [

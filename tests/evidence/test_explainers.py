@@ -1,4 +1,4 @@
-"""From images to maps: occlusion where the truth is known, columns and signs, and maps laid where they belong."""
+"""Tests of explainers: values, signs and places of their maps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Make = Callable[..., Explainer]
 
 
 class Corner:
-    """A candidate that answers class 0 by the brightness of the upper left quarter."""
+    """A candidate whose class 0 is the brightness of the upper left quarter."""
 
     passes = 0
 
@@ -83,7 +83,7 @@ def test_maps_are_enlarged_between_the_centres_of_their_cells() -> None:
 
 
 KERAS = '''
-"""A network of known weights: each class has one quarter of the image."""
+"""A small network."""
 
 import keras
 import numpy as np
@@ -104,7 +104,7 @@ SOFTMAX = "layers.Conv2D(3, 3, activation='relu'), layers.GlobalMaxPooling2D(), 
 
 @pytest.fixture
 def made(project: Project) -> Make:
-    """Return an Explainer of a network that is written as a model file."""
+    """A function that writes a network as a model file and returns its Explainer."""
 
     def make(body: str = SOFTMAX, more: str = "", loss: str = "categorical_crossentropy") -> Explainer:
         project.write("models/network.py", KERAS.format(more=more, layers=body, loss=loss))
@@ -123,7 +123,7 @@ def test_a_ready_model_has_no_gradients_and_an_unknown_method_is_refused(project
 
 @pytest.mark.trains
 def test_the_range_and_the_preparation_of_a_model_are_part_of_what_is_explained(made: Make) -> None:
-    """The line of integrated gradients begins at an image that is black before it is prepared."""
+    """Integrated gradients begin at an image that is black before preparation."""
     more = "INPUT_RANGE = (-1.0, 1.0)\n\ndef prepare(images):\n    return 0.5 + images / 2\n"
     explainer = made(more=more)
     images, predicted = explainer._candidate.splits.test.take([0, 15, 30]), np.array([0, 1, 2])
@@ -166,9 +166,9 @@ def test_columns_in_another_order_and_a_single_sigmoid_are_explained_by_their_cl
     candidate = explainer._candidate
     plain = explainer.weights(np.array([0, 1, 2]))
     np.testing.assert_array_equal(plain, np.eye(3))
-    turned = [2, 0, 1]  # as --classes makes of a bare file
-    monkeypatch.setattr(candidate, "columns", lambda outputs, _: outputs[:, turned])
-    np.testing.assert_array_equal(explainer.weights(np.array([0, 1, 2])), np.eye(3)[turned])
+    order = [2, 0, 1]  # as --classes may give for a bare file
+    monkeypatch.setattr(candidate, "columns", lambda outputs, _: outputs[:, order])
+    np.testing.assert_array_equal(explainer.weights(np.array([0, 1, 2])), np.eye(3)[order])
     explainer.insight.columns = 1
     monkeypatch.setattr(candidate, "columns", lambda outputs, _: np.concatenate([outputs, 1 - outputs], axis=1))
     np.testing.assert_array_equal(explainer.weights(np.array([0, 1])), [[1], [-1]])

@@ -1,4 +1,4 @@
-"""Thumbnails and fits against oracles, the memory of a pass, and real images under preprocessing nobody declared."""
+"""Tests of image matching: thumbnails, fits, passes, and real images under undeclared preprocessing."""
 
 import os
 import tracemalloc
@@ -17,8 +17,8 @@ from scipy import ndimage
 
 from roentgate.errors import ArgumentError
 from roentgate.evidence.streams.image_matching import (
+    NEAR_DUPLICATE,
     SURE,
-    TWIN,
     Matcher,
     Observer,
     fit_affine,
@@ -130,7 +130,7 @@ def test_whatever_is_closer_than_a_sure_row_is_its_near_duplicate(seed: int, sca
     )
     first, second = sorted(rows, key=lambda row: float(row @ image))
     if first @ image >= SURE:
-        assert first @ second >= TWIN - 1e-9
+        assert first @ second >= NEAR_DUPLICATE - 1e-9
 
 
 def test_near_means_a_hundredth_or_half_of_what_the_best_lacks() -> None:
@@ -147,9 +147,9 @@ def test_near_duplicates_change_places_until_no_row_is_left_out() -> None:
 
 
 def test_the_near_duplicate_of_a_match_is_measured_between_rows_and_unknown_past_the_end() -> None:
-    films = random(10)
-    canonical = thumbnails(films)
-    matched = Matcher(canonical).match(films[[3, 1, 9, 0]], start=7)
+    images = random(10)
+    canonical = thumbnails(images)
+    matched = Matcher(canonical).match(images[[3, 1, 9, 0]], start=7)
     assert matched.best.tolist() == [3, 1, 9, 0]
     assert matched.near_duplicate[:3] == pytest.approx(
         [canonical[3] @ canonical[7], canonical[1] @ canonical[8], 1], abs=1e-6
@@ -165,50 +165,50 @@ def test_nothing_is_recognised_in_a_split_without_rows() -> None:
     assert not seen.placed.any()
 
 
-def test_an_image_of_another_split_is_told_with_its_name_even_where_it_resembles_a_row() -> None:
-    films, train = random(10), random(10, seed=1)
-    blend = 0.8 * films + 0.6 * train
-    matcher = Matcher(thumbnails(films), {"validation": thumbnails(random(4, seed=2)), "train": thumbnails(blend)})
+def test_an_image_of_another_split_is_named_even_if_it_resembles_a_row() -> None:
+    images, train = random(10), random(10, seed=1)
+    blend = 0.8 * images + 0.6 * train
+    matcher = Matcher(thumbnails(images), {"validation": thumbnails(random(4, seed=2)), "train": thumbnails(blend)})
     assert matcher.match(blend, start=0).foreign.tolist() == [1] * 10
-    assert matcher.match(films, start=0).foreign.tolist() == [-1] * 10
+    assert matcher.match(images, start=0).foreign.tolist() == [-1] * 10
 
 
 def test_an_endless_pass_is_left_after_the_rows_and_one_batch() -> None:
-    films = random(10)
-    seen = observe_pass(Matcher(thumbnails(films)), repeat(films[:4]))
+    images = random(10)
+    seen = observe_pass(Matcher(thumbnails(images)), repeat(images[:4]))
     assert seen.endless
-    assert len(seen) == 12 + 4  # three batches hold the rows
-    assert not observe_pass(Matcher(thumbnails(films)), iter([films[:4], films[4:8], films[8:]])).endless
+    assert len(seen) == 12 + 4  # three batches cover the rows
+    assert not observe_pass(Matcher(thumbnails(images)), iter([images[:4], images[4:8], images[8:]])).endless
 
 
 def test_equal_content_has_equal_digests_and_one_changed_pixel_another() -> None:
-    films = random(3)
-    films[1] = films[0]
-    films[2] = films[0]
-    films[2, 5, 5] += 1e-3
-    digest = observe_pass(Matcher(thumbnails(random(3))), [films]).digest
+    images = random(3)
+    images[1] = images[0]
+    images[2] = images[0]
+    images[2, 5, 5] += 1e-3
+    digest = observe_pass(Matcher(thumbnails(random(3))), [images]).digest
     assert digest.dtype == np.uint64
     assert digest[0] == digest[1] != digest[2]
 
 
 def test_brightness_is_the_mean_of_what_was_streamed() -> None:
-    films = random(5)
-    seen = observe_pass(Matcher(thumbnails(films)), [films[:3], films[3:]])
-    assert np.allclose(seen.brightness, films.mean(axis=(1, 2, 3)))
+    images = random(5)
+    seen = observe_pass(Matcher(thumbnails(images)), [images[:3], images[3:]])
+    assert np.allclose(seen.brightness, images.mean(axis=(1, 2, 3)))
 
 
 def test_the_memory_of_a_pass_is_that_of_its_thumbnails_not_of_its_images() -> None:
-    films = random(40, side=128)
-    matcher = Matcher(np.tile(thumbnails(films), (10, 1)))
+    images = random(40, side=128)
+    matcher = Matcher(np.tile(thumbnails(images), (10, 1)))
 
     def batches() -> Iterator[Array]:
         for start in range(0, 400, 8):
-            yield films[np.arange(start, start + 8) % 40] + np.float32(0)
+            yield images[np.arange(start, start + 8) % 40] + np.float32(0)
 
     tracemalloc.start()
     observer = Observer(matcher)
-    for images in batches():
-        observer.see(images)
+    for batch in batches():
+        observer.see(batch)
     observer.finish()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -219,49 +219,49 @@ def test_the_memory_of_a_pass_is_that_of_its_thumbnails_not_of_its_images() -> N
 def covid() -> tuple[Image.Image, ...]:
     folder = REAL / "covid19-dataset" / "test"
     if not folder.is_dir():
-        why = f"the real images 'covid19-dataset' are not at {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
+        reason = f"no real images 'covid19-dataset' in {REAL}; set ROENTGATE_REAL_DATA to the folder that holds them"
         if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+            pytest.fail(reason)
+        pytest.skip(reason)
     return tuple(Image.open(path).convert("L") for path in sorted(folder.rglob("*.*")) if path.is_file())
 
 
-def decoded(films: Images, side: int = 256, kernel: Image.Resampling = Image.Resampling.NEAREST) -> Array:
-    pixels = np.stack([np.asarray(image.resize((side, side), kernel)) for image in films])
+def decoded(images: Images, side: int = 256, kernel: Image.Resampling = Image.Resampling.NEAREST) -> Array:
+    pixels = np.stack([np.asarray(image.resize((side, side), kernel)) for image in images])
     return pixels[..., None].astype(np.float32) / np.float32(255)
 
 
-def cropped(films: Images, share: float) -> Images:
-    return [ImageOps.crop(image, round(share * image.width)) for image in films]
+def cropped(images: Images, share: float) -> Images:
+    return [ImageOps.crop(image, round(share * image.width)) for image in images]
 
 
-def turned(films: Images) -> Images:
-    angles = np.random.default_rng(0).uniform(-15, 15, len(films))
-    return [image.rotate(float(angle), Image.Resampling.BILINEAR) for image, angle in zip(films, angles, strict=True)]
+def rotated(images: Images) -> Images:
+    angles = np.random.default_rng(0).uniform(-15, 15, len(images))
+    return [image.rotate(float(angle), Image.Resampling.BILINEAR) for image, angle in zip(images, angles, strict=True)]
 
 
-def shifted(films: Images) -> Images:
-    moves = np.random.default_rng(1).uniform(-0.1, 0.1, (len(films), 2)) * films[0].width
-    edge = Image.Transform.AFFINE
-    return [image.transform(image.size, edge, (1, 0, x, 0, 1, y)) for image, (x, y) in zip(films, moves, strict=True)]
+def shifted(images: Images) -> Images:
+    moves = np.random.default_rng(1).uniform(-0.1, 0.1, (len(images), 2)) * images[0].width
+    kind = Image.Transform.AFFINE
+    return [image.transform(image.size, kind, (1, 0, x, 0, 1, y)) for image, (x, y) in zip(images, moves, strict=True)]
 
 
 UNDECLARED: dict[str, tuple[Callable[[Images], Array], int]] = {
     "none": (decoded, 0),
-    "bilinear": (lambda films: decoded(films, kernel=Image.Resampling.BILINEAR), 0),
-    "bicubic at 224": (lambda films: decoded(films, 224, Image.Resampling.BICUBIC), 0),
-    "nearest at 64": (lambda films: decoded(films, 64), 0),
-    "mirrored": (lambda films: decoded(films)[:, :, ::-1], 0),
-    "inverted": (lambda films: 1 - decoded(films), 0),
-    "gamma 0.5": (lambda films: decoded(films) ** 0.5, 1),
-    "equalised": (lambda films: decoded([ImageOps.equalize(image) for image in films]), 2),
-    "cropped by 3 %": (lambda films: decoded(cropped(films, 0.03)), 0),
-    "cropped by 6 %": (lambda films: decoded(cropped(films, 0.06)), 0),
-    "cropped by 10 %": (lambda films: decoded(cropped(films, 0.10)), 1),
-    "turned up to 15 degrees": (lambda films: decoded(turned(films)), 0),
-    "shifted up to 10 %": (lambda films: decoded(shifted(films)), 2),
+    "bilinear": (lambda images: decoded(images, kernel=Image.Resampling.BILINEAR), 0),
+    "bicubic at 224": (lambda images: decoded(images, 224, Image.Resampling.BICUBIC), 0),
+    "nearest at 64": (lambda images: decoded(images, 64), 0),
+    "mirrored": (lambda images: decoded(images)[:, :, ::-1], 0),
+    "inverted": (lambda images: 1 - decoded(images), 0),
+    "gamma 0.5": (lambda images: decoded(images) ** 0.5, 1),
+    "equalised": (lambda images: decoded([ImageOps.equalize(image) for image in images]), 2),
+    "cropped by 3 %": (lambda images: decoded(cropped(images, 0.03)), 0),
+    "cropped by 6 %": (lambda images: decoded(cropped(images, 0.06)), 0),
+    "cropped by 10 %": (lambda images: decoded(cropped(images, 0.10)), 1),
+    "rotated up to 15 degrees": (lambda images: decoded(rotated(images)), 0),
+    "shifted up to 10 %": (lambda images: decoded(shifted(images)), 2),
     "noise of 0.1": (
-        lambda films: decoded(films) + np.random.default_rng(0).normal(0, 0.1, (66, 256, 256, 1)).astype(np.float32),
+        lambda images: decoded(images) + np.random.default_rng(0).normal(0, 0.1, (66, 256, 256, 1)).astype(np.float32),
         0,
     ),
 }
@@ -271,19 +271,19 @@ UNDECLARED: dict[str, tuple[Callable[[Images], Array], int]] = {
 @pytest.mark.parametrize("name", UNDECLARED)
 def test_real_images_are_recognised_under_undeclared_preprocessing_but_for_a_few(name: str) -> None:
     change, misplaced = UNDECLARED[name]
-    films = list(covid())
-    streamed = change(films)
-    seen = observe_pass(Matcher(thumbnails(decoded(films))), np.array_split(streamed, 9))
+    images = list(covid())
+    streamed = change(images)
+    seen = observe_pass(Matcher(thumbnails(decoded(images))), np.array_split(streamed, 9))
     assert int((~seen.placed).sum()) <= misplaced
 
 
 @pytest.mark.real_data
 def test_real_images_in_another_order_are_all_found_there() -> None:
-    films = decoded(list(covid()))
-    order = np.random.default_rng(0).permutation(len(films))
-    canonical = thumbnails(films)
-    seen = observe_pass(Matcher(canonical), np.array_split(films[order], 9))
-    exact = np.einsum("ij,ij->i", canonical[seen.best], canonical[order]) >= TWIN
+    images = decoded(list(covid()))
+    order = np.random.default_rng(0).permutation(len(images))
+    canonical = thumbnails(images)
+    seen = observe_pass(Matcher(canonical), np.array_split(images[order], 9))
+    exact = np.einsum("ij,ij->i", canonical[seen.best], canonical[order]) >= NEAR_DUPLICATE
     assert exact.all()
-    assert sorted(seen.best) == list(range(len(films)))
+    assert sorted(seen.best) == list(range(len(images)))
     assert seen.placed.mean() < 0.15

@@ -1,4 +1,4 @@
-"""Evidence that needs the live model: the same images asked again, in other company, and of a model loaded afresh."""
+"""Tests of repeated answers: same batch, other batches, and a reloaded model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_the_probe_asks_again_in_other_batches_and_after_reloading(candidate: Ca
     for name, answers in kept.items():
         if name.startswith("batching") or name in {"before saving", "reloaded"}:
             np.testing.assert_allclose(answers, canonical, atol=1e-6, err_msg=name)
-    assert unpack(kept["words"]) == {"layers": None, "displacement": "", "reload_error": ""}
+    assert unpack(kept["facts"]) == {"layers": None, "displacement": "", "reload_error": ""}
 
 
 def test_a_model_that_a_fresh_process_cannot_load_says_why(project: Project) -> None:
@@ -63,9 +63,9 @@ def load(task):
     candidate = project.ready("here")
     kept = probe(candidate, candidate.probe_rows()[:3])
     assert "reloaded" not in kept
-    told = unpack(kept["words"])["reload_error"]
-    assert told.startswith("a fresh process could not load it: ")
-    assert "load() raised OSError: only here" in told
+    message = unpack(kept["facts"])["reload_error"]
+    assert message.startswith("a fresh process could not load it: ")
+    assert "load() raised OSError: only here" in message
 
 
 def test_a_fresh_process_that_never_answers_is_given_up(candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,14 +74,14 @@ def test_a_fresh_process_that_never_answers_is_given_up(candidate: Candidate, mo
 
     monkeypatch.setattr("subprocess.run", run)
     kept = probe(candidate, candidate.probe_rows()[:3])
-    assert unpack(kept["words"])["reload_error"] == "a fresh process did not answer within 900 s"
+    assert unpack(kept["facts"])["reload_error"] == "a fresh process did not answer within 900 s"
 
 
-def test_a_fresh_process_that_says_nothing_is_said_to(candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fresh_process_without_a_message_is_reported(candidate: Candidate, monkeypatch: pytest.MonkeyPatch) -> None:
     done = subprocess.CompletedProcess("python", 1, "", "")
     monkeypatch.setattr("subprocess.run", lambda *_, **__: done)
     kept = probe(candidate, candidate.probe_rows()[:3])
-    assert unpack(kept["words"])["reload_error"] == "a fresh process could not load it: no message"
+    assert unpack(kept["facts"])["reload_error"] == "a fresh process could not load it: no message"
 
 
 def test_the_job_of_the_fresh_process_can_be_done_here(

@@ -1,4 +1,4 @@
-"""Layers: each fault at inference is named by its layer, and every sound construction is left in peace."""
+"""Tests of the layer trace: each fault is found at its layer, sound networks have none."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,7 @@ SHAPE = (SIDE, SIDE, 1)
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    images = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
-    return probe_images(images)
+    return probe_images(np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32))
 
 
 def head() -> list[keras.Layer]:
@@ -64,15 +63,15 @@ class Mirror(layers.Layer):  # type: ignore[misc]
 
 
 class Coin(layers.Layer):  # type: ignore[misc]
-    """Mirrors the whole batch or none of it, at inference too."""
+    """Flips the whole batch with probability 1/2, at inference too."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
-        """Return flipped images every other time."""
+        """Return images, or flipped images."""
         return ops.where(keras.random.uniform(()) < 0.5, ops.flip(values, axis=2), values)
 
 
 class Rescaled(layers.Layer):  # type: ignore[misc]
-    """From [0, 1] to [-1, 1]."""
+    """Rescales images from [0, 1] to [-1, 1]."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
         """Return rescaled images."""
@@ -80,7 +79,7 @@ class Rescaled(layers.Layer):  # type: ignore[misc]
 
 
 class Standardised(layers.Layer):  # type: ignore[misc]
-    """Each image to mean 0 and deviation 1."""
+    """Scales each image to mean 0 and standard deviation 1."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
         """Return standardised images."""
@@ -90,16 +89,16 @@ class Standardised(layers.Layer):  # type: ignore[misc]
 
 
 class Patches(layers.Layer):  # type: ignore[misc]
-    """Cuts images into patches of 8 x 8, as the Keras example of a vision transformer does."""
+    """Cuts images into patches of 8 x 8, as Keras' vision transformer example does."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
-        """Return (n, patches, pixels of a patch)."""
+        """Return patches (n, number of patches, pixels per patch)."""
         patches = ops.image.extract_patches(values, size=8)
         return ops.reshape(patches, (ops.shape(patches)[0], -1, patches.shape[-1]))
 
 
 class Gamma(layers.Layer):  # type: ignore[misc]
-    """Darkens."""
+    """Darkens images."""
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
         """Return images to the power of 1.5."""
@@ -107,19 +106,19 @@ class Gamma(layers.Layer):  # type: ignore[misc]
 
 
 def patched() -> keras.Model:
-    """Return a network on patches."""
+    """Return a network on patches of the image."""
     parts = [keras.Input(SHAPE), Patches(), layers.Dense(4), layers.GlobalAveragePooling1D(), layers.Dense(3)]
     return keras.Sequential(parts)
 
 
 def sequence() -> keras.Model:
-    """Return a network on the rows of an image, one after the other."""
+    """Return a network on the sequence of an image's rows."""
     parts = [keras.Input(SHAPE), layers.Reshape((SIDE, SIDE)), layers.Conv1D(4, 3), layers.GlobalAveragePooling1D()]
     return keras.Sequential([*parts, layers.Dense(3)])
 
 
 class Wrapped(layers.Layer):  # type: ignore[misc]
-    """Holds another layer and does nothing else."""
+    """Wraps another layer and adds nothing."""
 
     def __init__(self, inner: keras.Layer, **options: object) -> None:
         super().__init__(**options)
@@ -131,20 +130,25 @@ class Wrapped(layers.Layer):  # type: ignore[misc]
 
 
 class Counter(layers.Layer):  # type: ignore[misc]
-    """Adds to the features how often it was called."""
+    """Adds the number of its calls to the features."""
 
     def build(self, shape: tuple[int, ...]) -> None:
         """Make the counter."""
         self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
     def call(self, values: keras.KerasTensor) -> keras.KerasTensor:
-        """Count, and return the values plus the count."""
+        """Return the values plus the number of calls."""
         self.calls.assign_add(1.0)
         return values + self.calls
 
 
 class Subclassed(keras.Model):  # type: ignore[misc]
-    """A network without a graph: ``first`` on the image, ``later`` on the features, augmentation in training only."""
+    """A network without a graph that augments in training only.
+
+    Args:
+        first: Operation on the image.
+        later: Layer on the features.
+    """
 
     def __init__(
         self, first: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None, later: keras.Layer | None = None
@@ -155,7 +159,7 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         self.features, self.pool, self.scores = head()
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Build what training alone uses."""
+        """Build the augmentation, which only training uses."""
         self.augment.build(shape)
 
     def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
@@ -168,8 +172,11 @@ class Subclassed(keras.Model):  # type: ignore[misc]
         return self.scores(features if self.later is None else self.later(features))
 
 
-class Untold(keras.Model):  # type: ignore[misc]
-    """A network whose ``call`` does not take ``training``, so that Keras' image layers augment under predict too."""
+class WithoutTrainingArgument(keras.Model):  # type: ignore[misc]
+    """A network whose ``call`` takes no ``training`` argument.
+
+    Keras' image layers therefore augment under predict too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -186,14 +193,14 @@ class Untold(keras.Model):  # type: ignore[misc]
 
 
 def faults(network: keras.Model, images: Images) -> dict[str, list[str]]:
-    """Return what is said against each layer, and against what lies between layers."""
-    reports, story = examine(network, images)
+    """Return the faults found in each layer and between layers."""
+    reports, displacement = examine(network, images)
     found = {
         report["name"]: [f"moves {way}" for way in report["moves"]] + [f"wavers {way}" for way in report["wavers"]]
         for report in reports
         if report["moves"] or report["wavers"]
     }
-    return found | ({"between layers": [story]} if story else {})
+    return found | ({"between layers": [displacement]} if displacement else {})
 
 
 def report_of(network: keras.Model, images: Images, kind: str) -> LayerReport:
@@ -235,7 +242,7 @@ SOUND: dict[str, Callable[[], keras.Model]] = {
     "padded by an operation": lambda: functional(lambda x: ops.pad(x, [[0, 0], [4, 0], [1, 3], [0, 0]])),
     "noise in training": lambda: after(layers.GaussianNoise(0.1), layers.Dropout(0.5)),
     "augmentation nested": lambda: after(keras.Sequential([layers.RandomFlip(), layers.RandomRotation(0.2)])),
-    "augmentation nested, told nothing": lambda: functional(
+    "augmentation nested, without a training argument": lambda: functional(
         keras.Sequential([layers.RandomFlip(), layers.RandomZoom(0.2)])
     ),
     "pooling in a nested block": lambda: after(
@@ -264,7 +271,7 @@ SOUND: dict[str, Callable[[], keras.Model]] = {
     "mixtures of augmentations, in colour": lambda: after(
         layers.AugMix(value_range=(0, 1)), layers.RandAugment(value_range=(0, 1)), shape=(SIDE, SIDE, 3)
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("build", SOUND.values(), ids=SOUND)
@@ -309,7 +316,7 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         {"counter": ["wavers predict", "wavers call"]},
     ),
     "a fixed flip in a layer": (lambda: after(Mirror(name="mirror")), {"mirror": ["moves predict", "moves call"]}),
-    "a flip that tosses one coin a batch": (
+    "a flip of half of the batches": (
         lambda: after(Coin(name="coin")),
         {"coin": ["moves predict", "moves call", "wavers predict", "wavers call"]},
     ),
@@ -321,13 +328,13 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         lambda: after(type("Resizing", (Mirror,), {})(name="resizing")),
         {"resizing": ["moves predict", "moves call"]},
     ),
-    "a nested augmentation told to train": (
+    "a nested augmentation forced to train": (
         lambda: functional(
             lambda x: keras.Sequential(
-                [layers.RandomRotation(0.2, name="turn"), layers.RandomFlip(name="flip")], name="augment"
+                [layers.RandomRotation(0.2, name="rotation"), layers.RandomFlip(name="flip")], name="augment"
             )(x, training=True)
         ),
-        {"augment/turn": ["moves call", "wavers call"], "augment/flip": ["moves call"]},
+        {"augment/rotation": ["moves call", "wavers call"], "augment/flip": ["moves call"]},
     ),
     "pixels bent before the first weight": (
         lambda: after(Gamma(name="gamma")),
@@ -341,8 +348,8 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         lambda: after(Wrapped(Noise(name="noise"), name="wrapped")),
         {"wrapped/noise": ["moves predict", "moves call", "wavers predict", "wavers call"]},
     ),
-    "a subclassed network that never tells its layers": (
-        Untold,
+    "a subclassed network that passes no training argument": (
+        WithoutTrainingArgument,
         {"random_flip": ["moves predict", "moves call", "wavers predict", "wavers call"]},
     ),
     "noise late in a subclassed network": (
@@ -353,7 +360,7 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         lambda: Subclassed(lambda x: x + keras.random.normal(ops.shape(x), stddev=1e-3)),
         {"subclassed": ["wavers predict", "wavers call"]},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("build", "expected"), FAULTY.values(), ids=FAULTY)
@@ -371,75 +378,85 @@ def test_a_faulty_layer_is_named_with_the_way_of_calling(
 BETWEEN: dict[str, tuple[Callable[[keras.KerasTensor], keras.KerasTensor], str]] = {
     "flip": (lambda x: ops.flip(x, axis=2), "flips the image left to right"),
     "flip upside down": (lambda x: x[:, ::-1], "flips the image upside down"),
-    "half turn": (lambda x: ops.flip(ops.flip(x, axis=1), axis=2), "turns the image by 180 degrees"),
-    "quarter turn": (lambda x: ops.rot90(x, axes=(1, 2)), "turns the image by"),
+    "half rotation": (lambda x: ops.flip(ops.flip(x, axis=1), axis=2), "rotates the image by 180 degrees"),
+    "quarter rotation": (lambda x: ops.rot90(x, axes=(1, 2)), "rotates the image by"),
     "shift": (lambda x: ops.roll(x, 5, axis=1), "shifts the image"),
     "blur": (lambda x: ops.average_pool(x, 5, strides=1, padding="same"), "blurs the image"),
     "flip of a resized image": (
-        lambda x: ops.flip(layers.Resizing(24, 24)(x), axis=2), "flips the image left to right",
+        lambda x: ops.flip(layers.Resizing(24, 24)(x), axis=2),
+        "flips the image left to right",
     ),
     "flip before a layer that does nothing": (
-        lambda x: layers.RandomZoom(0.1)(ops.flip(x, axis=2)), "flips the image left to right",
+        lambda x: layers.RandomZoom(0.1)(ops.flip(x, axis=2)),
+        "flips the image left to right",
     ),
     "flip at the end of a nested network": (
-        lambda x: keras.Model(x, ops.flip(layers.RandomZoom(0.1)(x), axis=2))(x), "flips the image left to right",
+        lambda x: keras.Model(x, ops.flip(layers.RandomZoom(0.1)(x), axis=2))(x),
+        "flips the image left to right",
     ),
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("operation", "story"), BETWEEN.values(), ids=BETWEEN)
-def test_an_operation_that_is_no_layer_is_told_by_what_it_does(
-    operation: Callable[[keras.KerasTensor], keras.KerasTensor], story: str, images: Images
+@pytest.mark.parametrize(("operation", "expected"), BETWEEN.values(), ids=BETWEEN)
+def test_an_operation_that_is_no_layer_is_described(
+    operation: Callable[[keras.KerasTensor], keras.KerasTensor], expected: str, images: Images
 ) -> None:
     network = functional(operation)
-    reports, told = examine(network, images)
-    assert told.startswith(story)
+    reports, displacement = examine(network, images)
+    assert displacement.startswith(expected)
     assert not any(report["moves"] or report["wavers"] for report in reports)
 
 
-def test_a_flip_of_some_images_only_is_told(images: Images) -> None:
+def test_a_flip_of_some_images_only_is_described(images: Images) -> None:
     level = float(np.sort(images.mean(axis=(1, 2, 3)))[1])
 
     def some(x: keras.KerasTensor) -> keras.KerasTensor:
         return ops.where(ops.mean(x, axis=(1, 2, 3), keepdims=True) > level, ops.flip(x, axis=2), x)
 
     brightest_last = images[np.argsort(images.mean(axis=(1, 2, 3)))]
-    _, told = examine(functional(some), brightest_last)
-    assert told.startswith("flips the image left to right")
+    _, displacement = examine(functional(some), brightest_last)
+    assert displacement.startswith("flips the image left to right")
 
 
 @pytest.mark.parametrize("operation", [lambda x: x**2.5, lambda x: ops.where(x > 0.5, 1.0, x)], ids=["gamma", "clip"])
-def test_what_is_no_shift_is_not_called_one(
+def test_what_is_no_shift_is_not_described_as_one(
     operation: Callable[[keras.KerasTensor], keras.KerasTensor], images: Images
 ) -> None:
-    _, told = examine(functional(operation), images)
-    assert "shifts" not in told
+    _, displacement = examine(functional(operation), images)
+    assert "shifts" not in displacement
 
 
-def test_an_operation_in_a_subclassed_network_is_told(images: Images) -> None:
-    _, told = examine(Subclassed(lambda x: ops.flip(x, axis=2)), images)
-    assert "flips the image left to right" in told
+def test_an_operation_in_a_subclassed_network_is_described(images: Images) -> None:
+    _, displacement = examine(Subclassed(lambda x: ops.flip(x, axis=2)), images)
+    assert "flips the image left to right" in displacement
 
 
-def test_looking_changes_neither_the_answers_nor_the_layers(images: Images) -> None:
+def test_the_trace_changes_neither_the_answers_nor_the_layers(images: Images) -> None:
     network = after(layers.RandomFlip(), layers.BatchNormalization(), layers.Dropout(0.5))
     before, weights = network.predict_on_batch(images), network.get_weights()
     examine(network, images)
     assert np.array_equal(network.predict_on_batch(images), before)
-    assert all(np.array_equal(one, other) for one, other in zip(network.get_weights(), weights, strict=True))
+    assert all(np.array_equal(new, old) for new, old in zip(network.get_weights(), weights, strict=True))
     assert not any("call" in vars(layer) for layer in network.layers)
 
 
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomTranslation(0.1, 0.1),
-        layers.RandomZoom(0.2), layers.RandomContrast(0.3, value_range=(0, 1)),
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.1),
+        layers.RandomTranslation(0.1, 0.1),
+        layers.RandomZoom(0.2),
+        layers.RandomContrast(0.3, value_range=(0, 1)),
         layers.RandomBrightness(0.2, value_range=(0, 1)),
-        layers.RandomCrop(28, 28), layers.RandomErasing(), layers.GaussianNoise(0.1), layers.MixUp(), layers.CutMix(),
+        layers.RandomCrop(28, 28),
+        layers.RandomErasing(),
+        layers.GaussianNoise(0.1),
+        layers.MixUp(),
+        layers.CutMix(),
     ],
     ids=lambda layer: type(layer).__name__,
-)  # fmt: skip
+)
 def test_an_augmentation_that_works_is_active(layer: keras.Layer, images: Images) -> None:
     assert report_of(after(layer), images, type(layer).__name__)["augments"] is True
 
@@ -447,23 +464,27 @@ def test_an_augmentation_that_works_is_active(layer: keras.Layer, images: Images
 @pytest.mark.parametrize(
     "layer",
     [
-        layers.RandomRotation(0.0), layers.RandomTranslation(0.0, 0.0), layers.RandomZoom(0.0),
-        layers.RandomContrast(0.0), layers.RandomBrightness(0.0), layers.GaussianNoise(0.0),
+        layers.RandomRotation(0.0),
+        layers.RandomTranslation(0.0, 0.0),
+        layers.RandomZoom(0.0),
+        layers.RandomContrast(0.0),
+        layers.RandomBrightness(0.0),
+        layers.GaussianNoise(0.0),
     ],
     ids=lambda layer: type(layer).__name__,
-)  # fmt: skip
+)
 def test_an_augmentation_without_effect_is_idle(layer: keras.Layer, images: Images) -> None:
     assert report_of(after(layer), images, type(layer).__name__)["augments"] is False
 
 
 def test_an_augmentation_in_a_nested_network_is_declared_by_its_path(images: Images) -> None:
     network = after(
-        keras.Sequential([layers.RandomFlip(name="flip"), layers.RandomRotation(0.0, name="turn")], name="augment")
+        keras.Sequential([layers.RandomFlip(name="flip"), layers.RandomRotation(0.0, name="rotation")], name="augment")
     )
     reports, _ = examine(network, images)
     assert {report["name"]: report["augments"] for report in declared(reports)} == {
         "augment/flip": True,
-        "augment/turn": False,
+        "augment/rotation": False,
     }
 
 
@@ -473,15 +494,15 @@ def test_an_augmentation_that_is_called_in_training_only_is_declared(images: Ima
 
 
 class NeverCalled(Subclassed):
-    """Has an augmentation and does not use it."""
+    """Has an augmentation that it does not use."""
 
     def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
-        """Return scores, of the image as it is."""
+        """Return scores of the unchanged image."""
         return self.scores(self.pool(self.features(images)))
 
 
 class NeverTraining(Subclassed):
-    """Calls its augmentation as if it never trained."""
+    """Calls its augmentation with ``training=False``."""
 
     def call(self, images: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
         """Return scores."""
@@ -522,7 +543,7 @@ def test_crop_pad_resize_and_rescale_do_not_displace(operation: str, images: Ima
     assert displaced(images, outputs[operation]) == ""
 
 
-def test_an_output_in_which_nothing_is_left_of_the_image_is_told(images: Images) -> None:
+def test_an_output_in_which_nothing_is_left_of_the_image_is_described(images: Images) -> None:
     assert displaced(images, np.zeros_like(images)) == "changes the image by more than crop, pad, resize and rescale"
 
 
@@ -536,7 +557,7 @@ def test_features_that_are_no_image_are_not_judged(images: Images) -> None:
     assert displaced(images, images[:, :4, :4]) == ""
 
 
-def test_probe_images_show_every_flip_and_turn() -> None:
+def test_probe_images_show_every_flip_and_rotation() -> None:
     probes = probe_images(np.full((1, *SHAPE), 0.5, np.float32))
     image = probes[0, :, :, 0]
     for moved in (image[:, ::-1], image[::-1], image[::-1, ::-1], image.T, np.rot90(image), np.roll(image, 1, 0)):

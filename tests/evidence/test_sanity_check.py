@@ -1,4 +1,4 @@
-"""Likenesses of maps against oracles; and the licence: refused to what ignores the weights, granted to what follows."""
+"""Tests of the similarity of maps and of the parameter randomisation test."""
 
 from __future__ import annotations
 
@@ -14,16 +14,22 @@ from roentgate.errors import ArgumentError
 from roentgate.evidence.attribution import sanity_check
 from roentgate.evidence.attribution.sanity_check import SanityCheck
 
-DRAWS, FILMS = 5, 12
+DRAWS, IMAGES = 5, 12
 FloatArray = NDArray[np.float64]
 
 
-def maps(seed: int, count: int = FILMS, side: int = 24) -> FloatArray:
+def maps(seed: int, count: int = IMAGES, side: int = 24) -> FloatArray:
     return sanity_check.shown(np.random.default_rng(seed).normal(size=(count, side, side)))
 
 
 def judged(before: FloatArray, after: list[FloatArray], ceiling: float = 0.5) -> SanityCheck:
-    """Return the licence of an explainer that made these maps, before and after each draw of weights."""
+    """Return the sanity check of an explainer that made these maps.
+
+    Args:
+        before: Maps of the trained network.
+        after: Maps of each random network.
+        ceiling: Ceiling of the rank correlation.
+    """
     return SanityCheck(
         method="explainer",
         similarity=np.stack([sanity_check.structural_similarity(before, each) for each in after]),
@@ -34,56 +40,54 @@ def judged(before: FloatArray, after: list[FloatArray], ceiling: float = 0.5) ->
     )
 
 
-# Likenesses
+# Similarity
 
 
 def ssim_by_hand(first: FloatArray, second: FloatArray) -> float:
-    """Return Wang's index, window by window, away from the border."""
+    """Return Wang's index, window by window, without the outer 5 pixels."""
     offsets = np.arange(-5, 6)
     window = np.exp(-0.5 * (offsets[:, None] ** 2 + offsets**2) / 1.5**2)
     window /= window.sum()
     values = []
     for row in range(5, first.shape[0] - 5):
         for column in range(5, first.shape[1] - 5):
-            one, two = (image[row - 5 : row + 6, column - 5 : column + 6] for image in (first, second))
-            m1, m2 = (window * one).sum(), (window * two).sum()
-            v1, v2 = (window * (one - m1) ** 2).sum(), (window * (two - m2) ** 2).sum()
-            both = (window * (one - m1) * (two - m2)).sum()
-            light = (2 * m1 * m2 + 1e-4) / (m1**2 + m2**2 + 1e-4)
-            values.append(light * (2 * both + 9e-4) / (v1 + v2 + 9e-4))
+            x, y = (image[row - 5 : row + 6, column - 5 : column + 6] for image in (first, second))
+            mean_x, mean_y = (window * x).sum(), (window * y).sum()
+            variances = (window * (x - mean_x) ** 2).sum() + (window * (y - mean_y) ** 2).sum()
+            covariance = (window * (x - mean_x) * (y - mean_y)).sum()
+            luminance = (2 * mean_x * mean_y + 1e-4) / (mean_x**2 + mean_y**2 + 1e-4)
+            values.append(luminance * (2 * covariance + 9e-4) / (variances + 9e-4))
     return float(np.mean(values))
 
 
 def test_structural_similarity_is_wangs() -> None:
-    one, two = maps(0, 1), maps(1, 1)
-    blend = (one + two) / 2
-    inner = slice(5, -5)
-    found = sanity_check.structural_similarity(one, blend)[0]
-    assert found == pytest.approx(ssim_by_hand(np.pad(one[0], 5, "symmetric"), np.pad(blend[0], 5, "symmetric")))
-    assert found > sanity_check.structural_similarity(one, two)[0]
-    assert one[0][inner].size
+    first, second = maps(0, 1), maps(1, 1)
+    blend = (first + second) / 2
+    found = sanity_check.structural_similarity(first, blend)[0]
+    assert found == pytest.approx(ssim_by_hand(np.pad(first[0], 5, "symmetric"), np.pad(blend[0], 5, "symmetric")))
+    assert found > sanity_check.structural_similarity(first, second)[0]
 
 
 def test_equal_maps_are_wholly_alike_and_empty_ones_are_not_compared() -> None:
-    one = maps(0, 2)
-    np.testing.assert_allclose(sanity_check.structural_similarity(one, one), 1)
-    np.testing.assert_allclose(sanity_check.rank_correlation(one, one), 1)
-    empty = np.zeros_like(one)
-    for first, second in ((one, empty), (empty, one), (empty, empty)):
+    noise = maps(0, 2)
+    np.testing.assert_allclose(sanity_check.structural_similarity(noise, noise), 1)
+    np.testing.assert_allclose(sanity_check.rank_correlation(noise, noise), 1)
+    empty = np.zeros_like(noise)
+    for first, second in ((noise, empty), (empty, noise), (empty, empty)):
         assert np.isnan(sanity_check.structural_similarity(first, second)).all()
         assert np.isnan(sanity_check.rank_correlation(first, second)).all()
 
 
 def test_rank_correlation_is_spearmans_with_ties() -> None:
-    one, two = maps(0, 3), np.round(maps(1, 3), 1)
-    expected = [stats.spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(one, two, strict=True)]
-    np.testing.assert_allclose(sanity_check.rank_correlation(one, two), expected)
+    first, second = maps(0, 3), np.round(maps(1, 3), 1)
+    expected = [stats.spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(sanity_check.rank_correlation(first, second), expected)
 
 
 def test_maps_of_other_shapes_are_refused() -> None:
-    for likeness in (sanity_check.structural_similarity, sanity_check.rank_correlation):
+    for measure in (sanity_check.structural_similarity, sanity_check.rank_correlation):
         with pytest.raises(ArgumentError, match=r"compare maps \(n, H, W\) of one shape"):
-            likeness(maps(0, 2), maps(0, 3))
+            measure(maps(0, 2), maps(0, 3))
 
 
 def test_what_is_shown_is_the_positive_part_averaged_down_and_scaled_to_one() -> None:
@@ -98,38 +102,38 @@ def test_what_is_shown_is_the_positive_part_averaged_down_and_scaled_to_one() ->
 # The rule
 
 
-def test_an_explainer_that_ignores_the_weights_gets_no_sanity_check() -> None:
-    """An edge detector shows the image, whatever network it is said to explain."""
+def test_an_explainer_that_ignores_the_weights_fails() -> None:
+    """An edge detector shows the image for any network."""
     before = maps(0)
     found = judged(before, [before] * DRAWS)
     assert not found.granted
-    assert found.words.startswith("no licence: with all weights random, maps keep a rank correlation of 1.00")
+    assert found.words.startswith("sanity check failed: with all weights random, maps keep a rank correlation of 1.00")
 
 
-def test_an_explainer_that_keeps_most_of_the_image_gets_none_either() -> None:
+def test_an_explainer_that_keeps_most_of_the_image_fails() -> None:
     before = maps(0)
     assert not judged(before, [0.8 * before + 0.2 * maps(seed) for seed in range(1, DRAWS + 1)]).granted
 
 
 def blobs(seed: int) -> FloatArray:
-    """Return maps with one broad spot each, somewhere."""
+    """Return maps with one broad spot each, at a random place."""
     rng = np.random.default_rng(seed)
     rows, columns = np.mgrid[:24, :24]
-    places = rng.uniform(0, 24, (FILMS, 2, 1, 1))
+    places = rng.uniform(0, 24, (IMAGES, 2, 1, 1))
     return sanity_check.shown(np.exp(-((rows - places[:, 0]) ** 2 + (columns - places[:, 1]) ** 2) / 40))
 
 
-def test_an_explainer_that_follows_the_weights_is_licensed() -> None:
+def test_an_explainer_that_follows_the_weights_passes() -> None:
     rng = np.random.default_rng(9)
-    noise = [sanity_check.shown(np.maximum(rng.normal(size=(FILMS, 24, 24)), 0)) for _ in range(DRAWS)]
+    noise = [sanity_check.shown(np.maximum(rng.normal(size=(IMAGES, 24, 24)), 0)) for _ in range(DRAWS)]
     found = judged(blobs(0), noise)
     assert found.granted
-    assert found.words.startswith("licensed: with all weights random")
+    assert found.words.startswith("sanity check passed: with all weights random")
 
 
-def test_a_model_that_always_evaluations_in_one_place_sets_itself_no_easy_reference() -> None:
-    """Its maps of any two images are alike, which every likeness is below; the rank correlation still refuses."""
-    corner = np.tile(np.outer(np.arange(24.0), np.arange(24.0)), (FILMS, 1, 1))
+def test_a_model_that_uses_the_same_place_in_all_images_sets_itself_no_easy_reference() -> None:
+    """Its maps of any two images are similar, so only the rank correlation can fail."""
+    corner = np.tile(np.outer(np.arange(24.0), np.arange(24.0)), (IMAGES, 1, 1))
     before = sanity_check.shown(corner + 0.01 * maps(0))
     found = judged(
         before, [sanity_check.shown(corner + 0.2 * corner.max() * maps(seed)) for seed in range(1, DRAWS + 1)]
@@ -141,31 +145,31 @@ def test_a_model_that_always_evaluations_in_one_place_sets_itself_no_easy_refere
 
 def test_empty_maps_are_left_out_and_counted_and_too_many_leave_it_undecided() -> None:
     rng = np.random.default_rng(9)
-    noise = [sanity_check.shown(rng.normal(size=(FILMS, 24, 24))) for _ in range(DRAWS)]
+    noise = [sanity_check.shown(rng.normal(size=(IMAGES, 24, 24))) for _ in range(DRAWS)]
     noise[0][:3] = 0
     assert "; 3 of 60 maps empty and left out" in judged(blobs(0), noise).words
-    for each in noise[:3]:
-        each[:] = 0
+    for draw in noise[:3]:
+        draw[:] = 0
     found = judged(blobs(0), noise)
     assert not found.granted
-    assert found.words.startswith("no licence: undecided, too few random networks left enough of a map to compare")
+    assert found.words.startswith("sanity check undecided: too few random networks left enough of a map to compare")
     assert math.isnan(sanity_check.survives(found).value)
 
 
 def test_a_ceiling_is_a_ceiling() -> None:
     rng = np.random.default_rng(9)
-    noise = [sanity_check.shown(np.maximum(rng.normal(size=(FILMS, 24, 24)), 0)) for _ in range(DRAWS)]
+    noise = [sanity_check.shown(np.maximum(rng.normal(size=(IMAGES, 24, 24)), 0)) for _ in range(DRAWS)]
     found = judged(blobs(0), noise)
     high = found.correlated.high
     assert not replace(found, ceiling=high).granted
     assert replace(found, ceiling=high + 1e-9).granted
 
 
-def test_what_could_not_be_tested_is_not_licensed() -> None:
+def test_what_could_not_be_tested_has_not_passed() -> None:
     found = sanity_check.untested("occlusion", "the parameters are out of reach", ceiling=0.5)
     assert not found.granted
     estimate = sanity_check.survives(found)
-    assert (estimate.n, estimate.detail) == (0, "no licence: the parameters are out of reach")
+    assert (estimate.n, estimate.detail) == (0, "sanity check not possible: the parameters are out of reach")
     assert (estimate.low, estimate.high, estimate.defined) == (-1, 1, False)
 
 

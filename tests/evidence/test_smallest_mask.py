@@ -1,4 +1,7 @@
-"""The smallest flipping mask: a marker reader is caught at its marker, a model that reads none is not caught at all."""
+"""Tests of the search for the smallest flipping mask.
+
+A model that reads a marker is found at its marker. A model that reads none is not flipped.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,11 @@ pytest_plugins = ["tests.support.toy"]
 EACH = 8
 SIDE = phantom_anatomy.SIDE
 GLYPHS = {"R": np.s_[0:5, 1:5], "L": np.s_[0:5, SIDE - 5 : SIDE - 1], "P": np.s_[SIDE - 5 : SIDE, 1:5]}
-"""Where `roentgate.data.phantom_anatomy` draws the marker of each class of ``phantom-shortcut``: 5 by 4 pixels in a
-corner."""
+"""Place of each class's marker in ``phantom-shortcut``, as `roentgate.data.phantom_anatomy` draws it."""
 
 MARKER = 5 * 4
 READER = '''
-"""Reads the marker of a corner, and nothing else: the corner with the most ink decides."""
+"""Reads only the markers: the corner with the most ink decides."""
 
 import numpy as np
 
@@ -51,7 +53,7 @@ def load(task):
     return Reader()
 '''
 CONSTANT = '''
-"""Answers the same, whatever it sees."""
+"""Gives the same answer to every image."""
 
 import numpy as np
 
@@ -74,13 +76,13 @@ masks = "masks/{{id}}"
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A few images of phantom-shortcut in which marker and class agree, with their lung masks."""
+    """Images of phantom-shortcut whose marker always agrees with the class, with lung masks."""
     root = tmp_path_factory.mktemp("phantoms")
     for split in ("train", "test"):
         for label in phantom.CLASSES:
             for index in range(EACH if split == "test" else 5):
-                image = phantom.image("phantom-shortcut-100", 0, split, label, index)
-                for folder, pixels in ((root, image.image), (root / "masks", image.lungs)):
+                drawn = phantom.image("phantom-shortcut-100", 0, split, label, index)
+                for folder, pixels in ((root, drawn.image), (root / "masks", drawn.lungs)):
                     path = folder / split / label / f"{index:02}.png"
                     path.parent.mkdir(parents=True, exist_ok=True)
                     Image.fromarray(pixels).save(path)
@@ -89,11 +91,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def annotated(project: Project, images: Path) -> Project:
-    """A project with those images, a reader of the marker and a constant model, and a store of its own."""
+    """A project with these images, a marker reader, a constant model and an own store."""
     project.store = project.folder / "store"
     project.write("models/reader.py", READER)
     project.write("models/constant.py", CONSTANT)
-    project.write("data/marked.toml", CARD.format(root=str(images)))
+    project.write("data/annotated.toml", CARD.format(root=str(images)))
     return project
 
 
@@ -109,8 +111,8 @@ def test_a_marker_reader_is_caught_by_a_mask_about_the_size_of_the_marker_at_the
     overlaps = {glyph: int(hidden[place].sum()) for glyph, place in GLYPHS.items()}
     glyph = max(overlaps, key=lambda name: overlaps[name])
     assert overlaps[glyph] >= hidden.sum() / 4
-    wearing = list(GLYPHS).index(glyph)
-    assert {int(row) // EACH for row in found.rows} == {wearing}
+    label = list(GLYPHS).index(glyph)
+    assert {int(row) // EACH for row in found.rows} == {label}
 
 
 def test_a_model_that_never_changes_its_mind_is_not_given_a_number(annotated: Project) -> None:
@@ -156,7 +158,7 @@ def test_without_lung_masks_the_outer_band_is_searched_and_that_is_said(annotate
 
 
 class Everywhere:
-    """Lung masks that are all lung."""
+    """Lung masks that cover the whole image."""
 
     def __init__(self, trusted: NDArray[np.bool_]) -> None:
         self.trusted = trusted
@@ -168,8 +170,8 @@ class Everywhere:
 
 def test_masks_that_nobody_trusts_are_no_masks(annotated: Project) -> None:
     judged = evidence(annotated, "constant")
-    doubted = Everywhere(np.zeros(len(judged.test), np.bool_))
-    assert "no lung masks" in smallest_mask.search(judged, BorderBounds(most_masks=6), doubted).where
+    untrusted = Everywhere(np.zeros(len(judged.test), np.bool_))
+    assert "no lung masks" in smallest_mask.search(judged, BorderBounds(most_masks=6), untrusted).where
 
 
 def test_where_the_lungs_are_everywhere_nothing_is_tried(annotated: Project) -> None:
@@ -192,27 +194,23 @@ def test_forward_passes_are_bounded_counted_and_never_repeated(annotated: Projec
     repeated = smallest_mask.of(again, BorderBounds(most_masks=24))
     assert again.candidate.passes == 0
     assert repeated.passes == record.passes
-    assert [smallest_mask.area(each, "rectangle") for each in (repeated, record)] == [
-        smallest_mask.area(record, "rectangle")
-    ] * 2
+    assert smallest_mask.area(repeated, "rectangle") == smallest_mask.area(record, "rectangle")
     assert smallest_mask.TITLE in first.candidate.seconds
 
 
 def test_two_searches_without_a_store_find_the_same(annotated: Project) -> None:
-    one = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
+    first = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
     annotated.store = annotated.folder / "another store"
-    other = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
-    details = [
-        [smallest_mask.area(record, family).detail for family in smallest_mask.FAMILIES] for record in (one, other)
-    ]
-    assert details[0] == details[1]
+    second = smallest_mask.of(evidence(annotated, "reader"), BorderBounds())
+    for family in smallest_mask.FAMILIES:
+        assert smallest_mask.area(first, family).detail == smallest_mask.area(second, family).detail
 
 
 def test_another_policy_is_another_search(annotated: Project) -> None:
     judged = evidence(annotated, "reader")
-    few, any_image = (smallest_mask.of(judged, BorderBounds(smallest_share=share)) for share in (1.0, 0.0))
-    assert (few.wanted, any_image.wanted) == (3 * EACH, 1)
-    assert few.found["rectangle"] is None
+    all_images, any_image = (smallest_mask.of(judged, BorderBounds(smallest_share=share)) for share in (1.0, 0.0))
+    assert (all_images.wanted, any_image.wanted) == (3 * EACH, 1)
+    assert all_images.found["rectangle"] is None
     assert any_image.found["rectangle"] is not None
 
 
@@ -222,7 +220,7 @@ def test_only_the_infills_of_the_policy_are_used(annotated: Project) -> None:
 
 
 def test_an_image_whose_answer_hangs_by_a_thread_does_not_decide(annotated: Project) -> None:
-    """One of 24 images that any mask flips makes a find for a share of 0, and none for one of 5 %."""
+    """One flip in 24 images is a result for a share of 0, but not for 5 %."""
     annotated.write("models/wavering.py", WAVERING)
     judged = evidence(annotated, "wavering")
     any_image, share = (
@@ -236,7 +234,7 @@ def test_an_image_whose_answer_hangs_by_a_thread_does_not_decide(annotated: Proj
 
 
 WAVERING = '''
-"""Constant, but for the brightest image of the test split: there the corner's last bit decides."""
+"""Constant, except that any change outside the middle flips the first image it sees."""
 
 import numpy as np
 
@@ -262,7 +260,7 @@ def load(task):
 
 
 class _Refusing:
-    """Answers a hundred images, and then no more."""
+    """Answers a hundred images and then raises an error."""
 
     def __init__(self) -> None:
         self.answered = 0
@@ -283,16 +281,21 @@ def test_a_model_that_breaks_in_the_search_is_refused_by_name(annotated: Project
 
 def test_a_find_is_said_in_words_with_its_share_of_the_image_and_a_way_to_see_it_again() -> None:
     ids = tuple(f"r{row}" for row in range(10))
-    clean = Predictions(ids, ("A", "B"), np.zeros(10, np.int64), np.tile(np.array([0.9, 0.1], np.float32), (10, 1)))
+    before, after = (np.tile(np.array(row, np.float32), (n, 1)) for row, n in (([0.9, 0.1], 10), ([0.2, 0.8], 2)))
     mask = masks.rectangle((40, 60), "edge", (31, 40), (0, 7))
     own = (mask, mask.steps((40, 60))[2])
-    found = Found(mask=mask, rows=np.array([3, 8]), after=np.tile(np.array([0.2, 0.8], np.float32), (2, 1)), own=own)
     nothing: dict[masks.Family, Found | None] = dict.fromkeys(masks.FAMILIES)
     record = SmallestRecord(
-        clean=clean, shape=(40, 60), fingerprint="0123456789", found=nothing | {"rectangle": found},
-        tried=dict.fromkeys(masks.FAMILIES, 9), most=dict.fromkeys(masks.FAMILIES, 2), wanted=2, passes=1234,
+        clean=Predictions(ids, ("A", "B"), np.zeros(10, np.int64), before),
+        shape=(40, 60),
+        fingerprint="0123456789",
+        found=nothing | {"rectangle": Found(mask=mask, rows=np.array([3, 8]), after=after, own=own)},
+        tried=dict.fromkeys(masks.FAMILIES, 9),
+        most=dict.fromkeys(masks.FAMILIES, 2),
+        wanted=2,
+        passes=1234,
         where="outside the lungs",
-    )  # fmt: skip
+    )
     estimate = smallest_mask.area(record, "rectangle")
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (63 / 2400, 1 / 2400, 63 / 2400, 10)
     assert estimate.failing == ("r8", "r3")

@@ -1,4 +1,4 @@
-"""What a model answered is kept beside its scorecard, read back as it was, and refused where it does not fit."""
+"""Tests of stored predictions: written, read back, compared with, and refused if they do not fit."""
 
 import json
 import shutil
@@ -23,30 +23,24 @@ pytest_plugins = ["tests.support.toy"]
 WORSE = NEAREST.replace(
     'return Nearest(archive["means"])', 'return Nearest(archive["means"] - (np.arange(3) == 1)[:, None, None])'
 )
-"""Never says Left."""
+"""Never predicts Left."""
 
-SILENT = NEAREST.replace('return Nearest(archive["means"])', 'return Nearest(archive["means"] * np.nan)')
-"""Answers nothing but NaN."""
+WITHOUT_ANSWERS = NEAREST.replace('return Nearest(archive["means"])', 'return Nearest(archive["means"] * np.nan)')
+"""Answers NaN to every image."""
 
+CHECKS = ("recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change")
 PUBLISHED = ("covid19/baseline", "covid19/lung_swap", "phantom/baseline", "phantom-shortcut/baseline")
 
 
 @pytest.fixture
 def compared(project: Project) -> Project:
-    """A project with the comparison beside the small suites, and a worse model."""
+    """A project with the comparison suite, the small suites and a worse model."""
     root = Path(__file__).resolve().parents[2]
     shutil.copy(root / "suites" / "test_comparison.py", project.folder / "suites")
     shutil.copy(root / "suites" / "test_border.py", project.folder / "suites")
-    checks = [
-        "recall_noninferiority",
-        "accuracy_noninferiority",
-        "auroc_noninferiority",
-        "negative_flips",
-        "border_change",
-    ]
     policy = (project.folder / "suites" / "policy.toml").read_text("utf-8")
-    lines = f"comparison = {json.dumps(checks)}\nsmall ="
-    tables = "\n[border]\nrings = [0.05]\n\n[comparison]\nmargin = 0.05\n"
+    lines = f"comparison = {json.dumps(CHECKS)}\nsmall ="
+    tables = "\n[border]\nborders = [0.05]\n\n[comparison]\nmargin = 0.05\n"
     project.write("suites/policy.toml", policy.replace("small =", lines, 1) + tables)
     project.write("models/worse.py", WORSE)
     return project
@@ -122,12 +116,12 @@ def test_pictures_of_an_older_run_are_not_shown_by_a_partial_one(
 ) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     folder = compared.run().reports / "toy" / "nearest"
-    shown = {"scorecard.md": "](border.png)", "scorecard.html": "data:image/png"}
-    assert all(words in (folder / name).read_text("utf-8") for name, words in shown.items())
+    pictures = {"scorecard.md": "](border.png)", "scorecard.html": "data:image/png"}
+    assert all(markup in (folder / name).read_text("utf-8") for name, markup in pictures.items())
     compared.run("suites/test_small.py")
     assert (folder / "border.png").is_file()
     render_again(folder)
-    assert not any(words in (folder / name).read_text("utf-8") for name, words in shown.items())
+    assert not any(markup in (folder / name).read_text("utf-8") for name, markup in pictures.items())
 
 
 @pytest.mark.parametrize("named", ["suites/test_comparison.py", "suites/test_comparison.py::test_negative_flips"])
@@ -151,14 +145,16 @@ def test_the_record_says_what_it_was_compared_with(compared: Project) -> None:
     folder = compared.folder / "reports" / "toy" / "worse"
     for spec, source in (("worse", "models/worse.py"), (str(folder), "its stored predictions")):
         result = compared.run("--reference", spec)
-        (newly,) = result.rows("negative_flips")
-        assert newly["detail"].endswith(f"; the reference is worse (fingerprint {reference['fingerprint'][:12]})")
+        (negative_flips,) = result.rows("negative_flips")
+        assert negative_flips["detail"].endswith(
+            f"; the reference is worse (fingerprint {reference['fingerprint'][:12]})"
+        )
         notes = json.loads((result.reports / "toy" / "nearest" / "evidence.json").read_text("utf-8"))["notes"]
         assert f"compared with worse ({source}, fingerprint {reference['fingerprint'][:12]})" in notes
 
 
 def test_a_reference_that_answers_not_every_image_is_named(compared: Project) -> None:
-    compared.write("models/silent.py", SILENT)
+    compared.write("models/silent.py", WITHOUT_ANSWERS)
     result = compared.run("--reference", "silent")
     assert result.status == 1
     page = (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
@@ -180,9 +176,7 @@ def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Projec
     result = compared.run("--reference", "nearest", "--gate", "simple")
     assert result.status == 0, result.out
     rows = comparison_rows(result)
-    assert {row["check"] for row in rows} == {
-        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "negative_flips", "border_change",
-    }  # fmt: skip
+    assert {row["check"] for row in rows} == set(CHECKS)
     assert all("identical answers" in row["detail"] for row in rows if row["check"].endswith("noninferiority"))
     assert "compared with nearest" in (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
 
@@ -193,9 +187,9 @@ def test_a_worse_candidate_is_refused_class_by_class_and_the_images_are_named(co
     refused = {(row["check"], row["subject"]) for row in comparison_rows(result, "worse") if not row["accepted"]}
     assert {("recall_noninferiority", "Left"), ("accuracy_noninferiority", "test")} <= refused
     assert ("recall_noninferiority", "Right") not in refused
-    (newly,) = result.rows("negative_flips", "worse")
+    (negative_flips,) = result.rows("negative_flips", "worse")
     left = (compared.images / "test" / "Left").iterdir()
-    assert sorted(newly["failing"]) == sorted(f"test/Left/{path.name}" for path in left)
+    assert sorted(negative_flips["failing"]) == sorted(f"test/Left/{path.name}" for path in left)
 
 
 def test_a_better_candidate_is_accepted(compared: Project) -> None:
@@ -306,7 +300,7 @@ def test_a_comparison_without_its_rows_refuses(compared: Project) -> None:
     assert "required, but not recorded: comparison/" in result.out
 
 
-def test_newly_wrong_images_are_shown(compared: Project, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_negative_flips_are_shown(compared: Project, real_draw: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("roentgate.report.figure_set.draw", real_draw)
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
@@ -314,7 +308,7 @@ def test_newly_wrong_images_are_shown(compared: Project, real_draw: Draw, monkey
     assert "12 images right with the reference and wrong now (12 shown)" in (folder / "scorecard.md").read_text("utf-8")
 
 
-def test_more_newly_wrong_images_than_fit_are_shown_evenly(
+def test_more_negative_flips_than_fit_are_shown_evenly(
     compared: Project,
     real_draw: Draw,
     monkeypatch: pytest.MonkeyPatch,
@@ -345,7 +339,7 @@ def stored(compared: Project) -> Path:
 
 
 def undigested(path: Path) -> dict[str, object]:
-    """Return what a file of an earlier version held: all but the digest."""
+    """Return the content of a file without its digest, as older versions wrote it."""
     content: dict[str, object] = json.loads(path.read_text("utf-8"))
     del content["digest"]
     return content
@@ -370,8 +364,8 @@ def test_only_predictions_of_this_model_on_these_images_stay(stored: Path, compa
     fingerprint = read_predictions(stored).fingerprint
     drop_others(stored.parent, fingerprint=fingerprint, images=splits.test)
     assert stored.read_bytes() == whole
-    for other, images in (("0" * 64, splits.test), (fingerprint, splits.validation)):
-        drop_others(stored.parent, fingerprint=other, images=images)
+    for owner, images in (("0" * 64, splits.test), (fingerprint, splits.validation)):
+        drop_others(stored.parent, fingerprint=owner, images=images)
         assert not stored.exists()
         stored.write_bytes(whole)
     stored.write_bytes(whole[:-9])
@@ -402,9 +396,9 @@ def test_what_was_changed_since_it_was_written_is_a_sentence(stored: Path, chang
 def test_a_line_that_is_lost_or_of_another_run_is_a_sentence(stored: Path) -> None:
     lines = stored.read_text("utf-8").splitlines(keepends=True)
     for number, line in enumerate(lines):
-        for others in ([], [line.replace("1", "2", 1)]):
-            if others != [line]:
-                stored.write_text("".join([*lines[:number], *others, *lines[number + 1 :]]), "utf-8")
+        for replacement in ([], [line.replace("1", "2", 1)]):
+            if replacement != [line]:
+                stored.write_text("".join([*lines[:number], *replacement, *lines[number + 1 :]]), "utf-8")
                 with pytest.raises(ArgumentError, match="cannot be read"):
                     read_predictions(stored)
 
@@ -413,6 +407,13 @@ def test_predictions_of_before_there_was_a_digest_are_read(stored: Path) -> None
     whole = read_predictions(stored)
     stored.write_text(json.dumps(undigested(stored)), "utf-8")
     assert read_predictions(stored).fingerprint == whole.fingerprint
+
+
+def test_predictions_of_schema_1_are_read(stored: Path) -> None:
+    whole, content = read_predictions(stored), undigested(stored)
+    content |= {"schema": "roentgate.predictions/1", "films": content.pop("images")}
+    stored.write_text(json.dumps(content), "utf-8")
+    assert read_predictions(stored).images == whole.images
 
 
 def test_scores_that_are_no_probabilities_can_be_a_reference(stored: Path) -> None:
@@ -435,7 +436,7 @@ def test_a_perturbation_that_was_not_stored_is_a_sentence(stored: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"schema": "roentgate.predictions/2"},
+        {"schema": "roentgate.predictions/3"},
         {"labels": [0]},
         {"labels": [9] * 36},
         {"probabilities": [[1.0]] * 36},
@@ -473,7 +474,7 @@ def test_a_reference_on_other_images_is_a_sentence(compared: Project, stored: Pa
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "part"),
     [
         ({"classes": ["Bottom", "Left", "Top"]}, "classes, or in another order,"),
         ({"ids": [f"{row}.png" for row in range(36)]}, "test rows"),
@@ -481,14 +482,14 @@ def test_a_reference_on_other_images_is_a_sentence(compared: Project, stored: Pa
         ({"groups": ["a"] * 36}, "patients"),
     ],
 )
-def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, object], words: str) -> None:
+def test_what_differs_is_named(compared: Project, stored: Path, change: dict[str, object], part: str) -> None:
     folder = compared.folder / "other"
     folder.mkdir()
     content = undigested(stored) | change
     (folder / PREDICTIONS_FILE).write_text(json.dumps(content), "utf-8")
     result = compared.run("--reference", str(folder))
     assert result.status == 4
-    assert f"was judged on other {words} than these" in result.out
+    assert f"was judged on other {part} than these" in result.out
 
 
 def test_a_reference_among_the_reports_of_a_second_model_costs_the_first_nothing(
@@ -503,16 +504,16 @@ def test_a_reference_among_the_reports_of_a_second_model_costs_the_first_nothing
 
 
 def test_a_file_named_like_the_folder_of_a_seed_is_left_alone(compared: Project) -> None:
-    odd = compared.write("reports/toy/nearest/seed-9", "notes of mine")
+    notes = compared.write("reports/toy/nearest/seed-9", "notes of mine")
     assert compared.run().status == 0
-    assert odd.read_text("utf-8") == "notes of mine"
+    assert notes.read_text("utf-8") == "notes of mine"
 
 
 @pytest.mark.parametrize("named", ["", "scorecard.json"])
 def test_a_reference_in_the_folder_that_the_run_writes_to_is_refused_and_left_as_it_is(
     compared: Project, stored: Path, named: str
 ) -> None:
-    """The second such run would compare the candidate with itself, and accept what the first refused."""
+    """A second such run would compare the candidate with itself and accept it."""
     compared.write("models/nearest.py", WORSE)
     before = {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()}
     result = compared.run("--reference", str(stored.parent / named))

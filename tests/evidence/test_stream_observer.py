@@ -1,4 +1,4 @@
-"""What a stream delivered, pass by pass and label by label; held-out images in the training stream are found."""
+"""Tests of what streams deliver: passes, labels, and held-out images in training."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def candidate(project: Project) -> Candidate:
 
 
 class Again:
-    """A stream made anew by a function each time it is iterated."""
+    """A stream that a function makes anew for each iteration."""
 
     def __init__(self, make: Callable[[], Iterator[Batch]]) -> None:
         self._make = make
@@ -57,7 +57,7 @@ class Again:
 
 
 def streaming(candidate: Candidate, make: Callable[[], Iterator[Batch]]) -> Candidate:
-    """Let the candidate's test stream be this one."""
+    """Return the candidate with another test stream."""
     candidate.streams = Streams([], [], Again(make))
     return candidate
 
@@ -82,8 +82,7 @@ def streaming(candidate: Candidate, make: Callable[[], Iterator[Batch]]) -> Cand
     ],
 )
 def test_labels_become_class_indices_or_none(labels: object, indices: list[int]) -> None:
-    given = None if labels is None else np.array(labels)
-    found = class_indices(given, 2, 3)
+    found = class_indices(None if labels is None else np.array(labels), 2, 3)
     assert found.dtype == np.int64
     assert found.tolist() == indices
 
@@ -189,7 +188,7 @@ def test_a_stream_that_does_not_deliver_is_a_sentence(
 
 
 def trained_on(candidate: Candidate, *parts: Images, endless: bool = False) -> TrainingRecord:
-    """Return what is seen of a training stream that delivers these images, twelve a batch, in a drawn order."""
+    """Return the record of a training stream of these images, shuffled, in batches of twelve."""
     images = np.concatenate(parts)
     images = images[np.random.default_rng(0).permutation(len(images))]
 
@@ -206,7 +205,7 @@ def trained_on(candidate: Candidate, *parts: Images, endless: bool = False) -> T
 
 @pytest.fixture(scope="module")
 def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of drawn chest images, which differ from each other as real ones do."""
+    """Class folders of phantom chest images, which differ from each other as real ones do."""
     root = tmp_path_factory.mktemp("drawn")
     for split, source, first, count in (
         ("train", "train", 0, 16),
@@ -227,41 +226,41 @@ def drawn(project: Project, drawn_root: Path) -> Candidate:
     return project.ready(data="drawn")
 
 
-def films(data: Dataset, count: int) -> Images:
-    """Return so many images, spread over the classes."""
+def spread(data: Dataset, count: int) -> Images:
+    """Return ``count`` images, spread over the classes."""
     return data.take(np.linspace(0, len(data) - 1, count).astype(np.int64))
 
 
-def moved(images: Images) -> Images:
-    """Return images rotated by two degrees, zoomed, mirrored and darkened: a training augmentation."""
-    turned = ndimage.rotate(images[:, :, ::-1], 2, axes=(1, 2), reshape=False, order=1, mode="nearest")
-    lighter: Images = np.clip(turned[:, 2:-2, 2:-2] * 0.8 + 0.05, 0, 1).astype(np.float32)
-    return lighter
+def augmented(images: Images) -> Images:
+    """Return images rotated by two degrees, zoomed, mirrored and darkened."""
+    rotated = ndimage.rotate(images[:, :, ::-1], 2, axes=(1, 2), reshape=False, order=1, mode="nearest")
+    darker: Images = np.clip(rotated[:, 2:-2, 2:-2] * 0.8 + 0.05, 0, 1).astype(np.float32)
+    return darker
 
 
-@pytest.mark.parametrize("change", [lambda images: images, moved], ids=["as they are", "augmented"])
+@pytest.mark.parametrize("change", [lambda images: images, augmented], ids=["as they are", "augmented"])
 def test_held_out_images_in_the_training_stream_are_named(drawn: Candidate, change: Callable[[Images], Images]) -> None:
     splits = drawn.splits
-    record = trained_on(drawn, change(films(splits.train, 36)), change(films(splits.test, 12)))
+    record = trained_on(drawn, change(spread(splits.train, 36)), change(spread(splits.test, 12)))
     estimate = training_apart(record, "test")
-    given = {splits.test.ids[row] for row in np.linspace(0, 23, 12).astype(np.int64)}
-    assert set(estimate.failing) <= given
+    streamed = {splits.test.ids[row] for row in np.linspace(0, 23, 12).astype(np.int64)}
+    assert set(estimate.failing) <= streamed
     assert len(estimate.failing) >= 9
     assert estimate.hits == 24 - len(estimate.failing)
     assert training_apart(record, "validation").value == 1.0
 
 
-@pytest.mark.parametrize("change", [lambda images: images, moved], ids=["as they are", "augmented"])
+@pytest.mark.parametrize("change", [lambda images: images, augmented], ids=["as they are", "augmented"])
 def test_a_training_stream_of_its_own_images_is_apart(drawn: Candidate, change: Callable[[Images], Images]) -> None:
-    record = trained_on(drawn, change(films(drawn.splits.train, 48)))
+    record = trained_on(drawn, change(spread(drawn.splits.train, 48)))
     assert [training_apart(record, split).value for split in ("validation", "test")] == [1.0, 1.0]
     assert record.seen == 48
 
 
 def test_an_endless_training_stream_is_left(drawn: Candidate) -> None:
-    record = trained_on(drawn, films(drawn.splits.train, 48), endless=True)
-    every = len(drawn.splits.train) + len(drawn.splits.validation) + len(drawn.splits.test)
-    assert every + 12 <= record.seen < every + 24
+    record = trained_on(drawn, spread(drawn.splits.train, 48), endless=True)
+    rows = len(drawn.splits.train) + len(drawn.splits.validation) + len(drawn.splits.test)
+    assert rows + 12 <= record.seen < rows + 24
 
 
 def test_without_a_training_image_nothing_is_known() -> None:

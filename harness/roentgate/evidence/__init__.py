@@ -1,7 +1,7 @@
-"""What a candidate did on rows: computed on first use, stored, never twice.
+"""Evidence on a candidate: answers, streams, layers and attributions.
 
-Answers, streams, layers and attributions, each as a record that the checks read.
-Decides nothing.
+Each kind is a record that the checks read. It is computed on first use and stored.
+Nothing is decided here.
 """
 
 import lazy_loader

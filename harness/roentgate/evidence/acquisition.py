@@ -1,4 +1,4 @@
-"""What a model answers when acquisition has touched the images, or when they lie or were reduced differently."""
+"""Answers to images that are corrupted, rotated, shifted or resized differently."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,22 +17,22 @@ from roentgate.perturbations import SEVERITIES, Corruption, corruptions, geometr
 from roentgate.policy import RobustnessBounds
 
 NOISE_SEED = 0
-"""Draws the noise, whatever the seed of training: all models see the same corrupted images, and can be compared."""
+"""Seed of the noise. It does not depend on the seed of training, so that all models see the same corrupted images."""
 
 SIDES = {"down": (1, 0), "up": (-1, 0), "right": (0, 1), "left": (0, -1)}
-"""Where an image is shifted to, as (down, right)."""
+"""Directions in which an image is shifted, as (down, right)."""
 
 
 @dataclass(frozen=True)
 class RobustnessRecord:
-    """Answers on the test images as they are, and changed.
+    """Answers on unchanged and changed test images.
 
-    Args:
-        clean: On the images as they are.
-        corrupted: By (corruption, severity): every one that the policy names, at all severities.
-        rotated: By degrees, counter-clockwise.
-        shifted: By (share of the side, where to).
-        resized: By resizing kernel, those other than the data's own; none where no image is resized.
+    Attributes:
+        clean: Answers on unchanged images.
+        corrupted: Answers by (corruption, severity), for each corruption of the policy at all severities.
+        rotated: Answers by angle in degrees, counter-clockwise.
+        shifted: Answers by (share of the side, direction).
+        resized: Answers by resizing kernel, without the data's own. Empty if no image is resized.
     """
 
     clean: Predictions
@@ -42,7 +42,11 @@ class RobustnessRecord:
     resized: Mapping[str, Predictions]
 
     def seen_by(self, choose: Callable[[Predictions], Predictions]) -> "RobustnessRecord":
-        """Return the record with ``choose`` applied to all answers: the rows that are to be judged."""
+        """Return the record with ``choose`` applied to all answers.
+
+        Args:
+            choose: Takes the rows that are to be judged.
+        """
         return RobustnessRecord(
             clean=choose(self.clean),
             corrupted={key: choose(answers) for key, answers in self.corrupted.items()},
@@ -53,7 +57,9 @@ class RobustnessRecord:
 
 
 def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
-    """Return the answers under every change that the policy names; what is not stored is predicted.
+    """Return the answers under every change of the policy.
+
+    Answers that are not stored are predicted.
 
     Raises:
         DataError: An image's header cannot be read.
@@ -90,7 +96,9 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
 
 
 def other_kernels(data: Dataset, bounds: RobustnessBounds) -> list[Interpolation]:
-    """Return the policy's resizing kernels but for the data's own; none where every image has the wanted size already.
+    """Return the policy's resizing kernels without the data's own.
+
+    The list is empty if every image already has the size that the model is given.
 
     Raises:
         DataError: An image's header cannot be read.
@@ -99,7 +107,9 @@ def other_kernels(data: Dataset, bounds: RobustnessBounds) -> list[Interpolation
 
 
 def resizes(data: Dataset) -> bool:
-    """Whether any image has another size than the model is given; headers are read until one has.
+    """Whether any image has another size than the model is given.
+
+    Headers are read up to the first such image.
 
     Raises:
         DataError: An image's header cannot be read.

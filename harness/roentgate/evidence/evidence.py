@@ -1,4 +1,4 @@
-"""What a model did on rows: computed on first use, in one pass over the images, stored, and never computed twice."""
+"""Evidence on one model, computed on first use and stored."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,14 +25,16 @@ INTERIOR_FILL = "mean"
 _BATCH = 32
 
 Changes = Callable[[Images, NDArray[np.int64], Sequence[str]], Iterator[tuple[str, Images]]]
-"""Given images float32 [b, H, W, C], their test rows int64 [b] and the names wanted, yields (name, changed images)."""
+"""Yields (name, changed images) for images float32 [b, H, W, C], their test rows int64 [b] and the wanted names."""
 
 
 class Evidence:
-    """All evidence on one candidate. Attributes are computed on first use; every one is kept in the store.
+    """All evidence on one candidate.
+
+    Attributes are computed on first use and kept in the store.
 
     Args:
-        candidate: The model, made ready.
+        candidate: The model, ready to answer.
     """
 
     def __init__(self, candidate: Candidate) -> None:
@@ -52,12 +54,12 @@ class Evidence:
 
     @cached_property
     def test(self) -> Predictions:
-        """Answers on the canonical test rows."""
+        """Answers on the test rows in canonical order."""
         return self._predictions(self.candidate.splits.test)
 
     @cached_property
     def validation(self) -> Predictions:
-        """Answers on the canonical validation rows."""
+        """Answers on the validation rows in canonical order."""
         return self._predictions(self.candidate.splits.validation)
 
     def stream(self, split: str) -> StreamRecord:
@@ -71,30 +73,33 @@ class Evidence:
 
     @cached_property
     def training_stream(self) -> TrainingRecord:
-        """Which held-out images one pass of the training stream delivers."""
+        """Held-out images that one pass of the training stream delivers."""
         kept = self._keep("training stream", lambda: stream_observer.observe_training(self.candidate))
         return stream_observer.training_record(self.candidate, kept)
 
     @cached_property
     def inference(self) -> InferenceRecord:
-        """Answers on the probe rows again and again, in other batches, and after reloading."""
+        """Answers on the probe rows: repeated, in other batches, and after reloading."""
         rows = self.candidate.probe_rows()
         kept = self._keep("inference", lambda: inference_probe.probe(self.candidate, rows))
-        words = unpack(kept["words"])
+        facts = unpack(kept["facts"])
         return InferenceRecord(
             ids=tuple(self.candidate.splits.test.ids[row] for row in rows),
             repeats=kept["repeats"],
             batchings={name: kept[f"batching {name}"] for name in BATCHINGS},
             before_saving=kept["before saving"],
             reloaded=kept.get("reloaded"),
-            reload_error=words["reload_error"],
-            layers=None if words["layers"] is None else tuple(words["layers"]),
-            displacement=words["displacement"],
+            reload_error=facts["reload_error"],
+            layers=None if facts["layers"] is None else tuple(facts["layers"]),
+            displacement=facts["displacement"],
         )
 
     @cached_property
     def architecture(self) -> list[LayerSize]:
-        """The layers in order: name, type, output shape, parameters; empty for a model without layers."""
+        """Name, type, output shape and parameters of each layer, in order.
+
+        The list is empty for a model without layers.
+        """
         if not self.candidate.has_layers:
             return []
 
@@ -106,7 +111,10 @@ class Evidence:
 
     @cached_property
     def classification(self) -> tuple[list[list[int]], str]:
-        """Confusion counts (true class, called class), rows without an answer left out, and scikit-learn's report."""
+        """Confusion counts and scikit-learn's classification report.
+
+        Counts are indexed by true class and predicted class. Rows without an answer are left out.
+        """
 
         def compute() -> Arrays:
             from sklearn.metrics import classification_report, confusion_matrix
@@ -127,7 +135,7 @@ class Evidence:
         return kept["counts"].tolist(), unpack(kept["report"])
 
     def border(self, bounds: BorderBounds) -> BorderRecord:
-        """Return the answers under every mask and border swap that the policy names."""
+        """Return the answers under each mask and border swap of the policy."""
         key = bounds.model_dump_json()
         if key not in self._borders:
             self._borders[key] = self._border(bounds)
@@ -147,18 +155,18 @@ class Evidence:
             )
         }
         donors = {"other": other, "same": same}
-        exchanges = {_swap_name(width, kind): (width, kind) for width in borders for kind in donors}
+        swaps = {_swap_name(width, kind): (width, kind) for width in borders for kind in donors}
 
         def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
             yield from perturbations.battery(images, [masks[name] for name in wanted if name in masks])
             for kind, partners in donors.items():
-                widths = [exchanges[name][0] for name in wanted if name in exchanges and exchanges[name][1] == kind]
+                widths = [swaps[name][0] for name in wanted if name in swaps and swaps[name][1] == kind]
                 if widths:
-                    given = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
+                    donor_images = test.take(np.where(partners[rows] >= 0, partners[rows], rows))
                     for width in widths:
-                        yield _swap_name(width, kind), perturbations.swap_border(images, given, width)
+                        yield _swap_name(width, kind), perturbations.swap_border(images, donor_images, width)
 
-        answers = self.under("border battery", [*masks, *exchanges], make)
+        answers = self.under("border battery", [*masks, *swaps], make)
         return BorderRecord(
             clean=self.test,
             masked={
@@ -175,7 +183,7 @@ class Evidence:
 
     @cached_property
     def notes(self) -> list[str]:
-        """Warnings about the model by name, for the scorecard."""
+        """Warnings about the model for the scorecard."""
         notes = []
         majority = max(np.bincount(self.validation.labels)) / max(len(self.validation), 1)
         right = float((self.validation.answers == self.validation.labels).mean()) if len(self.validation) else 1.0
@@ -197,12 +205,14 @@ class Evidence:
         return digest(self._base, name, code_digest(made_by.__module__))
 
     def keep(self, title: str, compute: Callable[[], Mapping[str, Array]], *, of: object) -> Arrays:
-        """Return evidence that a module above this one makes; computed at most once a run, and stored as all the rest.
+        """Return evidence that another module computes, and store it.
+
+        It is computed at most once per run.
 
         Args:
-            title: What the timings call it.
-            compute: Makes it; its module, and all that imports, are part of the key.
-            of: JSON-serialisable: all that it depends on, beside the model, the images and the code.
+            title: Name in the timings.
+            compute: Computes the evidence. Its module, and everything that module imports, are part of the key.
+            of: All that the evidence depends on besides the model, the images and the code. JSON-serialisable.
         """
         return self._keep(title, compute, key=digest(self._key(title, compute), of))
 
@@ -213,7 +223,10 @@ class Evidence:
         *,
         key: str | None = None,
     ) -> Arrays:
-        """Return evidence, computed at most once a run; stored for the next one where all its inputs are known."""
+        """Return evidence, computed at most once per run.
+
+        It is stored for the next run if all its inputs are known.
+        """
         key = key or self._key(name, compute)
 
         def timed() -> Mapping[str, Array]:
@@ -230,7 +243,10 @@ class Evidence:
         return self._memory[key]
 
     def _reusable(self) -> bool:
-        """Whether what was computed may be stored: the model file has read nothing that it does not declare."""
+        """Whether computed evidence may be stored.
+
+        It may if the model file has read nothing that it does not declare.
+        """
         note_undeclared(self.candidate)
         return not self.candidate.undeclared
 
@@ -257,12 +273,15 @@ class Evidence:
         return np.concatenate(parts)
 
     def under(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Predictions]:
-        """Return the answers on the test images, changed; what is not stored is predicted in one pass over the images.
+        """Return the answers on changed test images, by change.
+
+        Answers that are not stored are predicted in one pass over the images.
 
         Args:
-            title: What the progress bar and the timings call it.
-            names: The changes. A name is part of a key: it says all that sets its change apart.
-            make: Makes the changes; see `Changes`. Its module, and all that imports, are part of the keys.
+            title: Name in the progress bar and the timings.
+            names: Names of the changes. Each is part of a key, so it must state every parameter of its change.
+            make: Makes the changes, see `Changes`. Its module, and everything that module imports, are part of the
+                keys.
         """
         test, keys = self.candidate.splits.test, {name: self._key(name, make) for name in names}
         with self._store.lock("evidence", self._key(title, make)):
@@ -274,7 +293,8 @@ class Evidence:
                     for name, probabilities in fresh.items():
                         self._store.put_arrays(keys[name], {"probabilities": probabilities})
                 found |= fresh
-                for name, probabilities in fresh.items():  # also for a model whose answers may not be stored
+                # Also for a model whose answers may not be stored.
+                for name, probabilities in fresh.items():
                     self._memory[keys[name]] = {"probabilities": probabilities}
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
 

@@ -1,4 +1,7 @@
-"""What became of an image on its way: kept, rescaled, cropped, resized, cut up; or flipped, turned, shifted."""
+"""Recognition of what an operation does to the geometry of an image.
+
+Cropping, padding, resizing and rescaling are allowed. Flips, rotations, shifts and blur are not.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,10 @@ ALIKE = 0.995
 
 
 def keeps(before: Array, after: Array) -> bool:
-    """Whether an image came through: as it was, channels repeated, rescaled, cut into patches, or made smaller."""
+    """Whether an operation keeps the content of its images.
+
+    It does if images come out unchanged, with repeated channels, rescaled, cut into patches, or smaller.
+    """
     if _repeats_channels(before, after) or _is_patches(before, after) or _rescales(before, after):
         return True
     smaller = before.ndim == after.ndim == 4 and all(
@@ -21,7 +27,7 @@ def keeps(before: Array, after: Array) -> bool:
 
 
 def _rescales(before: Array, after: Array) -> bool:
-    """Whether every channel of every image is itself, to rounding, times something positive plus something."""
+    """Whether every channel is an affine rescale with positive gain, up to rounding."""
     if before.ndim != 4 or before.shape != after.shape:
         return False
     pixels = (len(before), -1, before.shape[3])
@@ -34,7 +40,7 @@ def _rescales(before: Array, after: Array) -> bool:
 
 
 def _is_patches(before: Array, after: Array) -> bool:
-    """Whether the image was only laid out anew in the order it had: flattened, reshaped, or cut into square patches."""
+    """Whether images were only reshaped or cut into square patches."""
     if len(before) != len(after) or before.size != after.size:
         return False
     if _same(before.reshape(after.shape), after):
@@ -51,7 +57,7 @@ def _is_patches(before: Array, after: Array) -> bool:
 
 
 def _repeats_channels(before: Array, after: Array) -> bool:
-    """Whether every output channel is, bit for bit, one of the input channels."""
+    """Whether every output channel equals one of the input channels bit for bit."""
     if before.ndim != 4 or after.ndim != 4 or before.shape[:3] != after.shape[:3]:
         return _same(before, after)
     channels = range(before.shape[3])
@@ -63,19 +69,27 @@ def _same(first: Array, second: Array) -> bool:
 
 
 def displaced_any(images: Array, outputs: Array) -> str:
-    """Return the first story `displaced` tells of any of the images; "" where it tells none."""
+    """Return the first description that `displaced` gives of any image.
+
+    "" if it gives none. Outputs that are not one per image are judged by the first.
+    """
     if len(images) != len(outputs):
         return displaced(images, outputs)
     pairs = zip(images, outputs, strict=True)
-    return next((story for image, output in pairs if (story := displaced(image[None], output[None]))), "")
+    descriptions = (displaced(image[None], output[None]) for image, output in pairs)
+    return next((description for description in descriptions if description), "")
 
 
 def displaced(images: Array, outputs: Array) -> str:
-    """Say how ``outputs`` displace the first of ``images``; "" where they only crop, pad, resize or rescale it.
+    """Return how ``outputs`` displace the first of ``images``.
 
     Args:
         images: Probe images (n, H, W, C).
-        outputs: What became of them (n, h, w, c); anything else is not judged.
+        outputs: The images after the operation, (n, h, w, c). Other shapes are not judged.
+
+    Returns:
+        A description such as "flips the image left to right". "" if the image is only cropped, padded, resized or
+        rescaled.
     """
     if outputs.ndim != 4 or outputs.shape[1] < 8 or outputs.shape[2] < 8:
         return ""
@@ -86,23 +100,24 @@ def displaced(images: Array, outputs: Array) -> str:
     plain = _fit(source, inside, place)
     if plain >= ALIKE:
         return ""
-    stories = {
+    operations = {
         "flips the image left to right": source[:, ::-1],
         "flips the image upside down": source[::-1],
-        "turns the image by 180 degrees": source[::-1, ::-1],
-        "turns the image by 90 degrees": np.rot90(source),
-        "turns the image by 270 degrees": np.rot90(source, 3),
+        "rotates the image by 180 degrees": source[::-1, ::-1],
+        "rotates the image by 90 degrees": np.rot90(source),
+        "rotates the image by 270 degrees": np.rot90(source, 3),
         "blurs the image": ndimage.gaussian_filter(source, 2.0),
         "shifts the image": _shifted(source, inside),
     }
-    fits = {story: _fit(image, inside, place) for story, image in stories.items()}
-    best = max(fits, key=lambda story: fits[story])
-    telling = fits[best] >= max(0.9, plain + (1 - plain) / 2)  # explains at least half of what the image itself leaves
-    return best if telling else "changes the image by more than crop, pad, resize and rescale"
+    fits = {description: _fit(image, inside, place) for description, image in operations.items()}
+    best = max(fits, key=lambda description: fits[description])
+    # The description must explain at least half of the variance that the unchanged image leaves unexplained.
+    explains = fits[best] >= max(0.9, plain + (1 - plain) / 2)
+    return best if explains else "changes the image by more than crop, pad, resize and rescale"
 
 
 def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    """Cut a constant background (padding) off; return the inside and where its corner lay."""
+    """Return an image without constant padding, and where its corner was."""
     rows = np.flatnonzero(np.ptp(image, axis=1) > 0)
     columns = np.flatnonzero(np.ptp(image, axis=0) > 0)
     if not len(rows) or not len(columns):
@@ -111,12 +126,15 @@ def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, i
 
 
 def _fit(source: NDArray[np.float64], target: NDArray[np.float64], place: tuple[int, int] | None) -> float:
-    """Return the best R^2 of target against an allowed picture of the source: itself resized, or a crop of it.
+    """Return the best R^2 of the target against allowed versions of the source.
+
+    Allowed are the resized source and crops of it.
 
     Args:
-        source: (H, W).
-        target: (h, w).
-        place: Where the crop must lie, of an image that keeps its size (elsewhere is a shift); None for anywhere.
+        source: Image (H, W).
+        target: Image (h, w).
+        place: Top left corner of the crop for an image that keeps its size, since any other place is a shift. None
+            allows every place.
     """
     height, width = target.shape
     fits = [0.0]
@@ -131,7 +149,7 @@ def _fit(source: NDArray[np.float64], target: NDArray[np.float64], place: tuple[
 
 
 def _best_crop(source: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[int, int]:
-    """Return the top left corner of the crop of the source that correlates best with the target."""
+    """Return the top left corner of the crop that correlates best."""
     kernel = target - target.mean()
     ones = np.ones_like(target)
     sums, squares = (signal.fftconvolve(values, ones, mode="valid") for values in (source, source**2))
@@ -142,7 +160,10 @@ def _best_crop(source: NDArray[np.float64], target: NDArray[np.float64]) -> tupl
 
 
 def _shifted(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the source moved to where it correlates best with the target (whole pixels, wrapping around)."""
+    """Return the source, shifted to where it correlates best with the target.
+
+    The shift is in whole pixels and wraps around.
+    """
     if source.shape != target.shape:
         return source
     spectrum = np.fft.rfft2(source - source.mean()) * np.conj(np.fft.rfft2(target - target.mean()))
@@ -157,7 +178,10 @@ def _r2(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
 
 
 def probe_images(images: Images) -> Images:
-    """Return images with an asymmetric pattern added, so that any flip, turn or shift shows."""
+    """Return images with an added asymmetric pattern.
+
+    Any flip, rotation or shift is visible in it.
+    """
     height, width = images.shape[1:3]
     rows, columns = np.mgrid[0:height, 0:width]
     pattern = 0.5 * rows / height + 0.3 * columns / width

@@ -1,4 +1,4 @@
-"""Evidence that needs the live model: how it answers the same images again and again, and after reloading."""
+"""Repeated answers of the live model to the same images, and after reloading."""
 
 import dataclasses
 import json
@@ -23,40 +23,46 @@ _RELOAD_TIMEOUT_S = 900
 
 
 def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
-    """Answer the same test images five times, in other batches, and after reloading in a fresh process; look at layers.
+    """Return repeated answers to the same test images.
+
+    The model answers five times, in other batches, and after reloading in a fresh process. Its layers are examined
+    too.
 
     Args:
         candidate: The model.
-        rows: Test rows to ask.
+        rows: Test rows to answer.
+
+    Returns:
+        The arrays that `InferenceRecord` is made of.
     """
     images = candidate.splits.test.take(rows)
 
     def answer(batch: Images) -> Probabilities:
-        return candidate.predict(batch, together=True)  # prepared anew: it may depend on its company
+        return candidate.predict(batch, together=True)  # prepared anew, because preparation may depend on the batch
 
     arrays: Arrays = {"repeats": np.stack([answer(images) for _ in range(REPEATS)])}
     for name, size in zip(BATCHINGS, (1, 2, 32, 32), strict=True):
-        given = images[::-1] if name == "reversed" else images
-        answers = np.concatenate([answer(given[i : i + size]) for i in range(0, len(given), size)])
+        ordered = images[::-1] if name == "reversed" else images
+        answers = np.concatenate([answer(ordered[i : i + size]) for i in range(0, len(ordered), size)])
         arrays[f"batching {name}"] = answers[::-1] if name == "reversed" else answers
     arrays["before saving"] = arrays["repeats"][0] if candidate.probe is None else candidate.probe
-    words: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
+    facts: dict[str, Any] = {"layers": None, "displacement": "", "reload_error": ""}
     if candidate.has_layers:
         from roentgate.evidence.geometry import probe_images
         from roentgate.evidence.layer_trace import examine
 
-        words["layers"], words["displacement"] = examine(
+        facts["layers"], facts["displacement"] = examine(
             candidate.network, candidate.to_input(probe_images(images[:4]))
         )
     try:
         arrays["reloaded"] = _reload(candidate, candidate.to_input(images))
     except ModelError as error:
-        words["reload_error"] = str(error)
-    return arrays | {"words": pack(words)}
+        facts["reload_error"] = str(error)
+    return arrays | {"facts": pack(facts)}
 
 
 def _reload(candidate: Candidate, inputs: Images) -> Probabilities:
-    """Answer ``inputs`` in a fresh process, which loads the model from its files alone."""
+    """Return the answers of a fresh process that loads the model from its files."""
     with tempfile.TemporaryDirectory(prefix="roentgate-") as name:
         folder = Path(name)
         np.save(folder / "inputs.npy", inputs)
@@ -86,7 +92,16 @@ def _reload(candidate: Candidate, inputs: Images) -> Probabilities:
 
 
 def answer_afresh(folder_name: str) -> None:
-    """Do the job that `_reload` left in a folder: load a model, answer the inputs, leave the answers."""
+    """Load a model, answer the inputs, and write the answers.
+
+    Runs in the process that `_reload` starts.
+
+    Args:
+        folder_name: Folder with the job and the inputs, to which the answers are written.
+
+    Raises:
+        ModelError: The model cannot be loaded or cannot answer.
+    """
     folder = Path(folder_name)
     job = json.loads((folder / "job.json").read_text("utf-8"))
     task = job["task"]

@@ -1,4 +1,8 @@
-"""What each layer does to an image: which ones move it or waver at inference, which ones augment in training."""
+"""Trace of what each layer of a network does to an image.
+
+It finds layers that alter the image at inference, layers with random output at inference, and layers that augment in
+training.
+"""
 
 import hashlib
 import inspect
@@ -14,30 +18,34 @@ from roentgate.candidates import Layer, Network, keras_layers
 from roentgate.evidence.geometry import displaced_any, keeps
 
 FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
-"""Keras' own layers that scale, crop or pad every image in the same way at inference; they may change it."""
+"""Keras layers that may change the image, because they treat every image alike at inference."""
 
 AUGMENTERS = {"AugMix", "CutMix", "MixUp", "RandAugment", "GaussianNoise"}
 TRAINING_DRAWS = 200
-"""Most trainings in which an augmentation may show; one that changes 1 image in 50 stays unseen in 1 of 50 networks."""
+"""Most training calls in which an augmentation is looked for.
+
+One that changes 1 image in 50 is missed in 1 of 50 networks.
+"""
 EVALUATIONS = 5
-"""Runs in each way of calling: a flip that tosses one coin a batch stays unseen in 1 of 16 networks."""
+"""Runs in each way of calling. A flip of the whole batch with probability 1/2 is missed in 1 of 16 networks."""
 CHANGED = 1e-4
-"""Least difference, in shares of the image's range, that is an augmentation; rounding is less."""
+"""Least difference, as a share of the image's range, that counts as an augmentation. Rounding is less."""
 
 Way = Literal["predict", "call"]
-"""``network.predict(images)``, or ``network(images)``, which leaves a ``block(x, training=True)`` of a graph in force.
+"""Way of calling a network: ``network.predict(images)``, or ``network(images)``.
 
-Keras' own image layers train where nothing is said, so that ``network(images)`` augments whatever its author wrote.
-That is not held against the author, whose own ``training=True`` is what is looked for.
+The second keeps a ``block(x, training=True)`` of a graph in force. Keras' own image layers train by default, so that
+``network(images)`` augments whatever its author wrote. This default is no fault of the model. Only an explicit
+``training=True`` counts.
 """
 
 
 class LayerReport(TypedDict):
-    """One layer seen on the probe images.
+    """What one layer did to the probe images.
 
-    ``moves``: ways of calling ("predict", "call") under which it changed its input although it must not.
-    ``wavers``: ways of calling under which its output changed from call to call.
-    ``augments``: None where it declares no augmentation, else whether training mode changes the image.
+    ``moves``: ways of calling ("predict", "call") in which it changed its input although it must not.
+    ``wavers``: ways of calling in which its output changed from call to call.
+    ``augments``: whether training mode changes the image, or None if the layer declares no augmentation.
     """
 
     name: str
@@ -49,16 +57,19 @@ class LayerReport(TypedDict):
 
 @dataclass(eq=False)
 class _Call:
-    """One layer at work; the arrays are kept up to the first trainable weight only, their digests always."""
+    """One call of a layer.
+
+    Digests of inputs and outputs are always kept, the arrays only up to the first layer with weights.
+    """
 
     layer: Layer
     trains: bool
     learned: bool
     training: bool
     before: list[Array]
-    given: list[str]
+    input_digests: list[str]
     after: list[Array] = field(default_factory=list)
-    gave: list[str] = field(default_factory=list)
+    output_digests: list[str] = field(default_factory=list)
     inner: list["_Call"] = field(default_factory=list)
 
 
@@ -66,22 +77,24 @@ _Runs = list[list[_Call]]
 
 
 def examine(network: Network, images: Images) -> tuple[list[LayerReport], str]:
-    """Watch every layer of a network work on probe images, nested and custom ones included.
+    """Return what every layer of a network does to probe images.
+
+    Nested and custom layers are included.
 
     Args:
-        network: A Keras model of any kind: sequential, functional, subclassed.
+        network: A sequential, functional or subclassed Keras model.
         images: Asymmetric probe images (n, H, W, C) in the network's own input range.
 
     Returns:
-        One report a layer that works at inference or declares an augmentation (the network is one of them), and a
-        sentence on operations outside layers that move the image ("" where none does).
+        One report for each layer that is called at inference or declares an augmentation, the network itself
+        included. Then a sentence on operations outside layers that displace the image, or "".
     """
     state = [(variable, variable.numpy()) for variable in network.variables]
     plain = _watch_often(network, images, set())
-    told = _told_to_train(network)
-    runs: dict[Way, _Runs] = {"predict": plain, "call": _watch_often(network, images, told) if told else plain}
-    moving = {way: {id(call.layer) for run in seen for call in run if _moves(call)} for way, seen in runs.items()}
-    wavering = {way: _wavering(seen) for way, seen in runs.items()}
+    forced = _forced_to_train(network)
+    runs: dict[Way, _Runs] = {"predict": plain, "call": _watch_often(network, images, forced) if forced else plain}
+    moving = {way: {id(call.layer) for run in traces for call in run if _moves(call)} for way, traces in runs.items()}
+    wavering = {way: _wavering(traces) for way, traces in runs.items()}
     predicted = {id(call.layer): call for call in reversed(runs["predict"][0])}
     trained = {id(call.layer) for call in _watch(network, images, set(), training=True) if call.training}
     reports = [
@@ -97,9 +110,10 @@ def examine(network: Network, images: Images) -> tuple[list[LayerReport], str]:
     ]
     for variable, value in state:
         variable.assign(value)
-    stories = {way: _loose(seen[0], images) for way, seen in runs.items()}
-    story = stories["predict"] or stories["call"]
-    return reports, f"{story} under {' and '.join(way for way in runs if stories[way])}" if story else ""
+    displacements = {way: _displacement(traces[0], images) for way, traces in runs.items()}
+    displacement = displacements["predict"] or displacements["call"]
+    ways = " and ".join(way for way in runs if displacements[way])
+    return reports, f"{displacement} under {ways}" if displacement else ""
 
 
 def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
@@ -108,7 +122,10 @@ def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
 
 
 def _named(network: Network) -> dict[Layer, str]:
-    """Return the layers of a network, itself first, and their names; of augmentations, not what they are made of."""
+    """Return the layers of a network and their names, the network itself first.
+
+    Inner layers of an augmentation are left out.
+    """
 
     def inside(layer: Layer, prefix: str) -> Iterator[tuple[Layer, str]]:
         for inner in keras_layers.inner_layers(layer):
@@ -124,8 +141,8 @@ def _declares(layer: Layer) -> bool:
     return name.startswith("Random") or name in AUGMENTERS or "Augment" in name
 
 
-def _told_to_train(network: Network) -> set[Layer]:
-    """Return the layers that a graph calls with ``training=True``, other than by their default."""
+def _forced_to_train(network: Network) -> set[Layer]:
+    """Return the layers that a graph calls with an explicit ``training=True``."""
     return {
         layer
         for layer in _named(network)
@@ -135,29 +152,32 @@ def _told_to_train(network: Network) -> set[Layer]:
 
 
 def _training_default(layer: Layer) -> object:
-    """Return the default of the ``training`` argument of a layer's ``call``; `inspect.Parameter.empty` without one."""
+    """Return the default of the ``training`` argument of a layer's ``call``.
+
+    Without such an argument it is `inspect.Parameter.empty`.
+    """
     parameter = inspect.signature(layer.call).parameters.get("training")
     return inspect.Parameter.empty if parameter is None else parameter.default
 
 
-def _watch_often(network: Network, images: Images, told: set[Layer]) -> _Runs:
-    return [_watch(network, images, told) for _ in range(EVALUATIONS)]
+def _watch_often(network: Network, images: Images, forced: set[Layer]) -> _Runs:
+    return [_watch(network, images, forced) for _ in range(EVALUATIONS)]
 
 
 def _watch(
     network: Network,
     images: Images,
-    told: set[Layer],
+    forced: set[Layer],
     *,
     training: bool = False,
 ) -> list[_Call]:
-    """Return what each layer was given and gave in one run over the images, in the order in which layers began."""
-    recorder = _Recorder(told)
+    """Return all layer calls of one run over the images, in order."""
+    recorder = _Recorder(forced)
     with ExitStack() as restored:
         for layer in _named(network):
             vars(layer)["call"] = recorder.recorded(layer)
             restored.callback(vars(layer).pop, "call")
-        if keras_layers.takes_training(network):  # as keras.Model.predict, or fit, asks
+        if keras_layers.takes_training(network):  # as keras.Model.predict and fit do
             network(images, training=training)
         else:
             network(images)
@@ -165,39 +185,39 @@ def _watch(
 
 
 class _Recorder:
-    """Stands between layers and their ``call`` methods, and notes what goes in and out.
+    """Wraps the ``call`` methods of layers and records inputs and outputs.
 
     Args:
-        told: Layers that train at inference too, with all that is inside them.
+        forced: Layers that train at inference too, with all layers inside them.
     """
 
-    def __init__(self, told: set[Layer]) -> None:
+    def __init__(self, forced: set[Layer]) -> None:
         self.calls: list[_Call] = []
-        self._told = told
+        self._forced = forced
         self._open: list[_Call] = []
         self._learned = False
 
     def recorded(self, layer: Layer) -> Callable[..., object]:
-        """Return the layer's ``call``, noted."""
+        """Return the layer's ``call``, wrapped so that it is recorded."""
         original = layer.call
 
         def call(*arguments: object, **options: object) -> object:
-            trains = layer in self._told or (bool(self._open) and self._open[-1].trains)
+            trains = layer in self._forced or (bool(self._open) and self._open[-1].trains)
             if trains and keras_layers.takes_training(layer):
                 options["training"] = True
             entry = self._enter(layer, [*arguments, *options.values()], trains=trains)
             entry.training = bool(options.get("training", _training_default(layer) is not False))
             outputs = original(*arguments, **options)
-            entry.gave, entry.after = self._note(outputs)
+            entry.output_digests, entry.after = self._note(outputs)
             self._open.pop()
             return outputs
 
         return call
 
     def _enter(self, layer: Layer, inputs: list[object], *, trains: bool) -> _Call:
-        given, before = self._note(inputs)
-        self._learned = self._learned or keras_layers.has_own_weights(layer)  # its own ones, frozen or not
-        entry = _Call(layer, trains, self._learned, training=True, before=before, given=given)
+        digests, before = self._note(inputs)
+        self._learned = self._learned or keras_layers.has_own_weights(layer)  # frozen weights count too
+        entry = _Call(layer, trains, self._learned, training=True, before=before, input_digests=digests)
         if self._open:
             self._open[-1].inner.append(entry)
         self._open.append(entry)
@@ -224,7 +244,10 @@ def _digest(array: Array) -> str:
 
 
 def _moves(call: _Call) -> bool:
-    """Whether a layer without inner layers, before the first trainable weight, alters its image and may not."""
+    """Whether a layer alters its image although it must not.
+
+    Only layers without inner layers and before the first layer with weights are judged.
+    """
     fixed = type(call.layer).__name__ in FIXED and type(call.layer).__module__.startswith("keras.")
     if call.learned or call.inner or fixed or not call.before:
         return False
@@ -232,34 +255,41 @@ def _moves(call: _Call) -> bool:
 
 
 def _wavering(runs: _Runs) -> set[int]:
-    """Return the ids of the layers that give one thing and then another for the same input: the innermost only."""
-    first, *later = runs
+    """Return the ids of the layers whose output differs for the same input.
+
+    If an inner layer differs, only that one is returned and not the layers around it.
+    """
+    first_run, *later_runs = runs
     culprits = set()
-    for run in later:
+    for run in later_runs:
         differing = set()
-        for one, other in reversed(list(zip(first, run, strict=False))):
-            inside = any(inner in differing for inner in one.inner)
-            if inside or (one.given == other.given and one.gave != other.gave):
-                differing.add(one)
-                culprits |= set() if inside else {id(one.layer)}
+        for first, later in reversed(list(zip(first_run, run, strict=False))):
+            inside = any(inner in differing for inner in first.inner)
+            changed = first.input_digests == later.input_digests and first.output_digests != later.output_digests
+            if inside or changed:
+                differing.add(first)
+                culprits |= set() if inside else {id(first.layer)}
     return culprits
 
 
-def _loose(calls: Sequence[_Call], images: Images) -> str:
-    """Say how operations between layers, up to the first trainable weight, displace the image; "" where they do not."""
+def _displacement(calls: Sequence[_Call], images: Images) -> str:
+    """Return how operations between layers displace the image, or "".
+
+    Only operations before the first layer with weights are judged.
+    """
     known = {_digest(images)}
     candidates: list[Array] = [images]
     for call in calls:
-        for given, before in zip(call.given, call.before, strict=False):
-            if given in known or before.ndim != 4:
+        for digest, before in zip(call.input_digests, call.before, strict=False):
+            if digest in known or before.ndim != 4:
                 continue
-            stories = [displaced_any(candidate, before) for candidate in candidates]
-            if all(stories):
-                return f"{stories[-1]} before layer {call.layer.name}"
-            known.add(given)
+            descriptions = [displaced_any(candidate, before) for candidate in candidates]
+            if all(descriptions):
+                return f"{descriptions[-1]} before layer {call.layer.name}"
+            known.add(digest)
             candidates.append(before)
         if not call.inner:
-            known.update(call.gave)
+            known.update(call.output_digests)
             candidates += [after for after in call.after if after.ndim == 4]
     return ""
 
@@ -271,9 +301,10 @@ def _augments(
     *,
     trains: bool,
 ) -> bool | None:
-    """Return whether training mode changes the image; None where nothing is declared, or after the first weight.
+    """Return whether training mode changes the image.
 
-    A layer that the network in training mode does not call, or calls as if it were not training, changes nothing.
+    None if the layer declares no augmentation, or comes after the first layer with weights. A layer that the network
+    does not call in training mode, or calls with ``training=False``, changes nothing.
     """
     if not _declares(layer) or (call is not None and not call.before):
         return None

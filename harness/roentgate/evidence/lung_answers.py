@@ -1,4 +1,4 @@
-"""What a model answers with lungs, background or markers changed, and to images without a chest."""
+"""Answers to images with changed lungs, background or annotations, and to images without a chest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,24 +14,26 @@ from roentgate.perturbations import REGION_INFILLS, Infill, regions
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionRecord:
-    """Answers on the test images whose lung field is trusted, whole and changed.
+    """Answers on the test images that have a trusted lung field.
+
+    Each set of answers has m rows, in the order of ``rows``.
 
     Attributes:
-        rows: int64 (m,) test rows that these are.
-        left_out: How many test images have no trusted lung field.
-        clean: Answers on whole images.
-        hidden: With a region of `REGIONS` hidden, by (region, infill).
-        framed: The lungs on the background of an image of another class.
-        donor_rows: int64 (m,) whose background it is, as an index into these rows; -1 for none.
-        kin: The lungs on the background of another image of the class.
-        same_class_rows: As ``donor_rows``.
-        marked: With their own burned-in annotations covered, and one of an image of another class pasted.
-        plain: With a flat patch pasted there, and their own left alone.
-        annotation_labels: int64 (m,) class of that image; -1 for none.
-        marker_boxes: int64 (m, 4) top, bottom, left, right of the burned-in annotation; -1 for none.
-        letter: With an R drawn into the upper left corner.
-        patch: With a flat patch there instead, as bright on average.
-        inverted: Black for white.
+        rows: Indices of these images in the test split, int64 (m,).
+        left_out: Number of test images without a trusted lung field.
+        clean: Answers on unchanged images.
+        hidden: Answers with a region of `REGIONS` masked, by (region, infill).
+        swapped: Answers on the lungs in the background of an image of another class.
+        donor_rows: Index into these rows of the image that gave the background, int64 (m,). -1 for none.
+        same_class: Answers on the lungs in the background of another image of the same class.
+        same_class_rows: As ``donor_rows``, for ``same_class``.
+        annotated: Answers with the own burned-in annotations covered and one of an image of another class pasted.
+        plain: Answers with a flat patch pasted at the same place and the own annotations left as they are.
+        annotation_labels: Class of the image that gave the annotation, int64 (m,). -1 for none.
+        marker_boxes: Top, bottom, left and right of the pasted annotation, int64 (m, 4). -1 for none.
+        letter: Answers with an R drawn into the upper left corner.
+        patch: Answers with a flat patch drawn there instead, equally bright on average.
+        inverted: Answers with black and white exchanged.
         blanks: Probabilities (k, K) for images that show no chest, by name.
     """
 
@@ -54,24 +56,26 @@ class AttentionRecord:
 
 
 def battery_of(evidence: Evidence) -> Battery:
-    """Return what `attend` does to the test images of a model."""
+    """Return the changes that `attend` makes to a model's test images."""
     candidate = evidence.candidate
     fields = lung_fields(candidate.splits.test, candidate.store)
     return Battery(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
 
 
 def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> AttentionRecord:
-    """Return what a model answers when lungs, background, background or markers are changed; computed once, stored.
+    """Return the answers with changed lungs, background and annotations.
+
+    They are computed once and stored.
 
     Args:
-        evidence: That on the model.
-        fills: What hidden pixels are replaced by.
+        evidence: Evidence on the model.
+        infills: What masked pixels are replaced by.
     """
     candidate, battery = evidence.candidate, battery_of(evidence)
     fields = battery.fields
     suffix = fields.fingerprint[:16]
     hidden = {f"hidden-{region}-{infill}-{suffix}": (region, infill) for region in REGIONS for infill in infills}
-    others = {f"{name}-{suffix}": name for name in CHANGES}
+    whole_image = {f"{name}-{suffix}": name for name in CHANGES}
 
     def make(images: Images, rows: IntArray, wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
         for region in REGIONS:
@@ -79,43 +83,45 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
             for infill, changed in battery.hidden(images, rows, region, names) if names else ():
                 yield names[infill], changed
         for name in wanted:
-            if name in others:
-                yield name, battery.altered(images, rows, others[name])
+            if name in whole_image:
+                yield name, battery.altered(images, rows, whole_image[name])
 
-    answers = evidence.under("attention battery", [*hidden, *others], make)
+    answers = evidence.under("attention battery", [*hidden, *whole_image], make)
     trusted = battery.rows
 
-    def kept(name: str) -> Predictions:
+    def trusted_rows(name: str) -> Predictions:
         return taken(answers[f"{name}-{suffix}"], trusted)
 
     places = np.full(len(fields), -1, dtype=np.int64)
     places[trusted] = np.arange(len(trusted))
-    boxes = [(-1,) * 4 if m is None else (m.top, m.bottom, m.left, m.right) for m in battery.markers]
+    boxes = [
+        (-1,) * 4 if marker is None else (marker.top, marker.bottom, marker.left, marker.right)
+        for marker in battery.markers
+    ]
+    marker_labels = np.where(battery.marker_rows >= 0, candidate.splits.test.labels[battery.marker_rows], -1)
     return AttentionRecord(
         rows=trusted,
         left_out=len(fields) - len(trusted),
         clean=taken(evidence.test, trusted),
         hidden={key: taken(answers[name], trusted) for name, key in hidden.items()},
-        swapped=kept("swapped"),
+        swapped=trusted_rows("swapped"),
         donor_rows=_placed(places, battery.background[trusted]),
-        same_class=kept("same_class"),
+        same_class=trusted_rows("same_class"),
         same_class_rows=_placed(places, battery.same_class[trusted]),
-        annotated=kept("annotated"),
-        plain=kept("plain"),
-        annotation_labels=np.where(battery.marker_rows >= 0, candidate.splits.test.labels[battery.marker_rows], -1)[
-            trusted
-        ],
+        annotated=trusted_rows("annotated"),
+        plain=trusted_rows("plain"),
+        annotation_labels=marker_labels[trusted],
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],
-        letter=kept("letter"),
-        patch=kept("patch"),
-        inverted=kept("inverted"),
+        letter=trusted_rows("letter"),
+        patch=trusted_rows("patch"),
+        inverted=trusted_rows("inverted"),
         blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[]),
     )
 
 
 def _answer_blanks(candidate: Candidate) -> dict[str, Probabilities]:
     images = regions.blanks(candidate.task.image_shape, candidate.task.seed)
-    return {name: candidate.predict(given) for name, given in images.items()}
+    return {name: candidate.predict(blank) for name, blank in images.items()}
 
 
 def _placed(places: IntArray, rows: IntArray) -> IntArray:

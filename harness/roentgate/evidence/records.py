@@ -1,4 +1,4 @@
-"""What a candidate answered and what its streams delivered, as the checks read it."""
+"""Records of answers and streams that the checks read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from roentgate.evidence.streams.image_matching import Pass
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRecord:
-    """What one pass of the training stream delivered of the images that are held out.
+    """Held-out images that one pass of the training stream delivered.
 
     Attributes:
-        seen: Images looked at.
+        seen: Number of images in the pass.
         ids: Row ids of each held-out split, by its name.
-        delivered: Of each split the rows that training is given, bool (n,).
+        delivered: Whether training receives each row of a split, bool (n,), by the split's name.
     """
 
     seen: int
@@ -30,20 +30,20 @@ class TrainingRecord:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StreamRecord:
-    """What one evaluation stream delivered, and what the model answered through it and row by row.
+    """What one evaluation stream delivered, and the answers with and without it.
 
     Attributes:
         split: Name of the split.
         ids: Row ids in canonical order (n).
         classes: Class names (K).
         labels: Canonical class of each row, int64 [n].
-        batch_size: Images a batch.
+        batch_size: Images per batch.
         other_splits: Names that ``foreign`` of a pass refers to.
-        passes: At least three: as ``predict`` sees the stream, twice, and last as labelled pairs.
-        stream_labels: Class given in the labelled pass, int64 [m]; -1 where it is not one-hot or no class.
-        gain: `fit_affine` of each image of the labelled pass to its best row, float32 [m].
-        offset: As ``gain``.
-        residual: As ``gain``; NaN for an image without a best row.
+        passes: At least three. The first ones show the stream as ``predict`` sees it, the last one as labelled pairs.
+        stream_labels: Class given in the labelled pass, int64 [m]. -1 for a label that is not one-hot or no class.
+        gain: Gain of each image of the labelled pass to its best row, by `fit_affine`, float32 [m].
+        offset: Offset of the same fit, float32 [m].
+        residual: Residual of the same fit, float32 [m]. All three are NaN for an image without a best row.
         lowest: Smallest pixel of the labelled pass.
         highest: Largest pixel of the labelled pass.
         input_range: The range that the model declares for its streams.
@@ -73,14 +73,21 @@ class StreamRecord:
 
     @cached_property
     def labelled(self) -> int:
-        """Images of the labelled pass that count: of an endless one (plain iteration may never end) the first n."""
+        """Number of images of the labelled pass that count.
+
+        Plain iteration over a stream may never end. Of an endless pass the first n images count.
+        """
         last = self.passes[-1]
         return min(len(last), len(self)) if last.endless else len(last)
 
     @cached_property
     def sequences(self) -> tuple[IntArray, ...]:
-        """The row at each position, pass by pass: int64 [m], -1 for an image that is no image of the split."""
-        return (*(each.rows for each in self.passes[:-1]), self.passes[-1].rows[: self.labelled])
+        """Row at each position of each pass, int64 [m].
+
+        -1 stands for an image that is not of the split.
+        """
+        *unlabelled, last = self.passes
+        return (*(seen.rows for seen in unlabelled), last.rows[: self.labelled])
 
 
 BATCHINGS = ("alone", "pairs", "batches of 32", "reversed")
@@ -88,16 +95,17 @@ BATCHINGS = ("alone", "pairs", "batches of 32", "reversed")
 
 @dataclass(frozen=True)
 class InferenceRecord:
-    """What a model did on the same probe rows, again and again.
+    """Repeated answers of a model on the same probe rows.
 
-    Args:
-        ids: Probe rows.
+    Attributes:
+        ids: Row ids of the n probe rows.
         repeats: Probabilities (5, n, K) of five predictions of the same batch.
         batchings: Probabilities (n, K) for each of `BATCHINGS`, in row order.
-        before_saving: Probabilities (n, K) of the network as it was trained, where it was trained here.
+        before_saving: Probabilities (n, K) of the network before it was saved, if it was trained in this run.
+            Otherwise those of the first repeat.
         reloaded: Probabilities (n, K) after saving and loading in a fresh process, or None.
         reload_error: Why it could not be loaded there, or "".
-        layers: One report a layer; None for a model without layers.
+        layers: One report per layer, or None for a model without layers.
         displacement: A sentence on operations outside layers that move the image, or "".
     """
 
@@ -113,16 +121,16 @@ class InferenceRecord:
 
 @dataclass(frozen=True)
 class BorderRecord:
-    """Answers on the test images whole, and with border or interior hidden or exchanged.
+    """Answers on the test images with border or interior masked or swapped.
 
-    Args:
-        clean: Answers on whole images.
-        masked: With the border hidden, by (width, infill).
-        only: With everything but the border hidden, by (width, infill).
-        interior: With as much hidden in the middle as the border of this width has.
-        other: With the border of an image of another class, by width.
-        same: With the border of another image of the same class, by width.
-        donor_labels: int64 (n,) class of each row's other-class donor.
+    Attributes:
+        clean: Answers on unchanged images.
+        masked: Answers with the border masked, by (width, infill).
+        only: Answers with everything but the border masked, by (width, infill).
+        interior: Answers with an area as large as the border masked in the middle, by width of that border.
+        other: Answers with the border of an image of another class, by width.
+        same: Answers with the border of another image of the same class, by width.
+        donor_labels: Class of each row's donor of another class, int64 (n,). -1 for none.
     """
 
     clean: Predictions

@@ -1,12 +1,12 @@
-"""The smallest mask outside the lungs that changes answers: searched by Hypothesis over masks, never over pixels.
+"""Search for the smallest mask outside the lungs that changes answers.
 
-Hypothesis draws masks (how large, where, filled with what) until one changes enough answers, then shrinks it: to the
-mildest infill, and under that infill to the smallest area, that still does. Every mask is tried on all test images at
-once, and their number is bounded; so what is found is an upper bound, the smallest that the search has met. Of every
-image that it flips, bisection then finds the smallest mask inside it that flips this one.
+Hypothesis draws masks (size, place and infill) until one changes enough answers. It then shrinks that mask, first to
+the mildest infill and then to the smallest area that still changes enough answers. Each mask is tried on all test
+images at once, and the number of masks is bounded. The result is therefore an upper bound: the smallest mask that the
+search met. For each image that it flips, bisection then finds the smallest mask inside it that flips this image.
 
-One image whose answer hangs by a thread flips under any mask and says nothing of the model. The search therefore asks
-for a share of the images, and at least one; a share of 0 asks for any.
+A single image with an uncertain answer may flip under any mask and says little about the model. The search therefore
+requires that a share of the images flips, and at least one image. A share of 0 accepts any single image.
 """
 
 import hashlib
@@ -31,30 +31,30 @@ from roentgate.stats import estimate as estimates
 from roentgate.store import Arrays, pack, unpack
 
 FAMILIES = masks.FAMILIES
-"""What is searched, one after the other."""
+"""Families of masks, in the order in which they are searched."""
 
 BAND = 0.15
-"""Where masks lie where the lungs are unknown: how far from the edge, as a share of the side."""
+"""Width of the outer band, as a share of the side, in which masks lie if the lungs are unknown."""
 
 RARELY_LUNG = 0.05
-"""A pixel lies outside the lungs if it is lung on less than this share of the images."""
+"""A pixel counts as outside the lungs if it is lung on less than this share of the images."""
 
 SPILL = 0.01
-"""The share of a mask's pixels that may lie in the lungs all the same."""
+"""Largest share of a mask's pixels that may lie in the lungs."""
 
 TITLE = "smallest mask"
 _TURNS = {"border": 6, "strip": 6, "rectangle": 1}
-"""A family may try one part in so many of the masks that are left when its turn comes."""
+"""Divisor per family: it may try this fraction of the masks that are left when its search begins."""
 
 _BATCH = 32
 
 
 class LungFields(Protocol):
-    """Where the lungs are on the images of one split."""
+    """Lung masks of the images of one split."""
 
     @property
     def trusted(self) -> BoolArray:
-        """Whether the mask of each row may be relied on: bool (n,)."""
+        """Whether the mask of each row is trusted, bool (n,)."""
         ...
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> BoolArray:
@@ -64,13 +64,13 @@ class LungFields(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """The smallest mask of one family, and whom it flips.
+    """The smallest mask of one family and the images that it flips.
 
     Attributes:
         mask: The mask.
-        rows: int64 (k,) the test rows that it flips.
-        after: float32 (k, K) their probabilities under it.
-        own: For each of them the smallest mask inside ``mask`` that flips it, found by bisection.
+        rows: Test rows that it flips, int64 (k,).
+        after: Their probabilities under the mask, float32 (k, K).
+        own: For each of these rows the smallest mask inside ``mask`` that flips it, found by bisection.
     """
 
     mask: Mask
@@ -81,18 +81,18 @@ class Found:
 
 @dataclass(frozen=True)
 class SmallestRecord:
-    """What the search found.
+    """Result of the search for the smallest flipping mask.
 
     Attributes:
-        clean: Answers on the images as they are.
-        shape: (H, W) of the images.
-        fingerprint: Of the model.
-        found: The smallest mask of each family; None where none that was tried flips enough.
-        tried: How many masks of each family were tried on the test images.
-        most: The most rows that one mask of each family flipped.
-        wanted: How many rows a mask must flip.
-        passes: Images sent through the model for all this, when it was computed.
-        where: Where masks could lie, in words.
+        clean: Answers on unchanged images.
+        shape: Height and width of the images.
+        fingerprint: Fingerprint of the model.
+        found: The smallest mask of each family, or None if no mask that was tried flips enough images.
+        tried: Number of masks of each family that were tried on the test images.
+        most: Largest number of rows that one mask of each family flipped.
+        wanted: Number of rows that a mask must flip.
+        passes: Number of images sent through the model when the search was computed.
+        where: Text that says which region masks could lie in.
     """
 
     clean: Predictions
@@ -107,18 +107,20 @@ class SmallestRecord:
 
     @property
     def smallest(self) -> Found | None:
-        """The smallest of all families by area; None where there is none."""
-        found = [each for each in self.found.values() if each is not None]
-        return min(found, key=lambda each: each.mask.area(self.shape), default=None)
+        """The smallest mask of all families by area, or None."""
+        found = [result for result in self.found.values() if result is not None]
+        return min(found, key=lambda result: result.mask.area(self.shape), default=None)
 
 
 def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = None) -> SmallestRecord:
-    """Return the smallest masks outside the lungs that flip a share of the test images; computed once, then stored.
+    """Return the smallest masks outside the lungs that flip enough test images.
+
+    They are computed once and then stored.
 
     Args:
-        evidence: On the model.
+        evidence: Evidence on the model.
         bounds: ``smallest_share`` of the images to flip, ``most_masks`` to try, and ``infills``.
-        lungs: The lung fields of the test images; None: masks lie within the outer `BAND`.
+        lungs: The lung fields of the test images. With None, masks lie within the outer `BAND`.
 
     Raises:
         ModelError: The model cannot answer.
@@ -134,15 +136,15 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
         lambda: _compute(evidence, infills, outside, wanted, bounds.most_masks),
         of=[infills, region, wanted, bounds.most_masks, version("hypothesis")],
     )
-    words = unpack(kept["words"])
+    facts = unpack(kept["facts"])
     found: dict[Family, Found | None] = {
         family: Found(
-            mask=masks.parse(words["found"][family]["mask"]),
+            mask=masks.parse(facts["found"][family]["mask"]),
             rows=kept[f"{family} rows"],
             after=kept[f"{family} after"],
-            own=tuple(masks.parse(name) for name in words["found"][family]["own"]),
+            own=tuple(masks.parse(name) for name in facts["found"][family]["own"]),
         )
-        if family in words["found"]
+        if family in facts["found"]
         else None
         for family in FAMILIES
     }
@@ -151,16 +153,18 @@ def search(evidence: Evidence, bounds: BorderBounds, lungs: LungFields | None = 
         shape=shape,
         fingerprint=evidence.candidate.fingerprint,
         found=found,
-        tried=words["tried"],
-        most=words["most"],
+        tried=facts["tried"],
+        most=facts["most"],
         wanted=wanted,
-        passes=words["passes"],
+        passes=facts["passes"],
         where=where,
     )
 
 
 def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
-    """Return `search` outside the lung fields of the test images: the data set's own masks, or the segmenter's.
+    """Return `search` outside the lung fields of the test images.
+
+    The lung fields are the data set's own masks, or else the segmenter's.
 
     Raises:
         DataError: An image or a mask cannot be decoded.
@@ -171,17 +175,18 @@ def of(evidence: Evidence, bounds: BorderBounds) -> SmallestRecord:
 
 
 def area(record: SmallestRecord, family: Family) -> Estimate:
-    """Share of the image that the smallest flipping mask of a family hides (0 to 1; a model that needs more is
-    sounder).
+    """Share of the image that a family's smallest flipping mask hides.
+
+    It lies between 0 and 1, and higher is better.
 
     Args:
         record: From `search`.
-        family: ``width``, ``strip`` or ``rectangle``.
+        family: ``border``, ``strip`` or ``rectangle``.
 
     Returns:
-        The share; the true smallest lies between one pixel and it, which is the interval. n is the number of images.
-        Where no mask of the family that was tried flips enough images, NaN in [0, 1]. Failing: the flipped rows, those
-        that the smallest mask flips first.
+        The share, with the interval from one pixel to the share itself, since the search gives an upper bound. n is
+        the number of images. NaN in [0, 1] if no mask of the family that was tried flips enough images. The flipped
+        rows are the failing ones, those with the smallest mask of their own first.
     """
     n, tried, pixels = len(record.clean), record.tried[family], record.shape[0] * record.shape[1]
     searched = f"{tried} {family} masks tried {record.where}, {record.passes:,} forward passes for all families"
@@ -195,17 +200,15 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
     first, share = found.own[order[0]], found.mask.area(record.shape) / pixels
     detail = (
-        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} images ({record.wanted} wanted), the first of "
-        f"them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
+        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} images ({record.wanted} wanted), the first "
+        f"of them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
     )
-    return Estimate(
-        value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail,
-        failing=tuple(record.clean.ids[found.rows[index]] for index in order),
-    )  # fmt: skip
+    failing = tuple(record.clean.ids[found.rows[index]] for index in order)
+    return Estimate(value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail, failing=failing)
 
 
 def _part(mask: Mask, whole: Mask, shape: Shape) -> str:
-    """Return in words how much of a mask flips an image."""
+    """Return text that says how much of a mask flips an image."""
     if mask == whole:
         return "by no less than all of it"
     if mask.family == "rectangle":
@@ -214,12 +217,15 @@ def _part(mask: Mask, whole: Mask, shape: Shape) -> str:
 
 
 def replay_id(record: SmallestRecord, mask: Mask) -> str:
-    """Return what ``python -m roentgate replay`` takes: which model, and all of the mask."""
+    """Return the id of a mask for ``python -m roentgate replay``.
+
+    It holds the start of the model's fingerprint and all parameters of the mask.
+    """
     return f"{record.fingerprint:.8}:{mask.name}"
 
 
 def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
-    """Return where masks may lie, bool [H, W], and that in words."""
+    """Return where masks may lie, bool [H, W], and a text that says so."""
     trusted = np.array([], np.int64) if lungs is None else np.flatnonzero(lungs.trusted)
     if lungs is None or not trusted.size:
         return border_mask(shape, BAND), f"within the outer {BAND:.0%} (no lung masks)"
@@ -232,9 +238,9 @@ def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
 def _compute(
     evidence: Evidence, infills: Sequence[str], outside: BoolArray, wanted: int, most_masks: int
 ) -> Mapping[str, Array]:
-    """Search family by family, then bisect for each row that was flipped."""
+    """Search each family, then bisect for each row that was flipped."""
     before, arrays, shape = evidence.candidate.passes, Arrays(), (outside.shape[0], outside.shape[1])
-    words: dict[str, Any] = {"found": {}, "tried": {}, "most": {}}
+    facts: dict[str, Any] = {"found": {}, "tried": {}, "most": {}}
     left = most_masks
     bar = tqdm(total=most_masks, desc=f"{TITLE}, {evidence.candidate.name}", unit="mask", leave=False, delay=1.0)
     for family in FAMILIES:
@@ -243,20 +249,25 @@ def _compute(
             family, shape, infills=infills, allowed=trial.allowed, flips=trial.flips, most=-(-left // _TURNS[family])
         )
         left -= tried
-        words["tried"][family], words["most"][family] = tried, trial.most
+        facts["tried"][family], facts["most"][family] = tried, trial.most
         if best is not None:
             rows = np.flatnonzero(changed(evidence.test, trial.after))
             arrays |= {f"{family} rows": rows, f"{family} after": trial.after[rows]}
             own = [mask.name for mask in _own(evidence, best.steps(shape), rows)]
-            words["found"][family] = {"mask": best.name, "own": own}
+            facts["found"][family] = {"mask": best.name, "own": own}
     bar.close()
-    words["passes"] = evidence.candidate.passes - before
-    return {**arrays, "words": pack(words)}
+    facts["passes"] = evidence.candidate.passes - before
+    return {**arrays, "facts": pack(facts)}
 
 
 @dataclass
 class _Trial:
-    """What is asked of masks: do they spare the lungs, and do they flip enough images?"""
+    """Tests whether masks spare the lungs and flip enough images.
+
+    Attributes:
+        most: Largest number of rows that one mask flipped.
+        after: Probabilities (n, K) of all rows under the last mask that flipped enough images.
+    """
 
     evidence: Evidence
     outside: BoolArray
@@ -266,12 +277,12 @@ class _Trial:
     after: Probabilities = field(default_factory=lambda: np.empty((0, 0), np.float32))
 
     def allowed(self, mask: Mask) -> bool:
-        """Whether at most `SPILL` of a mask lies where none may."""
+        """Whether at most `SPILL` of a mask lies outside the allowed region."""
         hidden = mask.hidden((self.outside.shape[0], self.outside.shape[1]))
         return bool((hidden & ~self.outside).sum() <= SPILL * hidden.sum())
 
     def flips(self, mask: Mask) -> bool:
-        """Whether a mask flips enough images; of the last that does, `after` keeps the probabilities of all rows."""
+        """Whether a mask flips enough images."""
         after = predicted(self.evidence, mask)
         flips = int(changed(self.evidence.test, after).sum())
         self.step(1)
@@ -282,7 +293,12 @@ class _Trial:
 
 
 def predicted(evidence: Evidence, mask: Mask, rows: NDArray[np.int64] | None = None) -> Probabilities:
-    """Return the probabilities float32 (n, K) of test rows (default: all) under a mask, batch by batch.
+    """Return the probabilities of test rows under a mask, float32 (n, K).
+
+    Args:
+        evidence: Evidence on the model.
+        mask: The mask to apply.
+        rows: Test rows to predict, by default all.
 
     Raises:
         ModelError: The model cannot answer.
@@ -298,7 +314,15 @@ def _parts(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 def changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | None = None) -> BoolArray:
-    """Return which rows have another answer; one without an answer on the whole image has none to lose."""
+    """Return whether each row has another answer than before.
+
+    A row without an answer on the unchanged image does not count as changed.
+
+    Args:
+        clean: Answers on unchanged images.
+        after: Probabilities float32 (k, K) of the rows under a mask.
+        rows: The rows int64 (k,), by default all.
+    """
     chosen = np.arange(len(clean)) if rows is None else rows
     finite = np.isfinite(after).all(axis=1)
     now = np.where(finite, np.argmax(after, axis=1), -1)
@@ -308,15 +332,16 @@ def changed(clean: Predictions, after: Probabilities, rows: NDArray[np.int64] | 
 
 
 def _own(evidence: Evidence, steps: Sequence[Mask], rows: NDArray[np.int64]) -> list[Mask]:
-    """Return for each row the smallest of nested masks that flips it, by bisection; the last flips them all.
+    """Return for each row the smallest of nested masks that flips it.
 
-    Where a larger mask flips a row back, this is one size at which the row flips and does not just below.
+    The masks in ``steps`` grow, and the last one flips all rows. Bisection assumes that a larger mask does not flip a
+    row back. If one does, the result is a size that flips the row while the next smaller one does not.
     """
     kept, flips = np.full(len(rows), -1), np.full(len(rows), len(steps) - 1)
     while (open_ := flips - kept > 1).any():
         middle = (kept + flips) // 2
         for step in np.unique(middle[open_]):
-            asked = np.flatnonzero(open_ & (middle == step))
-            flipped = changed(evidence.test, predicted(evidence, steps[step], rows[asked]), rows[asked])
-            flips[asked[flipped]], kept[asked[~flipped]] = step, step
+            tested = np.flatnonzero(open_ & (middle == step))
+            flipped = changed(evidence.test, predicted(evidence, steps[step], rows[tested]), rows[tested])
+            flips[tested[flipped]], kept[tested[~flipped]] = step, step
     return [steps[index] for index in flips]

@@ -1,4 +1,7 @@
-"""What a model answered, kept beside its scorecard, so that a later model can be compared with it without it."""
+"""Predictions of a model, stored with its scorecard.
+
+A later model can be compared with them without the earlier model.
+"""
 
 import contextlib
 import json
@@ -27,10 +30,11 @@ _Index = Annotated[int, Field(ge=-1)]
 
 
 class _File(BaseModel):
-    """The file: answers on the test rows, and under each border perturbation the index of the answer (-1: none).
+    """Content of the file of predictions.
 
-    Its last line is a digest of all others, which finds damage (a merge, an edit by hand) and stops nobody who forges
-    it too; files of before there was one have none.
+    It holds the probabilities on the test rows, and the index of the answer under each border perturbation (-1 for
+    none). The digest covers all other fields. It detects damage such as a merge or an edit by hand, but not forgery.
+    Older files have no digest.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -69,37 +73,39 @@ class _File(BaseModel):
 
 
 class Named(Protocol):
-    """A model, as far as it is named."""
+    """A model with a name and a fingerprint."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Name of the model."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Of the model."""
+        """Fingerprint of the model."""
         ...
 
 
 class Judged(Protocol):
-    """Evidence of a model, as far as it says of which."""
+    """Evidence that names its model."""
 
     @property
     def candidate(self) -> Named:
-        """The model."""
+        """The model that was judged."""
         ...
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A model to compare with, as its predictions were stored.
+    """Stored predictions of a model to compare with.
 
     Attributes:
-        name: Of the model.
-        fingerprint: Of the model.
-        images: `Dataset.rows_digest` of the test images that it answered.
-        test: Its answers on them.
+        name: Name of the model.
+        fingerprint: Fingerprint of the model.
+        images: `Dataset.rows_digest` of the test images.
+        test: Answers on the test images.
+        answers: Index of the answer to each row under each border perturbation, int64 (n,), by name. -1 for none.
+        donor_labels: Class of each row's donor of another class, int64 (n,).
     """
 
     name: str
@@ -110,10 +116,12 @@ class Reference:
     donor_labels: NDArray[np.int64]
 
     def border(self, bounds: BorderBounds) -> BorderRecord:
-        """Return its answers under every perturbation that the policy names; probabilities are 1 for the answer.
+        """Return the answers under each border perturbation of the policy.
+
+        Only the answers are stored, so the probability of the answer is 1 and that of all other classes 0.
 
         Raises:
-            ArgumentError: It was stored under a policy that names other perturbations.
+            ArgumentError: The predictions were stored under a policy with other perturbations.
         """
         parts: dict[str, dict[Any, Predictions]] = {}
         for name, part, key in _names(bounds):
@@ -144,20 +152,22 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
     border: BorderRecord | None,
     bounds: BorderBounds,
 ) -> None:
-    """Write what a model answered beside its scorecard, whole or not at all; equal answers give equal bytes.
+    """Write the predictions of a model to the folder of its scorecard.
+
+    The file is written completely or not at all. Equal predictions give equal bytes.
 
     Args:
-        folder: Of the scorecard.
-        model: Name.
-        fingerprint: Of the model.
+        folder: Folder of the scorecard.
+        model: Name of the model.
+        fingerprint: Fingerprint of the model.
         images: `Dataset.rows_digest` of the test images.
         test: Answers on the test rows.
-        border: Answers under the perturbations of ``bounds``; None where no suite asked for them.
-        bounds: Which perturbations those are.
+        border: Answers under the perturbations of ``bounds``, or None if no suite asked for them.
+        bounds: Names the border perturbations.
     """
-    answers = {} if border is None else {
-        name: getattr(border, part)[key].answers.tolist() for name, part, key in _names(bounds)
-    }  # fmt: skip
+    answers: dict[str, list[int]] = {}
+    if border is not None:
+        answers = {name: getattr(border, part)[key].answers.tolist() for name, part, key in _names(bounds)}
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "model": model,
@@ -178,14 +188,14 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
 
 
 def drop_others(folder: Path, *, fingerprint: str, images: Dataset) -> None:
-    """Remove stored predictions of another model, or on other images, from beside a scorecard that has none.
+    """Remove stored predictions of another model or on other images.
 
-    What cannot be read stays: whoever would compare with it is told.
+    A file that cannot be read is kept, so that a comparison with it reports the damage.
 
     Args:
-        folder: Of the scorecard.
-        fingerprint: Of its model.
-        images: Its test images.
+        folder: Folder of the scorecard.
+        fingerprint: Fingerprint of the scorecard's model.
+        images: Test images of the scorecard.
     """
     path = folder / PREDICTIONS_FILE
     with contextlib.suppress(HarnessError):
@@ -195,7 +205,10 @@ def drop_others(folder: Path, *, fingerprint: str, images: Dataset) -> None:
 
 
 def find_stored(spec: str) -> Path | None:
-    """Return the predictions that ``--reference SPEC`` means, where it is a scorecard or its folder; else None."""
+    """Return the file of predictions that ``--reference SPEC`` names.
+
+    None if ``spec`` is neither a scorecard nor its folder.
+    """
     path = Path(spec).expanduser()
     folder = path.parent if path.name in {SCORECARD_FILE, PREDICTIONS_FILE} else path
     if folder.is_dir() and (folder != path or (folder / PREDICTIONS_FILE).is_file()):
@@ -204,10 +217,10 @@ def find_stored(spec: str) -> Path | None:
 
 
 def check_names_model(spec: str, models: Path) -> None:
-    """Refuse a folder that is no model and holds no stored predictions.
+    """Refuse a folder that is no model and holds no predictions.
 
     Raises:
-        ArgumentError: It is one.
+        ArgumentError: ``spec`` is such a folder.
     """
     if Path(spec).is_dir() and not (models / f"{spec}.py").is_file():
         raise ArgumentError(
@@ -217,14 +230,16 @@ def check_names_model(spec: str, models: Path) -> None:
 
 
 def check_apart(spec: str | None, folders: Iterable[Path]) -> None:
-    """Refuse a stored reference in a folder that a run clears or writes to: the next would find the candidate there.
+    """Refuse a stored reference in a folder that the run writes to.
+
+    The run would replace the reference by the candidate, and the next run would compare the candidate with itself.
 
     Args:
-        spec: As for ``--reference``; None for nothing.
-        folders: Those of the run's reports.
+        spec: As for ``--reference``, or None for no reference.
+        folders: Report folders of the run.
 
     Raises:
-        ArgumentError: The reference lies there.
+        ArgumentError: The reference lies in one of the folders.
     """
     path = find_stored(spec) if spec else None
     if path is not None and path.parent.resolve() in {folder.resolve() for folder in folders}:
@@ -235,10 +250,10 @@ def check_apart(spec: str | None, folders: Iterable[Path]) -> None:
 
 
 def read_predictions(path: Path) -> Reference:
-    """Read what `write_predictions` wrote.
+    """Return the predictions that `write_predictions` wrote.
 
     Raises:
-        ArgumentError: The file is missing, damaged, or does not fit together; the message names it.
+        ArgumentError: The file is missing, damaged or inconsistent. The message names it.
     """
     try:
         raw = json.loads(path.read_bytes())
@@ -248,9 +263,8 @@ def read_predictions(path: Path) -> Reference:
         if _beside(path) not in {None, file.fingerprint}:
             raise ValueError("not of the model of the scorecard beside it")
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        why = _reason(error)
         raise ArgumentError(
-            f"reference '{path}': cannot be read ({why}); judge the reference again to write it"
+            f"reference '{path}': cannot be read ({_reason(error)}); judge the reference again to write it"
         ) from None
     labels = np.array(file.labels, np.int64)
     rows = [[np.nan if number is None else number for number in row] for row in file.probabilities]
@@ -271,14 +285,17 @@ def read_predictions(path: Path) -> Reference:
 
 
 def _as_written_today(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a file; one of schema 1 called the digest of its images ``films``."""
+    """Return the fields of a file under their names in the current schema.
+
+    In schema 1 the digest of the images is named ``films``.
+    """
     renamed = {"schema": "schema_"} | ({"films": "images"} if raw["schema"] == "roentgate.predictions/1" else {})
     fields = {renamed.get(name, name): value for name, value in raw.items()}
     return fields | ({"schema_": SCHEMA} if raw["schema"] == "roentgate.predictions/1" else {})
 
 
 def _beside(path: Path) -> str | None:
-    """Return the fingerprint of the model of the scorecard beside stored predictions; None without one."""
+    """Return the model fingerprint of the scorecard in the same folder, or None."""
     scorecard = path.with_name(SCORECARD_FILE)
     if not scorecard.is_file():
         return None
@@ -292,28 +309,31 @@ def _beside(path: Path) -> str | None:
 
 
 def check_same_images(reference: Reference, images: Dataset, path: Path) -> None:
-    """Refuse a stored reference that answered other images, or what now counts as others.
+    """Refuse a stored reference that was judged on other test data.
 
     Raises:
-        DataError: Classes, rows, labels, patients or file contents differ; the message names the file.
+        DataError: Classes, rows, labels, patients or file contents differ. The message names the file.
     """
     stored = reference.test
-    told = {
+    equal = {
         "classes, or in another order,": stored.classes == images.classes,
         "test rows": stored.ids == images.ids,
         "labels": np.array_equal(stored.labels, images.labels),
         "patients": stored.groups == images.groups,
         "test images, file by file,": reference.images == images.rows_digest,
     }
-    for what, same in told.items():
+    for part, same in equal.items():
         if not same:
             raise DataError(
-                f"reference '{path}': was judged on other {what} than these; judge the reference on this data first"
+                f"reference '{path}': was judged on other {part} than these; judge the reference on this data first"
             )
 
 
 def _names(bounds: BorderBounds) -> list[tuple[str, str, tuple[float, str] | float]]:
-    """Return (name in the file, part of a `BorderRecord`, key in that part) of every perturbation of a policy."""
+    """Return the border perturbations of a policy.
+
+    Each is (name in the file, field of a `BorderRecord`, key in that field).
+    """
     borders = list(dict.fromkeys([*bounds.borders, *bounds.stress_borders]))
     only = list(dict.fromkeys([*bounds.only_borders, *bounds.only_stress_borders]))
     found: list[tuple[str, str, tuple[float, str] | float]] = []
@@ -329,7 +349,10 @@ def _content_digest(content: Mapping[str, object]) -> str:
 
 
 def _short(number: np.float32) -> float | None:
-    """Return the shortest decimal that reads as this float32 again; None for NaN and infinity."""
+    """Return the shortest decimal that reads as the same float32.
+
+    None for NaN and infinity.
+    """
     return float(str(number)) if np.isfinite(number) else None
 
 
@@ -339,11 +362,11 @@ def _reason(error: Exception) -> str:
         return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
     if isinstance(error, OSError):
         return error.strerror or "no file"
-    words = str(error)
-    return words if words.startswith("not ") else f"{type(error).__name__}: not such a record"
+    message = str(error)
+    return message if message.startswith("not ") else f"{type(error).__name__}: not such a record"
 
 
 def names_of(reference: Named | Judged) -> tuple[str, str]:
-    """Return the name and the fingerprint of what is compared with: a `Reference`, or an `Evidence`."""
+    """Return the name and fingerprint of a `Reference` or an `Evidence`."""
     source = reference.candidate if hasattr(reference, "candidate") else reference
     return source.name, source.fingerprint

@@ -1,4 +1,4 @@
-"""What speaks for an answer, where, and whether a map may be believed."""
+"""Attribution maps of a model's answers, and tests of those maps."""
 
 import lazy_loader
 

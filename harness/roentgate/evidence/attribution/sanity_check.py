@@ -1,18 +1,21 @@
-"""May an explainer speak? Only if its maps come apart when what the network has learned is replaced by noise.
+"""Parameter randomisation test of explainers.
 
-The rule, per model and method. Images are explained by the trained network and by networks all of whose learned weights
-are random, always for the class that the trained one called. On what a map shows (its positive part, at most `SIDE`
-pixels wide, its largest value 1) two likenesses of before and after are measured, each a mean over images:
+An explainer passes if its maps change when the learned weights of the network are replaced by random ones. The test is
+made for each model and method.
 
-* structural similarity, which has no natural zero (sparse maps are alike because they are empty). Its reference is the
-  mean over pairs of *different* images under the trained network: afterwards a map must be less like its old self than
-  like the map of another patient. This is the pass rule of Arun et al. (2021).
-* Spearman's rank correlation, which has one: no relation is 0. It must be proven below a ceiling (0.5). Without it a
-  model that looks at one place in all images would set itself a reference of 1, which everything is below.
+Images are explained by the trained network and by networks whose learned weights are all random. Both explain the class
+that the trained network predicts. The positive part of each map is compared, averaged down to at most `SIDE` pixels and
+scaled to a largest value of 1. Two measures of similarity are taken, each a mean over images:
 
-The intervals are over random networks, of which a handful is drawn, because that is what the claim is about. A map that
-is empty (or flat) before or after has no ranks: such images are left out and counted, and too few of them leave it
-undecided. Undecided is not licensed.
+* Structural similarity. It has no natural zero, because sparse maps are similar in their empty parts. Its reference is
+  the mean over pairs of *different* images under the trained network. After randomisation a map must be less similar to
+  its earlier self than the maps of two different images are. This is the rule of Arun et al. (2021).
+* Spearman's rank correlation. It is 0 for unrelated maps. Its whole interval must lie below a ceiling (0.5). Without
+  this measure, a model that looks at the same place in all images would have a reference of 1, which any map is below.
+
+The claim is about random networks, so the intervals are over the networks that are drawn. A map that is empty or flat
+before or after has no ranks. Such images are left out and counted. If too few remain, the test is undecided, and an
+undecided test is not passed.
 
 References:
     Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018 (cascading randomisation).
@@ -32,7 +35,7 @@ from roentgate.errors import ArgumentError
 from roentgate.stats import Estimate, undefined
 
 SIDE = 64
-"""Pixels that the longer side of a map is averaged down to before maps are compared."""
+"""Most pixels of the longer side of a map when maps are compared."""
 FEWEST_DRAWS = 3
 _SIGMA, _RADIUS = 1.5, 5  # Wang's window: a Gaussian, 11 pixels wide
 _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # Wang's constants for values in [0, 1]
@@ -40,17 +43,17 @@ _LUMINANCE, _CONTRAST = 0.01**2, 0.03**2  # Wang's constants for values in [0, 1
 
 @dataclass(frozen=True, eq=False)
 class SanityCheck:
-    """How alike maps are before and after the weights were made random, and what that allows.
+    """Result of the parameter randomisation test of one explainer.
 
     Attributes:
         method: The explainer.
-        similarity: float (draws, images) structural similarity of each image's map to its old self; NaN where either
-            is empty.
-        correlation: float (draws, images) rank correlation, likewise.
-        others: float (pairs,) structural similarity of the maps of two different images, trained network.
-        cascade: (share of the weighted layers replaced from the top, mean similarity, mean correlation) of one draw.
-        ceiling: What the rank correlation must be proven below.
-        refusal: Why it could not be tested; "" where it was.
+        similarity: Structural similarity of each image's maps before and after, float (draws, images). NaN if either
+            map is empty.
+        correlation: Rank correlation of the same maps, float (draws, images). NaN if either map is flat.
+        others: Structural similarity of the maps of two different images under the trained network, float (pairs,).
+        cascade: Of one draw, (share of the weighted layers replaced from the top, mean similarity, mean correlation).
+        ceiling: Upper bound for the interval of the rank correlation.
+        refusal: Why the explainer could not be tested, or "".
     """
 
     method: str
@@ -63,70 +66,80 @@ class SanityCheck:
 
     @property
     def correlated(self) -> Estimate:
-        """Rank correlation that survives random weights (-1 to 1, lower is better): mean and t interval over draws."""
+        """Rank correlation of maps before and after randomisation.
+
+        It lies between -1 and 1, and lower is better. Mean and t interval over draws.
+        """
         return mean_of(_by_draw(self.correlation), low=-1.0, high=1.0, unit="random network")
 
     @property
     def likened(self) -> Estimate:
-        """Structural similarity less that of other images' maps (-2 to 2, below 0 is good): mean, t interval."""
-        others = self.others[np.isfinite(self.others)]
-        reference = others.mean() if others.size else math.nan
+        """Structural similarity before and after, minus that between images.
+
+        It lies between -2 and 2, and must be below 0. Mean and t interval over draws.
+        """
+        finite = self.others[np.isfinite(self.others)]
+        reference = finite.mean() if finite.size else math.nan
         return mean_of(_by_draw(self.similarity) - reference, low=-2.0, high=2.0, unit="random network")
 
     @property
     def granted(self) -> bool:
-        """Whether this explainer may speak about this model."""
+        """Whether this explainer passes the test on this model."""
         correlated, likened = self.correlated, self.likened
         return correlated.defined and likened.defined and correlated.high < self.ceiling and likened.high < 0
 
     @property
     def words(self) -> str:
-        """One line: the two likenesses, what they were held against, and what is allowed."""
+        """One line with the result, both measures and their bounds."""
         if self.refusal:
-            return f"no licence: {self.refusal}"
+            return f"sanity check not possible: {self.refusal}"
         correlated, likened = self.correlated, self.likened
         left = int(np.isnan(self.correlation).sum())
         empty = f"; {left} of {self.correlation.size} maps empty and left out" if left else ""
         if not (correlated.defined and likened.defined):
-            return f"no licence: undecided, too few random networks left enough of a map to compare{empty}"
-        others = float(np.nanmean(self.others))
-        verdict = "licensed" if self.granted else "no licence"
+            return f"sanity check undecided: too few random networks left enough of a map to compare{empty}"
+        between = float(np.nanmean(self.others))
+        result = "passed" if self.granted else "failed"
         return (
-            f"{verdict}: with all weights random, maps keep a rank correlation of {correlated.value:.2f} "
+            f"sanity check {result}: with all weights random, maps keep a rank correlation of {correlated.value:.2f} "
             f"(at most {correlated.high:.2f}, ceiling {self.ceiling:g}) and a structural similarity of "
-            f"{likened.value + others:.2f} (at most {likened.high + others:.2f}; {others:.2f} between images){empty}"
+            f"{likened.value + between:.2f} (at most {likened.high + between:.2f}; {between:.2f} between images){empty}"
         )
 
 
 def untested(method: str, refusal: str, *, ceiling: float) -> SanityCheck:
-    """Return the licence of an explainer that the test cannot be put to: never granted."""
-    nothing = np.zeros((0, 0))
-    return SanityCheck(method, nothing, nothing, np.zeros(0), (), ceiling, refusal)
+    """Return the result for an explainer that cannot be tested, which is not passed."""
+    empty = np.zeros((0, 0))
+    return SanityCheck(method, empty, empty, np.zeros(0), (), ceiling, refusal)
 
 
 def survives(sanity_check: SanityCheck) -> Estimate:
-    """Rank correlation of maps before and after all learned weights are random (-1 to 1, lower is better).
+    """Rank correlation of maps before and after all weights are random.
+
+    It lies between -1 and 1, and lower is better.
 
     Returns:
-        Mean and 95 % t interval over random networks; NaN in [-1, 1] where it could not be tested. The words say
-        whether the explainer is licensed, by this and by the structural similarity.
+        Mean and 95 % t interval over random networks. NaN in [-1, 1] if the explainer could not be tested. The detail
+        says whether it passes, which also depends on the structural similarity.
 
     References:
         See the module.
     """
-    found = sanity_check.correlated
-    return replace(found, detail=sanity_check.words)
+    return replace(sanity_check.correlated, detail=sanity_check.words)
 
 
 def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: str = "") -> Estimate:
-    """Mean of independent values with Student's t interval; NaN in [``low``, ``high``] of fewer than two values.
+    """Mean of independent values with Student's t interval.
 
     Args:
-        values: (n,) finite numbers.
-        low: The least the mean could be.
-        high: The most it could be; the interval is cut to these two.
+        values: Finite numbers (n,).
+        low: Least possible mean. The interval is cut to it.
+        high: Largest possible mean. The interval is cut to it.
         unit: What one value stands for.
-        detail: Words for the scorecard.
+        detail: Text for the scorecard.
+
+    Returns:
+        Value and 95 % interval. NaN in [``low``, ``high``] for fewer than two values or a value that is not finite.
     """
     from scipy import special
 
@@ -140,9 +153,10 @@ def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: st
 
 
 def shown(maps: RealArray) -> NDArray[np.float64]:
-    """Return what maps (n, H, W) show: the positive part, averaged to at most `SIDE` pixels, its largest value 1.
+    """Return the positive part of maps (n, H, W), made smaller and scaled.
 
-    A map without positive values stays 0.
+    Maps are averaged down to at most `SIDE` pixels and scaled to a largest value of 1. A map without positive values
+    is 0.
     """
     positive = np.maximum(maps, 0).astype(np.float64)
     factor = max(1, math.ceil(max(positive.shape[1:]) / SIDE))
@@ -154,10 +168,15 @@ def shown(maps: RealArray) -> NDArray[np.float64]:
 
 
 def structural_similarity(first: RealArray, second: RealArray) -> NDArray[np.float64]:
-    """Return the mean structural similarity of each pair of images (n, H, W) in [0, 1]: (n,), 1 for equal ones.
+    """Return the mean structural similarity of each pair of images, (n,).
 
-    As Wang et al. define it: a Gaussian window of deviation 1.5, 11 pixels wide, cut at the border by mirroring.
-    NaN where either image is empty (all 0): two empty maps are not alike, they say nothing.
+    It is 1 for equal images. The definition is that of Wang et al.: a Gaussian window of standard deviation 1.5, 11
+    pixels wide, with images mirrored at the edge. NaN if either image is empty (all 0), because an empty map holds
+    nothing to compare.
+
+    Args:
+        first: Images (n, H, W) in [0, 1].
+        second: Images of the same shape.
 
     Raises:
         ArgumentError: The shapes differ.
@@ -168,18 +187,24 @@ def structural_similarity(first: RealArray, second: RealArray) -> NDArray[np.flo
     def blurred(images: RealArray) -> RealArray:
         return np.asarray(ndimage.gaussian_filter(images, (0, _SIGMA, _SIGMA), radius=(0, _RADIUS, _RADIUS)))
 
-    one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    mean_one, mean_two = blurred(one), blurred(two)
-    spread = blurred(one**2) - mean_one**2 + blurred(two**2) - mean_two**2
-    together = blurred(one * two) - mean_one * mean_two
-    light = (2 * mean_one * mean_two + _LUMINANCE) / (mean_one**2 + mean_two**2 + _LUMINANCE)
-    alike = (light * (2 * together + _CONTRAST) / (spread + _CONTRAST)).mean(axis=(1, 2))
-    empty = (one.max(axis=(1, 2), initial=0) <= 0) | (two.max(axis=(1, 2), initial=0) <= 0)
-    return np.where(empty, np.nan, alike)
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    mean_x, mean_y = blurred(x), blurred(y)
+    variances = blurred(x**2) - mean_x**2 + blurred(y**2) - mean_y**2
+    covariance = blurred(x * y) - mean_x * mean_y
+    luminance = (2 * mean_x * mean_y + _LUMINANCE) / (mean_x**2 + mean_y**2 + _LUMINANCE)
+    similarity = (luminance * (2 * covariance + _CONTRAST) / (variances + _CONTRAST)).mean(axis=(1, 2))
+    empty = (x.max(axis=(1, 2), initial=0) <= 0) | (y.max(axis=(1, 2), initial=0) <= 0)
+    return np.where(empty, np.nan, similarity)
 
 
 def rank_correlation(first: RealArray, second: RealArray) -> NDArray[np.float64]:
-    """Return Spearman's rank correlation of each pair of images (n, H, W): (n,); NaN where either is flat.
+    """Return Spearman's rank correlation of each pair of images, (n,).
+
+    NaN if either image is flat.
+
+    Args:
+        first: Images (n, H, W).
+        second: Images of the same shape.
 
     Raises:
         ArgumentError: The shapes differ.
@@ -188,21 +213,32 @@ def rank_correlation(first: RealArray, second: RealArray) -> NDArray[np.float64]
     from scipy import stats
 
     ranks = [stats.rankdata(images.reshape(len(images), -1), axis=1) for images in (first, second)]
-    one, two = (each - each.mean(axis=1, keepdims=True) for each in ranks)
-    lengths = np.sqrt((one**2).sum(axis=1) * (two**2).sum(axis=1))
-    found = np.full(len(first), np.nan)
-    np.divide((one * two).sum(axis=1), lengths, out=found, where=lengths > 0)
-    return found
+    x, y = (values - values.mean(axis=1, keepdims=True) for values in ranks)
+    lengths = np.sqrt((x**2).sum(axis=1) * (y**2).sum(axis=1))
+    correlation = np.full(len(first), np.nan)
+    np.divide((x * y).sum(axis=1), lengths, out=correlation, where=lengths > 0)
+    return correlation
 
 
 def between_images(maps: RealArray) -> NDArray[np.float64]:
-    """Return the structural similarity of the maps of every two images (n, H, W): (n (n - 1) / 2,)."""
+    """Return the structural similarity of the maps of every two images.
+
+    Args:
+        maps: Maps (n, H, W).
+
+    Returns:
+        Similarities float64 (n (n - 1) / 2,).
+    """
     pairs = np.array(list(combinations(range(len(maps)), 2)), dtype=np.int64).reshape(-1, 2)
     return structural_similarity(maps[pairs[:, 0]], maps[pairs[:, 1]])
 
 
 def _by_draw(values: RealArray) -> NDArray[np.float64]:
-    """Return the mean over images of each draw that kept half of them; none of fewer than `FEWEST_DRAWS` draws."""
+    """Return the mean over images of each draw.
+
+    Draws with more than half of the images missing are left out. The result is empty if fewer than `FEWEST_DRAWS`
+    remain.
+    """
     kept = np.isfinite(values).mean(axis=1) >= 0.5 if values.size else np.zeros(len(values), dtype=bool)
     if kept.sum() < FEWEST_DRAWS:
         return np.zeros(0)

@@ -1,4 +1,4 @@
-"""What a stream delivers, image by image."""
+"""What a model's data streams deliver, image by image."""
 
 import lazy_loader
 

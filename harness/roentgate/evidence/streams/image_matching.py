@@ -1,4 +1,7 @@
-"""Which row is this image? Streamed images matched to canonical rows by thumbnail, whatever their size or range."""
+"""Matching of streamed images to canonical rows by thumbnail.
+
+The images may have any size and range of values.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -19,31 +22,33 @@ from roentgate.errors import ArgumentError
 _Kind = TypeVar("_Kind", bound=np.generic)
 
 SIDE = 32
-TWIN = 0.985
-"""Two canonical rows that correlate this well cannot be told apart by thumbnail: each may stand for the other."""
-SURE = cos(acos(TWIN) / 2)
-"""An image that agrees this well with a row is that row: whatever is closer still must be a near-duplicate of it."""
+NEAR_DUPLICATE = 0.985
+"""Least correlation of two canonical rows that thumbnails cannot distinguish, so that one may stand for the other."""
+SURE = cos(acos(NEAR_DUPLICATE) / 2)
+"""Least correlation at which an image is certainly of a row. Any row that is closer is a near-duplicate of that row."""
 RECOGNISED = 0.5
-"""Below this correlation an image is no image of the split."""
+"""Least correlation of an image with a row of its split. Below it, the image is not of the split."""
 CANDIDATES = 16
-"""Rows that an altered image is registered against, besides the row of its position."""
+"""Number of rows that an altered image is registered against, besides the row of its position."""
 
 _MARGIN = 5
 _WINDOW = SIDE - 2 * _MARGIN
-_TURNS = (-12, -6, 0, 6, 12)
+_ROTATIONS = (-12, -6, 0, 6, 12)
 _ZOOMS = (0.9, 1.0, 1.12, 1.25)
 _SHIFTS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 _BLOCK = 32
 
 
 def thumbnails(images: NDArray[np.generic]) -> FloatArray:
-    """Return what is compared: the channel mean at 32x32 (area average), centred and of unit length.
+    """Return the thumbnails of images that matching compares.
+
+    A thumbnail is the channel mean, area-averaged to 32x32, centred and of unit length.
 
     Args:
         images: [N, H, W, C] of any size, range and number type.
 
     Returns:
-        float32 [N, 1024]; zeros for an image that is constant or not finite.
+        float32 [N, 1024]. Zeros for an image that is constant or not finite.
 
     Raises:
         ArgumentError: The array is not [N, H, W, C] with at least one pixel.
@@ -59,9 +64,10 @@ def thumbnails(images: NDArray[np.generic]) -> FloatArray:
 
 
 def near(value: NDArray[np.floating], best: NDArray[np.floating]) -> BoolArray:
-    """Return where a correlation is as good as ``best`` but for 0.01, or for half of what ``best`` itself lacks to 1.
+    """Return whether correlations are about as good as the best ones.
 
-    The second clause is for altered images (turned, shifted, noisy), whose correlations are themselves uncertain.
+    The tolerance is 0.01, or half of the distance from ``best`` to 1 if that is more. The second case is for altered
+    images (rotated, shifted, noisy), whose correlations are uncertain.
     """
     close: BoolArray = value >= best - np.maximum(0.01, (1 - best) / 2)
     return close
@@ -69,16 +75,16 @@ def near(value: NDArray[np.floating], best: NDArray[np.floating]) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """What consecutive streamed images are; arrays [N].
+    """Matches of N consecutive streamed images.
 
     Attributes:
-        best: int64 row of the split that agrees best; -1 where that correlation is below 0.5.
-        correlation: float32 agreement with that row. Mirrored and inverted images are the same image; an image that
-            is not plainly a row is first registered (turned up to 12 degrees, shifted up to 10 %, zoomed).
-        own: float32 agreement with the row of the image's position; NaN past the split's end.
-        near-duplicate: float32 agreement of the best row with the row of the position; NaN past the end or without a
-        best row.
-        foreign: int64 index of another split whose best row is clearly closer, else -1.
+        best: Row of the split that agrees best, int64 [N]. -1 if that correlation is below 0.5.
+        correlation: Correlation with that row, float32 [N]. Mirrored and inverted images count as the same image. An
+            image without a sure match is first registered (rotated up to 12 degrees, shifted up to 10 %, zoomed).
+        own: Correlation with the row of the image's position, float32 [N]. NaN past the split's end.
+        near_duplicate: Correlation of the best row with the row of the position, float32 [N]. NaN past the end or
+            without a best row.
+        foreign: Index of another split whose best row is clearly closer, int64 [N]. -1 for none.
     """
 
     best: IntArray
@@ -90,17 +96,17 @@ class Matched:
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """One pass over a stream: `Matched` for all m images, and what else was seen.
+    """One pass over a stream of m images.
 
     Attributes:
-        best: As in `Matched`; near-twins that stand for each other have changed places to leave no row out.
+        best: As in `Matched`. Near-duplicates are exchanged so that no row is left out.
         correlation: As in `Matched`.
         own: As in `Matched`.
-        near-duplicate: As in `Matched`.
+        near_duplicate: As in `Matched`.
         foreign: As in `Matched`.
-        digest: uint64 [m] hash of each streamed image's content.
-        brightness: float32 [m] mean of each streamed image.
-        endless: Whether the pass was stopped, one batch past the split's end.
+        digest: Hash of each streamed image's content, uint64 [m].
+        brightness: Mean of each streamed image, float32 [m].
+        endless: Whether the pass was stopped one batch past the split's end.
     """
 
     best: IntArray
@@ -117,24 +123,31 @@ class Pass:
 
     @cached_property
     def placed(self) -> BoolArray:
-        """Whether each image is the image of its position, or cannot be told from it: bool [m]."""
-        same = (self.best == np.arange(len(self))) | (self.near_duplicate >= TWIN) | near(self.own, self.correlation)
+        """Whether each image matches the row of its position, bool [m].
+
+        An image that cannot be distinguished from that row matches it too.
+        """
+        exact = self.best == np.arange(len(self))
+        same = exact | (self.near_duplicate >= NEAR_DUPLICATE) | near(self.own, self.correlation)
         placed: BoolArray = same & (self.best >= 0) & (self.foreign < 0)
         return placed
 
     @cached_property
     def rows(self) -> IntArray:
-        """The row each image is taken for: its position's where that is as good as any, else the best; int64 [m]."""
+        """Row that each image is taken for, int64 [m].
+
+        It is the row of the image's position if that is as good as any, else the best row.
+        """
         rows: IntArray = np.where(self.placed, np.arange(len(self)), self.best)
         return rows
 
 
 class Matcher:
-    """Matches streamed images to the rows of a split.
+    """Matcher of streamed images to the rows of a split.
 
     Args:
         canonical: `thumbnails` of the rows in order, float32 [n, 1024].
-        others: Thumbnails of the other splits, by name; their order is that of ``foreign``.
+        others: Thumbnails of the other splits, by name. ``foreign`` is an index in their order.
     """
 
     def __init__(self, canonical: FloatArray, others: Mapping[str, FloatArray] | None = None) -> None:
@@ -145,7 +158,11 @@ class Matcher:
         return len(self.canonical)
 
     def match(self, images: NDArray[np.generic], start: int) -> Matched:
-        """Match images [N, H, W, C] that a stream delivered at positions ``start``, ``start`` + 1, ...
+        """Return the matches of the next streamed images.
+
+        Args:
+            images: Images [N, H, W, C] as the stream delivered them.
+            start: Position of the first image in the pass.
 
         Raises:
             ArgumentError: As `thumbnails`.
@@ -177,17 +194,18 @@ class Matcher:
         )
 
     def settle(self, best: IntArray) -> IntArray:
-        """Return the best rows with near-duplicates exchanged: a row matched twice hands a place to a near-duplicate
-        that has none."""
+        """Return the best rows after an exchange of near-duplicates.
+
+        If a row is matched twice and a near-duplicate of it is not matched, one of the two images is given to the
+        near-duplicate.
+        """
         settled = best.copy()
         counts = np.bincount(best[best >= 0], minlength=len(self))
         missing, repeated = np.flatnonzero(counts == 0), np.flatnonzero(counts > 1)
         for start in range(0, len(missing) if len(repeated) else 0, _BLOCK):
             block = missing[start : start + _BLOCK]
-            near_duplicates = self.canonical[block] @ self.canonical[repeated].T >= TWIN
-            for row, donor in zip(
-                block[np.nonzero(near_duplicates)[0]], repeated[np.nonzero(near_duplicates)[1]], strict=True
-            ):
+            first, second = np.nonzero(self.canonical[block] @ self.canonical[repeated].T >= NEAR_DUPLICATE)
+            for row, donor in zip(block[first], repeated[second], strict=True):
                 if counts[row] == 0 and counts[donor] > 1:
                     places = np.flatnonzero(settled == donor)
                     settled[row if row in places else places[-1]] = row
@@ -195,7 +213,10 @@ class Matcher:
         return settled
 
     def _near_duplicates(self, best: IntArray, position: IntArray) -> FloatArray:
-        """Return how well each best row agrees with the row of the position: float32, NaN where one is lacking."""
+        """Return the correlation of each best row with the row of its position.
+
+        float32 [N]. NaN if one of the two does not exist.
+        """
         near_duplicate = np.full(len(best), np.nan, dtype=np.float32)
         known = (best >= 0) & (position < len(self))
         near_duplicate[known] = np.einsum("ij,ij->i", self.canonical[best[known]], self.canonical[position[known]])
@@ -203,10 +224,19 @@ class Matcher:
         return near_duplicate
 
     def _closest(self, seen: FloatArray, scores: list[FloatArray], row: int | None) -> tuple[int, float, float, int]:
-        """Return best row, its correlation, that of ``row`` and the foreign split, from a thumbnail and its scores."""
-        finest = max(float(score.max(initial=0)) for score in scores)
-        plainly_own = row is not None and scores[0][row] == finest
-        if seen.any() and not plainly_own and finest < SURE:
+        """Return the match of one altered image.
+
+        Args:
+            seen: Its thumbnail [1024].
+            scores: Correlations with the rows of its own split and of each other split.
+            row: Row of its position, or None past the split's end.
+
+        Returns:
+            Best row, correlation with it, correlation with ``row``, and index of the foreign split (-1 for none).
+        """
+        highest = max(float(score.max(initial=0)) for score in scores)
+        own_is_best = row is not None and scores[0][row] == highest
+        if seen.any() and not own_is_best and highest < SURE:
             scores = self._registered(seen, scores, row)
         best = int(scores[0].argmax())
         correlation = float(scores[0][best])
@@ -217,7 +247,10 @@ class Matcher:
         return best, correlation, np.nan if row is None else float(scores[0][row]), foreign
 
     def _registered(self, seen: FloatArray, scores: list[FloatArray], row: int | None) -> list[FloatArray]:
-        """Return scores in which the best candidates of every split, and ``row``, have been registered; the rest 0."""
+        """Return the scores of the best candidates after registration.
+
+        The candidates of each split are registered, and ``row`` as well. All other scores are 0.
+        """
         warped = _unit((_warps() @ seen).reshape(-1, _WINDOW * _WINDOW))
         registered = []
         for index, (rows, score) in enumerate(zip((self.canonical, *self._others), scores, strict=True)):
@@ -225,17 +258,19 @@ class Matcher:
             if index == 0 and row is not None:
                 candidates = np.union1d(candidates, [row])
             windows = rows[candidates].reshape(-1, SIDE, SIDE)[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
-            finer = np.zeros_like(score)
-            finer[candidates] = (warped @ _unit(windows.reshape(len(candidates), -1)).T).max(axis=0)
-            registered.append(finer)
+            refined = np.zeros_like(score)
+            refined[candidates] = (warped @ _unit(windows.reshape(len(candidates), -1)).T).max(axis=0)
+            registered.append(refined)
         return registered
 
 
 class Observer:
-    """Assembles a `Pass` from batches of streamed images, of which it keeps none.
+    """Assembles a `Pass` from batches of streamed images.
+
+    The images themselves are not kept.
 
     Args:
-        matcher: That of the stream's split.
+        matcher: Matcher of the stream's split.
     """
 
     def __init__(self, matcher: Matcher) -> None:
@@ -246,11 +281,17 @@ class Observer:
 
     @property
     def full(self) -> bool:
-        """Whether one batch more than the split's rows has been seen; a stream that goes on is to be left here."""
+        """Whether one batch more than the split's rows has been seen.
+
+        A stream that still continues is treated as endless.
+        """
         return bool(self._matched) and len(self._digests) >= len(self._matcher) + len(self._matched[0].best)
 
     def see(self, images: NDArray[np.generic]) -> Matched:
-        """Take the next batch [N, H, W, C] and return what its images are.
+        """Take the next batch and return its matches.
+
+        Args:
+            images: Images [N, H, W, C] as the stream delivered them.
 
         Raises:
             ArgumentError: As `thumbnails`.
@@ -262,11 +303,11 @@ class Observer:
         return matched
 
     def finish(self) -> Pass:
-        """Return the pass; with no batch seen, one of length 0."""
+        """Return the pass, of length 0 if no batch was seen."""
         count = len(self._digests)
         best = self._joined("best", np.int64)
-        own_length = min(count, len(self._matcher))  # what an endless stream delivers past the end is its second lap
-        settled = np.concatenate([self._matcher.settle(best[:own_length]), best[own_length:]])
+        first_round = min(count, len(self._matcher))  # past its rows an endless stream repeats them
+        settled = np.concatenate([self._matcher.settle(best[:first_round]), best[first_round:]])
         return Pass(
             best=settled,
             correlation=self._joined("correlation", np.float32),
@@ -283,7 +324,9 @@ class Observer:
 
 
 def observe_pass(matcher: Matcher, batches: Iterable[NDArray[np.generic]]) -> Pass:
-    """Return the pass that ``batches`` of images [N, H, W, C] make, leaving an endless one in time.
+    """Return the pass over batches of images [N, H, W, C].
+
+    An endless stream is stopped one batch past the split's rows.
 
     Raises:
         ArgumentError: As `thumbnails`.
@@ -297,27 +340,29 @@ def observe_pass(matcher: Matcher, batches: Iterable[NDArray[np.generic]]) -> Pa
 
 
 def fit_affine(streamed: NDArray[np.generic], canonical: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Fit each streamed image as ``gain`` * canonical + ``offset`` by least squares over its pixels.
+    """Fit each streamed image as ``gain`` * canonical + ``offset``.
+
+    The fit is by least squares over the pixels. If heights or widths differ, the canonical image is area-averaged to
+    the streamed size. If the numbers of channels differ, channel means are compared.
 
     Args:
-        streamed: [N, H, W, C] as delivered.
-        canonical: The images these are, float32 [N, H', W', C'] in [0, 1], ``prepare`` applied; averaged to the
-            streamed height and width where they differ, and both to their channel mean where C differs.
+        streamed: Images [N, H, W, C] as delivered.
+        canonical: The same images from the data set, with ``prepare`` applied, float32 [N, H', W', C'].
 
     Returns:
-        gain, offset and residual (1 - R squared, 0 for an exact fit): float32 [N] each. Of a constant canonical
-        image gain and offset are NaN, and the residual is 0 if the streamed image is constant too, else 1. Of a
-        constant streamed image of another image the residual is 1; of one that is not finite, NaN.
+        Gain, offset and residual (1 - R squared, 0 for an exact fit), float32 [N] each. For a constant canonical image
+        gain and offset are NaN, and the residual is 0 if the streamed image is constant too, else 1. If only the
+        streamed image is constant, the residual is 1. If it is not finite, the residual is NaN.
     """
-    film: NDArray[np.floating] = canonical
-    image: NDArray[np.floating] = streamed.astype(np.float32)
-    if film.shape[3] != image.shape[3]:
-        film, image = film.mean(axis=3, keepdims=True), image.mean(axis=3, keepdims=True)
-    if film.shape[1:3] != image.shape[1:3]:
-        film = np.moveaxis(film, 3, 1)
-        film = area_matrix(image.shape[1], film.shape[2]) @ film @ area_matrix(image.shape[2], film.shape[3]).T
-        film = np.moveaxis(film, 1, 3)
-    x, y = film.reshape(len(film), -1).astype(np.float64), image.reshape(len(image), -1).astype(np.float64)
+    source: NDArray[np.floating] = canonical
+    target: NDArray[np.floating] = streamed.astype(np.float32)
+    if source.shape[3] != target.shape[3]:
+        source, target = source.mean(axis=3, keepdims=True), target.mean(axis=3, keepdims=True)
+    if source.shape[1:3] != target.shape[1:3]:
+        source = np.moveaxis(source, 3, 1)
+        rows, columns = (area_matrix(target.shape[axis], source.shape[axis + 1]) for axis in (1, 2))
+        source = np.moveaxis(rows @ source @ columns.T, 1, 3)
+    x, y = (pixels.reshape(len(pixels), -1).astype(np.float64) for pixels in (source, target))
     with np.errstate(invalid="ignore", divide="ignore"):
         middle_x, middle_y = x.mean(axis=1), y.mean(axis=1)
         x, y = x - middle_x[:, None], y - middle_y[:, None]
@@ -332,7 +377,10 @@ def fit_affine(streamed: NDArray[np.generic], canonical: FloatArray) -> tuple[Fl
 
 
 def _unit(vectors: FloatArray) -> FloatArray:
-    """Return vectors [N, d] centred and of unit length; zeros where they are constant or not finite."""
+    """Return vectors [N, d], centred and of unit length.
+
+    Zeros for a vector that is constant or not finite.
+    """
     size = np.abs(vectors).max(axis=1, initial=0)
     centred = vectors - vectors.mean(axis=1, keepdims=True)
     length = np.sqrt(np.einsum("ij,ij->i", centred, centred))
@@ -348,40 +396,52 @@ def _orientations(seen: FloatArray) -> tuple[FloatArray, ...]:
 
 
 def _agreement_by_row(seen: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return `_agreement` of each thumbnail [N, 1024] with the row [N, 1024] beside it: [N]."""
+    """Return `_agreement` of each thumbnail with the row of the same index, [N].
+
+    Args:
+        seen: Thumbnails [N, 1024].
+        rows: Thumbnails of rows, [N, 1024].
+    """
     best: FloatArray = np.abs(np.einsum("ij,ij->i", seen, rows))
-    for other in _orientations(seen):
-        np.maximum(best, np.einsum("ij,ij->i", other, rows), out=best)
+    for mirrored in _orientations(seen):
+        np.maximum(best, np.einsum("ij,ij->i", mirrored, rows), out=best)
     best[~seen.any(axis=1) & ~rows.any(axis=1)] = 1
     return best
 
 
 def _agreement(seen: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return the correlation of thumbnails [N, 1024] with rows [n, 1024], the best over mirrored and inverted: [N, n].
+    """Return the best correlation of thumbnails with rows, [N, n].
 
-    A blank image agrees with blank rows, and with nothing else.
+    Mirrored and inverted thumbnails are tried too. A blank image agrees with blank rows only.
+
+    Args:
+        seen: Thumbnails [N, 1024].
+        rows: Thumbnails of rows, [n, 1024].
     """
     best: FloatArray = np.abs(seen @ rows.T)
-    for other in _orientations(seen):
-        np.maximum(best, other @ rows.T, out=best)
+    for mirrored in _orientations(seen):
+        np.maximum(best, mirrored @ rows.T, out=best)
     best[np.ix_(~seen.any(axis=1), ~rows.any(axis=1))] = 1
     return best
 
 
 @lru_cache(maxsize=1)
 def _warps() -> sparse.csr_matrix:
-    """Return the matrix that takes a thumbnail to its 1000 mirrored, turned, zoomed and shifted inner windows."""
+    """Return the matrix that maps a thumbnail to its 1000 warped inner windows.
+
+    Windows are mirrored, rotated, zoomed and shifted.
+    """
     centre = (SIDE - 1) / 2
     grid = np.arange(_WINDOW) + _MARGIN - centre
     y, x = (axis.ravel() for axis in np.meshgrid(grid, grid, indexing="ij"))
     columns, weights = [], []
-    for mirror, turn, zoom, down, right in product((1, -1), np.deg2rad(_TURNS), _ZOOMS, _SHIFTS, _SHIFTS):
-        row = np.clip(zoom * (np.cos(turn) * y - np.sin(turn) * x) + centre + down, 0, SIDE - 1)
-        column = np.clip(mirror * (zoom * (np.sin(turn) * y + np.cos(turn) * x) + right) + centre, 0, SIDE - 1)
+    for mirror, angle, zoom, down, right in product((1, -1), np.deg2rad(_ROTATIONS), _ZOOMS, _SHIFTS, _SHIFTS):
+        row = np.clip(zoom * (np.cos(angle) * y - np.sin(angle) * x) + centre + down, 0, SIDE - 1)
+        column = np.clip(mirror * (zoom * (np.sin(angle) * y + np.cos(angle) * x) + right) + centre, 0, SIDE - 1)
         top, left = np.minimum(row.astype(int), SIDE - 2), np.minimum(column.astype(int), SIDE - 2)
-        below, beside = row - top, column - left
+        below, after = row - top, column - left
         columns.append(np.stack([(top + i) * SIDE + left + j for i, j in product((0, 1), (0, 1))], axis=1))
-        weights.append(np.stack([a * b for a, b in product((1 - below, below), (1 - beside, beside))], axis=1))
+        weights.append(np.stack([a * b for a, b in product((1 - below, below), (1 - after, after))], axis=1))
     flat = np.concatenate(columns)
     pointers = np.arange(0, flat.size + 1, flat.shape[1])
     shape = (len(flat), SIDE * SIDE)

@@ -1,4 +1,7 @@
-"""What a model's streams deliver: each pass watched as Keras will see it, its images matched to rows, none kept."""
+"""Observation of what a model's streams deliver.
+
+Each pass is observed as Keras sees it. Its images are matched to rows and not kept.
+"""
 
 import dataclasses
 import math
@@ -29,11 +32,13 @@ PASSES = 3
 HELD_OUT: tuple[str, ...] = SPLITS[1:]
 
 _LARGEST_FOREIGN = 2000
-"""Rows of another split that a stream is compared with: enough to recognise it, flat in memory."""
+"""Most rows of another split that a stream is compared with. It bounds the memory."""
 
 
 def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
-    """Watch an evaluation stream as Keras will see it, twice unlabelled and once labelled, and predict through it.
+    """Observe an evaluation stream and predict through it.
+
+    The stream is observed as Keras sees it, twice without labels and once with labels.
 
     Returns:
         The arrays that `stream_record` reads.
@@ -59,7 +64,14 @@ def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
 
 
 def stream_record(candidate: Candidate, data: Dataset, arrays: Arrays, probabilities: Probabilities) -> StreamRecord:
-    """Return the record of a stream from the arrays of `observe_stream` and the canonical answers (n, K)."""
+    """Return the record of an evaluation stream.
+
+    Args:
+        candidate: The model.
+        data: The split.
+        arrays: Result of `observe_stream`.
+        probabilities: Answers row by row, (n, K).
+    """
     passes = []
     for index in range(PASSES):
         fields: dict[str, Any] = {
@@ -88,7 +100,7 @@ def stream_record(candidate: Candidate, data: Dataset, arrays: Arrays, probabili
 
 
 def observe_training(candidate: Candidate) -> Arrays:
-    """Watch one pass of the training stream for images of the held-out splits.
+    """Observe which held-out images one pass of the training stream delivers.
 
     Returns:
         The arrays that `training_record` reads.
@@ -97,14 +109,17 @@ def observe_training(candidate: Candidate) -> Arrays:
         ModelError: As `observe_stream`.
     """
     train = candidate.splits.train
-    held = {name: _split_thumbnails(candidate, getattr(candidate.splits, name), _LARGEST_FOREIGN) for name in HELD_OUT}
-    watch = _TrainingWatch(candidate, train, Matcher(_split_thumbnails(candidate, train, len(train)), held), held)
+    held_out = {
+        name: _split_thumbnails(candidate, getattr(candidate.splits, name), _LARGEST_FOREIGN) for name in HELD_OUT
+    }
+    matcher = Matcher(_split_thumbnails(candidate, train, len(train)), held_out)
+    watch = _TrainingWatch(candidate, train, matcher, held_out)
     watch.run(candidate.streams.train)
     return {"seen": np.array(watch.seen), **{f"delivered {name}": rows for name, rows in watch.delivered.items()}}
 
 
 def training_record(candidate: Candidate, arrays: Arrays) -> TrainingRecord:
-    """Return the record of the training stream from the arrays of `observe_training`."""
+    """Return the record of the training stream from `observe_training`'s arrays."""
     return TrainingRecord(
         seen=int(arrays["seen"]),
         ids={name: getattr(candidate.splits, name).ids for name in HELD_OUT},
@@ -113,7 +128,10 @@ def training_record(candidate: Candidate, arrays: Arrays) -> TrainingRecord:
 
 
 class _Watch:
-    """Receives one pass over a stream: assembles the `Pass`, fits each image to its row, reads the labels."""
+    """Observer of one pass over a stream.
+
+    It assembles the `Pass`. In a labelled pass it also fits each image to its row and reads the labels.
+    """
 
     def __init__(self, candidate: Candidate, data: Dataset, matcher: Matcher, *, labelled: bool) -> None:
         self.observer = Observer(matcher)
@@ -127,7 +145,11 @@ class _Watch:
         self._own_error: Exception | None = None
 
     def run(self, stream: object) -> None:
-        """Drive the pass: through Keras for a Keras model, by plain iteration for any other."""
+        """Run the pass, through Keras for a Keras model, else by plain iteration.
+
+        Raises:
+            ModelError: The stream raises an error, delivers nothing, or delivers something other than images.
+        """
         name = f"model '{self._candidate.name}': the {self._data.name} stream"
         try:
             with self._candidate.watched():
@@ -135,8 +157,8 @@ class _Watch:
         except (KeyboardInterrupt, MemoryError, ModelError):
             raise
         except Exception as error:
-            words = " ".join(str(error).split())[:300]
-            raise ModelError(f"{name} raised {type(error).__name__}: {words}") from error
+            message = " ".join(str(error).split())[:300]
+            raise ModelError(f"{name} raised {type(error).__name__}: {message}") from error
         if self._own_error is not None:
             raise self._own_error
         if not self._seen:
@@ -144,28 +166,28 @@ class _Watch:
 
     @property
     def seen(self) -> int:
-        """Images received."""
+        """Number of images received."""
         return self._seen
 
     def _drive(self, stream: object) -> None:
         backend = self._candidate.backend
         if not backend.lacks("streams"):
-            backend.observe(stream, self._goes_on, labelled=self._labelled)
+            backend.observe(stream, self._wants_more, labelled=self._labelled)
         else:
             for images, labels in limited(stream, self._most):
                 self.see(images, labels if self._labelled else None)
 
-    def _goes_on(self, images: Array, labels: Array | None) -> bool:
-        """Take one batch; return whether more are wanted."""
+    def _wants_more(self, images: Array, labels: Array | None) -> bool:
+        """Take one batch and return whether more are wanted."""
         try:
             self.see(images, labels)
-        except Exception as error:  # noqa: BLE001 - raised again where the pass was begun
+        except Exception as error:  # noqa: BLE001 - raised again in `run`
             self._own_error = error
             return False
         return self._seen < self._most + self._first
 
     def see(self, images: Array, labels: Array | None) -> None:
-        """Take one batch: images [N, H, W, C], and labels in a labelled pass."""
+        """Take one batch of images [N, H, W, C], and its labels in a labelled pass."""
         position = self._seen
         matched = self._take(images)
         if self._labelled:
@@ -174,7 +196,7 @@ class _Watch:
             self._extent = (min(self._extent[0], float(images.min())), max(self._extent[1], float(images.max())))
 
     def _take(self, images: Array) -> Matched:
-        """Return what the next images of the pass are."""
+        """Return the matches of the next images of the pass."""
         if images.ndim != 4:
             raise ModelError(
                 f"model '{self._candidate.name}': the {self._data.name} stream gave {images.shape}, not [N, H, W, C]"
@@ -184,7 +206,10 @@ class _Watch:
         return self.observer.see(images)
 
     def _class_indices(self, labels: Array | None, rows: int) -> NDArray[np.int64]:
-        """Return class indices (n,); in the harness's streams of a single sigmoid, 1 means its positive class."""
+        """Return the class index of each label, int64 (n,).
+
+        In the harness's own streams for a model with a single sigmoid, label 1 means the model's positive class.
+        """
         found = class_indices(labels, rows, len(self._data.classes))
         facts = self._candidate.facts
         if facts.positive is None or facts.has_streams or self._data.classes.index(facts.positive) == 1:
@@ -193,8 +218,8 @@ class _Watch:
 
     def _fit(self, images: Array, matched: Matched, first: int) -> tuple[NDArray[np.float32], ...]:
         position = np.arange(first, first + len(images))
-        here = near(matched.own, matched.correlation) & (position < len(self._data))
-        rows = np.where(here, position, matched.best)
+        in_place = near(matched.own, matched.correlation) & (position < len(self._data))
+        rows = np.where(in_place, position, matched.best)
         known = np.flatnonzero(rows >= 0)
         fits = tuple(np.full(len(images), np.nan, dtype=np.float32) for _ in range(3))
         if len(known):
@@ -204,7 +229,7 @@ class _Watch:
         return fits
 
     def arrays(self) -> Arrays:
-        """Return what the labelled pass found."""
+        """Return fits, labels, range and batch size of the labelled pass."""
         gain, offset, residual = (np.concatenate(parts) for parts in zip(*self._fits, strict=True))
         return {
             "gain": gain,
@@ -217,43 +242,61 @@ class _Watch:
 
 
 class _TrainingWatch(_Watch):
-    """Receives one pass over the training stream, in any order and to its end: which held-out images are in it?"""
+    """Observer of the held-out images in one pass over the training stream.
+
+    The images may come in any order.
+    """
 
     def __init__(
-        self, candidate: Candidate, train: Dataset, matcher: Matcher, held: Mapping[str, NDArray[np.float32]]
+        self, candidate: Candidate, train: Dataset, matcher: Matcher, held_out: Mapping[str, NDArray[np.float32]]
     ) -> None:
         super().__init__(candidate, train, matcher, labelled=False)
-        self._held = {name: Matcher(rows) for name, rows in held.items()}
-        self._most += sum(len(rows) for rows in held.values())
-        self.delivered = {name: np.zeros(len(getattr(candidate.splits, name)), dtype=bool) for name in held}
+        self._held_out = {name: Matcher(rows) for name, rows in held_out.items()}
+        self._most += sum(len(rows) for rows in held_out.values())
+        self.delivered = {name: np.zeros(len(getattr(candidate.splits, name)), dtype=bool) for name in held_out}
 
     def see(self, images: Array, labels: Array | None) -> None:
-        """Take one batch, and note the held-out images in it."""
+        """Take one batch and note the held-out images in it."""
         del labels
         foreign = self._take(images).foreign
-        for index, (name, matcher) in enumerate(self._held.items()):
-            strangers = images[foreign == index]
-            if len(strangers):
-                rows = matcher.match(strangers, start=len(matcher)).best
+        for index, (name, matcher) in enumerate(self._held_out.items()):
+            suspects = images[foreign == index]
+            if len(suspects):
+                rows = matcher.match(suspects, start=len(matcher)).best
                 known, data = rows >= 0, getattr(self._candidate.splits, name)
-                same = _same_images(strangers[known], self._candidate.prepared(data.take(rows[known])))
+                same = _same_images(suspects[known], self._candidate.prepared(data.take(rows[known])))
                 self.delivered[name][rows[known][same]] = True
 
 
-def _same_images(images: Array, films: Images) -> NDArray[np.bool_]:
-    """Whether each streamed image [n, H, W, C] shows its image [n, H', W', C'], mirrored or not: bool (n,)."""
-    pair: tuple[Array, Array] = images, films
-    seen, image = (registration.standard_size(each) for each in pair)
+def _same_images(streamed: Array, canonical: Images) -> NDArray[np.bool_]:
+    """Return whether each streamed image is its canonical image, bool (n,).
+
+    A mirrored image is the same image.
+
+    Args:
+        streamed: Images [n, H, W, C] as delivered.
+        canonical: Prepared images of the rows, [n, H', W', C'].
+    """
+    pair: tuple[Array, Array] = streamed, canonical
+    seen, known = (registration.standard_size(images) for images in pair)
     details = [
-        registration.align(seen, each, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
-        for each in (image, image[:, :, ::-1])
+        registration.align(seen, images, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
+        for images in (known, known[:, :, ::-1])
     ]
     same: NDArray[np.bool_] = np.nan_to_num(np.max(details, axis=0), nan=-1) >= COPY
     return same
 
 
 def class_indices(labels: Array | None, rows: int, classes: int) -> NDArray[np.int64]:
-    """Return class indices (n,) from one-hot (n, K), integer (n,) or binary (n, 1) labels; -1 for no class."""
+    """Return the class index of each label, int64 (n,).
+
+    -1 stands for a label that is no class.
+
+    Args:
+        labels: One-hot (n, K), integer (n,) or binary (n, 1) labels, or None.
+        rows: Number of images n.
+        classes: Number of classes K.
+    """
     unknown = np.full(rows, -1, dtype=np.int64)
     if labels is None or len(labels) != rows:
         return unknown
@@ -281,7 +324,10 @@ def _split_thumbnails(candidate: Candidate, data: Dataset, most: int) -> NDArray
 
 
 def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size: int) -> Probabilities:
-    """Return raw answers (m, K) through the stream, by the model's own ``predict``; an endless one is cut off."""
+    """Return raw answers (m, K) through the stream by the model's ``predict``.
+
+    An endless stream is cut off at the length of the pass.
+    """
     if candidate.backend.lacks("streams"):
         return candidate.predict_batches(images for images, _ in limited(stream, len(seen) - batch_size))
     steps = math.ceil(len(seen) / batch_size) if seen.endless else None
@@ -289,7 +335,7 @@ def _predict_stream(candidate: Candidate, stream: object, seen: Pass, batch_size
 
 
 def limited(stream: Any, rows: int) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:  # noqa: ANN401 - any iterable of pairs
-    """Yield (images, labels) from a plain stream until it ends, or has gone one batch past ``rows``."""
+    """Yield (images, labels) of a stream, at most one batch past ``rows``."""
     seen, first = 0, 0
     for images, labels in stream:
         yield np.asarray(images), np.asarray(labels)
