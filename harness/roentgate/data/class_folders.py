@@ -102,9 +102,9 @@ class Tree:
 
     def _split_folder(self, split: SplitName) -> Path:
         if not self.root.is_dir():
-            what = "is not a folder" if self.root.exists() else "does not exist"
+            fault = "is not a folder" if self.root.exists() else "does not exist"
             remedy = f"pass --data {self.name}=PATH with the folder that holds train/ and test/"
-            raise self.refusal(f"root {str(self.root)!r} {what}; {remedy}")
+            raise self.refusal(f"root {str(self.root)!r} {fault}; {remedy}")
         folder = self.root / split
         if not folder.is_dir():
             found = listed(_subfolders(self._entries(self.root)))

@@ -6,8 +6,8 @@ of the rows.
 The method is the project's own. Scikit-learn's ``StratifiedGroupKFold`` makes equal folds, so that shares of 0.6, 0.2
 and 0.2 need five of them. It breaks ties by the order of the rows, takes one label per row and no source, may silently
 leave a class out of a fold, and does not promise the same draws in later versions. Here the groups are placed one by
-one, the largest first. Each goes to the split that lacks its classes and sources most (Sainte-Laguë's divisors). SHA-256
-orders groups of equal size.
+one, the largest first. Each goes to the split that lacks its classes and sources most (Sainte-Laguë's divisors).
+SHA-256 orders groups of equal size.
 """
 
 import hashlib
