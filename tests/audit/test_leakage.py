@@ -1,4 +1,7 @@
-"""What the data gives away is counted, and the bounds on it decide; a model is held against the best cheap probe."""
+"""Leaks and label shortcuts are counted, and the policy's bounds on them decide.
+
+A model is compared with the best cheap probe.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,28 +29,37 @@ from tests.support.altered import altered
 DATA = suite("data")
 CLASSES = ("Covid", "Normal")
 HEADER = Header(digest="", size=1, format="PNG", mode="L", bits=8, width=96, height=96, quantisation="", exif=False)
-FILM = ImageFacts(header=HEADER, pixels="x", mean=0.5, deviation=0.2, histogram=(1.0,))
+IMAGE = ImageFacts(header=HEADER, pixels="x", mean=0.5, deviation=0.2, histogram=(1.0,))
 N = 12  # train 4, validation 4, test 4; two of each class
 SPLIT, LABELS = np.repeat([0, 1, 2], 4), np.tile([0, 0, 1, 1], 3)
 
 
 def survey_of(**changes: object) -> Survey:
-    names = [f"{('train', 'validation', 'test')[split]}/{CLASSES[label]}/{row}.png"
-             for row, (split, label) in enumerate(zip(SPLIT, LABELS, strict=True))]  # fmt: skip
+    names = [
+        f"{('train', 'validation', 'test')[split]}/{CLASSES[label]}/{row}.png"
+        for row, (split, label) in enumerate(zip(SPLIT, LABELS, strict=True))
+    ]
     seen = Survey(
-        classes=CLASSES, ids=tuple(names), paths=tuple(map(Path, names)), split=SPLIT, labels=LABELS, groups=None,
-        sources=None, images=(FILM,) * N, database=Path("nowhere"),
-    )  # fmt: skip
+        classes=CLASSES,
+        ids=tuple(names),
+        paths=tuple(map(Path, names)),
+        split=SPLIT,
+        labels=LABELS,
+        groups=None,
+        sources=None,
+        images=(IMAGE,) * N,
+        database=Path("nowhere"),
+    )
     return altered(seen, **changes)
 
 
 def duplicates(*pairs: tuple[int, int, float]) -> Duplicates:
     clusters = np.arange(N)
-    for one, two, _ in pairs:
-        clusters[clusters == clusters[two]] = clusters[one]
+    for first, second, _ in pairs:
+        clusters[clusters == clusters[second]] = clusters[first]
     return Duplicates(
-        first=np.array([one for one, _, _ in pairs], np.int64),
-        second=np.array([two for _, two, _ in pairs], np.int64),
+        first=np.array([first for first, _, _ in pairs], np.int64),
+        second=np.array([second for _, second, _ in pairs], np.int64),
         kind=np.full(len(pairs), 2),
         similarity=np.array([value for _, _, value in pairs], np.float32),
         mirrored=np.zeros(len(pairs), np.bool_),
@@ -60,7 +72,7 @@ def duplicates(*pairs: tuple[int, int, float]) -> Duplicates:
 
 
 def record(seen: Survey | None = None, found: Duplicates | None = None) -> DataRecord:
-    """Return a record that has found these things already."""
+    """Return a record with these results."""
     made = DataRecord(SimpleNamespace(), Store(Path("nowhere")))  # type: ignore[arg-type]
     vars(made)["seen"] = seen or survey_of()
     vars(made)["duplicates"] = duplicates() if found is None else found
@@ -121,23 +133,23 @@ def test_equal_names_count_within_a_class_only() -> None:
 
 
 def test_images_that_cannot_be_read_are_counted() -> None:
-    images = (ImageFacts(header=None, fault="image 'a': broken"), *[FILM] * (N - 1))
+    images = (ImageFacts(header=None, fault="image 'a': broken"), *[IMAGE] * (N - 1))
     found = leakage.unreadable(record(survey_of(images=images)))
     assert found.hits == 1
     assert "image 'a': broken" in found.detail
 
 
-ODD = {
-    "blank": replace(FILM, deviation=0.0),
-    "all but black": replace(FILM, mean=0.01),
-    "all but white": replace(FILM, mean=0.99),
-    "300x96 pixels": replace(FILM, header=replace(HEADER, width=300)),
+ATYPICAL = {
+    "blank": replace(IMAGE, deviation=0.0),
+    "all but black": replace(IMAGE, mean=0.01),
+    "all but white": replace(IMAGE, mean=0.99),
+    "300x96 pixels": replace(IMAGE, header=replace(HEADER, width=300)),
 }
 
 
-@pytest.mark.parametrize(("reason", "image"), ODD.items(), ids=ODD)
-def test_an_odd_image_is_told_with_its_reason(reason: str, image: ImageFacts) -> None:
-    assert leakage.odd_reasons(record(survey_of(images=(image, *[FILM] * (N - 1))))) == {0: reason}
+@pytest.mark.parametrize(("reason", "image"), ATYPICAL.items(), ids=ATYPICAL)
+def test_an_atypical_image_is_reported_with_its_reason(reason: str, image: ImageFacts) -> None:
+    assert leakage.odd_reasons(record(survey_of(images=(image, *[IMAGE] * (N - 1))))) == {0: reason}
 
 
 def test_an_image_unlike_any_other_and_an_inverted_one_are_odd() -> None:
@@ -191,8 +203,8 @@ def test_association_meets_scipy() -> None:
 
     rng = np.random.default_rng(0)
     sources = tuple(rng.choice(["a", "b", "c"], N).tolist())
-    table = np.array([[sum(s == name and k == label for s, k in zip(sources, LABELS, strict=True)) for label in (0, 1)]
-                      for name in sorted(set(sources))])  # fmt: skip
+    table = np.zeros((len(set(sources)), 2), np.int64)
+    np.add.at(table, (np.unique(sources, return_inverse=True)[1], LABELS), 1)
     assert leakage.association(record(survey_of(sources=sources))).value == pytest.approx(association(table))
 
 
@@ -219,32 +231,32 @@ def test_chance_p_of_patients_is_weaker_than_of_as_many_images() -> None:
 
 
 def test_chance_p_is_calm_where_there_is_nothing() -> None:
-    """Under the null, p below 0.05 comes about once in twenty."""
+    """Under the null hypothesis, p is below 0.05 about once in twenty times."""
     rng = np.random.default_rng(1)
     alarms = 0
     for _ in range(200):
         answers = rng.integers(0, 2, 40)
-        told = Predictions(
+        predictions = Predictions(
             tuple(map(str, range(40))), CLASSES, np.repeat([0, 1], 20), np.eye(2, dtype=np.float32)[answers]
         )
-        alarms += probe_skill.chance_p(told, draws=200).value <= 0.05
+        alarms += probe_skill.chance_p(predictions, draws=200).value <= 0.05
     assert alarms <= 20
 
 
 @dataclass
 class Found:
-    """A record whose probes answer what they are told to."""
+    """A record whose probes all give the same predictions."""
 
-    told: Predictions
+    predictions: Predictions
     images: int = 0
     seen: Any = None
 
     def answers(self, _probe: probes.Probe) -> Predictions:
-        """Return what it is told."""
-        return self.told
+        """Return the given predictions."""
+        return self.predictions
 
     def judged(self, predictions: Predictions) -> Predictions:
-        """Return them all."""
+        """Return all predictions."""
         return predictions
 
 
@@ -252,7 +264,7 @@ class Found:
     ("check", "ceiling"), [("border_probe", "border_probe_ceiling"), ("metadata_probe", "metadata_ceiling")]
 )
 def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Youden's index of two classes with r of 100 right is 2 r/100 - 1."""
+    """Youden's index of two classes with r of 100 correct is 2 r/100 - 1."""
     bound = getattr(AuditBounds(), ceiling)
     last = round(50 * (1 + bound))
     monkeypatch.setattr(probes, "rules", lambda _seen: [])
@@ -321,35 +333,37 @@ def test_a_model_must_beat_the_best_probe() -> None:
 
 
 @pytest.mark.parametrize(("images", "highest"), [(17, 0.80), (36, 0.90), (72, 0.95)])
-def test_how_much_images_can_prove(images: int, highest: float) -> None:
-    """The figures of the definitions: with no miss, 0.80 is proven from 17 images, 0.90 from 36, 0.95 from 72."""
+def test_which_recall_floor_images_can_pass(images: int, highest: float) -> None:
+    """With no miss, 0.80 passes from 17 images on, 0.90 from 36, 0.95 from 72."""
     seen = survey_of(
-        ids=tuple(map(str, range(images + N))), paths=tuple(map(Path, map(str, range(images + N)))),
+        ids=tuple(map(str, range(images + N))),
+        paths=tuple(map(Path, map(str, range(images + N)))),
         split=np.concatenate([SPLIT, np.full(images, 2)]),
         labels=np.concatenate([np.where(SPLIT == 2, 1, LABELS), np.zeros(images, np.int64)]),
-    )  # fmt: skip
+    )
     found = duplicates()
     vars(found)["clusters"] = np.arange(images + N)
-    told = leakage.images_of(record(seen, found), "Covid", highest)
-    assert (told.n, told.value >= highest) == (images, True)
-    assert f"a recall of {highest:.2f} with at most 0 misses" in told.detail
+    all_images = leakage.images_of(record(seen, found), "Covid", highest)
+    assert (all_images.n, all_images.value >= highest) == (images, True)
+    assert f"a recall floor of {highest:.2f} with at most 0 misses" in all_images.detail
     patients = replace(seen, groups=tuple(f"p{row // 4}" for row in range(images + N)))
     fewer = leakage.images_of(record(patients, found), "Covid", highest)
     assert fewer.n == len({(row + N) // 4 for row in range(images)})
     assert fewer.detail == (
-        f"{fewer.n} patients can prove a recall of {highest:.2f} by no answers, and no recall above {fewer.value:.2f}"
+        f"{fewer.n} patients can pass a recall floor of {highest:.2f} by no answers, and no floor above "
+        f"{fewer.value:.2f}"
     )
-    assert fewer.value < told.value
+    assert fewer.value < all_images.value
     lenient = leakage.images_of(record(patients, found), "Covid", 0.01)
     assert f"with at most {fewer.n - 2} patients missed in all images, and" in lenient.detail
 
 
-def test_one_image_can_prove_next_to_nothing() -> None:
+def test_one_image_can_pass_next_to_no_floor() -> None:
     seen = survey_of(split=np.full(N, 2), labels=np.where(np.arange(N) == 0, 0, 1))
     found = duplicates()
     vars(found)["clusters"] = np.arange(N)
-    told = leakage.images_of(record(seen, found), "Covid", 0.80)
-    assert told.detail == "1 image can prove a recall of 0.80 by no answers, and no recall above 0.03"
+    alone = leakage.images_of(record(seen, found), "Covid", 0.80)
+    assert alone.detail == "1 image can pass a recall floor of 0.80 by no answers, and no floor above 0.03"
 
 
 def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
@@ -357,8 +371,8 @@ def test_labels_that_were_changed_are_doubted(tmp_path: Path) -> None:
 
     def bright(image: Image.Image, path: Path) -> None:
         wrong = path.stem == "007" and path.parts[-3] == "train"
-        shown = {"A": "B", "B": "A"}[path.parent.name] if wrong else path.parent.name
-        image.point(lambda grey: min(255, grey + 60) if shown == "B" else max(0, grey - 20)).save(path)
+        actual = {"A": "B", "B": "A"}[path.parent.name] if wrong else path.parent.name
+        image.point(lambda grey: min(255, grey + 60) if actual == "B" else max(0, grey - 20)).save(path)
 
     made = DataRecord(
         planted.splits(planted.tree(tmp_path / "images", images=15, save=bright)), Store(tmp_path / "store")
@@ -374,8 +388,11 @@ def test_without_cleanlab_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert probe_skill.label_issues(record()) is None
 
 
-def told(recalls: tuple[float, ...], *, each: int = 100) -> Predictions:
-    """Return answers of K classes: each told for sure in its share, else guessed among all but the first."""
+def with_recalls(recalls: tuple[float, ...], *, each: int = 100) -> Predictions:
+    """Return predictions of K classes with these recalls.
+
+    A row that is not predicted correctly on purpose gets a random class other than the first.
+    """
     k, rng = len(recalls), np.random.default_rng(0)
     labels = np.repeat(np.arange(k), each)
     answers = np.where(rng.random(k * each) < np.repeat(recalls, each), labels, rng.integers(1, k, k * each))
@@ -383,16 +400,16 @@ def told(recalls: tuple[float, ...], *, each: int = 100) -> Predictions:
     return Predictions(names, tuple("ABCDEF"[:k]), labels, np.eye(k, dtype=np.float32)[answers])
 
 
-def test_one_betrayed_class_of_many_is_enough() -> None:
+def test_one_predictable_class_of_many_is_enough() -> None:
     for k in (3, 6):
-        answers = told((1.0, *(0.0 for _ in range(k - 1))))
+        answers = with_recalls((1.0, *(0.0 for _ in range(k - 1))))
         assert probe_skill.clearest(answers).low > 0.9
         assert metrics.adjusted_balanced_accuracy(answers).value < 0.6
         assert probe_skill.clearest(answers).detail.startswith("A told from the others")
 
 
-def test_no_class_is_told_where_all_are_guessed() -> None:
-    found = probe_skill.clearest(told((0.0, 0.0, 0.0)))
+def test_no_class_is_predicted_if_all_are_guessed() -> None:
+    found = probe_skill.clearest(with_recalls((0.0, 0.0, 0.0)))
     assert -0.1 < found.value < 0.2
     assert found.high < 0.3
 

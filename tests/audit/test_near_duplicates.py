@@ -1,4 +1,4 @@
-"""Copies are found however they were altered; images of their own are left alone."""
+"""Altered copies are found, and distinct images are not confused."""
 
 import shutil
 from collections.abc import Callable
@@ -34,12 +34,12 @@ def found_in(images: Path, store: Store) -> tuple[Survey, Duplicates]:
 
 def pairs(seen: Survey, found: Duplicates) -> list[tuple[str, str, str]]:
     return [
-        (seen.ids[one], seen.ids[two], KINDS[kind])
-        for one, two, kind in zip(found.first, found.second, found.kind, strict=True)
+        (seen.ids[first], seen.ids[second], KINDS[kind])
+        for first, second, kind in zip(found.first, found.second, found.kind, strict=True)
     ]
 
 
-def test_images_of_their_own_are_no_duplicates(images: Path, store: Store) -> None:
+def test_distinct_images_are_no_duplicates(images: Path, store: Store) -> None:
     _, found = found_in(images, store)
     assert len(found) == 0
     assert len(np.unique(found.clusters)) == len(found.clusters)

@@ -1,5 +1,6 @@
-"""A probe reads what was planted where it may look, and nothing where there is nothing."""
+"""Probes find planted shortcuts in their input, and none in clean images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def clean(tmp_path: Path, store: Store) -> Survey:
     return survey(splits(tree(tmp_path / "clean", images=20)), store)
 
 
-def framed(image: Image.Image, path: Path) -> None:
+def with_border(image: Image.Image, path: Path) -> None:
     """Save an image with a border that is bright for B and dark for A."""
     pixels = np.asarray(image).copy()
     value = 240 if path.parent.name == "B" else 10
@@ -34,7 +35,10 @@ def framed(image: Image.Image, path: Path) -> None:
 
 
 def folded(seen: Survey, store: Store) -> Predictions:
-    """Return the cross-validated answers of the probe of file and header, no two images being the same."""
+    """Return cross-validated predictions of the probe of file and header.
+
+    No two images are the same.
+    """
     answers = probes.cross_validated(seen, np.arange(len(seen)), store)
     assert answers is not None
     return answers
@@ -53,8 +57,8 @@ def test_nothing_is_read_where_there_is_nothing(clean: Survey, store: Store, pro
 
 
 @pytest.mark.parametrize("probe", probes.BORDER_PROBES, ids=lambda probe: probe.name)
-def test_a_border_that_gives_the_class_away_is_read(tmp_path: Path, store: Store, probe: probes.Probe) -> None:
-    seen = survey(splits(tree(tmp_path / "framed", images=20, save=framed)), store)
+def test_a_border_that_predicts_the_class_is_read(tmp_path: Path, store: Store, probe: probes.Probe) -> None:
+    seen = survey(splits(tree(tmp_path / "border", images=20, save=with_border)), store)
     assert skill(probes.answers(seen, probe, store)) == 1
 
 
@@ -83,7 +87,7 @@ def by_format(image: Image.Image, path: Path) -> None:
     image.save(path.with_suffix(".jpg") if path.parent.name == "B" else path, quality=90)
 
 
-def test_a_format_that_gives_the_class_away_is_read_and_said(tmp_path: Path, store: Store) -> None:
+def test_a_format_that_predicts_the_class_is_read_and_said(tmp_path: Path, store: Store) -> None:
     seen = survey(splits(tree(tmp_path / "formats", images=20, save=by_format)), store)
     assert skill(folded(seen, store)) == 1
     found = probes.rules(seen)
@@ -126,7 +130,7 @@ def test_a_probe_is_fitted_once(clean: Survey, store: Store, monkeypatch: pytest
 
 def test_lungs_alone_and_removed_show_their_part(tmp_path: Path, store: Store) -> None:
     def lit(image: Image.Image, path: Path) -> None:
-        """Brighten the left half of B: the half that the masks call lung."""
+        """Brighten the left half of B, which the masks mark as lung."""
         pixels = np.asarray(image).copy()
         pixels[:, :48] = 240 if path.parent.name == "B" else 10
         Image.fromarray(pixels).save(path)
@@ -152,11 +156,9 @@ def test_a_mask_that_cannot_be_read_is_a_sentence(tmp_path: Path, store: Store) 
 
 
 def test_the_source_is_asked_for_as_a_class(tmp_path: Path, store: Store) -> None:
-    from dataclasses import replace
-
-    seen = survey(splits(tree(tmp_path / "framed", images=12, save=framed)), store)
+    seen = survey(splits(tree(tmp_path / "border", images=12, save=with_border)), store)
     sources = tuple("north" if label else "south" for label in seen.labels)
-    told = probes.of_source(replace(seen, sources=sources), np.arange(len(seen)), store)
-    assert told is not None
-    assert told.classes == ("north", "south")
-    assert skill(told) == 1
+    predictions = probes.of_source(replace(seen, sources=sources), np.arange(len(seen)), store)
+    assert predictions is not None
+    assert predictions.classes == ("north", "south")
+    assert skill(predictions) == 1

@@ -1,4 +1,4 @@
-"""Each image is looked at once, and only what changed is read again."""
+"""Each image is read once, and only changed files are read again."""
 
 import os
 import shutil
@@ -28,16 +28,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def looked(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The images that were looked at, in order."""
-    seen: list[Path] = []
+def inspected(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The images that were read, in order."""
+    paths: list[Path] = []
 
-    def watched(path: Path) -> tuple[module.ImageFacts, bytes | None]:
-        seen.append(path)
+    def recording(path: Path) -> tuple[module.ImageFacts, bytes | None]:
+        paths.append(path)
         return inspect(path)
 
-    monkeypatch.setattr(module, "look", watched)
-    return seen
+    monkeypatch.setattr(module, "inspect", recording)
+    return paths
 
 
 def test_rows_come_in_the_order_of_the_splits(images: Path, store: Store) -> None:
@@ -60,44 +60,44 @@ def test_facts_are_those_of_the_image(images: Path, store: Store) -> None:
     assert thumbnail.mean() == pytest.approx(pixels.mean(), abs=0.01)
 
 
-def test_an_image_is_looked_at_once(images: Path, store: Store, looked: list[Path]) -> None:
+def test_an_image_is_read_once(images: Path, store: Store, inspected: list[Path]) -> None:
     first = survey(splits(images), store)
     every = sorted(images.rglob("*.png"))
-    assert sorted(looked) == every
+    assert sorted(inspected) == every
     assert len(first) == len(every)
     second = survey(splits(images), store)
-    assert len(looked) == len(every)
+    assert len(inspected) == len(every)
     assert second.fingerprint == first.fingerprint
     assert second.images == first.images
 
 
-def test_only_what_changed_is_read_again(images: Path, store: Store, looked: list[Path]) -> None:
+def test_only_what_changed_is_read_again(images: Path, store: Store, inspected: list[Path]) -> None:
     before = survey(splits(images), store).fingerprint
     image(999).save(images / "test/B/001.png")
     image(998).save(images / "test/B/new.png")
-    looked.clear()
+    inspected.clear()
     after = survey(splits(images), store)
-    assert sorted(path.name for path in looked) == ["001.png", "new.png"]
+    assert sorted(path.name for path in inspected) == ["001.png", "new.png"]
     assert after.fingerprint != before
 
 
 def test_a_pass_that_is_broken_off_goes_on_where_it_was(
-    images: Path, store: Store, looked: list[Path], monkeypatch: pytest.MonkeyPatch
+    images: Path, store: Store, inspected: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_COMMIT_EVERY", 4)
 
     def broken(path: Path) -> tuple[module.ImageFacts, bytes | None]:
-        if len(looked) == 10:
+        if len(inspected) == 10:
             raise KeyboardInterrupt
-        looked.append(path)
+        inspected.append(path)
         return inspect(path)
 
-    monkeypatch.setattr(module, "look", broken)
+    monkeypatch.setattr(module, "inspect", broken)
     with pytest.raises(KeyboardInterrupt):
         survey(splits(images), store)
-    kept = len(looked)
-    looked.clear()
-    monkeypatch.setattr(module, "look", inspect)
+    kept = len(inspected)
+    inspected.clear()
+    monkeypatch.setattr(module, "inspect", inspect)
     with sqlite3.connect(store.root.glob("survey/*.sqlite").__next__()) as database:
         (stored,) = database.execute("SELECT count(*) FROM image").fetchone()
     database.close()
@@ -139,7 +139,7 @@ def test_a_coloured_image_is_told_from_a_grey_one(tmp_path: Path) -> None:
     assert inspect(tmp_path / "tinted.png")[0].pixels != inspect(tmp_path / "grey.png")[0].pixels
 
 
-def test_a_deep_image_is_looked_at(tmp_path: Path) -> None:
+def test_a_deep_image_is_inspected(tmp_path: Path) -> None:
     deep = (np.asarray(image(0)).astype(np.uint16)) * 257
     Image.fromarray(deep).save(tmp_path / "deep.png")
     image(0).save(tmp_path / "grey.png")

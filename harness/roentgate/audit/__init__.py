@@ -1,7 +1,7 @@
 """What the data predict without a model.
 
-Near-duplicates, label shortcuts that cheap probes find, and leakage between splits.
-Feeds the data suite and the audit page.
+Finds near-duplicates, leakage between splits, and label shortcuts by cheap probes.
+Serves the data suite and the audit page.
 """
 
 import lazy_loader

@@ -1,8 +1,6 @@
-"""What the data gives away before any model is believed: the same image twice, and what can be scored without the
-lungs.
+"""Leakage between splits, label conflicts and atypical images, as estimates.
 
-Each function takes a `DataRecord` and returns an estimate. What is counted over all images there are is a census: both
-limits are the value.
+Each function takes a `DataRecord`. A count over all images is a census, whose limits equal its value.
 """
 
 from collections.abc import Sequence
@@ -24,15 +22,15 @@ from roentgate.stats import estimate as estimates
 from roentgate.store import Store
 
 TWO_SPLITS = SPLIT_PAIRS
-"""Pairs of splits, each way, for the suite, which imports from here."""
+"""Pairs of splits (of, elsewhere), which the suite imports from here."""
 
 LACKING = {
     "groups": "the data names no patients",
     "masks": "the data has no masks",
     "sources": "the data names no sources",
 }
-"""What images may not have, and how a check that needs it says so."""
-"""(of, elsewhere): whose rows are counted, and where their near-duplicates are looked for."""
+"""Properties that images may lack, with the reason that a skipped check gives."""
+
 _SHOWN = 3
 _DARK, _LIGHT, _FLAT, _LONG = 0.05, 0.95, 1 / 255, 2.0
 _LIKE_NONE = 0.5
@@ -41,11 +39,13 @@ _SHOWN_KINDS = 6
 
 @dataclass(frozen=True, eq=False)
 class DataRecord:
-    """What was found of a data set's images, each part on first use, kept in the store.
+    """What is known of a data set's images.
+
+    Each part is computed on first use and kept in the store.
 
     Args:
         splits: The data set.
-        store: Where what is found is kept.
+        store: Keeps the results.
     """
 
     splits: Splits
@@ -53,12 +53,12 @@ class DataRecord:
 
     @cached_property
     def seen(self) -> Survey:
-        """Every image, looked at once."""
+        """The facts of every image."""
         return survey(self.splits, self.store)
 
     @cached_property
     def duplicates(self) -> Duplicates:
-        """The images that are the same."""
+        """The pairs of images that are the same."""
         return find_duplicates(self.seen, self.store)
 
     @cached_property
@@ -69,96 +69,99 @@ class DataRecord:
 
     @cached_property
     def allowed(self) -> list[probes.Probe]:
-        """The probes that these images allow."""
+        """The probes that can be fitted on these images."""
         return probes.applicable(self.masks)
 
     def answers(self, probe: probes.Probe) -> Predictions:
-        """Return what a probe answers on the test images."""
+        """Return the predictions of a probe on the test images."""
         return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
 
     def judged(self, predictions: Predictions) -> Predictions:
-        """Return the given rows that a probe can be judged on: readable, and without a near-duplicate in train or
-        validation."""
+        """Return the given rows that a probe can be judged on.
+
+        They are readable and have no near-duplicate in train or validation.
+        """
         rows = np.concatenate(
             [_with_near_duplicate(self, "test", "train"), _with_near_duplicate(self, "test", "validation")]
         )
         return self._without(predictions, np.concatenate([rows, np.flatnonzero(~self.seen.readable)]))
 
     def unseen(self, predictions: Predictions) -> Predictions:
-        """Return the given rows but for those that are the same image as a train row."""
+        """Return the given rows without those that are also in train."""
         return self._without(predictions, _with_near_duplicate(self, "test", "train"))
 
     def _without(self, predictions: Predictions, rows: IntArray) -> Predictions:
         left_out = {self.seen.ids[row] for row in rows}
-        keep = np.array([name not in left_out for name in predictions.ids], np.bool_)
+        keep = np.array([row_id not in left_out for row_id in predictions.ids], np.bool_)
         return predictions if keep.all() else taken(predictions, np.flatnonzero(keep))
 
 
 def lacking(splits: Splits, need: str) -> str:
-    """Return why these images cannot have what a check needs, among `LACKING`; "" where they can, or for other
-    needs."""
+    """Return why these images lack a property that a check needs.
+
+    Args:
+        splits: The data set.
+        need: A key of `LACKING`. Other needs are never lacking.
+
+    Returns:
+        The reason, or "" if the images have it.
+    """
     return LACKING[need] if need in LACKING and getattr(splits.test, need) is None else ""
 
 
 def images_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the images of split ``of`` that are the same image as one of split ``elsewhere`` (0 to 1).
+    """Share of the images of split ``of`` that are also in ``elsewhere`` (0 to 1).
 
-    The same: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
+    Images are the same if they have identical bytes or identical pixels, or if one is a copy of the other that was
+    re-encoded, resized, cropped or mirrored.
 
     Returns:
-        A census; without images, NaN in [0, 1]. Failing images: those images.
+        A census with these images as failing images. Without images NaN in [0, 1].
     """
-    near_duplicates, everything = _with_near_duplicate(record, of, elsewhere), len(record.seen.of_split(of))
-    named = [
-        f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}"
-        for row in near_duplicates[:_SHOWN]
-    ]
-    return _counted(
-        record,
-        near_duplicates,
-        everything,
-        f"{len(near_duplicates)} of {everything} images of {of} are in {elsewhere}",
-        named,
-    )
+    rows, total = _with_near_duplicate(record, of, elsewhere), len(record.seen.of_split(of))
+    named = [f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}" for row in rows[:_SHOWN]]
+    return _counted(record, rows, total, f"{len(rows)} of {total} images of {of} are in {elsewhere}", named)
 
 
 def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the patients of split ``of`` who have images in split ``elsewhere`` too (0 to 1).
+    """Share of the patients of split ``of`` who are also in ``elsewhere`` (0 to 1).
 
     Returns:
-        A census over patients; where they are unknown, NaN in [0, 1]. Failing images: their images of ``of``.
+        A census over patients, with their images of ``of`` as failing images. NaN in [0, 1] if patients are unknown.
     """
     groups = record.seen.groups
     if groups is None:
-        words = "the data names no patients"
-        return estimates.undefined(0, low=0.0, high=1.0, method="census", unit="patient", detail=words)
+        detail = "the data names no patients"
+        return estimates.undefined(0, low=0.0, high=1.0, method="census", unit="patient", detail=detail)
     names = np.asarray(groups)
-    own, other = (set(names[record.seen.of_split(split)].tolist()) for split in (of, elsewhere))
-    both = own & other
+    here, there = (set(names[record.seen.of_split(split)].tolist()) for split in (of, elsewhere))
+    both = here & there
     rows = [int(row) for row in record.seen.of_split(of) if groups[row] in both]
-    words = f"{len(both)} of {len(own)} patients of {of} have images in {elsewhere}"
-    return census(len(both), len(own), unit="patient", detail=words, failing=_ids(record, rows))
+    detail = f"{len(both)} of {len(here)} patients of {of} have images in {elsewhere}"
+    return census(len(both), len(here), unit="patient", detail=detail, failing=_ids(record, rows))
 
 
 def labels_in_conflict(record: DataRecord) -> Estimate:
-    """Share of all images that are the same image as one of another class (0 to 1).
+    """Share of all images that are the same as one of another class (0 to 1).
 
     Returns:
-        A census; without images, NaN in [0, 1]. Failing images: those images.
+        A census with these images as failing images. Without images NaN in [0, 1].
     """
     clusters, labels = record.duplicates.clusters, record.seen.labels
-    kinds = np.unique(np.stack([clusters, labels]), axis=1)[0]
-    mixed = np.flatnonzero(np.bincount(kinds) > 1)
+    cluster_of_pair = np.unique(np.stack([clusters, labels]), axis=1)[0]
+    mixed = np.flatnonzero(np.bincount(cluster_of_pair) > 1)
     rows = np.flatnonzero(np.isin(clusters, mixed))
-    named = [f"{record.seen.ids[row]} is also called otherwise" for row in rows[:_SHOWN]]
+    named = [f"{record.seen.ids[row]} is also in another class" for row in rows[:_SHOWN]]
     return _counted(record, rows, len(labels), f"{len(rows)} of {len(labels)} images have two classes", named)
 
 
 def duplicate_images(record: DataRecord, split: SplitName) -> Estimate:
-    """Share of the images of a split that are another image of it once more (0 to 1): copies beyond the first.
+    """Share of the images of a split that repeat another one (0 to 1).
+
+    The first image of each set of copies does not count.
 
     Returns:
-        A census; without images, NaN in [0, 1]. Failing: the copies.
+        A census with the copies as failing images. Without images NaN in [0, 1].
     """
     rows = record.seen.of_split(split)
     _, first = np.unique(record.duplicates.clusters[rows], return_index=True)
@@ -167,25 +170,27 @@ def duplicate_images(record: DataRecord, split: SplitName) -> Estimate:
 
 
 def names_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:
-    """Share of the images of split ``of`` whose file name also stands in the same class of ``elsewhere`` (0 to 1).
+    """Share of the images of ``of`` whose file name occurs in ``elsewhere`` (0 to 1).
+
+    Names are compared within a class. Images with equal names need not be the same.
 
     Returns:
-        A census; without images, NaN in [0, 1]. Failing images: those images. A name alone proves nothing.
+        A census with these images as failing images. Without images NaN in [0, 1].
     """
     seen = record.seen
     there = {(int(seen.labels[row]), seen.paths[row].name) for row in seen.of_split(elsewhere)}
     rows = [int(row) for row in seen.of_split(of) if (int(seen.labels[row]), seen.paths[row].name) in there]
-    everything = len(seen.of_split(of))
-    return _counted(record, rows, everything, f"{len(rows)} of {everything} file names of {of} are in {elsewhere}", [])
+    total = len(seen.of_split(of))
+    return _counted(record, rows, total, f"{len(rows)} of {total} file names of {of} are in {elsewhere}", [])
 
 
 def association(record: DataRecord) -> Estimate:
-    """Cramér's V of source and class over all images (0: unrelated, 1: the source is the class), or of one class alone.
+    """Cramér's V of source and class over all images (0: unrelated, 1: identical).
 
-    The greatest of V itself and, for each class, of V of source and belonging to that class.
+    The value is the maximum of V of source and class, and of V of source and membership in each single class.
 
     Returns:
-        A census; with one source, or none known, NaN in [0, 1].
+        A census. NaN in [0, 1] if no source is known, or with one source or one class.
 
     References:
         Cramér, Mathematical Methods of Statistics (1946), chapter 21.
@@ -213,17 +218,23 @@ def _cramer(counts: NDArray[np.float64]) -> float:
 
 
 def unreadable(record: DataRecord) -> Estimate:
-    """Share of all images that cannot be read (0 to 1). Returns a census; failing images: those images."""
+    """Share of all images that cannot be read (0 to 1).
+
+    Returns:
+        A census with these images as failing images.
+    """
     rows = np.flatnonzero(~record.seen.readable)
     named = [record.seen.images[row].fault for row in rows[:_SHOWN]]
     return _counted(record, rows, len(record.seen), f"{len(rows)} of {len(record.seen)} images cannot be read", named)
 
 
 def atypical_images(record: DataRecord) -> Estimate:
-    """Share of all images that are not like the others: blank, black, white, very long, inverted, unlike any.
+    """Share of all images that are unlike the others (0 to 1).
+
+    They are blank, black, white, very long, inverted, or unlike any other image.
 
     Returns:
-        A census; failing images: those images, each with the reason in the detail where there is room.
+        A census with these images as failing images. The detail gives the reasons of the first ones.
     """
     reasons = odd_reasons(record)
     named = [f"{record.seen.ids[row]}: {reason}" for row, reason in list(reasons.items())[:_SHOWN]]
@@ -231,7 +242,7 @@ def atypical_images(record: DataRecord) -> Estimate:
 
 
 def odd_reasons(record: DataRecord) -> dict[int, str]:
-    """Return what is odd about each odd image, by row."""
+    """Return why each atypical image is atypical, by row."""
     seen, reasons = record.seen, dict[int, str]()
     likeness, inverted = record.duplicates.likeness, record.duplicates.inverted
     for row, image in enumerate(seen.images):
@@ -252,52 +263,66 @@ def odd_reasons(record: DataRecord) -> dict[int, str]:
 
 
 def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
-    """Return what the images' files are, most frequent first: (what, value, images of each class)."""
+    """Return the properties of the images' files, the most frequent values first.
+
+    Each entry is (property, value, number of images of each class).
+    """
     seen = record.seen
     found: list[tuple[str, str, list[int]]] = []
-    for what, values in probes.facts(seen.images, seen.paths).items():
-        if what == "extension":
+    for name, values in probes.facts(seen.images, seen.paths).items():
+        if name == "extension":
             continue  # the format says more
         counts = {value: [0] * len(seen.classes) for value in values}
         for value, label in zip(values, seen.labels, strict=True):
             counts[value][label] += 1
         common = sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0]))
-        found += [(what, value, images) for value, images in common[:_SHOWN_KINDS]]
+        found += [(name, value, images) for value, images in common[:_SHOWN_KINDS]]
     return found
 
 
 def images_of(record: DataRecord, label: str, floor: float) -> Estimate:
-    """Highest recall that the test images of a class without a near-duplicate in train can prove: its lower limit
-    without a miss.
+    """Return the highest recall floor that the test images of a class can pass.
+
+    It is the lower limit of their recall without a miss. Only images without a near-duplicate in train count.
+
+    Args:
+        record: The data set.
+        label: The class.
+        floor: The recall floor of the policy. The detail says how many misses it allows for a pass.
 
     Returns:
-        That limit, 0 without images, n = those images, or their patients, where these are known: each counts as one
-        image, as where all of a patient's images are right. The detail says how many misses a proof of the floor
-        allows.
+        That limit, or 0 without images. n is the number of these images, or of their patients if these are known.
+        Each patient counts as one image, as if all of the patient's images had the same prediction.
     """
     seen = record.seen
     rows = np.setdiff1d(seen.of_split("test"), _with_near_duplicate(record, "test", "train"))
-    own, groups = rows[seen.labels[rows] == seen.classes.index(label)], seen.groups
-    n = len(own) if groups is None else len({groups[row] for row in own})
-    proofs = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
-    most = estimates.proportion(n, n).low if n else 0.0
+    of_class, groups = rows[seen.labels[rows] == seen.classes.index(label)], seen.groups
+    n = len(of_class) if groups is None else len({groups[row] for row in of_class})
+    passing = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
+    highest = estimates.proportion(n, n).low if n else 0.0
     missed = "misses" if groups is None else "patients missed in all images"
-    allowed = f"with at most {max(proofs)} {missed}" if proofs else "by no answers"
+    allowed = f"with at most {max(passing)} {missed}" if passing else "by no answers"
     counted = ("image" if groups is None else "patient") + "s" * (n != 1)
-    words = f"{n} {counted} can prove a recall of {floor:.2f} {allowed}, and no recall above {most:.2f}"
+    detail = f"{n} {counted} can pass a recall floor of {floor:.2f} {allowed}, and no floor above {highest:.2f}"
     unit = "image" if groups is None else "patient"
-    return Estimate(value=most, low=most, high=most, n=n, method="census", unit=unit, detail=words)
+    return Estimate(value=highest, low=highest, high=highest, n=n, method="census", unit=unit, detail=detail)
 
 
 def _with_near_duplicate(record: DataRecord, of: SplitName, elsewhere: SplitName) -> IntArray:
-    """Return the rows of split ``of`` that are the same image as a row of ``elsewhere``, directly or through others."""
+    """Return the rows of split ``of`` that have a near-duplicate in ``elsewhere``.
+
+    Two images may also be the same through a third.
+    """
     clusters = record.duplicates.clusters
     rows = record.seen.of_split(of)
     return rows[np.isin(clusters[rows], clusters[record.seen.of_split(elsewhere)])]
 
 
 def _partner(record: DataRecord, row: int, elsewhere: SplitName) -> int:
-    """Return a row of ``elsewhere`` that is the same image: the most similar where they were compared."""
+    """Return a row of ``elsewhere`` that is the same image.
+
+    If they were compared, it is the most similar one.
+    """
     found, there = record.duplicates, record.seen.of_split(elsewhere)
     pairs = [
         (float(similarity), int(second if first == row else first))
@@ -310,11 +335,11 @@ def _partner(record: DataRecord, row: int, elsewhere: SplitName) -> int:
 
 
 def _counted(
-    record: DataRecord, rows: Sequence[int] | IntArray, everything: int, words: str, named: Sequence[str]
+    record: DataRecord, rows: Sequence[int] | IntArray, total: int, summary: str, named: Sequence[str]
 ) -> Estimate:
     more = f" and {len(rows) - len(named)} more" if named and len(rows) > len(named) else ""
-    detail = f"{words}: {'; '.join(named)}{more}" if named else words
-    return census(len(rows), everything, detail=detail, failing=_ids(record, rows))
+    detail = f"{summary}: {'; '.join(named)}{more}" if named else summary
+    return census(len(rows), total, detail=detail, failing=_ids(record, rows))
 
 
 def _ids(record: DataRecord, rows: Sequence[int] | IntArray) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""The same image twice: identical bytes, identical pixels, or a copy that was re-encoded, resized, cropped or mirrored.
+"""Finds images that are in a data set more than once.
 
-Copies are looked for among each image's nearest neighbours in the low frequencies of its thumbnail, also cropped by
-2.5 and 5 % on each side and mirrored; each candidate is then laid over its neighbour and its detail compared.
+They have identical bytes or identical pixels, or are copies that were re-encoded, resized, cropped or mirrored. Copies
+are looked for among each image's nearest neighbours in the low frequencies of its thumbnail, which is also cropped by
+2.5 and 5 % on each side and mirrored. Each candidate is then laid over its neighbour, and their detail is compared.
 """
 
 from collections.abc import Iterator
@@ -25,11 +26,11 @@ Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
 
 KINDS: tuple[Kind, ...] = ("identical bytes", "identical pixels", "near-duplicate")
 ALIKE = 0.96
-"""Agreement from which detail is compared at all."""
+"""Agreement from which detail is compared."""
 CROPS = (0.0, 0.025, 0.05)
-"""What is cut from each side of an image before its neighbours are looked for."""
+"""Shares that are cut from each side of an image to find its neighbours."""
 NEIGHBOURS = 4
-"""Images that each image is laid over."""
+"""Number of images that each image is laid over."""
 
 _FREQUENCIES = 8
 _SIDE = 32
@@ -39,25 +40,25 @@ _STRETCHES = 64
 _LONGEST_STRETCH = 256
 _BLOCK = 256
 _PAIRS = 512
-_FLAT = 1.0  # grey levels of 255: nothing to compare
+_FLAT = 1.0  # deviation in grey levels of 255, below which there is nothing to compare
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Duplicates:
-    """Pairs of images that are the same, and what follows for rows; k pairs of n rows.
+    """Pairs of images that are the same: k pairs of n rows.
 
     Attributes:
         first: int64 (k,) row.
         second: int64 (k,) a later row.
         kind: int64 (k,) index into `KINDS`.
-        similarity: float32 (k,) correlation of detail; 1 of identical images.
+        similarity: float32 (k,) correlation of detail, 1 for identical images.
         mirrored: bool (k,) whether one is the mirror image of the other.
-        almost: int64 (m, 2) the most alike pairs that are not called the same, by similarity.
-        almost_similarity: float32 (m,).
-        likeness: float32 (n,) correlation of each image's low frequencies with those of the image most like it; 1 of
-            one that is identical to another, or that has nothing to compare.
+        almost: int64 (m, 2) the most similar pairs that do not count as the same, by similarity.
+        almost_similarity: float32 (m,) their correlation of detail.
+        likeness: float32 (n,) correlation of each image's low frequencies with those of the most similar image. It is 1
+            for an image that is identical to another, or that has nothing to compare.
         inverted: bool (n,) whether an image is the opposite of the average image.
-        clusters: int64 (n,) a number for each set of images that are the same, directly or through others.
+        clusters: int64 (n,) a number for each set of images that are the same. Two images may be so through a third.
     """
 
     first: IntArray
@@ -76,9 +77,10 @@ class Duplicates:
 
 
 def find_duplicates(seen: Survey, store: Store) -> Duplicates:
-    """Return all pairs of images that are the same; searched once for a set of files, then taken from the store.
+    """Return all pairs of images that are the same.
 
-    Of more than two identical images each is paired with the first.
+    A set of files is searched once, and the result is kept in the store. If more than two images are identical, each is
+    paired with the first.
     """
     key = digest("duplicates", seen.fingerprint, code_digest(__name__))
     found = store.arrays(key, lambda: _search(seen))
@@ -89,10 +91,10 @@ def find_duplicates(seen: Survey, store: Store) -> Duplicates:
 
 def _search(seen: Survey) -> Arrays:
     exact = [*_identical(seen)]
-    doubles = {second for _, second, _ in exact}
+    repeated = {second for _, second, _ in exact}
     flat = [image.deviation * 255 < _FLAT for image in seen.images]
     rows = np.array(
-        [row for row in range(len(seen)) if seen.readable[row] and row not in doubles and not flat[row]], np.int64
+        [row for row in range(len(seen)) if seen.readable[row] and row not in repeated and not flat[row]], np.int64
     )
     plain, views = _features(seen, rows)
     candidates, closest = _candidates(plain, views)
@@ -103,8 +105,8 @@ def _search(seen: Survey) -> Arrays:
     copies = similarity >= COPY
     almost = np.flatnonzero(~copies & (similarity > 0))
     almost = almost[np.argsort(-similarity[almost], kind="stable")][:12]
-    first = np.concatenate([np.array([one for one, _, _ in exact], np.int64), pairs[copies, 0]])
-    second = np.concatenate([np.array([two for _, two, _ in exact], np.int64), pairs[copies, 1]])
+    first = np.concatenate([np.array([row for row, _, _ in exact], np.int64), pairs[copies, 0]])
+    second = np.concatenate([np.array([row for _, row, _ in exact], np.int64), pairs[copies, 1]])
     order = np.lexsort((second, first))
     kinds = [KINDS.index(kind) for _, _, kind in exact] + [KINDS.index("near-duplicate")] * int(copies.sum())
     return {
@@ -121,7 +123,7 @@ def _search(seen: Survey) -> Arrays:
 
 
 def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
-    """Yield (first row, later row, how) of images with the same bytes, or else the same pixels."""
+    """Yield (first row, later row, kind) of images with equal bytes or pixels."""
     by_bytes: dict[str, int] = {}
     by_pixels: dict[str, int] = {}
     for row, image in enumerate(seen.images):
@@ -136,30 +138,35 @@ def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:
 
 
 def _compared(seen: Survey, rows: IntArray, candidates: IntArray) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
-    """Return candidate pairs (k, 2), first < second, the correlation of their detail (0: unlike) and if mirrored."""
-    one, two, view = rows[candidates[:, 0]], rows[candidates[:, 1]], candidates[:, 2]
-    similarity = np.zeros(len(one), np.float32)
+    """Return each candidate pair once, with similarity and mirroring.
+
+    Returns:
+        int64 (k, 2) pairs of rows, first < second, float32 (k,) correlation of their detail, 0 if they are unlike, and
+        bool (k,) whether one is mirrored.
+    """
+    image, neighbour, view = rows[candidates[:, 0]], rows[candidates[:, 1]], candidates[:, 2]
+    similarity = np.zeros(len(image), np.float32)
     zooms = np.array([1 - 2 * crop for crop in CROPS for _ in (0, 1)], np.float32)
-    blocks = [slice(start, start + _PAIRS) for start in range(0, len(one), _PAIRS)]
-    with ThreadPoolExecutor(2) as pool, _bar(len(one), "comparing images", "pair") as bar:
+    blocks = [slice(start, start + _PAIRS) for start in range(0, len(image), _PAIRS)]
+    with ThreadPoolExecutor(2) as pool, _bar(len(image), "comparing images", "pair") as bar:
 
         def compare(block: slice) -> None:
-            cut = seen.thumbnails(one[block]).astype(np.float32)
+            cut = seen.thumbnails(image[block]).astype(np.float32)
             mirrored = view[block] % 2 == 1
             cut[mirrored] = cut[mirrored, :, ::-1]
-            whole = seen.thumbnails(two[block]).astype(np.float32)
+            whole = seen.thumbnails(neighbour[block]).astype(np.float32)
             found = registration.align(whole, cut, zooms[view[block]], at_least=ALIKE)
             similarity[block] = np.nan_to_num(found.detail, nan=0.0)
             bar.update(len(cut))
 
         list(pool.map(compare, blocks))
-    return _once(np.sort(np.stack([one, two], axis=1), axis=1), similarity, view % 2 == 1)
+    return _once(np.sort(np.stack([image, neighbour], axis=1), axis=1), similarity, view % 2 == 1)
 
 
 def _once(
     pairs: IntArray, similarity: FloatArray, mirrored: NDArray[np.bool_]
 ) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
-    """Return each pair once, as it was most similar."""
+    """Return each pair once, at its highest similarity."""
     order = np.lexsort((-similarity, pairs[:, 1], pairs[:, 0]))
     pairs, similarity, mirrored = pairs[order], similarity[order], mirrored[order]
     new = np.ones(len(pairs), np.bool_)
@@ -168,7 +175,10 @@ def _once(
 
 
 def _features(seen: Survey, rows: IntArray) -> tuple[FloatArray, list[FloatArray]]:
-    """Return low frequencies of unit length (n, 63) of images as they are, and of each crop, plain and mirrored."""
+    """Return low frequencies (n, 63) of unit length, of images and of their views.
+
+    The views are the crops of `CROPS`, each plain and mirrored.
+    """
     views: list[list[FloatArray]] = [[] for _ in range(2 * len(CROPS))]
     for start in range(0, len(rows), _BLOCK):
         thumbnails = seen.thumbnails(rows[start : start + _BLOCK]).astype(np.float32)
@@ -192,14 +202,17 @@ def _cropped(images: FloatArray, crop: float) -> FloatArray:
 
 
 def _low(images: FloatArray) -> FloatArray:
-    """Return the lowest frequencies of images (n, 32, 32) but for their mean: (n, 63)."""
+    """Return the lowest frequencies (n, 63) of images (n, 32, 32) without their mean."""
     waves = fft.dctn(images, axes=(1, 2), norm="ortho")[:, :_FREQUENCIES, :_FREQUENCIES]
     low: FloatArray = waves.reshape(len(images), -1)[:, 1:]
     return low
 
 
 _MIRROR: FloatArray = np.tile(np.where(np.arange(_FREQUENCIES) % 2, -1, 1), _FREQUENCIES)[1:].astype(np.float32)
-"""What mirroring does to each of those frequencies: the odd ones across change their sign."""
+"""Factor by which mirroring changes each of these frequencies.
+
+The odd horizontal ones change their sign.
+"""
 
 
 def _unit(rows: FloatArray) -> FloatArray:
@@ -208,10 +221,13 @@ def _unit(rows: FloatArray) -> FloatArray:
 
 
 def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, FloatArray]:
-    """Return (row, neighbour, view) of each row's nearest neighbours under its best view (k, 3), and best score (n,).
+    """Return each row's nearest neighbours, and its best score.
 
-    Of a stretch of consecutive images only the nearest competes, so of two neighbours in one stretch the second is
-    found from its own side, or not.
+    Only the nearest image of each stretch of consecutive images competes. If a row has two neighbours in one stretch,
+    the second one is found only if the row is among its own neighbours.
+
+    Returns:
+        int64 (k, 3) of (row, neighbour, best view), and float32 (n,) of the best score.
     """
     n = len(plain)
     stretch = min(max(n // _STRETCHES, 1), _LONGEST_STRETCH)
@@ -229,15 +245,19 @@ def _candidates(plain: FloatArray, views: list[FloatArray]) -> tuple[IntArray, F
             bar.update(len(block))
             rows, neighbours = _closest(best.reshape(len(block), -1, stretch))
             rows = block[rows]
-            each = [np.einsum("ij,ij->i", features[rows], plain[neighbours]) for features in views]
-            return np.stack([rows, neighbours, np.argmax(each, axis=0)], axis=1)
+            scores = [np.einsum("ij,ij->i", features[rows], plain[neighbours]) for features in views]
+            return np.stack([rows, neighbours, np.argmax(scores, axis=0)], axis=1)
 
         found = list(pool.map(nearest, range(0, n, _BLOCK)))
     return np.concatenate([np.zeros((0, 3), np.int64), *found]), closest
 
 
 def _closest(scores: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return (row, column) of the few best scores of each row (m, stretches, length), but for those below `_NEAR`."""
+    """Return (row, column) of each row's best scores from `_NEAR` on.
+
+    Args:
+        scores: float32 (m, stretches, length). Of at most `NEIGHBOURS` stretches per row the best score is taken.
+    """
     column = scores.argmax(axis=2) + np.arange(scores.shape[1]) * scores.shape[2]
     score = np.take_along_axis(scores.reshape(len(scores), -1), column, axis=1)
     order = np.argsort(-score, axis=1, kind="stable")[:, :NEIGHBOURS]

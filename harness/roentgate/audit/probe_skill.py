@@ -1,4 +1,7 @@
-"""What cheap probes read of a data set, as estimates: how well file, border and pixels tell the classes apart."""
+"""How well cheap probes predict the classes of a data set, as estimates.
+
+Probes see the file, the border or other parts of the pixels.
+"""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,7 +17,7 @@ from roentgate.stats import Estimate, census, permutation_p
 from roentgate.stats import estimate as estimates
 
 DRAWS = 2000
-"""Permutations behind a probe's p-value."""
+"""Number of permutations for a probe's p-value."""
 
 _SHOWN = 3
 _SURE = 0.9
@@ -22,71 +25,82 @@ _SOME = 0.25
 
 
 def metadata_skill(record: DataRecord) -> Estimate:
-    """How well file and header alone tell a class from the others, over five folds of all images.
+    """How well file and header alone tell a class from the others.
+
+    The probe is cross-validated over five folds of all images.
 
     Returns:
-        As `clearest`, with the single rules in the detail; NaN where fewer than two classes have two images that are
-        not the same, or of one patient.
+        As from `clearest`, with the single rules in the detail. NaN if fewer than two classes have images of two
+        patients, or two images that are not the same.
     """
     answers = probes.cross_validated(record.seen, record.duplicates.clusters, record.store)
     if answers is None:
-        words = "fewer than two classes have images of two patients"
-        return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail=words)
-    told = clearest(answers)
-    return replace(told, detail="; ".join([told.detail, *probes.rules(record.seen)[:_SHOWN]]))
+        detail = "fewer than two classes have images of two patients"
+        return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail=detail)
+    skill = clearest(answers)
+    return replace(skill, detail="; ".join([skill.detail, *probes.rules(record.seen)[:_SHOWN]]))
 
 
 def border_skill(record: DataRecord, answers: Predictions) -> Estimate:
-    """How well a probe tells a class from the others on the test images: as `clearest`."""
+    """How well a probe tells a class from the others on the test images.
+
+    Returns:
+        As from `clearest`, on the rows that the probe can be judged on.
+    """
     return clearest(record.judged(answers))
 
 
-def clearest(shown: Predictions) -> Estimate:
-    """Youden's index of the class that is told best from all others (0: chance, 1: perfect): one betrayed is enough.
+def clearest(predictions: Predictions) -> Estimate:
+    """Youden's index of the best predicted class (0: chance, 1: perfect).
 
-    Averaged over K classes, one that is given away completely would count as 1/(K - 1).
+    The maximum is taken because one predictable class is a shortcut. In an average over K classes, a class that is
+    predicted completely would count only as 1/(K - 1).
 
     Returns:
-        The greatest of recall + specificity - 1 over the classes; its interval reaches from the greatest lower limit to
-        the greatest upper one, each recovered from the exact limits of both parts (MOVER), the lower ones at
-        1 - 0.05/K. NaN in [-1, 1] where a class has no rows.
+        The greatest of recall + specificity - 1 over the classes. Its interval reaches from the greatest lower limit to
+        the greatest upper limit of a class. The limits of a class follow from the exact limits of both proportions
+        (MOVER), the lower ones at confidence 1 - 0.05/K. NaN in [-1, 1] if a class has no rows.
 
     References:
         Youden, Cancer 3 (1950) 32-35; Zou and Donner, Statistics in Medicine 27 (2008) 1693-1702.
     """
     parts: dict[str, Estimate] = {}
-    for index, label in enumerate(shown.classes):
-        own, predicted = shown.labels == index, shown.answers == index
-        sides = [_proportion(shown, predicted, own), _proportion(shown, ~predicted, ~own)]
-        both = estimates.mean(sides, groups=shown.groups, labels=(~own).astype(np.int64))
-        if not both.defined:
-            return replace(both, value=np.nan, low=-1.0, high=1.0, detail=f"no image of {label}, or none of another")
-        value, low, high = (2 * each - 1 for each in (both.value, both.low, both.high))
-        parts[label] = replace(both, value=value, low=low, high=high)
-    label = max(parts, key=lambda each: parts[each].value)
-    words = f"{label} told from the others: recall + specificity - 1 = {parts[label].value:.2f}; {_skill(shown).detail}"
+    for number, label in enumerate(predictions.classes):
+        same_class, predicted = predictions.labels == number, predictions.answers == number
+        recall, specificity = (
+            _proportion(predictions, predicted, same_class),
+            _proportion(predictions, ~predicted, ~same_class),
+        )
+        mean = estimates.mean([recall, specificity], groups=predictions.groups, labels=(~same_class).astype(np.int64))
+        if not mean.defined:
+            return replace(mean, value=np.nan, low=-1.0, high=1.0, detail=f"no image of {label}, or none of another")
+        value, low, high = (2 * limit - 1 for limit in (mean.value, mean.low, mean.high))
+        parts[label] = replace(mean, value=value, low=low, high=high)
+    label = max(parts, key=lambda name: parts[name].value)
+    index = f"{label} told from the others: recall + specificity - 1 = {parts[label].value:.2f}"
     return replace(
         parts[label],
         low=max(part.low for part in parts.values()),
         high=max(part.high for part in parts.values()),
-        detail=words,
+        detail=f"{index}; {_skill(predictions).detail}",
     )
 
 
-def _proportion(shown: Predictions, hits: BoolArray, rows: BoolArray) -> Estimate:
-    family = 1 - 0.05 / len(shown.classes)
-    if shown.groups is None:
-        return estimates.proportion(int((hits & rows).sum()), int(rows.sum()), low_confidence=family)
-    groups = [group for group, chosen in zip(shown.groups, rows, strict=True) if chosen]
-    return estimates.grouped_proportion(hits[rows], groups, low_confidence=family)
+def _proportion(predictions: Predictions, hits: BoolArray, rows: BoolArray) -> Estimate:
+    confidence = 1 - 0.05 / len(predictions.classes)
+    if predictions.groups is None:
+        return estimates.proportion(int((hits & rows).sum()), int(rows.sum()), low_confidence=confidence)
+    groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
+    return estimates.grouped_proportion(hits[rows], groups, low_confidence=confidence)
 
 
 def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
-    """How well a probe tells the classes apart: its adjusted balanced accuracy (0: chance, 1: perfect).
+    """Adjusted balanced accuracy of a probe (0: chance, 1: perfect).
 
     Returns:
-        As `roentgate.checks.metrics.adjusted_balanced_accuracy`, on images that it can be judged on; the detail gives
-        balanced accuracy, AUROC, a permutation p, and the share of what the whole image gives the same kind of probe.
+        As from `roentgate.checks.metrics.adjusted_balanced_accuracy`, on the images that it can be judged on. The
+        detail gives balanced accuracy, AUROC, the p-value of a permutation test, and the skill as a share of that of a
+        probe of the whole image.
     """
     skill = _skill(record.judged(answers))
     whole = metrics.adjusted_balanced_accuracy(record.judged(record.answers(probes.WHOLE)))
@@ -95,21 +109,22 @@ def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
     return replace(skill, detail=f"{skill.detail}; {skill.value / whole.value:.0%} of what the whole image gives")
 
 
-def _skill(shown: Predictions) -> Estimate:
-    skill = metrics.adjusted_balanced_accuracy(shown)
-    balanced, area = metrics.balanced_accuracy(shown), metrics.macro_auroc(shown)
-    words = (
+def _skill(predictions: Predictions) -> Estimate:
+    skill = metrics.adjusted_balanced_accuracy(predictions)
+    balanced, area = metrics.balanced_accuracy(predictions), metrics.macro_auroc(predictions)
+    detail = (
         f"balanced accuracy {balanced.value:.2f} [{balanced.low:.2f}, {balanced.high:.2f}] where 1/K = "
-        f"{1 / len(shown.classes):.2f}, AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}], "
-        f"p = {chance_p(shown).value:.2g}"
+        f"{1 / len(predictions.classes):.2f}, AUROC {area.value:.2f} [{area.low:.2f}, {area.high:.2f}], "
+        f"p = {chance_p(predictions).value:.2g}"
     )
-    return replace(skill, detail=words, failing=())
+    return replace(skill, detail=detail, failing=())
 
 
 def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
-    """Chance of a balanced accuracy as high as this if answers and classes had nothing to do with each other.
+    """Permutation p-value of the balanced accuracy.
 
-    Classes are permuted over rows; over patients where they are known and each has one class.
+    The null hypothesis is that predictions and classes are independent. Classes are permuted over rows, or over
+    patients if these are known and each has one class.
     """
     rng = np.random.default_rng(0)
     units, labels = np.arange(len(answers)), answers.labels
@@ -120,9 +135,9 @@ def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
     first = np.unique(units, return_index=True)[1]
 
     def balanced(truth: IntArray) -> float:
-        right = np.bincount(truth[answers.answers == truth], minlength=len(answers.classes))
+        correct = np.bincount(truth[answers.answers == truth], minlength=len(answers.classes))
         counts = np.bincount(truth, minlength=len(answers.classes))
-        return float(np.mean(right[counts > 0] / counts[counts > 0])) if len(truth) else 0.0
+        return float(np.mean(correct[counts > 0] / counts[counts > 0])) if len(truth) else 0.0
 
     observed = balanced(labels)
     exceeding = sum(
@@ -132,48 +147,62 @@ def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
 
 
 def best_probe(record: DataRecord) -> tuple[probes.Probe, Predictions]:
-    """Return the probe with the highest balanced accuracy, and its answers on the rows that it can be judged on."""
-    told = {probe: record.judged(record.answers(probe)) for probe in record.allowed}
-    best = max(told, key=lambda probe: metrics.balanced_accuracy(told[probe]).value)
-    return best, told[best]
+    """Return the probe with the highest balanced accuracy, and its predictions.
+
+    They are those on the rows that it can be judged on.
+    """
+    predictions = {probe: record.judged(record.answers(probe)) for probe in record.allowed}
+    best = max(predictions, key=lambda probe: metrics.balanced_accuracy(predictions[probe]).value)
+    return best, predictions[best]
 
 
 def against(probe: probes.Probe, change: Estimate) -> Estimate:
-    """Return a change of balanced accuracy with the probe that it is measured against in its detail."""
+    """Return a change of balanced accuracy with the probe's name in its detail.
+
+    The change is measured against this probe.
+    """
     return replace(change, detail=f"against the probe of {probe.name}: {change.detail}")
 
 
 def source_skill(record: DataRecord) -> Estimate:
-    """How well the whole image tells the sources apart: adjusted balanced accuracy over five folds of all images.
+    """How well a probe of the whole image predicts the source.
+
+    The probe is cross-validated over five folds of all images.
 
     Returns:
-        As `roentgate.checks.metrics.adjusted_balanced_accuracy`; where no source is known, or one, NaN.
+        As from `roentgate.checks.metrics.adjusted_balanced_accuracy`. NaN if fewer than two sources are known.
     """
     known = len(set(record.seen.sources or ())) > 1
-    told = probes.of_source(record.seen, record.duplicates.clusters, record.store) if known else None
-    if told is None:
+    predictions = probes.of_source(record.seen, record.duplicates.clusters, record.store) if known else None
+    if predictions is None:
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="no two sources that can be validated")
-    return replace(metrics.adjusted_balanced_accuracy(told), failing=())
+    return replace(metrics.adjusted_balanced_accuracy(predictions), failing=())
 
 
 def doubtful_labels(record: DataRecord) -> Estimate:
-    """Share of the test images whose class the probe of the whole image denies by 0.9: labels to look at again.
+    """Share of the test images with a doubtful label (0 to 1).
+
+    The probe of the whole image gives another class a probability of at least 0.9. Such a label need not be wrong,
+    because hard images are among them.
 
     Returns:
-        A census; failing images: those images. A candidate is not an error: hard images are among them.
+        A census with these images as failing images.
     """
     answers = record.answers(probes.WHOLE)
     answers = taken(answers, np.flatnonzero(record.seen.readable[record.seen.of_split("test")]))
     sure = answers.probabilities.max(axis=1) >= _SURE
     rows = np.flatnonzero(sure & (answers.answers != answers.labels))
-    names = tuple(answers.ids[row] for row in rows)
-    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test images", failing=names)
+    ids = tuple(answers.ids[row] for row in rows)
+    return census(len(rows), len(answers), detail=f"{len(rows)} of {len(answers)} test images", failing=ids)
 
 
 def label_issues(record: DataRecord) -> list[str] | None:
-    """Return the images whose class confident learning doubts, worst first; None where cleanlab is not installed.
+    """Return the images whose label confident learning doubts, worst first.
 
-    It judges what the probe of the whole image answers over five folds of all images.
+    It judges the predictions of the probe of the whole image over five folds of all images.
+
+    Returns:
+        Row ids, or None if cleanlab is not installed.
 
     References:
         Northcutt et al., Journal of Artificial Intelligence Research 70 (2021) 1373-1411.

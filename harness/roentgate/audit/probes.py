@@ -1,7 +1,8 @@
-"""Cheap models on cut-down input: what can be scored on a data set without looking at the patient.
+"""Probes: cheap models on reduced input, such as the border of an image.
 
-A probe is fitted on train and validation images and answers the test images, so that it is judged by the same metrics,
-on the same rows, as a model. It is linear, or the nearest image, and never tuned: what it finds is there to be found.
+They show how well the classes of a data set can be predicted without its lungs. A probe is fitted on train and
+validation images and predicts the test images, so that it is judged by the same metrics, on the same rows, as a model.
+Probes of pixels are linear or return the nearest image's class. No probe is tuned.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +18,7 @@ from roentgate.arrays import FloatArray, IntArray
 from roentgate.audit.scan import THUMBNAIL, ImageFacts, Survey
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
-from roentgate.data import SPLITS, Header
-from roentgate.data import images as images
+from roentgate.data import SPLITS, Header, images
 from roentgate.store import Arrays, Store, digest
 
 if TYPE_CHECKING:
@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 Family = Literal["file", "border", "outside", "middle removed", "summary", "anatomy", "whole"]
 
 SIDE = 64
-"""Side of the thumbnails that probes see."""
+"""Side in pixels of the thumbnails that probes see."""
 BORDER_WIDTHS = (0.05, 0.10)
 REMOVED = (0.5, 0.6, 0.7)
-"""Sides of the square that is hidden; of 80 and 90 % it leaves what the 10 and 5 % border are."""
+"""Sides of the square that is masked, as shares of the image's.
+
+With 0.8 and 0.9 the rest would be the 10 and 5 % borders.
+"""
 LARGEST_FIT = 4000
-"""Images a probe is fitted on at most, as many of each class: more would cost time and change little."""
+"""Most images that a probe is fitted on, equally many of each class.
+
+More would cost time and change little.
+"""
 
 _COMPONENTS = 64
 _TREES = 200
@@ -43,12 +49,12 @@ _PURE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a probe is shown.
+    """The input of a probe.
 
     Attributes:
-        name: As in the scorecard.
-        family: What kind of input it is.
-        needs_masks: Whether lung masks are needed.
+        name: Its name in the scorecard.
+        family: The kind of input.
+        needs_masks: Whether it needs lung masks.
     """
 
     name: str
@@ -68,23 +74,28 @@ ANATOMY: Final = (
     Probe("outline of the lungs", "outside", needs_masks=True),
 )
 PIXELS: Final = (*MIDDLES, *SUMMARIES, WHOLE, NEAREST)
-"""What is not the file, the border or the anatomy."""
+"""Probes of pixels other than the border and the anatomy."""
 PROBES: Final = (METADATA, *BORDER_PROBES, *MIDDLES, *SUMMARIES, *ANATOMY, WHOLE, NEAREST)
 
 
 def applicable(masks: object) -> list[Probe]:
-    """Return the probes that these images allow: those of the lungs only where there are masks."""
+    """Return the probes that need no masks, or all if there are masks."""
     return [probe for probe in PROBES if masks is not None or not probe.needs_masks]
 
 
 def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | None = None) -> Predictions:
-    """Return what a probe answers on the test images, fitted on train and validation; kept in the store.
+    """Return the predictions of a probe on the test images.
+
+    It is fitted on train and validation, once for the same images.
 
     Args:
-        seen: The images; those that cannot be read are left out of the fit, and get 1/K for each class.
-        probe: Which.
-        store: Where its answers are kept.
+        seen: The images. Those that cannot be read are left out of the fit, and get 1/K for each class.
+        probe: The probe.
+        store: Keeps its predictions.
         masks: The lung mask of each row, for the probes that need them.
+
+    Raises:
+        DataError: A mask cannot be read.
     """
     key = digest("probe", probe.name, seen.fingerprint, _code(), images.file_digests(masks or ()))
     test = seen.of_split("test")
@@ -101,11 +112,20 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
 
 
 def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe = METADATA) -> Predictions | None:
-    """Return what a probe (of file and header) answers on images that can be read, fitted on the other folds.
+    """Return the cross-validated predictions of a probe on all readable images.
 
-    Five folds, stratified by class; images of one patient, and images that are the same, are in one fold. A class
-    without two such units cannot be validated and is left out; None where fewer than two classes remain. Of many images
-    20,000 are drawn.
+    There are five folds, stratified by class. Images of one patient, and images that are the same, are one unit and lie
+    in one fold. A class without two units cannot be validated and is left out. Of more than 20,000 images about as many
+    are drawn.
+
+    Args:
+        seen: The images.
+        clusters: int64 (n,) a number for each set of images that are the same.
+        store: Keeps the predictions.
+        probe: The probe, by default that of file and header.
+
+    Returns:
+        The predictions, or None if fewer than two classes can be validated.
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
@@ -133,7 +153,10 @@ def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe
 
 
 def _units(seen: Survey, clusters: IntArray) -> IntArray:
-    """Return a number for each set of images that belong together: of one patient, or the same image."""
+    """Return a number for each set of images that must not be separated.
+
+    They are of one patient, or are the same.
+    """
     if seen.groups is None:
         return clusters
     from scipy import sparse
@@ -150,49 +173,55 @@ def _code() -> str:
 
 
 def of_source(seen: Survey, clusters: IntArray, store: Store) -> Predictions | None:
-    """Return what the probe of the whole image answers when it is asked for the source; else as `cross_validated`."""
+    """Return cross-validated predictions of the source by the whole image.
+
+    Arguments and result are otherwise as those of `cross_validated`.
+    """
     names, sources = np.unique(np.asarray(seen.sources), return_inverse=True)
     asked = replace(seen, classes=tuple(names.tolist()), labels=sources.astype(np.int64))
     return cross_validated(asked, clusters, store, WHOLE)
 
 
 def rules(seen: Survey, *, least: int = 5) -> list[str]:
-    """Return the single facts of files that go with one class alone, in words: "mode L: Covid, 42 of 42".
+    """Return the single facts of files that predict a class, as text.
 
     Args:
         seen: The images.
-        least: Images that such a rule must cover at least.
+        least: Fewest images that such a rule must cover.
+
+    Returns:
+        Rules such as "mode L ⇒ Covid, 42 of 42", those that cover most images first.
     """
     rows = np.flatnonzero(seen.readable)
     labels = seen.labels[rows]
     shares = np.bincount(labels, minlength=len(seen.classes)) / max(len(labels), 1)
     found: list[tuple[int, str]] = []
-    for what, values in facts([seen.images[row] for row in rows], [seen.paths[row] for row in rows]).items():
+    for name, values in facts([seen.images[row] for row in rows], [seen.paths[row] for row in rows]).items():
         for value in sorted(set(values)):
-            hit = labels[[value == each for each in values]]
-            counts = np.bincount(hit, minlength=len(seen.classes))
+            covered = labels[[other == value for other in values]]
+            counts = np.bincount(covered, minlength=len(seen.classes))
             label = int(counts.argmax())
-            pure = counts[label] >= _PURE * len(hit) and shares[label] < _PURE
-            if pure and len(hit) >= least:
-                words = f"{what} {value} ⇒ {seen.classes[label]}, {counts[label]} of {len(hit)}"
-                found.append((-len(hit), words))
-    return [words for _, words in sorted(found)]
+            pure = counts[label] >= _PURE * len(covered) and shares[label] < _PURE
+            if pure and len(covered) >= least:
+                rule = f"{name} {value} ⇒ {seen.classes[label]}, {counts[label]} of {len(covered)}"
+                found.append((-len(covered), rule))
+    return [rule for _, rule in sorted(found)]
 
 
 def facts(seen: Sequence[ImageFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
-    """Return what can be said of each file in a word, by what is said: mode, format, extension, size, ..."""
+    """Return the categorical facts of each file: mode, format, extension, size, ..."""
 
-    def words(say: Callable[[Header], str]) -> list[str]:
-        return ["unreadable" if image.header is None else say(image.header) for image in seen]
+    def of_headers(fact: Callable[[Header], str]) -> list[str]:
+        return ["unreadable" if image.header is None else fact(image.header) for image in seen]
 
     return {
-        "mode": words(lambda header: header.mode),
-        "format": words(lambda header: header.format),
+        "mode": of_headers(lambda header: header.mode),
+        "format": of_headers(lambda header: header.format),
         "extension": [path.suffix or "none" for path in paths],
-        "size": words(lambda header: f"{header.width}x{header.height}"),
-        "bits": words(lambda header: str(header.bits)),
-        "quantisation table": words(lambda header: header.quantisation or "none"),
-        "EXIF": words(lambda header: "present" if header.exif else "absent"),
+        "size": of_headers(lambda header: f"{header.width}x{header.height}"),
+        "bits": of_headers(lambda header: str(header.bits)),
+        "quantisation table": of_headers(lambda header: header.quantisation or "none"),
+        "EXIF": of_headers(lambda header: "present" if header.exif else "absent"),
         "colour": ["present" if image.colour else "absent" for image in seen],
     }
 
@@ -208,7 +237,10 @@ def _predictions(seen: Survey, rows: IntArray, probabilities: FloatArray) -> Pre
 
 
 def _drawn(seen: Survey, rows: IntArray, most: int) -> IntArray:
-    """Return rows, of many about ``most``: as many of each class, and all of a class that has fewer."""
+    """Return all rows, or about ``most`` of them if there are more.
+
+    Equally many are drawn from each class, and all of a class that has fewer.
+    """
     if len(rows) <= most:
         return rows
     rng, share = np.random.default_rng(0), max(most // len(seen.classes), 1)
@@ -216,9 +248,12 @@ def _drawn(seen: Survey, rows: IntArray, most: int) -> IntArray:
     return np.sort(np.concatenate([rng.choice(part, min(share, len(part)), replace=False) for part in parts]))
 
 
-def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, seen: Survey) -> FloatArray:
-    """Fit a probe and return its probabilities (n, K): 0 for a class it was not shown, chance where all look alike."""
-    probabilities = np.zeros((len(asked), len(seen.classes)), np.float32)
+def _answer(probe: Probe, fit: FloatArray, labels: IntArray, test: FloatArray, seen: Survey) -> FloatArray:
+    """Fit a probe and return its probabilities (n, K).
+
+    A class that is absent from the fit gets 0. If all images of the fit look alike, its classes get equal shares.
+    """
+    probabilities = np.zeros((len(test), len(seen.classes)), np.float32)
     known = np.unique(labels)
     varied = (fit != fit[:1]).any(axis=0)
     if len(known) < _RARE or not varied.any():
@@ -226,8 +261,8 @@ def _answer(probe: Probe, fit: FloatArray, labels: IntArray, asked: FloatArray, 
         return probabilities
     model = _model(probe, fit[:, varied])
     model.fit(fit[:, varied], labels)
-    if len(asked):
-        probabilities[:, known] = model.predict_proba(asked[:, varied])
+    if len(test):
+        probabilities[:, known] = model.predict_proba(test[:, varied])
     return probabilities
 
 
@@ -251,7 +286,7 @@ def _model(probe: Probe, fit: FloatArray) -> "ClassifierMixin":
 
 
 def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...] | None) -> FloatArray:
-    """Return what a probe is shown of each row: float32 (n, features)."""
+    """Return the input of a probe for each row, float32 (n, features)."""
     if probe is METADATA:
         return _metadata(seen, rows)
     if probe.name == "mean and deviation":
@@ -263,17 +298,17 @@ def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...
     parts = [np.zeros((0, SIDE * SIDE), np.float32)]
     for start in range(0, len(rows), 512):
         block = rows[start : start + 512]
-        images = seen.thumbnails(block).astype(np.float32) / 255
-        small = images.reshape(len(block), SIDE, share, SIDE, share).mean(axis=(2, 4))
+        thumbnails = seen.thumbnails(block).astype(np.float32) / 255
+        small = thumbnails.reshape(len(block), SIDE, share, SIDE, share).mean(axis=(2, 4))
         if probe.needs_masks and masks is not None:
             small = _by_lungs(probe, small, _lungs([masks[row] for row in block]))
         parts.append(small.reshape(len(block), -1))
-    shown = np.concatenate(parts)
-    return shown if kept is None else shown[:, kept.reshape(-1)]
+    pixels = np.concatenate(parts)
+    return pixels if kept is None else pixels[:, kept.reshape(-1)]
 
 
 def _kept(probe: Probe) -> NDArray[np.bool_] | None:
-    """Return which pixels of a thumbnail a probe is shown; None for all."""
+    """Return which pixels of a thumbnail a probe sees, or None for all."""
     if probe in BORDER_PROBES:
         return ~_middle(1 - 2 * BORDER_WIDTHS[BORDER_PROBES.index(probe)])
     if probe in MIDDLES:
@@ -282,7 +317,7 @@ def _kept(probe: Probe) -> NDArray[np.bool_] | None:
 
 
 def _middle(share: float) -> NDArray[np.bool_]:
-    """Return the square in the middle whose side is this share of the image's."""
+    """Return a central square whose side is this share of the image's."""
     edge = round((1 - share) / 2 * SIDE)
     inside = np.zeros((SIDE, SIDE), np.bool_)
     inside[edge : SIDE - edge, edge : SIDE - edge] = True
@@ -290,25 +325,31 @@ def _middle(share: float) -> NDArray[np.bool_]:
 
 
 def _lungs(masks: list[Path]) -> FloatArray:
-    """Return masks (n, 64, 64), 0 to 1, whatever number stands for lung; 0 everywhere where a mask is empty."""
+    """Return masks (n, 64, 64), scaled to 0 to 1.
+
+    Any value may stand for lung in the files. An empty mask is 0 everywhere.
+    """
     read = np.stack([images.unit(images.read(path, (SIDE, SIDE, 1), "box"))[:, :, 0] for path in masks])
     lungs: FloatArray = read / np.maximum(read.max(axis=(1, 2), keepdims=True), np.float32(1e-6))
     return lungs
 
 
-def _by_lungs(probe: Probe, images: FloatArray, lungs: FloatArray) -> FloatArray:
-    """Return the lungs alone, everything else alone, or the outline; what is hidden becomes the image's mean."""
+def _by_lungs(probe: Probe, thumbnails: FloatArray, lungs: FloatArray) -> FloatArray:
+    """Return the lungs alone, everything else alone, or the lungs' outline.
+
+    What is masked is replaced by the mean of what is visible.
+    """
     if probe.name == "outline of the lungs":
         return lungs
-    shown = lungs if probe.name == "lungs alone" else 1 - lungs
-    weight = np.maximum(shown.sum(axis=(1, 2), keepdims=True), 1e-6)
-    mean = (images * shown).sum(axis=(1, 2), keepdims=True) / weight
-    cut: FloatArray = images * shown + mean * (1 - shown)
-    return cut
+    visible = lungs if probe.name == "lungs alone" else 1 - lungs
+    weight = np.maximum(visible.sum(axis=(1, 2), keepdims=True), 1e-6)
+    mean = (thumbnails * visible).sum(axis=(1, 2), keepdims=True) / weight
+    masked: FloatArray = thumbnails * visible + mean * (1 - visible)
+    return masked
 
 
 def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
-    """Return numbers of a file and its header, and one column for each value of its words that occurs."""
+    """Return the numbers of file and header, and an indicator of each categorical value."""
     numbers = np.zeros((len(seen), 5), np.float32)
     for row, image in enumerate(seen.images):
         header = image.header
@@ -318,5 +359,5 @@ def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
     parts = [numbers]
     for values in facts(seen.images, seen.paths).values():
         known = sorted(set(values))[:64]
-        parts.append(np.array([[value == each for each in known] for value in values], np.float32))
+        parts.append(np.array([[value == other for other in known] for value in values], np.float32))
     return np.concatenate(parts, axis=1)[rows]

@@ -1,7 +1,7 @@
-"""One pass over the images of a data set, and what it finds of each: digests, header, brightness and a thumbnail.
+"""One pass over the images of a data set, and the facts of each image.
 
-Kept in one database a data root, image by image: a pass that is broken off goes on where it was, and the next one reads
-only files whose size or times have changed.
+The facts are digests, header, brightness and a thumbnail. They are kept in one database per data root, image by image.
+An interrupted pass is therefore resumed, and a later one reads only files whose size or times have changed.
 """
 
 import contextlib
@@ -21,20 +21,27 @@ from PIL import Image
 from tqdm import tqdm
 
 from roentgate.code_key import code_digest
-from roentgate.data import SPLITS, SplitName, Splits, headers
-from roentgate.data import images as images
+from roentgate.data import SPLITS, SplitName, Splits, headers, images
 from roentgate.errors import DataError, HarnessError
 from roentgate.process import in_threads
 from roentgate.store import Store, digest
 
 THUMBNAIL = 128
-"""Side of the thumbnails: each image averaged to a square, whatever its shape."""
+"""Side in pixels of the thumbnails.
+
+An image of any shape is averaged to this square.
+"""
 BINS = 32
-"""Of the histogram of grey values."""
+"""Number of bins of the histogram of grey values."""
 SPLIT_PAIRS: tuple[tuple[SplitName, SplitName], ...] = (
-    ("test", "train"), ("validation", "train"), ("test", "validation"),
-)  # fmt: skip
-"""(of, elsewhere): whose rows are counted, and where their near-duplicates are looked for."""
+    ("test", "train"),
+    ("validation", "train"),
+    ("test", "validation"),
+)
+"""Pairs of splits (of, elsewhere).
+
+Rows of the first are counted, and their near-duplicates are looked for in the second.
+"""
 
 _COMMIT_EVERY = 256
 _WAIT_S = 600
@@ -45,16 +52,16 @@ _COLOURLESS = ("1", "L", "LA", "I", "F")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFacts:
-    """What is known of one image.
+    """The facts of one image.
 
     Attributes:
-        header: What its file says; None where it cannot be read.
-        pixels: SHA-256 of its size and its decoded pixels, the same for a grey image stored in colour; "" unread.
-        mean: Of its grey values, 0 to 1; of an image of more than 8 bits, from its darkest to its brightest.
-        deviation: Of its grey values.
+        header: Its header, or None if it cannot be read.
+        pixels: SHA-256 of its size and its decoded pixels, the same for a grey image stored in colour. "" if unread.
+        mean: Mean of its grey values, 0 to 1. An image of more than 8 bits is scaled from its darkest to its brightest.
+        deviation: Standard deviation of its grey values.
         histogram: Share of its pixels in each of `BINS` bins of grey.
         colour: Whether its channels differ.
-        fault: Why it cannot be read, in a sentence; "" where it can.
+        fault: A message why it cannot be read, or "" if it can.
     """
 
     header: headers.Header | None
@@ -68,7 +75,9 @@ class ImageFacts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Survey:
-    """All images of a data set in one order: train, validation, test, each in its own order; n rows.
+    """The facts of all n images of a data set.
+
+    They are in the order train, validation, test, and in the order of rows within each split.
 
     Attributes:
         classes: The class names.
@@ -76,11 +85,11 @@ class Survey:
         paths: The files.
         split: int64 (n,) index into `SPLITS`.
         labels: int64 (n,) index into ``classes``.
-        groups: The patient of each row, or None where unknown.
-        sources: Where each row comes from (a hospital, a scanner), or None where unknown.
-        images: What is known of each.
-        database: Where it is kept.
-        stamps: What would tell that a file has changed since.
+        groups: The patient of each row, or None if unknown.
+        sources: The origin of each row (a hospital, a scanner), or None if unknown.
+        images: The facts of each image.
+        database: The file that keeps facts and thumbnails.
+        stamps: Size, times and code version of each file, which show later changes.
     """
 
     classes: tuple[str, ...]
@@ -99,7 +108,10 @@ class Survey:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of rows, splits, labels, groups, sources and file contents; the same wherever the root lies."""
+        """Digest of rows, splits, labels, groups, sources and file contents.
+
+        It does not depend on the location of the root.
+        """
         contents = [image.header.digest if image.header else image.fault for image in self.images]
         rows = [self.split.tolist(), self.labels.tolist(), self.groups, self.sources]
         return digest(self.classes, self.ids, rows, contents)
@@ -114,10 +126,12 @@ class Survey:
         return np.flatnonzero(self.split == SPLITS.index(name))
 
     def thumbnails(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Return thumbnails uint8 (k, 128, 128) of the given rows; black where an image could not be read.
+        """Return thumbnails uint8 (k, 128, 128) of the given rows.
+
+        That of an image that could not be read is black.
 
         Raises:
-            HarnessError: The database was removed or changed meanwhile.
+            HarnessError: The database was removed or changed in the meantime.
         """
         found = np.zeros((len(rows), THUMBNAIL, THUMBNAIL), np.uint8)
         with _opened(self.database) as database:
@@ -134,13 +148,14 @@ class Survey:
 
 
 def survey(splits: Splits, store: Store) -> Survey:
-    """Look at every image once; what was looked at before and has not changed is taken from the store.
+    """Return the facts of every image of a data set.
 
-    An image that cannot be read is no error here: its facts say why.
+    Each image is read once. The facts of unchanged files are taken from the store. An image that cannot be read is no
+    error here, and its facts give the reason.
 
     Args:
         splits: The data set.
-        store: Where the facts are kept, under ``survey/``.
+        store: Keeps the facts, under ``survey/``.
 
     Raises:
         HarnessError: The database cannot be written.
@@ -154,7 +169,7 @@ def survey(splits: Splits, store: Store) -> Survey:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with store.lock("survey", root):
-            for old in set(file.parent.glob(f"{root}*.sqlite")) - {file}:  # what other code has seen
+            for old in set(file.parent.glob(f"{root}*.sqlite")) - {file}:  # written by other code
                 old.unlink(missing_ok=True)
             facts, stamps = _facts(file, paths)
     except (sqlite3.Error, OSError) as error:
@@ -180,7 +195,11 @@ def survey(splits: Splits, store: Store) -> Survey:
 
 
 def inspect(path: Path) -> tuple[ImageFacts, bytes | None]:
-    """Read one image and return its facts and its thumbnail's bytes (None where it cannot be read)."""
+    """Read one image and return its facts and thumbnail.
+
+    Returns:
+        The facts, and the thumbnail as bytes, or None if the image cannot be read.
+    """
     try:
         header = headers.read_header(path)
     except DataError as error:
@@ -193,7 +212,7 @@ def inspect(path: Path) -> tuple[ImageFacts, bytes | None]:
     colour = channels > 1 and bool((pixels != pixels[:, :, :1]).any())
     plain = np.ascontiguousarray(pixels if colour else pixels[:, :, :1])
     grey = images.unit(plain) @ _GREY if colour else images.unit(plain[:, :, 0])
-    if header.bits > _PLAIN_BITS:  # twelve bits in sixteen would leave a thumbnail of a few greys
+    if header.bits > _PLAIN_BITS:  # twelve bits in sixteen would leave few grey levels in a thumbnail
         grey = _stretched(grey)
     thumbnail = Image.fromarray(grey * np.float32(255)).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     bins = np.minimum(grey * np.float32(BINS), BINS - 1).astype(np.uint8)
@@ -228,19 +247,22 @@ def _name(path: Path) -> str:
 
 
 def _facts(file: Path, paths: Sequence[Path]) -> tuple[tuple[ImageFacts, ...], tuple[str, ...]]:
-    """Return the facts and the stamp of each image; what is missing or out of date is looked at."""
+    """Return the facts and the stamp of each image.
+
+    Images that are missing in the database or have changed are read.
+    """
     try:
         with _opened(file) as database:
-            return _filled(database, paths)
+            return _update(database, paths)
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError):
             raise
-        file.unlink(missing_ok=True)  # damaged: nothing in it cannot be found again
+        file.unlink(missing_ok=True)  # a damaged database is made again from the images
         with _opened(file) as database:
-            return _filled(database, paths)
+            return _update(database, paths)
 
 
-def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[ImageFacts, ...], tuple[str, ...]]:
+def _update(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[ImageFacts, ...], tuple[str, ...]]:
     code = code_digest(__name__)
     database.execute("CREATE TABLE IF NOT EXISTS image (path TEXT PRIMARY KEY, stamp TEXT, facts TEXT, thumbnail BLOB)")
     stamps = [_stamp(path, code) for path in paths]
@@ -248,13 +270,13 @@ def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[
     names = [_name(path) for path in paths]
     new = [row for row, name in enumerate(names) if known.get(name) != stamps[row]]
     bar = tqdm(total=len(new), desc="looking at images", unit="image", leave=False, mininterval=0.5, delay=1.0)
-    looked = in_threads(inspect, (paths[row] for row in new))
+    inspected = in_threads(inspect, (paths[row] for row in new))
     with bar:
         for start in range(0, len(new), _COMMIT_EVERY):
             rows = new[start : start + _COMMIT_EVERY]
             lines = [
                 (names[row], stamps[row], json.dumps(asdict(facts)), thumbnail)
-                for row, (facts, thumbnail) in zip(rows, islice(looked, len(rows)), strict=True)
+                for row, (facts, thumbnail) in zip(rows, islice(inspected, len(rows)), strict=True)
             ]
             with database:
                 database.executemany("INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?)", lines)
@@ -264,7 +286,7 @@ def _filled(database: sqlite3.Connection, paths: Sequence[Path]) -> tuple[tuple[
 
 
 def _stamp(path: Path, code: str) -> str:
-    """Return what changes when a file does: its size, its times, and the code that looks at it."""
+    """Return size and times of a file, and the version of the code that reads it."""
     try:
         found = path.stat()
     except OSError as error:

@@ -1,7 +1,7 @@
 """Images and where they come from.
 
-Cards, folders and manifests are read into a `Dataset`, the one canonical order of rows.
-Also draws the phantom, whose ground truth is known.
+Cards, folders and manifests are read into a `Dataset`, the canonical order of rows.
+Also draws the phantom, a data set with known ground truth.
 """
 
 import lazy_loader

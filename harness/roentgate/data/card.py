@@ -1,4 +1,7 @@
-"""Data cards: one TOML file says what a data set is, where it lies and how its images are read."""
+"""Data cards: TOML files that describe data sets.
+
+A card says what a data set is, where it lies and how its images are read.
+"""
 
 import re
 import tomllib
@@ -15,18 +18,18 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Column = Annotated[str, Field(min_length=1)]
 
 MANIFEST = "manifest.csv"
-"""What a bare folder without ``train/`` is read by."""
+"""Name of the manifest in a folder that has no card and no ``train/``."""
 
 
 class Columns(BaseModel):
-    """How the columns of a manifest are called.
+    """The column names of a manifest.
 
     Attributes:
         path: The image, relative to the card's ``images``.
         label: The class.
-        split: ``train``, ``validation`` or ``test``; without it the harness makes the splits.
+        split: ``train``, ``validation`` or ``test``. Without this column the harness makes the splits.
         group: The patient.
-        source: Where the image comes from: a hospital, a scanner.
+        source: The origin of the image: a hospital, a scanner.
         mask: The image's mask, relative to the data root.
     """
 
@@ -48,39 +51,48 @@ class Columns(BaseModel):
         return self
 
     def demands(self, key: str) -> bool:
-        """Whether a manifest must have this column: path, label, and whatever the card names."""
+        """Return whether a manifest must have this column.
+
+        Required are path, label and all columns that the card names.
+        """
         return key in ("path", "label") or key in self.model_fields_set
 
     def names(self) -> dict[str, str]:
-        """Return what is read from which column; a default name gives way where the card uses it for something else."""
+        """Return the column that each property is read from.
+
+        A default name that the card uses for another property is left out.
+        """
         demanded = {key: getattr(self, key) for key in Columns.model_fields if self.demands(key)}
         others = {key: getattr(self, key) for key in Columns.model_fields if key not in demanded}
         return demanded | {key: name for key, name in others.items() if name not in demanded.values()}
 
 
 class Card(BaseModel):
-    """What a data set is. The keys of ``data/NAME.toml`` are these fields, ``name`` apart, which is the file's name.
+    """The description of a data set.
+
+    Its fields are the keys of ``data/NAME.toml``, except ``name``, which is the file's name.
 
     Attributes:
-        name: How the data set is called; a folder of that name is made under ``reports/``.
+        name: Name of the data set, and of its folder under ``reports/``.
         title: One line for the scorecard.
-        root: The folder that holds ``train/`` and ``test/``, or a manifest's images; in a card, relative to its folder.
-        generator: What draws the images (``phantom``) instead of a root.
+        root: The folder that holds ``train/`` and ``test/``, or a manifest's images. In a card it is relative to the
+            card's folder.
+        generator: The program that draws the images (``phantom``) instead of a root.
         variant: Which of the generator's data sets.
-        classes: The class folders, sorted; None where they are to be read from ``train/``.
-        image_size: (height, width) the images are resized to, in pixels.
+        classes: The class folders, sorted. None reads them from ``train/``.
+        image_size: (height, width) in pixels that the images are resized to.
         interpolation: How they are resized.
-        licence: The licence as its source states it.
+        licence: The licence of the data, as their source states it.
         citation: What to cite.
-        source: Where to get it.
-        group: A regular expression with one capture group that finds the patient in a row id; None where unknown.
-        masks: Where the mask of a row lies below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
-        recipe: Settings of training that this data set wants other than the model's.
-        manifest: A CSV file with a line for each image, beside the card or below the root; None reads class folders.
-        columns: How its columns are called.
+        source: Where to get the data.
+        group: A regular expression with one capture group that finds the patient in a row id. None if unknown.
+        masks: Path of a row's mask below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
+        recipe: Training settings that replace the model's own for this data set.
+        manifest: A CSV file with a line for each image, next to the card or below the root. None reads class folders.
+        columns: The names of its columns.
         images: The folder that its paths are relative to, seen from the root.
-        test_sources: Images of these sources are the test split; None leaves that to a column or to the harness.
-        split_seed: Draws the splits that the harness makes.
+        test_sources: Images of these sources are the test split. None leaves that to a column or to the harness.
+        split_seed: Seed of the splits that the harness makes.
         split_shares: Their shares: train, validation, test.
     """
 
@@ -151,9 +163,9 @@ class Card(BaseModel):
 
     @model_validator(mode="after")
     def _manifest_for_its_keys(self) -> "Card":
-        idle = [key for key in _MANIFEST_KEYS if key in self.model_fields_set]
-        if self.manifest is None and idle:
-            raise ValueError(f"'{idle[0]}' says how a manifest is read; name the file with 'manifest', or remove it")
+        unused = [key for key in _MANIFEST_KEYS if key in self.model_fields_set]
+        if self.manifest is None and unused:
+            raise ValueError(f"'{unused[0]}' says how a manifest is read; name the file with 'manifest', or remove it")
         for key, column in (("group", "group"), ("masks", "mask")):
             if getattr(self, key) is not None and column in self.columns.model_fields_set:
                 raise ValueError(f"'{key}' and 'columns.{column}' say the same thing; remove one")
@@ -164,18 +176,18 @@ _MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shar
 
 
 def find_card(spec: str, folder: Path) -> Card:
-    """Return the card that ``--data SPEC`` means.
+    """Return the card of ``--data SPEC``.
 
     Args:
-        spec: ``NAME`` (a card of ``folder``), ``NAME=PATH`` (that card with another root, its generator unused), or
-            ``PATH`` (a bare tree of class folders, or images with a ``manifest.csv`` and no ``train/``: grayscale,
-            256x256, nearest neighbour, named after its folder).
-            A card wins over a folder of the same name; write ``./NAME`` for the folder.
-        folder: Where the cards lie.
+        spec: One of three forms. ``NAME`` is a card of ``folder``. ``NAME=PATH`` is that card with another root, its
+            generator unused. ``PATH`` is a tree of class folders, or images with a ``manifest.csv`` and no ``train/``.
+            It is read as grayscale at 256x256 by nearest neighbour, and named after its folder. A card wins over a
+            folder of the same name, for which ``./NAME`` can be written.
+        folder: The folder of the cards.
 
     Raises:
-        ArgumentError: No card has this name and no folder either; the message lists the close names.
-        DataError: The card is not valid; the message names the file and, for an unknown key, the nearest one.
+        ArgumentError: No card and no folder has this name. The message lists the close names.
+        DataError: The card is not valid. The message names the file and, for an unknown key, the nearest one.
     """
     cards = {file.stem: file for file in folder.glob("*.toml")}
     if spec in cards:
@@ -186,11 +198,11 @@ def find_card(spec: str, folder: Path) -> Card:
             raise ArgumentError(f"--data {spec}: no folder after '='; write {name}=PATH")
         return _read_card(cards[name]).model_copy(update={"root": Path(root).expanduser(), "generator": None})
     path = Path(spec).expanduser()
-    names_a_path = "/" in spec and not equals  # one that does not exist is refused when it is read
+    names_a_path = "/" in spec and not equals  # a missing path is refused when it is read
     if spec and (path.is_dir() or names_a_path):
-        listed = (path / MANIFEST).is_file() and not (path / "train").is_dir()
+        has_manifest = (path / MANIFEST).is_file() and not (path / "train").is_dir()
         name = _folder_name(path)
-        return Card(name=name, title=name, root=path, manifest=Path(MANIFEST) if listed else None)
+        return Card(name=name, title=name, root=path, manifest=Path(MANIFEST) if has_manifest else None)
     raise ArgumentError(
         f"--data {spec!r}: neither a card in '{folder}' nor a folder with train/ and test/, or a {MANIFEST}; "
         f"{did_you_mean(name, cards)}"
@@ -198,7 +210,10 @@ def find_card(spec: str, folder: Path) -> Card:
 
 
 def _folder_name(path: Path) -> str:
-    """Return a name for a bare tree that can be a folder anywhere: letters, digits, ``_``, ``-`` and inner dots."""
+    """Return a name for a folder without a card.
+
+    It is a valid folder name on every system: letters, digits, ``_``, ``-`` and inner dots.
+    """
     return re.sub(r"[^\w.-]+", "-", path.resolve().name).strip("-.") or "data"
 
 
@@ -214,23 +229,26 @@ def _read_card(file: Path) -> Card:
         card = Card.model_validate({**table, "name": file.stem})
     except ValidationError as error:
         raise DataError(f"data card '{file}': {'; '.join(_complaints(error))}") from error
-    found: dict[str, Path] = {}
+    resolved: dict[str, Path] = {}
     if card.root is not None:
-        found["root"] = file.parent / card.root.expanduser()
-    if card.manifest is not None and (beside := file.parent / card.manifest.expanduser()).is_file():
-        found["manifest"] = beside.resolve()
-    return card.model_copy(update=found)
+        resolved["root"] = file.parent / card.root.expanduser()
+    if card.manifest is not None and (near := file.parent / card.manifest.expanduser()).is_file():
+        resolved["manifest"] = near.resolve()
+    return card.model_copy(update=resolved)
 
 
 def _complaints(error: ValidationError) -> list[str]:
-    """Say what pydantic found, key by key, with the nearest key to an unknown one."""
-    sentences = []
+    """Return the faults that pydantic found, key by key.
+
+    An unknown key is named with the nearest known one.
+    """
+    complaints = []
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
             known = Columns.model_fields if key.startswith("columns.") else Card.model_fields
-            sentences.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
+            complaints.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
         else:
-            what = f"key '{key}': " if key else ""
-            sentences.append(what + fault["msg"].removeprefix("Value error, "))
-    return sentences
+            place = f"key '{key}': " if key else ""
+            complaints.append(place + fault["msg"].removeprefix("Value error, "))
+    return complaints

@@ -1,4 +1,7 @@
-"""Class folders: lists the images of a tree ``train/<class>/*``, ``test/<class>/*`` in order, or says why not."""
+"""Class folders: the images of a tree ``train/<class>/*``, ``test/<class>/*`` in order.
+
+A faulty tree is refused with a message that names the fault and the remedy.
+"""
 
 import os
 import unicodedata
@@ -13,7 +16,10 @@ from roentgate.errors import DataError
 
 SplitName = Literal["train", "validation", "test"]
 VALIDATION_SHARE = 0.2
-"""What is carved from the head of each class's train images where there is no ``validation/``, as Keras does."""
+"""Share of each class's train images that is taken for validation.
+
+It is taken from the head, as by Keras, if there is no ``validation/``.
+"""
 
 _SYSTEM_FILES = frozenset({"thumbs.db", "desktop.ini"})
 RIGHT_ROOT = "or pass --data with the right root"
@@ -24,9 +30,9 @@ class Listing:
     """The files of one split.
 
     Attributes:
-        folder: The folder whose sub-folders are the classes; of a carved validation split, train's.
+        folder: The folder whose sub-folders are the classes. A validation split taken from train has train's.
         rows: The images of each class, in class order, as POSIX paths relative to the data root.
-        ignored: What is no image, as such paths.
+        ignored: Other files, as such paths.
     """
 
     folder: Path
@@ -36,7 +42,7 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """A tree of class folders; lists it, and knows how to complain about it.
+    """A tree of class folders.
 
     Attributes:
         name: The data set's name.
@@ -49,9 +55,14 @@ class Tree:
     expected: tuple[str, ...] | None = None
 
     def refusal(self, sentence: str, split: str | None = None) -> DataError:
-        """Return the error that says what is wrong where, in one wording for every complaint about a data set."""
-        where = f", split {split}" if split else ""
-        return DataError(f"data {self.name!r}{where}: {sentence}")
+        """Return the error that names this data set and split.
+
+        Args:
+            sentence: The fault and the remedy.
+            split: The split at fault, or None.
+        """
+        place = f", split {split}" if split else ""
+        return DataError(f"data {self.name!r}{place}: {sentence}")
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -61,9 +72,9 @@ class Tree:
             DataError: There is no root, no train folder, fewer than two classes, or others than expected.
         """
         classes = _subfolders(self._entries(self._split_folder("train")))
-        near_duplicates = differing_in_form(classes, classes)
-        if near_duplicates:
-            fault, remedy = f"class folders {listed(near_duplicates)} differ only in case or Unicode form", "merge them"
+        same_names = differing_in_form(classes, classes)
+        if same_names:
+            fault, remedy = f"class folders {listed(same_names)} differ only in case or Unicode form", "merge them"
         elif len(classes) < 2:
             fault = f"at least two class folders are needed (found: {listed(classes)})"
             remedy = "lay the images out as train/<class>/* and test/<class>/*"
@@ -75,11 +86,13 @@ class Tree:
         raise self.refusal(f"{fault}; {remedy}", "train")
 
     def listings(self) -> dict[SplitName, Listing]:
-        """List every split; without ``validation/``, the first ``int(0.2 n)`` train images of each class are its rows.
+        """Return the listing of every split.
+
+        Without ``validation/``, the first ``int(0.2 n)`` train images of each class are the validation rows.
 
         Raises:
-            DataError: A split or class folder is missing, extra or empty; a class is too small to carve from; a folder
-                cannot be read; a link is broken.
+            DataError: A split or class folder is missing, extra or empty, a class is too small to take validation
+                images from, a folder cannot be read, or a link is broken.
         """
         train, test = self._listing("train"), self._listing("test")
         if self._has_validation():
@@ -89,9 +102,9 @@ class Tree:
 
     def _split_folder(self, split: SplitName) -> Path:
         if not self.root.is_dir():
-            what = "is not a folder" if self.root.exists() else "does not exist"
+            fault = "is not a folder" if self.root.exists() else "does not exist"
             remedy = f"pass --data {self.name}=PATH with the folder that holds train/ and test/"
-            raise self.refusal(f"root {str(self.root)!r} {what}; {remedy}")
+            raise self.refusal(f"root {str(self.root)!r} {fault}; {remedy}")
         folder = self.root / split
         if not folder.is_dir():
             found = listed(_subfolders(self._entries(self.root)))
@@ -116,11 +129,9 @@ class Tree:
     def _compare_classes(self, split: SplitName, found: tuple[str, ...]) -> None:
         missing = [name for name in self.classes if name not in found]
         extra = [name for name in found if name not in self.classes]
-        near_duplicates = differing_in_form(missing, extra)
-        if near_duplicates:
-            fault = (
-                f"class folders {listed(near_duplicates)}, of train and of {split}, differ only in case or Unicode form"
-            )
+        same_names = differing_in_form(missing, extra)
+        if same_names:
+            fault = f"class folders {listed(same_names)}, of train and of {split}, differ only in case or Unicode form"
             raise self.refusal(f"{fault}; give them the same name", split)
         if missing:
             fault = f"class folder {missing[0]!r} is missing (found: {listed(found)})"
@@ -135,21 +146,24 @@ class Tree:
         others: list[str] = []
         for folder, name in self._walk(f"{split}/{label}", above, others):
             row = f"{folder}/{name}"
-            if any("\ud800" <= letter <= "\udfff" for letter in row):
+            if any("\ud800" <= character <= "\udfff" for character in row):
                 raise self.refusal(f"the name of {row!r} is not UTF-8; rename it", split)
             if is_image(self.root / row):
                 found.append((folder, name))
             else:
                 others.append(row)
         if not found:
-            beside = f" ({len(others)} other files, such as {others[0]!r})" if others else ""
+            other_files = f" ({len(others)} other files, such as {others[0]!r})" if others else ""
             remedy = f"add {formats()} images, or remove the class from every split"
-            raise self.refusal(f"class folder {label!r} holds no image{beside}; {remedy}", split)
+            raise self.refusal(f"class folder {label!r} holds no image{other_files}; {remedy}", split)
         ignored.extend(others)
         return tuple(f"{folder}/{name}" for folder, name in sorted(found))
 
     def _walk(self, folder: str, above: frozenset[str], ignored: list[str]) -> Iterator[tuple[str, str]]:
-        """Yield (folder, name) of every regular file below; a link back to a folder above it is ignored."""
+        """Yield (folder, name) of every regular file below a folder.
+
+        A link back to a folder above it is ignored.
+        """
         real = os.path.realpath(self.root / folder)
         if real in above:
             ignored.append(folder)
@@ -163,7 +177,11 @@ class Tree:
                 ignored.append(f"{folder}/{entry.name}")
 
     def _entries(self, folder: Path) -> list["os.DirEntry[str]"]:
-        """The entries of a folder but for hidden ones; an unreadable folder or a broken link is an error."""
+        """Return the entries of a folder that are not hidden.
+
+        Raises:
+            DataError: The folder cannot be read, or a link is broken.
+        """
         try:
             with os.scandir(folder) as entries:
                 shown = [e for e in entries if not e.name.startswith(".") and e.name.casefold() not in _SYSTEM_FILES]
@@ -176,7 +194,7 @@ class Tree:
         return shown
 
     def _carved(self, train: Listing) -> tuple[Listing, Listing]:
-        """Return (the rest, the first share) of each class's train images."""
+        """Return train without its first images of each class, and these."""
         heads = [int(VALIDATION_SHARE * len(rows)) for rows in train.rows]
         for label, rows, head in zip(self.classes, train.rows, heads, strict=True):
             if head == 0:
@@ -195,7 +213,15 @@ def _subfolders(entries: Iterable["os.DirEntry[str]"]) -> tuple[str, ...]:
 
 
 def differing_in_form(first: Iterable[str], second: Iterable[str]) -> tuple[str, ...]:
-    """Return a name of each side that are the same but for case or Unicode form; empty where there are none."""
+    """Return two names that differ only in case or Unicode form.
+
+    Args:
+        first: Names.
+        second: Names that are compared with the first.
+
+    Returns:
+        One name of each, or an empty tuple if there is no such pair.
+    """
     forms = {_form(name): name for name in first}
     return next(((forms[_form(name)], name) for name in second if forms.get(_form(name), name) != name), ())
 
@@ -205,6 +231,9 @@ def _form(name: str) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names for a sentence: escaped where they cannot be printed, the first eight where there are many."""
+    """Return at most eight names for a message, and how many more there are.
+
+    Characters that cannot be printed are escaped.
+    """
     shown = ", ".join(repr(name)[1:-1] for name in names[:8])
     return (f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown) or "none"

@@ -1,4 +1,7 @@
-"""Data sets: the ordered rows of train, validation and test; the one canonical order and class index."""
+"""Data sets: the rows of train, validation and test, in canonical order.
+
+Every index of a row or a class in the library refers to this order.
+"""
 
 import hashlib
 import json
@@ -13,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.data import images as images
+from roentgate.data import images
 from roentgate.data.card import Card
 from roentgate.data.class_folders import Listing, SplitName, Tree
 from roentgate.data.images import Interpolation
@@ -25,24 +28,26 @@ from roentgate.store import Store, digest
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """The ordered rows of one split; pixels are read lazily, in batches.
+    """The ordered rows of one split.
+
+    Pixels are read lazily, in batches.
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
-        ids: POSIX paths relative to the data root, ``test/Covid/0001.png``; of a manifest, its own paths.
+        ids: POSIX paths relative to the data root, ``test/Covid/0001.png``, or the paths that a manifest gives.
         paths: The files.
         labels: int64 (n,) indices into ``classes``.
-        classes: The sorted folder names of train; the sorted labels of a manifest.
-        root: The folder whose sub-folders are the classes; of a carved validation split, train's. Of a manifest, class
-            folders in the store that show the rows in their order (`roentgate.data.link_tree`); without a store, the
-            images.
-        image_shape: (H, W, C) of the pixels; C is 1 (grey) or 3 (red, green, blue).
+        classes: The sorted folder names of train, or the sorted labels of a manifest.
+        root: The folder whose sub-folders are the classes. A validation split taken from train has train's. A
+            manifest has class folders in the store that show its rows in their order (`roentgate.data.link_tree`), or
+            without a store the folder of its images.
+        image_shape: (H, W, C) of the pixels. C is 1 (grey) or 3 (red, green, blue).
         interpolation: How images are resized.
-        groups: The patient of each row, or None where unknown.
+        groups: The patient of each row, or None if unknown.
         masks: The mask file of each row, or None.
-        cache: The folder that keeps the pixels decoded; None decodes them at each use.
-        ignored: Files of this split that are no images, as ids.
-        sources: Where each row comes from (a hospital, a scanner), or None where unknown.
+        cache: The folder that keeps the decoded pixels. None decodes them at each use.
+        ignored: Files of this split that are not images, as ids.
+        sources: The origin of each row (a hospital, a scanner), or None if unknown.
     """
 
     name: SplitName
@@ -69,7 +74,9 @@ class Dataset:
 
     @cached_property
     def file_digests(self) -> tuple[str, ...]:
-        """SHA-256 (hex) of the file of each row; read once.
+        """SHA-256 (hex) of the file of each row.
+
+        The files are read once.
 
         Raises:
             DataError: An image cannot be read.
@@ -78,10 +85,10 @@ class Dataset:
 
     @cached_property
     def content_digest(self) -> str:
-        """Digest of the images, whatever their names and order.
+        """Digest of the images that ignores their names and order.
 
-        File contents and class names count. It names "the test images" wherever it is asked whether two runs judged the
-        same ones (the ledger).
+        It covers file contents and class names. The ledger compares it to find out whether two runs judged the same
+        test images.
 
         Raises:
             DataError: An image cannot be read.
@@ -93,8 +100,8 @@ class Dataset:
     def rows_digest(self) -> str:
         """Digest of the images, row by row.
 
-        Ids, labels and file contents count, and so does their order. Answers that were stored row by row
-        (`predictions.json`) belong to rows with this digest only. The size at which images are read does not count.
+        It covers ids, labels, file contents and their order, but not the size at which images are read. Stored
+        predictions (`predictions.json`) are valid only for rows with this digest.
 
         Raises:
             DataError: An image cannot be read.
@@ -104,10 +111,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over ids, labels, file contents, image shape and interpolation; the same wherever the root lies.
+        """SHA-256 over ids, labels, file contents, image shape and interpolation.
 
-        Groups and sources are left out: no pixel, weight or probability depends on them. Whatever is stored under this
-        fingerprint and does depend on them must add them to its key.
+        It does not depend on the location of the root. Groups and sources are left out, because no pixel, weight or
+        probability depends on them. A stored result that depends on them must add them to its key.
 
         Raises:
             DataError: An image cannot be read.
@@ -121,14 +128,15 @@ class Dataset:
         """Return the pixels of the given rows, in the order given.
 
         Args:
-            rows: Row indices (k,); negative ones count from the end.
+            rows: Row indices (k,). Negative ones count from the end.
 
         Returns:
             float32 (k, H, W, C) in [0, 1].
 
         Raises:
             IndexError: There is no such row.
-            DataError: An image cannot be decoded; with a cache the first one of the split is named, else of these rows.
+            DataError: An image cannot be decoded. The message names the first such image of the split with a cache,
+                and of these rows without one.
         """
         wanted: list[int] = np.arange(len(self))[np.asarray(rows, dtype=np.int64)].tolist()
         if self._decoded is not None:
@@ -140,10 +148,12 @@ class Dataset:
         return pixels
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
-        """Yield the pixels of all rows in order, ``size`` rows at a time (the last batch may be shorter).
+        """Yield the pixels of all rows in order, ``size`` rows at a time.
+
+        The last batch may be shorter.
 
         Yields:
-            float32 (k, H, W, C) in [0, 1], as ``take``.
+            float32 (k, H, W, C) in [0, 1], as from ``take``.
         """
         for start in range(0, len(self), size):
             yield self.take(range(start, min(start + size, len(self))))
@@ -185,14 +195,19 @@ class Splits:
 
     @property
     def places(self) -> tuple[Path, ...]:
-        """The folders of the splits, and images that lie elsewhere: what a pipeline of a model's own may read."""
+        """The paths that a model's own pipeline may read.
+
+        These are the folders of the splits, and images that lie elsewhere.
+        """
         splits = (self.train, self.validation, self.test)
         elsewhere = (path for split in splits for path in split.paths if split.root not in path.parents)
         return (*dict.fromkeys(split.root for split in splits), *elsewhere)
 
     @cached_property
     def surroundings(self) -> str:
-        """SHA-256 over all files of the splits that are no rows, hidden ones included: another pipeline may read them.
+        """SHA-256 over all files in the splits that are not rows.
+
+        It includes hidden files, because a model's own pipeline may read them.
 
         Raises:
             DataError: A file cannot be read.
@@ -208,17 +223,19 @@ class Splits:
 
 
 def read_classes(card: Card, *, root: Path | None = None) -> tuple[str, ...]:
-    """Return the class names: of the card, else the sorted folder names of train or labels; no image is touched.
+    """Return the class names without reading any image.
+
+    They are those of the card, or else the sorted folder names of train or the sorted labels of the manifest.
 
     Args:
         card: The data card.
-        root: The data root, where it is not the card's own.
+        root: The data root, if it is not the card's own.
 
     Raises:
         ArgumentError: The card has neither classes nor a root, and none is given.
         DataError: There is no train folder or manifest, a line of it is wrong, or there are fewer than two classes.
     """
-    return card.classes or _listed_by(card, root).classes
+    return card.classes or _rows_origin(card, root).classes
 
 
 def read_splits(
@@ -229,27 +246,27 @@ def read_splits(
     root: Path | None = None,
     store: Store | None = None,
 ) -> Splits:
-    """List the rows of train, validation and test; decodes nothing.
+    """List the rows of train, validation and test without decoding.
 
-    The order is that of Keras' ``flow_from_directory``: class by class in sorted order; inside a class by sub-folder,
-    then by file name. Without ``validation/`` the first ``int(0.2 n)`` train rows of each class are validation rows.
-    The rows of a manifest have the same order; its splits are told by it or made (`roentgate.data.splitting`).
+    The order is that of Keras' ``flow_from_directory``: by class, then by sub-folder, then by file name, each sorted.
+    Without ``validation/`` the first ``int(0.2 n)`` train rows of each class are validation rows. The rows of a
+    manifest have the same order. Its splits are given in it, or are made (`roentgate.data.splitting`).
 
     Args:
         card: The data card.
-        image_shape: (H, W, C) of the pixels; C is 1 or 3.
+        image_shape: (H, W, C) of the pixels. C is 1 or 3.
         cache: The folder that keeps decoded pixels, or None.
-        root: The data root, where it is not the card's own: what the card's generator has written.
-        store: Keeps the splits made for a manifest, and its class folders; None makes no folders.
+        root: The data root, if it is not the card's own: the folder that the card's generator has written.
+        store: Keeps the splits made for a manifest, and its class folders. None makes no folders.
 
     Raises:
-        ArgumentError: ``image_shape`` has another number of channels; the card has no root and none is given.
+        ArgumentError: ``image_shape`` has another number of channels, or the card has no root and none is given.
         DataError: A split, class folder or mask is missing, a class is extra or empty, a link is broken, a row has no
-            group, a line of a manifest is wrong; the message says what to do.
+            group, or a line of a manifest is wrong. The message says what to do.
     """
     if min(image_shape) < 1 or image_shape[2] not in (1, 3):
         raise ArgumentError(f"image shape {image_shape}: must be (height, width, 1) or (height, width, 3)")
-    origin = _listed_by(card, root)
+    origin = _rows_origin(card, root)
     if isinstance(origin, Manifest):
         parts = _parts_of_manifest(origin, store)
     else:
@@ -277,10 +294,12 @@ def read_splits(
 
 
 def write_manifest(splits: Splits, file: Path) -> None:
-    """Write the rows as a manifest with a column ``split``, to be committed and named by a card.
+    """Write the rows as a manifest with a column ``split``.
+
+    The file can be committed and named by a card.
 
     Args:
-        splits: Of class folders or of a manifest; masks that lie below the data root are named.
+        splits: From class folders or from a manifest. Masks that lie below the data root are named.
         file: A CSV file, replaced as a whole.
 
     Raises:
@@ -303,11 +322,11 @@ def write_manifest(splits: Splits, file: Path) -> None:
     write_rows(file, rows)
 
 
-def _listed_by(card: Card, root: Path | None) -> Tree | Manifest:
+def _rows_origin(card: Card, root: Path | None) -> Tree | Manifest:
     found = root or card.root
     if found is None:
-        origin = f" (get it from {card.source})" if card.source else ""
-        raise ArgumentError(f"data {card.name!r}: the card has no root; pass --data {card.name}=PATH{origin}")
+        hint = f" (get it from {card.source})" if card.source else ""
+        raise ArgumentError(f"data {card.name!r}: the card has no root; pass --data {card.name}=PATH{hint}")
     if card.manifest is not None:
         return Manifest(card=card, root=found)
     return Tree(name=card.name, root=found, expected=card.classes)
@@ -327,22 +346,22 @@ def _part_of_folders(tree: Tree, card: Card, name: SplitName, listing: Listing) 
 
 
 def _parts_of_manifest(manifest: Manifest, store: Store | None) -> dict[SplitName, dict[str, Any]]:
-    splits, card, one = manifest.divided(store), manifest.card, manifest.rows[0]
+    splits, card, first = manifest.divided(store), manifest.card, manifest.rows[0]
     roots = dict.fromkeys(SPLITS, manifest.images)
     if store is not None:
-        shown = {name: [(row.label, manifest.images / row.path) for row in rows] for name, rows in splits.items()}
-        roots = lay_out(store, shown)
+        files = {name: [(row.label, manifest.images / row.path) for row in rows] for name, rows in splits.items()}
+        roots = lay_out(store, files)
     parts = {}
     for name, rows in splits.items():
         ids, counts = tuple(row.path for row in rows), Counter(row.label for row in rows)
-        masks = None if one.mask is None else tuple(manifest.root / str(row.mask) for row in rows)
+        masks = None if first.mask is None else tuple(manifest.root / str(row.mask) for row in rows)
         parts[name] = {
             "ids": ids,
             "paths": tuple(manifest.images / row for row in ids),
             "labels": _labels([counts[label] for label in manifest.classes]),
             "root": roots[name],
-            "groups": None if one.group is None else tuple(row.group for row in rows),
-            "sources": None if one.source is None else tuple(row.source for row in rows),
+            "groups": None if first.group is None else tuple(row.group for row in rows),
+            "sources": None if first.source is None else tuple(row.source for row in rows),
             "masks": masks if card.masks is None else _masks(manifest, name, ids, card.masks),
         }
     return parts

@@ -1,6 +1,6 @@
-"""What an image file says of itself: its bytes, its format, its header.
+"""Digest, format and header of an image file.
 
-The pixels are left to `roentgate.data.images`, and what a format is to `roentgate.data.decoders`.
+Pixels are read by `roentgate.data.images`. Formats are defined in `roentgate.data.decoders`.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ from roentgate.data.decoders import Description, opened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header(Description):
-    """What can be read of an image without decoding it.
+    """The properties of an image that need no decoding.
 
     Attributes:
         digest: SHA-256 of the file's bytes.
-        size: Bytes of the file.
+        size: Size of the file in bytes.
     """
 
     digest: str
@@ -25,12 +25,12 @@ class Header(Description):
 
 
 def read_header(path: Path) -> Header:
-    """Read a file once and return what its header says.
+    """Read a file once and return its header.
 
     Raises:
-        DataError: It cannot be read, no decoder fits it, or its header is damaged.
+        DataError: The file cannot be read, no decoder fits it, or its header is damaged.
     """
     with opened(path, fault="cannot be read") as (decoder, file):
         content = file.read()
-        said = decoder.header(io.BytesIO(content))
-        return Header(digest=hashlib.sha256(content).hexdigest(), size=len(content), **asdict(said))
+        description = decoder.header(io.BytesIO(content))
+        return Header(digest=hashlib.sha256(content).hexdigest(), size=len(content), **asdict(description))

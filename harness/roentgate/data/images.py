@@ -1,4 +1,4 @@
-"""Images become pixels of one shape here, and are kept decoded; their files are left to `roentgate.data.decoders`."""
+"""Images as pixels of one shape, and how these are kept decoded."""
 
 import os
 import tempfile
@@ -26,9 +26,15 @@ Depth = type[np.uint8] | type[np.float32]
 
 INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 LARGEST = 100_000_000
-"""Pixels of an image; what declares more is not decoded (a decompression bomb)."""
+"""Most pixels of an image.
+
+An image that declares more is not decoded, because it may be a decompression bomb.
+"""
 LARGEST_DEEP = 50_000_000
-"""The same for an image of more than 8 bits, whose pixels take four bytes each on the way."""
+"""Most pixels of an image with more than 8 bits.
+
+Each of its pixels takes four bytes during decoding.
+"""
 
 _UNIT = np.float32(1 / 255)
 _STALE_SECONDS = 86_400
@@ -38,81 +44,91 @@ def file_digests(paths: Iterable[Path]) -> tuple[str, ...]:
     """Return the SHA-256 (hex) of each file, in the order given.
 
     Raises:
-        DataError: A file cannot be read; the first in order is named.
+        DataError: A file cannot be read. The message names the first in order.
     """
 
-    def of(path: Path) -> str:
+    def digest_of(path: Path) -> str:
         try:
             return file_digest(path)
         except OSError as error:
             raise unreadable(path, error) from error
 
-    return tuple(in_threads(of, paths))
+    return tuple(in_threads(digest_of, paths))
 
 
 def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
-    """Decode one image, of any colour mode, and resize it; its content tells the format.
+    """Decode one image of any colour mode, and resize it.
 
-    Images of up to 8 bits come out exactly as Keras' ``load_img`` reads them (transparency dropped, EXIF orientation
-    not applied). Images of 16 bits are divided by 65535, before resizing; float images must lie in [0, 1] as they are.
+    Its content tells the format. Images of up to 8 bits come out exactly as Keras' ``load_img`` reads them
+    (transparency dropped, EXIF orientation not applied). Images of 16 bits are divided by 65535 before resizing. Float
+    images must already lie in [0, 1].
 
     Args:
         path: The file.
-        shape: (H, W, C) of the result; C is 1 (grey) or 3 (red, green, blue).
+        shape: (H, W, C) of the result. C is 1 (grey) or 3 (red, green, blue).
         interpolation: How to resize.
 
     Returns:
-        uint8 (H, W, C), or float32 (H, W, C) in [0, 1] of an image with more than 8 bits.
+        uint8 (H, W, C), or float32 (H, W, C) in [0, 1] for an image with more than 8 bits.
 
     Raises:
         DataError: The file cannot be read or decoded, is animated, has no image (1x1), declares more than ``LARGEST``
             pixels, or has values out of range.
     """
     with opened(path) as (decoder, file):
-        film = decoder.read(file)
-        _refuse_unfit(path, film)
-        pixels = film.pixels()
-        if film.top is not None:
-            return _deep(path, np.asarray(pixels), film.top, shape, interpolation, white_is_zero=film.white_is_zero)
+        source = decoder.read(file)
+        _refuse_unfit(path, source)
+        pixels = source.pixels()
+        if source.top is not None:
+            return _deep(path, np.asarray(pixels), source.top, shape, interpolation, white_is_zero=source.white_is_zero)
         image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
         return _shallow(image, shape, interpolation)
 
 
 def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:
-    """Decode images in a few threads and return them one by one, in order; only a few are held.
+    """Yield decoded images in order, read in a few threads.
+
+    Only a few are held at a time.
 
     Raises:
-        DataError: As ``read``, of the first image in order that is at fault.
+        DataError: As from ``read``, for the first faulty image in order.
     """
     return in_threads(lambda path: read(path, shape, interpolation), paths)
 
 
 def unit(pixels: Pixels) -> NDArray[np.float32]:
-    """Return pixels as float32 in [0, 1]: uint8 times float32(1/255), as Keras' ``rescale=1/255``; float32 as is."""
+    """Return pixels as float32 in [0, 1].
+
+    uint8 is multiplied by float32(1/255), as by Keras' ``rescale=1/255``. float32 is returned as it is.
+    """
     if pixels.dtype == np.uint8:
         return np.multiply(pixels, _UNIT, dtype=np.float32)
     return np.asarray(pixels, dtype=np.float32)
 
 
 def code_fingerprint() -> str:
-    """Return the digest of what turns a file into pixels: this module, what it imports, all decoders, the libraries."""
+    """Return the digest of what turns a file into pixels.
+
+    It covers this module, what it imports, all decoders and the libraries.
+    """
     return code_digest(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decoded:
-    """The decoded images of a split in one file of rows of equal size; made on first use, read row by row.
+    """The decoded images of a split in one file.
 
-    The rows are uint8, or float32 where any image has more than 8 bits. The file appears under its name only once it is
-    whole; one of the wrong size is made anew. Two processes may make it at once: both write the same bytes.
+    The file is made on first use and read row by row. Rows have equal size. They are uint8, or float32 if any image has
+    more than 8 bits. The file gets its name only when it is complete, and one of the wrong size is made anew. Two
+    processes may make it at once, because both write the same bytes.
 
     Attributes:
-        folder: Where the file lies.
-        key: Its name; stands for the images' content, shape, interpolation and decoding code.
+        folder: The folder of the file.
+        key: Its name, a digest of the images' content, shape, interpolation and decoding code.
         paths: The images, in row order.
         shape: (H, W, C).
         interpolation: How images are resized.
-        title: What the progress bar calls it.
+        title: Title of the progress bar.
     """
 
     folder: Path
@@ -153,15 +169,18 @@ class Decoded:
         return len(self.paths) * int(np.prod(self.shape)) * np.dtype(dtype).itemsize
 
     def _write(self, file: Path, dtype: Depth) -> bool:
-        """Decode every image into ``file``; False, with nothing left behind, where one has more bits than ``dtype``."""
+        """Decode every image into ``file`` and return whether they fit ``dtype``.
+
+        If an image has more bits, no file is left behind.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             _discard_stale(self.folder)
             with tempfile.NamedTemporaryFile(dir=self.folder, prefix="decoding-", delete=False) as temporary:
                 try:
-                    whole = self._infill(temporary, dtype)
+                    complete = self._decode_into(temporary, dtype)
                     temporary.close()
-                    if whole:
+                    if complete:
                         os.replace(temporary.name, file)
                 finally:
                     Path(temporary.name).unlink(missing_ok=True)
@@ -171,20 +190,23 @@ class Decoded:
                 f"decoded images '{file}' ({size:.0f} MiB): cannot be written ({error.strerror}); "
                 "free some space, or choose another folder for the store"
             ) from error
-        return whole
+        return complete
 
-    def _infill(self, stream: "tempfile._TemporaryFileWrapper[bytes]", dtype: Depth) -> bool:
+    def _decode_into(self, stream: "tempfile._TemporaryFileWrapper[bytes]", dtype: Depth) -> bool:
         images = read_each(self.paths, self.shape, self.interpolation)
-        quiet = True if len(self.paths) < 200 else None  # None: quiet where stderr is no terminal
-        for film in tqdm(images, desc=self.title, total=len(self.paths), unit="image", disable=quiet):
-            if dtype is np.uint8 and film.dtype != np.uint8:
+        quiet = True if len(self.paths) < 200 else None  # None makes tqdm quiet if stderr is no terminal
+        for pixels in tqdm(images, desc=self.title, total=len(self.paths), unit="image", disable=quiet):
+            if dtype is np.uint8 and pixels.dtype != np.uint8:
                 return False
-            stream.write((film if dtype is np.uint8 else unit(film)).tobytes())
+            stream.write((pixels if dtype is np.uint8 else unit(pixels)).tobytes())
         return True
 
 
 def _discard_stale(folder: Path) -> None:
-    """Remove what runs that were killed have left behind; a day is longer than any decoding."""
+    """Remove files that killed runs left behind more than a day ago.
+
+    No decoding takes that long.
+    """
     for file in folder.glob("decoding-*"):
         try:
             if time.time() - file.stat().st_mtime > _STALE_SECONDS:
@@ -193,15 +215,15 @@ def _discard_stale(folder: Path) -> None:
             continue  # another process has finished or removed it
 
 
-def _refuse_unfit(path: Path, film: OpenImage) -> None:
-    largest = LARGEST if film.top is None else LARGEST_DEEP
-    if film.width * film.height > largest:
-        found = f"declares {film.width} x {film.height} pixels, more than {largest // 1_000_000} million"
-        raise refusal(path, found, "scale it down, or remove it")
-    if min(film.width, film.height) < 2:
-        found = f"holds no image ({film.width} x {film.height} pixels)"
-        raise refusal(path, found, "restore it from its source, or remove it")
-    if not film.single:
+def _refuse_unfit(path: Path, image: OpenImage) -> None:
+    largest = LARGEST if image.top is None else LARGEST_DEEP
+    if image.width * image.height > largest:
+        fault = f"declares {image.width} x {image.height} pixels, more than {largest // 1_000_000} million"
+        raise refusal(path, fault, "scale it down, or remove it")
+    if min(image.width, image.height) < 2:
+        fault = f"holds no image ({image.width} x {image.height} pixels)"
+        raise refusal(path, fault, "restore it from its source, or remove it")
+    if not image.single:
         raise refusal(path, "is animated, or has several pages", "keep the one picture that is the image")
 
 
@@ -212,11 +234,11 @@ def _shallow(image: Image.Image, shape: Shape, interpolation: Interpolation) -> 
     return np.asarray(_resized(image, shape, interpolation), dtype=np.uint8).reshape(shape)
 
 
-def _deep(  # noqa: PLR0913 - what an image with more than 8 bits is
-    path: Path, found: NDArray[Any], top: float, shape: Shape, interpolation: Interpolation, *, white_is_zero: bool
+def _deep(  # noqa: PLR0913 - the properties of an image with more than 8 bits
+    path: Path, pixels: NDArray[Any], top: float, shape: Shape, interpolation: Interpolation, *, white_is_zero: bool
 ) -> NDArray[np.float32]:
-    values = found.astype(np.float32)
-    if not (values.min() >= 0 and values.max() <= top):  # so written, NaN is refused too
+    values = pixels.astype(np.float32)
+    if not (values.min() >= 0 and values.max() <= top):  # written so that NaN is refused too
         fault = f"has values from {values.min():g} to {values.max():g}, outside 0 to {top:g}"
         raise refusal(path, fault, "export it with 8 or 16 bits, or as float in [0, 1]")
     if white_is_zero:

@@ -1,4 +1,7 @@
-"""Views: the images of a manifest laid out once more as class folders, for pipelines that read nothing else."""
+"""Link trees: the images of a manifest laid out as class folders.
+
+They serve pipelines that read class folders only.
+"""
 
 import contextlib
 import os
@@ -14,20 +17,23 @@ from roentgate.store import Store, digest, make_folder
 
 _LONGEST_STEM = 60
 _CLOCK_S = 2
-"""How far the time of a copy may lie from its image's: the coarsest clock of a file system."""
+"""Seconds by which the time of a copy may differ from its image's.
+
+File systems keep times this coarsely.
+"""
 
 
 def lay_out(store: Store, splits: Mapping[SplitName, Sequence[tuple[str, Path]]]) -> dict[SplitName, Path]:
-    """Make sure of a tree ``<split>/<class>/<number>-<name>`` whose files are the images; return each split's folder.
+    """Return each split's folder of a tree of class folders.
 
-    The number, of equal width, is the row's position in its split: sorted names, and so ``flow_from_directory`` and
-    `roentgate.data.class_folders`, give the order of the rows on every system. The name is there for the reader; odd
-    signs of it are replaced. Files are symbolic links, or hard links, or copies, whichever the file system allows
-    first; a tree that does not show these images any more is made anew.
+    The tree ``<split>/<class>/<number>-<name>`` is made if it is missing or no longer shows these images. The number,
+    of equal width, is the row's position in its split. Sorted names therefore give the order of the rows on every
+    system, in ``flow_from_directory`` as in `roentgate.data.class_folders`. The name is there for the reader, with
+    unusual characters replaced. Files are symbolic links, hard links or copies, whichever the file system allows first.
 
     Args:
         store: Holds the tree, as ``splits/<key>/``.
-        splits: The class and file of each row, by class; a class must be able to be a folder's name.
+        splits: The class and file of each row, by class. Each class must be a valid folder name.
 
     Raises:
         ArgumentError: The tree cannot be written.
@@ -57,23 +63,23 @@ def _plain(image: Path) -> str:
 
 
 def _shows(folder: Path, entries: Mapping[str, Path]) -> bool:
-    """Whether the tree holds these images, as they are now, and nothing else."""
+    """Return whether the tree holds exactly these images in their present state."""
     found = {Path(above, name).relative_to(folder).as_posix() for above, _, names in os.walk(folder) for name in names}
-    return found == entries.keys() and all(_is(folder / name, image) for name, image in entries.items())
+    return found == entries.keys() and all(_same_file(folder / name, image) for name, image in entries.items())
 
 
-def _is(entry: Path, image: Path) -> bool:
+def _same_file(entry: Path, image: Path) -> bool:
     try:
-        here, there = entry.stat(), image.stat()
+        copy, original = entry.stat(), image.stat()
     except OSError:
         return False
-    if os.path.samestat(here, there):
+    if os.path.samestat(copy, original):
         return True
-    return here.st_size == there.st_size and abs(here.st_mtime - there.st_mtime) <= _CLOCK_S
+    return copy.st_size == original.st_size and abs(copy.st_mtime - original.st_mtime) <= _CLOCK_S
 
 
 def _make(folder: Path, entries: Mapping[str, Path]) -> None:
-    temporary = folder.with_name(f".tmp-{folder.name}")  # what lies there a killed run has left: the lock is ours
+    temporary = folder.with_name(f".tmp-{folder.name}")  # this process holds the lock, so a killed run left it
     shutil.rmtree(temporary, ignore_errors=True)
     make_folder(temporary)
     try:
@@ -88,8 +94,8 @@ def _make(folder: Path, entries: Mapping[str, Path]) -> None:
 
 
 def _link(entry: Path, image: Path) -> None:
-    for way in (os.symlink, os.link):
+    for link in (os.symlink, os.link):
         with contextlib.suppress(OSError, NotImplementedError):
-            way(image, entry)
+            link(image, entry)
             return
     shutil.copy2(image, entry)

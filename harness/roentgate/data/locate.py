@@ -1,4 +1,4 @@
-"""Find the store and the data card that a command names."""
+"""Finds the store and the data card that a command names."""
 
 import os
 from pathlib import Path
@@ -12,12 +12,23 @@ STORE = ".roentgate"
 
 
 def open_store(root: Path) -> Store:
-    """Return the project's store: ``.roentgate/``, or the folder that ROENTGATE_STORE names."""
+    """Return the project's store.
+
+    It is ``.roentgate/``, or the folder that ROENTGATE_STORE names.
+    """
     return Store(Path(os.environ.get("ROENTGATE_STORE") or root / STORE))
 
 
 def open_card(spec: str, folder: Path, store: Store) -> Card:
-    """Return the data card of ``--data SPEC`` with a root; a generated data set is drawn into the store first."""
+    """Return the data card of ``--data SPEC``, with a root.
+
+    A generated data set is first drawn into the store.
+
+    Raises:
+        ArgumentError: No card or folder has this name, or the card names an unknown generator or variant.
+        DataError: The card is not valid.
+        HarnessError: The data set cannot be drawn.
+    """
     from roentgate.data import phantom
 
     if spec in phantom.VARIANTS and not (folder / f"{spec}.toml").is_file():

@@ -1,4 +1,7 @@
-"""Manifests: a CSV file with a line for each image: its class and, where known, its split, patient, source and mask."""
+"""Manifests: CSV files with a line for each image.
+
+A line holds the image's class and, if known, its split, patient, source and mask.
+"""
 
 import csv
 import re
@@ -30,11 +33,11 @@ class Row:
     Attributes:
         path: Relative to the card's ``images``.
         label: Its class.
-        split: Its split; None where the harness is to make it.
+        split: Its split. None if the harness has to make it.
         group: Its patient, or None.
-        source: Where it comes from, or None.
+        source: Its origin, or None.
         mask: Its mask, relative to the data root, or None.
-        line: Where the file says so; 0 of a row from elsewhere.
+        line: Its line in the file, or 0 if it does not come from a file.
     """
 
     path: str
@@ -48,10 +51,11 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """A CSV file in UTF-8, with or without a byte-order mark, separated by commas; its first line names the columns.
+    """A CSV file whose first line names the columns.
 
-    Other dialects are refused, not guessed: a guess that is wrong on one line moves an image to another class. Blanks
-    around a value do not count, empty lines are skipped, and columns that are not asked for are ignored.
+    It is in UTF-8, with or without a byte-order mark, and separated by commas. Other dialects are refused, because a
+    wrong guess on one line would move an image to another class. Blanks around a value, empty lines and unknown columns
+    are ignored.
 
     Attributes:
         card: Names the file and its columns.
@@ -63,7 +67,7 @@ class Manifest:
 
     @property
     def file(self) -> Path:
-        """The CSV file: beside the card, or below the data root."""
+        """The CSV file, which lies next to the card or below the data root."""
         return self.root / (self.card.manifest or "")
 
     @property
@@ -72,17 +76,25 @@ class Manifest:
         return self.root / self.card.images
 
     def refusal(self, sentence: str, split: str | None = None, line: int | None = None) -> DataError:
-        """Return the error that says what is wrong where, worded as of class folders."""
-        where = f", line {line}" if line else ""
-        where += f", split {split}" if split else ""
-        return DataError(f"data {self.card.name!r}, manifest {str(self.card.manifest)!r}{where}: {sentence}")
+        """Return the error that names this manifest, line and split.
+
+        Args:
+            sentence: The fault and the remedy.
+            split: The split at fault, or None.
+            line: The line at fault, or None.
+        """
+        place = f", line {line}" if line else ""
+        place += f", split {split}" if split else ""
+        return DataError(f"data {self.card.name!r}, manifest {str(self.card.manifest)!r}{place}: {sentence}")
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
-        """The images by class, then by folder, then by file name, as of class folders; none of them is touched.
+        """The images by class, then by folder, then by file name.
+
+        This is the order of class folders. No image is read.
 
         Raises:
-            DataError: The file cannot be read, lacks a column, or a line is wrong; the message names it.
+            DataError: The file cannot be read, lacks a column, or has a wrong line. The message names the line.
         """
         seen: dict[str, int] = {}
         rows = []
@@ -101,12 +113,12 @@ class Manifest:
         """The sorted labels.
 
         Raises:
-            DataError: As `rows`; there are fewer than two classes, or others than the card's.
+            DataError: As from `rows`, or there are fewer than two classes, or others than the card's.
         """
         classes = tuple(sorted({row.label for row in self.rows}))
-        near_duplicates = differing_in_form(classes, classes)
-        if near_duplicates:
-            fault, remedy = f"labels {listed(near_duplicates)} differ only in case or Unicode form", "write them alike"
+        same_names = differing_in_form(classes, classes)
+        if same_names:
+            fault, remedy = f"labels {listed(same_names)} differ only in case or Unicode form", "write them alike"
         elif len(classes) < 2:
             fault, remedy = f"at least two classes are needed (found: {listed(classes)})", "add images of another one"
         elif self.card.classes not in (None, classes):
@@ -119,23 +131,26 @@ class Manifest:
     def divided(self, store: Store | None) -> dict[SplitName, tuple[Row, ...]]:
         """Return the rows of each split, in the order of `rows`.
 
-        A column says the split, or ``test_sources`` does; what these leave open is made, and kept in the store.
+        A column or ``test_sources`` gives the split. Splits that these leave open are made and kept in the store.
 
         Args:
-            store: Keeps the splits made as ``splits/<key>.csv``, a manifest itself; None keeps nothing.
+            store: Keeps the splits made as ``splits/<key>.csv``, which is a manifest itself. None keeps nothing.
 
         Raises:
-            DataError: As `classes`; an image or a mask is missing, a class is missing in a split, or no division gives
-                every split every class.
+            DataError: As from `classes`, or an image or a mask is missing, a class is missing in a split, or no
+                division gives every split every class.
         """
-        _ = self.classes  # refuses labels that are no classes before it looks for images
+        _ = self.classes  # refuses wrong labels before images are looked for
         self._check_files()
         given, shares = self._given()
         splits = given if len(given) == len(self.rows) else self._found_or_made(given, shares, store)
         return {name: tuple(row for row in self.rows if splits[row.path] == name) for name in SPLITS}
 
     def _given(self) -> tuple[dict[str, SplitName], dict[SplitName, float]]:
-        """Return the splits that are told, and the shares of those to be made from the other images."""
+        """Return the given splits, and the shares of those to be made.
+
+        The latter are made from the images without a given split.
+        """
         shares = dict(zip(SPLITS, self.card.split_shares, strict=True))
         rest: dict[SplitName, float] = {name: shares[name] for name in ("train", "validation")}
         has_column = self.rows[0].split is not None
@@ -146,11 +161,11 @@ class Manifest:
             return self._of_sources(self.card.test_sources), rest
         if not has_column:
             return {}, shares
-        told: dict[str, SplitName] = {row.path: name for row in self.rows for name in SPLITS if row.split == name}
-        self._check_classes(told, [name for name in SPLITS if name != "validation" or name in told.values()])
-        if "validation" in told.values():
-            return told, {}
-        return {path: name for path, name in told.items() if name != "train"}, rest
+        given: dict[str, SplitName] = {row.path: name for row in self.rows for name in SPLITS if row.split == name}
+        self._check_classes(given, [name for name in SPLITS if name != "validation" or name in given.values()])
+        if "validation" in given.values():
+            return given, {}
+        return {path: name for path, name in given.items() if name != "train"}, rest
 
     def _of_sources(self, names: tuple[str, ...]) -> dict[str, SplitName]:
         known = sorted({row.source for row in self.rows if row.source is not None})
@@ -163,16 +178,16 @@ class Manifest:
                 raise self.refusal(f"{fault}; {did_you_mean(name, known)}")
         if set(known) == set(names):
             raise self.refusal("'test_sources' names every source; leave one for train and validation")
-        told: dict[str, SplitName] = {row.path: "test" for row in self.rows if row.source in names}
-        self._check_classes(told, ["test"])
-        within = {row.group: row for row in self.rows if row.path in told and row.group is not None}
+        given: dict[str, SplitName] = {row.path: "test" for row in self.rows if row.source in names}
+        self._check_classes(given, ["test"])
+        tested = {row.group: row for row in self.rows if row.path in given and row.group is not None}
         for row in self.rows:
-            if row.path not in told and row.group in within:
+            if row.path not in given and row.group in tested:
                 fault = (
-                    f"group {row.group!r} has images of {within[row.group].source!r}, a test source, and {row.source!r}"
+                    f"group {row.group!r} has images of {tested[row.group].source!r}, a test source, and {row.source!r}"
                 )
                 raise self.refusal(f"{fault}; give two patients two names, or leave one's images out", line=row.line)
-        return told
+        return given
 
     def _found_or_made(
         self, given: Mapping[str, SplitName], shares: Mapping[SplitName, float], store: Store | None
@@ -192,14 +207,14 @@ class Manifest:
 
     def _key(self) -> str:
         card = self.card
-        told = [file_digest(self.file), card.columns.names(), card.group, card.test_sources]
-        return digest(told, card.split_seed, card.split_shares, code_digest(__name__))[:32]
+        manifest = [file_digest(self.file), card.columns.names(), card.group, card.test_sources]
+        return digest(manifest, card.split_seed, card.split_shares, code_digest(__name__))[:32]
 
     def _read(self, path: Path) -> dict[str, SplitName]:
-        """Return stored splits; the file is as it was written."""
+        """Return stored splits from a file that is unchanged since."""
         with path.open(encoding="utf-8", newline="") as file:
-            told = {line["path"]: line["split"] for line in csv.DictReader(file)}
-        return {row.path: name for row in self.rows for name in SPLITS if told[row.path] == name}
+            stored = {line["path"]: line["split"] for line in csv.DictReader(file)}
+        return {row.path: name for row in self.rows for name in SPLITS if stored[row.path] == name}
 
     def _made(self, given: Mapping[str, SplitName], shares: Mapping[SplitName, float]) -> dict[str, SplitName]:
         images = [
@@ -207,19 +222,19 @@ class Manifest:
             for row in self.rows
             if row.path not in given
         ]
-        whole = sum(shares.values())
+        total = sum(shares.values())
         missing = sorted(set(self.classes) - {image.label for image in images})
         if missing:
             raise self.refusal(f"class {missing[0]!r} has no image that is not of a test source; add some", "train")
         try:
-            made = divide(images, {name: share / whole for name, share in shares.items()}, seed=self.card.split_seed)
+            made = divide(images, {name: share / total for name, share in shares.items()}, seed=self.card.split_seed)
         except CannotDivideError as error:
             raise self.refusal(f"{error}; add images, or say the splits in a column 'split'") from None
         return {**given, **made}
 
-    def _check_classes(self, told: Mapping[str, SplitName], names: Sequence[SplitName]) -> None:
+    def _check_classes(self, given: Mapping[str, SplitName], names: Sequence[SplitName]) -> None:
         for name in names:
-            found = {row.label for row in self.rows if told.get(row.path) == name}
+            found = {row.label for row in self.rows if given.get(row.path) == name}
             for label in self.classes:
                 if label not in found:
                     fault = f"class {label!r} has no image (found: {listed(sorted(found))})"
@@ -238,7 +253,7 @@ class Manifest:
         """Yield the lines as rows, in the order of the file.
 
         Raises:
-            DataError: The file cannot be read, lacks a column, or a line is wrong.
+            DataError: The file cannot be read, lacks a column, or has a wrong line.
         """
         lines = self._lines()
         _, header = next(lines, (1, []))
@@ -250,16 +265,16 @@ class Manifest:
             values = {key: cells[index] for key, index in columns.items()}
             for key, value in values.items():
                 if not value:
-                    remedy = "infill it in, or remove the line" + ("" if key in ("path", "label") else " or the column")
+                    remedy = "fill it in, or remove the line" + ("" if key in ("path", "label") else " or the column")
                     raise self.refusal(f"column {header[columns[key]]!r} is empty; {remedy}", line=line)
             yield self._row(values, line)
 
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Yield the number and the values of every line that is not empty."""
         if not self.root.is_dir():
-            what = "is not a folder" if self.root.exists() else "does not exist"
+            fault = "is not a folder" if self.root.exists() else "does not exist"
             remedy = f"pass --data {self.card.name}=PATH with the folder that holds the images"
-            raise self.refusal(f"root {str(self.root)!r} {what}; {remedy}")
+            raise self.refusal(f"root {str(self.root)!r} {fault}; {remedy}")
         number = 0
         try:
             with self.file.open(encoding="utf-8-sig", newline="") as file:
@@ -277,9 +292,9 @@ class Manifest:
             raise self.refusal(f"is not CSV ({error}); correct it", line=number + 1) from error
 
     def _columns(self, header: Sequence[str]) -> dict[str, int]:
-        """Return which value of a line is what."""
-        for sign, name in _DIALECTS.items():
-            if len(header) == 1 and sign in header[0]:
+        """Return the position of each property in a line."""
+        for separator, name in _DIALECTS.items():
+            if len(header) == 1 and separator in header[0]:
                 raise self.refusal(f"is separated by {name}; save it with commas", line=1)
         for name in header:
             if header.count(name) > 1:
@@ -287,19 +302,28 @@ class Manifest:
         wanted = self.card.columns.names()
         for key, name in wanted.items():
             if name not in header:
-                self._missing(key, name, [other for other in header if other not in wanted.values()])
+                self._refuse_missing(key, name, [column for column in header if column not in wanted.values()])
         return {key: header.index(name) for key, name in wanted.items() if name in header}
 
-    def _missing(self, key: str, name: str, others: Sequence[str]) -> None:
-        """Refuse a header without a column that must be there, or with one that was meant and would not be read."""
+    def _refuse_missing(self, key: str, name: str, unread: Sequence[str]) -> None:
+        """Refuse a header that lacks a required column or misspells an optional one.
+
+        Args:
+            key: The property.
+            name: The name of its column.
+            unread: The other columns of the header.
+
+        Raises:
+            DataError: The column is required, or an unread one has a similar name.
+        """
         remedy = f"rename it, or name it in the card: columns = {{ {key} = ... }}"
         if self.card.columns.demands(key):
-            hint = did_you_mean(name, [other for other in others if other])
+            hint = did_you_mean(name, [column for column in unread if column])
             raise self.refusal(f"column {name!r} is missing ({hint}); {remedy}", line=1)
-        close = get_close_matches(name, [other.casefold() for other in others], n=1, cutoff=0.8)
-        for other in others:
-            if other.casefold() in close:
-                raise self.refusal(f"column {other!r} would not be read as {name!r}; {remedy}", line=1)
+        close = get_close_matches(name, [column.casefold() for column in unread], n=1, cutoff=0.8)
+        for column in unread:
+            if column.casefold() in close:
+                raise self.refusal(f"column {column!r} would not be read as {name!r}; {remedy}", line=1)
 
     def _row(self, values: Mapping[str, str], line: int) -> Row:
         label, split = values["label"], values.get("split")
@@ -322,9 +346,13 @@ class Manifest:
         )
 
     def _inside(self, path: str, line: int) -> str:
-        """Return a path in its shortest form; one that leaves its folder is refused."""
+        """Return a path in its shortest form.
+
+        Raises:
+            DataError: The path leaves its folder, or holds a backslash or a control character.
+        """
         plain = PurePosixPath(path)
-        if "\\" in path or any(sign < " " or sign == "\x7f" for sign in path):
+        if "\\" in path or any(character < " " or character == "\x7f" for character in path):
             raise self.refusal(f"path {path!r} holds a backslash or a control sign; write it with '/'", line=line)
         if plain.is_absolute() or ".." in plain.parts or not plain.parts:
             fault = f"path {path!r} leads out of the folder it is relative to"
@@ -340,12 +368,14 @@ class Manifest:
 
 
 def write_rows(file: Path, rows: Iterable[Row], splits: Mapping[str, SplitName] | None = None) -> None:
-    """Write rows as a manifest with the default columns, those that are known of every row.
+    """Write rows as a manifest with the default column names.
+
+    Columns that are unknown for any row are left out.
 
     Args:
         file: Replaced as a whole.
-        rows: In the order to be written.
-        splits: The split of each path, where the rows do not say it.
+        rows: The rows, in the order to be written.
+        splits: The split of each path. None takes it from the rows.
 
     Raises:
         ArgumentError: The folder cannot be written to.

@@ -1,11 +1,15 @@
-"""The embedded data: chest radiographs drawn by procedure, with known lungs and lesions, and with planted shortcuts.
+"""The phantom: drawn chest radiographs with known lungs and lesions.
 
-``phantom`` has nothing planted: a corner marker and a shaded border come and go, whatever the class. In
-``phantom-shortcut`` both agree with the class on 95 % of the images, and lesions are faint. ``phantom-shortcut-broken``
-has the same patients and the same train images; in test as many backgrounds of each kind are dealt evenly over the
-classes. ``phantom-shortcut-N`` has them with another dose, N % of the images (0: the backgrounds are dealt evenly),
-and ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, on the backgrounds of the
-shortcut.
+Some of its variants have a planted shortcut:
+
+- ``phantom`` has none. A corner marker and a shaded border occur independently of the class.
+- ``phantom-shortcut`` has faint lesions. Marker and border agree with the class on 95 % of the images.
+- ``phantom-shortcut-broken`` has the same patients and the same train images. In test the same numbers of each
+  background are spread evenly over the classes.
+- ``phantom-shortcut-N`` has another dose of the shortcut, N % of the images. With 0 the backgrounds are spread evenly
+  over the classes.
+- ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, on the backgrounds of the
+  shortcut.
 """
 
 import json
@@ -39,12 +43,19 @@ COUNTS = {"train": 150, "test": 80}
 """Images of each class."""
 
 AGREEMENT = 0.95
-"""Share of the images whose background agrees with the class, where the shortcut is planted."""
+"""Share of the images whose background agrees with the class, if the shortcut is planted."""
 
-DOSES = {0: "phantom-shortcut-0", 50: "phantom-shortcut-50", 75: "phantom-shortcut-75", 95: "phantom-shortcut",
-         100: "phantom-shortcut-100"}  # fmt: skip
-"""The variant of each dose of the shortcut, in % of the images; at 0 the backgrounds are dealt evenly over the
-classes."""
+DOSES = {
+    0: "phantom-shortcut-0",
+    50: "phantom-shortcut-50",
+    75: "phantom-shortcut-75",
+    95: "phantom-shortcut",
+    100: "phantom-shortcut-100",
+}
+"""The variant of each dose of the shortcut, in % of the images.
+
+At 0 the backgrounds are spread evenly over the classes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class _Variant:
     patients: int  # variants of the same number show the same patients
     contrast: tuple[float, float]  # of the lesions, in shares of the full grey scale
     planted: tuple[str, ...] = ()  # splits in which the background agrees with the class
-    dealt: tuple[str, ...] = ()  # splits in which the same backgrounds are dealt out evenly over the classes
+    spread: tuple[str, ...] = ()  # splits in which the same backgrounds are spread evenly over the classes
     agreement: float = AGREEMENT
 
 
@@ -62,17 +73,17 @@ _BOTH = ("train", "test")
 _VARIANTS = {
     "phantom": _Variant("nothing planted", 0, _CLEAR),
     "phantom-shortcut": _Variant(
-        "a corner marker and the border's brightness give the class away", 1, _FAINT, planted=_BOTH
+        "a corner marker and the border's brightness predict the class", 1, _FAINT, planted=_BOTH
     ),
     "phantom-shortcut-broken": _Variant(
         "the shortcut of phantom-shortcut, without its agreement in test",
         1,
         _FAINT,
         planted=("train",),
-        dealt=("test",),
+        spread=("test",),
     ),
     "phantom-shortcut-clear": _Variant("the shortcut's backgrounds around clear lesions", 0, _CLEAR, planted=_BOTH),
-    DOSES[0]: _Variant("the backgrounds of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, dealt=_BOTH),
+    DOSES[0]: _Variant("the backgrounds of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, spread=_BOTH),
 } | {
     DOSES[dose]: _Variant(f"the shortcut on {dose} % of the images", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
     for dose in (50, 75, 100)
@@ -89,10 +100,10 @@ _ABANDONED_AFTER_S = 24 * 3600
 
 
 def card(variant: str) -> Card:
-    """Return the data card of a variant, for where no card file is at hand.
+    """Return the data card of a variant that has no card file.
 
     Raises:
-        ArgumentError: No such variant.
+        ArgumentError: There is no such variant.
     """
     return Card(
         name=variant,
@@ -109,55 +120,58 @@ def card(variant: str) -> Card:
 
 
 def image(variant: str, seed: int, split: str, label: str, index: int) -> Drawing:
-    """Draw one image of a data set, alone.
+    """Draw one image of a data set.
 
     Args:
         variant: One of `VARIANTS`.
         seed: Of the data set, 0 or more.
         split: ``train`` or ``test``.
         label: One of `CLASSES`.
-        index: 0 to ``COUNTS[split] - 1``; the image's file is called one higher.
+        index: 0 to ``COUNTS[split] - 1``. The number in the image's file name is one higher.
 
     Raises:
-        ArgumentError: No such variant.
+        ArgumentError: There is no such variant.
     """
     chosen = _variant(variant)
     key = (chosen.patients, list(COUNTS).index(split), CLASSES.index(label), index)
     sequences = np.random.SeedSequence(seed, spawn_key=key).spawn(2)
     patient, surroundings = (np.random.default_rng(sequence) for sequence in sequences)
-    worn = backgrounds(variant, seed, split, label)
-    background = _any_background(surroundings) if worn is None else _jittered(surroundings, _PLANTED[worn[index]])
+    planted = backgrounds(variant, seed, split, label)
+    background = _any_background(surroundings) if planted is None else _jittered(surroundings, _PLANTED[planted[index]])
     return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, background)
 
 
 def backgrounds(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64] | None:
-    """Return whose background each image of a class wears: class indices int64 (n,), or None where backgrounds mean
-    nothing.
+    """Return which class's background each image of a class has.
 
-    Over a split every class's background is worn equally often, whether the shortcut is planted or broken.
+    Over a split the backgrounds of all classes are equally frequent, whether the shortcut is planted or broken.
+
+    Returns:
+        Class indices int64 (n,), or None if backgrounds are independent of the class.
 
     Raises:
-        ArgumentError: No such variant.
+        ArgumentError: There is no such variant.
     """
     chosen, own, n = _variant(variant), CLASSES.index(label), COUNTS[split]
     others = (own + 1 + np.arange(n)) % len(CLASSES)
     if split in chosen.planted:
         others = others[others != own][: n - round(chosen.agreement * n)]
         others = np.concatenate([np.full(n - len(others), own), others])
-    elif split not in chosen.dealt:
+    elif split not in chosen.spread:
         return None
     key = (chosen.patients, list(COUNTS).index(split), own)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(others)
 
 
 def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
-    """Write a data set: ``train/`` and ``test/``, and ``masks/`` (lungs) and ``lesions/`` of the same inner layout.
+    """Write a data set with its masks.
 
-    The folder appears under its name only once it is whole. Two processes may write it at once; one that is killed
-    leaves a hidden folder beside it, which a later call removes. A folder that holds this very data set is left as is.
+    It has ``train/`` and ``test/``, and ``masks/`` (lungs) and ``lesions/`` with the same layout inside. The folder
+    gets its name only when it is complete. Two processes may write it at once. A killed process leaves a hidden folder
+    next to it, which a later call removes. A folder that already holds this data set is not touched.
 
     Raises:
-        ArgumentError: No such variant, or the folder is there and holds something else.
+        ArgumentError: There is no such variant, or the folder holds something else.
         HarnessError: The images cannot be written.
     """
     record = json.dumps({"variant": variant, "seed": seed})
@@ -167,14 +181,14 @@ def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _discard_abandoned(folder)
-        whole = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
         try:
-            _fill(whole, variant, seed)
-            (whole / _RECORD).write_text(record, "utf-8")
-            whole.chmod(0o755)
-            _publish(whole, folder, record)
+            _write_images(temporary, variant, seed)
+            (temporary / _RECORD).write_text(record, "utf-8")
+            temporary.chmod(0o755)
+            _publish(temporary, folder, record)
         finally:
-            shutil.rmtree(whole, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
         raise HarnessError(
             f"{variant} in '{folder}': cannot be written ({error.strerror}); free some space, or choose another folder"
@@ -182,11 +196,13 @@ def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
 
 
 def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
-    """Return a picture of test images: a row for each class, and one in which lungs and lesions are outlined.
+    """Return a picture of test images.
+
+    It has a row for each class, and one in which lungs and lesions are outlined.
 
     Args:
-        folder: What `write` wrote.
-        columns: Images in a row.
+        folder: A data set that `write` has written.
+        columns: Images per row.
 
     Returns:
         uint8 (H, W, 3).
@@ -230,8 +246,10 @@ def _variant(name: str) -> _Variant:
 
 
 def _any_background(rng: np.random.Generator) -> Background:
-    """Return a background that knows nothing of the class: half of the images have a marker, half a mostly dark
-    shade."""
+    """Return a background that is independent of the class.
+
+    Half of the images have a marker, and half have a shade, which is mostly dark.
+    """
     glyph = str(rng.choice(phantom_anatomy.GLYPHS)) if rng.random() < 0.5 else None
     shade = rng.random() ** 2 if rng.random() < 0.5 else None
     return Background(glyph, (rng.random() < 0.5, rng.random() < 0.5), shade)
@@ -249,7 +267,7 @@ def _images(variant: str, seed: int) -> Iterator[tuple[str, Drawing]]:
                 yield f"{split}/{label}/{index + 1:04d}.png", image(variant, seed, split, label, index)
 
 
-def _fill(folder: Path, variant: str, seed: int) -> None:
+def _write_images(folder: Path, variant: str, seed: int) -> None:
     for kind in ("", "masks", "lesions"):
         for split in COUNTS:
             for label in CLASSES:
@@ -257,32 +275,32 @@ def _fill(folder: Path, variant: str, seed: int) -> None:
     total = len(CLASSES) * sum(COUNTS.values())
     for row_id, drawn in tqdm(_images(variant, seed), f"drawing {variant}", total, unit="image", disable=None):
         for kind, pixels in (("", drawn.image), ("masks", drawn.lungs), ("lesions", drawn.lesions)):
-            Image.fromarray(pixels).save(folder / kind / row_id, compress_level=0)  # how zlib packs varies by machine
+            Image.fromarray(pixels).save(folder / kind / row_id, compress_level=0)  # what zlib writes varies by machine
 
 
-def _publish(whole: Path, folder: Path, record: str) -> None:
-    """Give a finished data set its name, unless another process was faster with the same one."""
+def _publish(finished: Path, folder: Path, record: str) -> None:
+    """Give a finished data set its name, unless another process was faster."""
     try:
-        os.rename(whole, folder)
+        os.rename(finished, folder)
     except OSError:
         if not _holds(folder, record):
             raise
 
 
 def _holds(folder: Path, record: str) -> bool:
-    """Return whether the folder is there, with this data set.
+    """Return whether the folder exists and holds this data set.
 
     Raises:
-        ArgumentError: It holds something else.
+        ArgumentError: The folder holds something else.
     """
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     file = folder / _RECORD
     found = file.read_text("utf-8") if file.is_file() else None
     if found != record:
-        other = "other files" if found is None else found
+        content = "other files" if found is None else found
         raise ArgumentError(
-            f"'{folder}': holds {other} where {record} is to be drawn; remove it, or name another folder"
+            f"'{folder}': holds {content} where {record} is to be drawn; remove it, or name another folder"
         )
     return True
 
@@ -292,7 +310,10 @@ def _prefix(folder: Path) -> str:
 
 
 def _discard_abandoned(folder: Path) -> None:
-    """Remove what killed processes have left behind; a day is longer than any drawing."""
+    """Remove folders that killed processes left behind more than a day ago.
+
+    No drawing takes that long.
+    """
     for leftover in folder.parent.glob(f"{_prefix(folder)}*"):
         if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
             shutil.rmtree(leftover, ignore_errors=True)

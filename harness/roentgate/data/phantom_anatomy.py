@@ -1,9 +1,9 @@
-"""One chest radiograph drawn from a random generator: thorax, lungs, heart, bones, findings, exposure, and its masks.
+"""Draws one chest radiograph and its masks from a random generator.
 
-Shadows add up as they do on image: each structure adds its absorption, in units of the grey scale, and the lungs take
-some away. All of it is drawn in the patient's own coordinates (x to the viewer's right, y down, the image -1 to 1), so
-that pose and habitus are nothing but a change of those coordinates. Edges are smooth over more than a pixel, which
-is why nothing needs to be drawn finer than the image.
+The drawing has thorax, lungs, heart, bones, findings and exposure. Shadows add up as on a radiograph: each structure
+adds its absorption, in units of the grey scale, and the lungs subtract some. Everything is drawn in the patient's own
+coordinates (x to the viewer's right, y down, the image from -1 to 1), so that pose and habitus only change these
+coordinates. Edges are smooth over more than a pixel, so that nothing needs to be drawn finer than the image.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from roentgate.arrays import BoolArray, RealArray
 
 SIDE = 96  # pixels, height and width of an image
-MARGIN = 5  # pixels of the border that markers and shades stay within
-
+MARGIN = 5  # width in pixels of the border that holds markers and shades
 
 _GLYPHS = {
     "R": ("###.", "#..#", "###.", "#.#.", "#..#"),
@@ -30,16 +29,22 @@ GLYPHS = tuple(_GLYPHS)
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What surrounds the patient: a marker burnt into a corner, and a shaded border; None where there is none."""
+    """The background: an annotation burned into a corner, and a shaded border.
+
+    Attributes:
+        glyph: The annotation, one of `GLYPHS`, or None.
+        corner: Whether it is at the bottom, and whether it is at the viewer's right.
+        shade: Grey level (0 to 1) that is blended into the border, or None.
+    """
 
     glyph: str | None
-    corner: tuple[bool, bool]  # at the bottom, at the viewer's right
-    shade: float | None  # grey level, 0 to 1, that the border is pulled towards
+    corner: tuple[bool, bool]
+    shade: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A drawn image: grey levels and two masks (0 or 255), each uint8 (SIDE, SIDE)."""
+    """A drawn image and its two masks (0 or 255), each uint8 (SIDE, SIDE)."""
 
     image: NDArray[np.uint8]
     lungs: NDArray[np.uint8]
@@ -48,12 +53,12 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chest:
-    """One patient; every field is float32 (SIDE, SIDE)."""
+    """One patient as fields of float32 (SIDE, SIDE)."""
 
     x: RealArray
     y: RealArray
     trunk: RealArray  # 0 in air, about 1 where the trunk is thickest
-    heart: RealArray  # 0 to 1, with the great vessels
+    heart: RealArray  # 0 to 1, includes the great vessels
     lungs: RealArray  # 0 to 1, soft at the edges, without the heart
     below: RealArray  # 0 to 1, under the diaphragm
     cage: RealArray  # 0 to 1, within the ribs
@@ -68,31 +73,34 @@ def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, floa
     """Draw one image.
 
     Args:
-        rng: Source of everything that varies; the same state draws the same image.
-        finding: Opacity (0 to 1) of the patient's lesions.
-        contrast: Range, in shares of the full grey scale, that the density of the lesions is drawn from.
-        background: Marker and border shade.
+        rng: Source of everything that varies. The same state draws the same image.
+        finding: Returns the opacity (0 to 1) of the patient's lesions.
+        contrast: Range of the lesions' density, in shares of the full grey scale.
+        background: Annotation and border shade.
 
     Returns:
-        The image, its lung mask and its lesion mask; lesions lie inside the lungs.
+        The image, its lung mask and its lesion mask. Lesions lie inside the lungs.
     """
     chest = _chest(rng)
     opacity = finding(rng, chest) * chest.lungs
     shadow = _soft_tissue(rng, chest) + _bones(rng, chest) + np.float32(rng.uniform(*contrast)) * opacity
     lungs = chest.lungs > 0.5
     lesions = (opacity > 0.4) & lungs
-    image = _swapped(_exposed(rng, shadow), background)
+    image = _with_background(_exposed(rng, shadow), background)
     return Drawing(_grey(image), _grey(lungs), _grey(lesions))
 
 
 def no_finding(rng: np.random.Generator, chest: Chest) -> RealArray:
-    """Return the clear lungs of Normal."""
+    """Return the opacity of Normal, which is 0 everywhere."""
     del rng
     return np.zeros_like(chest.x)
 
 
 def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> RealArray:
-    """Return the pattern of Covid: one to three patches along the outer edge of each lung, rather low than high."""
+    """Return the pattern of Covid: peripheral patches in both lungs.
+
+    Each lung has one to three, along its outer edge and mostly in its lower half.
+    """
     clear = np.ones_like(chest.x)
     for side in (-1, 1):
         zone = (chest.x * side > 0) & (np.abs(chest.lateral - 0.8) < 0.14) & (np.abs(chest.height - 0.6) < 0.28)
@@ -103,7 +111,10 @@ def bilateral_peripheral(rng: np.random.Generator, chest: Chest) -> RealArray:
 
 
 def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> RealArray:
-    """Return the pattern of Viral Pneumonia: one consolidation, in the middle of a lung or around a hilum."""
+    """Return the pattern of Viral Pneumonia: one consolidation.
+
+    It lies in the middle of a lung or around a hilum.
+    """
     medial, top, bottom = (0.35, 0.4, 0.65) if rng.random() < 0.5 else (0.5, 0.25, 0.75)
     zone = (np.abs(chest.lateral - medial) < 0.1) & (chest.height > top) & (chest.height < bottom)
     radii = rng.uniform(0.20, 0.30), rng.uniform(0.22, 0.36)
@@ -113,7 +124,10 @@ def focal_or_perihilar(rng: np.random.Generator, chest: Chest) -> RealArray:
 
 
 def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple[float, float]) -> RealArray:
-    """Return the opacity of a ragged, uneven ellipse that is centred on a pixel of the lung inside ``zone``."""
+    """Return the opacity of a ragged, uneven ellipse.
+
+    Its centre is a pixel of the lungs inside ``zone``.
+    """
     pixel = rng.choice(np.flatnonzero(zone & (chest.lungs > 0.9)))
     centre = chest.x.flat[pixel], chest.y.flat[pixel]
     edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.25 * _noise(rng, 14)
@@ -122,7 +136,7 @@ def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple
 
 
 def _chest(rng: np.random.Generator) -> Chest:
-    """Draw pose and habitus, and with them every outline of one patient."""
+    """Draw pose, habitus and all outlines of one patient."""
     x, y = _pose(rng)
     across = np.abs(x)
     width, apex, base = rng.uniform(0.66, 0.80), rng.uniform(-0.80, -0.62), rng.uniform(0.60, 0.84)
@@ -149,7 +163,10 @@ def _chest(rng: np.random.Generator) -> Chest:
 
 
 def _pose(rng: np.random.Generator) -> tuple[RealArray, RealArray]:
-    """Return the patient's coordinates of every pixel: shifted, tilted, scaled and slightly bent."""
+    """Return the patient's x and y at every pixel.
+
+    They are shifted, tilted, scaled and slightly bent.
+    """
     line = (np.arange(SIDE, dtype=np.float32) + 0.5) * (2 / SIDE) - 1
     across, down = line[None, :] - rng.uniform(-0.06, 0.06), line[:, None] - rng.uniform(-0.06, 0.06)
     tilt, size, aspect = rng.uniform(-0.07, 0.07), rng.uniform(0.94, 1.14), rng.uniform(0.93, 1.07)
@@ -159,7 +176,7 @@ def _pose(rng: np.random.Generator) -> tuple[RealArray, RealArray]:
 
 
 def _trunk(rng: np.random.Generator, x: RealArray, y: RealArray, width: float) -> RealArray:
-    """Return the thickness of the trunk: neck, sloping shoulders with the arms, flanks."""
+    """Return the thickness of the trunk: neck, shoulders with arms, flanks."""
     across = np.abs(x)
     flank = width + rng.uniform(0.10, 0.28) + 0.06 * y + 0.5 * _step(-0.3 - y, 0.08)
     shoulder = rng.uniform(-0.96, -0.84) + rng.uniform(0.15, 0.40) * x**2
@@ -168,7 +185,10 @@ def _trunk(rng: np.random.Generator, x: RealArray, y: RealArray, width: float) -
 
 
 def _heart(rng: np.random.Generator, x: RealArray, y: RealArray, base: float) -> RealArray:
-    """Return the heart, resting on the diaphragm and leaning to the patient's left, and the aortic knob above it."""
+    """Return the heart and the aortic knob above it.
+
+    The heart rests on the diaphragm and leans to the patient's left.
+    """
     size = rng.uniform(0.85, 1.15)
     centre = rng.uniform(0.06, 0.13), base - rng.uniform(0.34, 0.44)
     resting = np.minimum(y, centre[1] + 0.4 * (y - centre[1]))  # its underside lies below the diaphragm
@@ -178,7 +198,10 @@ def _heart(rng: np.random.Generator, x: RealArray, y: RealArray, base: float) ->
 
 
 def _soft_tissue(rng: np.random.Generator, chest: Chest) -> RealArray:
-    """Return what absorbs besides bone: trunk, mediastinum, heart and abdomen, less the air of lungs and trachea."""
+    """Return the absorption of everything but bone.
+
+    Trunk, mediastinum, heart and abdomen absorb, and the air of lungs and trachea is subtracted.
+    """
     x, y, across = chest.x, chest.y, np.abs(chest.x)
     mediastinum = np.exp(-((across / 0.16) ** 4)) * _step(y + 0.9, 0.1)
     trachea = np.exp(-((x / 0.05) ** 4)) * _step(-0.2 - y, 0.04)
@@ -198,12 +221,12 @@ def _vessels(rng: np.random.Generator, chest: Chest) -> RealArray:
     dx, dy = np.abs(chest.x) - 0.2, chest.y - 0.02
     far = np.sqrt(dx**2 + dy**2)
     fan = np.cos(int(rng.integers(7, 11)) * np.arctan2(dy, dx) + 1.2 * _noise(rng, 8))
-    seen: RealArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
-    return rng.uniform(0.05, 0.11) * seen
+    vessels: RealArray = np.exp(-((far / 0.13) ** 2)) + 0.8 * np.clip(fan, 0, 1) ** 2 * np.exp(-far / 0.3)
+    return rng.uniform(0.05, 0.11) * vessels
 
 
 def _bones(rng: np.random.Generator, chest: Chest) -> RealArray:
-    """Return spine, ribs (behind bright, in front faint) and clavicles."""
+    """Return spine, ribs (posterior bright, anterior faint) and clavicles."""
     x, y, across = chest.x, chest.y, np.abs(chest.x)
     gap, phase = rng.uniform(0.16, 0.21), rng.uniform(0, 1)
     vertebrae = 0.8 + 0.2 * np.cos(2 * np.pi * (y / gap + phase))
@@ -219,19 +242,22 @@ def _bones(rng: np.random.Generator, chest: Chest) -> RealArray:
 
 
 def _ribs(cycle: RealArray) -> RealArray:
-    """Return bands, one a cycle, a little under half a cycle wide."""
+    """Return one band per cycle, a little under half a cycle wide."""
     return _step(np.cos(2 * np.pi * cycle) - 0.25, 0.15)
 
 
 def _exposed(rng: np.random.Generator, shadow: RealArray) -> RealArray:
-    """Return the image as exposed and developed: gain, offset, tone curve and grain."""
+    """Return the exposed image, with gain, offset, tone curve and grain."""
     light = np.clip(rng.uniform(0.90, 1.10) * shadow + rng.uniform(-0.04, 0.04), 0, 1)
     tone: RealArray = light ** rng.uniform(0.85, 1.20)
     return tone + rng.uniform(0.01, 0.03) * rng.standard_normal(shadow.shape, dtype=np.float32)
 
 
-def _swapped(image: RealArray, background: Background) -> RealArray:
-    """Return the image with its border shade and its marker, both within the outermost MARGIN pixels."""
+def _with_background(image: RealArray, background: Background) -> RealArray:
+    """Return the image with its border shade and annotation.
+
+    Both stay within the outermost MARGIN pixels.
+    """
     image = image.copy()
     if background.shade is not None:
         border = np.ones(image.shape, np.bool_)
@@ -248,16 +274,22 @@ def _swapped(image: RealArray, background: Background) -> RealArray:
 def _ellipse(
     x: RealArray, y: RealArray, centre: tuple[float, float], radii: tuple[float, float], tilt: float
 ) -> RealArray:
-    """Return the distance from ``centre`` in units of the radii, the first turned down by ``tilt`` radians."""
+    """Return the distance from ``centre`` in units of the radii.
+
+    The first radius is rotated down by ``tilt`` radians.
+    """
     dx, dy = x - np.float32(centre[0]), y - np.float32(centre[1])
     along = (cos(tilt) / radii[0]) * dx + (sin(tilt) / radii[0]) * dy
-    beside = (cos(tilt) / radii[1]) * dy - (sin(tilt) / radii[1]) * dx
-    distance: RealArray = np.sqrt(along * along + beside * beside)
+    across = (cos(tilt) / radii[1]) * dy - (sin(tilt) / radii[1]) * dx
+    distance: RealArray = np.sqrt(along * along + across * across)
     return distance
 
 
 def _step(distance: RealArray, softness: float) -> RealArray:
-    """Return a smooth step from 0 to 1, of slope 3 / (8 softness) at distance 0 and flat beyond 2 softness."""
+    """Return a smooth step from 0 to 1.
+
+    Its slope at distance 0 is 3 / (8 softness), and it is flat beyond 2 softness.
+    """
     part = distance * np.float32(0.25 / softness)
     part += 0.5
     np.clip(part, 0, 1, out=part)
@@ -268,20 +300,23 @@ def _step(distance: RealArray, softness: float) -> RealArray:
 
 
 def _noise(rng: np.random.Generator, cells: int) -> RealArray:
-    """Return smooth noise, standard normal in every pixel, with ``cells`` cells a side."""
+    """Return smooth noise with ``cells`` cells per side, standard normal in every pixel."""
     weights = _spread(cells)
     return weights @ rng.standard_normal((cells, cells), dtype=np.float32) @ weights.T
 
 
 @lru_cache
 def _spread(cells: int) -> RealArray:
-    """Return the weights of a Gaussian about each cell, float32 (SIDE, cells), of unit norm in each row."""
-    at = np.linspace(-0.5, cells - 0.5, SIDE)[:, None]
-    weights = np.exp(-0.5 * ((at - np.arange(cells)) / 0.6) ** 2)
+    """Return Gaussian weights about each cell, float32 (SIDE, cells).
+
+    Each row has unit norm.
+    """
+    position = np.linspace(-0.5, cells - 0.5, SIDE)[:, None]
+    weights = np.exp(-0.5 * ((position - np.arange(cells)) / 0.6) ** 2)
     normed: RealArray = (weights / np.linalg.norm(weights, axis=1, keepdims=True)).astype(np.float32)
     return normed
 
 
 def _grey(image: RealArray | BoolArray) -> NDArray[np.uint8]:
-    """Return 0 to 1 as 0 to 255."""
+    """Return values of 0 to 1 as grey levels of 0 to 255."""
     return np.round(255 * np.clip(image, 0, 1).astype(np.float32)).astype(np.uint8)

@@ -1,4 +1,7 @@
-"""Do two images show the same picture? Lays one over the other by an affine map, many pairs at a time."""
+"""Decides whether two images show the same picture.
+
+One is laid over the other by an affine map, many pairs at a time.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,33 +13,34 @@ from scipy import ndimage
 from roentgate.arrays import FloatArray
 
 COARSE, FINE = 32, 128
-"""Sides of the thumbnails that are laid over each other, and of those whose detail is compared."""
+"""Sides in pixels of two kinds of thumbnails: laid over each other, and compared in detail."""
 
 COPY = 0.90
-"""Correlation of detail from which two images are the same: copies reach 0.96, others 0.88 (reports/duplicates.md)."""
+"""Correlation of detail from which two images are the same.
+
+Copies reach 0.96 and other images 0.88 (reports/duplicates.md).
+"""
 
 _STEPS = 12
 _LARGEST_STEP = 0.1
 _LEAST_OVERLAP = 0.7
-_BAND = (
-    1.0,
-    4.0,
-)  # blurs in pixels of FINE: between them lie ribs, vessels and text; not noise, nor every chest's shape
+# Blurs in pixels of FINE. Ribs, vessels and text lie between them, noise and the shape common to all chests do not.
+_BAND = (1.0, 4.0)
 _NEIGHBOURHOOD = 8.0
 _LEAST_CONTRAST = 0.1
 _NOTHING = 1e-6
-_RIM = FINE // 16
+_EDGE = FINE // 16
 _BLOCK = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alignment:
-    """How well pairs of images agree once one is laid over the other; arrays (n,).
+    """How well pairs of images agree once one is laid over the other.
 
     Attributes:
-        agreement: Correlation at 32x32 where they overlap; -1 where they overlap in less than 70 %.
-        detail: Correlation at 128x128 of what lies between a blur of 1 and of 4 pixels, its contrast evened out over
-            8 pixels, where they overlap; NaN where ``agreement`` is below what was asked for.
+        agreement: Correlation (n,) of the overlap at 32x32, or -1 if they overlap in less than 70 %.
+        detail: Correlation (n,) of the overlap at 128x128, band-passed between a blur of 1 and of 4 pixels, with the
+            contrast evened out over 8 pixels. NaN if ``agreement`` is below the level asked for.
     """
 
     agreement: FloatArray
@@ -44,16 +48,16 @@ class Alignment:
 
 
 def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: float) -> Alignment:
-    """Lay each image of ``second`` over its partner in ``first`` and say how well the two agree.
+    """Return the agreement of image pairs after laying one over the other.
 
-    Brightness and contrast do not count. Found are shifts, zooms, crops and turns of a few percent around the
-    given zoom, by inverse-compositional Gauss-Newton steps; a mirrored image must be mirrored back before.
+    Brightness and contrast do not count. Inverse-compositional Gauss-Newton steps find shifts, zooms, crops and
+    rotations of a few percent around the given zoom. A mirrored image must be mirrored back before.
 
     Args:
         first: Thumbnails float32 (n, 128, 128).
         second: Those of their partners, float32 (n, 128, 128).
-        zoom: Where to begin, (n,): the share of the partner's side that the image is taken for.
-        at_least: Agreement below which the detail is not looked at.
+        zoom: Starting point (n,): the share of the partner's side that the image is taken to show.
+        at_least: Agreement below which the detail is not compared.
 
     References:
         Baker and Matthews, International Journal of Computer Vision 56 (2004) 221-255.
@@ -70,9 +74,10 @@ def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: 
 
 
 def standard_size(images: NDArray[np.generic]) -> FloatArray:
-    """Return images [n, H, W, C] of any size and range as thumbnails float32 (n, 128, 128): channel mean, area average.
+    """Return images (n, H, W, C) as thumbnails float32 (n, 128, 128).
 
-    Brightness runs from 0 to 1 in each; a constant one is 0.
+    Images may have any size and range. Channels are averaged, pixels averaged by area, and brightness runs from 0 to 1
+    in each image. A constant image becomes 0.
     """
     grey = images.mean(axis=3, dtype=np.float32)
     small = area_matrix(FINE, grey.shape[1]) @ grey @ area_matrix(FINE, grey.shape[2]).T
@@ -84,7 +89,7 @@ def standard_size(images: NDArray[np.generic]) -> FloatArray:
 
 @lru_cache(maxsize=32)
 def area_matrix(out: int, side: int) -> FloatArray:
-    """Return the matrix that averages ``side`` pixels into ``out`` equal stretches: float32 [out, side]."""
+    """Return float32 (out, side) that averages ``side`` pixels into ``out`` equal stretches."""
     edges, pixels = np.linspace(0, side, out + 1), np.arange(side)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
     weights = np.clip(overlap, 0, None)
@@ -93,7 +98,7 @@ def area_matrix(out: int, side: int) -> FloatArray:
 
 
 def _registered(first: FloatArray, second: FloatArray, zoom: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return the best agreement (n,) on the way, and the map (n, 2, 3) that gave it."""
+    """Return the best agreement (n,) of all steps, and its map (n, 2, 3)."""
     template = _standard(first, np.ones_like(first))
     jacobian = _jacobian(template)
     hessian = np.einsum("npi,npj->nij", jacobian, jacobian)
@@ -102,20 +107,23 @@ def _registered(first: FloatArray, second: FloatArray, zoom: FloatArray) -> tupl
     maps[:, 0, 0] = maps[:, 1, 1] = zoom
     best, kept = np.full(len(first), -1, np.float32), maps.copy()
     for _ in range(_STEPS + 1):
-        seen, inside = _warped(second, maps)
-        film, partner = _standard(first, inside), _standard(seen, inside)
-        agreement = (film * partner).sum(axis=(1, 2))
+        moved, inside = _warped(second, maps)
+        image, partner = _standard(first, inside), _standard(moved, inside)
+        agreement = (image * partner).sum(axis=(1, 2))
         agreement[inside.mean(axis=(1, 2)) < _LEAST_OVERLAP] = -1
         better = agreement > best
         best[better], kept[better] = agreement[better], maps[better]
-        error = ((partner - film) * inside).reshape(len(first), -1, 1)
+        error = ((partner - image) * inside).reshape(len(first), -1, 1)
         step = (inverse @ (jacobian.transpose(0, 2, 1) @ error))[:, :, 0]
         maps = _composed(maps, np.clip(step, -_LARGEST_STEP, _LARGEST_STEP))
     return best, kept
 
 
 def _jacobian(template: FloatArray) -> FloatArray:
-    """Return how the template's pixels change with the six numbers of a map: (n, pixels, 6)."""
+    """Return the derivative of the template's pixels by a map's six numbers.
+
+    The shape is (n, pixels, 6).
+    """
     x, y = _grid(template.shape[1])
     half = template.shape[1] / 2
     down, across = np.gradient(template, axis=(1, 2))
@@ -124,29 +132,38 @@ def _jacobian(template: FloatArray) -> FloatArray:
 
 
 def _composed(maps: FloatArray, step: NDArray[np.floating]) -> FloatArray:
-    """Return each map after the inverse of the map of its step, whose numbers are (shift, x, y) across, then down."""
-    moved = np.zeros((len(maps), 3, 3))
-    moved[:, 0] = step[:, [1, 2, 0]]
-    moved[:, 1] = step[:, [4, 5, 3]]
-    moved += np.eye(3)
+    """Return each map composed with the inverse map of its step.
+
+    The six numbers of a step are (shift, x, y) across, then (shift, x, y) down.
+    """
+    matrix = np.zeros((len(maps), 3, 3))
+    matrix[:, 0] = step[:, [1, 2, 0]]
+    matrix[:, 1] = step[:, [4, 5, 3]]
+    matrix += np.eye(3)
     whole = np.concatenate([maps, np.broadcast_to([[0.0, 0.0, 1.0]], (len(maps), 1, 3))], axis=1)
-    composed: FloatArray = (whole @ np.linalg.inv(moved))[:, :2].astype(np.float32)
+    composed: FloatArray = (whole @ np.linalg.inv(matrix))[:, :2].astype(np.float32)
     return composed
 
 
 def _detail(first: FloatArray, second: FloatArray, maps: FloatArray) -> FloatArray:
-    """Return the correlation (n,) of the fine structure of both images, where they overlap, away from the rim."""
-    seen, inside = _warped(second, maps)
+    """Return the correlation (n,) of both images' fine structure.
+
+    It is taken over their overlap, without the outermost pixels.
+    """
+    moved, inside = _warped(second, maps)
     inside = inside.copy()
-    for edge in (np.s_[:, :_RIM], np.s_[:, -_RIM:], np.s_[:, :, :_RIM], np.s_[:, :, -_RIM:]):
+    for edge in (np.s_[:, :_EDGE], np.s_[:, -_EDGE:], np.s_[:, :, :_EDGE], np.s_[:, :, -_EDGE:]):
         inside[edge] = 0
-    film, partner = (_standard(_band(image), inside) for image in (first, seen))
-    correlation: FloatArray = (film * partner).sum(axis=(1, 2))
+    image, partner = (_standard(_band(pixels), inside) for pixels in (first, moved))
+    correlation: FloatArray = (image * partner).sum(axis=(1, 2))
     return correlation
 
 
 def _band(images: FloatArray) -> FloatArray:
-    """Return the fine structure of images, as strong everywhere: a window that lifts dark or bright parts is undone."""
+    """Return the fine structure of images with equal contrast everywhere.
+
+    This undoes a display window that lifts dark or bright parts.
+    """
     fine, broad = (_blurred(images, blur) for blur in _BAND)
     band = fine - broad
     contrast = np.sqrt(np.maximum(_blurred(band * band, _NEIGHBOURHOOD), 0))
@@ -160,7 +177,10 @@ def _blurred(images: FloatArray, blur: float) -> FloatArray:
 
 
 def _standard(images: FloatArray, inside: FloatArray) -> FloatArray:
-    """Return images centred and of unit length over the pixels inside, 0 outside; a constant one stays 0."""
+    """Return images centred and of unit length over the pixels inside.
+
+    They are 0 outside. A constant image becomes 0.
+    """
     mean = (images * inside).sum(axis=(1, 2), keepdims=True) / np.maximum(inside.sum(axis=(1, 2), keepdims=True), 1)
     centred = (images - mean) * inside
     length = np.sqrt((centred**2).sum(axis=(1, 2), keepdims=True))
@@ -169,7 +189,10 @@ def _standard(images: FloatArray, inside: FloatArray) -> FloatArray:
 
 
 def _warped(images: FloatArray, maps: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return images (n, s, s) seen through the maps, bilinear, and where (0 or 1) the view lies inside them."""
+    """Return images (n, s, s) moved by the maps, and their extent.
+
+    Pixels are interpolated bilinearly. The extent is 1 inside the original image and 0 outside.
+    """
     side = images.shape[1]
     x, y = _grid(side)
     across, down = (

@@ -1,4 +1,4 @@
-"""How image files become pixels: one interface, one file a library.
+"""Image decoders: one interface, and one file for each library.
 
 A module in this folder that lists ``DECODERS`` is found at run time. Nothing else has to name it.
 """

@@ -1,4 +1,4 @@
-"""What every decoder answers about a file: its header, and its image."""
+"""The interface of decoders: header and image of a file."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Signature = tuple[tuple[int, bytes], ...]
-"""Bytes at offsets from the start of a file, all of which must be there: ``((0, b"BM"), (14, b"(\\0\\0\\0"))``."""
+"""Offsets and bytes that a file must all have: ``((0, b"BM"), (14, b"(\\0\\0\\0"))``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a file says of its image.
+    """The header of an image file.
 
     Attributes:
         format: The format's name, such as ``PNG``.
-        mode: The colour mode in Pillow's words: ``L``, ``RGB``, ``I;16``, ``F``, ...
-        bits: Bits of a channel.
+        mode: The colour mode as Pillow names it: ``L``, ``RGB``, ``I;16``, ``F``, ...
+        bits: Bits per channel.
         width: In pixels.
         height: In pixels.
-        quantisation: Digest of the JPEG quantisation tables, which give away the program and its quality; "" if none.
-        exif: Whether it names a time, maker, model, software or artist.
+        quantisation: Digest of the JPEG quantisation tables, which identify the program and its quality. "" if none.
+        exif: Whether its EXIF data name a time, maker, model, software or artist.
     """
 
     format: str
@@ -39,15 +39,15 @@ class Description:
 class OpenImage:
     """The image of an open file, before its pixels are decoded.
 
-    Its size is judged first, so that a file which declares too many pixels is never decoded.
+    Its size is checked first, so that a file which declares too many pixels is never decoded.
 
     Attributes:
         width: In pixels.
         height: In pixels.
         pixels: Decodes the image, and may raise `FAULTS`. With up to 8 bits: a Pillow image of any mode, or uint8
             (height, width) or (height, width, 3). With more: an array of numbers (height, width).
-        top: The number of full intensity of an image with more than 8 bits; None with up to 8 bits.
-        white_is_zero: Whether the numbers of an image with more than 8 bits run from white to black.
+        top: The value of full intensity in an image with more than 8 bits. None with up to 8 bits.
+        white_is_zero: Whether the values of an image with more than 8 bits run from white to black.
         single: Whether it is the only image of the file.
     """
 
@@ -61,14 +61,14 @@ class OpenImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder(ABC):
-    """Reads the files of one format.
+    """A reader of the files of one format.
 
     A new format is a subclass in a module of its own, listed there as ``DECODERS``.
 
     Attributes:
-        name: What sentences call the format, such as ``PNG``.
-        magic: How its files begin: one signature or more. The content alone decides what a file is.
-        extensions: Names that promise this format, in lower case, such as ``.png``.
+        name: The format's name in messages, such as ``PNG``.
+        magic: The signatures of its files, at least one. Only the content decides which format a file has.
+        extensions: File extensions of this format, in lower case, such as ``.png``.
     """
 
     name: str
@@ -77,10 +77,10 @@ class Decoder(ABC):
 
     @abstractmethod
     def header(self, file: BinaryIO) -> Description:
-        """Return what the file says of its image, without decoding it.
+        """Return the header of the file without decoding its image.
 
         Args:
-            file: At its start; it has one of the signatures.
+            file: A file at its start that has one of the signatures.
 
         Raises:
             FAULTS: Its header is damaged. Other errors of a library must be turned into a ValueError.
@@ -88,10 +88,10 @@ class Decoder(ABC):
 
     @abstractmethod
     def read(self, file: BinaryIO) -> OpenImage:
-        """Return the image of the file, its pixels not yet decoded.
+        """Return the image of the file before its pixels are decoded.
 
         Args:
-            file: At its start; it has one of the signatures, and stays open until the pixels are decoded.
+            file: A file at its start that has one of the signatures. It stays open until the pixels are decoded.
 
         Raises:
             FAULTS: Its header is damaged. Other errors of a library must be turned into a ValueError.

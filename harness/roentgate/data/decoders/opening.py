@@ -1,4 +1,4 @@
-"""Opens an image file and chooses its decoder by content."""
+"""Opens image files and chooses their decoders by content."""
 
 import contextlib
 import errno
@@ -16,13 +16,23 @@ from roentgate.data.decoders.decoder import Decoder, Signature
 from roentgate.errors import DataError
 
 FAULTS = (
-    OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, Image.DecompressionBombError,
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    struct.error,
+    Image.DecompressionBombError,
     Image.DecompressionBombWarning,
-)  # fmt: skip
-"""What decoding damaged bytes may raise; of TIFF, a tag of the wrong type is a TypeError."""
+)
+"""Errors that decoding damaged bytes may raise.
+
+A TIFF tag of the wrong type raises TypeError.
+"""
 
 _NOT_READ: tuple[tuple[str, Signature], ...] = (("DICOM", ((128, b"DICM"),)),)
-"""Formats that are called by their name when they are refused, until a decoder reads them."""
+"""Formats without a decoder that are named when they are refused."""
 
 _NOT_READ_EXTENSIONS = frozenset({".webp", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".heic", ".avif", ".dcm", ".dicom"})
 _UNREADABLE = (errno.EACCES, errno.EPERM)
@@ -39,21 +49,21 @@ def decoders() -> tuple[Decoder, ...]:
 
 @functools.cache
 def extensions() -> frozenset[str]:
-    """Return the file extensions that promise an image, in lower case.
+    """Return the file extensions of images, in lower case.
 
-    Those of refused formats are among them. Such a file is an error where it cannot be decoded, and is never ignored.
+    Those of refused formats are among them, so that such a file is an error and is never ignored.
     """
     return _NOT_READ_EXTENSIONS.union(*(decoder.extensions for decoder in decoders()))
 
 
 def formats() -> str:
-    """Return the formats that are read, as in ``JPEG, PNG or TIFF``."""
+    """Return the names of all readable formats, as in ``JPEG, PNG or TIFF``."""
     *names, last = [decoder.name for decoder in decoders()]
     return f"{', '.join(names)} or {last}" if names else last
 
 
 def is_image(path: Path) -> bool:
-    """Return whether extension or first bytes of a file promise an image.
+    """Return whether a file is an image by extension or first bytes.
 
     Raises:
         DataError: The file cannot be opened.
@@ -70,13 +80,13 @@ def opened(path: Path, *, fault: str = "cannot be decoded") -> Iterator[tuple[De
 
     Args:
         path: The file.
-        fault: What the sentence says of damaged bytes.
+        fault: What the message says about damaged bytes.
 
     Yields:
         The decoder that fits its first bytes, and the file at its start.
 
     Raises:
-        DataError: The file cannot be opened or read, no decoder fits it, or what is done with it raises `FAULTS`.
+        DataError: The file cannot be opened or read, no decoder fits it, or the caller's use of it raises `FAULTS`.
     """
     try:
         with _chosen(path) as (found, file):
@@ -84,8 +94,8 @@ def opened(path: Path, *, fault: str = "cannot be decoded") -> Iterator[tuple[De
                 raise refusal(path, found, "export it as PNG or JPEG, or remove it")
             yield found, file
     except FAULTS as error:
-        words = " ".join(str(error).split())
-        raise refusal(path, f"{fault} ({words})", "restore it from its source, or remove it") from error
+        reason = " ".join(str(error).split())
+        raise refusal(path, f"{fault} ({reason})", "restore it from its source, or remove it") from error
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
@@ -94,29 +104,29 @@ def unreadable(path: Path, error: OSError) -> DataError:
     return refusal(path, f"cannot be read ({error.strerror})", remedy)
 
 
-def refusal(path: Path, found: str, remedy: str) -> DataError:
-    """Return the error that says what is wrong with a file."""
-    return DataError(f"image {str(path)!r}: {found}; {remedy}")
+def refusal(path: Path, fault: str, remedy: str) -> DataError:
+    """Return the error that names a file, its fault and the remedy."""
+    return DataError(f"image {str(path)!r}: {fault}; {remedy}")
 
 
 @contextlib.contextmanager
 def _chosen(path: Path) -> Iterator[tuple[Decoder | str, BinaryIO]]:
-    """Open a file, and yield its decoder or what it is instead."""
+    """Open a file, and yield its decoder or a description of what it is instead."""
     try:
         with path.open("rb") as file:
             yield _choose(file), file
     except OSError as error:
-        if error.errno is None:  # of damaged bytes, and not of the disk
+        if error.errno is None:  # raised by damaged bytes, and not by the disk
             raise
         raise unreadable(path, error) from error
 
 
 @functools.cache
 def _signatures() -> tuple[tuple[int, Signature, Decoder | str], ...]:
-    """Return where each signature ends, and what it stands for.
+    """Return the end of each signature, the signature, and its decoder.
 
-    Those that end last come first. What precedes a late signature may look like anything: a DICOM file may begin as a
-    TIFF does.
+    Signatures that end last come first, because the bytes before them may be anything. A DICOM file may begin as a
+    TIFF does. A format without a decoder has the text of its refusal instead.
     """
     known: list[tuple[Signature, Decoder | str]] = [
         *((signature, decoder) for decoder in decoders() for signature in decoder.magic),
@@ -127,7 +137,7 @@ def _signatures() -> tuple[tuple[int, Signature, Decoder | str], ...]:
 
 
 def _choose(file: BinaryIO) -> Decoder | str:
-    """Return the decoder of a file, or what the file is instead."""
+    """Return the decoder of a file, or a description of what it is instead."""
     head = file.read(_signatures()[0][0])
     file.seek(0)
     for _, signature, kind in _signatures():

@@ -1,4 +1,4 @@
-"""JPEG, PNG, BMP, GIF and TIFF, as Pillow reads them."""
+"""Decoders of JPEG, PNG, BMP, GIF and TIFF, by Pillow."""
 
 import hashlib
 from dataclasses import dataclass
@@ -19,30 +19,30 @@ from roentgate.data.decoders.decoder import Decoder, Description, OpenImage, Sig
 _BITS = {"I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32, "1": 1}
 _WITH_TAGS = ("JPEG", "TIFF")
 _EXIF_TAGS = 0x0132, 0x010F, 0x0110, 0x0131, 0x013B  # time, maker, model, software, artist
-_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value; Pillow inverts such images at 8 bits, not at 16
-_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone begins many a text
+_WHITE_IS_ZERO = (262, 0)  # TIFF tag and value. Pillow inverts such images at 8 bits, but not at 16.
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone may begin a text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pillow(Decoder):
-    """Reads a format that Pillow knows.
+    """A decoder of a format that Pillow knows.
 
     Attributes:
-        opener: Pillow's class for it.
+        opener: Pillow's class for the format.
     """
 
     opener: type[ImageFile]
 
     def header(self, file: BinaryIO) -> Description:
-        """Return what the file says; see `Decoder.header`."""
+        """Return the header of the file. See `Decoder.header`."""
         try:
             image = Image.open(file, formats=(self.name,))
         except UnidentifiedImageError:
-            raise ValueError("its header is damaged") from None  # Pillow's own words name a place in memory
+            raise ValueError("its header is damaged") from None  # Pillow's message holds a memory address
         with image:
             tables = image.quantization if isinstance(image, JpegImageFile) else {}
             tagged = image.format in _WITH_TAGS
-            exif = image.getexif() if tagged else image.info.get("exif", b"")  # of PNG it would decode
+            exif = image.getexif() if tagged else image.info.get("exif", b"")  # getexif() would decode a PNG
             return Description(
                 format=image.format or "",
                 mode=image.mode,
@@ -54,7 +54,10 @@ class Pillow(Decoder):
             )
 
     def read(self, file: BinaryIO) -> OpenImage:
-        """Return the image; see `Decoder.read`. Integers are of 16 bits, and floats lie in [0, 1]."""
+        """Return the image of the file. See `Decoder.read`.
+
+        Integers have 16 bits, and floats lie in [0, 1].
+        """
         image = self.opener(file)
         width, height = image.size
         deep = image.mode == "F" or image.mode.startswith("I")
@@ -63,7 +66,7 @@ class Pillow(Decoder):
         def pixels() -> Image.Image | NDArray[Any]:
             if deep:
                 return np.asarray(image)
-            image.info.pop("transparency", None)  # Keras drops it as well; Pillow would warn
+            image.info.pop("transparency", None)  # Keras drops it as well, and Pillow would warn
             return image
 
         return OpenImage(
