@@ -18,7 +18,8 @@ from roentgate.evidence.records import BorderRecord
 from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
 from roentgate.stats import intervals
-from roentgate.stats.estimate import Estimate, mean, paired_difference
+from roentgate.stats.differences import paired_difference
+from roentgate.stats.estimate import Estimate, mean
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("A", "B", "C")
@@ -440,9 +441,7 @@ def subjects(policy: Policy) -> list[str]:
     flips = [f"flips, {width:.0%} border, {infill}" for width in hidden for infill in bounds.infills]
     swaps = [f"border swap, {width:.0%} border" for width in hidden]
     recalls = [f"masked recall, {label}, {width:.0%} border" for label in CLASSES for width in bounds.borders]
-    return sorted(
-        [*flips, *swaps, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)]
-    )
+    return sorted([*flips, *swaps, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)])
 
 
 def words(changes: list[comparison.BorderChange]) -> set[str]:

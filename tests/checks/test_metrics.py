@@ -12,7 +12,8 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError, ModelError, UnknownClassError
-from roentgate.stats.estimate import Direction, Estimate, paired_difference, proportion
+from roentgate.stats.differences import paired_difference
+from roentgate.stats.estimate import Direction, Estimate, proportion
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 

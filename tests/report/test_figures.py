@@ -14,7 +14,7 @@ from roentgate.checks.calibration import Bin
 from roentgate.report import architecture as blocks
 from roentgate.report import figures, forest_plot, style
 from roentgate.scorecard import record as scorecard
-from roentgate.scorecard.record import EvidenceRecord, Layer, Record, Row
+from roentgate.scorecard.shape import EvidenceRecord, Layer, Record, Row
 from tests.support.rows import FAILED, row
 
 HOSTILE = "a|b <b> $x_2$ \n\u202e 肺炎 \U0001f600"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from roentgate.report import render
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard import wording
-from roentgate.scorecard.record import EvidenceRecord, Record, Row
+from roentgate.scorecard.shape import EvidenceRecord, Record, Row
 from tests.support.rows import CONDITIONAL, FAILED, row
 
 SETTLING = CONDITIONAL | {"detail": "about 54 further images"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from roentgate.scorecard.record import EvidenceRecord, FigureNote, Record, Row
+    from roentgate.scorecard.shape import EvidenceRecord, FigureNote, Record, Row
     from tests.support.toy import Draw, Project
 
 pytest_plugins = ["tests.support.toy"]

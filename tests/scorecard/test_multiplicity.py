@@ -26,10 +26,11 @@ from roentgate.scorecard.multiplicity import (
     refused_by_chance,
     sampled,
 )
-from roentgate.scorecard.record import Record, Row
 from roentgate.scorecard.replicates import Deciding, together
+from roentgate.scorecard.shape import Record, Row
 from roentgate.stats import Gate
-from roentgate.stats.estimate import macro_auroc, paired_difference, permutation_p, proportion
+from roentgate.stats.differences import paired_difference
+from roentgate.stats.estimate import macro_auroc, permutation_p, proportion
 from tests.report.test_render import build, evidence
 from tests.stats.test_estimate import scores_of
 from tests.support.rows import row

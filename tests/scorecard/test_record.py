@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import record as scorecard
-from roentgate.scorecard.record import EvidenceRecord, Record, Row
+from roentgate.scorecard.shape import EvidenceRecord, Record, Row
 from tests.support.rows import CONDITIONAL, DESCRIPTIVE, FAILED, SKIPPED, row
 
 SCHEMA = json.loads(Path(scorecard.__file__).with_name("scorecard.schema.json").read_text("utf-8"))

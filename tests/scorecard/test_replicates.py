@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import Record, Row, empty_row
+from roentgate.scorecard.record import empty_row
 from roentgate.scorecard.replicates import Deciding, Replicates, replicates_of, together
+from roentgate.scorecard.shape import Record, Row
 from roentgate.stats.estimate import Direction
 from tests.support.rows import row as made
 

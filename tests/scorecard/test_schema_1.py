@@ -9,6 +9,7 @@ import pytest
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.schema_1 import converted
+from roentgate.scorecard.shape import Record
 
 ROW: dict[str, Any] = {
     "suite": "recall",
@@ -49,7 +50,7 @@ def old(*changes: dict[str, object], **parts: object) -> bytes:
     return json.dumps(record | parts).encode()
 
 
-def read(tmp_path: Path, content: bytes) -> scorecard.Record:
+def read(tmp_path: Path, content: bytes) -> Record:
     path = tmp_path / "scorecard.json"
     path.write_bytes(content)
     return scorecard.read(path)

@@ -5,8 +5,9 @@ One sentence says how well the data predict the label, the other what the model 
 
 import pytest
 
-from roentgate.scorecard.record import Record, Row, empty_row
+from roentgate.scorecard.record import empty_row
 from roentgate.scorecard.replicates import Deciding
+from roentgate.scorecard.shape import Record, Row
 from roentgate.scorecard.summary import sentences
 from tests.support.rows import SKIPPED
 from tests.support.rows import row as made

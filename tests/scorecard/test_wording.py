@@ -10,19 +10,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from roentgate.scorecard import text as text_module
 from roentgate.scorecard import wording
+from roentgate.scorecard.text import escape, shorten, visible
 from tests.support.rows import row
 
 MARKUP = "|<>`*[]\\~$"
 
 
 def test_the_examples_hold() -> None:
-    assert doctest.testmod(wording).failed == 0
+    assert doctest.testmod(text_module).failed == 0
 
 
 @given(st.text())
 def test_whatever_is_visible_is_on_one_line_and_printed(text: str) -> None:
-    shown = wording.visible(text)
+    shown = visible(text)
     assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cs", "Zl", "Zp"}
     assert len(shown.splitlines()) <= 1
 
@@ -30,12 +32,12 @@ def test_whatever_is_visible_is_on_one_line_and_printed(text: str) -> None:
 @given(st.text(), st.text())
 def test_two_names_that_differ_do_not_read_the_same(first: str, second: str) -> None:
     plain = "⟨" not in first + second and not any("\u2400" <= char <= "\u2421" for char in first + second)
-    assert first == second or not plain or wording.visible(first) != wording.visible(second)
+    assert first == second or not plain or visible(first) != visible(second)
 
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("_a |<>`*[]\\~$&\n#"), st.characters())))
 def test_no_markup_survives_escaping(text: str) -> None:
-    escaped = wording.escape(text)
+    escaped = escape(text)
     assert not set(escaped) & set(MARKUP)
     assert not set(escaped.replace("&#", "")) & {"&"}
     assert "\n" not in escaped
@@ -43,7 +45,7 @@ def test_no_markup_survives_escaping(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["recall_floor", "Covid-19 (severe), stage 2", "Lungenentzündung", "肺炎", "a.b/c"])
 def test_an_ordinary_name_stays_readable_in_the_source(name: str) -> None:
-    assert wording.escape(name) == name
+    assert escape(name) == name
 
 
 @pytest.mark.parametrize(
@@ -56,12 +58,12 @@ def test_an_ordinary_name_stays_readable_in_the_source(name: str) -> None:
     ],
 )
 def test_what_markdown_would_make_of_it_is_not_made(text: str, escaped: str) -> None:
-    assert wording.escape(text) == escaped
+    assert escape(text) == escaped
 
 
 @given(st.text(max_size=60), st.integers(2, 40))
 def test_a_shortened_name_keeps_both_ends(text: str, limit: int) -> None:
-    short = wording.shorten(text, limit)
+    short = shorten(text, limit)
     assert len(short) <= limit
     assert short == text if len(text) <= limit else text.startswith(short.split("…")[0])
 

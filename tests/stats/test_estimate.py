@@ -15,17 +15,14 @@ from sklearn.metrics import roc_auc_score
 
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals as limits
+from roentgate.stats.differences import grouped_difference, mcnemar, of_family, paired_difference
 from roentgate.stats.estimate import (
     Estimate,
     census,
-    grouped_difference,
     grouped_proportion,
     macro_auroc,
-    mcnemar,
     mean,
     meets,
-    of_family,
-    paired_difference,
     permutation_p,
     proportion,
     ratio,

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from roentgate.scorecard.record import Row
+from roentgate.scorecard.shape import Row
 
 CONDITIONAL: Final[dict[str, Any]] = {"outcome": "conditional_pass", "low": 0.7}
 FAILED: Final[dict[str, Any]] = {"outcome": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}

@@ -9,7 +9,8 @@ import pytest
 
 from roentgate.data.phantom import DOSES
 from roentgate.errors import ArgumentError, HarnessError, ModelError
-from roentgate.scorecard.record import Record, Row, empty_row
+from roentgate.scorecard.record import empty_row
+from roentgate.scorecard.shape import Record, Row
 from tests.support.rows import FAILED, row
 from tests.support.toy import Project
 from tests.validation import detection_matrix as matrix

@@ -19,7 +19,8 @@ from roentgate.policy.policy import Policy, load_policy
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.multiplicity import claims
 from roentgate.stats import Direction
-from roentgate.stats.estimate import Estimate, paired_difference, proportion, settled
+from roentgate.stats.differences import paired_difference
+from roentgate.stats.estimate import Estimate, proportion, settled
 from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired, study, study_report
 from tests.validation.__main__ import main

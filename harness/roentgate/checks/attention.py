@@ -15,7 +15,7 @@ from roentgate.checks.border import flips, net_switches, retained_skill, worst
 from roentgate.evidence import AttentionRecord
 from roentgate.lungs import REGIONS
 from roentgate.perturbations import REGION_INFILLS, Infill
-from roentgate.stats import Estimate, proportion, undefined
+from roentgate.stats import Estimate, differences, proportion, undefined
 from roentgate.stats import estimate as estimates
 
 __all__ = [
@@ -227,7 +227,7 @@ def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
 def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estimate:
     """Return the paired difference of two shares of the same rows."""
     ups, downs = gained & ~lost, lost & ~gained
-    return estimates.grouped_difference(ups, downs, rows.groups)
+    return differences.grouped_difference(ups, downs, rows.groups)
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:

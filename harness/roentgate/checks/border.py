@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from roentgate.candidates import Predictions
 from roentgate.checks.metrics import ids_where, mean_recall, pick, share_of_rows, stricter_confidence
 from roentgate.errors import ArgumentError
-from roentgate.stats import Direction, Estimate
+from roentgate.stats import Direction, Estimate, differences
 from roentgate.stats import estimate as estimates
 
 __all__ = ["flips", "net_switches", "retained_skill", "worst"]
@@ -164,9 +164,9 @@ def net_switches(  # noqa: PLR0913  the last two arguments name the donors in th
     detail = f"{followed.sum()} of {rows.sum()} follow {given}, {by_control.sum()} go there with {control}"
     failing = ids_where(before, gained)
     if before.groups is None:
-        detail += f" (McNemar p = {estimates.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
+        detail += f" (McNemar p = {differences.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
     groups = None if before.groups is None else pick(before.groups, rows)
-    followed_more = estimates.grouped_difference(gained[rows], lost[rows], groups)
+    followed_more = differences.grouped_difference(gained[rows], lost[rows], groups)
     return replace(followed_more, detail=detail, failing=failing)
 
 

@@ -17,7 +17,7 @@ from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord, Judged, Named, names_of
 from roentgate.policy import Policy
-from roentgate.stats import Estimate
+from roentgate.stats import Estimate, differences
 from roentgate.stats import estimate as estimates
 from roentgate.stats import intervals as limits
 
@@ -170,7 +170,7 @@ def border_changes(
     Shares of the same rows are paired. Net switches are not, since models of different seeds have different donors, and
     neither is retained skill. Their two intervals are taken as independent, which is too wide rather than too narrow.
     If infills are judged together, the limit that settles a change for the worse is that of the family
-    (`roentgate.stats.estimate.of_family`). If only the reference has too little skill to measure a share of it, that
+    (`roentgate.stats.differences.of_family`). If only the reference has too little skill to measure a share of it, that
     row is descriptive: there is no change to bound, and the bound on the candidate's own share remains.
 
     The detail begins with ``got worse``, ``got better``, ``the same`` or ``cannot tell``.
@@ -185,7 +185,7 @@ def border_changes(
     for width in _each(bounds.borders, bounds.stress_borders):
         gates = width in bounds.borders
         for infill in bounds.infills:
-            change = estimates.of_family(
+            change = differences.of_family(
                 partial(_flips_change, reference, candidate, (width, infill)), family if gates else 1
             )
             yield BorderChange(f"flips, {_border(width)}, {infill}", _worded(change), gates=gates)
@@ -197,7 +197,7 @@ def border_changes(
             for infill in bounds.infills:
                 before, now = (unseen(record.masked[width, infill]) for record in (reference, candidate))
                 alike = _alike(reference, candidate, (before, now))
-                losses[infill] = estimates.of_family(partial(_loss, before, now, label, alike=alike), family)
+                losses[infill] = differences.of_family(partial(_loss, before, now, label, alike=alike), family)
             worst = _worded(border.worst(losses, "at_most"))
             yield BorderChange(f"masked recall, {label}, {_border(width)}", worst, gates=True)
     for width in _each(bounds.only_borders, bounds.only_stress_borders):
@@ -244,7 +244,7 @@ def _right_change(
     gained, lost = int((now & ~before & rows).sum()), int((before & ~now & rows).sum())
     detail = f"{text}: {gained} gained, {lost} lost"
     if candidate.groups is None:
-        detail += f" (McNemar p = {estimates.mcnemar(gained, lost):.3g})"
+        detail += f" (McNemar p = {differences.mcnemar(gained, lost):.3g})"
     return replace(change, detail=detail, failing=_ids(candidate, before & ~now & rows))
 
 
@@ -317,7 +317,7 @@ def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Pre
     groups = None
     if predictions.groups is not None:
         groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
-    return estimates.grouped_difference(gained, lost, groups, z=z)
+    return differences.grouped_difference(gained, lost, groups, z=z)
 
 
 def _correlation(reference: Predictions, candidate: Predictions) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from roentgate.arrays import BoolArray
 from roentgate.candidates import Predictions
 from roentgate.checks import border, metrics
-from roentgate.stats import Estimate
+from roentgate.stats import Estimate, differences
 from roentgate.stats import estimate as estimates
 
 
@@ -21,7 +21,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
     Args:
         clean: Answers on the images as they are.
         changed: Answers on the same rows, changed.
-        family: How many such drops are judged together by their worst, as in `roentgate.stats.estimate.of_family`.
+        family: How many such drops are judged together by their worst, as in `roentgate.stats.differences.of_family`.
 
     Returns:
         Value and interval in [-1, 1] (over groups, at the effective size), with limits from Tango's limits of each
@@ -41,7 +41,7 @@ def balanced_accuracy(clean: Predictions, changed: Predictions, *, family: int =
         return _undefined(before, "a class has no rows")
     if not estimates.meets(before.value - 1 / len(clean.classes), border.LEAST_SKILL, "at_least"):
         return _undefined(before, f"too little skill to lose: balanced accuracy {before.value:.2f} on clean images")
-    drop = estimates.of_family(partial(_mean_loss, clean, changed), family)
+    drop = differences.of_family(partial(_mean_loss, clean, changed), family)
     lost = (clean.answers == clean.labels) & (changed.answers != changed.labels)
     return replace(
         drop,
@@ -60,7 +60,7 @@ def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -
     before, after = (part.answers[rows] == part.labels[rows] for part in (clean, changed))
     lost, gained = before & ~after, after & ~before
     groups = None if clean.groups is None else [clean.groups[row] for row in np.flatnonzero(rows)]
-    return estimates.grouped_difference(lost, gained, groups, z=z)
+    return differences.grouped_difference(lost, gained, groups, z=z)
 
 
 def _undefined(of: Estimate, detail: str) -> Estimate:

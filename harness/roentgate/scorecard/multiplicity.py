@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import Row
+from roentgate.scorecard.shape import Row
 from roentgate.stats import EXACT, TAIL, Direction, Gate, chance_accepted, intervals
 
 P_VALUES: Final = frozenset({"class_columns_match"})

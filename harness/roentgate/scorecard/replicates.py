@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roentgate.errors import ArgumentError
-from roentgate.scorecard.record import Record, Row, compare, empty_row
+from roentgate.scorecard.record import compare, empty_row
+from roentgate.scorecard.shape import Record, Row
 
 Deciding = Literal["worst", "first"]
 """Whose rows decide: for every row the seed that does worst in it, or always the first seed."""

@@ -1,4 +1,4 @@
-"""Records of schema 1, put into the words of schema 2."""
+"""Records of schema 1, put into today's words."""
 
 import json
 from collections import Counter

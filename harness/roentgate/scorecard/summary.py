@@ -3,8 +3,8 @@
 One says how well the data predict the label without the lungs, the other whether the model uses that.
 """
 
-from roentgate.scorecard.record import Record, Row
 from roentgate.scorecard.replicates import replicates_of
+from roentgate.scorecard.shape import Record, Row
 from roentgate.scorecard.wording import measured
 
 

@@ -15,7 +15,7 @@ from roentgate.arrays import BoolArray
 from roentgate.candidates import Predictions
 from roentgate.scorecard import ledger
 from roentgate.scorecard.ledger import Evaluation, Ledger, ordinal
-from roentgate.scorecard.wording import visible
+from roentgate.scorecard.text import visible
 from roentgate.stats import Estimate, grouped_proportion, proportion
 
 _COLUMNS: Final = (

@@ -17,7 +17,7 @@ from roentgate.checks import Claims, read_claims
 from roentgate.data import Card, open_card, open_store, read_classes
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy, optional_suites
-from roentgate.scorecard import Row, record
+from roentgate.scorecard import MOST_FAILING, Row, record
 from roentgate.session.preconditions import check_follows_seed, check_imports, check_options
 from roentgate.session.settings import Settings, folder_name
 from roentgate.stats import Gate, Verdict, settling_words
@@ -263,7 +263,7 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
         "state": estimate.state,
         "reason": None,
         "detail": detail,
-        "failing": list(verdict.failing[: record.MOST_FAILING]),
+        "failing": list(verdict.failing[:MOST_FAILING]),
         "failing_total": len(verdict.failing),
     }
 

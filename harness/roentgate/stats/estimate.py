@@ -4,8 +4,8 @@ The intervals are exact, score and variance-recovery (MOVER) intervals.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy import special
 from roentgate.arrays import BoolArray
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals as limits
-from roentgate.stats.intervals import NORMAL, TAIL
+from roentgate.stats.intervals import TAIL
 
 Direction = Literal["at_least", "at_most"]
 State = Literal["ok", "uninformative", "undefined"]
@@ -327,99 +327,6 @@ def macro_auroc(
     return Estimate(value=value, low=low, high=high, n=n, method=method, unit=unit)
 
 
-def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> Estimate:
-    """Return the difference of two shares of the same rows.
-
-    The difference is (gained - lost) / n, with Tango's score interval.
-
-    Args:
-        gained: Number of rows that count only the first time.
-        lost: Number of rows that count only the second time.
-        n: Number of all rows, including those that count both times or neither.
-        z: Normal quantile of the limits. It is larger for the limit that shows a failure in a family.
-
-    Returns:
-        Value and interval in [-1, 1]. With ``n`` = 0, NaN in [-1, 1].
-
-    Raises:
-        ArgumentError: ``gained`` + ``lost`` is not among 0..``n``, or either is negative.
-
-    References:
-        Tango, Statistics in Medicine 17 (1998) 891-908.
-
-    Examples:
-        >>> estimate = paired_difference(6, 16, 161)
-        >>> print(f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]")
-        -0.0621 [-0.1240, -0.0054]
-    """
-    _discordant(gained, lost, n)
-    if n == 0:
-        return undefined(0, low=-1.0, high=1.0, method="Tango")
-    low, high = limits.tango(gained, lost, n, z)
-    return Estimate(value=(gained - lost) / n, low=low, high=high, n=n, method="Tango")
-
-
-def grouped_difference(
-    gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL
-) -> Estimate:
-    """Return `paired_difference` for rows in groups.
-
-    The interval is Tango's at the effective number of rows, as in `grouped_proportion`.
-
-    Args:
-        gained: (n,) whether the row counts only the first time.
-        lost: (n,) whether the row counts only the second time.
-        groups: (n,) the group of each row. None: rows are independent.
-        z: As in `paired_difference`.
-
-    Returns:
-        Value over rows, interval in [-1, 1], n = number of groups. With one row a group, or without groups, exactly
-        `paired_difference`. Without rows, NaN in [-1, 1].
-    """
-    n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
-    unit = "image" if groups is None else "patient"
-    if groups is None or n_groups == len(groups):
-        return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit)
-    value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
-    low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
-    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size", unit=unit)
-
-
-def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
-    """Return one of several estimates that are judged by the worst of them.
-
-    A larger value is worse. A failure is shown by one lower limit alone, which is therefore taken at 1 - 0.05 /
-    ``family``
-    (Bonferroni). A pass needs all upper limits, which need no correction.
-
-    Args:
-        at: Makes the estimate with limits at a normal quantile.
-        family: How many are judged together; 1 for a single one.
-
-    Returns:
-        What ``at`` makes at 95 %, with that lower limit. It is undefined if that estimate is.
-
-    Raises:
-        ArgumentError: ``family`` is less than 1.
-    """
-    if family < 1:
-        raise ArgumentError(f"a family of {family}; give the number of estimates judged together, 1 or more")
-    usual, stricter = at(NORMAL), at(float(special.ndtri(1 - TAIL / family)))
-    return replace(usual, low=min(usual.low, stricter.low))
-
-
-def mcnemar(gained: int, lost: int) -> float:
-    """Return the exact two-sided p-value that gains and losses are equally likely.
-
-    It is 1.0 if no row is gained or lost.
-
-    References:
-        McNemar, Psychometrika 12 (1947) 153-157. The exact form is the sign test on the discordant pairs.
-    """
-    _discordant(gained, lost, gained + lost)
-    return min(1.0, 2 * float(limits.reaching(max(gained, lost), gained + lost, 0.5)))
-
-
 def permutation_p(exceeding: int, draws: int) -> Estimate:
     """Return the p-value of a permutation test.
 
@@ -469,8 +376,3 @@ def settled(estimate: Estimate, bound: float, direction: Direction) -> Literal["
 def _counted(hits: int, n: int) -> None:
     if not 0 <= hits <= n:
         raise ArgumentError(f"{hits} hits of {n} rows; give a count between 0 and the number of rows")
-
-
-def _discordant(gained: int, lost: int, n: int) -> None:
-    if min(gained, lost) < 0 or gained + lost > n:
-        raise ArgumentError(f"{gained} gained and {lost} lost of {n} rows; give counts that fit into the rows")
