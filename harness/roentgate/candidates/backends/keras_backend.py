@@ -32,10 +32,7 @@ from roentgate.process import keep_freed_memory  # noqa: E402
 from roentgate.store import DAMAGE, atomic, pack, unpack  # noqa: E402
 
 PREDICT_BATCH = 32
-"""Number of images in a forward pass.
-
-On two cores it is within 3 % as fast as any number from 8 to 64, and needs half the memory of 64.
-"""
+"""Images in a forward pass: on two cores within 3 % as fast as any of 8 to 64, and half the memory of 64."""
 
 BACKUP_EVERY_S = 20.0
 """Least time between two backups of a training, in seconds."""
@@ -67,12 +64,10 @@ class KerasModel:
 
 
 class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
-    """The stream of the harness: rows of a `Dataset`, decoded once.
-
-    Their order is that of ``flow_from_directory``.
+    """The stream of the harness, in the order of ``flow_from_directory``.
 
     Args:
-        data: The rows.
+        data: The rows, decoded once.
         batch_size: Number of images in a batch. The last one may be smaller.
         transform: Applied to float32 images in [0, 1] before the network.
         seed: Shuffles the rows in each epoch, for training. None keeps their order.
@@ -106,10 +101,7 @@ class ImageSequence(keras.utils.PyDataset):  # type: ignore[misc]
         self.start_at(self._epoch + 1)
 
     def start_at(self, epoch: int) -> None:
-        """Use the order of the given epoch.
-
-        That of epoch 0 is the order of the iterators of Keras with the same seed.
-        """
+        """Use the order of an epoch, which for epoch 0 is that of the iterators of Keras."""
         self._epoch = epoch
         self._order = np.arange(len(self._data))
         if self._seed is not None:
@@ -132,10 +124,7 @@ set_seed = keras.utils.set_random_seed
 
 
 def start_anew(seed: int) -> None:
-    """Seed Keras and reset its layer names.
-
-    A network then does not depend on those built before it.
-    """
+    """Seed Keras and reset its layer names, so that earlier networks have no influence."""
     keras.utils.clear_session()
     set_seed(seed)
 
@@ -168,20 +157,14 @@ def load_network(path: Path, module: ModuleType | None = None, *, trust: bool = 
 
 
 def _is_own(value: object, module: ModuleType) -> bool:
-    """Return whether a saved network may use this object of a model file.
-
-    It may use layers and models, and any callable that the model file itself defines.
-    """
+    """Return whether this is a layer, a model, or a callable that the model file defines."""
     if isinstance(value, type) and issubclass(value, (keras.Layer, keras.Model)):
         return True
     return callable(value) and getattr(value, "__module__", None) == module.__name__
 
 
 def save_network(network: keras.Model, path: Path, noted: Mapping[str, object]) -> None:
-    """Save a network for `load_network`, atomically.
-
-    Equal networks with equal notes give equal bytes.
-    """
+    """Save a network atomically, with equal bytes for equal networks and notes."""
     with atomic(path) as temporary:
         raw = temporary.with_name(f"{temporary.stem}-raw.keras")
         try:
@@ -253,13 +236,7 @@ def observe(stream: object, see: See, *, labelled: bool) -> None:
 
 
 def predict_stream(network: keras.Model, stream: object, steps: int | None) -> Array:
-    """Return the outputs of ``keras.Model.predict`` for a stream.
-
-    Args:
-        network: The network.
-        stream: Anything that ``predict`` accepts.
-        steps: Number of batches, None for a stream that ends by itself.
-    """
+    """Return the outputs of ``predict`` for a stream, of which ``steps`` limits the batches."""
     return np.asarray(network.predict(stream, steps=steps, verbose=0))
 
 
@@ -336,10 +313,7 @@ class _Progress(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
-    """Writes all that a resumed training needs to one file.
-
-    It holds weights, optimizer state, best weights, counters and history.
-    """
+    """Writes one file with weights, optimizer state, best weights, counters and history."""
 
     def __init__(
         self, path: Path, stopper: keras.callbacks.EarlyStopping, plateau: keras.callbacks.ReduceLROnPlateau
@@ -353,10 +327,7 @@ class _Backup(keras.callbacks.Callback):  # type: ignore[misc]
         self.stopped = False
 
     def restore(self, network: keras.Model) -> int:
-        """Load the backup into the network and return the epoch to continue from.
-
-        A damaged backup is removed. Without a backup the epoch is 0.
-        """
+        """Load a backup, unless it is damaged, and return the epoch to continue from."""
         if not self._path.exists():
             return 0
         try:
