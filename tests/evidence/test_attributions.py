@@ -40,7 +40,7 @@ def record(project: Project, model: str = "nearest", **bounds: object) -> Attrib
 
 
 class Middles:
-    """Lung masks over the middle of the image, which holds the blobs of the toy images."""
+    """Lung masks over the middle, which holds the toy images' blobs."""
 
     trusted = np.ones(36, dtype=bool)
 
@@ -52,7 +52,7 @@ class Middles:
 
 
 def with_middles(found: AttributionRecord) -> AttributionRecord:
-    """Return the record of the same model with lung masks in the middle."""
+    """Return the same model's record with lung masks in the middle."""
     return AttributionRecord(found._evidence, BOUNDS, Middles())
 
 
@@ -158,7 +158,7 @@ def build(task):
 
 @pytest.fixture
 def network(project: Project) -> Project:
-    """The shared project with a network whose weights are in the shared store."""
+    """The shared project with a network, trained in the shared store."""
     project.write("models/network.py", NETWORK)
     return project
 

@@ -104,7 +104,7 @@ SOFTMAX = "layers.Conv2D(3, 3, activation='relu'), layers.GlobalMaxPooling2D(), 
 
 @pytest.fixture
 def made(project: Project) -> Make:
-    """A function that writes a network as a model file and returns its Explainer."""
+    """A function that writes a network and returns its Explainer."""
 
     def make(body: str = SOFTMAX, more: str = "", loss: str = "categorical_crossentropy") -> Explainer:
         project.write("models/network.py", KERAS.format(more=more, layers=body, loss=loss))

@@ -1,4 +1,4 @@
-"""Tests of deletion and insertion on a model that reads the brightness of one corner."""
+"""Tests of deletion and insertion on a model that reads one corner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIDE, IMAGES = 32, 6
 
 
 def corner(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return probabilities (n, 2), those of class 0 being the brightness of the upper left quarter."""
+    """Return probabilities (n, 2): brightness of the upper left quarter, and the rest."""
     bright = images[:, : SIDE // 2, : SIDE // 2].mean(axis=(1, 2, 3))
     return np.stack([bright, 1 - bright], axis=1)
 

@@ -1,4 +1,4 @@
-"""Tests of image matching: thumbnails, fits, passes, and real images under undeclared preprocessing."""
+"""Tests of image matching: thumbnails, fits, passes and real images."""
 
 import os
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Tests of the layer trace: each fault is found at its layer, sound networks have none."""
+"""Tests of the layer trace on sound and faulty networks."""
 
 from collections.abc import Callable
 

@@ -132,7 +132,7 @@ def test_an_explainer_that_follows_the_weights_passes() -> None:
 
 
 def test_a_model_that_uses_the_same_place_in_all_images_sets_itself_no_easy_reference() -> None:
-    """Its maps of any two images are similar, so only the rank correlation can fail."""
+    """All its maps are similar, so only the rank correlation fails."""
     corner = np.tile(np.outer(np.arange(24.0), np.arange(24.0)), (IMAGES, 1, 1))
     before = sanity_check.shown(corner + 0.01 * maps(0))
     found = judged(

@@ -76,7 +76,7 @@ masks = "masks/{{id}}"
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images of phantom-shortcut whose marker always agrees with the class, with lung masks."""
+    """Images whose marker always agrees with the class, with lung masks."""
     root = tmp_path_factory.mktemp("phantoms")
     for split in ("train", "test"):
         for label in phantom.CLASSES:
@@ -91,7 +91,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def annotated(project: Project, images: Path) -> Project:
-    """A project with these images, a marker reader, a constant model and an own store."""
+    """A project with these images, two models and its own store."""
     project.store = project.folder / "store"
     project.write("models/reader.py", READER)
     project.write("models/constant.py", CONSTANT)
@@ -219,8 +219,8 @@ def test_only_the_infills_of_the_policy_are_used(annotated: Project) -> None:
     assert {found.mask.infill for found in record.found.values() if found is not None} == {"black"}
 
 
-def test_an_image_whose_answer_hangs_by_a_thread_does_not_decide(annotated: Project) -> None:
-    """One flip in 24 images is a result for a share of 0, but not for 5 %."""
+def test_one_image_with_an_uncertain_answer_does_not_decide(annotated: Project) -> None:
+    """One flip in 24 images counts for a share of 0, not of 5 %."""
     annotated.write("models/wavering.py", WAVERING)
     judged = evidence(annotated, "wavering")
     any_image, share = (

@@ -1,4 +1,4 @@
-"""Tests of stored predictions: written, read back, compared with, and refused if they do not fit."""
+"""Tests of stored predictions and of comparisons with them."""
 
 import json
 import shutil
@@ -34,7 +34,7 @@ PUBLISHED = ("covid19/baseline", "covid19/lung_swap", "phantom/baseline", "phant
 
 @pytest.fixture
 def compared(project: Project) -> Project:
-    """A project with the comparison suite, the small suites and a worse model."""
+    """A project with the comparison suite and a worse model."""
     root = Path(__file__).resolve().parents[2]
     shutil.copy(root / "suites" / "test_comparison.py", project.folder / "suites")
     shutil.copy(root / "suites" / "test_border.py", project.folder / "suites")
@@ -339,7 +339,7 @@ def stored(compared: Project) -> Path:
 
 
 def undigested(path: Path) -> dict[str, object]:
-    """Return the content of a file without its digest, as older versions wrote it."""
+    """Return a file's content without its digest, as in older versions."""
     content: dict[str, object] = json.loads(path.read_text("utf-8"))
     del content["digest"]
     return content
@@ -513,7 +513,7 @@ def test_a_file_named_like_the_folder_of_a_seed_is_left_alone(compared: Project)
 def test_a_reference_in_the_folder_that_the_run_writes_to_is_refused_and_left_as_it_is(
     compared: Project, stored: Path, named: str
 ) -> None:
-    """A second such run would compare the candidate with itself and accept it."""
+    """A second run would compare the candidate with itself and accept it."""
     compared.write("models/nearest.py", WORSE)
     before = {path: path.read_bytes() for path in stored.parent.iterdir() if path.is_file()}
     result = compared.run("--reference", str(stored.parent / named))

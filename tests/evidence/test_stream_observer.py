@@ -188,7 +188,10 @@ def test_a_stream_that_does_not_deliver_is_a_sentence(
 
 
 def trained_on(candidate: Candidate, *parts: Images, endless: bool = False) -> TrainingRecord:
-    """Return the record of a training stream of these images, shuffled, in batches of twelve."""
+    """Return the record of a training stream of these images.
+
+    They are shuffled and streamed in batches of twelve.
+    """
     images = np.concatenate(parts)
     images = images[np.random.default_rng(0).permutation(len(images))]
 
@@ -205,7 +208,7 @@ def trained_on(candidate: Candidate, *parts: Images, endless: bool = False) -> T
 
 @pytest.fixture(scope="module")
 def drawn_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Class folders of phantom chest images, which differ from each other as real ones do."""
+    """Class folders of phantom images, which differ as real ones do."""
     root = tmp_path_factory.mktemp("drawn")
     for split, source, first, count in (
         ("train", "train", 0, 16),

@@ -27,7 +27,7 @@ def keeps(before: Array, after: Array) -> bool:
 
 
 def _rescales(before: Array, after: Array) -> bool:
-    """Whether every channel is an affine rescale with positive gain, up to rounding."""
+    """Whether every channel is rescaled with positive gain, up to rounding."""
     if before.ndim != 4 or before.shape != after.shape:
         return False
     pixels = (len(before), -1, before.shape[3])
@@ -57,7 +57,7 @@ def _is_patches(before: Array, after: Array) -> bool:
 
 
 def _repeats_channels(before: Array, after: Array) -> bool:
-    """Whether every output channel equals one of the input channels bit for bit."""
+    """Whether every output channel equals an input channel bit for bit."""
     if before.ndim != 4 or after.ndim != 4 or before.shape[:3] != after.shape[:3]:
         return _same(before, after)
     channels = range(before.shape[3])
@@ -126,7 +126,7 @@ def _trim(image: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, i
 
 
 def _fit(source: NDArray[np.float64], target: NDArray[np.float64], place: tuple[int, int] | None) -> float:
-    """Return the best R^2 of the target against allowed versions of the source.
+    """Return the best R^2 of the target against allowed changes of the source.
 
     Allowed are the resized source and crops of it.
 

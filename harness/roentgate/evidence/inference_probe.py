@@ -1,4 +1,4 @@
-"""Repeated answers of the live model to the same images, and after reloading."""
+"""Repeated answers of the live model, before and after reloading."""
 
 import dataclasses
 import json
@@ -62,7 +62,7 @@ def probe(candidate: Candidate, rows: NDArray[np.int64]) -> Arrays:
 
 
 def _reload(candidate: Candidate, inputs: Images) -> Probabilities:
-    """Return the answers of a fresh process that loads the model from its files."""
+    """Return the answers of a fresh process that loads the model."""
     with tempfile.TemporaryDirectory(prefix="roentgate-") as name:
         folder = Path(name)
         np.save(folder / "inputs.npy", inputs)

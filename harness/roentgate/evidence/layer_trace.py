@@ -122,7 +122,7 @@ def declared(reports: Sequence[LayerReport]) -> list[LayerReport]:
 
 
 def _named(network: Network) -> dict[Layer, str]:
-    """Return the layers of a network and their names, the network itself first.
+    """Return the names of the layers, the network itself first.
 
     Inner layers of an augmentation are left out.
     """
@@ -255,7 +255,7 @@ def _moves(call: _Call) -> bool:
 
 
 def _wavering(runs: _Runs) -> set[int]:
-    """Return the ids of the layers whose output differs for the same input.
+    """Return the ids of layers whose output differs for equal inputs.
 
     If an inner layer differs, only that one is returned and not the layers around it.
     """

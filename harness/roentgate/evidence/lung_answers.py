@@ -1,4 +1,7 @@
-"""Answers to images with changed lungs, background or annotations, and to images without a chest."""
+"""Answers to images with changed lungs, background or annotations.
+
+Images without a chest are answered too.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

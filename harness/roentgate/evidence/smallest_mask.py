@@ -225,7 +225,7 @@ def replay_id(record: SmallestRecord, mask: Mask) -> str:
 
 
 def _outside(shape: Shape, lungs: LungFields | None) -> tuple[BoolArray, str]:
-    """Return where masks may lie, bool [H, W], and a text that says so."""
+    """Return where masks may lie, bool [H, W], and its description."""
     trusted = np.array([], np.int64) if lungs is None else np.flatnonzero(lungs.trusted)
     if lungs is None or not trusted.size:
         return border_mask(shape, BAND), f"within the outer {BAND:.0%} (no lung masks)"

@@ -285,7 +285,7 @@ def read_predictions(path: Path) -> Reference:
 
 
 def _as_written_today(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a file under their names in the current schema.
+    """Return a file's fields under their names in the current schema.
 
     In schema 1 the digest of the images is named ``films``.
     """
@@ -295,7 +295,7 @@ def _as_written_today(raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _beside(path: Path) -> str | None:
-    """Return the model fingerprint of the scorecard in the same folder, or None."""
+    """Return the model fingerprint of the scorecard beside it, or None."""
     scorecard = path.with_name(SCORECARD_FILE)
     if not scorecard.is_file():
         return None

@@ -135,7 +135,7 @@ class AttributionRecord:
         return "sanity check not passed on this model: see attribution_sanity_check"
 
     def located(self, method: str) -> Located:
-        """Return the maps of an explainer with the lungs of the same images.
+        """Return an explainer's maps with the lungs of the same images.
 
         Images without a trusted lung mask are left out.
         """
@@ -160,7 +160,7 @@ class AttributionRecord:
         return self._evidence.test.probabilities[rows]
 
     def curves(self, method: str) -> Curves:
-        """Return how the answers follow the order of a map and two other orders.
+        """Return how the answers follow a map's order and two others.
 
         See `roentgate.evidence.attribution.faithfulness`.
         """
@@ -212,7 +212,7 @@ class AttributionRecord:
         return f"{insight.score}, {self._bounds.steps} steps from black, adds up to within {median:.1%} (median)"
 
     def _test(self, method: str) -> Mapping[str, Array]:
-        """Return the similarity of the maps of the trained and of randomised networks."""
+        """Return the similarity of maps before and after randomisation."""
         if lacks := self._lacks(method):
             return {"facts": pack({"lacks": lacks})}
         chosen = self._subset(self._bounds.sanity_check_images)
@@ -258,7 +258,7 @@ class AttributionRecord:
         return np.concatenate(parts)
 
     def _keep(self, title: str, method: str, compute: Callable[[], Mapping[str, Array]], **settings: int) -> Arrays:
-        """Return the arrays for these settings, from memory, the store, or computed now."""
+        """Return the arrays for these settings, stored or computed now."""
         bounds = self._bounds
         key = {**settings, "sample": bounds.images, "steps": bounds.steps, "patch": bounds.patch}
         return self._evidence.keep(f"{title}, {method}", compute, of=key)
@@ -284,6 +284,6 @@ def balanced(labels: IntArray, allowed: NDArray[np.bool_], images: int) -> IntAr
 
 
 def _mean(values: Sequence[float] | NDArray[np.float64]) -> float:
-    """Return the mean of the finite values, or NaN if there are none."""
+    """Return the mean of the finite values, or NaN."""
     finite = np.asarray(values)[np.isfinite(values)]
     return float(finite.mean()) if finite.size else float("nan")

@@ -132,7 +132,7 @@ class Explainer:
 
     @contextlib.contextmanager
     def randomised(self, layers: int | None, *, seed: int) -> Iterator[None]:
-        """Replace the weights of the last layers by random ones within a context.
+        """Replace the last layers' weights by random ones within a context.
 
         Args:
             layers: Number of weighted layers, counted from the output. None replaces all.

@@ -1,4 +1,4 @@
-"""Deletion and insertion of image cells in the order of an attribution map.
+"""Deletion and insertion of image cells in a map's order.
 
 The image is divided into `CELLS` by `CELLS` cells, ordered by their mean positive attribution. Deletion replaces the
 first cells by the image's mean grey. Insertion starts from an image that is all mean grey and shows the first cells.
@@ -92,7 +92,7 @@ def map_order(maps: RealArray) -> IntArray:
 
 
 def other_order(order: Order, images: int) -> IntArray:
-    """Return the cells of each image in a control order, int64 (n, CELLS ** 2).
+    """Return each image's cells in a control order, int64 (n, CELLS ** 2).
 
     Args:
         order: ``random`` (seeded), or ``centre`` for the order from the centre outwards.

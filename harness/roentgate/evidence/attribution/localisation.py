@@ -29,7 +29,7 @@ CENTRE_SPREAD: Final = 0.25
 
 
 class Lungs(Protocol):
-    """Lung masks of one split, as `roentgate.lungs.lung_masks.LungFields` has them."""
+    """Lung masks of one split, such as `roentgate.lungs.lung_masks.LungFields`."""
 
     @property
     def trusted(self) -> BoolArray:
@@ -37,7 +37,7 @@ class Lungs(Protocol):
         ...
 
     def take(self, rows: NDArray[np.int64]) -> BoolArray:
-        """Return the masks of these rows in the given order, bool (k, H, W)."""
+        """Return these rows' masks in the given order, bool (k, H, W)."""
         ...
 
 
@@ -103,9 +103,9 @@ def energy(maps: RealArray, lungs: BoolArray) -> NDArray[np.float64]:
 
 
 def energy_beyond(of: Located, null: Null) -> Estimate:
-    """Energy in the lungs minus that of a null on the same images.
+    """Energy in the lungs minus that of a null.
 
-    0 is as good as the null, and higher is better.
+    Both are of the same images. 0 is as good as the null, and higher is better.
 
     Returns:
         Mean of the paired differences and t interval over patients. NaN between minus and plus infinity for fewer than

@@ -108,7 +108,10 @@ class SanityCheck:
 
 
 def untested(method: str, refusal: str, *, ceiling: float) -> SanityCheck:
-    """Return the result for an explainer that cannot be tested, which is not passed."""
+    """Return the result for an explainer that cannot be tested.
+
+    It counts as not passed.
+    """
     empty = np.zeros((0, 0))
     return SanityCheck(method, empty, empty, np.zeros(0), (), ceiling, refusal)
 
@@ -153,7 +156,7 @@ def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: st
 
 
 def shown(maps: RealArray) -> NDArray[np.float64]:
-    """Return the positive part of maps (n, H, W), made smaller and scaled.
+    """Return the positive part of maps (n, H, W), reduced and scaled.
 
     Maps are averaged down to at most `SIDE` pixels and scaled to a largest value of 1. A map without positive values
     is 0.

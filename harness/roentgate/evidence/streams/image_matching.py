@@ -213,7 +213,7 @@ class Matcher:
         return settled
 
     def _near_duplicates(self, best: IntArray, position: IntArray) -> FloatArray:
-        """Return the correlation of each best row with the row of its position.
+        """Return the correlation of best rows with the rows of their positions.
 
         float32 [N]. NaN if one of the two does not exist.
         """
@@ -396,11 +396,11 @@ def _orientations(seen: FloatArray) -> tuple[FloatArray, ...]:
 
 
 def _agreement_by_row(seen: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return `_agreement` of each thumbnail with the row of the same index, [N].
+    """Return `_agreement` of each thumbnail with its own row, [N].
 
     Args:
         seen: Thumbnails [N, 1024].
-        rows: Thumbnails of rows, [N, 1024].
+        rows: Thumbnail of the row that belongs to each, [N, 1024].
     """
     best: FloatArray = np.abs(np.einsum("ij,ij->i", seen, rows))
     for mirrored in _orientations(seen):

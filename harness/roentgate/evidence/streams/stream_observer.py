@@ -145,7 +145,9 @@ class _Watch:
         self._own_error: Exception | None = None
 
     def run(self, stream: object) -> None:
-        """Run the pass, through Keras for a Keras model, else by plain iteration.
+        """Run the pass.
+
+        A Keras model's stream passes through Keras, any other is iterated over.
 
         Raises:
             ModelError: The stream raises an error, delivers nothing, or delivers something other than images.
@@ -187,7 +189,12 @@ class _Watch:
         return self._seen < self._most + self._first
 
     def see(self, images: Array, labels: Array | None) -> None:
-        """Take one batch of images [N, H, W, C], and its labels in a labelled pass."""
+        """Take one batch.
+
+        Args:
+            images: Images [N, H, W, C].
+            labels: Their labels in a labelled pass.
+        """
         position = self._seen
         matched = self._take(images)
         if self._labelled:
