@@ -1,4 +1,4 @@
-"""Every fault of a stream is refused by the checks that own it and told as its story; sound streams are accepted."""
+"""Every stream fault is refused by its checks and diagnosed. Sound streams are accepted."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -36,7 +36,10 @@ IN_ORDER = np.arange(N)
 
 
 def draw(count: int, seed: int) -> Array:
-    """Return smooth random fields with a part in common, as images of one organ have: float32 [count, 64, 64, 1]."""
+    """Return smooth random fields: float32 [count, 64, 64, 1].
+
+    They have a part in common, as images of one organ do.
+    """
     generator = np.random.default_rng(seed)
     common = ndimage.gaussian_filter(np.random.default_rng(99).normal(size=(64, 64)), 8)
     fields = ndimage.gaussian_filter(generator.normal(size=(count, 64, 64)), (0, 4, 4))
@@ -46,11 +49,11 @@ def draw(count: int, seed: int) -> Array:
     return images
 
 
-FILMS, TRAIN = draw(N, 0), draw(40, 1)
+IMAGES, TRAIN = draw(N, 0), draw(40, 1)
 
 
 def answers(labels: Order, right: float = 0.85) -> Array:
-    """Return the probabilities of a model that is right on this share of the rows."""
+    """Return the probabilities of a model that is right on a share of the rows."""
     generator = np.random.default_rng(5)
     predicted = np.where(
         generator.random(len(labels)) < right, labels, (labels + generator.integers(1, 3, len(labels))) % 3
@@ -67,13 +70,13 @@ def unchanged(images: Array, _: int) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A stream to be collected: the rows of three passes, and what it does to images and labels."""
+    """A stream to be collected: rows of three passes, changed images and labels."""
 
     orders: Sequence[Order] = (IN_ORDER,) * 3
     change: Change = unchanged
     labels: Order | None = None
-    source: Array = field(default_factory=lambda: FILMS)
-    images: Array = field(default_factory=lambda: FILMS)
+    source: Array = field(default_factory=lambda: IMAGES)
+    images: Array = field(default_factory=lambda: IMAGES)
     probabilities: Array = field(default_factory=lambda: ANSWERS)
     endless: bool = False
     input_range: tuple[float, float] = (0.0, 1.0)
@@ -147,7 +150,7 @@ ROW_CHECKS = {
 
 ONE_SHUFFLE = (shuffle(3),) * 3
 REPEATED = np.insert(IN_ORDER, 20, 19)
-BY_BRIGHTNESS = np.argsort(FILMS.mean(axis=(1, 2, 3)))
+BY_BRIGHTNESS = np.argsort(IMAGES.mean(axis=(1, 2, 3)))
 
 DISORDERED = {
     "shuffled each pass": (
@@ -222,26 +225,26 @@ DISORDERED = {
 def test_a_disordered_stream_is_refused_where_it_is_wrong_and_told_as_what_it_is(fault: str) -> None:
     orders, refused, story, k = DISORDERED[fault]
     record = Stream(orders=orders).collect()
-    told = diagnose(record)
-    assert (told.name, told.k) == (story, k), told.text
+    diagnosis = diagnose(record)
+    assert (diagnosis.name, diagnosis.k) == (story, k), diagnosis.text
     assert {name for name, check in ROW_CHECKS.items() if not is_one(check(record))} == refused
     for name in refused:
-        assert told.text in ROW_CHECKS[name](record).detail
+        assert diagnosis.text in ROW_CHECKS[name](record).detail
 
 
 @pytest.mark.parametrize("fault", ["shifted ahead", "reversed", "sorted by brightness", "last partial batch dropped"])
 def test_a_pattern_is_told_with_its_small_chance_under_random_orders(fault: str) -> None:
-    told = diagnose(Stream(orders=DISORDERED[fault][0]).collect())
-    assert told.p_value.value == pytest.approx(1 / 2001)
-    assert told.p_value.n == 2000
-    assert "p = 0.0005" in told.text
+    diagnosis = diagnose(Stream(orders=DISORDERED[fault][0]).collect())
+    assert diagnosis.p_value.value == pytest.approx(1 / 2001)
+    assert diagnosis.p_value.n == 2000
+    assert "p = 0.0005" in diagnosis.text
 
 
 def test_a_shuffle_is_told_with_a_chance_that_says_no_more_in_place_than_by_luck() -> None:
     assert diagnose(Stream(orders=ONE_SHUFFLE).collect()).p_value.value > 0.05
 
 
-def test_offenders_are_the_rows_that_broke_the_claim() -> None:
+def test_failing_rows_are_those_that_are_out_of_place() -> None:
     swapped = IN_ORDER.copy()
     swapped[[3, 40]] = swapped[[40, 3]]
     record = Stream(orders=(swapped,) * 3).collect()
@@ -271,14 +274,14 @@ def test_a_sound_stream_is_told_in_full_by_every_check() -> None:
 def test_the_labelled_pass_alone_says_whether_labels_go_with_their_images() -> None:
     labels = LABELS.copy()
     labels[[3, 4]] = (labels[[3, 4]] + 1) % 3
-    told = labels_match(Stream(orders=(IN_ORDER, IN_ORDER, shuffle(3)), labels=labels).collect()).detail
-    assert ", 64 of 66 that of the image they come with" in told
-    assert "labels are the class of the row at their position, " in told
+    detail = labels_match(Stream(orders=(IN_ORDER, IN_ORDER, shuffle(3)), labels=labels).collect()).detail
+    assert ", 64 of 66 that of the image they come with" in detail
+    assert "labels are the class of the row at their position, " in detail
 
 
 def test_a_row_that_comes_twice_is_named_and_no_other() -> None:
-    told = complete(Stream(orders=(REPEATED, IN_ORDER, IN_ORDER)).collect()).detail
-    assert told.startswith(
+    detail = complete(Stream(orders=(REPEATED, IN_ORDER, IN_ORDER)).collect()).detail
+    assert detail.startswith(
         "65 of 66 rows delivered exactly once in each pass, 1 more than once (test/Covid/0019.png); "
     )
 
@@ -287,9 +290,9 @@ def test_images_like_no_image_are_counted_over_all_passes() -> None:
     def strange(images: Array, seed: int) -> Array:
         return np.random.default_rng(seed).random(images.shape, np.float32) if seed % 1000 == 0 else images
 
-    told = images_match(Stream(change=strange).collect()).detail
-    words = "images are at the position of their row in every pass, 24 images are like no image of this split; "
-    assert words in told  # the first batch of 8 in each of 3 passes
+    detail = images_match(Stream(change=strange).collect()).detail
+    text = "images are at the position of their row in every pass, 24 images are like no image of this split; "
+    assert text in detail  # the first batch of 8 in each of 3 passes
 
 
 def test_dirty_images_are_named_by_their_rows() -> None:
@@ -338,7 +341,7 @@ def test_bytes_are_matched_and_fitted_as_numbers() -> None:
     assert is_one(clean(record))
 
 
-def turned(images: Array, seed: int) -> Array:
+def rotated(images: Array, seed: int) -> Array:
     generator = np.random.default_rng(seed)
     parts = [
         ndimage.rotate(each, generator.uniform(-15, 15), reshape=False, order=1, mode="reflect") for each in images
@@ -365,7 +368,7 @@ DIRTY: dict[str, tuple[Change, str]] = {
     "mirrored": (lambda images, _: images[:, :, ::-1], "altered by geometry or noise in 66, alike in every pass"),
     "upside down": (lambda images, _: images[:, ::-1], "altered by geometry or noise in 66, alike in every pass"),
     "flipped at random": (flipped_at_random, "differently in every pass (augmentation?)"),
-    "turned": (turned, "differently in every pass (augmentation?)"),
+    "rotated": (rotated, "differently in every pass (augmentation?)"),
     "shifted within the background": (shifted, "differently in every pass (augmentation?)"),
     "noisy": (noisy, "altered by geometry or noise in 66, differently in every pass"),
     "gamma": (lambda images, _: images**1.5, "altered by geometry or noise in 66, alike in every pass"),
@@ -379,11 +382,11 @@ DIRTY: dict[str, tuple[Change, str]] = {
 
 @pytest.mark.parametrize("name", DIRTY)
 def test_a_dirty_stream_is_refused_as_dirty_and_not_as_disordered(name: str) -> None:
-    change, words = DIRTY[name]
+    change, text = DIRTY[name]
     record = Stream(change=change).collect()
     estimate = clean(record)
     assert estimate.value < 0.7
-    assert words in estimate.detail
+    assert text in estimate.detail
     for check in (order_repeats, complete, images_match):
         assert check(record).value >= (64 / 66 if change is shifted else 1)
     assert diagnose(record).name == "in order"
@@ -395,7 +398,7 @@ def test_another_size_is_recognised_and_refused_as_altered() -> None:
     assert "alike in every pass (resizing? preprocessing?)" in clean(record).detail or is_one(clean(record))
 
 
-@pytest.mark.parametrize("change", [turned, shifted, flipped_at_random])
+@pytest.mark.parametrize("change", [rotated, shifted, flipped_at_random])
 def test_a_stream_both_augmented_and_shuffled_is_refused_as_shuffled(change: Change) -> None:
     record = Stream(orders=(shuffle(1), shuffle(2), shuffle(3)), change=change).collect()
     assert images_match(record).value < 0.3
@@ -429,17 +432,17 @@ def test_swapped_splits_are_told_with_the_name_of_the_other() -> None:
     rows = np.arange(40)
     record = Stream(source=TRAIN, orders=(rows,) * 3).collect()
     assert images_match(record).value == 0
-    told = diagnose(record)
-    assert told.name == "splits swapped"
-    assert "images of 'train', not of 'test'" in told.text
+    diagnosis = diagnose(record)
+    assert diagnosis.name == "splits swapped"
+    assert "images of 'train', not of 'test'" in diagnosis.text
 
 
 def test_permuted_label_columns_are_told_with_the_classes_they_stand_for() -> None:
     record = Stream(labels=np.array([1, 0, 2])[LABELS]).collect()
     assert labels_match(record).value == pytest.approx(20 / 66)
-    told = diagnose(record)
-    assert told.name == "class columns permuted"
-    assert "'Normal' means 'Covid' and 'Covid' means 'Normal'" in told.text
+    diagnosis = diagnose(record)
+    assert diagnosis.name == "class columns permuted"
+    assert "'Normal' means 'Covid' and 'Covid' means 'Normal'" in diagnosis.text
     assert is_one(images_match(record))
 
 
@@ -457,9 +460,9 @@ def test_labels_that_are_not_one_hot_are_refused_by_name() -> None:
 
 def test_permuted_output_columns_are_told_even_where_rows_and_labels_are_in_order() -> None:
     record = Stream(probabilities=ANSWERS[:, [1, 2, 0]]).collect()
-    told = diagnose(record)
-    assert told.name == "class columns permuted"
-    assert "model's answers" in told.text
+    diagnosis = diagnose(record)
+    assert diagnosis.name == "class columns permuted"
+    assert "model's answers" in diagnosis.text
 
 
 def test_answers_of_a_shuffled_stream_are_told_as_the_shuffle_trap() -> None:
@@ -538,7 +541,7 @@ def test_few_rows_of_a_class_are_judged_together_with_those_of_the_other_split()
 
 
 def test_equal_answers_have_equal_chances_of_permuted_columns() -> None:
-    """Of few, middling answers that another assignment of the columns suits a little better."""
+    """The answers are few and middling, and another assignment suits them a little better."""
     labels = np.repeat([0, 1, 2], 10)
     predicted = np.where(np.arange(30) % 10 < 5, labels, np.array([1, 0, 2])[labels])
     predicted[[0, 10]] = 1, 0
@@ -562,7 +565,7 @@ def test_the_permutation_test_of_columns_agrees_with_the_exact_distribution() ->
 
 
 def test_a_near_duplicate_may_stand_for_its_near_duplicate_and_neither_is_missing() -> None:
-    images = FILMS.copy()
+    images = IMAGES.copy()
     images[50] = images[12]
     record = Stream(images=images, source=images).collect()
     assert all(is_one(check(record)) for check in ROW_CHECKS.values())
@@ -571,14 +574,14 @@ def test_a_near_duplicate_may_stand_for_its_near_duplicate_and_neither_is_missin
 
 
 def test_a_blank_image_among_others_is_no_fault() -> None:
-    images = FILMS.copy()
+    images = IMAGES.copy()
     images[9] = 0
     assert all(is_one(check(Stream(images=images, source=images).collect())) for check in ROW_CHECKS.values())
 
 
 def test_a_stream_that_delivers_nothing_matches_nothing() -> None:
     record = Stream().collect()
-    none = Observer(Matcher(thumbnails(FILMS))).finish()
+    none = Observer(Matcher(thumbnails(IMAGES))).finish()
     nothing = replace(
         record,
         passes=(none,) * 3,

@@ -1,5 +1,4 @@
-"""Is it the lungs? A reader of the lungs passes, a reader of burned-in annotations is refused, and what is unknown
-stays so."""
+"""The attention suite accepts a reader of the lungs and refuses one of annotations."""
 
 from __future__ import annotations
 
@@ -47,12 +46,12 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.toy"]
 
-FILMS = LEAST_IMAGES
+IMAGES = LEAST_IMAGES
 MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}
-"""The burned-in annotation of each class and its column, in a black strip at the top."""
+"""The annotation of each class and its column in a black strip at the top."""
 
 NUMPY = '''
-"""{words}"""
+"""{title}"""
 
 import numpy as np
 
@@ -69,7 +68,7 @@ def load(task):
     return Reader()
 '''
 LUNGS = NUMPY.format(
-    words="Reads where the lungs are denser than the other one: left, right, or neither.",
+    title="Reads where the lungs are denser than the other one: left, right, or neither.",
     seen="""[
             grey[:, 30:46, 22:34].mean(axis=(1, 2)) - grey[:, 30:46, 62:74].mean(axis=(1, 2)),
             grey[:, 30:46, 62:74].mean(axis=(1, 2)) - grey[:, 30:46, 22:34].mean(axis=(1, 2)),
@@ -78,12 +77,12 @@ LUNGS = NUMPY.format(
     sure=40,
 )
 MARKERS = NUMPY.format(
-    words="Reads the burned-in annotations at the top, and nothing else.",
+    title="Reads the burned-in annotations at the top, and nothing else.",
     seen="[(grey[:, 2:7, left : left + 4] > 0.9).mean(axis=(1, 2)) for left in (8, 44, 80)]",
     sure=20,
 )
 CONSTANT = NUMPY.format(
-    words="Answers the same, whatever it sees.",
+    title="Gives the same answer to every image.",
     seen="[np.full(len(grey), each) for each in (0.1, 0.3, 0.2)]",
     sure=1,
 )
@@ -97,7 +96,10 @@ masks = "masks/{{id}}"
 
 
 def chest(split: str, label: str, index: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return an image whose denser lung and whose burned-in annotation both tell the class, and its lungs."""
+    """Return an image and its lungs.
+
+    Its denser lung and its burned-in annotation both predict the class.
+    """
     rng = np.random.default_rng((len(split), phantom.CLASSES.index(label), index))
     drawn = phantom_anatomy.draw(
         rng, phantom_anatomy.no_finding, (0.5, 0.5), phantom_anatomy.Background(None, (False, False), None)
@@ -118,7 +120,7 @@ def chest(split: str, label: str, index: int) -> tuple[NDArray[np.uint8], NDArra
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders of such images, with their lung masks."""
     root = tmp_path_factory.mktemp("chests")
-    for split, count in (("train", 5), ("test", FILMS)):
+    for split, count in (("train", 5), ("test", IMAGES)):
         for label in phantom.CLASSES:
             for index in range(count):
                 for folder, pixels in zip((root, root / "masks"), chest(split, label, index), strict=True):
@@ -130,7 +132,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def chests(project: Project, images: Path) -> Project:
-    """A project with those images, and models whose ways are known."""
+    """A project with those images and the `MODELS`."""
     for name, text in MODELS.items():
         project.write(f"models/{name}.py", text)
     project.write("data/chests.toml", CARD.format(root=str(images)))
@@ -141,7 +143,7 @@ def evidence(project: Project, model: str) -> Evidence:
     return Evidence(project.ready(model, data="chests"))
 
 
-# Models whose ways are known
+# Models with a known shortcut or none
 
 
 def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_annotations(chests: Project) -> None:
@@ -162,7 +164,7 @@ def test_the_suite_accepts_a_reader_of_the_lungs_and_refuses_a_reader_of_annotat
 
 def test_a_reader_of_the_lungs_is_known_by_every_intervention(chests: Project) -> None:
     record = attend(evidence(chests, "lungs"))
-    assert (len(record.rows), record.left_out) == (3 * FILMS, 0)
+    assert (len(record.rows), record.left_out) == (3 * IMAGES, 0)
     assert (record.clean.answers == record.clean.labels).all()
     assert skill_without(record, "lungs", ["black"]).value == pytest.approx(0, abs=1e-9)
     assert skill_without(record, "lungs").value < 0.4  # the nearest edge of one lung is the heart
@@ -191,7 +193,7 @@ def test_the_images_are_predicted_once(chests: Project) -> None:
     record = attend(first)
     changes = len(REGIONS) * len(REGION_INFILLS) + len(CHANGES)
     blank = sum(len(answers) for answers in record.blanks.values())
-    assert first.candidate.passes == 3 * FILMS * (1 + changes) + blank
+    assert first.candidate.passes == 3 * IMAGES * (1 + changes) + blank
     again = evidence(chests, "markers")
     assert lung_background_conflict(attend(again)) == lung_background_conflict(record)
     assert again.candidate.passes == 0
@@ -202,8 +204,8 @@ def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: 
     result = project.run("suites/test_attention.py", "-k", "not attribution")
     rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
     assert {row["outcome"] for row in rows} == {"skipped"}
-    words = f"a trusted lung field was found on 0 images of Bottom, fewer than {LEAST_IMAGES}"
-    assert all(words in row["detail"] for row in rows)
+    reason = f"a trusted lung field was found on 0 images of Bottom, fewer than {LEAST_IMAGES}"
+    assert all(reason in row["detail"] for row in rows)
 
 
 # What is done to the images
@@ -235,7 +237,7 @@ def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
         assert not battery.fields.take([row])[0][marker.box].any()
 
 
-def test_a_pasted_annotation_is_the_givers_and_the_images_own_is_covered(chests: Project) -> None:
+def test_a_pasted_annotation_is_the_donors_and_the_images_own_is_covered(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
     row = np.array([0])
     image, annotated, plain = (
@@ -245,8 +247,8 @@ def test_a_pasted_annotation_is_the_givers_and_the_images_own_is_covered(chests:
     )
     marker, (own,) = battery.markers[0], battery.found[0]
     assert marker is not None
-    giver = battery.test.take([battery.marker_rows[0]])[0]
-    np.testing.assert_array_equal(annotated[marker.box], giver[marker.box])
+    donor = battery.test.take([battery.marker_rows[0]])[0]
+    np.testing.assert_array_equal(annotated[marker.box], donor[marker.box])
     np.testing.assert_allclose(annotated[own.box], own.ground, atol=1e-6)
     np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
     np.testing.assert_array_equal(plain[own.box], image[own.box])
@@ -269,7 +271,7 @@ def test_an_annotation_that_would_cover_lungs_is_not_pasted(chests: Project, mon
     assert {*given} == {True, False}
 
 
-def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_image(chests: Project) -> None:
+def test_regions_are_as_named_and_empty_for_an_untrusted_lung_field(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
     rows = np.array([0, 11, 29])
     own = battery.fields.take(rows)
@@ -279,7 +281,7 @@ def test_regions_are_what_they_are_called_and_nothing_of_a_doubted_image(chests:
     usual = 2 * battery.fields.take(battery.rows).sum(axis=0) >= len(battery.rows)
     np.testing.assert_array_equal(battery.regions("common", rows), np.repeat(usual[None], 3, axis=0))
     assert battery.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
-    reasons = tuple("area" if row == 11 else "" for row in range(3 * FILMS))
+    reasons = tuple("area" if row == 11 else "" for row in range(3 * IMAGES))
     battery.fields = replace(battery.fields, reasons=reasons)
     for region in REGIONS:
         assert battery.regions(region, rows).any(axis=(1, 2)).tolist() == [True, False, True]
@@ -326,10 +328,10 @@ def test_the_worst_infill_is_the_one_that_keeps_most_skill() -> None:
     assert f"({REGION_INFILLS[-1]})" in skill_without(record, "lungs").detail
 
 
-def test_an_infill_that_leaves_one_answer_says_nothing_while_another_speaks() -> None:
-    mute = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
-    assert worst_infill(mute, "lungs") != "black"
-    assert skill_without(mute, "lungs").value == pytest.approx(0)
+def test_an_infill_that_leaves_one_answer_is_left_out_while_another_is_informative() -> None:
+    uninformative = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
+    assert worst_infill(uninformative, "lungs") != "black"
+    assert skill_without(uninformative, "lungs").value == pytest.approx(0)
     every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
     assert skill_without(every, "lungs").state == "uninformative"
     assert (skill_without(every, "lungs").low, skill_without(every, "lungs").high) == (0, 1)
@@ -350,24 +352,24 @@ def test_following_is_a_hand_count(lost: int, other: int) -> None:
     assert len(estimate.failing) == lost + other
 
 
-@pytest.mark.parametrize(("survive", "speaks"), [(90, True), (89, False)])
-def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, speaks: bool) -> None:
+@pytest.mark.parametrize(("survive", "informative"), [(90, True), (89, False)])
+def test_following_means_nothing_where_the_exchange_itself_decides(survive: int, informative: bool) -> None:
     record = attended(same_class=answered(survive, survive))
     estimate = lung_background_conflict(record)
     assert background_swap_control(record).value == pytest.approx(survive / EACH)
     assert estimate.value == 1
-    assert (estimate.low > 0.9) == speaks
-    assert (estimate.state == "ok") == speaks
+    assert (estimate.low > 0.9) == informative
+    assert (estimate.state == "ok") == informative
 
 
-def test_without_kin_that_are_answered_alike_the_control_is_unknown_and_following_uninformative() -> None:
+def test_without_pairs_that_are_answered_alike_the_control_is_undefined() -> None:
     alone = attended(same_class_rows=np.full(2 * EACH, -1))
     assert not background_swap_control(alone).defined
     assert (lung_background_conflict(alone).low, lung_background_conflict(alone).high) == (-1, 1)
 
 
 def test_the_control_leaves_out_pairs_that_are_answered_differently() -> None:
-    clean = answered(99, EACH)  # one image of the first class is called by the second
+    clean = answered(99, EACH)  # one image of the first class is predicted as the second
     estimate = background_swap_control(attended(clean=clean, same_class=clean))
     assert estimate.n == 2 * EACH - 2
     assert estimate.value == 1
@@ -402,8 +404,8 @@ def test_a_flat_patch_that_does_the_same_clears_the_annotation() -> None:
     moved = answered(60, EACH)
     assert annotation_swap(attended(annotated=moved)).value == pytest.approx(0.2)
     assert annotation_swap(attended(annotated=moved, plain=moved)).value == 0
-    told = annotation_swap(attended(annotated=moved)).detail
-    assert told.startswith("40 of 200 follow the burned-in annotation, 0 go there with a flat patch")
+    detail = annotation_swap(attended(annotated=moved)).detail
+    assert detail.startswith("40 of 200 follow the burned-in annotation, 0 go there with a flat patch")
 
 
 def test_a_drawn_letter_is_held_against_a_flat_patch() -> None:
@@ -425,8 +427,8 @@ def test_a_row_without_an_answer_counts_as_changed() -> None:
     gone = silent(answered(EACH, EACH), np.s_[:20])
     assert inverted_flips(attended(inverted=gone)).value == pytest.approx(0.1)
     assert inverted_flips(attended(clean=gone, inverted=gone)).value == pytest.approx(0.1)
-    told = drawn_marker(attended(clean=gone, letter=gone, patch=gone)).detail
-    assert told == "20 of 200 change with the letter, 20 with the patch"
+    detail = drawn_marker(attended(clean=gone, letter=gone, patch=gone)).detail
+    assert detail == "20 of 200 change with the letter, 20 with the patch"
     assert "20 without an answer" in inverted_flips(attended(inverted=gone)).detail
 
 
@@ -445,22 +447,22 @@ def test_patients_make_intervals_wider() -> None:
 
 
 def test_images_that_were_left_out_are_counted() -> None:
-    words = "; {} without a trusted lung field left out"
-    for count, told in ((0, ""), (1, words.format("1 image")), (5, words.format("5 images"))):
+    template = "; {} without a trusted lung field left out"
+    for count, ending in ((0, ""), (1, template.format("1 image")), (5, template.format("5 images"))):
         record = attended(left_out=count)
         for estimate in (lung_background_conflict(record), skill_without(record, "common"), annotation_swap(record)):
-            assert estimate.detail.endswith(told)
+            assert estimate.detail.endswith(ending)
             assert ("left out" in estimate.detail) == bool(count)
 
 
-# The default answer
+# The output on non-chest images
 
 
 def blank(*probabilities: tuple[float, float]) -> AttentionRecord:
     return attended(blanks={"noise": np.array(probabilities, np.float32)})
 
 
-def test_the_default_answer_is_the_commonest() -> None:
+def test_the_non_chest_output_is_the_commonest_answer() -> None:
     estimate = non_chest_output(blank((0.9, 0.1), (0.2, 0.8), (0.4, 0.6), (0.3, 0.7)), "noise")
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.75, 0.75, 0.75, 4)
     assert estimate.detail == "3 Normal, 1 Covid, at a mean probability of 0.55"
@@ -473,7 +475,7 @@ def test_an_image_without_an_answer_is_no_answer_of_the_first_class() -> None:
     assert estimate.detail == "1 Normal, 3 without an answer, at a mean probability of 0.80"
 
 
-def test_where_no_image_is_answered_there_is_no_default() -> None:
+def test_where_no_image_is_answered_there_is_no_non_chest_output() -> None:
     estimate = non_chest_output(blank((np.nan, 0.5), (np.inf, 0.1)), "noise")
     assert not estimate.defined
     assert estimate.detail == "2 without an answer"

@@ -1,5 +1,4 @@
-"""Border contents tried in full: a model that crops the border away does not move at all, a reader of the border
-does."""
+"""Border contents move a reader of the border and no model that crops it."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["tests.support.toy"]
 
-RING = 0.05
+WIDTH = 0.05
 READER = '''
 """Reads how bright the outermost pixels are."""
 
@@ -38,8 +37,8 @@ def load(task):
 
 
 def test_a_model_that_crops_the_border_away_does_not_move_at_all(project: Project) -> None:
-    assert border_pixels((32, 32), RING)[0] < 6  # the model sees what lies at least so far inside
-    record = border_invariance.border_contents(Evidence(project.ready("nearest")), RING)
+    assert border_pixels((32, 32), WIDTH)[0] < 6  # the model sees what lies at least so far inside
+    record = border_invariance.border_contents(Evidence(project.ready("nearest")), WIDTH)
     assert record.moved.shape == (100, 32)
     estimate = border_invariance.largest_change(record)
     assert (estimate.value, estimate.low, estimate.high, estimate.n) == (0.0, 0.0, 0.0, 32)
@@ -53,7 +52,7 @@ def test_a_model_that_crops_the_border_away_does_not_move_at_all(project: Projec
 def test_a_reader_of_the_border_moves_and_the_rows_it_loses_are_named(project: Project) -> None:
     project.write("models/reader.py", READER)
     estimate = border_invariance.largest_change(
-        border_invariance.border_contents(Evidence(project.ready("reader")), RING)
+        border_invariance.border_contents(Evidence(project.ready("reader")), WIDTH)
     )
     assert estimate.value > 0.2
     assert len(estimate.failing) == 32
@@ -63,12 +62,12 @@ def test_contents_are_tried_once_and_kept(project: Project) -> None:
     project.store = project.folder / "store"
     first = Evidence(project.ready("nearest"))
     before = len(first.test)
-    record = border_invariance.border_contents(first, RING, count=3)
+    record = border_invariance.border_contents(first, WIDTH, count=3)
     assert first.candidate.passes == before + 32 * (3 + 1)
     again = Evidence(project.ready("nearest"))
-    np.testing.assert_array_equal(border_invariance.border_contents(again, RING, count=3).moved, record.moved)
+    np.testing.assert_array_equal(border_invariance.border_contents(again, WIDTH, count=3).moved, record.moved)
     assert again.candidate.passes == 0
-    border_invariance.border_contents(again, RING, count=4)
+    border_invariance.border_contents(again, WIDTH, count=4)
     assert again.candidate.passes == 32 * (4 + 1)
 
 
@@ -87,12 +86,12 @@ def test_no_contents_are_refused() -> None:
         next(border_invariance.contents((8, 6, 3), 0, count=0))
 
 
-@pytest.mark.parametrize(("rows", "words"), [(2, "a row has no answer"), (0, "no rows")])
-def test_where_there_is_nothing_to_compare_there_is_no_number(rows: int, words: str) -> None:
+@pytest.mark.parametrize(("rows", "reason"), [(2, "a row has no answer"), (0, "no rows")])
+def test_where_there_is_nothing_to_compare_there_is_no_number(rows: int, reason: str) -> None:
     moved = np.array([[0.1, np.nan]])[:, :rows]
     estimate = border_invariance.largest_change(
-        InvarianceRecord(("a", "b")[:rows], RING, moved, np.ones((1, rows), np.bool_))
+        InvarianceRecord(("a", "b")[:rows], WIDTH, moved, np.ones((1, rows), np.bool_))
     )
     assert not estimate.defined
     assert (estimate.low, estimate.high) == (0.0, 1.0)
-    assert estimate.detail == f"{words}: 1 contents of the 5% border"
+    assert estimate.detail == f"{reason}: 1 contents of the 5% border"

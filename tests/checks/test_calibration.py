@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say are left alone; too sure or too timid ones are told, and by how much."""
+"""Calibration checks find probabilities that are too sure or not sure enough."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,13 +38,13 @@ def answers(probabilities: object, labels: object, groups: tuple[str, ...] | Non
 
 
 def drawn(rows: int, seed: int, temperature: float = 1.0) -> Predictions:
-    """Return answers whose labels are drawn from the probabilities before these are sharpened by 1 / temperature."""
+    """Return answers sharpened by 1 / temperature after their labels were drawn."""
     generator = np.random.default_rng(seed)
     scores = generator.normal(0, 2, (rows, 3))
     chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
     labels = (generator.random((rows, 1)) > chances.cumsum(axis=1)).sum(axis=1)
-    told = np.exp(scores / temperature)
-    return answers(told / told.sum(axis=1, keepdims=True), np.minimum(labels, 2))
+    sharpened = np.exp(scores / temperature)
+    return answers(sharpened / sharpened.sum(axis=1, keepdims=True), np.minimum(labels, 2))
 
 
 def test_the_scores_are_those_of_scikit_learn() -> None:
@@ -63,18 +63,18 @@ def test_the_scores_by_hand() -> None:
     assert "class frequencies alone score 0.500" in brier_score(found).detail
 
 
-def test_a_truth_called_impossible_is_counted_and_costs_a_finite_loss() -> None:
+def test_a_true_class_of_probability_0_is_counted_and_costs_a_finite_loss() -> None:
     found = log_loss(answers([[1.0, 0.0], [1.0, 0.0]], [0, 1]))
     assert found.value == pytest.approx(-np.log(LEAST) / 2, rel=1e-6)
     assert found.detail.startswith(
         "class frequencies alone cost 0.693 nats; the true class of 1 rows has a probability below 1.2e-07; "
     )
     assert found.method == "bootstrap-t"
-    assert "impossible" not in log_loss(answers([[1.0, 0.0], [1 - LEAST, LEAST]], [0, 1])).detail
+    assert "below" not in log_loss(answers([[1.0, 0.0], [1 - LEAST, LEAST]], [0, 1])).detail
 
 
 def test_the_chance_of_one_row_is_that_of_its_being_wrong() -> None:
-    """An answer of 0.8 that is wrong is off by 0.8; calibrated, it would be in one of five draws."""
+    """A calibrated answer of 0.8 is wrong in one of five draws."""
     found = calibration_error(answers([[0.8, 0.2]], [1]), draws=4000)
     assert found.value == pytest.approx(0.2, abs=0.03)
     assert found.n == 4000
@@ -91,7 +91,7 @@ def test_certain_answers_that_are_all_right_are_as_sure_as_right() -> None:
 
 
 def test_as_sure_as_right_is_told_of_the_shares_as_they_are_shown() -> None:
-    """Two of five right at 0.4, which float32 does not hold exactly; a third; half right at 0.504 and at 0.506."""
+    """Shares are compared as printed, since float32 does not hold 0.4 exactly."""
     two_of_five = answers([[0.4, 0.3, 0.3]] * 5, [0, 0, 1, 1, 2])
     assert calibration_error(two_of_five).detail.endswith("mean confidence 0.40, 0.40 right (as sure as right)")
     third = answers(np.full((3, 3), 1 / 3), [0, 1, 2])
@@ -100,20 +100,26 @@ def test_as_sure_as_right_is_told_of_the_shares_as_they_are_shown() -> None:
         assert calibration_error(answers([[sure, 1 - sure]] * 4, [0, 0, 1, 1])).detail.endswith(way)
 
 
-@pytest.mark.parametrize("told", [[0.5], [0.6, 0.8], [0.6, 0.7, 0.8, 0.9, 1.0]])
-def test_no_order_among_equally_sure_answers_makes_them_uncalibrated(told: list[float]) -> None:
-    """Rows sorted by class, as folders give them: every answer is the first class, so the wrong ones come last."""
-    sure = np.repeat(told, 200)
-    labels = np.concatenate([np.arange(200) >= 200 * each for each in told]).astype(np.int64)
+@pytest.mark.parametrize("confidences", [[0.5], [0.6, 0.8], [0.6, 0.7, 0.8, 0.9, 1.0]])
+def test_no_order_among_equally_sure_answers_makes_them_uncalibrated(confidences: list[float]) -> None:
+    """Rows are sorted by class, as in folders.
+
+    Every answer is the first class, so the wrong ones come last.
+    """
+    sure = np.repeat(confidences, 200)
+    labels = np.concatenate([np.arange(200) >= 200 * each for each in confidences]).astype(np.int64)
     by_class = np.argsort(labels, kind="stable")
     found = answers(np.stack([sure, 1 - sure], axis=1)[by_class], labels[by_class])
     assert calibration_error(found).value > 0.95
-    assert [each.rows for each in reliability(found)] == [200] * len(told)
-    assert [each.right for each in reliability(found)] == [round(200 * each) for each in told]
+    assert [each.rows for each in reliability(found)] == [200] * len(confidences)
+    assert [each.right for each in reliability(found)] == [round(200 * each) for each in confidences]
 
 
 def test_equally_sure_answers_share_the_last_bin_that_would_begin_among_them() -> None:
-    """Of 20 rows, bins begin at every second: 5 rows of 0.7 hold the starts of 4 and 6, and one of 0.8 that of 8."""
+    """With 20 rows a bin begins at every second row.
+
+    The 5 rows of 0.7 hold the starts 4 and 6, and one of 0.8 holds the start 8.
+    """
     sure = np.concatenate([[0.51, 0.52, 0.53], [0.7] * 5, np.linspace(0.8, 0.91, 12)])
     found = answers(np.stack([sure, 1 - sure], axis=1), np.zeros(20))
     assert [each.rows for each in reliability(found)] == [2, 1, 5, *[2] * 6]
@@ -139,9 +145,10 @@ def test_what_is_no_probabilities_has_no_calibration(score: Callable[..., Estima
     assert estimate.detail == ("the outputs are no probabilities" if len(found) else "no rows")
     assert estimate.n == len(found)
     assert (estimate.low, estimate.high, estimate.method) == {
-        "brier_score": (0, 2, "bootstrap-t"), "log_loss": (0, np.inf, "bootstrap-t"),
+        "brier_score": (0, 2, "bootstrap-t"),
+        "log_loss": (0, np.inf, "bootstrap-t"),
         "calibration_error": (0, 1, "permutation"),
-    }[score.__name__]  # fmt: skip
+    }[score.__name__]
     sound = answers([[0.5, 0.5]], [0])
     for test, fitted_on in ((found, found), (found, sound), (sound, found)):
         gain = temperature_scaling_gain(test, fitted_on)
@@ -166,7 +173,7 @@ def test_a_sum_may_miss_1_by_a_thousandth() -> None:
 
 
 def test_class_frequencies_are_those_of_each_class() -> None:
-    """Of A, B and C there are 2, 1 and 1: 1 - (1/4 + 1/16 + 1/16) = 0.625, and 1.5 ln 2 = 1.040 nats."""
+    """With 2, 1 and 1 rows, 1 - (1/4 + 1/16 + 1/16) = 0.625, and 1.5 ln 2 = 1.040 nats."""
     found = answers(np.full((4, 3), 1 / 3), [0, 0, 1, 2])
     assert brier_score(found).detail.startswith("class frequencies alone score 0.625; ")
     assert log_loss(found).detail.startswith("class frequencies alone cost 1.040 nats; ")
@@ -176,7 +183,7 @@ def test_class_frequencies_are_those_of_each_class() -> None:
     assert log_loss(answers([[0.9, 0.1]] * 2, [0, 0])).detail.startswith("class frequencies alone cost 0.000 nats; ")
 
 
-def test_a_temperature_saves_nothing_of_right_certainty_beside_even_odds() -> None:
+def test_a_temperature_saves_nothing_of_right_certainty_and_even_odds() -> None:
     probabilities = np.array([[1 - 1e-12, 1e-12]] * 5 + [[0.5, 0.5]] * 5)
     found = answers(probabilities, [0] * 5 + [0, 1, 0, 1, 0])
     gain = temperature_scaling_gain(found, found)
@@ -191,18 +198,18 @@ def test_values_lie_in_their_intervals_and_do_not_depend_on_the_order_of_rows(
 ) -> None:
     found = drawn(rows, seed, temperature)
     order = np.random.default_rng(seed).permutation(rows)
-    turned = answers(found.probabilities[order], found.labels[order])
+    reordered = answers(found.probabilities[order], found.labels[order])
     for score in (brier_score, log_loss):
         estimate = score(found, draws=200)
         assert estimate.low <= estimate.value <= estimate.high
-        assert score(turned, draws=200).value == pytest.approx(estimate.value, rel=1e-9)
+        assert score(reordered, draws=200).value == pytest.approx(estimate.value, rel=1e-9)
     assert 0 < calibration_error(found, draws=200).value <= 1
-    assert calibration_error(turned, draws=200) == calibration_error(found, draws=200)
-    assert reliability(turned, draws=200) == reliability(found, draws=200)
+    assert calibration_error(reordered, draws=200) == calibration_error(found, draws=200)
+    assert reliability(reordered, draws=200) == reliability(found, draws=200)
     gain = temperature_scaling_gain(found, found, draws=200)
     assert gain.low <= gain.value <= gain.high
     assert gain.value >= -1e-9  # on the rows it was fitted on, a temperature never costs
-    assert temperature_scaling_gain(turned, turned, draws=200).value == pytest.approx(gain.value, abs=1e-6)
+    assert temperature_scaling_gain(reordered, reordered, draws=200).value == pytest.approx(gain.value, abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)
@@ -211,10 +218,10 @@ def test_no_bin_splits_equally_sure_answers(rows: list[tuple[float, bool]]) -> N
     sure = np.array([confidence for confidence, _ in rows])
     labels = [int(wrong) for _, wrong in rows]
     found = answers(np.stack([sure, 1 - sure], axis=1), labels)
-    turned = answers(found.probabilities[::-1], labels[::-1])
-    assert calibration_error(turned, draws=50) == calibration_error(found, draws=50)
+    reordered = answers(found.probabilities[::-1], labels[::-1])
+    assert calibration_error(reordered, draws=50) == calibration_error(found, draws=50)
     bins = reliability(found, draws=50)
-    assert bins == reliability(turned, draws=50)
+    assert bins == reliability(reordered, draws=50)
     assert sum(each.rows for each in bins) == len(rows)
     inner = np.cumsum([each.rows for each in bins])[:-1]
     assert all(np.sort(sure)[edge - 1] < np.sort(sure)[edge] for edge in inner)
@@ -227,8 +234,8 @@ def test_calibrated_probabilities_of_few_rows_are_seldom_told_apart_from_calibra
 
 
 def test_the_error_of_calibrated_probabilities_of_66_rows_is_far_from_0() -> None:
-    told = calibration_error(drawn(66, 1)).detail
-    assert 0.04 < float(told.split("show ")[1].split(" ")[0]) < 0.15
+    detail = calibration_error(drawn(66, 1)).detail
+    assert 0.04 < float(detail.split("show ")[1].split(" ")[0]) < 0.15
 
 
 @pytest.mark.parametrize(
@@ -252,8 +259,8 @@ def test_the_temperature_is_that_of_the_least_log_loss(temperature: float) -> No
     tried = np.geomspace(0.05, 20, 3000)
     scores = [logs / each for each in tried]
     losses = [(np.log(np.exp(each).sum(axis=1)) - each[np.arange(400), found.labels]).mean() for each in scores]
-    told = temperature_scaling_gain(found, found).detail
-    assert float(told.split("temperature ")[1].split(" ")[0]) == pytest.approx(tried[np.argmin(losses)], abs=0.011)
+    detail = temperature_scaling_gain(found, found).detail
+    assert float(detail.split("temperature ")[1].split(" ")[0]) == pytest.approx(tried[np.argmin(losses)], abs=0.011)
 
 
 def test_a_temperature_saves_nothing_where_probabilities_mean_what_they_say() -> None:
@@ -275,7 +282,7 @@ def test_where_a_temperature_saves_nothing_no_way_is_named(probabilities: object
 
 
 def test_a_temperature_that_saves_less_than_is_shown_saves_nothing() -> None:
-    """Seven of ten right at 0.71: a loss of 0.6111 nats, and of 0.6109 at 0.70."""
+    """Seven of ten right cost 0.6111 nats at 0.71, and 0.6109 at 0.70."""
     found = answers([[0.71, 0.29]] * 10, [0] * 7 + [1] * 3)
     gain = temperature_scaling_gain(found, found)
     assert gain.value == pytest.approx(0.00024, abs=1e-5)
@@ -283,7 +290,7 @@ def test_a_temperature_that_saves_less_than_is_shown_saves_nothing() -> None:
 
 
 def test_a_temperature_that_does_not_carry_over_saves_nothing() -> None:
-    """Validation images that training has seen teach a colder temperature than the test images bear."""
+    """The temperature fitted on images used in training is too low for the test images."""
     gain = temperature_scaling_gain(drawn(400, 0, 1.0), drawn(200, 1, 2.0))
     assert gain.high < 0
     assert "(saves nothing)" in gain.detail
@@ -309,9 +316,10 @@ def test_images_of_one_patient_count_as_one() -> None:
     apart = answers(together.probabilities, together.labels)
     other = drawn(100, 1)
     pairs = [
-        (log_loss(together), log_loss(apart)), (brier_score(together), brier_score(apart)),
+        (log_loss(together), log_loss(apart)),
+        (brier_score(together), brier_score(apart)),
         (temperature_scaling_gain(together, other), temperature_scaling_gain(apart, other)),
-    ]  # fmt: skip
+    ]
     for of_patients, of_images in pairs:
         assert of_patients.n == 40
         assert of_patients.value == pytest.approx(of_images.value)
@@ -319,7 +327,10 @@ def test_images_of_one_patient_count_as_one() -> None:
 
 
 def test_patients_of_one_image_are_images_and_those_of_more_weigh_more() -> None:
-    """Two thirds of the images are of every second patient: a mean over patients would be another."""
+    """Two thirds of the images are of every second patient.
+
+    A mean over patients would be another number.
+    """
     found = drawn(90, 0, 0.5)
     single = answers(found.probabilities, found.labels, tuple(f"p{row:02}" for row in range(90)))
     assert log_loss(single) == replace(log_loss(found), unit="patient")
@@ -357,7 +368,7 @@ def test_losses_that_are_all_alike_tell_nothing_of_those_that_are_not_there() ->
     one_dear = answers([[0.8, 0.2]] * 60, [0] * 59 + [1])
     low, high = spread(log_loss, one_dear)
     assert low == pytest.approx(-np.log(0.8), abs=0.03)
-    assert high == np.inf  # a third of the draws leave it out, and see no spread at all
+    assert high == np.inf  # a third of the draws leave it out and have no spread
     assert log_loss(alike).detail.endswith("; too few rows that differ set no limits")
     assert log_loss(one_dear).detail.endswith("; too few rows that differ leave one side open")
 
@@ -365,9 +376,9 @@ def test_losses_that_are_all_alike_tell_nothing_of_those_that_are_not_there() ->
 def test_the_limits_of_a_mean_loss_do_not_depend_on_the_order_of_rows() -> None:
     found = drawn(66, 0, 0.5)
     order = np.random.default_rng(1).permutation(66)
-    turned = answers(found.probabilities[order], found.labels[order])
+    reordered = answers(found.probabilities[order], found.labels[order])
     for score in (brier_score, log_loss):
-        assert spread(score, turned) == pytest.approx(spread(score, found), rel=1e-9)
+        assert spread(score, reordered) == pytest.approx(spread(score, found), rel=1e-9)
     groups = tuple(f"p{row // 2}" for row in range(66))
     paired = answers(found.probabilities, found.labels, groups)
     moved = answers(found.probabilities[order], found.labels[order], tuple(groups[row] for row in order))
@@ -375,7 +386,7 @@ def test_the_limits_of_a_mean_loss_do_not_depend_on_the_order_of_rows() -> None:
 
 
 def test_many_rows_are_drawn_in_parts_and_come_out_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each draw takes its numbers after those of the one before, however many are made at once.
+    """Draws do not depend on how many are made at once.
 
     Draws of 32-bit numbers pair up, so parts of an even number of rows are compared.
     """

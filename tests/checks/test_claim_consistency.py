@@ -1,10 +1,10 @@
-"""Can any confusion matrix give these figures? Held against every matrix there is, and against a case done by hand.
+"""Claim consistency against all small matrices and a case done by hand.
 
-mlscorecheck 1.0.3 was asked by hand and is no dependency: it is MIT, but brings PuLP with a solver of its own, 36 MB.
-Of two classes (5 to 60 rows each; two to four of accuracy, recall, specificity, precision, F1 and balanced accuracy, at
-2 or 3 decimals; 400 draws, of which 193 are possible) it gave the same answer every time. Of several classes it knows
-the averages alone, and takes each class against the rest by itself: it lets pass the last two cases of `AVERAGES`,
-which no matrix gives.
+It was also compared by hand with mlscorecheck 1.0.3. That is no dependency: it is MIT, but brings PuLP with a solver of
+36 MB. For two classes it gave the same answer every time (400 draws, of which 193 are possible, with 5 to 60 rows a
+class, and two to four of accuracy, recall, specificity, precision, F1 and balanced accuracy at 2 or 3 decimals). For
+several classes it knows only the averages, and takes each class against the rest by itself. So it accepts the last two
+cases of `AVERAGES`, which no matrix gives.
 """
 
 import time
@@ -22,7 +22,7 @@ from roentgate.checks.claim_consistency import Matrix
 from roentgate.checks.claims import KINDS, Claims, Figure, printed, read_claims
 
 ROOT = Path(__file__).resolve().parents[2]
-FILMS = {"Covid": 26, "Normal": 20, "Viral Pneumonia": 20}
+COUNTS = {"Covid": 26, "Normal": 20, "Viral Pneumonia": 20}
 
 
 def figure(kind: str, text: str, label: str = "", predicted: str = "", place: str = "text") -> Figure:
@@ -32,27 +32,27 @@ def figure(kind: str, text: str, label: str = "", predicted: str = "", place: st
 
 def claims(*figures: Figure, counts: dict[str, int] | None = None) -> Claims:
     places = tuple(dict.fromkeys(each.place for each in figures))
-    return Claims("", "", counts or FILMS, places, figures, Path("claims.toml"))
+    return Claims("", "", counts or COUNTS, places, figures, Path("claims.toml"))
 
 
 def possible(*figures: Figure, counts: dict[str, int] | None = None) -> bool:
-    return claim_consistency.solve(counts or FILMS, figures) is not None
+    return claim_consistency.solve(counts or COUNTS, figures) is not None
 
 
 # Every matrix there is
 
 
 def value(matrix: Matrix, kind: str, k: int, predicted: int) -> Fraction | None:
-    """Return what a figure is, written out from its definition; None where it is a ratio of nothing."""
+    """Return a figure by its definition, or None if its denominator is 0."""
     total, hits = sum(map(sum, matrix)), [matrix[i][i] for i in range(len(matrix))]
-    own, said = sum(matrix[k]), sum(row[k] for row in matrix)
+    own, answered = sum(matrix[k]), sum(row[k] for row in matrix)
     top, bottom = {
         "accuracy": (sum(hits), total),
         "recall": (hits[k], own),
         "confusion": (matrix[k][predicted], own),
-        "precision": (hits[k], said),
-        "f1": (2 * hits[k], own + said),
-        "specificity": (total - own - said + hits[k], total - own),
+        "precision": (hits[k], answered),
+        "f1": (2 * hits[k], own + answered),
+        "specificity": (total - own - answered + hits[k], total - own),
         "balanced_accuracy": (sum(Fraction(hit, sum(row)) for hit, row in zip(hits, matrix, strict=True)), len(hits)),
     }[kind]
     return Fraction(top) / bottom if bottom else None
@@ -74,7 +74,7 @@ COUNTED = tuple(sorted(set(KINDS) - claim_consistency.UNCOUNTED))
 
 @st.composite
 def small_claims(draw: st.DrawFn) -> tuple[dict[str, int], list[Figure]]:
-    """Up to four figures on a handful of rows: of one matrix, of several, or of none."""
+    """Draw up to four figures of one matrix, of several, or of none."""
     sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=3))
     names = "ABC"[: len(sizes)]
     everything = list(matrices(sizes))
@@ -137,23 +137,27 @@ def test_a_conflict_is_impossible_and_without_any_of_its_figures_possible(
 def test_the_articles_places_agree_but_for_the_second_evaluation() -> None:
     article = read_claims(ROOT / "data" / "claims" / "article.toml")
     findings = claim_consistency.examine_all(article)
-    told = {finding.subject: finding for finding in findings}
+    found = {finding.subject: finding for finding in findings}
     for place in article.places:
-        assert told[place].consistent
-    figures = told["confusion matrix"]
+        assert found[place].consistent
+    figures = found["confusion matrix"]
     assert figures.witness == ((23, 3, 0), (0, 17, 3), (0, 4, 16))  # 23/26 = 88 %, 3/26 = 12 %
     assert figures.right == (56, 56)
-    assert told["first evaluation + confusion matrix"].right == (56, 56)  # 56/66 = 0.848
-    assert told["second evaluation"].right == (49, 49)
-    pairs = told["first evaluation + second evaluation"]
-    assert [[each.name for each in pair] for pair in pairs.conflicts] == [[name, name] for name in
-        ("accuracy", "micro AUC", "loss")]  # fmt: skip
-    (conflict,) = told["second evaluation + confusion matrix"].conflicts
+    assert found["first evaluation + confusion matrix"].right == (56, 56)  # 56/66 = 0.848
+    assert found["second evaluation"].right == (49, 49)
+    pairs = found["first evaluation + second evaluation"]
+    assert [[each.name for each in pair] for pair in pairs.conflicts] == [
+        [name, name] for name in ("accuracy", "micro AUC", "loss")
+    ]
+    (conflict,) = found["second evaluation + confusion matrix"].conflicts
     assert [each.name for each in conflict] == [
-        "accuracy", "recall of Covid", "recall of Normal", "recall of Viral Pneumonia",
-    ]  # fmt: skip
+        "accuracy",
+        "recall of Covid",
+        "recall of Normal",
+        "recall of Viral Pneumonia",
+    ]
     assert (
-        "without the accuracy, 56 of 66 are right (0.8485)" in told["second evaluation + confusion matrix"].reasons[0]
+        "without the accuracy, 56 of 66 are right (0.8485)" in found["second evaluation + confusion matrix"].reasons[0]
     )
     assert claim_consistency.agreeing(article, findings) == [
         ("first evaluation", "confusion matrix"),
@@ -210,14 +214,17 @@ def test_one_number_has_one_value_whether_or_not_it_can_be_counted() -> None:
 
 
 def test_a_mean_lies_among_its_parts() -> None:
-    parts = [figure("precision", "0.8", label) for label in FILMS]
+    parts = [figure("precision", "0.8", label) for label in COUNTS]
     assert possible(*parts, figure("macro_precision", "0.80"))
     found = claim_consistency.examine(claims(*parts, figure("macro_precision", "0.90")), ["text"])
     assert [len(conflict) for conflict in found.conflicts] == [4]  # 0.85, 0.85 and 1 make 0.90
 
 
 def test_a_loss_bounds_the_number_of_wrong_answers() -> None:
-    """Each costs log 2: of 66, a mean of 0.105 pays for 9.998, and 10 are wrong where 56 are right."""
+    """Each wrong answer costs log 2.
+
+    A mean of 0.105 over 66 rows pays for 9.998 of them, and 10 are wrong if 56 are right.
+    """
     assert possible(figure("accuracy", "0.85"), figure("loss", "0.105"))
     assert not possible(figure("accuracy", "0.85"), figure("loss", "0.104"))
     assert possible(figure("accuracy", "0.00"), figure("loss", "0.69"))
@@ -258,8 +265,10 @@ def test_a_verdict_is_given_on_each_place_and_on_all_together() -> None:
     both = claims(figure("accuracy", "0.85"), figure("accuracy", "0.74", place="table"))
     given_ = list(claim_consistency.verdicts(both))
     assert [(subject, estimate.value) for subject, estimate in given_] == [
-        ("text", 1.0), ("table", 1.0), ("all places together", 0.0),
-    ]  # fmt: skip
+        ("text", 1.0),
+        ("table", 1.0),
+        ("all places together", 0.0),
+    ]
     assert given_[0][1].detail == "56 of 66 right"
     assert "exclude one another" in given_[2][1].detail
     assert [subject for subject, _ in claim_consistency.verdicts(claims(figure("accuracy", "0.85")))] == ["text"]
@@ -268,9 +277,11 @@ def test_a_verdict_is_given_on_each_place_and_on_all_together() -> None:
 def test_three_places_may_conflict_although_no_two_do() -> None:
     half = {"A": 10, "B": 10}
     three = claims(
-        figure("recall", "0.9", "A", place="one"), figure("recall", "0.9", "B", place="two"),
-        figure("accuracy", "0.70", place="three"), counts=half,
-    )  # fmt: skip
+        figure("recall", "0.9", "A", place="one"),
+        figure("recall", "0.9", "B", place="two"),
+        figure("accuracy", "0.70", place="three"),
+        counts=half,
+    )
     findings = claim_consistency.examine_all(three)
     assert [finding.consistent for finding in findings] == [True] * 6 + [False]
     assert claim_consistency.agreeing(three, findings) == [("one", "two"), ("one", "three"), ("two", "three")]

@@ -1,4 +1,4 @@
-"""A printed figure against a model's own: proven, refuted, or not to be told with so few rows."""
+"""A printed figure is compared with a model's own figure and interval."""
 
 import math
 from dataclasses import replace
@@ -48,7 +48,7 @@ def estimate(value: float, low: float, high: float, n: int = 100) -> Estimate:
         ((0.780, 0.660, 0.870), "conditional_fail", False),  # holds it, but is itself 0.065 away
         ((0.740, 0.620, 0.840), "fail", False),  # 0.845 is the least that is printed so
         ((0.900, 0.856, 0.940), "fail", False),
-        ((0.840, 0.838, 0.842), "fail", False),  # near, and proven to be another number
+        ((0.840, 0.838, 0.842), "fail", False),  # near, but the whole interval misses it
         ((0.840, 0.835, 0.845), "pass", True),  # touches it
         ((0.895, 0.855, 0.904), "pass", True),
     ],
@@ -71,7 +71,7 @@ def test_the_row_is_a_distance_and_its_detail_names_both_figures() -> None:
 
 
 def test_few_rows_prove_nothing() -> None:
-    """Three rows hold nearly every print; that is no reproduction."""
+    """The interval of three rows holds nearly every number."""
     verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(2 / 3, 0.09, 0.99, n=3), 0.05)
     assert verdict.outcome == "conditional_fail"
     assert not verdict.accepted("simple")
@@ -103,19 +103,19 @@ def test_every_figure_has_its_row_and_the_loss_its_own_tolerance() -> None:
 
 def test_every_kind_is_scikit_learns_figure_with_the_value_in_its_interval() -> None:
     rows = answers()
-    truth, said, scores = rows.labels, rows.answers, rows.probabilities.astype(float)
-    confusion = oracle.confusion_matrix(truth, said)
+    truth, answered, scores = rows.labels, rows.answers, rows.probabilities.astype(float)
+    confusion = oracle.confusion_matrix(truth, answered)
     others = np.delete(confusion, 0, axis=0)
     expected = {
-        "accuracy": oracle.accuracy_score(truth, said),
-        "balanced_accuracy": oracle.balanced_accuracy_score(truth, said),
-        "recall": oracle.recall_score(truth, said, average=None)[0],
-        "precision": oracle.precision_score(truth, said, average=None)[0],
-        "f1": oracle.f1_score(truth, said, average=None)[0],
+        "accuracy": oracle.accuracy_score(truth, answered),
+        "balanced_accuracy": oracle.balanced_accuracy_score(truth, answered),
+        "recall": oracle.recall_score(truth, answered, average=None)[0],
+        "precision": oracle.precision_score(truth, answered, average=None)[0],
+        "f1": oracle.f1_score(truth, answered, average=None)[0],
         "specificity": others[:, 1:].sum() / others.sum(),
         "confusion": confusion[0, 1] / confusion[0].sum(),
-        "macro_precision": oracle.precision_score(truth, said, average="macro"),
-        "macro_f1": oracle.f1_score(truth, said, average="macro"),
+        "macro_precision": oracle.precision_score(truth, answered, average="macro"),
+        "macro_f1": oracle.f1_score(truth, answered, average="macro"),
         "auc": oracle.roc_auc_score(truth, scores, multi_class="ovr", average="macro"),
         "micro_auc": oracle.roc_auc_score(np.eye(3)[truth].ravel(), scores.ravel()),
         "loss": oracle.log_loss(truth, scores / scores.sum(axis=1, keepdims=True)),
@@ -151,19 +151,27 @@ def test_a_loss_has_students_interval_over_rows() -> None:
 
 def test_macro_recall_is_balanced_accuracy_over_patients_too() -> None:
     found = replace(answers(60), groups=tuple(f"p{row % 20}" for row in range(60)))
-    told, expected = (
+    measured, expected = (
         claim_reproduction.measured(figure("macro_recall", "0.70"), found),
         metrics.balanced_accuracy(found),
     )
-    assert (told.value, told.low, told.high, told.n) == (expected.value, expected.low, expected.high, 20)
+    assert (measured.value, measured.low, measured.high, measured.n) == (
+        expected.value,
+        expected.low,
+        expected.high,
+        20,
+    )
 
 
 def test_images_of_one_patient_count_once() -> None:
     rows = answers(60)
     twice = Predictions(
-        tuple(f"{copy}{row}" for copy in "ab" for row in rows.ids), CLASSES, np.tile(rows.labels, 2),
-        np.tile(rows.probabilities, (2, 1)), groups=rows.ids * 2,
-    )  # fmt: skip
+        tuple(f"{copy}{row}" for copy in "ab" for row in rows.ids),
+        CLASSES,
+        np.tile(rows.labels, 2),
+        np.tile(rows.probabilities, (2, 1)),
+        groups=rows.ids * 2,
+    )
     for metric in (claim_reproduction.cross_entropy, claim_reproduction.micro_auroc):
         once, again = metric(rows), metric(twice)
         assert (once.value, once.low, once.high, once.n) == pytest.approx(

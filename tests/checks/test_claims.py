@@ -1,4 +1,4 @@
-"""A claims file: numbers as they are printed, places, classes; and the suite that exists only with ``--claims``."""
+"""Claims files are read as printed, and their suite runs only with ``--claims``."""
 
 import doctest
 import json
@@ -79,7 +79,7 @@ def test_figures_keep_their_zeros_and_their_order(tmp_path: Path) -> None:
     assert claims.places == ("text", "table")
 
 
-def test_a_share_called_its_own_class_is_a_recall(tmp_path: Path) -> None:
+def test_a_confusion_of_a_class_with_itself_is_a_recall(tmp_path: Path) -> None:
     text = COUNTS + '[[claim]]\nplace = "matrix"\nconfusion = {"Covid -> Covid" = "88 %"}\n'
     assert read(tmp_path, text).figures[0].key == ("recall", "Covid", "")
 
@@ -97,7 +97,7 @@ ONE = '[[claim]]\nplace = "text"\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (COUNTS + ONE + "acuracy = 0.9\n", "unknown key 'claim.1.acuracy'; did you mean 'accuracy'"),
         (COUNTS.replace("counts", "count") + ONE + "loss = 1\n", "unknown key 'count'; did you mean 'counts'?"),
@@ -124,10 +124,10 @@ ONE = '[[claim]]\nplace = "text"\n'
         ("[counts", "cannot be read as TOML"),
     ],
 )
-def test_a_fault_in_the_file_is_a_sentence_with_its_remedy(tmp_path: Path, text: str, words: str) -> None:
+def test_a_fault_in_the_file_is_a_sentence_with_its_remedy(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(DataError) as caught:
         read(tmp_path, text)
-    assert words in str(caught.value)
+    assert message in str(caught.value)
     assert "claims.toml" in str(caught.value)
 
 
@@ -170,7 +170,7 @@ IDS = ["claims_consistent", "claim_reproduced"]
 
 @pytest.fixture
 def published(project: Project) -> Project:
-    """A project with the suite beside the small ones, a claims file that holds, and a worse model."""
+    """A project with the claims suite, true claims and a worse model."""
     shutil.copy(ROOT / "suites" / "test_claims.py", project.folder / "suites")
     policy = project.folder / "suites" / "policy.toml"
     text = policy.read_text("utf-8").replace("small =", f"claims = {json.dumps(IDS)}\nsmall =", 1)
@@ -204,11 +204,16 @@ def test_claims_that_hold_and_reproduce_are_accepted(published: Project) -> None
     assert result.status == 0, result.out
     rows = claim_rows(result)
     assert [(row["check"], row["subject"]) for row in rows] == [
-        ("claims_consistent", "abstract"), ("claims_consistent", "table"), ("claims_consistent", "all places together"),
-        ("claim_reproduced", "abstract: accuracy"), ("claim_reproduced", "abstract: loss"),
-        ("claim_reproduced", "table: macro AUC"), ("claim_reproduced", "table: recall of Bottom"),
-        ("claim_reproduced", "table: recall of Left"), ("claim_reproduced", "table: recall of Right"),
-    ]  # fmt: skip
+        ("claims_consistent", "abstract"),
+        ("claims_consistent", "table"),
+        ("claims_consistent", "all places together"),
+        ("claim_reproduced", "abstract: accuracy"),
+        ("claim_reproduced", "abstract: loss"),
+        ("claim_reproduced", "table: macro AUC"),
+        ("claim_reproduced", "table: recall of Bottom"),
+        ("claim_reproduced", "table: recall of Left"),
+        ("claim_reproduced", "table: recall of Right"),
+    ]
     assert {row["outcome"] for row in rows[:3]} == {"pass"}
     assert rows[0]["detail"] == "36 of 36 right"
     notes = (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
@@ -247,7 +252,7 @@ def test_a_run_with_claims_and_without_their_rows_refuses(published: Project) ->
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (
             ("Bottom = 12", "Bottom = 11"),
@@ -257,11 +262,11 @@ def test_a_run_with_claims_and_without_their_rows_refuses(published: Project) ->
         (("accuracy", "acuracy"), "unknown key 'claim.1.acuracy'; did you mean 'accuracy'"),
     ],
 )
-def test_a_fault_in_the_claims_is_a_usage_error(published: Project, change: tuple[str, str], words: str) -> None:
+def test_a_fault_in_the_claims_is_a_usage_error(published: Project, change: tuple[str, str], message: str) -> None:
     published.write("claims.toml", PUBLISHED.replace(*change))
     result = published.run("--claims", "claims.toml")
     assert result.status == 4, result.out
-    assert words in result.out
+    assert message in result.out
     assert "Traceback" not in result.out
 
 

@@ -1,4 +1,4 @@
-"""A candidate is compared with a reference row by row: worse is told from better, and identical is said."""
+"""Comparison tells worse candidates from better and from identical ones."""
 
 import itertools
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def answering(answers: NDArray[np.int64], *, sure: float = 0.8, groups: tuple[st
 
 
 def with_errors(*rows: int, labels: NDArray[np.int64] = LABELS) -> NDArray[np.int64]:
-    """Return the right answers, but for these rows."""
+    """Return the right answers, except in these rows."""
     answers = labels.copy()
     answers[list(rows)] = (answers[list(rows)] + 1) % 3
     return answers
@@ -73,31 +73,34 @@ def test_where_so_few_rows_do_prove_the_margin_nothing_is_said_against_it() -> N
     before = answering(with_errors(*range(10), labels=labels))
     change = comparison.recall_change(before, answering(labels), "A", margin=0.05)
     assert change.low > 0
-    assert "cannot prove" not in change.detail
+    assert "cannot settle" not in change.detail
 
 
 def test_what_few_rows_cannot_prove_is_said_of_them_alone() -> None:
-    """Two gained rows of 50 leave -0.03 in reach, which proves a margin of 0.05; one does not; 73 rows need none."""
+    """With 50 rows a margin of 0.05 is settled by two gained rows and not by one.
+
+    With 73 rows none need be gained.
+    """
     for n, moved, said in ((50, (), True), (50, (0,), True), (50, (0, 1), False), (73, (), False)):
         labels = np.repeat(np.arange(3), n)
         change = comparison.recall_change(
             answering(with_errors(*moved, labels=labels)), answering(labels, sure=0.7), "A", margin=0.05
         )
         assert (change.low < -0.05) is said
-        assert ("cannot prove" in change.detail) is said
+        assert ("cannot settle" in change.detail) is said
     labels = np.repeat(np.arange(3), 73)
     lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=0.05)
     assert lost.low < -0.05
-    assert "cannot prove" not in lost.detail
+    assert "cannot settle" not in lost.detail
 
 
 def test_exactly_as_many_rows_as_a_margin_needs_are_enough_to_prove_it() -> None:
-    """The number of rows is whole but for rounding: 50.00000000000001."""
+    """The number of rows is whole except for rounding: 50.00000000000001."""
     margin = intervals.NORMAL**2 / (50 + intervals.NORMAL**2)
     labels = np.repeat(np.arange(3), 50)
     lost = comparison.recall_change(answering(labels), answering(with_errors(0, labels=labels)), "A", margin=margin)
     assert lost.low < -margin
-    assert "cannot prove" not in lost.detail
+    assert "cannot settle" not in lost.detail
 
 
 def test_without_a_margin_or_rows_nothing_is_said_of_proofs() -> None:
@@ -105,7 +108,7 @@ def test_without_a_margin_or_rows_nothing_is_said_of_proofs() -> None:
     before, now = (Predictions(RIGHT.ids[:200], CLASSES, labels, RIGHT.probabilities[:200]) for _ in range(2))
     change = comparison.recall_change(before, now, "C")
     assert (change.low, change.high, change.n) == (-1, 1, 0)
-    assert "cannot prove" not in change.detail
+    assert "cannot settle" not in change.detail
 
 
 def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
@@ -166,7 +169,10 @@ def test_patients_widen_the_interval() -> None:
 
 
 def test_images_of_one_patient_are_no_evidence_of_their_number() -> None:
-    """Twenty images lost, all of one patient: McNemar's test of images would give p = 2e-6."""
+    """All of the twenty images lost are of one patient.
+
+    McNemar's test of images would give p = 2e-6.
+    """
     groups = tuple("p" if row < 20 else f"p{row}" for row in range(300))
     change = comparison.recall_change(
         answering(with_errors(), groups=groups), answering(with_errors(*range(20)), groups=groups), "A", margin=0.01
@@ -200,7 +206,7 @@ def test_balanced_accuracy_changes_as_uncertainly_as_its_classes_share_patients(
     assert shared.high - shared.value == pytest.approx(np.sqrt(3) * (apart.high - apart.value), rel=1e-6)
 
 
-def test_newly_wrong_rows_are_counted_and_named() -> None:
+def test_negative_flips_are_counted_and_named() -> None:
     found = comparison.negative_flips(answering(with_errors(0)), answering(with_errors(1, 2)))
     assert (found.hits, found.n, found.failing) == (2, 299, ("001", "002"))
     assert found.detail == "2 of 299 rows right before are wrong now, 1 wrong ones are right"
@@ -211,8 +217,8 @@ def test_newly_wrong_rows_are_counted_and_named() -> None:
 
 
 def test_a_reference_is_named_with_the_beginning_of_its_fingerprint() -> None:
-    told = comparison.against(SimpleNamespace(name="old", fingerprint="0123456789abcdef"))
-    assert told == "old (fingerprint 0123456789ab)"
+    name = comparison.against(SimpleNamespace(name="old", fingerprint="0123456789abcdef"))
+    assert name == "old (fingerprint 0123456789ab)"
 
 
 OTHERS = [
@@ -243,7 +249,10 @@ def test_an_unknown_class_is_refused() -> None:
 def drawn(
     rng: np.random.Generator, distance: float, shared: float, *, loss: float = 0.0, images: int = 40
 ) -> tuple[Predictions, Predictions]:
-    """Return two models that see the same noise in part, the second with its classes nearer by ``loss``."""
+    """Return two models that share part of their noise.
+
+    The classes of the second are nearer by ``loss``.
+    """
     n = 3 * images
     labels = np.repeat(np.arange(3), images)
     own, common = rng.normal(size=(2, n, 3)), rng.normal(size=(n, 3))
@@ -266,7 +275,7 @@ def test_an_interval_of_equal_areas_misses_zero_about_as_often_as_it_says(distan
 
 
 @pytest.mark.parametrize(("distance", "loss", "shared"), [(1.0, 0.2, 0.7), (2.0, 0.5, 0.97), (3.0, 1.25, 0.5)])
-def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
+def test_a_loss_of_area_is_seldom_settled_as_smaller_near_separation_too(
     distance: float, loss: float, shared: float
 ) -> None:
     rng = np.random.default_rng(8)
@@ -278,7 +287,10 @@ def test_a_loss_of_area_is_seldom_proven_to_be_smaller_near_separation_too(
 
 
 def copied(predictions: Predictions, times: int, *, as_patients: bool) -> Predictions:
-    """Return predictions with each row as often in a row, the copies of one being one patient's or not."""
+    """Return predictions with each row repeated ``times`` times.
+
+    The copies of a row are one patient's if ``as_patients``.
+    """
     rows = np.repeat(np.arange(len(predictions)), times)
     return Predictions(
         ids=tuple(f"{index} of row {row}" for index, row in enumerate(rows)),
@@ -325,18 +337,21 @@ def test_a_class_without_rows_leaves_the_change_of_areas_undefined() -> None:
 def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> None:
     silent = replace(RIGHT, probabilities=np.full_like(RIGHT.probabilities, np.nan))
     why = metrics.macro_auroc(silent).detail
-    for before, now, told in (
+    for before, now, expected in (
         (RIGHT, silent, f"the candidate: {why}"),
         (silent, RIGHT, f"the reference: {why}"),
         (silent, silent, why),
     ):
         change = comparison.auroc_change(before, now)
         assert not change.defined
-        assert change.detail == told
+        assert change.detail == expected
 
 
 def test_models_that_order_all_images_alike_have_areas_that_go_wholly_together() -> None:
-    """Squares keep the order in each column; what is left of the interval is how uneven that of an area is."""
+    """Squares keep the order in each column.
+
+    What remains of the interval is the asymmetry of that of an area.
+    """
     before, _ = drawn(np.random.default_rng(3), 1.0, 0.5)
     change = comparison.auroc_change(before, replace(before, probabilities=before.probabilities**2))
     area = metrics.macro_auroc(before)
@@ -435,7 +450,7 @@ def background(policy: Policy) -> BorderRecord:
 
 
 def subjects(policy: Policy) -> list[str]:
-    """Return what the border verdicts of this policy are about, in any order."""
+    """Return the sorted subjects of the border verdicts of this policy."""
     bounds = policy.border
     hidden, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
     flips = [f"flips, {width:.0%} border, {infill}" for width in hidden for infill in bounds.infills]
@@ -444,7 +459,7 @@ def subjects(policy: Policy) -> list[str]:
     return sorted([*flips, *swaps, *recalls, *(f"skill of the border alone, {width:.0%} border" for width in alone)])
 
 
-def words(changes: list[comparison.BorderChange]) -> set[str]:
+def directions(changes: list[comparison.BorderChange]) -> set[str]:
     return {found.change.detail.split(":")[0] for found in changes}
 
 
@@ -453,15 +468,15 @@ def test_every_border_verdict_got_worse_better_or_stayed(
 ) -> None:
     worse = list(comparison.border_changes(inside, background, policy))
     assert sorted(found.subject for found in worse) == subjects(policy)
-    assert words(worse) == {"got worse"}
+    assert directions(worse) == {"got worse"}
     assert all(found.change.low > 0.05 for found in worse)
     assert [found.kind for found in worse].count("skill") == 4
-    assert words(list(comparison.border_changes(background, inside, policy))) == {"got better"}
+    assert directions(list(comparison.border_changes(background, inside, policy))) == {"got better"}
 
 
 def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: BorderRecord) -> None:
     changes = list(comparison.border_changes(inside, inside, policy))
-    assert words(changes) == {"the same"}
+    assert directions(changes) == {"the same"}
     assert all((found.change.low, found.change.high) == (0, 0) for found in changes)
     assert all("identical answers" in found.change.detail for found in changes)
     assert {found.change.n for found in changes if "recall" not in found.subject} == {3 * N}
@@ -472,7 +487,7 @@ def test_equal_answers_of_another_model_prove_no_more_than_so_many_images_can(
 ) -> None:
     other = replace(inside, clean=answering(with_errors(), sure=0.7))
     changes = list(comparison.border_changes(inside, other, policy))
-    assert words(changes) == {"cannot tell"}
+    assert directions(changes) == {"cannot tell"}
     assert all(found.change.low < found.change.value == 0 < found.change.high for found in changes)
 
 
@@ -487,7 +502,10 @@ def test_equal_flips_of_other_answers_are_not_the_same(policy: Policy, inside: B
 
 
 def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, inside: BorderRecord) -> None:
-    """Under one infill of the 5 % border the candidate loses four images of B and gains none; all else stays."""
+    """The candidate loses four images of B under one infill of the 5 % border.
+
+    It gains none, and all else stays.
+    """
     answers = answering(with_errors(110, 111, 112, 113))
     masked = {**inside.masked, (0.05, "mean"): answers}
     changes = {
@@ -506,10 +524,12 @@ def test_each_change_of_the_border_is_of_its_own_rows_and_named(policy: Policy, 
         f"masked recall, {label}, 5% border": 100 for label in CLASSES
     }
     assert {subject for subject, found in changes.items() if found.gates} == {
-        *(f"flips, 5% border, {infill}" for infill in policy.border.infills), "border swap, 5% border",
+        *(f"flips, 5% border, {infill}" for infill in policy.border.infills),
+        "border swap, 5% border",
         *(f"masked recall, {label}, 5% border" for label in CLASSES),
-        "skill of the border alone, 5% border", "skill of the border alone, 10% border",
-    }  # fmt: skip
+        "skill of the border alone, 5% border",
+        "skill of the border alone, 10% border",
+    }
     assert all(isinstance(found.gates, bool) for found in changes.values())
 
 
@@ -521,15 +541,15 @@ def test_where_infills_disagree_the_worst_of_them_counts(policy: Policy, inside:
     assert changes["masked recall, A, 5% border"].value == pytest.approx(0.1)
     seen = replace(inside, only={**inside.only, (0.05, "edge"): RIGHT})
     skill = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
-    told = skill["skill of the border alone, 5% border"]
-    assert told.value == pytest.approx(0.99)
-    assert told.detail == "got worse: 0.01 kept before, 1.00 now"
+    change = skill["skill of the border alone, 5% border"]
+    assert change.value == pytest.approx(0.99)
+    assert change.detail == "got worse: 0.01 kept before, 1.00 now"
 
 
-FOUR_FILLS = float(ndtri(1 - 0.025 / 4))
+FOUR_INFILLS = float(ndtri(1 - 0.025 / 4))
 
 
-def test_got_worse_is_proven_at_the_level_of_all_infills_and_got_better_at_the_usual(
+def test_got_worse_is_settled_at_the_level_of_all_infills_and_got_better_at_the_usual(
     policy: Policy, inside: BorderRecord
 ) -> None:
     assert len(policy.border.infills) == 4
@@ -537,10 +557,10 @@ def test_got_worse_is_proven_at_the_level_of_all_infills_and_got_better_at_the_u
     now = replace(inside, masked=dict.fromkeys(inside.masked, lost))
     changes = {found.subject: found.change for found in comparison.border_changes(inside, now, policy)}
     for subject, hits, n in (("masked recall, A, 5% border", 10, N), ("flips, 5% border, black", 30, 3 * N)):
-        usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_FILLS)
+        usual, stricter = paired_difference(hits, 0, n), paired_difference(hits, 0, n, z=FOUR_INFILLS)
         assert (changes[subject].low, changes[subject].high) == pytest.approx((stricter.low, usual.high))
-    descriptive = changes["flips, 10% border, black"]
-    assert descriptive.low == paired_difference(30, 0, 3 * N).low
+    stress = changes["flips, 10% border, black"]
+    assert stress.low == paired_difference(30, 0, 3 * N).low
 
 
 def test_skill_of_the_border_got_worse_at_the_level_of_all_infills(policy: Policy, inside: BorderRecord) -> None:
@@ -556,8 +576,11 @@ def test_skill_of_the_border_got_worse_at_the_level_of_all_infills(policy: Polic
 
 
 def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: Policy, inside: BorderRecord) -> None:
-    """Four infills that err independently; each at the usual level would be worse in about 9 of 100."""
-    rng, said = np.random.default_rng(3), 0
+    """The errors of the four infills are independent.
+
+    At the usual level of each, about 9 of 100 would be worse.
+    """
+    rng, worse = np.random.default_rng(3), 0
     infills = policy.border.infills
     for _ in range(300):
         before, now = (
@@ -575,8 +598,8 @@ def test_of_equally_good_models_few_are_said_to_be_worse_under_the_mask(policy: 
             for number in (0, 1)
         )
         changes = {found.subject: found.change for found in comparison.border_changes(before, now, policy)}
-        said += changes["masked recall, B, 5% border"].detail.startswith("got worse")
-    assert said <= 14  # 2.5 % of 300 and two and a half standard errors
+        worse += changes["masked recall, B, 5% border"].detail.startswith("got worse")
+    assert worse <= 14  # 2.5 % of 300 and two and a half standard errors
 
 
 def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
@@ -601,16 +624,16 @@ def test_rows_without_a_donor_are_not_counted_and_those_that_follow_are_named(
 def test_answers_that_change_as_often_with_a_donor_of_the_own_class_are_no_change_of_the_verdict(
     policy: Policy, inside: BorderRecord
 ) -> None:
-    """A fifth of the rows goes to the class of the donor, another fifth goes there with a donor of its own class."""
+    """A fifth of the rows switches with either kind of donor."""
     donors, every = inside.donor_labels, np.arange(3 * N)
     other, same = (answering(np.where(every % 5 == part, donors, LABELS)) for part in (0, 1))
     changed = replace(inside, other=dict.fromkeys(inside.other, other), same=dict.fromkeys(inside.same, same))
     found = {each.subject: each.change for each in comparison.border_changes(inside, changed, policy)}
-    told = found["border swap, 5% border"]
+    change = found["border swap, 5% border"]
     verdict = border.net_switches(RIGHT, other, same, donors)
-    assert told.value == verdict.value == 0
-    assert told.low <= verdict.low < 0 < verdict.high <= told.high
-    assert told.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
+    assert change.value == verdict.value == 0
+    assert change.low <= verdict.low < 0 < verdict.high <= change.high
+    assert change.detail == "cannot tell: 0.00 net followed the donor before, 0.00 now"
 
 
 def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Policy, inside: BorderRecord) -> None:
@@ -618,23 +641,23 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     before, now = (answering(np.where(every % every_nth == 0, donors, LABELS)) for every_nth in (20, 5))
     first, second = (replace(inside, other=dict.fromkeys(inside.other, each)) for each in (before, now))
     found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
-    told = found["border swap, 5% border"]
+    change = found["border swap, 5% border"]
     once, twice = (border.net_switches(RIGHT, each, RIGHT, donors) for each in (before, now))
     apart = comparison.difference(twice, once)
-    assert (told.value, told.low, told.high) == (apart.value, apart.low, apart.high)
-    assert told.value == pytest.approx(0.15)
-    assert set(told.failing) == {RIGHT.ids[row] for row in every if row % 5 == 0 and row % 20}
-    assert told.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
+    assert (change.value, change.low, change.high) == (apart.value, apart.low, apart.high)
+    assert change.value == pytest.approx(0.15)
+    assert set(change.failing) == {RIGHT.ids[row] for row in every if row % 5 == 0 and row % 20}
+    assert change.detail == "got worse: 0.05 net followed the donor before, 0.20 now"
 
 
 def test_without_rows_to_swap_no_model_is_the_same_as_itself(policy: Policy, inside: BorderRecord) -> None:
     """Nothing was measured, so nothing is known to have stayed."""
     without = replace(inside, donor_labels=np.full(3 * N, -1))
     changes = {found.subject: found.change for found in comparison.border_changes(without, without, policy)}
-    told = changes.pop("border swap, 5% border")
-    assert not told.defined
-    assert (told.low, told.high, told.n) == (-2, 2, 0)
-    assert told.detail.startswith("cannot tell: 0 of 0 follow the donor")
+    change = changes.pop("border swap, 5% border")
+    assert not change.defined
+    assert (change.low, change.high, change.n) == (-2, 2, 0)
+    assert change.detail.startswith("cannot tell: 0 of 0 follow the donor")
     assert {found.low for subject, found in changes.items() if "border swap" not in subject} == {0}
 
 
@@ -644,7 +667,7 @@ def test_a_record_of_no_images_is_undefined_throughout(policy: Policy) -> None:
     empty = replace(borders, clean=none, same=dict.fromkeys(borders.same, none), donor_labels=np.zeros(0, np.int64))
     changes = list(comparison.border_changes(empty, empty, policy))
     assert sorted(found.subject for found in changes) == subjects(policy)
-    assert words(changes) == {"cannot tell"}
+    assert directions(changes) == {"cannot tell"}
     assert not any(found.change.defined for found in changes)
     assert {found.change.n for found in changes} == {0}
 
@@ -667,13 +690,13 @@ def test_a_skill_that_is_undefined_says_whose_and_gates_unless_it_is_the_referen
 ) -> None:
     lost = answering(np.arange(3 * N) % 3)
     weak = replace(border_record(policy, lost, lost, lost), clean=lost)
-    for before, now, words, gating in (
+    for before, now, reason, gating in (
         (inside, weak, "the candidate: too little skill to lose", 2),
         (weak, inside, "the reference: too little skill to lose", 0),
         (weak, replace(weak), "too little skill to lose", 2),
     ):
         found = [each for each in comparison.border_changes(before, now, policy) if each.kind == "skill"]
-        assert all(each.change.detail.startswith(f"cannot tell: {words}") for each in found)
+        assert all(each.change.detail.startswith(f"cannot tell: {reason}") for each in found)
         assert all(np.isnan(each.change.value) for each in found)
         assert sum(each.gates for each in found) == gating
     assert len(policy.border.only_borders) == 2
@@ -702,8 +725,11 @@ def test_each_gating_check_of_the_comparison_refuses_a_worse_candidate(
 ) -> None:
     worse = evidence(answering(with_errors(*range(0, 300, 4))), background)
     assert judged(policy, evidence(RIGHT, inside), worse) == {
-        "recall_noninferiority", "accuracy_noninferiority", "auroc_noninferiority", "border_change",
-    }  # fmt: skip
+        "recall_noninferiority",
+        "accuracy_noninferiority",
+        "auroc_noninferiority",
+        "border_change",
+    }
     assert judged(policy, worse, evidence(RIGHT, inside)) == set()
 
 
@@ -718,7 +744,10 @@ def without(leaked: NDArray[np.bool_]) -> Callable[[Predictions], Predictions]:
 
 
 def test_images_learned_by_heart_hide_no_loss(policy: Policy, inside: BorderRecord) -> None:
-    """Half of the images of a class are in train too, and right in both: 4 lost of 100 are 4 of 50 that count."""
+    """Half of the images of a class are in train too, and right in both.
+
+    So 4 lost of 100 are 4 of the 50 that count.
+    """
     leaked = np.arange(3 * N) % N >= N // 2
     now = answering(with_errors(0, 1, 2, 3))
     masked = dict.fromkeys(inside.masked, answering(with_errors(*range(8))))
@@ -739,7 +768,7 @@ def test_images_learned_by_heart_make_no_loss(policy: Policy, inside: BorderReco
     assert judged(policy, evidence(RIGHT, inside), worse, without(leaked)) == set()
 
 
-def test_stress_borders_of_the_border_only_inform(policy: Policy, inside: BorderRecord) -> None:
+def test_stress_borders_are_descriptive(policy: Policy, inside: BorderRecord) -> None:
     gating = {found.subject for found in comparison.border_changes(inside, inside, policy) if found.gates}
     assert "flips, 5% border, black" in gating
     assert "flips, 10% border, black" not in gating

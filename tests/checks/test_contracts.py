@@ -1,4 +1,4 @@
-"""What holds for every metric: each one in ``metrics.__all__`` and each change is put through the same contracts."""
+"""Contracts that hold for every metric and every change."""
 
 import math
 from collections.abc import Callable
@@ -44,12 +44,15 @@ CHANGES: dict[str, Callable[[Predictions, Predictions], Estimate]] = {
     "negative_flips": comparison.negative_flips,
     "recall_change": lambda first, second: comparison.recall_change(first, second, "Covid", margin=0.05),
 }
-"""What compares two models on the same rows."""
+"""Functions that compare two models on the same rows."""
 
 
 @st.composite
 def evidence(draw: st.DrawFn, *, most_rows: int = 40) -> tuple[Predictions, Predictions, Predictions]:
-    """Three sets of answers on the same rows: good or poor, with ties, NaN, classes without rows, and groups or not."""
+    """Draw three sets of answers on the same rows.
+
+    They are good or poor, with ties, NaN, classes without rows, and groups or none.
+    """
     n = draw(st.integers(0, most_rows))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     labels = rng.integers(0, draw(st.integers(1, 3)), n)
@@ -116,7 +119,7 @@ def test_nothing_to_count_is_undefined_and_a_conditional_fail(name: str, *, grou
 @pytest.mark.parametrize("name", [*metrics.__all__, *border.__all__])
 @settings(deadline=None)
 @given(rows=evidence())
-def test_offenders_are_rows_and_words_are_one_line(
+def test_failing_are_rows_and_the_detail_is_one_line(
     name: str, rows: tuple[Predictions, Predictions, Predictions]
 ) -> None:
     estimate = CALLS[name](*rows)
@@ -131,7 +134,7 @@ def test_offenders_are_rows_and_words_are_one_line(
 def test_more_of_the_same_rows_never_widens_the_interval(
     name: str, rows: tuple[Predictions, Predictions, Predictions]
 ) -> None:
-    """Twice the rows, each copy its own: the value stays and the interval does not grow."""
+    """With every row twice, the value stays and the interval does not grow."""
 
     def twice(predictions: Predictions) -> Predictions:
         return replace(

@@ -1,4 +1,4 @@
-"""Inference: from records of predictions to estimates; each fault costs its rows, and is told in words."""
+"""Each fault at inference lowers its estimate and is named in the detail."""
 
 from dataclasses import replace
 
@@ -106,7 +106,7 @@ def test_a_row_that_is_nan_once_and_a_number_then_differs() -> None:
     assert predictions_repeat(always, tolerance=TOLERANCE).value == 1
 
 
-def test_a_reloaded_model_is_held_against_the_one_that_was_saved() -> None:
+def test_a_reloaded_model_is_compared_with_the_one_that_was_saved() -> None:
     saved = moved(0, 0.2)
     estimate = reload_preserves_predictions(record(before_saving=saved), tolerance=TOLERANCE)
     assert estimate.failing == (IDS[0],)
@@ -171,7 +171,7 @@ def test_a_network_declares_augmentation_by_its_layers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "fault"),
     [
         ([0.5, np.nan, 0.5], "1 with NaN or infinity"),
         ([np.inf, 0.0, 0.0], "1 with NaN or infinity"),
@@ -180,13 +180,13 @@ def test_a_network_declares_augmentation_by_its_layers() -> None:
         ([0.0, 0.0, 0.0], "1 not summing to 1"),
     ],
 )
-def test_a_row_that_is_no_probability_is_named(row: list[float], words: str) -> None:
+def test_a_row_that_is_no_probability_is_named(row: list[float], fault: str) -> None:
     outputs = SOUND.copy()
     outputs[2] = row
     estimate = outputs_are_probabilities(outputs, IDS)
     assert estimate.value == 0.75
     assert estimate.failing == (IDS[2],)
-    assert words in estimate.detail
+    assert fault in estimate.detail
 
 
 def test_a_sum_within_a_thousandth_is_1() -> None:

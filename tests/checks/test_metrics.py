@@ -1,4 +1,4 @@
-"""Metrics against scikit-learn and counts by hand, and what they answer when there is nothing to count."""
+"""Metrics equal scikit-learn and counts by hand, and are undefined without rows."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,10 @@ CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
 
 def answered(labels: list[int], answers: list[int], groups: tuple[str, ...] | None = None) -> Predictions:
-    """Rows r00, r01, ... with these labels and answers; an answer of -1 is a row of NaN."""
+    """Return rows r00, r01, ... with these labels and answers.
+
+    An answer of -1 is a row of NaN.
+    """
     probabilities = np.full((len(labels), 3), 0.1, np.float32)
     for row, answer in enumerate(answers):
         probabilities[row] = np.nan if answer < 0 else probabilities[row]
@@ -50,7 +53,7 @@ def test_skill_is_what_lies_above_chance_and_its_limits_with_it() -> None:
 
 
 def test_skill_of_exactly_the_least_is_enough_to_lose() -> None:
-    """Of six classes of 60 images so many are right that the mean of the recalls less 1/6 is 0.15 to the last bit."""
+    """The mean of six recalls less 1/6 is 0.15 to the last bit."""
     labels, right = np.repeat(np.arange(6), 60), (26, 13, 14, 27, 16, 18)
     predicted = np.concatenate([np.where(np.arange(60) < k, label, (label + 1) % 6) for label, k in enumerate(right)])
     ids = tuple(f"r{row:03d}" for row in range(360))
@@ -59,8 +62,8 @@ def test_skill_of_exactly_the_least_is_enough_to_lose() -> None:
     assert border.retained_skill(rows, rows).value == 1.0
 
 
-def test_calls_of_a_class_are_counted_in_words_and_the_rows_that_spoil_them_named() -> None:
-    """Of Covid (r00 to r02) one is predicted as Normal; r03 of Normal is predicted as Covid, r04 and r05 are right."""
+def test_predictions_of_a_class_are_counted_and_the_wrong_ones_named() -> None:
+    """r02 of Covid is predicted as Normal, and r03 of Normal as Covid."""
     rows = answered([0, 0, 0, 1, 1, 2], [0, 0, 1, 0, 1, 2])
     precise, spared = metrics.precision(rows, "Covid"), metrics.specificity(rows, "Covid")
     assert (precise.detail, precise.failing) == ("2 of 3 predicted as Covid are right", ("r03",))
@@ -143,7 +146,7 @@ def test_patients_not_images_are_counted_where_they_are_known() -> None:
     assert estimate.failing == ("r06", "r07")
 
 
-def test_a_family_widens_the_limit_that_proves_a_failure_over_patients_too() -> None:
+def test_a_family_widens_the_limit_that_settles_a_failure_over_patients_too() -> None:
     patients = tuple("aaaabbbbccccddddeeee")
     before, after = answered([0] * 20, [0] * 20, patients), answered([0] * 20, ([0] * 3 + [1]) * 4 + [1] * 4, patients)
     flips, flips_of_four = (border.flips(before, after, family=family) for family in (1, 4))
@@ -205,11 +208,11 @@ LABELS = [0] * 20 + [1] * 20 + [2] * 20
 
 
 def right_except(wrong: int) -> Predictions:
-    """Rows of three classes of 20, of which the first ``wrong`` of each class are called the next class."""
+    """Return three classes of 20 rows, the first ``wrong`` of each predicted as the next."""
     return answered(LABELS, [(label + 1) % 3 if row % 20 < wrong else label for row, label in enumerate(LABELS)])
 
 
-def test_skill_kept_is_the_ratio_of_skills_by_hand() -> None:
+def test_retained_skill_is_the_ratio_of_skills_by_hand() -> None:
     estimate = border.retained_skill(right_except(2), right_except(8))
     assert estimate.value == pytest.approx((0.6 - 1 / 3) / (0.9 - 1 / 3))
     assert 0 < estimate.low < estimate.value < estimate.high < 1
@@ -222,14 +225,14 @@ def test_skill_below_chance_is_negative_not_none() -> None:
     assert estimate.low <= estimate.value <= estimate.high < 0
 
 
-def test_skill_kept_of_a_model_without_skill_is_undefined() -> None:
+def test_retained_skill_of_a_model_without_skill_is_undefined() -> None:
     estimate = border.retained_skill(right_except(11), right_except(0))
     assert math.isnan(estimate.value)
     assert (estimate.low, estimate.high) == (-math.inf, math.inf)
     assert estimate.detail.startswith("too little skill to lose: 0.12")
 
 
-def test_little_skill_that_is_proven_is_still_too_little_to_lose() -> None:
+def test_little_skill_above_chance_is_still_too_little_to_lose() -> None:
     labels = [0, 1, 2] * 300
     faint = answered(labels, [label if row % 20 < 9 else (label + 1) % 3 for row, label in enumerate(labels)])
     assert metrics.balanced_accuracy(faint).low > 1 / 3
@@ -245,7 +248,7 @@ def test_without_rows_of_a_class_there_is_no_skill_and_no_family_of_it() -> None
         assert (estimate.defined, estimate.detail) == (False, "a class has no rows")
 
 
-def test_the_lower_limit_of_kept_skill_falls_with_the_family() -> None:
+def test_the_lower_limit_of_retained_skill_falls_with_the_family() -> None:
     alone, two, four = (border.retained_skill(right_except(2), right_except(8), family=family) for family in (1, 2, 4))
     assert alone == border.retained_skill(right_except(2), right_except(8))
     assert four.low < two.low < alone.low
@@ -272,8 +275,8 @@ def test_the_worst_is_the_least_favourable_with_the_least_favourable_limits() ->
 
 
 @pytest.mark.parametrize(("worth", "side"), [(metrics.recall, "high"), (border.retained_skill, "low")])
-def test_the_limit_that_proves_a_failure_is_wider_in_a_family(worth: Callable[..., Estimate], side: str) -> None:
-    """The limit that proves a pass needs no care: every member must meet it."""
+def test_the_limit_that_settles_a_failure_is_wider_in_a_family(worth: Callable[..., Estimate], side: str) -> None:
+    """The limit that settles a pass needs no correction, since every member must meet it."""
     arguments = (right_except(8), "Covid") if worth is metrics.recall else (right_except(2), right_except(8))
     alone, four = worth(*arguments), worth(*arguments, family=4)
     other = "low" if side == "high" else "high"
@@ -282,8 +285,8 @@ def test_the_limit_that_proves_a_failure_is_wider_in_a_family(worth: Callable[..
     assert four.value == alone.value
 
 
-def test_a_proven_failure_at_the_bound_is_rare_in_a_family() -> None:
-    """Four independent looks at a true recall of the bound, summed exactly: proven worse in at most 2.5 % of draws."""
+def test_a_failure_at_the_bound_is_rare_in_a_family() -> None:
+    """Four independent estimates of a recall at the bound fail in at most 2.5 % of draws."""
     chances = binom.pmf(np.arange(81), 80, 0.8)
 
     def wrongly(confidence: float) -> float:
@@ -328,8 +331,11 @@ def test_the_worst_of_nothing_is_refused() -> None:
         border.worst({}, "at_most")
 
 
-def test_directed_flips_are_counted_by_hand() -> None:
-    """Rows 0-2 follow the other-class donor, row 3 goes there under both, row 4 only under its own; row 6 was there."""
+def test_net_switches_are_counted_by_hand() -> None:
+    """Rows 0-2 follow the other-class donor.
+
+    Row 3 switches under both donors, row 4 only under its own, and row 6 was there before.
+    """
     before = answered([0] * 8, [0, 0, 0, 0, 0, 0, 1, 0])
     other = answered([0] * 8, [1, 1, 1, 1, 0, 2, 1, 1])
     same = answered([0] * 8, [0, 0, 0, 1, 1, 0, 1, 0])
@@ -341,7 +347,7 @@ def test_directed_flips_are_counted_by_hand() -> None:
     assert estimate.detail == "4 of 7 follow the donor, 2 go there with a donor of their own class (McNemar p = 0.625)"
 
 
-def test_directed_flips_over_patients_are_no_narrower() -> None:
+def test_net_switches_over_patients_are_no_narrower() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before, same = answered([0] * 40, [0] * 40), answered([0] * 40, [0] * 40)
     other, donors = answered([0] * 40, [1] * 12 + [0] * 28), np.ones(40, np.int64)
@@ -353,7 +359,7 @@ def test_directed_flips_over_patients_are_no_narrower() -> None:
     assert grouped.failing == images.failing == before.ids[:12]
 
 
-def test_directed_flips_over_patients_subtract_the_control() -> None:
+def test_net_switches_over_patients_subtract_the_control() -> None:
     patients = tuple(str(row // 4) for row in range(40))
     before = answered([0] * 40, [0] * 40, groups=patients)
     other, same = answered([0] * 40, [1] * 12 + [0] * 28), answered([0] * 40, [0] * 34 + [1] * 6)
@@ -366,7 +372,7 @@ def test_a_donor_of_the_first_class_is_a_donor() -> None:
     assert (estimate.value, estimate.n) == (0.5, 4)
 
 
-def test_without_donors_directed_flips_are_undefined_and_a_missing_donor_list_is_refused() -> None:
+def test_without_donors_net_switches_are_undefined_and_a_missing_donor_list_is_refused() -> None:
     rows = answered([0, 1], [0, 1])
     estimate = border.net_switches(rows, rows, rows, np.array([-1, -1]))
     assert math.isnan(estimate.value)
@@ -393,7 +399,7 @@ def test_labels_and_groups_must_fit_the_rows() -> None:
 
 
 def test_one_patient_of_all_classes_proves_no_skill() -> None:
-    """Three images of each class, all right: of one patient that is no more than one of three cases each of one."""
+    """Three right images of each class, all of one patient, count as one case."""
     labels = [0, 0, 0, 1, 1, 1, 2, 2, 2]
     found = metrics.balanced_accuracy(answered(labels, labels, groups=("p",) * 9))
     assert (found.value, found.n) == (1.0, 1)

@@ -1,4 +1,4 @@
-"""The drop in balanced accuracy: paired, with the interval it claims, and undefined where there is nothing to lose."""
+"""The drop in balanced accuracy is paired, and undefined without skill."""
 
 import math
 from dataclasses import replace
@@ -26,7 +26,7 @@ def test_a_drop_is_the_balanced_accuracy_before_minus_after_with_the_paired_inte
     assert set(found.failing) == set(change.failing)
 
 
-def test_nothing_lost_is_not_proof_that_nothing_will_be() -> None:
+def test_nothing_lost_leaves_an_interval() -> None:
     found = robustness.balanced_accuracy(answered(90, 90), answered(90, 90))
     assert found.value == 0
     assert -0.05 < found.low < 0 < found.high < 0.05
@@ -59,7 +59,7 @@ def test_a_class_without_rows_leaves_the_drop_undefined() -> None:
     assert found.detail == "a class has no rows"
 
 
-def test_a_family_asks_more_of_a_proven_failure_and_no_more_of_a_pass() -> None:
+def test_a_family_asks_more_of_a_failure_and_no_more_of_a_pass() -> None:
     clean, changed = answered(95, 95), answered(80, 85)
     one, six = (robustness.balanced_accuracy(clean, changed, family=size) for size in (1, 6))
     assert (six.value, six.high) == (one.value, one.high)
@@ -69,7 +69,10 @@ def test_a_family_asks_more_of_a_proven_failure_and_no_more_of_a_pass() -> None:
 
 
 def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
-    """One patient with 20 images of each class, all lost or all kept, beside 20 of one image: true losses of 0.2."""
+    """One patient has 20 images of each class, all lost or all kept.
+
+    Another 20 patients have one image each. The true loss is 0.2.
+    """
     rng, missed, each = np.random.default_rng(0), 0, 40
     groups = tuple("big" if row % each < 20 else f"p{row}" for row in range(2 * each))
     for _ in range(200):
@@ -81,7 +84,7 @@ def test_a_patient_in_all_classes_does_not_prove_a_small_loss() -> None:
             for predicted in (labels, np.where(lost, 1 - labels, labels))
         )
         missed += robustness.balanced_accuracy(clean, changed).high < 0.2
-    assert missed <= 12  # 2.5 % of 200 and three standard errors; 30 where its images are not weighed
+    assert missed <= 12  # 2.5 % of 200 and three standard errors; 30 if its images are not weighed
 
 
 def test_patients_with_several_images_count_as_patients() -> None:

@@ -1,4 +1,7 @@
-"""The command itself, on real images: it trains, judges, and its exit status says what its scorecard says."""
+"""The command trains and judges a model on real images.
+
+Its exit status agrees with its scorecard.
+"""
 
 import json
 import os
@@ -18,7 +21,7 @@ TIME_LIMIT_S = 1200
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a module of this Python in the project's folder, as a user would, outside any other pytest run."""
+    """Run a module in the project's folder, outside any other pytest run."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     return subprocess.run(
         [sys.executable, "-m", *map(str, arguments)],
@@ -39,12 +42,23 @@ def subjects(record: Record, check: str) -> set[str]:
 @pytest.mark.real_data("covid19-dataset")
 @pytest.mark.trains
 def test_real_images_are_judged_in_full_and_the_exit_status_is_the_records(real_data: Path, tmp_path: Path) -> None:
-    """Whether a network of two epochs is any good is not asked here."""
+    """A network of two epochs need not be good."""
     images = real_data / "covid19-dataset"
     done = run(
-        "pytest", "suites/", "--model", "baseline", "--data", f"covid19={images}", "--image-size", "96", "--epochs", "2",
-        "--report-dir", tmp_path / "reports", ROENTGATE_STORE=str(tmp_path / "store"),
-    )  # fmt: skip
+        "pytest",
+        "suites/",
+        "--model",
+        "baseline",
+        "--data",
+        f"covid19={images}",
+        "--image-size",
+        "96",
+        "--epochs",
+        "2",
+        "--report-dir",
+        tmp_path / "reports",
+        ROENTGATE_STORE=str(tmp_path / "store"),
+    )
     reports = tmp_path / "reports" / "covid19" / "baseline"
     scorecard = reports / "scorecard.json"
     assert scorecard.is_file(), f"status {done.returncode}, no scorecard\n{done.stdout}\n{done.stderr}"

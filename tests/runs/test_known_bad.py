@@ -1,4 +1,7 @@
-"""Each known-bad model is rejected by the checks it names, for its reason; sound models of all kinds are not."""
+"""Each known-bad model is rejected by the checks it names, for its reason.
+
+Sound models of all kinds are accepted.
+"""
 
 import json
 import subprocess
@@ -19,9 +22,9 @@ PLANTED_MODELS = {planted.name: planted for planted in read_planted_models(ROOT 
 SEEN = [name for name, planted in PLANTED_MODELS.items() if planted.checks]
 SOUND = [name for name, planted in PLANTED_MODELS.items() if planted.sound]
 CONTROL = "sound.small"
-"""The network that most faults are planted in, without a fault."""
+"""The network in which most faults are planted, without a fault."""
 
-INFORMS = {
+DESCRIPTIVE = {
     ("border", "interior_mask_control"),
     ("robustness", "corruption_curve"),
     ("border", "smallest_flipping_mask"),
@@ -46,9 +49,9 @@ class Group:
     """Known-bad models that one command judges, so that TensorFlow is imported once.
 
     Attributes:
-        checks: What the command runs: enough to see the faults, and no more.
-        data: What they are trained on.
-        epochs: How long; 1 where it does not matter what they have learned.
+        checks: The checks that the command runs, just enough to find the faults.
+        data: The data that they are trained on.
+        epochs: Epochs of training, 1 if it does not matter what they have learned.
         controls: Sound models that this command must accept.
         options: Further options of the command.
     """
@@ -99,7 +102,7 @@ GROUPS = {
 
 
 def required() -> set[Check]:
-    """Return the checks of a model alone; options and data are judged elsewhere."""
+    """Return the required checks of a model, without those of options and data."""
     policy = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=())
     elsewhere = {*SUITES, "ledger", "data"} - {"robustness"}
     return {(suite, check) for suite, check in policy.gate.pairs if suite not in elsewhere}
@@ -116,7 +119,7 @@ def group_of(checks: Iterable[Check]) -> str:
 
 
 def judge(models: list[str], group: Group, reports: Path) -> tuple[int, dict[str, list[Row]]]:
-    """Return the exit status of one acceptance run, and the rows recorded on each model, by the name it was given."""
+    """Return the exit status of one acceptance run and the rows of each model."""
     options = ["--data", group.data, "--epochs", str(group.epochs), "--report-dir", str(reports), "-q", "--tb=line"]
     named = [argument for model in models for argument in ("--model", model)]
     command = [sys.executable, "-m", "pytest", *group.checks, *options, *group.options, *named]
@@ -135,17 +138,19 @@ def refused(rows: Iterable[Row]) -> list[Row]:
 
 
 def shortcomings(name: str, rows: list[Row]) -> list[str]:
-    """Return what a model's docstring promises and its scorecard does not show."""
-    kept = PLANTED_MODELS[name]
-    against = [row for row in refused(rows) if (row["suite"], row["check"]) in kept.checks]
+    """Return the promises of a model's docstring that its scorecard does not keep."""
+    planted = PLANTED_MODELS[name]
+    against = [row for row in refused(rows) if (row["suite"], row["check"]) in planted.checks]
     seen = {(row["suite"], row["check"]) for row in against}
-    missed = [f"{name}: not refused by {suite}/{check}" for suite, check in kept.checks if (suite, check) not in seen]
-    if any(kept.diagnosis in row["detail"] for row in against):
+    missed = [
+        f"{name}: not refused by {suite}/{check}" for suite, check in planted.checks if (suite, check) not in seen
+    ]
+    if any(planted.diagnosis in row["detail"] for row in against):
         return missed
-    return [*missed, f"'{kept.diagnosis}' is not said by", *(told(name, row) for row in against)]
+    return [*missed, f"'{planted.diagnosis}' is not said by", *(described(name, row) for row in against)]
 
 
-def told(name: str, row: Row) -> str:
+def described(name: str, row: Row) -> str:
     return f"{name}: {row['check']} [{row['subject']}] {row['outcome']}: {row['detail']}"
 
 
@@ -155,7 +160,7 @@ def test_a_known_bad_model_names_checks_that_the_policy_requires(name: str) -> N
 
 
 def test_every_gating_check_rejects_some_known_bad_model() -> None:
-    assert {pair for name in SEEN for pair in PLANTED_MODELS[name].checks} == required() - INFORMS
+    assert {pair for name in SEEN for pair in PLANTED_MODELS[name].checks} == required() - DESCRIPTIVE
 
 
 @pytest.mark.trains
@@ -166,19 +171,19 @@ def test_known_bad_models_are_rejected_for_their_fault_and_sound_controls_are_no
     status, records = judge([*models, *group.controls], group, tmp_path)
     assert status != 0
     assert [line for model in models for line in shortcomings(model, records[model])] == []
-    assert [told(control, row) for control in group.controls for row in refused(records[control])] == []
+    assert [described(control, row) for control in group.controls for row in refused(records[control])] == []
 
 
 @pytest.mark.trains
 def test_sound_streams_and_outputs_of_every_kind_are_accepted(tmp_path: Path) -> None:
     _, records = judge(SOUND, GROUPS["streams and outputs"], tmp_path)
-    assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
+    assert [described(name, row) for name, rows in records.items() for row in refused(rows)] == []
 
 
 @pytest.mark.trains
 def test_sound_layers_nested_or_none_at_all_are_accepted(tmp_path: Path) -> None:
     kinds = ["sound.nested_backbone", "sound.dropout_in_training", "sound.numpy_linear"]
     _, records = judge(kinds, GROUPS["layers"], tmp_path)
-    assert [told(name, row) for name, rows in records.items() for row in refused(rows)] == []
+    assert [described(name, row) for name, rows in records.items() for row in refused(rows)] == []
     skipped = {row["check"] for row in records["sound.numpy_linear"] if row["outcome"] == "skipped"}
     assert skipped == {"augmentation_identity_at_inference", "augmentation_active_in_training"}

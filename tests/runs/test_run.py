@@ -1,4 +1,7 @@
-"""One acceptance run: a sound one exits 0; whatever is filtered, missing, crashed or skipped does not."""
+"""A sound acceptance run exits 0.
+
+A run with filtered, missing, crashed or unexcused skipped checks does not.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def with_extra(project: Project, body: str, decorator: str = "", above: str = "") -> None:
-    """Append a check to the small suite whose body, or decorator, does something wrong."""
+    """Append a check with this body and decorator to the small suite."""
     suite = project.folder / "suites" / "test_small.py"
     indented = "\n".join(f"    {line}" for line in body.splitlines())
     text = suite.read_text("utf-8") + f"\n\n{above}\n\n{decorator}\ndef test_extra(evidence, accept):\n{indented}\n"
@@ -34,7 +37,7 @@ def with_extra(project: Project, body: str, decorator: str = "", above: str = ""
 
 
 def refused(result: Result, *, complete: bool = True, model: str = "nearest") -> Record:
-    """Assert that a run that wrote a scorecard was refused; return the scorecard."""
+    """Assert that a run with a scorecard was refused, and return the scorecard."""
     record = result.record(model)
     assert result.status == 1, result.out
     assert record["outcome"] == "fail"
@@ -44,14 +47,14 @@ def refused(result: Result, *, complete: bool = True, model: str = "nearest") ->
     return record
 
 
-def usage_error(result: Result, *words: str) -> None:
-    """Assert that a run ended with one sentence that has these words, and without a scorecard."""
+def usage_error(result: Result, *message: str) -> None:
+    """Assert that a run ended with one sentence with these parts and no scorecard."""
     assert result.status == 4, result.out
     assert not (result.reports / "toy").exists()
     assert "Traceback" not in result.out
     sentence = next(line for line in result.out.splitlines() if line.startswith("ERROR: "))
-    for word in words:
-        assert word in sentence
+    for part in parts:
+        assert part in sentence
 
 
 def without_frameworks(project: Project) -> Project:
@@ -93,7 +96,7 @@ def test_a_sound_run_of_the_small_suites_exits_0_and_passes(project: Project) ->
 
 @pytest.fixture(scope="session")
 def whole(tmp_path_factory: pytest.TempPathFactory, toy_images: Path, toy_store: Path) -> tuple[Project, Result]:
-    """A project with the repository's own suites and policy, run once in a process of its own."""
+    """A project with the repository's suites and policy, run once in its own process."""
     from tests.support.toy import make_project
 
     project = make_project(tmp_path_factory.mktemp("whole"), toy_images, toy_store)
@@ -102,7 +105,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, toy_images: Path, toy_store:
 
 
 def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tuple[Project, Result]) -> None:
-    """A black box has no layers, these images no patients, sources or masks: such checks are skipped, and counted."""
+    """Checks that need layers, patients, sources or masks are skipped and counted."""
     _, result = whole
     assert result.status == 0, result.out
     record = result.record()
@@ -137,7 +140,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
 def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suites_offer_them(
     whole: tuple[Project, Result],
 ) -> None:
-    """The ids are the published interface: scorecards of other versions are compared by them."""
+    """The ids are an interface, since scorecards of other versions are compared by them."""
     core = {
         "alignment": "stream_order_repeats stream_complete images_match_rows labels_match_rows class_columns_match"
         " predictions_match_rows held_out_images_in_training",
@@ -161,13 +164,13 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "comparison": "recall_noninferiority accuracy_noninferiority auroc_noninferiority negative_flips border_change",
         "claims": "claims_consistent claim_reproduced",
     }
-    informing = {
+    descriptive = {
         "attention": "attribution_sanity_check attribution_in_lungs attribution_pointing attribution_deletion",
     }
     policy = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=())
     assert set(policy.gate.pairs) == named(core | asked_for)
     _, result = whole
-    assert {(row["suite"], row["check"]) for row in result.record()["rows"]} == named(core) | named(informing)
+    assert {(row["suite"], row["check"]) for row in result.record()["rows"]} == named(core) | named(descriptive)
 
 
 def named(suites: dict[str, str]) -> set[tuple[str, str]]:
@@ -292,7 +295,7 @@ def test_the_order_in_which_tests_run_does_not_change_the_record(project: Projec
     assert backward.bytes() == forward.bytes()
 
 
-# Whatever goes wrong inside one check refuses the run, even where nothing requires that check
+# A fault inside one check refuses the run, even if that check is not required
 
 
 @pytest.mark.parametrize(
@@ -340,7 +343,7 @@ def test_an_xfail_mark_refuses_a_check_that_passes(project: Project) -> None:
     assert any(row["check"] == "extra" and not row["accepted"] for row in record["rows"])
 
 
-def test_a_test_that_evaluations_at_the_model_and_records_nothing_fails(project: Project) -> None:
+def test_a_test_that_reads_the_evidence_and_records_nothing_fails(project: Project) -> None:
     project.write("suites/test_silent.py", "def test_silent(evidence):\n    assert evidence.test is not None\n")
     result = project.run()
     refused(result)
@@ -486,7 +489,7 @@ def test_a_policy_that_does_not_exist_is_named(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "words"),
+    ("policy", "message"),
     [
         ("[recall]\nrecall_flor = 0.8\n", "unknown key 'recall_flor'; did you mean 'recall_floor'"),
         ("[recall.floors]\nLft = 0.8\n", "recall.floors names 'Lft', which this data set does not have; did you mean"),
@@ -494,9 +497,9 @@ def test_a_policy_that_does_not_exist_is_named(project: Project) -> None:
         ('[gate]\nnever_skip = ["accurcy"]\n', "'never_skip' names 'accurcy', which is not required"),
     ],
 )
-def test_a_fault_in_the_policy_is_a_usage_error(project: Project, policy: str, words: str) -> None:
+def test_a_fault_in_the_policy_is_a_usage_error(project: Project, policy: str, message: str) -> None:
     project.write("suites/policy.toml", policy)
-    usage_error(project.run(), words)
+    usage_error(project.run(), message)
 
 
 def test_a_fault_in_the_policy_reaches_the_terminal_from_a_worker(project: Project) -> None:
@@ -509,7 +512,7 @@ def test_a_fault_in_the_policy_reaches_the_terminal_from_a_worker(project: Proje
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--image-size", "7"], "--image-size 7: must be N or HxW"),
         (["--image-size", "32x32x1"], "--image-size 32x32x1: must be N or HxW"),
@@ -524,14 +527,14 @@ def test_a_fault_in_the_policy_reaches_the_terminal_from_a_worker(project: Proje
         (["--model", "absent.keras"], "no such file"),
     ],
 )
-def test_a_fault_in_an_option_is_a_usage_error(project: Project, arguments: list[str], words: str) -> None:
+def test_a_fault_in_an_option_is_a_usage_error(project: Project, arguments: list[str], message: str) -> None:
     project.write("trained.h5", "")
     project.write("trained.pkl", "")
-    usage_error(project.run(*arguments), words)
+    usage_error(project.run(*arguments), message)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("classes = 3\n", "offers neither build(task) nor load(task)"),
         ("def load(task:\n", "not valid Python"),
@@ -548,9 +551,9 @@ def test_a_fault_in_an_option_is_a_usage_error(project: Project, arguments: list
         ("POSITIVE = 'Lfet'\ndef load(task): ...\n", "POSITIVE names 'Lfet'"),
     ],
 )
-def test_a_fault_in_a_model_file_is_a_usage_error(project: Project, text: str, words: str) -> None:
+def test_a_fault_in_a_model_file_is_a_usage_error(project: Project, text: str, message: str) -> None:
     project.write("models/faulty.py", text)
-    usage_error(project.run("--model", "faulty"), words, "model")
+    usage_error(project.run("--model", "faulty"), message, "model")
 
 
 ANSWERS = """
@@ -702,7 +705,7 @@ def test_hostile_class_names_run_through_to_every_rendering(tmp_path: Path, toy_
     folder = result.reports / "toy" / "nearest"
     for name in ("scorecard.md", "scorecard.html"):
         text = (folder / name).read_text("utf-8")
-        outside = re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", text)  # a fence shows what it holds as it is
+        outside = re.sub(r"(?ms)^(`{3,})text$.*?^\1$", "", text)  # fenced text is shown verbatim
         assert "<b>Links" not in outside
         assert "Größe" in text
     table = [
@@ -742,7 +745,7 @@ def build(task):
 
 @pytest.fixture(scope="session")
 def at_once(tmp_path_factory: pytest.TempPathFactory, toy_images: Path) -> tuple[Project, list[Result]]:
-    """A project whose network is trained and judged by two runs at once, on one new store."""
+    """A project whose network two runs at once train and judge on one new store."""
     from tests.support.toy import Result, make_project
 
     folder = tmp_path_factory.mktemp("trained")

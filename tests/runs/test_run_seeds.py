@@ -1,4 +1,4 @@
-"""With --seeds N every replicate has its scorecard, and the model one for all, which the worst seed decides."""
+"""With --seeds N every replicate has a scorecard, and the worst seed decides."""
 
 import json
 
@@ -12,12 +12,12 @@ pytest_plugins = ["tests.support.toy"]
 LUCKY = NEAREST.replace("def load(task):", "def load(task):\n    shift = -1.0 if task.seed == 5 else 0.0").replace(
     'return Nearest(archive["means"])', 'return Nearest(archive["means"] + shift * (np.arange(3) == 1)[:, None, None])'
 )
-"""A model that never says Left where its seed is 5."""
+"""A model that never predicts Left if its seed is 5."""
 
 
 @pytest.fixture
 def lucky(project: Project) -> Project:
-    """A project with `LUCKY` beside the sound model."""
+    """A project with `LUCKY` and the sound model."""
     project.write("models/lucky.py", LUCKY)
     return project
 
@@ -108,16 +108,16 @@ def test_workers_give_the_same_record_of_replicates(lucky: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         (("--seeds", "0"), "--seeds 0: give 1 or more"),
         (("--seeds", "2", "--weights", "x.keras"), "--seeds 2: with --weights, which trains nothing, give 1"),
     ],
 )
-def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, ...], words: str) -> None:
+def test_seeds_that_make_no_sense_are_refused(lucky: Project, given: tuple[str, ...], message: str) -> None:
     result = lucky.run("--model", "lucky", *given)
     assert result.status == 4
-    assert words in result.out
+    assert message in result.out
 
 
 def test_seeds_of_a_model_that_is_the_same_with_each_are_refused_before_anything_is_judged(lucky: Project) -> None:

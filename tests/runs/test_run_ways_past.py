@@ -1,4 +1,7 @@
-"""Ways past the gate that once were open: each leaves a run that judged everything and would have passed."""
+"""Runs that once got past the gate are refused.
+
+Each judged everything and would have passed.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.toy"]
 
 OWN_SUITE = '''
-"""A suite that no policy requires, and that the model fails."""
+"""A suite that no policy requires and that the model fails."""
 
 from roentgate import at_least, metrics
 
 
 def test_own(evidence, accept):
-    """More than anyone can have."""
+    """The bound is out of reach."""
     accept(at_least(metrics.accuracy(evidence.test), 1.5))
 '''
 
@@ -38,7 +41,7 @@ def test_the_run_cannot_be_blocked_as_a_plugin(project: Project) -> None:
     [["suites/test_second.py", "suites/test_small.py"], ["--ignore=suites/test_own.py"]],
     ids=["files named", "file ignored"],
 )
-def test_a_suite_beside_the_policy_that_is_left_out_makes_the_run_partial(
+def test_a_suite_in_the_policys_folder_that_is_left_out_makes_the_run_partial(
     project: Project, arguments: list[str]
 ) -> None:
     project.write("suites/test_own.py", OWN_SUITE)
@@ -132,7 +135,7 @@ def test_the_order_in_which_suites_are_named_does_not_change_the_record(project:
 
 def test_borders_of_neighbouring_widths_are_rows_of_their_own(project: Project) -> None:
     project.use_real_suites()
-    project.write("suites/policy.toml", "[border]\nrings = [0.12, 0.125]\nstress_rings = []\n")
+    project.write("suites/policy.toml", "[border]\nborders = [0.12, 0.125]\nstress_borders = []\n")
     rows = project.run().rows("border_swap")
     assert [row["subject"] for row in rows] == ["12% border", "12.5% border"]
 
@@ -148,7 +151,7 @@ class Bounds(Table):
 
 
 def test_own(evidence, policy, accept):
-    """As the policy says."""
+    """The bound is that of the policy."""
     accept(at_least(metrics.accuracy(evidence.test), policy.own.least))
 '''
 

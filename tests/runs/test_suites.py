@@ -1,4 +1,4 @@
-"""Every bound of the policy decides: evidence on one side of it is accepted, a row beyond it is refused."""
+"""Every bound of the policy accepts evidence at it and refuses evidence beyond."""
 
 import importlib.util
 import inspect
@@ -15,7 +15,7 @@ from roentgate.evidence.lung_answers import AttentionRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord
 from roentgate.lungs.lung_perturbations import REGIONS
 from roentgate.perturbations.corruptions import KINDS, SEVERITIES
-from roentgate.perturbations.regions import REGION_INFILLS as LUNG_FILLS
+from roentgate.perturbations.regions import REGION_INFILLS as LUNG_INFILLS
 from roentgate.policy.bounds import AlignmentBounds, BorderBounds
 from roentgate.policy.policy import CORE, load_policy
 from roentgate.stats.verdict import Verdict
@@ -23,12 +23,12 @@ from tests.support.altered import altered
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("Covid", "Normal")
-RING, INFILLS = 0.05, BorderBounds().infills
+WIDTH, INFILLS = 0.05, BorderBounds().infills
 EACH = 100  # images of each class, so that one image is one per cent
 
 
 def suite(name: str) -> ModuleType:
-    """Return a suite as a module, to call its tests with evidence of one's own."""
+    """Return a suite as a module, to call its tests with own evidence."""
     spec = importlib.util.spec_from_file_location(f"suite_{name}", ROOT / "suites" / f"test_{name}.py")
     assert spec is not None
     assert spec.loader is not None
@@ -41,9 +41,16 @@ POLICY = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CL
 ALIGNMENT, INFERENCE, RECALL, BORDER, ATTENTION, ROBUSTNESS, CALIBRATION, COMPARISON = (
     suite(name)
     for name in (
-        "alignment", "inference", "recall", "border", "attention", "robustness", "calibration", "comparison",
+        "alignment",
+        "inference",
+        "recall",
+        "border",
+        "attention",
+        "robustness",
+        "calibration",
+        "comparison",
     )
-)  # fmt: skip
+)
 
 
 def judged(check: Callable[..., None], *arguments: object, policy: object = POLICY, **named: object) -> Verdict:
@@ -81,15 +88,15 @@ def split(test: Predictions) -> SimpleNamespace:
 
 
 def border(**changes: object) -> BorderRecord:
-    """Return what a model did that is always right, whatever is hidden; with these changes."""
+    """Return the record of a model that is always right, with these changes."""
     sound = answered(EACH, EACH)
     record = BorderRecord(
         clean=sound,
-        masked={(RING, infill): sound for infill in INFILLS},
-        only={(RING, infill): answered(EACH // 2, EACH // 2) for infill in INFILLS},
-        interior={RING: sound},
-        other={RING: sound},
-        same={RING: sound},
+        masked={(WIDTH, infill): sound for infill in INFILLS},
+        only={(WIDTH, infill): answered(EACH // 2, EACH // 2) for infill in INFILLS},
+        interior={WIDTH: sound},
+        other={WIDTH: sound},
+        same={WIDTH: sound},
         donor_labels=1 - sound.labels,
     )
     return altered(record, **changes)
@@ -98,23 +105,26 @@ def border(**changes: object) -> BorderRecord:
 def masked(answers: Predictions) -> BorderRecord:
     """Return a record in which one infill, the last, gives these answers."""
     sound = answered(EACH, EACH)
-    return border(masked={(RING, infill): answers if infill == INFILLS[-1] else sound for infill in INFILLS})
+    return border(masked={(WIDTH, infill): answers if infill == INFILLS[-1] else sound for infill in INFILLS})
 
 
 def only(answers: Predictions) -> BorderRecord:
     """Return a record in which the border alone, under the last infill, gives these answers."""
     half = answered(EACH // 2, EACH // 2)
-    return border(only={(RING, infill): answers if infill == INFILLS[-1] else half for infill in INFILLS})
+    return border(only={(WIDTH, infill): answers if infill == INFILLS[-1] else half for infill in INFILLS})
 
 
 def attended(**changes: object) -> AttentionRecord:
-    """Return what a model did that is always right while it sees lungs, and guesses without; with these changes."""
+    """Return the record of a model that needs the lungs, with these changes.
+
+    It is always right with lungs, and guesses without.
+    """
     sound, rows = answered(EACH, EACH), np.arange(2 * EACH)
     record = AttentionRecord(
         rows=rows,
         left_out=0,
         clean=sound,
-        hidden={(region, infill): EVEN for region in REGIONS for infill in LUNG_FILLS},
+        hidden={(region, infill): EVEN for region in REGIONS for infill in LUNG_INFILLS},
         swapped=sound,
         donor_rows=(rows + EACH) % (2 * EACH),
         same_class=sound,
@@ -132,13 +142,15 @@ def attended(**changes: object) -> AttentionRecord:
 
 
 def without_lungs(answers: Predictions) -> AttentionRecord:
-    """Return a record in which lungs hidden under the last infill give these answers."""
-    return attended(hidden={**attended().hidden, ("lungs", LUNG_FILLS[-1]): answers})
+    """Return a record in which lungs masked by the last infill give these answers."""
+    return attended(hidden={**attended().hidden, ("lungs", LUNG_INFILLS[-1]): answers})
 
 
 def moved(answers: Predictions) -> RobustnessRecord:
-    """Return what a model did that is always right on images as they are, and gives these answers on any changed
-    one."""
+    """Return the record of a model that gives these answers on changed images.
+
+    It is always right on unchanged images.
+    """
     return RobustnessRecord(
         clean=answered(EACH, EACH),
         corrupted={(kind, severity): answers for kind in KINDS for severity in SEVERITIES},
@@ -149,21 +161,24 @@ def moved(answers: Predictions) -> RobustnessRecord:
 
 
 def corrupted(lost: int, severity: int) -> Verdict:
-    """Return the verdict on noise of this severity that costs so many images of one class."""
+    """Return the verdict on noise of this severity that loses images of one class."""
     record = moved(answered(EACH - lost, EACH))
     return judged(ROBUSTNESS.test_corruption_skill, record, corruption_group="noise", severity=severity)
 
 
 def compared(check: str, before: int, now: int, **named: object) -> Verdict:
-    """Return the verdict on a candidate with ``now`` images of each class right, where the reference had ``before``."""
+    """Return the verdict on a candidate with ``now`` images of each class right.
+
+    The reference has ``before`` images of each class right.
+    """
     return judged(
         getattr(COMPARISON, f"test_{check}"), split(answered(now, now)), split(answered(before, before)), **named
     )
 
 
 def changed(record: BorderRecord, subject: str) -> Verdict:
-    """Return the verdict on one border change, from a model that is always right to this record."""
-    bounds = BorderBounds(stress_borders=[], only_borders=[RING], only_stress_borders=[])
+    """Return the verdict on one change from an always right model to this record."""
+    bounds = BorderBounds(stress_borders=[], only_borders=[WIDTH], only_stress_borders=[])
     policy = SimpleNamespace(border=bounds, comparison=POLICY.comparison)
     found: dict[str, Verdict] = {}
     COMPARISON.test_border_change(
@@ -178,69 +193,101 @@ def changed(record: BorderRecord, subject: str) -> Verdict:
 
 SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
     "recall_floor": (
-        lambda right: judged(RECALL.test_recall_floor, split(answered(right, EACH)), label="Covid"), 80, 79,
+        lambda right: judged(RECALL.test_recall_floor, split(answered(right, EACH)), label="Covid"),
+        80,
+        79,
     ),
     "confusion_ceiling": (
         lambda wrong: judged(
             RECALL.test_confusion_ceiling, split(answered(EACH - wrong, EACH)), pair=("Covid", "Normal")
-        ), 20, 21,
+        ),
+        20,
+        21,
     ),
     "macro_auroc_floor": (  # of two answers only the area is the balanced accuracy
-        lambda right: judged(RECALL.test_macro_auroc_floor, split(answered(right, right))), 91, 89,
+        lambda right: judged(RECALL.test_macro_auroc_floor, split(answered(right, right))),
+        91,
+        89,
     ),
     "flips_ceiling": (
         lambda flips: judged(
-            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), width=RING, infill=INFILLS[-1]
-        ), 20, 21,
+            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), width=WIDTH, infill=INFILLS[-1]
+        ),
+        20,
+        21,
     ),
     "recall_floor under the mask": (
         lambda right: judged(
-            BORDER.test_border_masked_recall, masked(answered(EACH, right)), gating_width=RING, label="Normal"
-        ), 80, 79,
+            BORDER.test_border_masked_recall, masked(answered(EACH, right)), gating_width=WIDTH, label="Normal"
+        ),
+        80,
+        79,
     ),
     "swap_ceiling": (
         lambda followed: judged(
-            BORDER.test_border_swap, border(other={RING: answered(EACH - followed, EACH)}), width=RING
-        ), 20, 21,
+            BORDER.test_border_swap, border(other={WIDTH: answered(EACH - followed, EACH)}), width=WIDTH
+        ),
+        20,
+        21,
     ),
     "only_skill_ceiling": (
-        lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_width=RING), 75, 76,
+        lambda right: judged(BORDER.test_border_only_skill, only(answered(right, right)), only_width=WIDTH),
+        75,
+        76,
     ),
     "skill_without_lungs_ceiling": (
-        lambda right: judged(ATTENTION.test_skill_without_lungs, without_lungs(answered(right, right))), 75, 76,
+        lambda right: judged(ATTENTION.test_skill_without_lungs, without_lungs(answered(right, right))),
+        75,
+        76,
     ),
-    "conflict_floor": (  # an answer that is not the lungs' is the border's
+    "conflict_floor": (  # an answer that is not the lungs' class is the background's
         lambda lost: judged(
-            ATTENTION.test_lung_background_conflict, attended(framed=answered(EACH - lost, EACH - lost))
+            ATTENTION.test_lung_background_conflict, attended(swapped=answered(EACH - lost, EACH - lost))
         ),
-        50, 51,
+        50,
+        51,
     ),
     "annotation_ceiling": (
         lambda followed: judged(ATTENTION.test_annotation_swap, attended(annotated=answered(EACH - followed, EACH))),
-        20, 21,
+        20,
+        21,
     ),
     "mild_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.mild_severity), 10, 11),
     "marked_drop_ceiling": (lambda lost: corrupted(lost, POLICY.robustness.marked_severity), 30, 31),
     "mild_drop_ceiling of a rotation": (
-        lambda lost: judged(ROBUSTNESS.test_small_rotation, moved(answered(EACH - lost, EACH))), 10, 11,
+        lambda lost: judged(ROBUSTNESS.test_small_rotation, moved(answered(EACH - lost, EACH))),
+        10,
+        11,
     ),
     "mild_drop_ceiling of a shift": (
-        lambda lost: judged(ROBUSTNESS.test_small_shift, moved(answered(EACH - lost, EACH))), 10, 11,
+        lambda lost: judged(ROBUSTNESS.test_small_shift, moved(answered(EACH - lost, EACH))),
+        10,
+        11,
     ),
     "kernel_flips_ceiling": (
-        lambda flips: judged(ROBUSTNESS.test_resizing_kernel, moved(answered(EACH - flips, EACH))), 20, 21,
+        lambda flips: judged(ROBUSTNESS.test_resizing_kernel, moved(answered(EACH - flips, EACH))),
+        20,
+        21,
     ),
     "margin": (lambda lost: compared("recall_noninferiority", 90, 90 - lost, label="Covid"), 5, 6),
     "margin of the accuracy": (lambda lost: compared("accuracy_noninferiority", 90, 90 - lost), 5, 6),
     "auroc_margin": (lambda lost: compared("auroc_noninferiority", 90, 90 - lost), 4, 6),
     "border_margin": (
-        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% border, {INFILLS[-1]}"), 20, 21,
+        lambda flips: changed(masked(answered(EACH - flips, EACH)), f"flips, 5% border, {INFILLS[-1]}"),
+        20,
+        21,
     ),
     "border_margin under the mask": (
-        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% border"), 10, 11,
+        lambda lost: changed(masked(answered(EACH - lost, EACH)), "masked recall, Covid, 5% border"),
+        10,
+        11,
     ),
-    "skill_margin": (lambda right: changed(only(answered(right, right)), "skill of the border alone, 5% border"), 59, 61),
-}  # fmt: skip
+    "skill_margin": (
+        lambda right: changed(only(answered(right, right)), "skill of the border alone, 5% border"),
+        59,
+        61,
+    ),
+}
 """A verdict from a count, the last count that is accepted, and the first that is refused."""
 
 
@@ -266,7 +313,7 @@ def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
         "border_probe_ceiling",
         "association_ceiling",
     }  # in test_audit.py
-    elsewhere |= {"rank_ceiling", "patch"}  # a licence, in test_sanity_check.py; and a size, which bounds nothing
+    elsewhere |= {"rank_ceiling", "patch"}  # a bound in test_sanity_check.py, and a size
     assert bounds == {name for name in SIDES if " " not in name} | elsewhere
 
 
@@ -274,9 +321,9 @@ def test_a_balanced_accuracy_must_prove_that_it_beats_a_constant_answer() -> Non
     def verdict(right: int) -> Verdict:
         return judged(RECALL.test_beats_majority, split(answered(right, right)), policy=None, classes=CLASSES)
 
-    proven = next(right for right in range(50, EACH) if verdict(right).outcome == "pass")
-    assert 55 < proven < 65
-    assert not verdict(proven - 1).accepted("simple")
+    settled = next(right for right in range(50, EACH) if verdict(right).outcome == "pass")
+    assert 55 < settled < 65
+    assert not verdict(settled - 1).accepted("simple")
     assert not verdict(EACH // 2).accepted("simple")
 
 
@@ -333,12 +380,12 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
 @pytest.mark.parametrize(
     ("check", "record", "named"),
     [
-        ("border_mask_flips", masked(answered(0, 0)), {"border": 0.05, "infill": INFILLS[-1]}),
-        ("border_swap", border(other={0.05: answered(0, 0)}), {"border": 0.05}),
+        ("border_mask_flips", masked(answered(0, 0)), {"width": 0.05, "infill": INFILLS[-1]}),
+        ("border_swap", border(other={0.05: answered(0, 0)}), {"width": 0.05}),
         ("border_only_skill", only(answered(EACH, EACH)), {"only_width": 0.05}),
     ],
 )
-def test_a_stress_border_informs_where_a_gating_one_refuses(
+def test_a_stress_border_is_descriptive_and_a_gating_one_refuses(
     check: str, record: BorderRecord, named: dict[str, object]
 ) -> None:
     other = SimpleNamespace(border=BorderBounds(borders=[0.08], only_borders=[0.08]))
