@@ -46,7 +46,7 @@ def test_distinct_images_are_no_duplicates(images: Path, store: Store) -> None:
     assert (found.almost_similarity < COPY).all()
 
 
-def test_the_same_bytes_and_the_same_pixels_are_told_apart(images: Path, store: Store) -> None:
+def test_equal_bytes_and_equal_pixels_are_different_kinds(images: Path, store: Store) -> None:
     shutil.copyfile(images / "test/A/000.png", images / "train/A/copy.png")
     with Image.open(images / "test/A/001.png") as image:
         image.save(images / "train/A/other.bmp")

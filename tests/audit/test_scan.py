@@ -110,7 +110,7 @@ def test_the_same_images_elsewhere_have_the_same_fingerprint(images: Path, store
     assert survey(splits(tmp_path / "moved"), store).fingerprint == survey(splits(images), store).fingerprint
 
 
-def test_an_image_that_cannot_be_read_is_told_and_stops_nothing(images: Path, store: Store) -> None:
+def test_an_image_that_cannot_be_read_is_reported_and_stops_nothing(images: Path, store: Store) -> None:
     broken = images / "train/A/001.png"
     broken.write_bytes(broken.read_bytes()[:200])
     seen = survey(splits(images), store)
@@ -131,7 +131,7 @@ def test_a_grey_image_in_colour_has_the_same_pixels(tmp_path: Path) -> None:
     assert grey.header.digest != colour.header.digest
 
 
-def test_a_coloured_image_is_told_from_a_grey_one(tmp_path: Path) -> None:
+def test_a_coloured_image_is_distinguished_from_a_grey_one(tmp_path: Path) -> None:
     tinted = Image.merge("RGB", [image(0), image(0), image(1)])
     tinted.save(tmp_path / "tinted.png")
     image(0).save(tmp_path / "grey.png")
@@ -174,7 +174,7 @@ def test_thumbnails_of_an_image_that_left_the_database_are_a_sentence(images: Pa
         seen.thumbnails([0])
 
 
-def test_a_file_that_vanishes_between_listing_and_reading_is_told(images: Path, store: Store) -> None:
+def test_a_file_that_vanishes_between_listing_and_reading_is_reported(images: Path, store: Store) -> None:
     data = splits(images)
     os.unlink(images / "test/A/000.png")
     seen = survey(data, store)

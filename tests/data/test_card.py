@@ -1,4 +1,4 @@
-"""Data cards: what ``--data`` means, and a mistake in a card is named with its file and key."""
+"""Tests of data cards: what ``--data`` means, and messages about faulty cards."""
 
 from pathlib import Path
 

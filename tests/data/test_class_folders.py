@@ -1,4 +1,4 @@
-"""Class folders: the canonical order, and every way a tree can be wrong has a sentence."""
+"""Tests of class folders: the canonical order, and messages about faulty trees."""
 
 import os
 import unicodedata
@@ -20,7 +20,7 @@ def image(*paths: Path) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A sound tree: classes a and b, five train images and one test image each."""
+    """A valid tree: classes a and b, five train images and one test image each."""
     for label in "ab":
         image(tmp_path / "test" / label / "0.png")
         for i in range(5):
@@ -164,7 +164,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "no train folder": (
         rename("train", "training"),
-        r"split train: folder train/ is missing in '.*' \(found: test, training\); lay the images out as train/<class>/",
+        r"split train: folder train/ is missing in '.*' \(found: test, training\); lay the images out as train/<class>",
     ),
     "train folder differing in case": (
         rename("train", "Train"),

@@ -1,4 +1,7 @@
-"""Data sets: rows, split and pixels equal Keras' own iterators; fingerprints follow content; memory stays flat."""
+"""Rows, splits and pixels equal those of Keras' own iterators.
+
+Fingerprints follow content, and memory does not grow with the number of rows.
+"""
 
 import csv
 import os
@@ -14,7 +17,7 @@ from keras.src.legacy.preprocessing.image import ImageDataGenerator
 from numpy.typing import NDArray
 from PIL import Image
 
-from roentgate.data import images as images
+from roentgate.data import images
 from roentgate.data.card import Card
 from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits
 from roentgate.errors import ArgumentError, DataError
@@ -40,7 +43,10 @@ def image(path: Path, seed: int) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two classes; ten and five train images, three and two test images, every image its own content."""
+    """A tree of two classes, with ten and five train images.
+
+    It has three and two test images. All images differ.
+    """
     seed = 0
     for split, label, n in (("train", "ill", 10), ("train", "well", 5), ("test", "ill", 3), ("test", "well", 2)):
         for i in range(n):
@@ -58,8 +64,13 @@ def pixels(data: Dataset) -> NDArray[np.float32]:
 
 def test_rows_are_in_class_order_with_their_labels(root: Path) -> None:
     data = splits(root)
-    assert data.test.ids == ("test/ill/p0_ill.png", "test/ill/p1_ill.png", "test/ill/p2_ill.png",
-                             "test/well/p0_well.png", "test/well/p1_well.png")  # fmt: skip
+    assert data.test.ids == (
+        "test/ill/p0_ill.png",
+        "test/ill/p1_ill.png",
+        "test/ill/p2_ill.png",
+        "test/well/p0_well.png",
+        "test/well/p1_well.png",
+    )
     assert data.test.labels.tolist() == [0, 0, 0, 1, 1]
     assert data.test.labels.dtype == np.int64
     assert data.test.paths == tuple(root / row for row in data.test.ids)
@@ -136,10 +147,10 @@ def test_an_image_that_cannot_be_decoded_is_named_in_every_split(
 
 def test_the_fingerprint_does_not_depend_on_where_the_root_lies(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root, tmp_path / "elsewhere")
-    here, there = splits(root), splits(tmp_path / "elsewhere")
-    assert here.test.fingerprint == there.test.fingerprint
-    assert here.fingerprint == there.fingerprint
-    assert len({here.train.fingerprint, here.validation.fingerprint, here.test.fingerprint}) == 3
+    original, copy = splits(root), splits(tmp_path / "elsewhere")
+    assert original.test.fingerprint == copy.test.fingerprint
+    assert original.fingerprint == copy.fingerprint
+    assert len({original.train.fingerprint, original.validation.fingerprint, original.test.fingerprint}) == 3
 
 
 def changed_content(root: Path) -> Splits:
@@ -199,9 +210,9 @@ def test_digests_that_records_hold_are_what_they_were(tmp_path: Path) -> None:
 def test_images_are_the_same_set_under_other_names_and_in_another_order(root: Path) -> None:
     data = splits(root).test
     back = list(reversed(range(len(data))))
-    turned = replace(data, paths=tuple(data.paths[row] for row in back), labels=data.labels[back])
-    assert turned.content_digest == data.content_digest
-    assert turned.rows_digest != data.rows_digest
+    reversed_rows = replace(data, paths=tuple(data.paths[row] for row in back), labels=data.labels[back])
+    assert reversed_rows.content_digest == data.content_digest
+    assert reversed_rows.rows_digest != data.rows_digest
     assert replace(data, classes=("ill", "other")).content_digest != data.content_digest
     fewer = replace(data, ids=data.ids[1:], paths=data.paths[1:], labels=data.labels[1:])
     assert fewer.content_digest != data.content_digest

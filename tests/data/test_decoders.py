@@ -1,4 +1,4 @@
-"""A new image format is one file, which counts in every key."""
+"""A new image format needs one file, which is part of every key."""
 
 import io
 import shutil
@@ -34,7 +34,7 @@ class Npy(Decoder):
     """Reads a two-dimensional uint8 array."""
 
     def header(self, file):
-        """Return what the file says of its image."""
+        """Return the header of the file."""
         height, width = self._shape(file)
         return Description(format="NPY", mode="L", bits=8, width=width, height=height)
 
@@ -56,8 +56,8 @@ DECODERS = (Npy(name="NPY", magic=(((0, b"\\x93NUMPY"),),), extensions=frozenset
 '''
 
 
-def forget() -> None:
-    """Clear what is remembered of decoders and of code."""
+def clear_caches() -> None:
+    """Clear the caches of decoders and of code digests."""
     for function in (opening.decoders, opening.extensions, opening._signatures):
         function.cache_clear()
     for cached in (code_key.code_digest, code_key.closure, code_key._read):
@@ -66,23 +66,23 @@ def forget() -> None:
 
 @pytest.fixture
 def dropped_in(tmp_path: Path) -> Iterator[Path]:
-    """A further folder of decoders, still empty."""
+    """An additional folder of decoders, still empty."""
     folder = tmp_path / "decoders"
     folder.mkdir()
     decoders.__path__.append(str(folder))
-    forget()
+    clear_caches()
     yield folder
     decoders.__path__.remove(str(folder))
     sys.modules.pop("roentgate.data.decoders.toy", None)
-    forget()
+    clear_caches()
 
 
 @pytest.fixture
 def toy(dropped_in: Path) -> Path:
-    """The file of a decoder that the library does not have."""
+    """The file of a decoder that is not in the library."""
     file = dropped_in / "toy.py"
     file.write_text(TOY, "utf-8")
-    forget()
+    clear_caches()
     return file
 
 
@@ -90,7 +90,7 @@ def save_npy(image: Image.Image, path: Path) -> None:
     np.save(path.with_suffix(".npy"), np.asarray(image))
 
 
-def test_of_the_library_a_name_and_an_extension_have_one_decoder() -> None:
+def test_each_name_and_each_extension_has_one_decoder() -> None:
     found = opening.decoders()
     names = [decoder.name for decoder in found]
     extensions = [extension for decoder in found for extension in decoder.extensions]
@@ -116,8 +116,8 @@ def test_a_new_format_is_one_file(toy: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(written.take(range(6)), drawn.take(range(6)))
     assert read_header(written.paths[0]).format == "NPY"
     assert scan.inspect(written.paths[0])[0].pixels == scan.inspect(drawn.paths[0])[0].pixels
-    ours, theirs = (lung_masks._read(data.paths, (96, 96, 1)) for data in (written, drawn))
-    np.testing.assert_array_equal(ours, theirs)
+    npy, png = (lung_masks._read(data.paths, (96, 96, 1)) for data in (written, drawn))
+    np.testing.assert_array_equal(npy, png)
 
 
 def test_a_format_without_a_decoder_is_no_image(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_a_format_without_a_decoder_is_no_image(tmp_path: Path) -> None:
         images.read(tmp_path / "image.npy", (8, 8, 1), "nearest")
 
 
-def test_sentences_name_a_new_format(toy: Path, tmp_path: Path) -> None:
+def test_messages_name_a_new_format(toy: Path, tmp_path: Path) -> None:
     del toy
     (tmp_path / "image.png").write_text("text")
     with pytest.raises(DataError, match=r"is not a .*JPEG, PNG.* NPY.* image"):
@@ -153,14 +153,14 @@ def test_pixels_are_keyed_by_every_decoder(dropped_in: Path, tmp_path: Path) -> 
     root = planted.tree(tmp_path / "images", images=3)
 
     def key() -> str:
-        forget()
+        clear_caches()
         card = Card(name="images", root=root)
         data: Dataset = read_splits(card, image_shape=(8, 8, 1), cache=tmp_path / "cache").test
         assert data._decoded is not None
         return data._decoded.key
 
     def code() -> str:
-        forget()
+        clear_caches()
         return code_key.code_digest(scan.__name__)
 
     keys, codes = [key()], [code()]
@@ -183,7 +183,7 @@ def test_the_signature_that_ends_last_decides(dropped_in: Path, tmp_path: Path) 
     source = TOY.replace('((0, b"\\x93NUMPY"),)', '((128, b"DICM"),)')
     assert source != TOY
     (dropped_in / "toy.py").write_text(source, "utf-8")
-    forget()
+    clear_caches()
     with decoders.opened(tmp_path / "image") as (found, file):
         assert isinstance(found, Decoder)
         assert found.name == "NPY"

@@ -1,4 +1,4 @@
-"""A header is read without decoding, and says what a file gives away."""
+"""Headers are read without decoding, and hold what may predict the label."""
 
 from pathlib import Path
 

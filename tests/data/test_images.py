@@ -1,4 +1,7 @@
-"""Images: every kind of file has a defined outcome, pixels or a sentence; pixels are kept whole or not at all."""
+"""Every kind of image file gives pixels or a message.
+
+Decoded pixels are kept completely or not at all.
+"""
 
 import errno
 import os
@@ -55,7 +58,7 @@ EIGHT_BITS: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "palette PNG with transparency": ("image.png", COLOUR.quantize(64), {"transparency": bytes(range(64))}),
     "1-bit PNG": ("image.png", Image.fromarray(GREY).convert("1"), {}),
     "BMP": ("image.bmp", COLOUR, {}),
-    "GIF of one background": ("image.gif", COLOUR.quantize(64), {}),
+    "GIF of one frame": ("image.gif", COLOUR.quantize(64), {}),
     "grey TIFF": ("image.tif", Image.fromarray(GREY), {}),
     "compressed TIFF": ("image.tiff", COLOUR, {"compression": "tiff_lzw"}),
     "CMYK TIFF": ("image.tif", COLOUR.convert("CMYK"), {}),
@@ -163,8 +166,8 @@ def truncated(kind: str) -> Callable[[Path], None]:
 
 
 def animated(kind: str) -> Callable[[Path], None]:
-    backgrounds = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
-    return lambda path: backgrounds[0].save(path, format=kind, save_all=True, append_images=backgrounds[1:])
+    frames = [Image.fromarray(GREY), Image.fromarray(255 - GREY)]
+    return lambda path: frames[0].save(path, format=kind, save_all=True, append_images=frames[1:])
 
 
 BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {

@@ -1,4 +1,4 @@
-"""Manifests: each wrong line is a sentence; splits are grouped, seeded and stored; class folders show the same rows."""
+"""Tests of manifests, of the splits made for them, and of their class folders."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def table(file: Path, rows: list[list[str]], header: list[str]) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Forty images of twenty patients, two classes, two sources; ``rows.csv`` names them in no order."""
+    """Forty images of twenty patients, two classes and two sources.
+
+    ``rows.csv`` names them in random order.
+    """
     root = tmp_path / "images"
     rows = []
     for i in range(40):
@@ -76,7 +79,7 @@ def each(data: Splits) -> tuple[Dataset, Dataset, Dataset]:
 
 
 def rewrite(root: Path, change: Callable[[int, list[str]], list[str]], header: list[str] | None = None) -> None:
-    """Pass the lines of the manifest, as lists, through ``change``."""
+    """Pass the lines of the manifest through ``change``, as lists."""
     with (root / "rows.csv").open(newline="") as stream:
         _, *rows = csv.reader(stream)
     table(root / "rows.csv", [change(i, row) for i, row in enumerate(sorted(rows))], header or HEADER)
@@ -89,13 +92,13 @@ def test_rows_are_by_class_then_by_folder_then_by_name(root: Path) -> None:
     data = splits(root)
     assert data.classes == read_classes(mine(root)) == ("ill", "well")
     with (root / "rows.csv").open(newline="") as stream:
-        told = {row["path"]: row for row in csv.DictReader(stream)}
+        lines = {row["path"]: row for row in csv.DictReader(stream)}
     for split in each(data):
-        keys = [(told[row]["label"], *row.split("/")) for row in split.ids]
+        keys = [(lines[row]["label"], *row.split("/")) for row in split.ids]
         assert keys == sorted(keys)
-        assert [split.classes[label] for label in split.labels] == [told[row]["label"] for row in split.ids]
-        assert split.groups == tuple(told[row]["group"] for row in split.ids)
-        assert split.sources == tuple(told[row]["source"] for row in split.ids)
+        assert [split.classes[label] for label in split.labels] == [lines[row]["label"] for row in split.ids]
+        assert split.groups == tuple(lines[row]["group"] for row in split.ids)
+        assert split.sources == tuple(lines[row]["source"] for row in split.ids)
         assert split.paths == tuple(root / row for row in split.ids)
     assert sum(map(len, each(data))) == 40
 
@@ -141,13 +144,13 @@ def test_the_patient_may_be_found_by_a_pattern(root: Path) -> None:
         splits(root, group=r"patient (\d+)")
 
 
-@pytest.mark.parametrize("way", ["pattern", "column"])
-def test_masks_are_named_by_a_pattern_or_a_column(root: Path, way: str) -> None:
+@pytest.mark.parametrize("named_by", ["pattern", "column"])
+def test_masks_are_named_by_a_pattern_or_a_column(root: Path, named_by: str) -> None:
     for i in range(40):
         image(root / "masks" / f"{'ab'[i % 2]}/image {i}.png", i)
-    if way == "column":
+    if named_by == "column":
         rewrite(root, lambda _, row: [*row, f"masks/{row[0]}"], [*HEADER, "mask"])
-    card: dict[str, Any] = {"masks": "masks/{id}"} if way == "pattern" else {}
+    card: dict[str, Any] = {"masks": "masks/{id}"} if named_by == "pattern" else {}
     test = splits(root, **card).test
     assert test.masks == tuple(root / "masks" / row for row in test.ids)
     test.masks[0].unlink()
@@ -270,7 +273,7 @@ def test_test_sources_need_a_source_and_no_other_splits(root: Path) -> None:
 
 
 def assert_about(sizes: list[int], data: Splits) -> None:
-    """Each split has this many images, to within one patient."""
+    """Assert the number of images of each split, to within one patient."""
     assert all(abs(len(split) - size) <= 2 for split, size in zip(each(data), sizes, strict=True))
 
 
@@ -337,7 +340,7 @@ def test_splits_made_are_stored_and_read_again(root: Path, tmp_path: Path, monke
     with monkeypatch.context() as patch:
         patch.delattr("roentgate.data.manifest.divide")
         assert splits(root, store).fingerprint == made.fingerprint
-    kept.write_text(kept.read_text().replace(",test,", ",train,"))  # by hand: what the key promises is made again
+    kept.write_text(kept.read_text().replace(",test,", ",train,"))  # changed by hand, so the splits are made again
     assert splits(root, store).fingerprint == made.fingerprint
     splits(root, store, split_seed=1)
     rewrite(root, lambda _, row: row)
@@ -360,19 +363,23 @@ def test_splits_written_out_are_a_manifest_that_gives_them_again(root: Path) -> 
 
 
 def assert_shows(split: Dataset) -> None:
-    """A Keras generator on ``root`` gives the rows of the split, in order."""
+    """Assert that a Keras generator on ``root`` gives the rows in order."""
     rows = ImageDataGenerator(rescale=1 / 255).flow_from_directory(
-        str(split.root), target_size=SHAPE[:2], color_mode="grayscale", batch_size=64, shuffle=False,
+        str(split.root),
+        target_size=SHAPE[:2],
+        color_mode="grayscale",
+        batch_size=64,
+        shuffle=False,
         interpolation=split.interpolation,
-    )  # fmt: skip
+    )
     assert tuple(rows.class_indices) == split.classes
     assert rows.classes.tolist() == split.labels.tolist()
     np.testing.assert_array_equal(np.concatenate([rows[i][0] for i in range(len(rows))]), split.take(range(len(split))))
 
 
 @pytest.fixture(params=["symbolic links", "hard links", "copies"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """What the file system allows."""
+def link_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kind of link that the file system allows."""
 
     def refuse(*_: object) -> None:
         raise OSError(1, "Operation not permitted")
@@ -384,17 +391,19 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(request.param)
 
 
-def test_the_root_of_a_split_is_class_folders_that_show_its_rows(root: Path, tmp_path: Path, way: str) -> None:
+def test_the_root_of_a_split_is_class_folders_that_show_its_rows(root: Path, tmp_path: Path, link_kind: str) -> None:
     data = splits(root, Store(tmp_path / "store"))
     for split in each(data):
         assert split.root.name == split.name
         assert_shows(split)
     shown = next(path for path in data.test.root.rglob("*.png"))
-    assert shown.is_symlink() == (way == "symbolic links")
-    assert (shown.stat().st_nlink > 1) == (way == "hard links")
+    assert shown.is_symlink() == (link_kind == "symbolic links")
+    assert (shown.stat().st_nlink > 1) == (link_kind == "hard links")
 
 
-def test_class_folders_are_made_anew_where_they_do_not_show_the_images(root: Path, tmp_path: Path, way: str) -> None:
+def test_class_folders_are_made_anew_where_they_do_not_show_the_images(
+    root: Path, tmp_path: Path, link_kind: str
+) -> None:
     store = Store(tmp_path / "store")
     before = splits(root, store).test
     shown = sorted(before.root.rglob("*.png"))
@@ -410,7 +419,7 @@ def test_class_folders_are_made_anew_where_they_do_not_show_the_images(root: Pat
     assert after.root == before.root
     assert not list((tmp_path / "store" / "splits").glob(".tmp-*"))
     assert_shows(after)
-    assert way
+    assert link_kind
 
 
 def test_the_baselines_own_generators_read_a_manifest(root: Path, tmp_path: Path) -> None:
@@ -439,12 +448,12 @@ def test_odd_names_are_shown_in_the_order_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_fingerprints_do_not_depend_on_where_store_and_images_lie(root: Path, tmp_path: Path) -> None:
-    here = splits(root, Store(tmp_path / "store"))
+    original = splits(root, Store(tmp_path / "store"))
     shutil.copytree(root, tmp_path / "elsewhere")
-    there = splits(tmp_path / "elsewhere", Store(tmp_path / "another store"))
-    assert here.fingerprint == there.fingerprint == splits(root).fingerprint
-    assert here.surroundings == there.surroundings
-    assert here.train.root != there.train.root
+    copy = splits(tmp_path / "elsewhere", Store(tmp_path / "another store"))
+    assert original.fingerprint == copy.fingerprint == splits(root).fingerprint
+    assert original.surroundings == copy.surroundings
+    assert original.train.root != copy.train.root
 
 
 def test_a_store_that_cannot_be_written_is_a_sentence(
@@ -464,7 +473,10 @@ def test_a_store_that_cannot_be_written_is_a_sentence(
 
 @pytest.fixture
 def patients(project: Project, tmp_path: Path) -> Project:
-    """A project whose images, three of each patient, are named by a manifest in two columns of other names."""
+    """A project whose manifest names three images of each patient.
+
+    Two of its columns have names of their own.
+    """
     from tests.support.toy import CLASSES, image
 
     rng = np.random.default_rng(1)
@@ -517,7 +529,7 @@ def test_one_manifest_is_shown_with_groups_and_sources(
 
 
 STREAMS = '''
-"""Own streams that read the class folders themselves."""
+"""Streams that read the class folders themselves."""
 
 import numpy as np
 from PIL import Image

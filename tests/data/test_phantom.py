@@ -1,5 +1,4 @@
-"""The embedded data: what is drawn is what was promised, every image is one of a kind, and no folder is half
-written."""
+"""The phantom is drawn as documented, has no near-duplicates, and is written whole."""
 
 import hashlib
 import os
@@ -23,13 +22,13 @@ from roentgate.errors import ArgumentError, HarnessError
 
 CARDS = Path(__file__).resolve().parents[2] / "data"
 WHOLE = 3 * (150 + 80)
-IN_RING = np.ones((SIDE, SIDE), np.bool_)
-IN_RING[MARGIN:-MARGIN, MARGIN:-MARGIN] = False
+IN_BORDER = np.ones((SIDE, SIDE), np.bool_)
+IN_BORDER[MARGIN:-MARGIN, MARGIN:-MARGIN] = False
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A whole data set in memory: arrays (690, 96, 96), and split and class of each image."""
+    """A data set in memory: arrays (690, 96, 96), and split and class of each image."""
 
     images: NDArray[np.uint8]
     lungs: NDArray[np.bool_]
@@ -41,11 +40,11 @@ class Drawn:
 @lru_cache
 def drawn(variant: str, seed: int = 0) -> Drawn:
     rows = [(split, label, i) for split, n in phantom.COUNTS.items() for label in phantom.CLASSES for i in range(n)]
-    images = [phantom.image(variant, seed, *row) for row in rows]
+    drawings = [phantom.image(variant, seed, *row) for row in rows]
     return Drawn(
-        images=np.stack([film.image for film in images]),
-        lungs=np.stack([film.lungs for film in images]) == 255,
-        lesions=np.stack([film.lesions for film in images]) == 255,
+        images=np.stack([drawing.image for drawing in drawings]),
+        lungs=np.stack([drawing.lungs for drawing in drawings]) == 255,
+        lesions=np.stack([drawing.lesions for drawing in drawings]) == 255,
         split=np.array([split for split, _, _ in rows]),
         label=np.array([label for _, label, _ in rows]),
     )
@@ -53,7 +52,7 @@ def drawn(variant: str, seed: int = 0) -> Drawn:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw 3 and 2 images a class; what is tested does not depend on how many."""
+    """Draw only 3 and 2 images per class, because the test does not depend on the number."""
     monkeypatch.setattr(phantom, "COUNTS", {"train": 3, "test": 2})
 
 
@@ -97,18 +96,18 @@ def test_the_same_seed_draws_the_same_bytes_and_another_seed_others(tmp_path: Pa
 @pytest.mark.usefixtures("few")
 def test_an_image_drawn_alone_is_the_image_of_the_set(tmp_path: Path) -> None:
     phantom.write(tmp_path / "data", variant="phantom-shortcut", seed=3)
-    film = phantom.image("phantom-shortcut", 3, "train", "Viral Pneumonia", 1)
-    for kind, pixels in (("", film.image), ("masks", film.lungs), ("lesions", film.lesions)):
+    drawing = phantom.image("phantom-shortcut", 3, "train", "Viral Pneumonia", 1)
+    for kind, pixels in (("", drawing.image), ("masks", drawing.lungs), ("lesions", drawing.lesions)):
         with Image.open(tmp_path / "data" / kind / "train" / "Viral Pneumonia" / "0002.png") as image:
             assert np.array_equal(np.asarray(image), pixels)
 
 
 @pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken", phantom.DOSES[100]])
-def test_no_two_images_are_near_near_duplicates_nor_mirror_near_duplicates(variant: str) -> None:
+def test_no_two_images_are_near_duplicates_nor_mirrored_ones(variant: str) -> None:
     images = drawn(variant).images.astype(np.float64)
     pairs = np.triu_indices(WHOLE, k=1)
-    for other in (images, images[:, :, ::-1]):
-        correlations = standardised(images) @ standardised(other).T
+    for partners in (images, images[:, :, ::-1]):
+        correlations = standardised(images) @ standardised(partners).T
         assert correlations[pairs].max() < 0.985
 
 
@@ -129,7 +128,7 @@ def test_a_lung_mask_is_two_lungs_side_by_side_clear_of_the_border(variant: str)
         assert 0.06 < right.mean() < 0.26
         columns = sorted(float(np.flatnonzero(side.any(axis=0)).mean()) for side in (left, right))
         assert columns[0] < SIDE / 2 < columns[1]
-    assert (drawn(variant).lungs & IN_RING).sum() < 0.01 * drawn(variant).lungs.sum()
+    assert (drawn(variant).lungs & IN_BORDER).sum() < 0.01 * drawn(variant).lungs.sum()
 
 
 @pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut"])
@@ -142,7 +141,7 @@ def test_lesions_lie_in_the_lungs_and_as_their_class_has_them(variant: str) -> N
         assert affected == {"Covid": 2, "Normal": 0, "Viral Pneumonia": 1}[label]
 
 
-def test_lesions_are_plain_on_phantom_and_faint_beside_a_shortcut() -> None:
+def test_lesions_are_clear_on_phantom_and_faint_with_a_shortcut() -> None:
     def brighter(variant: str) -> float:
         data = drawn(variant)
         ill = np.flatnonzero(data.label != "Normal")
@@ -168,28 +167,29 @@ def test_a_reader_of_the_border_alone_scores_as_the_variant_promises(
     variant: str, lowest: float, highest: float
 ) -> None:
     data = drawn(variant)
-    brightness = data.images[:, IN_RING].mean(axis=1)
+    brightness = data.images[:, IN_BORDER].mean(axis=1)
     train, test = data.split == "train", data.split == "test"
     levels = [np.median(brightness[train & (data.label == label)]) for label in phantom.CLASSES]
     answers = np.array(phantom.CLASSES)[np.abs(brightness[test, None] - levels).argmin(axis=1)]
     assert lowest <= (answers == data.label[test]).mean() <= highest
 
 
-def worn(variant: str, split: str, seed: int = 0) -> NDArray[np.int64]:
-    """Return how often each class (row) wears the background of each class (column)."""
+def background_counts(variant: str, split: str, seed: int = 0) -> NDArray[np.int64]:
+    """Return how often each class (row) has the background of each class (column)."""
     backgrounds = [phantom.backgrounds(variant, seed, split, label) for label in phantom.CLASSES]
-    return np.stack([np.bincount(own, minlength=3) for own in backgrounds if own is not None])
+    return np.stack([np.bincount(numbers, minlength=3) for numbers in backgrounds if numbers is not None])
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
 def test_the_shortcut_agrees_with_the_class_in_95_per_cent(split: str) -> None:
-    counts = worn("phantom-shortcut", split)
+    counts = background_counts("phantom-shortcut", split)
     assert np.trace(counts) / counts.sum() == pytest.approx(0.95, abs=0.004)
     assert (np.diag(counts) / counts.sum(axis=1)).min() > 0.94
 
 
 def test_the_broken_shortcut_has_the_same_marginals_and_no_agreement() -> None:
-    planted, broken = worn("phantom-shortcut", "test"), worn("phantom-shortcut-broken", "test")
+    planted = background_counts("phantom-shortcut", "test")
+    broken = background_counts("phantom-shortcut-broken", "test")
     assert planted.sum(axis=0).tolist() == broken.sum(axis=0).tolist() == [80, 80, 80]
     assert set(broken.ravel()) == {26, 27}
 
@@ -199,15 +199,15 @@ def test_the_broken_shortcut_has_the_same_marginals_and_no_agreement() -> None:
 def test_a_dose_of_the_shortcut_is_its_agreement_with_the_class_and_0_is_chance(
     dose: int, agreement: float, split: str
 ) -> None:
-    counts = worn(phantom.DOSES[dose], split)
+    counts = background_counts(phantom.DOSES[dose], split)
     assert np.trace(counts) / counts.sum() == pytest.approx(agreement, abs=0.01)
     assert counts.sum(axis=0).tolist() == counts.sum(axis=1).tolist()
 
 
 def test_doses_show_the_same_patients() -> None:
-    few = {dose: phantom.image(name, 0, "test", "Covid", 3) for dose, name in phantom.DOSES.items()}
-    for film in few.values():
-        np.testing.assert_array_equal(film.lesions, few[0].lesions)
+    drawings = {dose: phantom.image(name, 0, "test", "Covid", 3) for dose, name in phantom.DOSES.items()}
+    for drawing in drawings.values():
+        np.testing.assert_array_equal(drawing.lesions, drawings[0].lesions)
 
 
 def test_phantom_has_no_planted_backgrounds() -> None:
@@ -217,7 +217,7 @@ def test_phantom_has_no_planted_backgrounds() -> None:
 def test_breaking_the_shortcut_changes_backgrounds_in_test_and_nothing_else() -> None:
     planted, broken = drawn("phantom-shortcut"), drawn("phantom-shortcut-broken")
     assert np.array_equal(planted.images[planted.split == "train"], broken.images[broken.split == "train"])
-    assert np.array_equal(planted.images[:, ~IN_RING], broken.images[:, ~IN_RING])
+    assert np.array_equal(planted.images[:, ~IN_BORDER], broken.images[:, ~IN_BORDER])
     changed = (planted.images != broken.images).any(axis=(1, 2))[planted.split == "test"]
     assert changed.mean() == pytest.approx(2 / 3, abs=0.1)
 

@@ -1,4 +1,4 @@
-"""Altered copies lie over the original, other images do not."""
+"""Altered copies agree with the original, and other images do not."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def cropped(image: Image.Image, share: float) -> Image.Image:
         (cropped(BIG, 0.05), 0.9),
         (BIG.rotate(2, Image.Resampling.BILINEAR, fillcolor=128), 1.0),
     ],
-    ids=["same", "smaller", "paler", "cropped 2 %", "cropped 5 %", "turned 2 degrees"],
+    ids=["same", "smaller", "paler", "cropped 2 %", "cropped 5 %", "rotated 2 degrees"],
 )
 def test_an_altered_image_agrees_with_the_original(altered: Image.Image, zoom: float) -> None:
     found = align(together(altered), together(BIG), np.array([zoom], np.float32), at_least=0.9)

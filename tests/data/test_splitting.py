@@ -1,4 +1,7 @@
-"""Splits made by the harness: groups stay whole, classes reach every split, shares hold, row order is no matter."""
+"""Splits keep groups whole and shares close, and have every class.
+
+They do not depend on the order of the rows.
+"""
 
 import itertools
 import random
@@ -17,7 +20,10 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def grouped(labels_of_groups: Sequence[Sequence[str]]) -> list[Item]:
-    """Return images f0, f1, ... of groups g0, g1, ..., one image for each label of a group."""
+    """Return one image for each label of each group.
+
+    Images are f0, f1, ... and groups g0, g1, ...
+    """
     numbers = itertools.count()
     return [
         Item(path=f"f{next(numbers)}", label=label, group=f"g{group}")
@@ -46,20 +52,20 @@ def test_no_group_lies_in_two_splits_and_every_image_in_one(images: list[Item], 
         splits = divide(images, SHARES, seed=seed)
     except CannotDivideError:
         return
-    where = defaultdict(set)
+    splits_of_group = defaultdict(set)
     for image in images:
-        where[image.group].add(splits[image.path])
-    assert all(len(each) == 1 for each in where.values())
+        splits_of_group[image.group].add(splits[image.path])
+    assert all(len(found) == 1 for found in splits_of_group.values())
     assert splits.keys() == {image.path for image in images}
 
 
 def possible(images: Sequence[Item]) -> bool:
-    """Whether any of the 3^n divisions gives each split every class."""
-    held = defaultdict(set)
+    """Return whether any of the 3^n divisions gives each split every class."""
+    labels = defaultdict(set)
     for image in images:
-        held[image.group].add(image.label)
-    classes = set().union(*held.values())
-    kinds = list(held.values())
+        labels[image.group].add(image.label)
+    classes = set().union(*labels.values())
+    kinds = list(labels.values())
     for choice in itertools.product(range(3), repeat=len(kinds)):
         if all(set().union(*(k for k, c in zip(kinds, choice, strict=True) if c == s)) == classes for s in range(3)):
             return True
@@ -155,10 +161,8 @@ def test_two_splits_can_be_asked_for() -> None:
 
 
 def test_a_class_that_is_too_scarce_is_named() -> None:
-    sentence = (
-        "class 'well' has images of no more than 2 groups, and no division of the groups gives each of train, val"
-    )
-    with pytest.raises(CannotDivideError, match=sentence):
+    message = "class 'well' has images of no more than 2 groups, and no division of the groups gives each of train, val"
+    with pytest.raises(CannotDivideError, match=message):
         divide(single(ill=9, well=2), SHARES, seed=0)
     with pytest.raises(CannotDivideError, match=r"class 'a' has images of no more than 2 groups"):
         divide(grouped(["aaaa", "ab", "b", "b", "b"]), SHARES, seed=0)
