@@ -22,7 +22,8 @@ from roentgate.checks.alignment import (
 )
 from roentgate.checks.stream_diagnosis import diagnose
 from roentgate.evidence.records import StreamRecord
-from roentgate.evidence.streams.image_matching import Matched, Matcher, Observer, Pass, fit_affine, thumbnails
+from roentgate.evidence.streams.image_matching import Matched, Matcher, fit_affine, thumbnails
+from roentgate.evidence.streams.passes import Observer, Pass
 from roentgate.stats.estimate import Estimate
 
 Array = NDArray[np.float32]

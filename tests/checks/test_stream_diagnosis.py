@@ -8,7 +8,7 @@ import pytest
 
 from roentgate.checks.stream_diagnosis import Story, columns, diagnose, named
 from roentgate.evidence.records import StreamRecord
-from roentgate.evidence.streams.image_matching import Pass
+from roentgate.evidence.streams.passes import Pass
 
 N, BATCH = 24, 5
 CLASSES = ("Covid", "Normal")

@@ -16,16 +16,8 @@ from PIL import Image, ImageOps
 from scipy import ndimage
 
 from roentgate.errors import ArgumentError
-from roentgate.evidence.streams.image_matching import (
-    NEAR_DUPLICATE,
-    SURE,
-    Matcher,
-    Observer,
-    fit_affine,
-    near,
-    observe_pass,
-    thumbnails,
-)
+from roentgate.evidence.streams.image_matching import NEAR_DUPLICATE, SURE, Matcher, fit_affine, near, thumbnails
+from roentgate.evidence.streams.passes import Observer, observe_pass
 
 Array = NDArray[np.float32]
 Images = list[Image.Image]

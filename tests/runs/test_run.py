@@ -48,12 +48,12 @@ def refused(result: Result, *, complete: bool = True, model: str = "nearest") ->
 
 
 def usage_error(result: Result, *message: str) -> None:
-    """Assert that a run ended with one sentence with these parts and no scorecard."""
+    """Assert that a run ended with one sentence that holds these texts and no scorecard."""
     assert result.status == 4, result.out
     assert not (result.reports / "toy").exists()
     assert "Traceback" not in result.out
     sentence = next(line for line in result.out.splitlines() if line.startswith("ERROR: "))
-    for part in parts:
+    for part in message:
         assert part in sentence
 
 

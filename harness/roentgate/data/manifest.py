@@ -393,9 +393,5 @@ def write_rows(file: Path, rows: Iterable[Row], splits: Mapping[str, SplitName] 
 
 
 def _can_be_a_folder(label: str) -> bool:
-    return (
-        label.isprintable()
-        and not label.startswith(".")
-        and not {"/", "\\"} & set(label)
-        and len(label.encode()) <= _LONGEST_LABEL
-    )
+    named = label.isprintable() and not label.startswith(".") and not {"/", "\\"} & set(label)
+    return named and len(label.encode()) <= _LONGEST_LABEL

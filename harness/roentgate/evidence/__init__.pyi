@@ -37,8 +37,8 @@ from .stored_predictions import write_predictions as write_predictions
 from .streams.image_matching import SURE as SURE
 from .streams.image_matching import Matched as Matched
 from .streams.image_matching import Matcher as Matcher
-from .streams.image_matching import Observer as Observer
-from .streams.image_matching import Pass as Pass
 from .streams.image_matching import fit_affine as fit_affine
-from .streams.image_matching import observe_pass as observe_pass
 from .streams.image_matching import thumbnails as thumbnails
+from .streams.passes import Observer as Observer
+from .streams.passes import Pass as Pass
+from .streams.passes import observe_pass as observe_pass

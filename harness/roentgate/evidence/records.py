@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from roentgate.arrays import BoolArray, FloatArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.evidence.layer_trace import LayerReport
-from roentgate.evidence.streams.image_matching import Pass
+from roentgate.evidence.streams.passes import Pass
 
 
 @dataclass(frozen=True, kw_only=True)

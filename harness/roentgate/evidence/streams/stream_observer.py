@@ -16,16 +16,8 @@ from roentgate.candidates import Candidate
 from roentgate.data import COPY, SPLITS, Dataset, registration
 from roentgate.errors import ModelError
 from roentgate.evidence.records import StreamRecord, TrainingRecord
-from roentgate.evidence.streams.image_matching import (
-    RECOGNISED,
-    Matched,
-    Matcher,
-    Observer,
-    Pass,
-    fit_affine,
-    near,
-    thumbnails,
-)
+from roentgate.evidence.streams.image_matching import RECOGNISED, Matched, Matcher, fit_affine, near, thumbnails
+from roentgate.evidence.streams.passes import Observer, Pass
 from roentgate.store import Arrays
 
 PASSES = 3
