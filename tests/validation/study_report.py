@@ -48,11 +48,11 @@ _INTERVALS: Final = (
 """(table, method, title, exact or drawn). Intervals in bold decide verdicts."""
 
 _MEANS: Final = {
-    "grouped": "If a few patients hold the errors, their spread is underestimated: a floor met on such patients "
+    "grouped": "If a few patients have most errors, their spread is underestimated: a floor met on such patients "
     "is somewhat less certain than the interval says.",
     "difference": "A score interval has its level on average only. A table below shows its misses at the shipped "
     "ceiling.",
-    "gains": "Losses are skewed, so an interval from few images misses rare large losses. Below 30 images or patients "
+    "gains": "Losses are skewed, so an interval from few images does not reflect rare large losses. Below 30 images or patients "
     "no interval is given.",
     "balanced": "The shipped floor, `beats_majority`, rests on the misses over.",
 }
