@@ -1,11 +1,11 @@
-"""Time and memory, each as a ratio of two measurements from one run: ``python tests/benchmarks [NAME ...]``.
+"""Time and memory as ratios: ``python tests/benchmarks [NAME ...]``.
 
-``border``: the border battery against the bare compiled forward passes it needs, at 256x256, best batch size.
-``training``: the harness against the article's own code run plainly, and the decode-once streams against generators.
-``memory``: peak memory of evaluating 20,000 images against 500.
-``scorecard``: a first acceptance run, training included, and an unchanged one after it.
+- ``border``: all border perturbations against the bare forward passes they need, at 256x256, best batch size.
+- ``training``: training through the harness against the article's own code, and decode-once streams against generators.
+- ``memory``: peak memory of evaluating 20,000 images against 500.
+- ``scorecard``: a first acceptance run, training included, and an unchanged second one.
 
-Wall time on a shared machine wavers: read the ratios, and run it twice. Nothing here is asserted by a test.
+Wall time on a shared machine varies, so compare ratios and run it twice. No test asserts these figures.
 """
 
 import json
@@ -20,7 +20,7 @@ from pathlib import Path
 
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 
@@ -29,7 +29,7 @@ COVID = Path(os.environ.get("ROENTGATE_REAL_DATA", ROOT.parent / "shared" / "dat
 
 
 def border() -> list[str]:
-    """Return the cost of the battery as a multiple of its forward passes."""
+    """Return the cost of the border perturbations in forward passes."""
     from roentgate.candidates.backends.keras_backend import PREDICT_BATCH
     from roentgate.candidates.candidate import Options
     from roentgate.candidates.training import ready
@@ -75,7 +75,10 @@ def border() -> list[str]:
 
 
 def training() -> list[str]:
-    """Return seconds an epoch: plainly as the article does, through the harness, and on decode-once streams."""
+    """Return seconds an epoch for three ways of training.
+
+    They are the article's own code, the harness, and the harness on decode-once streams.
+    """
     import keras
 
     from roentgate.candidates import keras_backend
@@ -139,7 +142,10 @@ def training() -> list[str]:
 
 
 def memory() -> list[str]:
-    """Return the peak memory of two evaluations, each in its own process, and their difference."""
+    """Return the peak memory of two evaluations and their difference.
+
+    Each runs in its own process.
+    """
     peaks = {}
     with tempfile.TemporaryDirectory() as name:
         for count in (500, 20_000):
@@ -155,7 +161,11 @@ def memory() -> list[str]:
 
 
 def evaluate(folder: str) -> None:
-    """Evaluate a black box on a class-folder tree with all evidence of the suites; print this process' peak MiB."""
+    """Compute all evidence of a small model, and print the peak memory in MiB.
+
+    Args:
+        folder: A class-folder tree.
+    """
     from roentgate.candidates.candidate import Options
     from roentgate.candidates.training import ready
     from roentgate.data.card import Card
@@ -182,7 +192,7 @@ def evaluate(folder: str) -> None:
 
 
 def scorecard() -> list[str]:
-    """Return the seconds of a first run of the main job, and of an unchanged one."""
+    """Return the seconds of a first acceptance run and of an unchanged one."""
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {"ROENTGATE_STORE": str(Path(folder) / "store")}
         command = [sys.executable, "-m", "pytest", "suites", "--model", "baseline", "-q", "--report-dir", folder]
@@ -208,7 +218,7 @@ def _best(run: Callable[[], None], times: int = 2) -> float:
 
 
 def _draw(folder: Path, count: int) -> None:
-    """Write ``count`` test images of two classes, and 40 train images, as small PNGs."""
+    """Write ``count`` test images and 40 train images of two classes, as PNG."""
     from PIL import Image
 
     generator = np.random.default_rng(0)

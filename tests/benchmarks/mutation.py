@@ -1,10 +1,12 @@
-"""Mutation testing of what decides: ``python tests/benchmarks/mutation.py [MODULE ...]``, some 40 minutes for all.
+"""Mutation testing of the modules that decide verdicts.
 
-Changes one operator, number or word of a module at a time and runs the tests that reach it. A change that no test
-notices has survived: it needs a test, or it stands in ``survivors.toml`` with the reason why it changes nothing that
-anyone could see. Exits with 1 where a survivor is not in that list.
+Run ``python tests/benchmarks/mutation.py [MODULE ...]``. All modules take about 40 minutes.
 
-mutmut runs in an environment of its own below ``.roentgate/mutation``, on a copy of the project.
+mutmut changes one operator, number or word of a module at a time and runs the tests that reach it. A change that no
+test notices has survived. It needs a test, or an entry in ``survivors.toml`` with the reason why the change has no
+visible effect. The exit status is 1 if a survivor is not in that list.
+
+mutmut runs in its own environment below ``.roentgate/mutation``, on a copy of the project.
 """
 
 import json
@@ -26,9 +28,13 @@ NEEDS = "mutmut==3.8.1"
 COPIED = ("harness", "tests", "models", "suites", "data", "README.md")
 
 NUMBERS = (
-    "stats/test_estimate", "stats/test_sample_size", "stats/test_intervals", "checks/test_metrics",
-    "stats/test_verdict", "checks/test_contracts",
-)  # fmt: skip
+    "stats/test_estimate",
+    "stats/test_sample_size",
+    "stats/test_intervals",
+    "checks/test_metrics",
+    "stats/test_verdict",
+    "checks/test_contracts",
+)
 TESTS: dict[str, tuple[str, ...]] = {
     "stats/intervals": NUMBERS,
     "stats/estimate": NUMBERS,
@@ -41,10 +47,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "checks/stream_diagnosis": ("checks/test_stream_diagnosis", "checks/test_alignment"),
     "checks/alignment": ("checks/test_alignment", "evidence/test_stream_observer"),
 }
-"""Test files of each module; of these mutmut runs the tests that reach the changed function."""
+"""Test files of each module. Of these mutmut runs the tests that reach the changed function."""
 
 SLOW = "not augmented_and_shuffled and not are_no_images"
-"""Tests of ten seconds each, of which quicker ones say the same."""
+"""Leaves out tests of ten seconds each that quicker tests repeat."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Survivor:
     """A change that no test noticed.
 
     Attributes:
-        function: Module and function, ``limits.tango``.
+        function: Module and function, as ``intervals.tango``.
         before: The line as it is, stripped.
         after: The line as changed.
     """
@@ -63,9 +69,9 @@ class Survivor:
 
 
 def main(modules: list[str]) -> int:
-    """Run the named modules, or all; print the score and the survivors that nobody has reviewed.
+    """Run the named modules, or all, and print new survivors.
 
-    A change that makes a test run for ever is noticed, and so counts as killed.
+    A change that makes a test run into its time limit counts as killed.
     """
     unknown = [name for name in modules if name not in TESTS]
     if unknown:
@@ -92,7 +98,7 @@ def main(modules: list[str]) -> int:
 
 
 def install() -> Path:
-    """Return mutmut, installed beside what this interpreter has."""
+    """Return the path of mutmut, installed together with this interpreter's packages."""
     python, program = WORK / "env" / "bin" / "python", WORK / "env" / "bin" / "mutmut"
     if not program.is_file():
         venv.create(WORK / "env", clear=True, with_pip=True)
@@ -134,7 +140,7 @@ def run(mutmut: Path, module: str) -> list[tuple[str, str]]:
 
 
 def survivor(mutmut: Path, module: str, name: str) -> Survivor:
-    """Return what a mutant changes: the lines of its difference, whether of one line or of several."""
+    """Return the changed lines of a mutant, joined to one line each."""
     shown = subprocess.run([str(mutmut), "show", name], cwd=WORK / module, check=True, capture_output=True, text=True)
     lines = [line for line in shown.stdout.splitlines() if not line.startswith(("---", "+++"))]
     before, after = (" ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in ("-", "+"))

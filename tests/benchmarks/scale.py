@@ -1,9 +1,10 @@
-"""How the survey and the search for duplicates grow: ``python tests/benchmarks/scale.py [N ...]`` writes a report.
+"""Cost of the survey and the duplicate search by number of images.
 
-Draws 1,000, 10,000 and 100,000 images, 1 % of them copies of others, into a temporary folder that is removed at the
-end; surveys them, killed half way and started again, searches them, and looks again with nothing and with ten images
-changed. Every step runs in a process of its own, whose peak memory is read. ``reports/audit-scale.md`` is written from
-the last run of each N. Wall time on a shared machine wavers: read the ratios.
+``python tests/benchmarks/scale.py [N ...]`` draws 1,000, 10,000 and 100,000 images into a temporary folder, 1 % of them
+copies of others. It surveys them in a process that is killed half way, resumes the survey, and searches for duplicates.
+Then it repeats both steps unchanged, and the survey with ten images changed. Every step runs in its own process, whose
+peak memory is read. ``reports/audit-scale.md`` is written from the last run of each N. Wall time on a shared machine
+varies, so compare ratios.
 """
 
 import json
@@ -25,7 +26,7 @@ from typing import NotRequired, ParamSpec, TypedDict, TypeVar
 
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +50,17 @@ REPORT = ROOT / "reports" / "audit-scale.md"
 LAST = ROOT / ".roentgate" / "scale.json"
 SIZES = (1_000, 10_000, 100_000)
 SIDE = 256
-PLANTED = ("exact copy", "JPEG q80", "JPEG q30", "resized x0.5", "contrast +20 %", "contrast -20 %",
-           "cropped 2 % a side", "cropped 5 % a side", "mirrored")  # fmt: skip
+PLANTED = (
+    "exact copy",
+    "JPEG q80",
+    "JPEG q30",
+    "resized x0.5",
+    "contrast +20 %",
+    "contrast -20 %",
+    "cropped 2 % a side",
+    "cropped 5 % a side",
+    "mirrored",
+)
 BYTES_AN_IMAGE = 100_000  # its file, and its line in the database
 LIMIT_GIB = 3.0
 _CANVAS = 2048
@@ -61,11 +71,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Said(TypedDict):
-    """What a step says of itself: images, images looked at, seconds of each part, peak memory in GiB; of a search more.
+class StepFigures(TypedDict):
+    """Measurements of one step.
 
-    ``pairs``: the ids of images called the same. ``likeness``: of the nearest other image, of 5, 50 and 95 % of images.
-    ``almost``: the most alike detail of images that are called different.
+    ``images``: number of images. ``looked``: images that were read. ``seconds``: of each part. ``peak``: peak memory in
+    GiB. A search adds three. ``pairs``: ids of the images found to be the same. ``likeness``: 5, 50 and 95 % quantiles
+    of the similarity of each image and its nearest other image. ``almost``: highest detail similarity of images found
+    to be different.
     """
 
     images: int
@@ -81,10 +93,10 @@ Measured = TypedDict(
     "Measured",
     {
         "killed": int,
-        "resumed": Said,
-        "search": Said,
-        "again": Said,
-        "changed": Said,
+        "resumed": StepFigures,
+        "search": StepFigures,
+        "again": StepFigures,
+        "changed": StepFigures,
         "planted": dict[str, int],
         "hits": dict[str, int],
         "false": list[tuple[str, ...]],
@@ -92,12 +104,12 @@ Measured = TypedDict(
         "note": NotRequired[str],
     },
 )
-"""All that is measured of a tree of one size."""
+"""All measurements of a tree of one size."""
 
 
 @cache
 def _canvases() -> NDArray[np.float32]:
-    """Return two fields of texture as coarse as vessels, from which each image is given a piece of each."""
+    """Return two fields of vessel-like texture, from which images take pieces."""
     white = np.random.default_rng(0).standard_normal((2, _CANVAS, _CANVAS)).astype(np.float32)
     fields = [ndimage.gaussian_filter(white, (0, blur, blur), mode="wrap") for blur in (2, 5)]
     scaled: NDArray[np.float32] = sum(field / field.std() for field in fields) * np.float32(_TEXTURE / 2)
@@ -105,7 +117,7 @@ def _canvases() -> NDArray[np.float32]:
 
 
 def drawn(number: int) -> Image.Image:
-    """Return an image of its own: a patient of the phantom, enlarged, with texture and grain of its own."""
+    """Return a unique image: an enlarged phantom patient with texture and grain."""
     rng = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(number,)))
     finding = phantom.FINDINGS[phantom.CLASSES[number % len(phantom.CLASSES)]]
     background = phantom_anatomy.Background("RLP"[number % 3], (bool(rng.integers(2)), bool(rng.integers(2))), None)
@@ -119,7 +131,10 @@ def drawn(number: int) -> Image.Image:
 
 
 def draw(folder: Path, count: int) -> None:
-    """Write a tree of ``count`` images: copies of the first train images, and the others, a fifth of all in test."""
+    """Write a tree of ``count`` images, a fifth of them in test.
+
+    1 % are copies of the first train images.
+    """
     copies = count // 100
     for split in ("train", "test"):
         for label in phantom.CLASSES:
@@ -148,8 +163,8 @@ def _write(folder: Path, copies: int, number: int) -> None:
         (folder / "test" / phantom.CLASSES[number % 3] / f"copy{number:06d}.{suffix}").write_bytes(content)
 
 
-def step(folder: Path, *, search: bool) -> Said:
-    """Survey a tree, and search it if asked; return seconds of each part, images looked at, and peak memory."""
+def step(folder: Path, *, search: bool) -> StepFigures:
+    """Survey a tree, search it if asked, and return the measurements."""
     seconds: dict[str, float] = {}
     looked: list[Path] = []
     inspect = surveys.inspect
@@ -164,21 +179,21 @@ def step(folder: Path, *, search: bool) -> Said:
     store = Store(folder.parent / "store")
     splits = read_splits(Card(name="many", root=folder), image_shape=(SIDE, SIDE, 1), cache=None)
     seen = _timed(surveys.survey, seconds, "survey")(splits, store)
-    said: Said = {"images": len(seen), "looked": len(looked), "seconds": seconds, "peak": 0.0}
+    figures: StepFigures = {"images": len(seen), "looked": len(looked), "seconds": seconds, "peak": 0.0}
     if search:
         found = _timed(near_duplicates.find_duplicates, seconds, "search")(seen, store)
         pairs = zip(found.first.tolist(), found.second.tolist(), strict=True)
-        said["pairs"] = [sorted((seen.ids[first], seen.ids[second])) for first, second in pairs]
-        said["likeness"] = np.quantile(found.likeness, [0.05, 0.5, 0.95]).tolist()
-        said["almost"] = float(found.almost_similarity[0]) if len(found.almost) else 0.0
-    said["peak"] = peak()
-    return said
+        figures["pairs"] = [sorted((seen.ids[first], seen.ids[second])) for first, second in pairs]
+        figures["likeness"] = np.quantile(found.likeness, [0.05, 0.5, 0.95]).tolist()
+        figures["almost"] = float(found.almost_similarity[0]) if len(found.almost) else 0.0
+    figures["peak"] = peak()
+    return figures
 
 
 def peak() -> float:
     """Return the peak memory of this process in GiB."""
     status = Path("/proc/self/status")
-    if status.is_file():  # getrusage's figure begins with that of the parent
+    if status.is_file():  # getrusage includes the peak of the parent process
         return int(status.read_text("utf-8").split("VmHWM:")[1].split()[0]) / 1024**2
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 ** (3 if sys.platform == "darwin" else 2)
 
@@ -194,16 +209,20 @@ def _timed(function: Callable[P, T], seconds: dict[str, float], name: str) -> Ca
     return run
 
 
-def child(folder: Path, what: str) -> Said:
-    """Return what `step` says in a process of its own."""
+def child(folder: Path, what: str) -> StepFigures:
+    """Return the measurements of a `step` in its own process."""
     command = [sys.executable, __file__, what, str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-    said: Said = json.loads(done.stdout.splitlines()[-1])
-    return said
+    figures: StepFigures = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def killed(folder: Path, count: int) -> int:
-    """Survey a tree in a process that is killed half way; return the images that were kept."""
+    """Survey a tree in a process that is killed half way.
+
+    Returns:
+        The number of images whose results were stored.
+    """
     running = subprocess.Popen([sys.executable, __file__, "survey", str(folder)], stdout=subprocess.DEVNULL, cwd=ROOT)
     kept = 0
     while kept < count / 2 and running.poll() is None:
@@ -218,13 +237,13 @@ def _kept(folder: Path) -> int:
     for file in (folder.parent / "store" / "survey").glob("*.sqlite"):
         try:
             return int(sqlite3.connect(file).execute("SELECT count(*) FROM image").fetchone()[0])
-        except sqlite3.OperationalError:  # not yet made, or held
+        except sqlite3.OperationalError:  # not yet created, or locked
             return 0
     return 0
 
 
 def measure(count: int) -> Measured:
-    """Return all that is measured of a tree of so many images."""
+    """Return all measurements of a tree of ``count`` images."""
     with tempfile.TemporaryDirectory() as name:
         free = shutil.disk_usage(name).free
         if free < 2 * count * BYTES_AN_IMAGE:
@@ -234,11 +253,11 @@ def measure(count: int) -> Measured:
         draw(folder, count)
         print(f"{count:,} images drawn in {time.perf_counter() - started:.0f} s", flush=True)
         stopped = killed(folder, count)
-        resumed, search, again = (_told(folder, title, what) for title, what in STEPS)
+        resumed, search, again = (_measure_step(folder, title, what) for title, what in STEPS)
         for number in range(count - 10, count):
             changed = sorted((folder / "train" / phantom.CLASSES[number % 3]).iterdir())[-1 - number % 10]
             changed.write_bytes(png(drawn(count + number)))
-        altered = _told(folder, "ten changed", "survey")
+        altered = _measure_step(folder, "ten changed", "survey")
         planted = json.loads((folder / "planted.json").read_text("utf-8"))
     true = {tuple(sorted((copy, original))): kind for copy, (original, kind) in planted.items()}
     pairs = {tuple(pair) for pair in search.pop("pairs")}
@@ -258,14 +277,17 @@ def measure(count: int) -> Measured:
     return found
 
 
-def _told(folder: Path, title: str, what: str) -> Said:
-    said = child(folder, what)
-    print(f"  {title}: {_brief(said)}", flush=True)
-    return said
+def _measure_step(folder: Path, title: str, what: str) -> StepFigures:
+    figures = child(folder, what)
+    print(f"  {title}: {_brief(figures)}", flush=True)
+    return figures
 
 
-def real() -> Said | None:
-    """Return the same of the real images, where they are at hand, for what the drawn ones are to look like."""
+def real() -> StepFigures | None:
+    """Return the measurements of the real images, or None if they are absent.
+
+    The report compares the similarity of drawn images with theirs.
+    """
     images = images_of("tb-lungs")
     with tempfile.TemporaryDirectory() as name:
         for number, (label, path) in enumerate(images):
@@ -275,8 +297,13 @@ def real() -> Said | None:
         return child(Path(name) / "images", "search") if images else None
 
 
-def report(found: dict[str, Measured], images: Said | None) -> str:
-    """Return the report as markdown, of drawn images by their number, and of the real ones."""
+def report(found: dict[str, Measured], images: StepFigures | None) -> str:
+    """Return the report as markdown.
+
+    Args:
+        found: Measurements of drawn images, by number of images.
+        images: Measurements of the real images, if present.
+    """
     sizes = sorted(map(int, found))
     measured = {size: found[str(size)] for size in sizes}
     base = measured[sizes[0]]
@@ -285,20 +312,26 @@ def report(found: dict[str, Measured], images: Said | None) -> str:
         share = proportion(sum(each["hits"].values()), sum(each["planted"].values()))
         missed = {kind: count - each["hits"].get(kind, 0) for kind, count in each["planted"].items()}
         named = ", ".join(f"{count} {kind}" for kind, count in missed.items() if count)
-        words = f"{share.hits} of {share.n} [{share.low:.4f}, {share.high:.4f}]"
-        lines.append(f"| {size:,} | {words}{'; missed: ' * bool(named)}{named} | {each['false count']} |")
+        count_found = f"{share.hits} of {share.n} [{share.low:.4f}, {share.high:.4f}]"
+        lines.append(f"| {size:,} | {count_found}{'; missed: ' * bool(named)}{named} | {each['false count']} |")
     lines += ["", COST]
     for size, each in measured.items():
         cells = [_cell(each, base, part) for part in PARTS]
-        peaks = [f"{said['peak']:.2f} GiB" for said in (each["resumed"], each["search"])]
+        peaks = [f"{figures['peak']:.2f} GiB" for figures in (each["resumed"], each["search"])]
         lines.append(f"| {size:,} | " + " | ".join([*cells, *peaks]) + " |")
     lines += ["", *(each["note"] for each in measured.values() if "note" in each)]
     lines += ["", MEANING]
     for size, each in measured.items():
         again, changed = each["again"], each["changed"]
-        cells = [f"{each['killed']:,}", f"{each['resumed']['looked']:,}", f"{again['looked']}",
-                 f"{again['seconds']['survey']:.2f}", f"{again['seconds']['search']:.2f}", f"{changed['looked']}",
-                 f"{changed['seconds']['survey']:.2f}"]  # fmt: skip
+        cells = [
+            f"{each['killed']:,}",
+            f"{each['resumed']['looked']:,}",
+            f"{again['looked']}",
+            f"{again['seconds']['survey']:.2f}",
+            f"{again['seconds']['search']:.2f}",
+            f"{changed['looked']}",
+            f"{changed['seconds']['survey']:.2f}",
+        ]
         lines.append(f"| {size:,} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 
@@ -308,13 +341,19 @@ PARTS = ("survey cpu", "search cpu", "survey", "search", "features", "candidates
 
 
 def _cell(each: Measured, base: Measured, part: str) -> str:
-    """Return milliseconds an image and, in brackets, their multiple of those of ``base``; a dash if not recorded."""
+    """Return milliseconds an image, and in brackets their ratio to ``base``.
+
+    A dash if they were not recorded.
+    """
     cost, first = _cost(each, part), _cost(base, part)
     return "-" if cost is None or first is None else f"{cost:.2f} ({cost / first:.1f})"
 
 
 def _cost(each: Measured, part: str) -> float | None:
-    """Return milliseconds an image; those of a survey without what an unchanged one takes."""
+    """Return milliseconds an image.
+
+    The time of an unchanged survey is subtracted from that of a survey.
+    """
     if part.startswith("survey"):
         images, spent = each["resumed"]["looked"], each["resumed"]["seconds"].get(part)
         return None if spent is None else 1000 * (spent - each["again"]["seconds"][part]) / images
@@ -322,14 +361,18 @@ def _cost(each: Measured, part: str) -> float | None:
     return None if spent is None else 1000 * spent / each["search"]["images"]
 
 
-def _alike(found: dict[str, Measured], images: Said | None) -> list[str]:
-    """Return how alike the drawn images are, beside the real ones."""
+def _alike(found: dict[str, Measured], images: StepFigures | None) -> list[str]:
+    """Return the table on the similarity of drawn and of real images."""
     named = {f"{int(size):,} drawn": each["search"] for size, each in found.items()}
     named |= {f"{images['images']} of `tb-lungs`": images} if images else {}
-    lines = ["| images | likeness of the nearest other image: 5 %, 50 %, 95 % of images | most alike detail of others |",
-             "| ---: | --- | ---: |"]  # fmt: skip
-    for name, said in named.items():
-        lines.append(f"| {name} | {', '.join(f'{each:.3f}' for each in said['likeness'])} | {said['almost']:.2f} |")
+    lines = [
+        "| images | likeness of the nearest other image: 5 %, 50 %, 95 % of images | most alike detail of others |",
+        "| ---: | --- | ---: |",
+    ]
+    for name, figures in named.items():
+        lines.append(
+            f"| {name} | {', '.join(f'{each:.3f}' for each in figures['likeness'])} | {figures['almost']:.2f} |"
+        )
     return lines
 
 
@@ -363,7 +406,7 @@ work, processor time hardly does.
     "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
-MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every image with every other: a
+MEANING = f"""Peak memory is to stay below {LIMIT_GIB:.0f} GiB. *Neighbours* compares every image with every other: an
 image's share of it grows with their number, that of the rest does not. *Laying over* compares each with its nearest.
 
 ## What is read again
@@ -375,12 +418,15 @@ one state of all files: with one image changed it is done anew.
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"""
 
 
-def _brief(said: Said) -> str:
-    return json.dumps({key: value for key, value in said.items() if key != "pairs"})
+def _brief(figures: StepFigures) -> str:
+    return json.dumps({key: value for key, value in figures.items() if key != "pairs"})
 
 
 def main(arguments: list[str]) -> int:
-    """Measure the given numbers of images, or all, and write the report; ``--again`` only writes it."""
+    """Measure the given numbers of images, or all, and write the report.
+
+    ``--again`` only writes the report.
+    """
     if arguments[:1] in (["survey"], ["search"]):
         print(json.dumps(step(Path(arguments[1]), search=arguments[0] == "search")))
         return 0

@@ -1,4 +1,4 @@
-"""A frozen thing with other values in some fields, which are named when a test is run."""
+"""Copies of frozen dataclasses with other values in some fields."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A contract of import-linter: what a room holds is imported from outside only by the room's name."""
+"""An import-linter contract: packages are imported only by their own name."""
 
 import re
 
@@ -7,13 +7,14 @@ from importlinter import Contract, ContractCheck, output
 
 
 class DoorsContract(Contract):
-    """Refuses ``from roentgate.room.module import name`` outside that room; ``from roentgate.room import name`` passes.
+    """Contract that refuses imports of another room's modules.
 
-    What a door offers is for mypy to hold: a name that its stub does not list is an error there.
+    Outside a room ``from roentgate.room import name`` passes and ``from roentgate.room.module import name`` does not.
+    mypy checks which names a room offers: a name that its stub does not list is an error there.
     """
 
     def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:
-        """Look at every import that leads into another room."""
+        """Check every import that leads into another room."""
         entered = [
             f"{detail['importer']}:{detail['line_number']}: {detail['line_contents']}"
             for importer in sorted(graph.modules)
@@ -25,12 +26,12 @@ class DoorsContract(Contract):
         return ContractCheck(kept=not entered, metadata={"entered": entered})
 
     def render_broken_contract(self, check: ContractCheck) -> None:
-        """Print the imports that go past a door."""
+        """Print the imports that break the contract."""
         for line in check.metadata["entered"]:
             output.print_error(f"{line} goes past the door of that room")
 
 
 def _room(module: str) -> str:
-    """Return the room that a module lies in; "" for a module that lies in none."""
+    """Return the room of a module, or "" if it lies in none."""
     parts = module.split(".")
     return ".".join(parts[:2]) if len(parts) > 2 else ""

@@ -1,4 +1,4 @@
-"""Small class-folder trees of smooth random images, of which some are copies of others; for tests of the audit."""
+"""Small class-folder trees of smooth random images, for tests of the audit."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ SIDE = 96
 
 
 def image(seed: int, side: int = SIDE) -> Image.Image:
-    """Return an image that no other seed gives: a smooth field with finer structure, 8-bit grey."""
+    """Return the image of a seed: a smooth field with finer structure, 8-bit grey."""
     rng = np.random.default_rng(seed)
     field = gaussian_filter(rng.normal(size=(side, side)), side / 10) * side / 10
     field += 0.25 * gaussian_filter(rng.normal(size=(side, side)), 1.5)
@@ -30,7 +30,13 @@ def tree(
     images: int = 12,
     save: Callable[[Image.Image, Path], None] | None = None,
 ) -> Path:
-    """Write ``images`` images a class and split below ``root`` and return it; each image is its own."""
+    """Write a class-folder tree below ``root`` and return ``root``.
+
+    Args:
+        root: An empty or missing folder.
+        images: Different images of each class and split.
+        save: Saves an image to a path. The default writes PNG.
+    """
     seed = 0
     for split in ("train", "validation", "test"):
         for label in CLASSES:

@@ -1,6 +1,7 @@
-"""A small project to run the suites in: easy images, a sound model without TensorFlow, a policy; loaded as a plugin.
+"""A small project to run the suites in, as a pytest plugin.
 
-The images show one blob a class in the middle, so that a nearest class mean answers all of them, border or no border.
+It holds easy images, a sound model that needs no TensorFlow, and a policy. Each image shows the blob of its class in
+the middle, so that the nearest class mean is right for all of them, with and without their border.
 """
 
 import contextlib
@@ -107,7 +108,10 @@ recall_floor = 0.5
 
 
 def image(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return one image, uint8 (32, 32): a smooth random field with the blob of its class."""
+    """Return an image, uint8 (32, 32): a smooth random field with a blob.
+
+    The place of the blob tells the class.
+    """
     rows, columns = np.mgrid[:SIDE, :SIDE]
     row, column = np.add(BLOBS[label], rng.uniform(-1, 1, 2))
     blob = np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 18)
@@ -118,9 +122,10 @@ def image(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def write_images(root: Path, classes: Sequence[str] = CLASSES, *, images: int = 12) -> Path:
-    """Write class folders of ``images`` PNG images each for train, validation and test; return the root.
+    """Write class folders for train, validation and test, and return their root.
 
-    They are not compressed: the size of a compressed image depends on what it shows, and so tells its class.
+    Each class folder holds ``images`` uncompressed PNG images. The size of a compressed file depends on what the image
+    shows, and would predict its class.
     """
     rng = np.random.default_rng(0)
     for split in ("train", "validation", "test"):
@@ -144,14 +149,14 @@ def means(root: Path, classes: Sequence[str] = CLASSES) -> NDArray[np.float32]:
 
 @dataclass
 class Result:
-    """How a run ended: its exit status, what it printed, and where its scorecards lie."""
+    """Exit status of a run, its output, and the folder of its scorecards."""
 
     status: int
     out: str
     reports: Path
 
     def bytes(self, model: str = "nearest") -> bytes:
-        """Return ``scorecard.json`` as it was written."""
+        """Return the bytes of ``scorecard.json``."""
         return (self.reports / "toy" / model / "scorecard.json").read_bytes()
 
     def record(self, model: str = "nearest") -> Record:
@@ -164,8 +169,8 @@ class Result:
         return [row for row in self.record(model)["rows"] if row["check"] == check]
 
 
-class Given(TypedDict, total=False):
-    """What the command line may say beside the model's name; see `Options`."""
+class RunOptions(TypedDict, total=False):
+    """Options of the command line besides the model's name, as in `Options`."""
 
     seed: int
     image_size: tuple[int, int]
@@ -175,7 +180,10 @@ class Given(TypedDict, total=False):
 
 @dataclass
 class Project:
-    """A project folder: models, data, suites and their policy. Its store may be shared with others."""
+    """A project folder with models, data, suites and their policy.
+
+    Several projects may share a store.
+    """
 
     folder: Path
     store: Path
@@ -195,29 +203,32 @@ class Project:
         shutil.copytree(ROOT / "suites", self.folder / "suites", ignore=shutil.ignore_patterns("__pycache__"))
 
     def arguments(self, given: Sequence[str | Path]) -> list[str]:
-        """Return the whole command line: the suites and the model, where the given arguments name none."""
-        words = [str(word) for word in given]
-        suites = [] if any(word.startswith("suites") for word in words) else ["suites"]
-        model = [] if "--model" in words else ["--model", "nearest"]
-        return [*suites, *model, "--data", "toy", "-p", "no:faulthandler", *words]
+        """Return the whole command line for the given arguments.
+
+        Suites and model are added if the given arguments name none.
+        """
+        texts = [str(argument) for argument in given]
+        suites = [] if any(text.startswith("suites") for text in texts) else ["suites"]
+        model = [] if "--model" in texts else ["--model", "nearest"]
+        return [*suites, *model, "--data", "toy", "-p", "no:faulthandler", *texts]
 
     def _variables(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         return kept | {"ROENTGATE_STORE": str(self.store)} | self.environment
 
     def run(self, *given: str | Path) -> Result:
-        """Run pytest in this process; the returned status is the one the command would exit with."""
-        said = io.StringIO()
-        with _as_it_was(self._variables()), contextlib.chdir(self.folder):
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        """Run pytest in this process and return how it ended."""
+        printed = io.StringIO()
+        with _restoring(self._variables()), contextlib.chdir(self.folder):
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
                 status = pytest.main([*self.arguments(given), "--capture=sys"])
             _forget_modules(self.folder)
-        return Result(int(status), said.getvalue(), self.folder / "reports")
+        return Result(int(status), printed.getvalue(), self.folder / "reports")
 
     def start(
         self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()
     ) -> "subprocess.Popen[str]":
-        """Start pytest in a process of its own, as a user would."""
+        """Start pytest in its own process, as a user would."""
         command = [sys.executable, *python, "-m", "pytest", *self.arguments(given), "--report-dir", reports]
         return subprocess.Popen(
             command,
@@ -230,18 +241,18 @@ class Project:
         )
 
     def run_apart(self, *given: str | Path, reports: str = "reports", python: Sequence[str] = ()) -> Result:
-        """Run pytest in a process of its own and wait for it."""
+        """Run pytest in its own process and wait for it."""
         with self.start(*given, reports=reports, python=python) as process:
             out, _ = process.communicate(timeout=600)
         return Result(process.returncode, out, self.folder / reports)
 
-    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Unpack[Given]) -> Candidate:
-        """Return a model made ready, as a run would before its first test."""
-        given = Options(models=self.folder / "models", run_id="this run", **options)
-        return training.ready(model, find_card(data, self.folder / "data"), given, Store(self.store))
+    def ready(self, model: str = "nearest", *, data: str = "toy", **options: Unpack[RunOptions]) -> Candidate:
+        """Return a candidate as a run has it before the first test."""
+        run_options = Options(models=self.folder / "models", run_id="this run", **options)
+        return training.ready(model, find_card(data, self.folder / "data"), run_options, Store(self.store))
 
     def settings(self, *models: str) -> Settings:
-        """Return the command line that judges these models."""
+        """Return the settings of a run that judges these models."""
         folder = self.folder
         return Settings(
             models=models,
@@ -254,7 +265,10 @@ class Project:
         )
 
     def stored(self) -> dict[str, int]:
-        """Return every file of the store but its locks, with the time it was last written."""
+        """Return the modification time of each file of the store.
+
+        Keys are paths relative to the store, values are nanoseconds. Lock files are left out.
+        """
         return {
             str(path.relative_to(self.store)): path.stat().st_mtime_ns
             for path in self.store.rglob("*")
@@ -263,8 +277,8 @@ class Project:
 
 
 @contextlib.contextmanager
-def _as_it_was(variables: dict[str, str]) -> Iterator[None]:
-    """Set the environment; put it, the import path and the working folder's entry back at the end."""
+def _restoring(variables: dict[str, str]) -> Iterator[None]:
+    """Set the environment, and restore it and the import path at the end."""
     environment, path = dict(os.environ), list(sys.path)
     os.environ.clear()
     os.environ.update(variables)
@@ -277,14 +291,14 @@ def _as_it_was(variables: dict[str, str]) -> Iterator[None]:
 
 
 def _forget_modules(folder: Path) -> None:
-    """Let the next project have suites and model files of the same names."""
+    """Remove a project's modules, so that another can use the same names."""
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(folder)) or name.partition(".")[0] == "suites":
             del sys.modules[name]
 
 
 def make_project(folder: Path, images: Path, store: Path, classes: Sequence[str] = CLASSES) -> Project:
-    """Write a project with the small suites, which the model ``nearest`` passes."""
+    """Write a project whose small suites the model ``nearest`` passes."""
     project = Project(folder, store, images)
     project.write("pyproject.toml", '[tool.pytest]\naddopts = ["--import-mode=importlib"]\n')
     project.write("data/toy.toml", CARD.format(root=json.dumps(str(images))))
@@ -298,24 +312,30 @@ def make_project(folder: Path, images: Path, store: Path, classes: Sequence[str]
 
 @pytest.fixture(scope="session")
 def toy_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The class folders."""
+    """Root of the class folders."""
     return write_images(tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
 def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that tests share: what it holds is addressed by content, so that it can only save time."""
+    """A store that tests share.
+
+    Its entries are addressed by content, so sharing it changes no result.
+    """
     return tmp_path_factory.mktemp("store")
 
 
 @pytest.fixture
 def real_draw() -> Draw:
-    """What draws the pictures, for a test that wants them although `project` leaves them out."""
+    """The function that draws the figures, which `project` replaces."""
     return DRAW
 
 
 @pytest.fixture
 def project(tmp_path: Path, toy_images: Path, toy_store: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project of its own with the shared store; what runs in this process draws no pictures."""
+    """A new project with the shared store.
+
+    Runs in this process draw no figures.
+    """
     monkeypatch.setattr(figure_set, "draw", lambda *_: [])
     return make_project(tmp_path / "project", toy_images, toy_store)

@@ -1,6 +1,6 @@
-"""Prove the instrument: judge planted models and data sets, and try every interval where the truth is known.
+"""Validate the checks and the intervals on models, data and draws with a known truth.
 
-Run by ``make matrix`` and ``make statistics``; needs a checkout, with ``models/known_bad`` and ``models/sound``.
+Run by ``make matrix`` and ``make statistics``. It needs a checkout, with ``models/known_bad`` and ``models/sound``.
 """
 
 import argparse
@@ -16,11 +16,11 @@ from roentgate.process import one_thread
 if TYPE_CHECKING:
     from tests.validation.detection_matrix import Matrix
 
-GOING_ON = {
-    "matrix": "what was finished is kept, run the same command to go on",
-    "simulate": "the same command begins anew",
+AFTER_INTERRUPT = {
+    "matrix": "finished trainings are kept; run the same command to continue",
+    "simulate": "nothing is kept; the same command starts anew",
 }
-"""What an interrupted command has kept."""
+"""What to do after an interrupt, by command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,37 +33,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"validation: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"validation: interrupted; {GOING_ON[parsed.run]}", file=sys.stderr)
+        print(f"validation: interrupted; {AFTER_INTERRUPT[parsed.run]}", file=sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    whole = argparse.ArgumentParser(prog="python -m tests.validation", description="Prove the checks and the gate.")
+    whole = argparse.ArgumentParser(
+        prog="python -m tests.validation", description="Validate the checks and the intervals."
+    )
     commands = whole.add_subparsers(dest="run", required=True)
     matrix = commands.add_parser(
-        "matrix", help="judge every faulty and every sound planted model by every check, and write the detection matrix"
+        "matrix", help="judge planted-fault models and sound models by every check, and write the detection matrix"
     )
     matrix.add_argument(
-        "planted_models", nargs="*", metavar="TWIN",
-        help="only these (known_bad.NAME, sound.NAME), and doses of those among them that read the border; default: all",
-    )  # fmt: skip
+        "planted_models",
+        nargs="*",
+        metavar="MODEL",
+        help="known_bad.NAME or sound.NAME: judge only these, with doses if they read the border (default: all)",
+    )
     matrix.add_argument("--seeds", type=int, default=5, metavar="N", help="trainings of each (default: 5)")
-    matrix.add_argument("--no-doses", action="store_true", help="leave out the curves of dose and response")
-    matrix.add_argument("--render", action="store_true", help="judge nothing: write the page again from its record")
+    matrix.add_argument("--no-doses", action="store_true", help="leave out the dose-response curves")
+    matrix.add_argument("--render", action="store_true", help="judge nothing, and write the page again from its record")
     matrix.add_argument(
         "--out",
         metavar="DIR",
-        help="where it goes, or its record lies (default: reports, unless planted models are named)",
+        help="the folder of the page and its record (default: reports, unless models are named)",
     )
 
     simulate = commands.add_parser(
-        "simulate", help="try every interval and both gates where the truth is known; write reports/statistics.md"
+        "simulate", help="try every interval and both decision rules on a known truth, and write reports/statistics.md"
     )
     simulate.add_argument(
         "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
     )
     simulate.add_argument("--seed", type=int, default=0, metavar="N")
-    simulate.add_argument("--out", default="reports", metavar="DIR", help="where the report goes (default: reports)")
+    simulate.add_argument("--out", default="reports", metavar="DIR", help="the folder of the report (default: reports)")
     return whole
 
 
@@ -74,11 +78,9 @@ def _matrix(parsed: argparse.Namespace) -> int:
 
     check_seeds(0, parsed.seeds)
     if parsed.planted_models and parsed.render:
-        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no planted models")
+        raise ArgumentError("--render writes the page of what is recorded and judges nothing; name no models with it")
     if parsed.planted_models and not parsed.out:
-        raise ArgumentError(
-            "a matrix of some planted models does not replace the published one; name a folder: --out DIR"
-        )
+        raise ArgumentError("a matrix of some models does not replace the published one; name a folder: --out DIR")
     folder = Path(parsed.out or "reports")
     record = matrix.read(folder / matrix_page.RECORD) if parsed.render else _judge_planted_models(parsed)
     print(matrix_page.publish(record, folder))
@@ -97,8 +99,8 @@ def _judge_planted_models(parsed: argparse.Namespace) -> "Matrix":
 
     root, seeds, with_doses = Path.cwd(), list(range(parsed.seeds)), not parsed.no_doses
     planted_models, store = matrix.plan(root, parsed.planted_models), open_store(root)
-    words = ["python", "-m", "tests.validation", "matrix", *parsed.planted_models, "--seeds", str(parsed.seeds)]
-    words += ["--no-doses"] * parsed.no_doses
+    arguments = ["python", "-m", "tests.validation", "matrix", *parsed.planted_models, "--seeds", str(parsed.seeds)]
+    arguments += ["--no-doses"] * parsed.no_doses
     work = matrix.work(planted_models, seeds, with_doses=with_doses) + (
         0 if parsed.planted_models else data_matrix.work(seeds)
     )
@@ -108,7 +110,7 @@ def _judge_planted_models(parsed: argparse.Namespace) -> "Matrix":
             bar.set_postfix_str(now)
             bar.update(done)
 
-        reports, command = store.root / "matrix", shlex.join(words)
+        reports, command = store.root / "matrix", shlex.join(arguments)
         record = matrix.run(
             root, planted_models, seeds, reports=reports, step=step, command=command, with_doses=with_doses
         )

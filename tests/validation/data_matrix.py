@@ -1,4 +1,7 @@
-"""Which faults of a data set the data suite catches: every spoiled and every sound drawn set, over seeds of drawing."""
+"""Data part of the detection matrix: which data faults are refused.
+
+Every spoiled and every sound data set is drawn with several seeds and judged by the data suite.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,23 +15,23 @@ from tests.validation.detection_matrix import Entry, Outcome
 from tests.validation.planted_data import SPOILED, Spoiled, write
 
 CALM_SEEDS = 20
-"""Drawings of the sound sets: how often a check is alarmed by images with nothing wrong."""
+"""Drawings of each sound set, more than of the spoiled ones, as false alarms are rare."""
 SUITE = "test_data.py"
 
 
 def work(seeds: Sequence[int]) -> int:
-    """Return how many data sets `judge` looks at."""
+    """Return how many data sets `judge` judges."""
     return sum(len(_seeds(each, seeds)) for each in SPOILED)
 
 
 def judge(root: Path, seeds: Sequence[int], store: Store, step: Callable[[str, int], None]) -> list[Entry]:
-    """Draw, spoil and judge each data set by the checks of the data suite that ask for no model.
+    """Draw, spoil and judge each data set by checks that need no model.
 
     Args:
         root: The project folder.
-        seeds: Seeds of drawing of the spoiled sets; sound ones are drawn `CALM_SEEDS` times where all seeds are asked.
-        store: Where images and what is found of them are kept.
-        step: Called with (what is judged now, how many were finished since the last call).
+        seeds: Seeds of drawing of the spoiled sets. With five seeds or more, sound sets are drawn `CALM_SEEDS` times.
+        store: Holds the images and the audit's results.
+        step: Called with (what is judged now, data sets finished since the last call).
     """
     policy = load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
     entries = []
@@ -66,12 +69,12 @@ def _outcome(each: Spoiled, seed: int, suite: Path, policy: Policy, store: Store
     card = write(each.name, seed, store)
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
     rows = audit_report.judge(DataRecord(splits, store), policy, suite)
-    against = [row for row in rows if row["gates"] and not row["accepted"]]
-    diagnosed = any(row["check"] == each.check and each.diagnosis in row["detail"] for row in against)
+    not_accepted = [row for row in rows if row["gates"] and not row["accepted"]]
+    diagnosed = any(row["check"] == each.check and each.diagnosis in row["detail"] for row in not_accepted)
     return {
         "seed": seed,
-        "refused": sorted({f"data/{row['check']}" for row in against}),
-        "failed": sorted({f"data/{row['check']}" for row in against if row["outcome"] == "fail"}),
+        "refused": sorted({f"data/{row['check']}" for row in not_accepted}),
+        "failed": sorted({f"data/{row['check']}" for row in not_accepted if row["outcome"] == "fail"}),
         "diagnosed": diagnosed,
         "accuracy": None,
     }

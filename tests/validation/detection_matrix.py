@@ -1,5 +1,7 @@
-"""Which faults the checks catch, and how often: every faulty and every sound planted model, against every check,
-over seeds."""
+"""Detection matrix: how often each check refuses each planted-fault and each sound model.
+
+Every model is trained with several seeds and judged by every check.
+"""
 
 import ast
 import json
@@ -28,10 +30,10 @@ ARTICLE = ("baseline", "compact", "border_dropout")
 """Models of the project itself, judged as sound ones."""
 
 JUDGED = ("alignment", "inference", "recall", "border", "attention", "calibration", "data")
-"""Suites that planted models are judged by; the others ask for a reference, claims, a history, or twice the time."""
+"""Suites that judge the models. The others need a reference, claims or a history, or take twice the time."""
 FLOOR = "recall/recall_floor"
 LEVEL = 0.05
-"""Share of sound trainings that may fail a border row by its whole interval, on the one test set there is."""
+"""Share of sound trainings that may fail a border row by its whole interval, on the only test set."""
 
 _SHORT = """
 [data.{data}.border]
@@ -45,16 +47,17 @@ deletion_images = 2
 [data.{data}.attributions.draws]
 occlusion = 3
 """
-_TOGETHER = 8  # models a process: TensorFlow is imported once for them, and what it keeps is let go after them
+_TOGETHER = 8  # models in one process, which share one import of TensorFlow and release its memory at the end
 
 
 class Outcome(TypedDict):
-    """One training of one planted model, or the only look at one that is loaded.
+    """Result of one training of a model, or of judging one that is loaded.
 
-    ``refused``: the checks, as ``suite/check``, of which a gating row was not accepted, be it for want of a value.
-    ``failed``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised check
-    holds the promised words. ``accuracy``: on the test images, None where undefined. ``unfinished``: the checks, if
-    any, that ended in an error, which catches no fault: of a faulty planted model they are not among the refused.
+    ``refused``: the checks, as ``suite/check``, with a gating row that was not accepted, for example because it has no
+    value. ``failed``: those of them that failed by their whole interval. ``diagnosed``: whether a row of a promised
+    check holds the promised diagnosis. ``accuracy``: on the test images, None if undefined. ``unfinished``: the checks,
+    if any, that ended in an error. An error catches no fault, so those of a planted-fault model are not among the
+    refused.
     """
 
     seed: int
@@ -66,9 +69,10 @@ class Outcome(TypedDict):
 
 
 class Entry(TypedDict):
-    """A planted model, what it promises, and how each training of it went; one that is ``loaded`` counts once.
+    """A model or data set, its promise, and the outcome of each training.
 
-    ``failures``: sentences on the trainings, if any, that left no scorecard, and so no outcome.
+    A ``loaded`` model has one outcome. ``failures``: a sentence for each training, if any, that left no scorecard and
+    so no outcome.
     """
 
     name: str
@@ -83,9 +87,10 @@ class Entry(TypedDict):
 
 
 class Matrix(TypedDict):
-    """The record: ``checks`` in the policy's order, planted models, data sets, readers at each dose, and blends.
+    """The record: checks, models, data sets, readers at each dose, and blends.
 
-    ``command`` made it; ``remarks`` say what a reader must know of a record that the command would not make today.
+    ``checks`` are in the policy's order. ``command`` made the record. ``remarks`` say what has changed since then, so
+    that the command would make another record today.
     """
 
     schema: str
@@ -100,37 +105,39 @@ class Matrix(TypedDict):
 
 
 def plan(root: Path, only: Sequence[str] = ()) -> list[PlantedModel]:
-    """Return the planted models to judge, the article's models as sound ones besides; not those for another suite than
-    `JUDGED`.
+    """Return the models to judge: planted-fault models and sound models.
+
+    The article's models are among the sound ones. Planted-fault models whose checks belong to other suites than
+    `JUDGED` are left out.
 
     Args:
         root: The project folder.
-        only: Names of planted models; none for all of them.
+        only: Names of models, or none for all of them.
 
     Raises:
-        ArgumentError: A name that is no planted model.
-        ModelError: A faulty planted model without its promise, or that names a check which the policy does not know.
+        ArgumentError: A name that is not among these models.
+        ModelError: A planted-fault model without its promise, or that names a check unknown to the policy.
     """
     models, known_checks = root / "models", slashed(_policy(root).gate.pairs)
     planted_models = read_planted_models(models)
-    for planted in planted_models:
-        for check in slashed(planted.checks):
+    for model in planted_models:
+        for check in slashed(model.checks):
             if check not in known_checks:
-                words = f"its docstring names '{check}', which is no check of the policy"
-                raise ModelError(f"model '{planted.name}': {words}; {did_you_mean(check, known_checks)}")
+                fault = f"its docstring names '{check}', which is no check of the policy"
+                raise ModelError(f"model '{model.name}': {fault}; {did_you_mean(check, known_checks)}")
     planted_models = [
-        planted
-        for planted in planted_models
-        if planted.sound or planted.unseen or {suite for suite, _ in planted.checks} & {*JUDGED}
+        model
+        for model in planted_models
+        if model.sound or model.unseen or {suite for suite, _ in model.checks} & {*JUDGED}
     ]
     planted_models += [
         PlantedModel(name=name, says=_first_line(models / f"{name}.py"), sound=True)
         for name in ARTICLE
         if (models / f"{name}.py").is_file()
     ]
-    known = {planted.name: planted for planted in planted_models}
+    known = {model.name: model for model in planted_models}
     if unknown := [name for name in only if name not in known]:
-        raise ArgumentError(f"no planted model is called {', '.join(unknown)}; there are: {', '.join(known)}")
+        raise ArgumentError(f"no model to judge has the name {', '.join(unknown)}; there are: {', '.join(known)}")
     return [known[name] for name in dict.fromkeys(only)] if only else planted_models
 
 
@@ -144,16 +151,16 @@ def run(
     command: str,
     with_doses: bool = True,
 ) -> Matrix:
-    """Judge planted models, readers at each dose, and blends; see `work` for how much that is.
+    """Judge the models, the readers at each dose, and the blends.
 
     Args:
         root: The project folder.
-        planted models: From `plan`.
+        planted_models: From `plan`.
         seeds: Seeds of training.
-        reports: Where the single scorecards go.
-        step: Called with (what is judged now, how many trainings were finished since the last call).
-        command: What the record is to say made it.
-        with_doses: Whether to judge the readers among them at each dose, and blends where both parts are among them.
+        reports: The folder of the single scorecards.
+        step: Called with (what is judged now, trainings finished since the last call). `work` gives their total.
+        command: The command that the record names.
+        with_doses: Whether to judge the readers among the models at each dose, and blends if both parts are among them.
 
     Raises:
         HarnessError: A blend could not be judged.
@@ -173,32 +180,33 @@ def run(
 
 
 def work(planted_models: Sequence[PlantedModel], seeds: Sequence[int], *, with_doses: bool = True) -> int:
-    """Return how many trainings `run` reports, with one for each planted model that is loaded."""
+    """Return how many trainings `run` reports; a loaded model counts as one."""
     judged = [*planted_models, *(doses.readers(planted_models, DOSES) if with_doses else [])]
     parts = len(doses.PARTS) if with_doses and doses.can_blend(planted_models) else 0
-    return sum(len(_seeds(_entry(planted), seeds)) for planted in judged) + len(seeds) * parts
+    return sum(len(_seeds(_entry(model), seeds)) for model in judged) + len(seeds) * parts
 
 
 def judge(
     planted_models: Iterable[PlantedModel], seeds: Sequence[int], *, reports: Path, step: Callable[[str, int], None]
 ) -> list[Entry]:
-    """Judge planted models in processes of their own; what an earlier call has trained and predicted comes from the
-    store.
+    """Judge models in separate processes and return their entries.
+
+    Trained weights and predictions of an earlier call come from the store.
 
     Args:
-        planted models: What to judge; a name may come again with other data.
+        planted_models: The models. A name may occur several times, each time with other data.
         seeds: Seeds of training.
-        reports: Where the single scorecards go.
-        step: Called with (what is judged now, how many trainings were finished since the last call).
+        reports: The folder of the single scorecards.
+        step: Called with (what is judged now, trainings finished since the last call).
 
     Returns:
-        An entry a planted model, in order; one whose run ended without its scorecard says so in ``failures``.
+        One entry for each model, in order. A run that ended without a scorecard is named in ``failures``.
 
     Raises:
-        HarnessError: Every run ended so.
+        HarnessError: Every run ended without a scorecard.
     """
     failed = None
-    entries = {(planted.name, planted.data): _entry(planted) for planted in planted_models}
+    entries = {(model.name, model.data): _entry(model) for model in planted_models}
     for data, seed, names in _portions(entries.values(), seeds):
         step(f"{data}, seed {seed}", 0)
         folder, policy = reports / str(seed), short_policy(reports, data)
@@ -206,7 +214,7 @@ def judge(
             entry = entries[name, data]
             if isinstance(record, HarnessError):
                 failed = record
-                entry.setdefault("failures", []).append(_told(record))
+                entry.setdefault("failures", []).append(_sentence(record))
                 continue
             evidence = scorecard.read_evidence(folder / data / folder_name(name) / scorecard.EVIDENCE_FILE)
             entry["outcomes"].append(_outcome(entry, record, accuracy(evidence)))
@@ -217,9 +225,10 @@ def judge(
 
 
 def short_policy(folder: Path, data: str) -> Path:
-    """Write the project's policy with the costly searches that only inform cut short on one data set; return the file.
+    """Write the policy with shorter descriptive searches; return the file.
 
-    The smallest mask and the attributions refuse nothing, and would make up most of the time.
+    The smallest mask and the attributions refuse nothing, and would take most of the time. They are shortened on one
+    data set.
     """
     path = folder / f"policy-{data}.toml"
     with atomic(path) as draft:
@@ -228,13 +237,18 @@ def short_policy(folder: Path, data: str) -> Path:
 
 
 def caught(entry: Entry, check: str) -> Estimate:
-    """Share of the trainings of a planted model that a check refused, with its exact interval; without any, NaN in
-    [0, 1]."""
+    """Return the share of an entry's trainings that a check refused.
+
+    The interval is exact. Without a training the value is NaN in [0, 1].
+    """
     return proportion(sum(check in outcome["refused"] for outcome in entry["outcomes"]), len(entry["outcomes"]))
 
 
 def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
-    """Share of the trainings of sound planted models that a suite refused, and which; of ``border``, see `able`."""
+    """Return the share of sound trainings that a suite refused, and which.
+
+    For ``border`` only trainings that are `able` count.
+    """
     trained = [
         (entry, outcome) for entry in matrix["planted_models"] if entry["sound"] for outcome in entry["outcomes"]
     ]
@@ -249,8 +263,10 @@ def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
 
 
 def settled_alarms(matrix: Matrix) -> Estimate:
-    """Share of the trainings of sound planted models that are `able`, of which a border row failed by its whole
-    interval."""
+    """Return the share of sound trainings with a settled fail of the border.
+
+    Only trainings that are `able` count. A fail is settled if the whole interval of a row misses its bound.
+    """
     trained = [
         outcome
         for entry in matrix["planted_models"]
@@ -263,18 +279,23 @@ def settled_alarms(matrix: Matrix) -> Estimate:
 
 
 def able(outcome: Outcome) -> bool:
-    """Whether a training reached the recall floors on whole images: if not, it cannot reach them on masked ones."""
+    """Whether a training reached the recall floors on whole images.
+
+    A model that misses them there cannot reach them on masked images.
+    """
     return FLOOR not in outcome["refused"]
 
 
 def shortcomings(matrix: Matrix) -> list[str]:
-    """Return what the matrix must show and does not, a sentence each.
+    """Return the requirements that the matrix does not meet, a sentence each.
 
-    Every faulty planted model is refused by each check it names, with its diagnosis, in every training, and every
-    spoiled data set in every drawing; no sound planted model is refused by alignment or inference in any, no sound
-    data set by any check of the data; and sound planted models that are `able` do not fail the border, by whole
-    intervals, more often than in `LEVEL` of trainings (by the exact lower limit). Each training left its scorecard,
-    and no check of a sound planted model, and none that a faulty one names, ended in an error.
+    - Each planted-fault model is refused by each check it names, with its diagnosis, in every training.
+    - Each spoiled data set is refused by its check in every drawing.
+    - No sound model is refused by alignment or inference, and no sound data set by any check of the data.
+    - Sound models that are `able` do not fail the border by whole intervals in more than `LEVEL` of trainings. The
+      exact lower limit of that share decides.
+    - Each training left its scorecard. No check of a sound model ended in an error, and none that a planted-fault
+      model names.
     """
     judged = [*matrix["planted_models"], *matrix["data"]]
     found = [failure for entry in [*judged, *matrix["doses"]] for failure in entry.get("failures", [])]
@@ -289,9 +310,9 @@ def shortcomings(matrix: Matrix) -> list[str]:
                 check for check in outcome.get("unfinished", []) if entry["sound"] or check in entry["promised"]
             ]
             found += [f"{entry['name']}, seed {outcome['seed']}: {check} did not finish" for check in unfinished]
-        told = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
-        if entry["promised"] and told < n:
-            found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {told} of {n}")
+        diagnosed = sum(outcome["diagnosed"] for outcome in entry["outcomes"])
+        if entry["promised"] and diagnosed < n:
+            found.append(f"{entry['name']}: '{entry['diagnosis']}' was said in {diagnosed} of {n}")
     border = settled_alarms(matrix)
     if border.low > LEVEL:
         found.append(f"border: {border.hits} of {border.n} sound trainings failed by their whole interval")
@@ -304,7 +325,10 @@ def shortcomings(matrix: Matrix) -> list[str]:
 
 
 def write(matrix: Matrix, path: Path) -> None:
-    """Write the record as JSON, whole or not at all; equal outcomes give equal bytes."""
+    """Write the record as JSON, whole or not at all.
+
+    Equal records give equal bytes.
+    """
     with atomic(path) as draft:
         draft.write_text(json.dumps(matrix, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
@@ -313,7 +337,7 @@ def read(path: Path) -> Matrix:
     """Read a record that `write` wrote.
 
     Raises:
-        ArgumentError: The file is missing, damaged, or something else; the message names it.
+        ArgumentError: The file is missing, damaged, or no such record. The message names it.
     """
     try:
         matrix = TypeAdapter(Matrix).validate_json(path.read_bytes())
@@ -338,26 +362,29 @@ def _policy(root: Path) -> Policy:
     return load_policy(root / "suites" / "policy.toml", data="phantom", classes=CLASSES)
 
 
-def _entry(planted: PlantedModel) -> Entry:
+def _entry(model: PlantedModel) -> Entry:
     return {
-        "name": planted.name,
-        "says": planted.says,
-        "sound": planted.sound,
-        "loaded": planted.loaded,
-        "data": planted.data,
-        "promised": slashed(planted.checks),
-        "diagnosis": planted.diagnosis,
+        "name": model.name,
+        "says": model.says,
+        "sound": model.sound,
+        "loaded": model.loaded,
+        "data": model.data,
+        "promised": slashed(model.checks),
+        "diagnosis": model.diagnosis,
         "outcomes": [],
     }
 
 
 def _seeds(entry: Entry, seeds: Sequence[int]) -> Sequence[int]:
-    """Return the seeds of a planted model: one if it is loaded, as another would be the same model."""
+    """Return the seeds of a model, only the first if it is loaded.
+
+    A loaded model is the same with every seed.
+    """
     return seeds[:1] if entry["loaded"] else seeds
 
 
 def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[str]]]:
-    """Yield (data, seed, names): few enough for one process."""
+    """Yield (data, seed, names) with few enough names for one process."""
     for seed in seeds:
         by_data: dict[str, list[str]] = {}
         for entry in entries:
@@ -371,7 +398,10 @@ def _portions(entries: Collection[Entry], seeds: Sequence[int]) -> Iterator[tupl
 def _records(
     names: Sequence[str], data: str, seed: int, reports: Path, extra: Sequence[str]
 ) -> Iterator[tuple[str, Record | HarnessError]]:
-    """Yield the record of each model, or why there is none; where all together fail, each is judged alone."""
+    """Yield the record of each model, or the error that left it without.
+
+    If a run of several models fails, each is judged alone.
+    """
     try:
         records = subprocess_run.run(names, data, seed, reports=reports, name=data, extra=extra, quiet=True)
     except HarnessError as error:
@@ -384,25 +414,25 @@ def _records(
     yield from zip(names, records, strict=True)
 
 
-def _told(error: HarnessError) -> str:
-    """Return the first line of an error, and what the run printed as its own."""
+def _sentence(error: HarnessError) -> str:
+    """Return the first line of an error and the errors that the run printed."""
     first, *printed = str(error).splitlines()
     return "; ".join([first, *(line for line in printed if line.startswith("ERROR"))])
 
 
-def _outcome(entry: Entry, record: Record, right: float | None) -> Outcome:
-    against = [
+def _outcome(entry: Entry, record: Record, share_right: float | None) -> Outcome:
+    not_accepted = [
         (f"{row['suite']}/{row['check']}", row) for row in record["rows"] if row["gates"] and not row["accepted"]
     ]
-    judged = [(check, row) for check, row in against if row["reason"] != "crashed"]
-    unfinished = {check for check, row in against if row["reason"] == "crashed"}
-    refused = {check for check, _ in (against if entry["sound"] else judged)}
+    judged = [(check, row) for check, row in not_accepted if row["reason"] != "crashed"]
+    unfinished = {check for check, row in not_accepted if row["reason"] == "crashed"}
+    refused = {check for check, _ in (not_accepted if entry["sound"] else judged)}
     outcome: Outcome = {
         "seed": record["task"]["seed"],
         "refused": sorted(refused),
         "failed": sorted({check for check, row in judged if row["outcome"] == "fail"}),
         "diagnosed": any(entry["diagnosis"] in row["detail"] for check, row in judged if check in entry["promised"]),
-        "accuracy": None if right is None else round(right, 4),
+        "accuracy": None if share_right is None else round(share_right, 4),
     }
     return {**outcome, "unfinished": sorted(unfinished)} if unfinished else outcome
 

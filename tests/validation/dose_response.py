@@ -1,4 +1,7 @@
-"""Dose and response: how much of a shortcut, or of a border reader in a blend, the border suite needs to refuse."""
+"""Dose and response: how much of a shortcut the border suite refuses.
+
+The dose is the strength of the shortcut in the data, or the share of a border reader in a blend.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,10 +20,10 @@ from tests.validation.planted_models import PlantedModel
 _Key = TypeVar("_Key")
 
 CLEAR = "phantom-shortcut-clear"
-"""Clear lesions in borders that give the class away: both parts of a blend can do well."""
+"""Data with clear lesions and with borders that predict the label, so that both parts of a blend can do well."""
 
 PARTS = ("sound.cropping", "known_bad.border_reader")
-"""A model that cannot see the border, and one that sees nothing else."""
+"""A model that cannot see the border, and one that sees the border alone."""
 
 READERS = (
     "known_bad.shortcut_learner",
@@ -33,7 +36,10 @@ SHARES = tuple(round(0.05 * step, 2) for step in range(21))
 
 
 class Reading(NamedTuple):
-    """A dose, and the judged doses between which it was read off; all three are one where it was judged itself."""
+    """A dose, and the judged doses between which it was interpolated.
+
+    All three are equal if the dose was judged itself.
+    """
 
     dose: float
     low: float
@@ -41,36 +47,36 @@ class Reading(NamedTuple):
 
 
 class Reliance(TypedDict):
-    """A blend of a sound model and a reader of the border: the share of the reader, and what refused each seed."""
+    """The share of a border reader in a blend, and the checks that refused each seed."""
 
     share: float
     refused: list[list[str]]
 
 
 def readers(planted_models: Sequence[PlantedModel], doses: Mapping[int, str]) -> list[PlantedModel]:
-    """Return the readers of the shortcut among planted models once for each dose: the data set of that dose."""
-    chosen = [planted for name in READERS for planted in planted_models if planted.name == name]
-    return [replace(planted, data=data) for planted in chosen for data in doses.values()]
+    """Return each reader of the shortcut once for each dose's data set."""
+    chosen = [model for name in READERS for model in planted_models if model.name == name]
+    return [replace(model, data=data) for model in chosen for data in doses.values()]
 
 
 def can_blend(planted_models: Sequence[PlantedModel]) -> bool:
-    """Whether both parts of a blend are among planted models."""
-    return {*PARTS} <= {planted.name for planted in planted_models}
+    """Whether both parts of a blend are among the models."""
+    return {*PARTS} <= {model.name for model in planted_models}
 
 
 def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]) -> list[Reliance]:
-    """Return what refuses a blend of a sound model and a reader of the border, at each share of the reader.
+    """Return what refuses a blend at each share of the border reader.
 
-    The answer of a blend is the weighted mean of the probabilities of its parts, so its evidence is computed from
-    theirs; no image is predicted again.
+    The answer of a blend is the weighted mean of the probabilities of its parts, a sound model and a border reader. So
+    its evidence is computed from theirs, and no image is predicted again.
 
     Args:
         root: The project folder.
-        seeds: One pair of parts each.
-        step: Called with (what is made ready now, how many were finished since the last call).
+        seeds: Seeds of training, one for each pair of parts.
+        step: Called with (what is trained or loaded now, parts finished since the last call).
 
     Raises:
-        HarnessError: A part cannot be made ready.
+        HarnessError: A part cannot be trained or loaded.
     """
     suite = load_suite(root / "suites" / "test_border.py")
     refused: dict[float, list[list[str]]] = {share: [] for share in SHARES}
@@ -79,32 +85,34 @@ def blends(root: Path, seeds: Sequence[int], *, step: Callable[[str, int], None]
         session = _session(root, seed)
         sound, reader = (session.evidence(name).border(session.policy.border) for name in PARTS)
         for share in SHARES:
-            given = {"border_answers": blend(sound, reader, share), "unseen": session.unseen}
+            fixtures = {"border_answers": blend(sound, reader, share), "unseen": session.unseen}
             found = verdicts(
-                suite, given, session.policy, session.classes, absent=["smallest_masks", "border_contents"]
+                suite, fixtures, session.policy, session.classes, absent=["smallest_masks", "border_contents"]
             )
-            against = {check for check, _, verdict in found if not verdict.accepted("simple")}
-            refused[share].append(sorted(f"border/{check}" for check in against))
+            not_accepted = {check for check, _, verdict in found if not verdict.accepted("simple")}
+            refused[share].append(sorted(f"border/{check}" for check in not_accepted))
         step(f"blends, seed {seed}", len(PARTS))
     return [{"share": share, "refused": found} for share, found in refused.items()]
 
 
 def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderRecord:
-    """Return the evidence on a model that answers with the mean of two, weighted 1 - ``share`` and ``share``.
+    """Return the border evidence of a blend of two models.
+
+    Its probabilities are their mean, weighted 1 - ``share`` and ``share``.
 
     Raises:
-        ArgumentError: ``share`` is not in [0, 1], or the two are not of the same rows and donors.
+        ArgumentError: ``share`` is not in [0, 1], or the two differ in rows or donors.
     """
     if not 0 <= share <= 1:
         raise ArgumentError(f"a share of {share}; give a number between 0 and 1")
     if first.clean.ids != second.clean.ids or not np.array_equal(first.donor_labels, second.donor_labels):
-        raise ArgumentError("the two parts of a blend were asked about other rows or donors; use one data set and seed")
+        raise ArgumentError("the two parts of a blend have other rows or donors; use one data set and seed")
 
-    def mean(one: Predictions, other: Predictions) -> Predictions:
-        return replace(one, probabilities=(1 - share) * one.probabilities + share * other.probabilities)
+    def mean(of_first: Predictions, of_second: Predictions) -> Predictions:
+        return replace(of_first, probabilities=(1 - share) * of_first.probabilities + share * of_second.probabilities)
 
-    def means(ones: Mapping[_Key, Predictions], others: Mapping[_Key, Predictions]) -> dict[_Key, Predictions]:
-        return {key: mean(ones[key], others[key]) for key in ones}
+    def means(of_first: Mapping[_Key, Predictions], of_second: Mapping[_Key, Predictions]) -> dict[_Key, Predictions]:
+        return {key: mean(of_first[key], of_second[key]) for key in of_first}
 
     return BorderRecord(
         clean=mean(first.clean, second.clean),
@@ -118,10 +126,11 @@ def blend(first: BorderRecord, second: BorderRecord, share: float) -> BorderReco
 
 
 def dose_at(doses: Sequence[float], shares: Sequence[float], level: float) -> Reading | None:
-    """Return the dose at which a response first reaches ``level``, read off a straight line between two judged doses.
+    """Return the dose at which a response first reaches ``level``.
 
-    The responses are made to rise with the dose first (isotonic least squares). None where it never does, or no dose
-    was judged; the lowest judged dose where the response has reached it there.
+    The responses are first made to rise with the dose (isotonic least squares). The dose is then interpolated linearly
+    between two judged doses. It is the lowest judged dose if the response reaches the level there, and None if it never
+    does or no dose was judged.
 
     Examples:
         >>> dose_at([0, 50, 100], [0.0, 0.4, 1.0], 0.7)

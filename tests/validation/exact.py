@@ -1,7 +1,7 @@
-"""What the intervals and the decision rules do, summed exactly over all samples: no draw is made here.
+"""Exact error rates of the intervals and the decision rules, summed over all samples.
 
-Every number comes from the functions that decide verdicts, called on each sample there could be. A miss *over* is an
-interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly below it.
+Nothing is drawn. The functions that decide verdicts are evaluated on each possible sample. A miss *over* is an interval
+wholly above the truth, which would pass a floor that is not reached. A miss *under* is wholly below it.
 """
 
 import math
@@ -30,34 +30,40 @@ from roentgate.stats import (
 )
 
 Entry = dict[str, float | int | str | None]
-"""One line of a table: plain numbers and words, as JSON holds them."""
+"""One line of a table: numbers and strings, as JSON holds them."""
 
 
-def told_counts(counts: Sequence[int]) -> str:
-    """Return the rows of each class as a table shows them: ``26 / 20 / 20``."""
+def counts_text(counts: Sequence[int]) -> str:
+    """Return the rows of each class as text: ``26 / 20 / 20``."""
     return " / ".join(map(str, counts))
 
 
 def cell(entry: Entry, name: str) -> float:
-    """Return a number of a table's line; NaN where it has none."""
+    """Return a number of a table's line, or NaN if it has none."""
     value = entry.get(name)
     return float(value) if isinstance(value, int | float) else math.nan
 
 
 GATES: Final[tuple[Gate, Gate]] = ("simple", "guarded")
 FURTHER_SHOWN: Final = 3000
-"""Further rows up to which the settling of a verdict is summed over all samples."""
+"""Most further rows for which `further` sums over all samples."""
 
 _NEGLIGIBLE: Final = 1e-9
 
 
 def misses(lows: DoubleArray, highs: DoubleArray, chances: DoubleArray, truth: float) -> tuple[float, float]:
-    """Probability that an interval lies over, and under, the truth; the arrays hold one entry a sample."""
+    """Return the probabilities that an interval lies over and under the truth.
+
+    The arrays hold one entry for each sample.
+    """
     return float(chances[lows > truth].sum()), float(chances[highs < truth].sum())
 
 
 def share_misses(n: int, truths: Sequence[float]) -> list[Entry]:
-    """Misses of the exact interval of a share of n rows, for each true share."""
+    """Return the misses of the exact interval of a share of n rows.
+
+    One line for each true share.
+    """
     lows, highs = _limits([proportion(hits, n) for hits in range(n + 1)])
     chances = stats.binom.pmf(np.arange(n + 1)[:, None], n, np.asarray(truths))
     made = []
@@ -68,14 +74,20 @@ def share_misses(n: int, truths: Sequence[float]) -> list[Entry]:
 
 
 def worst_share_misses(n: int, truths: Sequence[float]) -> Entry:
-    """The largest misses of `share_misses` on either side, and the true share at which those over it are largest."""
+    """Return the largest misses of `share_misses` on each side.
+
+    ``over_at`` is the true share at which the misses over it are largest.
+    """
     found = share_misses(n, truths)
     over = max(found, key=lambda entry: cell(entry, "over"))
     return _entry(n=n, over=over["over"], over_at=over["truth"], under=max(cell(entry, "under") for entry in found))
 
 
 def difference_misses(n: int, truths: Sequence[tuple[float, float]]) -> list[Entry]:
-    """Misses of Tango's interval on n rows, for each pair (true difference, true share of discordant rows)."""
+    """Return the misses of Tango's interval on n rows.
+
+    One line for each pair (true difference, true share of discordant rows).
+    """
     samples = np.array([(up, down) for up in range(n + 1) for down in range(n + 1 - up)])
     lows, highs = _limits([paired_difference(int(up), int(down), n) for up, down in samples])
     full = np.column_stack([samples, n - samples.sum(axis=1)])
@@ -89,9 +101,13 @@ def difference_misses(n: int, truths: Sequence[tuple[float, float]]) -> list[Ent
 
 
 def balanced_misses(counts: Sequence[int], recalls: Sequence[float]) -> Entry:
-    """Misses of the interval of balanced accuracy, from classes of these sizes and true recalls.
+    """Return the misses of the interval of balanced accuracy.
 
-    Samples of a class that come up in less than 1 of 1,000,000,000 draws are left out.
+    Outcomes of a class with a probability of 1e-9 or less are left out.
+
+    Args:
+        counts: Rows of each class.
+        recalls: True recall of each class.
     """
     supports = []
     for n, recall in zip(counts, recalls, strict=True):
@@ -103,7 +119,7 @@ def balanced_misses(counts: Sequence[int], recalls: Sequence[float]) -> Entry:
     truth = math.fsum(recalls) / len(recalls)
     over, under = misses(lows, highs, chances, truth)
     return _entry(
-        counts=told_counts(counts),
+        counts=counts_text(counts),
         recalls=" / ".join(f"{r:g}" for r in recalls),
         truth=truth,
         over=over,
@@ -112,12 +128,13 @@ def balanced_misses(counts: Sequence[int], recalls: Sequence[float]) -> Entry:
 
 
 def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | None:
-    """Whether as many further rows as `further_rows` asks for settle the verdict as often as it says.
+    """Return how often the number of `further_rows` settles a verdict.
 
     Returns:
-        ``settled``: probability if the true rate is the observed one, which is what it promises; ``one_fewer``: the
-        same with one row fewer; ``averaged``: if the true rate is only known as well as the rows so far tell it
-        (uniform prior). None where the verdict is settled already, no number is given, or it is above 3,000.
+        Three probabilities. ``settled``: if the true rate is the observed one, as `further_rows` assumes.
+        ``one_fewer``: the same with one row fewer. ``averaged``: the true rate has the posterior distribution of the
+        observed rows under a uniform prior. None if the verdict is settled already, if `further_rows` gives no number,
+        or if its number is above 3,000.
     """
     estimate = proportion(hits, n)
     extra = further_rows(estimate, bound, direction)
@@ -139,7 +156,10 @@ def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | No
 
 
 def gate_accepts(n: int, floor: float, true: float, gate: Gate) -> float:
-    """Probability that a rule accepts one share of n rows against a floor, where the true share is ``true``."""
+    """Return the probability that a rule accepts a share of n rows.
+
+    The bound is a floor, and the true share is ``true``.
+    """
     if gate == "guarded":
         return chance_passed(n, floor, true)
     accepted = chance_accepted(n, floor, "at_least", worse_by=floor - true)
@@ -147,19 +167,28 @@ def gate_accepts(n: int, floor: float, true: float, gate: Gate) -> float:
 
 
 def gates_accept(n: int, floor: float, truths: Sequence[float]) -> list[Entry]:
-    """Probability that either rule accepts n rows against a floor, for each true share."""
+    """Return the probabilities that each rule accepts n rows against a floor.
+
+    One line for each true share.
+    """
     return [_entry(n=n, truth=true, **{gate: gate_accepts(n, floor, true, gate) for gate in GATES}) for true in truths]
 
 
 def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: float) -> Entry:
-    """What a scorecard says of many bounds, for a policy and the images of each class.
+    """Return how often chance refuses a sound model under a policy's bounds.
 
     See `roentgate.scorecard.multiplicity`.
+
+    Args:
+        policy: The policy whose bounds are counted.
+        counts: Images of each class.
+        gate: The decision rule.
+        better_by: Margin by which the model is better than every bound.
     """
     claims = policy_claims(policy, counts)
     found = refused_by_chance(claims, gate=gate, better_by=better_by)
     return _entry(
-        counts=told_counts(counts),
+        counts=counts_text(counts),
         gate=gate,
         rows=len(claims),
         bounds=sum(claim.times for claim in claims),
@@ -172,14 +201,21 @@ def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: 
 
 
 def infills_accept(n: int, ceiling: float, true: float, infills: int) -> Entry:
-    """Probability that the simple rule accepts all of several infills that each flip ``true`` of the answers."""
+    """Return the probability that the simple rule accepts several infills.
+
+    Each infill flips a true share ``true`` of the answers. ``alike``: all flip the same images. ``independent``: each
+    its own.
+    """
     claims = [Claim(n=n, bound=ceiling, direction="at_most")] * infills
     found = refused_by_chance(claims, gate="simple", better_by=ceiling - true)
     return _entry(n=n, infills=infills, truth=true, alike=1 - found.together, independent=1 - found.independent)
 
 
 def policy_claims(policy: Policy, counts: Sequence[int]) -> list[Claim]:
-    """The plain shares and p-values that a policy tests on a test split with these images a class."""
+    """Return the shares and p-values that a policy bounds on a test split.
+
+    ``counts`` are the images of each class.
+    """
     recall, border, classes = policy.recall, policy.border, _names(counts)
     sizes = dict(zip(classes, counts, strict=True))
     infills, everything = len(border.infills), sum(counts)
@@ -200,11 +236,12 @@ def policy_claims(policy: Policy, counts: Sequence[int]) -> list[Claim]:
 
 
 def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: float, flips: float) -> Entry:
-    """Probability that the counted rows of the recall and the border suite refuse a model of known quality.
+    """Return how often recall and border suite refuse a model of known quality.
 
-    Its recall is ``recall`` in every class, with and without the border, its errors spread evenly over the other
-    classes, and each infill flips ``flips`` of its answers. Rows of one class are taken together, classes as
-    independent; so are flips and recall. Infills bracket the truth: all change the same images, or each its own.
+    Its recall is ``recall`` in every class, with and without the border. Its errors are spread evenly over the other
+    classes, and each infill flips ``flips`` of its answers. Rows of one class are judged jointly. Classes are
+    independent of each other, and flips of recall. Two cases bracket the truth: all infills change the same images
+    (``alike``), or each its own (``apart``).
     """
     bounds, classes, infills = policy.recall, _names(counts), len(policy.border.infills)
     everything = sum(counts)
@@ -217,7 +254,7 @@ def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: 
     flips_accepts = float(stats.binom.cdf(_most(everything, policy.border.flips_ceiling, gate), everything, flips))
     border = flips_accepts * masked_accepts
     return _entry(
-        counts=told_counts(counts),
+        counts=counts_text(counts),
         gate=gate,
         recall=recall,
         flips=flips,
@@ -232,7 +269,10 @@ def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: 
 
 
 def _class_accepts(n: int, least: int, caps: Sequence[int], recall: float) -> float:
-    """Probability that n rows of a class hold at least ``least`` right ones and no more than ``caps`` of each error."""
+    """Return the probability that a class meets its floor and its ceilings.
+
+    Of n rows at least ``least`` must be right, and at most ``caps`` may go to each other class.
+    """
     error = (1 - recall) / len(caps)
     samples = [wrong for wrong in product(*(range(cap + 1) for cap in caps)) if sum(wrong) <= n - least]
     if not samples:
@@ -242,12 +282,12 @@ def _class_accepts(n: int, least: int, caps: Sequence[int], recall: float) -> fl
 
 
 def _least(n: int, floor: float, gate: Gate) -> int:
-    """Fewest hits of n that a rule accepts against a floor; n + 1 where none."""
+    """Return the fewest hits of n that a rule accepts; n + 1 if none."""
     return next((hits for hits in range(n + 1) if at_least(proportion(hits, n), floor).accepted(gate)), n + 1)
 
 
 def _most(n: int, ceiling: float, gate: Gate) -> int:
-    """Most hits of n that a rule accepts against a ceiling; -1 where none."""
+    """Return the most hits of n that a rule accepts; -1 if none."""
     return next((hits for hits in range(n, -1, -1) if at_most(proportion(hits, n), ceiling).accepted(gate)), -1)
 
 

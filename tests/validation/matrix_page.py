@@ -1,4 +1,4 @@
-"""The detection matrix to read and to look at: markdown and a picture of it."""
+"""The page of the detection matrix: markdown and a figure."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,28 +31,28 @@ PAGE, RECORD = "detection_matrix.md", "detection_matrix.json"
 PICTURE = "detection_matrix.png"
 
 _ASKED = (
-    "All suites judge them on the drawn images. A check has caught a training where a gating row of it was not accepted "
-    "(`--gate simple`). Asked: each fault is refused by every check that its file names, with the diagnosis it names, "
-    "in every training; no sound model is refused by alignment or inference in any. (Where a check says the same words "
-    "of whatever it finds, the diagnosis is no more than its refusal.)"
+    "All suites judge them on the drawn images. A check has caught a training if one of its gating rows was not "
+    "accepted (`--gate simple`). Required: each planted-fault model is refused by every check that its file names, "
+    "with the diagnosis it names, in every training. No sound model is refused by alignment or inference in any. (If a "
+    "check says the same words of every fault, the diagnosis says no more than its refusal.)"
 )
 _DATA_ASKED = (
-    "Drawn data sets with one planted fault, judged by the checks of the data suite that ask for no model. Asked: each "
-    "is refused by its check in every drawing, and sound ones, however unusual, by none."
+    "Drawn data sets with one planted fault, judged by the checks of the data suite that need no model. Required: each "
+    "is refused by its check in every drawing, and sound data sets, however unusual, are refused by none."
 )
 _ONE_SET = (
     "All of them are trained on the same drawn images and judged on the same "
-    f"{len(CLASSES) * COUNTS['test']} test images. An interval here is about further trainings on these images, counted "
-    "as if each were independent; those of one model are more alike, so it is rather too narrow. It says nothing of "
-    "other test sets: whether the intervals of the rows hold over those is tried where the truth is known "
-    "([statistics.md](statistics.md))."
+    f"{len(CLASSES) * COUNTS['test']} test images. An interval here is about further trainings on these images, "
+    "counted as if each were independent. Those of one model are more alike, so it is rather too narrow. It says "
+    "nothing of other test sets. Whether the intervals of the rows hold over those is tried on draws with a known "
+    "truth ([statistics.md](statistics.md))."
 )
 _ALARMS = (
-    "Of the border suite, trainings that reach the recall floors on whole images count: one that misses them there "
-    "cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole interval* in "
-    "2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). Of test sets this is one: "
-    "the count below is no rate to hold against that claim, only how many trainings fail on it. The simple rule "
-    "refuses more often the closer a model is to a bound."
+    "For the border suite, only trainings that reach the recall floors on whole images count: one that misses them "
+    "there cannot reach them under a mask. The policy claims of a row that a sound model fails it *by its whole "
+    "interval* in 2.5 % of test sets at most (`border_swap`, whose interval is not exact, in 4 %). This is "
+    "one test set, so the count below is no rate to compare with that claim, only how many trainings fail on it. The "
+    "simple rule refuses more often the closer a model is to a bound."
 )
 _KEY = "dark: named by\nthe fault's file\nlight: other checks\nred: a sound model refused\nby alignment or inference"
 _SOUND_DATA = {each.name for each in SPOILED if not each.check}
@@ -60,8 +60,10 @@ _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 
 
 def markdown(matrix: Matrix) -> str:
-    """Return the page: what was asked and found, each planted model, each check, false alarms, doses, and what is
-    not seen."""
+    """Return the page as markdown.
+
+    It shows what was required and found, each model and data set, false alarms, doses, and faults that no check sees.
+    """
     faulty = [entry for entry in matrix["planted_models"] if entry["promised"]]
     unseen = [entry for entry in matrix["planted_models"] if not (entry["sound"] or entry["promised"])]
     sound = [entry for entry in matrix["planted_models"] if entry["sound"]]
@@ -69,13 +71,14 @@ def markdown(matrix: Matrix) -> str:
     verdict = "Nothing missing." if not missed else f"**{len(missed)} missing:**"
     text = [
         "# Detection matrix",
-        f"{len(faulty)} faulty and {len(sound)} sound models. {_trainings(matrix)}",
+        f"{len(faulty)} planted-fault models (positive controls) and {len(sound)} sound models (negative controls). "
+        f"{_trainings(matrix)}",
         f"{_ASKED} {verdict}",
         *(["\n".join(f"- {escape(line)}" for line in missed)] if missed else []),
         *map(escape, matrix["remarks"]),
         f"![Faults and sound models in rows, checks in columns, trainings caught in the cells]({PICTURE})",
         "## What each fault was caught by",
-        *(_faults(matrix, faulty) if faulty else ["No faulty model was judged."]),
+        *(_faults(matrix, faulty) if faulty else ["No planted-fault model was judged."]),
         *_data(matrix),
         "## False alarms on sound models",
         *(_sound(matrix, sound) if sound else ["No sound model was judged."]),
@@ -110,7 +113,7 @@ def _unseen(entries: Sequence[Entry]) -> list[str]:
 
 
 def publish(matrix: Matrix, folder: Path) -> Path:
-    """Write record, page and pictures into a folder; return the page."""
+    """Write record, page and figures into a folder, and return the page."""
     page = markdown(matrix)  # before anything is replaced
     write(matrix, folder / RECORD)
     picture(matrix, folder / PICTURE)
@@ -122,15 +125,17 @@ def publish(matrix: Matrix, folder: Path) -> Path:
 
 
 def picture(matrix: Matrix, path: Path) -> Path:
-    """Draw the matrix: a row for each planted model, a column for each check, the share of trainings caught in the
-    cell."""
+    """Draw the matrix: models and data sets in rows, checks in columns.
+
+    A cell shows how many trainings the check refused.
+    """
     planted_models = sorted(
         matrix["planted_models"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry))
     )
     planted_models += matrix["data"]
-    spoken = {check for entry in planted_models for check in entry["promised"]}
-    spoken |= {check for entry in planted_models for outcome in entry["outcomes"] for check in outcome["refused"]}
-    checks = [check for check in matrix["checks"] if check in spoken] or matrix["checks"]
+    used = {check for entry in planted_models for check in entry["promised"]}
+    used |= {check for entry in planted_models for outcome in entry["outcomes"] for check in outcome["refused"]}
+    checks = [check for check in matrix["checks"] if check in used] or matrix["checks"]
     with sheet(path, height=1.9 + 0.19 * len(planted_models), width=9.5) as figure:
         axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(planted_models))))
         for row, entry in enumerate(planted_models):
@@ -164,7 +169,7 @@ def picture(matrix: Matrix, path: Path) -> Path:
 
 
 def _data(matrix: Matrix) -> list[str]:
-    """Return what spoiled and sound data sets were refused by; [] where none was judged."""
+    """Return the section on data sets; [] if none was judged."""
     if not matrix["data"]:
         return []
     spoiled = [entry for entry in matrix["data"] if entry["promised"]]
@@ -217,26 +222,26 @@ def _name(entry: Entry) -> str:
 
 
 def _says(entry: Entry) -> str:
-    return escape(entry["says"].replace("``", ""))  # the marks of a docstring
+    return escape(entry["says"].replace("``", ""))  # docstring markup
 
 
 def _fault_line(entry: Entry) -> list[str]:
     named = ", ".join(check.split("/")[1] for check in entry["promised"])
     found = [caught(entry, check) for check in entry["promised"]] if entry["outcomes"] else []
     counts = ", ".join(f"{share.hits} of {share.n}" for share in found) or "not judged"
-    others = _refusals(entry, beside=entry["promised"])
+    others = _refusals(entry, excluding=entry["promised"])
     return [f"{_name(entry)}: {_says(entry)}", named, counts, others]
 
 
-def _refusals(entry: Entry, beside: Sequence[str] = ()) -> str:
-    checks = sorted({check for outcome in entry["outcomes"] for check in outcome["refused"]} - set(beside))
+def _refusals(entry: Entry, excluding: Sequence[str] = ()) -> str:
+    checks = sorted({check for outcome in entry["outcomes"] for check in outcome["refused"]} - set(excluding))
     return ", ".join(f"{check.split('/')[1]} {caught(entry, check).hits}" for check in checks) or "none"
 
 
 def _sound_line(entry: Entry) -> list[str]:
-    right = accuracies(entry)
+    values = accuracies(entry)
     below = sum(not able(outcome) for outcome in entry["outcomes"])
-    accuracy = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(right), max(right)))) if right else ""
+    accuracy = " to ".join(dict.fromkeys(f"{end:.2f}" for end in (min(values), max(values)))) if values else ""
     note = f"{accuracy} ({below} below a recall floor)" if below else accuracy
     return [_name(entry), _says(entry), note, _refusals(entry)]
 
@@ -260,8 +265,8 @@ def _trainings(matrix: Matrix) -> str:
 
 
 def _intervals(matrix: Matrix) -> str:
-    """Say the exact interval of every count that a cell may hold."""
+    """Return a sentence with the exact interval of every possible count."""
     numbers = sorted({len(entry["outcomes"]) for entry in matrix["planted_models"]} - {0})
     cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
-    words = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
-    return "Exact 95 % intervals of the counts, over trainings on the same images: " + "; ".join(words) + "."
+    texts = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
+    return "Exact 95 % intervals of the counts, over trainings on the same images: " + "; ".join(texts) + "."

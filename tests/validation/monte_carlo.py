@@ -1,9 +1,8 @@
-"""How often the intervals miss a truth that is known, by drawing: areas under the curve, grouped images, retained
-skill.
+"""Monte Carlo error rates of intervals: areas, grouped images, retained skill.
 
-Each interval is the one that decides verdicts; beside it, on the same draws, stands what is often used instead. A miss
-*over* is an interval that lies wholly above the truth (it would prove a floor that is not reached), *under* wholly
-below it. Both should be 2.5 % or less.
+Each interval that decides verdicts is compared with common alternatives on the same draws. A miss *over* is an interval
+wholly above the known truth, which would pass a floor that is not reached. A miss *under* is wholly below it. Both
+should be 2.5 % or less.
 """
 
 import math
@@ -27,17 +26,17 @@ from roentgate.stats import (
     paired_difference,
     proportion,
 )
-from tests.validation.exact import Entry, told_counts
+from tests.validation.exact import Entry, counts_text
 
 RESAMPLES = 1000
-"""Resamples of each bootstrap; the draws of one setting share their weights, which only adds noise."""
+"""Resamples of each bootstrap. The draws of one setting share their weights, which only adds noise."""
 
 Shape = Literal["normal", "unequal", "skewed"]
-"""Scores of a class and the rest: normal of equal spread; of twice the spread for the class; exponential."""
+"""Scores of a class and the rest: normal, normal with twice the spread for the class, or exponential."""
 
 
 class Tally:
-    """Misses of several intervals of the same truth, by name."""
+    """Counts the misses of several intervals of the same truth, by name."""
 
     def __init__(self, truth: float) -> None:
         self.truth = truth
@@ -48,14 +47,17 @@ class Tally:
         self._limits.setdefault(name, []).append((low, high))
 
     def entry(self) -> Entry:
-        """Return the share of draws in which each interval misses, over and under, and its mean width."""
-        return self._told(width=True)
+        """Return the misses and the mean width of each interval.
+
+        Misses are shares of the draws, over and under the truth.
+        """
+        return self._shares(width=True)
 
     def misses(self) -> Entry:
-        """Return these shares alone, for intervals that may have no end."""
-        return self._told(width=False)
+        """Return the misses alone, for intervals that may be unbounded."""
+        return self._shares(width=False)
 
-    def _told(self, *, width: bool) -> Entry:
+    def _shares(self, *, width: bool) -> Entry:
         made: Entry = {}
         for name, limits in self._limits.items():
             low, high = np.array(limits).T
@@ -73,11 +75,11 @@ class Curves:
     """Scores of K classes whose one-vs-rest areas are all known.
 
     Attributes:
-        counts: Rows (patients, where there are several images of each) of each class.
+        counts: Patients of each class, which are rows if each has one image.
         area: True area of each curve, 0.5 to 1.
         shape: How scores are distributed.
         images: Images of each patient.
-        icc: Correlation of the scores of a patient's images; only for normal scores.
+        icc: Correlation of the scores of a patient's images, for normal scores only.
     """
 
     counts: tuple[int, ...]
@@ -87,18 +89,25 @@ class Curves:
     icc: float = 0.0
 
     def labels(self) -> IntArray:
-        """Return the class of each row, (n,), the images of a patient side by side."""
+        """Return the class of each row, (n,).
+
+        The images of a patient are adjacent.
+        """
         return np.repeat(np.arange(len(self.counts)), np.multiply(self.counts, self.images))
 
     def common(self, rng: np.random.Generator) -> DoubleArray:
-        """Draw what all images of a patient share: (patients, columns), of two classes one column."""
+        """Draw the score part that a patient's images share, (patients, K).
+
+        Two classes have one column only.
+        """
         classes = len(self.counts)
         return rng.normal(size=(sum(self.counts), 1 if classes == 2 else classes))
 
     def scores(self, rng: np.random.Generator, common: DoubleArray | None = None) -> DoubleArray:
-        """Draw scores (n, K); of two classes the second column is the first one's negative, as after a softmax.
+        """Draw scores (n, K).
 
-        ``common`` is what two models that see the same patients share; None: drawn for this one.
+        The second of two columns is the negative of the first, as for a softmax of two classes. ``common`` comes from
+        `common` and is shared by two models that see the same patients. None draws it anew.
         """
         labels, classes = self.labels(), len(self.counts)
         own = labels[:, None] == np.arange(1 if classes == 2 else classes)
@@ -113,18 +122,20 @@ class Curves:
         return np.hstack([scores, -scores]) if classes == 2 else scores
 
     def entry(self) -> Entry:
-        """Return what was set, as cells of a table."""
-        counts = told_counts(self.counts)
+        """Return the setting, as cells of a table."""
+        counts = counts_text(self.counts)
         return {"counts": counts, "truth": self.area, "shape": self.shape, "images": self.images, "icc": self.icc}
 
 
 def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `macro_auroc`, and of the percentile bootstrap that resamples within each class.
+    """Return the misses of `macro_auroc` and of a percentile bootstrap.
+
+    The bootstrap resamples patients within each class.
 
     Returns:
-        Also ``separated``, the share of draws that separate all classes perfectly, and the misses over the truth among
-        these draws (no entry without one). Where patients have several images, the area knows them, as ``macro``,
-        and does not, as ``naive``; the bootstrap resamples patients.
+        The misses, ``separated``, the share of draws that separate all classes perfectly, and the misses over the truth
+        among these draws, if there are any. If patients have several images, ``macro`` groups images by patient and
+        ``naive`` does not.
     """
     tally, separated = Tally(curves.area), Tally(curves.area)
     labels = curves.labels()
@@ -149,11 +160,11 @@ def area_misses(curves: Curves, draws: int, rng: np.random.Generator) -> Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patients:
-    """Patients with several images each, whose answers resemble one another (beta-binomial).
+    """Patients with several images each, with correlated answers (beta-binomial).
 
     Attributes:
         groups: Number of patients.
-        images: Images of each; 0 for 1 to 9, at random and anew in each draw.
+        images: Images of each patient. 0 stands for 1 to 9, drawn at random each time.
         icc: Correlation between the images of a patient.
         share: True share of hits.
     """
@@ -164,22 +175,29 @@ class Patients:
     share: float
 
     def sizes(self, rng: np.random.Generator) -> IntArray:
-        """Draw how many images each patient has, (groups,)."""
+        """Draw the number of images of each patient, (groups,)."""
         return np.full(self.groups, self.images) if self.images else rng.integers(1, 10, self.groups)
 
     def rates(self, rng: np.random.Generator, shares: Sequence[float]) -> DoubleArray:
-        """Draw each patient's own chances of outcomes whose overall chances are ``shares``, (groups, outcomes)."""
+        """Draw each patient's chances of the outcomes, (groups, outcomes).
+
+        Their means are ``shares``.
+        """
         if self.icc == 0:
             return np.tile(shares, (self.groups, 1))
         return rng.dirichlet(np.multiply(shares, 1 / self.icc - 1), self.groups)
 
     def entry(self) -> Entry:
-        """Return what was set, as cells of a table."""
+        """Return the setting, as cells of a table."""
         return {"groups": self.groups, "images": self.images or "1 to 9", "icc": self.icc, "truth": self.share}
 
 
 def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of Korn and Graubard's interval, Clopper and Pearson's on all images, and a cluster bootstrap."""
+    """Return the misses of three intervals of a share over patients.
+
+    ``grouped`` is Korn and Graubard's, ``naive`` Clopper and Pearson's on all images, and ``bootstrap`` a cluster
+    bootstrap.
+    """
     tally = Tally(patients.share)
     weights = weights_of(patients.groups, rng)
     for _ in range(draws):
@@ -193,10 +211,10 @@ def grouped_misses(patients: Patients, draws: int, rng: np.random.Generator) -> 
 
 
 def grouped_difference_misses(patients: Patients, difference: float, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of Tango's interval at the effective size, with it on all images, and of a cluster bootstrap.
+    """Return the misses of three intervals of a paired difference over patients.
 
-    ``share`` of ``patients`` is the true share of images that count only once, ``difference`` that of those gained
-    minus those lost.
+    ``grouped`` is Tango's at the effective size, ``naive`` Tango's on all images, ``bootstrap`` a cluster bootstrap.
+    ``patients.share`` is the true share of discordant images, and ``difference`` the share gained minus the share lost.
     """
     tally = Tally(difference)
     weights = weights_of(patients.groups, rng)
@@ -214,13 +232,13 @@ def grouped_difference_misses(patients: Patients, difference: float, draws: int,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skill:
-    """Answers on whole and on cut-down images, each right with its own chance.
+    """Answers on whole and on masked images, with the chance that each is right.
 
     Attributes:
         counts: Rows of each class.
         clean: True recall of every class on the whole images.
-        kept: True share of the skill above chance that survives the cut.
-        nested: Whether a row right under the cut is right on the whole image too; else the two are independent.
+        kept: True retained skill: the share of the skill that is left on the masked images.
+        nested: Whether a row that is right when masked is right on the whole image too. Else the two are independent.
     """
 
     counts: tuple[int, ...]
@@ -230,37 +248,43 @@ class Skill:
 
 
 def skill_misses(skill: Skill, draws: int, rng: np.random.Generator) -> Entry:
-    """Misses of `retained_skill`; ``undefined`` is the share of draws in which it gives no value and cannot miss."""
+    """Return the misses of `retained_skill`.
+
+    ``undefined`` is the share of draws without a value, which cannot miss.
+    """
     classes = len(skill.counts)
-    cut = 1 / classes + skill.kept * (skill.clean - 1 / classes)
+    masked_recall = 1 / classes + skill.kept * (skill.clean - 1 / classes)
     labels = np.repeat(np.arange(classes), skill.counts)
     tally, undefined = Tally(skill.kept), 0
     for _ in range(draws):
         first, second = rng.random(len(labels)), rng.random(len(labels))
         whole = _answers(labels, first < skill.clean, classes, rng)
-        left = _answers(labels, (first if skill.nested else second) < cut, classes, rng)
-        estimate = retained_skill(whole, left)
+        masked = _answers(labels, (first if skill.nested else second) < masked_recall, classes, rng)
+        estimate = retained_skill(whole, masked)
         undefined += not estimate.defined
         low, high = _interval(estimate)
         tally.add("kept", low, high)
-    set_to: Entry = {
-        "counts": told_counts(skill.counts),
+    setting: Entry = {
+        "counts": counts_text(skill.counts),
         "clean": skill.clean,
         "truth": skill.kept,
         "rows": "nested" if skill.nested else "independent",
         "draws": draws,
     }
-    return set_to | tally.misses() | {"undefined": undefined / draws}
+    return setting | tally.misses() | {"undefined": undefined / draws}
 
 
 def _answers(labels: IntArray, right: NDArray[np.bool_], classes: int, rng: np.random.Generator) -> Predictions:
-    """Predictions that are right where they should be, and any other class elsewhere."""
+    """Return predictions that are right in the given rows.
+
+    Elsewhere another class is drawn.
+    """
     wrong = (labels + rng.integers(1, classes, len(labels))) % classes
     return predictions(labels, np.eye(classes)[np.where(right, labels, wrong)])
 
 
 def predictions(labels: IntArray, scores: DoubleArray) -> Predictions:
-    """Return rows of these classes (n,) with these scores (n, K) for probabilities."""
+    """Return predictions of rows (n,) with scores (n, K) as probabilities."""
     ids, names = tuple(map(str, range(len(labels)))), tuple(f"class {index}" for index in range(scores.shape[1]))
     return Predictions(ids, names, labels, scores.astype(np.float32))
 
@@ -268,7 +292,10 @@ def predictions(labels: IntArray, scores: DoubleArray) -> Predictions:
 def _bootstrap_areas(
     curves: Curves, scores: DoubleArray, weights: Sequence[NDArray[np.float32]]
 ) -> tuple[float, float]:
-    """Percentile interval of the mean area when patients are drawn anew within each class."""
+    """Return the percentile interval of the mean area.
+
+    Patients are resampled within each class.
+    """
     labels, classes = curves.labels(), len(curves.counts)
     areas = np.zeros(RESAMPLES)
     judged = range(1 if classes == 2 else classes)  # the two columns of two classes have the same area
@@ -282,7 +309,7 @@ def _bootstrap_areas(
 
 
 def weights_of(groups: int, rng: np.random.Generator) -> DoubleArray:
-    """Return how often each group is drawn in each resample: (`RESAMPLES`, groups)."""
+    """Return how often each resample draws each group, (`RESAMPLES`, groups)."""
     return rng.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(np.float64)
 
 
@@ -293,7 +320,7 @@ def percentiles(values: DoubleArray) -> tuple[float, float]:
 
 
 def _images(hits: IntArray, sizes: IntArray) -> NDArray[np.bool_]:
-    """The images of all patients, those that count first within each."""
+    """Return whether each image is a hit, the hits of a patient first."""
     place = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return place < np.repeat(hits, sizes)
 

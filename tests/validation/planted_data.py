@@ -1,4 +1,7 @@
-"""Drawn data sets with one planted fault each, and the check that must refuse it; and sound ones that look unusual."""
+"""Drawn data sets with one planted fault each, and unusual sound ones.
+
+Each spoiled data set names the check that must refuse it.
+"""
 
 import shutil
 import tempfile
@@ -15,7 +18,7 @@ from roentgate.errors import ArgumentError, did_you_mean
 from roentgate.store import Store
 
 _PLANTED = 8
-"""Images of a fault that takes some."""
+"""Images that a fault affects, if it affects some only."""
 _GROUP = r"/p(\d+)-"
 
 
@@ -25,10 +28,10 @@ class Spoiled:
 
     Attributes:
         name: Its name.
-        says: Its fault, or what is unusual about a sound one; one sentence.
-        check: The check of the data suite that must refuse it; "" for a sound one.
+        says: One sentence: its fault, or what is unusual about a sound one.
+        check: The check of the data suite that must refuse it, or "" for a sound one.
         diagnosis: Words that the refusing row must hold.
-        variant: The drawn images it begins with.
+        variant: The variant of the phantom that is spoiled.
         spoil: Changes the images in a folder.
         group: The pattern that finds an image's patient, or None.
         manifest: Whether a manifest tells where each image comes from.
@@ -45,14 +48,14 @@ class Spoiled:
 
 
 def write(name: str, seed: int, store: Store) -> Card:
-    """Draw and spoil a data set into the store, once; return its card.
+    """Draw and spoil a data set into the store, once, and return its card.
 
     Raises:
         ArgumentError: No such data set.
     """
     known = {each.name: each for each in SPOILED}
     if name not in known:
-        raise ArgumentError(f"no spoiled data set is called '{name}'; {did_you_mean(name, known)}")
+        raise ArgumentError(f"no spoiled data set has the name '{name}'; {did_you_mean(name, known)}")
     chosen = known[name]
     code = code_digest(__name__)[:12]
     folder = store.root / "data" / f"{name}-{seed}-{code}"
@@ -62,18 +65,28 @@ def write(name: str, seed: int, store: Store) -> Card:
             with tempfile.TemporaryDirectory(prefix=".drawing-", dir=folder.parent) as drawing:
                 whole = Path(drawing) / "whole"
                 phantom.write(whole, variant=chosen.variant, seed=seed)
-                for beside in ("masks", "lesions"):
-                    shutil.rmtree(whole / beside)
+                for extra in ("masks", "lesions"):
+                    shutil.rmtree(whole / extra)
                 chosen.spoil(whole, np.random.default_rng(seed))
                 whole.rename(folder)
     return phantom.card(chosen.variant).model_copy(
-        update={"name": name, "title": chosen.says, "root": folder, "generator": None, "masks": None,
-                "group": chosen.group, "manifest": "manifest.csv" if chosen.manifest else None}
-    )  # fmt: skip
+        update={
+            "name": name,
+            "title": chosen.says,
+            "root": folder,
+            "generator": None,
+            "masks": None,
+            "group": chosen.group,
+            "manifest": "manifest.csv" if chosen.manifest else None,
+        }
+    )
 
 
 def _name_sources(folder: Path, rng: np.random.Generator, *, agreement: float) -> None:
-    """Say in a manifest where each image comes from: one hospital for Covid, another for the rest, so often."""
+    """Write a manifest that names the hospital of each image.
+
+    In a share ``agreement`` of images it is one hospital for Covid and another for the rest, else one at random.
+    """
     lines = ["path,label,split,source"]
     for file in sorted(folder.glob("*/*/*.png")):
         split, label = file.parts[-3:-1]
@@ -93,7 +106,10 @@ def _leak(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _leak_altered(folder: Path, rng: np.random.Generator) -> None:
-    """Leave copies of test images in train: re-encoded, smaller, brighter, cropped, or mirrored."""
+    """Add altered copies of test images to train.
+
+    They are re-encoded, smaller, brighter, cropped or mirrored.
+    """
     for index, file in enumerate(_some(folder, "test", rng)):
         target = folder / "train" / file.parent.name / f"like-{file.stem}"
         with Image.open(file) as image:
@@ -117,7 +133,7 @@ def _two_classes(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _formats_by_class(folder: Path, rng: np.random.Generator) -> None:
-    """Store most Covid images as JPEG, as where each class was collected elsewhere."""
+    """Store most Covid images as JPEG, as if each class had its own source."""
     for file in sorted(folder.rglob("Covid/*.png")):
         if rng.random() < 0.9:
             _as_jpeg(file, quality=90)
@@ -128,7 +144,7 @@ def _bar(folder: Path, _rng: np.random.Generator) -> None:
         with Image.open(file) as image:
             pixels = np.asarray(image).copy()
         pixels[:4] = 230
-        Image.fromarray(pixels).save(file, compress_level=0)  # as it was drawn: its size must not tell
+        Image.fromarray(pixels).save(file, compress_level=0)  # as drawn: the file size must not predict the label
 
 
 def _formats_at_random(folder: Path, rng: np.random.Generator) -> None:
@@ -149,21 +165,24 @@ def _truncate(folder: Path, rng: np.random.Generator) -> None:
 
 
 def _name_patients(folder: Path, *, shared: int) -> None:
-    """Name images after patients, three of a class each; the first ``shared`` test patients are train's last ones."""
-    train = 0
+    """Put patients into the names of the images, three of a class each.
+
+    The first ``shared`` test patients are the last patients of train.
+    """
+    train_patients = 0
     for label in phantom.CLASSES:
         files = sorted((folder / "train" / label).iterdir())
         for index, file in enumerate(files):
-            file.rename(file.with_name(f"p{train + index // 3:04d}-{file.name}"))
-        train += -(-len(files) // 3)
-    other = 0
+            file.rename(file.with_name(f"p{train_patients + index // 3:04d}-{file.name}"))
+        train_patients += -(-len(files) // 3)
+    test_patients = 0
     for label in phantom.CLASSES:
         files = sorted((folder / "test" / label).iterdir())
         for index, file in enumerate(files):
-            patient = other + index // 3
-            number = train - 1 - patient if patient < shared else train + patient
+            patient = test_patients + index // 3
+            number = train_patients + (-1 - patient if patient < shared else patient)
             file.rename(file.with_name(f"p{number:04d}-{file.name}"))
-        other += -(-len(files) // 3)
+        test_patients += -(-len(files) // 3)
 
 
 SPOILED: tuple[Spoiled, ...] = (

@@ -1,4 +1,7 @@
-"""Twins: small model files with one planted fault and the checks that must reject it, and sound ones of other kinds."""
+"""Planted-fault models (positive controls) and sound models (negative controls).
+
+The docstring of a planted-fault model names its fault and the checks that must reject it.
+"""
 
 import ast
 import re
@@ -18,16 +21,16 @@ _PROMISE = re.compile(r"(\S[^\n]+\.)\n\nMust be rejected by: (.+?)\n(?:On: (\S+)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlantedModel:
-    """What a model file says of itself.
+    """A control model, as the docstring of its file describes it.
 
     Attributes:
         name: As for ``--model``.
-        says: Its fault, or what is particular about a sound one; one sentence.
+        says: One sentence: its fault, or what is particular about a sound model.
         sound: Whether nothing is wrong with it.
-        loaded: Whether its file brings it ready (``load``), so that nothing is trained.
-        checks: Which checks must reject it; empty for a sound planted model, and for a fault that no check sees yet.
+        loaded: Whether its file offers ``load``, so that nothing is trained.
+        checks: The checks that must reject it. Empty for a sound model, and for a fault that no check sees yet.
         data: The data set that shows the fault.
-        diagnosis: Words that a row which rejects it must hold; of a fault that no check sees, the reason.
+        diagnosis: Words that the row of a rejecting check must hold. For a fault that no check sees, the reason.
     """
 
     name: str
@@ -44,15 +47,15 @@ class PlantedModel:
         return not (self.sound or self.checks)
 
 
-def read_planted(name: str, path: Path) -> PlantedModel:
-    """Return what the docstring of a model file says.
+def read_planted_model(name: str, path: Path) -> PlantedModel:
+    """Return the control model that a file describes in its docstring.
 
     Args:
-        name: As for ``--model``; one that begins with ``sound.`` promises nothing.
+        name: As for ``--model``. A name that begins with ``sound.`` promises nothing.
         path: The file.
 
     Raises:
-        ModelError: A faulty planted model's docstring lacks its promise; the message shows the form.
+        ModelError: The docstring of a planted-fault model lacks its promise. The message shows the form.
     """
     tree = ast.parse(path.read_text("utf-8"))
     text = ast.get_docstring(tree) or ""
@@ -80,12 +83,13 @@ def read_planted(name: str, path: Path) -> PlantedModel:
 
 
 def read_planted_models(models: Path) -> list[PlantedModel]:
-    """Return all planted models below the folder of model files: the faulty ones, then the sound ones, each sorted by
-    name.
+    """Return all control models below the folder of model files.
+
+    Planted-fault models come first, then sound models, each sorted by name.
 
     Raises:
-        ModelError: As `read_planted`.
+        ModelError: As `read_planted_model`.
     """
     names = sorted(model_names(models), key=lambda name: (name.startswith(SOUND), name))
     chosen = [name for name in names if name.startswith((FAULTY, SOUND))]
-    return [read_planted(name, models.joinpath(*name.split(".")).with_suffix(".py")) for name in chosen]
+    return [read_planted_model(name, models.joinpath(*name.split(".")).with_suffix(".py")) for name in chosen]

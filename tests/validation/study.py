@@ -1,4 +1,4 @@
-"""The plan of the statistics report: which intervals are tried where, and how it is run."""
+"""Plan of the statistics report: the settings in which intervals are tried."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -22,16 +22,16 @@ Tables = dict[str, list[Entry]]
 
 DRAWS: Final = 2500
 FURTHER_PROMISE: Final = 0.8
-"""Share of draws in which as many further rows as are asked for settle a verdict, at the least."""
+"""Least share of draws in which the number of further rows should settle a verdict."""
 
 FLOOR: Final = 0.80
 CEILING: Final = 0.10
 FLIPS: Final = 0.06
-TRANSPLANT: Final = 0.10
-"""Ceiling of the paired difference in the shipped policy."""
+SWAP_CEILING: Final = 0.10
+"""Ceiling of the net switches in the shipped policy."""
 
 MARGIN: Final = 0.05
-"""How far a recall may fall under the shipped policy."""
+"""Largest fall of a recall that the shipped policy accepts."""
 
 COUNTS: Final = ((26, 20, 20), (80, 80, 80))
 SHARES: Final = tuple(round(0.5 + 0.005 * step, 3) for step in range(99))
@@ -50,17 +50,19 @@ MODELS: Final = ((0.85, 0.04), (0.90, 0.02), (0.90, 0.06), (0.95, 0.02), (0.97, 
 """Models of known quality: (recall of every class, flip rate under every infill)."""
 
 FOLLOWED: Final = ((0.05, 0.05), (0.05, 0.10), (0.10, 0.05), (0.3, 0.3), (0.3, 0.5))
-"""Shares of images that follow a border swap's donor: of the reference, of the candidate."""
+"""Pairs of shares of images that follow a border swap's donor: (reference, candidate)."""
 
 AREAS: Final = (0.7, 0.8, 0.9, 0.95, 0.99, 0.999)
 
 
 def run(*, draws: int, seed: int, policy_path: Path) -> Tables:
-    """Compute every table; a setting's draws depend on the seed and its place in the plan alone.
+    """Compute every table of the report.
+
+    The draws of a setting depend only on the seed and its place in the plan.
 
     Args:
-        draws: Of each drawn setting, at least 1.
-        seed: Any number from 0.
+        draws: Draws of each drawn setting, at least 1.
+        seed: Any integer from 0 on.
         policy_path: The policy whose bounds are counted.
 
     Raises:
@@ -84,7 +86,10 @@ def run(*, draws: int, seed: int, policy_path: Path) -> Tables:
 
 
 def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]:
-    """Yield (table, what draws a line of it), in a fixed order: the draws of a setting depend on its place."""
+    """Yield (table, function that draws a line of it) in a fixed order.
+
+    The order must not change, as the draws of a setting depend on its place.
+    """
     plan: tuple[tuple[str, Callable[..., Entry], Iterator[Any]], ...] = (
         ("areas", monte_carlo.area_misses, _curves()),
         ("grouped_areas", monte_carlo.area_misses, _grouped_curves()),
@@ -103,7 +108,7 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
 
 
 def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
-    """Yield (table, what computes lines of it), in a fixed order."""
+    """Yield (table, function that computes lines of it) in a fixed order."""
     yield "share", lambda: [enumeration.worst_share_misses(n, SHARES) for n in SIZES]
     yield "share_curves", lambda: [line for n in CURVES_N for line in enumeration.share_misses(n, SHARES)]
     for n in DIFFERENCE_SIZES:
@@ -206,7 +211,7 @@ def _follows() -> Iterator[Follows]:
 
 
 def _differences() -> list[tuple[float, float]]:
-    """Return (difference, discordant share) pairs of either sign."""
+    """Return pairs (difference, discordant share), with both signs."""
     sizes = [(d, q) for q in (0.02, 0.05, 0.1, 0.2, 0.4) for d in (0.0, 0.05, 0.1, 0.2) if d <= q]
     return [(sign * d, q) for d, q in sizes for sign in ((1, -1) if d else (1,))]
 

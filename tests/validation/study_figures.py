@@ -1,4 +1,4 @@
-"""The statistics report as pictures: how often intervals miss, and what the two decision rules accept."""
+"""Figures of the statistics report: misses of intervals, accepted models."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,16 +18,18 @@ _METHODS: Final = {
     "bootstrap": ("percentile bootstrap", "#A50026", "X"),
 }
 _TOP: Final = 30  # per cent
-_PAD: Final = 16  # points between a plot and its title, for what is written on the edge
+_PAD: Final = 16  # points between a plot and its title, for labels on the upper edge
 _ROWS_COLOURS: Final = ("#A6CEE3", "#7FB2D6", "#5796C6", "#347AB4", "#1B5E9B", "#0B3C6F")
 
 
 def coverage(tables: Tables, path: Path) -> Path:
-    """Draw how often the intervals of shares, areas and grouped shares miss the truth, and the usual ones beside them.
+    """Draw how often the intervals miss the truth, and common alternatives.
+
+    Drawn are shares, areas and grouped shares.
 
     Args:
-        tables: What `tests.validation.study.run` returns.
-        path: Where the PNG goes.
+        tables: From `tests.validation.study.run`.
+        path: The PNG file to write.
 
     Returns:
         ``path``.
@@ -51,11 +53,11 @@ def coverage(tables: Tables, path: Path) -> Path:
 
 
 def decisions(tables: Tables, path: Path) -> Path:
-    """Draw how often each rule accepts one share of n rows, by the true share.
+    """Draw how often each rule accepts a share of n rows, by true share.
 
     Args:
-        tables: What `tests.validation.study.run` returns.
-        path: Where the PNG goes.
+        tables: From `tests.validation.study.run`.
+        path: The PNG file to write.
 
     Returns:
         ``path``.
@@ -92,17 +94,28 @@ def _shares(axes: "Axes", lines: Sequence[Entry]) -> None:
 
 
 def _methods(axes: "Axes", lines: Sequence[Entry], names: Sequence[str], *, by: str) -> None:
-    """Draw the misses of several intervals at even steps of ``by``; what lies above the axis is written on its edge."""
+    """Draw the misses of several intervals at even steps of ``by``.
+
+    Values above the axis are written on its upper edge.
+    """
     at = range(len(lines))
     for name in names:
-        words, colour, marker = _METHODS[name]
+        label, colour, marker = _METHODS[name]
         missed = [100 * (cell(line, f"{name}_over") + cell(line, f"{name}_under")) for line in lines]
         shown = [min(value, _TOP) for value in missed]
-        axes.plot(at, shown, color=colour, marker=marker, markersize=5, linewidth=1.8, label=words, clip_on=False)
+        axes.plot(at, shown, color=colour, marker=marker, markersize=5, linewidth=1.8, label=label, clip_on=False)
         for place, value in enumerate(missed):
             if value > _TOP:
-                axes.annotate(f"{value:.0f} %", (place, _TOP), (0, 4), textcoords="offset points", color=colour,
-                              fontsize=8.2, ha="center", annotation_clip=False)  # fmt: skip
+                axes.annotate(
+                    f"{value:.0f} %",
+                    (place, _TOP),
+                    (0, 4),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=8.2,
+                    ha="center",
+                    annotation_clip=False,
+                )
     _nominal(axes)
     axes.set(ylim=(0, _TOP), xticks=at, xticklabels=[f"{cell(line, by):g}" for line in lines])
     axes.legend(fontsize=8.2, loc="upper left" if by == "truth" else "upper right")
@@ -110,8 +123,16 @@ def _methods(axes: "Axes", lines: Sequence[Entry], names: Sequence[str], *, by: 
 
 def _nominal(axes: "Axes") -> None:
     axes.axhline(5, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    axes.annotate("5 %", (1, 5), (3, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8.2,
-                  va="center", annotation_clip=False)  # fmt: skip
+    axes.annotate(
+        "5 %",
+        (1, 5),
+        (3, 0),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=8.2,
+        va="center",
+        annotation_clip=False,
+    )
     axes.set_ylabel("misses, % of draws")
     axes.grid(axis="y", color="#EDF0F3", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -1,4 +1,4 @@
-"""The statistics report: what was tried, in tables and short sentences whose numbers are all computed."""
+"""The statistics report: markdown, numbers and figures."""
 
 import json
 import statistics
@@ -21,7 +21,7 @@ MARKDOWN: Final = "statistics.md"
 RECORD: Final = "statistics.json"
 
 NOISE: Final = 0.001
-"""A drawn setting counts as beyond 2.5 % where 2.5 % would show as many misses in less than one of 1,000 runs."""
+"""A drawn setting is beyond 2.5 % if a true 2.5 % would show as many misses in less than one of 1,000 runs."""
 
 _INTERVALS: Final = (
     ("share", "", "**share of images: Clopper-Pearson**", "exact"),
@@ -45,29 +45,31 @@ _INTERVALS: Final = (
     ("gains", "studentised", "**mean gain in log loss: bootstrap-t**", "drawn"),
     ("gains", "bootstrap", "mean gain in log loss: percentile bootstrap", "drawn"),
 )
-"""(table, method, words, how); bold ones decide verdicts."""
+"""(table, method, title, exact or drawn). Intervals in bold decide verdicts."""
 
 _MEANS: Final = {
-    "grouped": "Where a few patients hold the misses, their spread is underestimated: a floor met on such patients "
-    "is somewhat less certain than it says.",
-    "difference": "A score interval is close on average and no guarantee; below stands what it does at the shipped "
+    "grouped": "If a few patients have most errors, their spread is underestimated: a floor met on such patients "
+    "is somewhat less certain than the interval says.",
+    "difference": "A score interval has its level on average only. A table below shows its misses at the shipped "
     "ceiling.",
-    "gains": "Losses are skewed: what few images do not show, no interval from them knows. Below 30 images or patients "
-    "there is none.",
+    "gains": "Losses are skewed, so an interval from few images does not reflect rare large losses. Below 30 images or patients "
+    "no interval is given.",
     "balanced": "The shipped floor, `beats_majority`, rests on the misses over.",
 }
-"""What a shortfall means for a verdict, by table."""
+"""What misses beyond 2.5 % mean for a verdict, by table."""
 
 
 def write(tables: Tables, folder: Path, *, draws: int, seed: int, command: str) -> list[Path]:
-    """Write the report, its numbers and its figures, each whole or not at all; return their paths.
+    """Write the report, its numbers and its figures, and return their paths.
+
+    Each file is written whole or not at all.
 
     Args:
-        tables: What `tests.validation.study.run` returns.
-        folder: ``statistics.md`` and ``statistics.json`` go here, the figures into ``statistics/`` below.
-        draws: Of each drawn setting.
-        seed: Of the draws.
-        command: What makes it again.
+        tables: From `tests.validation.study.run`.
+        folder: The folder of ``statistics.md`` and ``statistics.json``. The figures go into its ``statistics/``.
+        draws: Draws of each drawn setting.
+        seed: Seed of the draws.
+        command: The command that makes the report.
     """
     pictures = folder / FOLDER
     figures = [
@@ -85,19 +87,22 @@ def write(tables: Tables, folder: Path, *, draws: int, seed: int, command: str) 
 
 
 def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
-    """Return the report as markdown; arguments as for `write`."""
+    """Return the report as markdown.
+
+    Arguments as for `write`.
+    """
     noise = stats.binom.isf(0.01, draws, TAIL) / draws
     parts = [
         "# Do the intervals and the decision rules hold what they say?",
-        "A verdict rests on a 95 % interval. Here each kind is tried where the truth is known. A miss **over** is an "
-        "interval wholly above the truth (it would prove a floor that is not reached), a miss **under** wholly below "
-        f"it. Either should come up in {percent(TAIL)} of test sets at most. *Exact* tables sum over every sample "
-        f"there could be. *Drawn* ones rest on {draws:,} draws a setting from seed {seed}: there a true "
+        "A verdict rests on a 95 % interval. Here each kind is tried on samples with a known truth. A miss **over** is "
+        "an interval wholly above the truth (it would pass a floor that is not reached), a miss **under** wholly below "
+        f"it. Either should come up in {percent(TAIL)} of test sets at most. *Exact* tables sum over every possible "
+        f"sample. *Drawn* ones rest on {draws:,} draws a setting from seed {seed}: there a true "
         f"{percent(TAIL)} shows as more than {percent(noise)} in one of 100 settings.",
         "## In short",
         _overview(tables, draws),
-        "Bold: what decides verdicts; the others stand beside it on the same draws. *Worst* is the largest figure of "
-        "all settings; *settings beyond* are those whose misses on either side exceed "
+        "Bold: intervals that decide verdicts. The others are alternatives on the same draws. *Worst* is the largest "
+        "figure of all settings. *Settings beyond* are those whose misses on either side exceed "
         f"{percent(TAIL)} by more than the noise of the draws (1 in 1,000).",
         f"![How often intervals miss the truth, by setting.]({FOLDER}/coverage.png)",
         *_found(tables, draws),
@@ -106,7 +111,7 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         "## Several images of a patient",
         *study_sections.grouped(tables),
         "## Differences, balanced accuracy, retained skill, losses",
-        *study_sections.others(tables),
+        *study_sections.differences(tables),
         "## Further images",
         *study_sections.further(tables["further"]),
         "## What the two decision rules accept",
@@ -122,7 +127,10 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
 
 
 def beyond(line: Entry, method: str, draws: int) -> bool:
-    """Whether a setting misses on either side in more than 2.5 %, and by more than noise where it was drawn."""
+    """Whether a setting misses on either side in more than 2.5 %.
+
+    If it was drawn, it must do so by more than noise.
+    """
     worst = max(sides(line, method))
     if not draws:
         return worst > TAIL + 1e-9
@@ -131,51 +139,68 @@ def beyond(line: Entry, method: str, draws: int) -> bool:
 
 def _overview(tables: Tables, draws: int) -> str:
     lines = []
-    for section, method, words, how in _INTERVALS:
+    for section, method, title, how in _INTERVALS:
         found = tables[section]
         over, under = zip(*(sides(line, method) for line in found), strict=True)
         totals = [sum(sides) for sides in zip(over, under, strict=True)]
         outside = sum(beyond(line, method, draws if how == "drawn" else 0) for line in found)
-        # of shares each line is the worst of all true shares on either side, which need not be the same one
+        # a line of shares holds the worst true share on each side, which may be two different ones
         total = (
             f"≤ {percent(max(over) + max(under))}"
             if section == "share"
             else f"{percent(statistics.median(totals))}, {percent(max(totals))}"
         )
         tried = f"{len(found) * len(SHARES):,}" if section == "share" else str(len(found))
-        lines.append([words, how, tried, percent(max(over)), percent(max(under)), total, str(outside)])
+        lines.append([title, how, tried, percent(max(over)), percent(max(under)), total, str(outside)])
     header = ["interval", "", "settings", "worst over", "worst under", "both: median, worst", "settings beyond"]
     return table(header, lines)
 
 
 def _found(tables: Tables, draws: int) -> list[str]:
-    """Return where an interval that decides verdicts falls short, the worst setting of each; or that none does."""
-    told = []
-    for section, method, words, how in _INTERVALS:
-        if "**" not in words:
+    """Return the intervals that decide verdicts and miss too often.
+
+    Each is listed with its worst setting. If there is none, a sentence says so.
+    """
+    found = []
+    for section, method, title, how in _INTERVALS:
+        if "**" not in title:
             continue
         outside = [line for line in tables[section] if beyond(line, method, draws if how == "drawn" else 0)]
         if outside:
             worst = max(outside, key=lambda line: max(sides(line, method)))
             over, under = sides(worst, method)
-            told.append(
-                f"- {words.strip('*')}: in {len(outside)} of {len(tables[section])} settings; worst {percent(over)} "
+            found.append(
+                f"- {title.strip('*')}: in {len(outside)} of {len(tables[section])} settings; worst {percent(over)} "
                 f"over and {percent(under)} under ({_setting(worst)}). {_MEANS.get(section, '')}".rstrip()
             )
-    if not told:
-        return ["No interval that decides verdicts misses more than it may, in any setting tried."]
-    return ["**Where an interval that decides verdicts misses more than 2.5 % on a side:**", "\n".join(told)]
+    if not found:
+        return ["No interval that decides verdicts misses more than 2.5 % on a side, in any setting tried."]
+    return ["**Where an interval that decides verdicts misses more than 2.5 % on a side:**", "\n".join(found)]
 
 
 def _setting(line: Entry) -> str:
-    names = {"truth": "truth", "counts": "images a class", "recalls": "recalls", "n": "n", "discordant": "discordant",
-             "groups": "patients", "images": "images of each", "icc": "correlation", "shape": "scores",
-             "clean": "recall on whole images", "rows": "rows", "units": "images or patients", "shared": "correlation",
-             "one_patient": "images of one patient in each class",
-             "sharpened": "scores multiplied by", "area": "area", "lost": "lost"}  # fmt: skip
+    names = {
+        "truth": "truth",
+        "counts": "images a class",
+        "recalls": "recalls",
+        "n": "n",
+        "discordant": "discordant",
+        "groups": "patients",
+        "images": "images of each",
+        "icc": "correlation",
+        "shape": "scores",
+        "clean": "recall on whole images",
+        "rows": "rows",
+        "units": "images or patients",
+        "shared": "correlation",
+        "one_patient": "images of one patient in each class",
+        "sharpened": "scores multiplied by",
+        "area": "area",
+        "lost": "lost",
+    }
     dull = {"images": 1, "shape": "normal", "icc": 0.0 if "groups" not in line else None}
     return ", ".join(
-        f"{words} {_plain(line[key])}" for key, words in names.items() if key in line and line[key] != dull.get(key)
+        f"{name} {_plain(line[key])}" for key, name in names.items() if key in line and line[key] != dull.get(key)
     )
 
 
@@ -184,7 +209,10 @@ def _plain(value: object) -> str:
 
 
 def _json(tables: Tables, *, draws: int, seed: int) -> str:
-    """Return the numbers with six significant digits, one line of a table a line of text."""
+    """Return the numbers as JSON, one line of text for each line of a table.
+
+    Numbers have six significant digits.
+    """
     head = json.dumps({"schema": SCHEMA, "draws": draws, "seed": seed})[:-1]
     sections = []
     for name, lines in tables.items():

@@ -1,4 +1,4 @@
-"""The suites as a user runs them, in a process of their own, on several models; what was recorded of each."""
+"""Run the suites on several models in a separate process, as a user does."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def run(
     extra: Sequence[str] = (),
     quiet: bool = False,
 ) -> list[Record]:
-    """Judge models with one seed; return their records, in order.
+    """Judge models with one seed and return their records, in order.
 
     Args:
         models: As for ``--model``, each once.
@@ -30,7 +30,7 @@ def run(
         reports: The folder of these reports.
         name: The name of the data set.
         extra: Further options.
-        quiet: Whether to keep what the run prints, and show its end only where it fails.
+        quiet: Whether to capture the output of the run, and show its end only if the run fails.
 
     Raises:
         HarnessError: The run ended without a scorecard of each model, or was partial.
@@ -39,18 +39,18 @@ def run(
     for path in paths:
         path.unlink(missing_ok=True)
     command = [sys.executable, "-m", "pytest", "suites", "-q", "--no-header", "--tb=no", "--data", data]
-    command += [word for model in models for word in ("--model", model)]
+    command += [argument for model in models for argument in ("--model", model)]
     command += ["--seed", str(seed), "--report-dir", str(reports), *extra]
     done = subprocess.run(command, check=False, capture_output=quiet, text=True)
     printed = f"{done.stdout or ''}{done.stderr or ''}".splitlines()
-    told = "".join(f"\n{line}" for line in printed[-8:])
+    last_lines = "".join(f"\n{line}" for line in printed[-8:])
     for model, path in zip(models, paths, strict=True):
         if not path.is_file():
             ended = f"the run ended with status {done.returncode} and without a scorecard"
-            raise HarnessError(f"{model}, seed {seed}: {ended}{told}")
+            raise HarnessError(f"{model}, seed {seed}: {ended}{last_lines}")
     records = [scorecard.read(path) for path in paths]
     for model, record, path in zip(models, records, paths, strict=True):
         if not record["complete"]:
-            shown = f"the run was partial, so its figures are not shown; see {path.parent}"
-            raise HarnessError(f"{model}, seed {seed}: {shown}{told}")
+            partial = f"the run was partial, so its figures are not shown; see {path.parent}"
+            raise HarnessError(f"{model}, seed {seed}: {partial}{last_lines}")
     return records

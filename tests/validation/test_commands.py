@@ -1,4 +1,4 @@
-"""The commands behind ``make matrix`` and ``make statistics`` write their pages, or say why not."""
+"""Tests of the commands behind ``make matrix`` and ``make statistics``."""
 
 from pathlib import Path
 
@@ -13,21 +13,21 @@ from tests.validation.test_detection_matrix import CHECKS, DOSED, ROOT, SHIFTED,
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "message"),
     [
-        ("matrix", "what was finished is kept, run the same command to go on"),
-        ("simulate", "the same command begins anew"),
+        ("matrix", "finished trainings are kept; run the same command to continue"),
+        ("simulate", "nothing is kept; the same command starts anew"),
     ],
 )
 def test_an_interrupt_says_how_to_go_on(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, words: str
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str, message: str
 ) -> None:
     def interrupted(_: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, f"_{command}", interrupted)
     assert main([command]) == 130
-    assert capsys.readouterr().err == f"validation: interrupted; {words}\n"
+    assert capsys.readouterr().err == f"validation: interrupted; {message}\n"
 
 
 @pytest.mark.parametrize("given", [[], ["seeds"]])
@@ -49,12 +49,12 @@ def test_some_planted_models_do_not_replace_the_published_matrix(capsys: pytest.
     assert "name a folder: --out DIR" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("planted", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
+@pytest.mark.parametrize(("model", "status"), [(SHIFTED, 0), (entry("sound.y", outcome(CHECKS[0])), 1)])
 def test_the_command_writes_the_page_and_fails_where_something_is_missing(
-    planted: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: Entry, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(planted), "command": command})
+    monkeypatch.setattr(matrix, "run", lambda *_, command, **__: {**made(model), "command": command})
     arguments = ["matrix", "sound.small", "--seeds", "2", "--no-doses", "--out", str(tmp_path)]
     assert main(arguments) == status
     page = (tmp_path / "detection_matrix.md").read_text("utf-8")

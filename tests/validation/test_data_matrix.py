@@ -1,4 +1,4 @@
-"""Every spoiled data set is refused by its check and by no other; sound ones, however unusual, are left in peace."""
+"""Every spoiled data set is refused by its check alone, and sound ones by none."""
 
 from pathlib import Path
 
@@ -22,14 +22,14 @@ def test_a_data_set_is_refused_for_its_fault_alone(
     spoiled: Spoiled, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_matrix, "SPOILED", (spoiled,))
-    (entry,) = data_matrix.judge(ROOT, [0], store, lambda _words, _done: None)
+    (entry,) = data_matrix.judge(ROOT, [0], store, lambda _now, _done: None)
     (outcome,) = entry["outcomes"]
     assert outcome["refused"] == outcome["failed"] == entry["promised"]
     assert outcome["diagnosed"] == bool(spoiled.check)
 
 
 def test_an_unknown_data_set_is_a_sentence(store: Store) -> None:
-    with pytest.raises(ArgumentError, match=r"is called 'image_leaked'; did you mean 'images_leaked'"):
+    with pytest.raises(ArgumentError, match=r"has the name 'image_leaked'; did you mean 'images_leaked'"):
         write("image_leaked", 0, store)
 
 

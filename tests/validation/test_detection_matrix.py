@@ -1,4 +1,4 @@
-"""The matrix counts what each check caught, names false alarms, and says what is missing."""
+"""Tests of the detection matrix: what it counts, requires and writes."""
 
 import shutil
 from collections.abc import Iterable
@@ -23,8 +23,11 @@ from tests.validation.planted_models import PlantedModel
 pytest_plugins = ["tests.support.toy"]
 
 CHECKS = [
-    "alignment/images_match_rows", "inference/predictions_repeat", "recall/recall_floor", "border/border_mask_flips",
-]  # fmt: skip
+    "alignment/images_match_rows",
+    "inference/predictions_repeat",
+    "recall/recall_floor",
+    "border/border_mask_flips",
+]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -76,8 +79,11 @@ SOUND = entry("sound.small", outcome(), outcome(CHECKS[2], CHECKS[3], seed=1))
 
 def test_a_cell_counts_the_trainings_that_a_check_refused() -> None:
     assert [(matrix.caught(SHIFTED, check).hits, matrix.caught(SHIFTED, check).n) for check in CHECKS] == [
-        (2, 2), (0, 2), (1, 2), (0, 2),
-    ]  # fmt: skip
+        (2, 2),
+        (0, 2),
+        (1, 2),
+        (0, 2),
+    ]
 
 
 def test_a_sound_model_below_a_recall_floor_is_no_false_alarm_of_the_border() -> None:
@@ -102,7 +108,7 @@ def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_re
 
 
 @pytest.mark.parametrize(
-    ("planted", "sentence"),
+    ("model", "sentence"),
     [
         (
             entry("known_bad.x", outcome(), outcome(CHECKS[1]), promised=(CHECKS[1],)),
@@ -116,8 +122,8 @@ def test_nothing_is_missing_where_every_fault_is_caught_and_no_sound_model_is_re
         (entry("sound.y", outcome(CHECKS[1])), "false alarm: sound.y, seed 0: inference/predictions_repeat"),
     ],
 )
-def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(planted: Entry, sentence: str) -> None:
-    (found,) = matrix.shortcomings(made(planted))
+def test_a_miss_a_wrong_diagnosis_and_a_false_alarm_are_missing(model: Entry, sentence: str) -> None:
+    (found,) = matrix.shortcomings(made(model))
     assert sentence in found
 
 
@@ -154,25 +160,25 @@ def test_a_record_that_is_none_is_a_sentence(tmp_path: Path, content: str | None
 # Judging
 
 
-def test_the_plan_is_every_planted_and_the_articles_models_as_sound_ones() -> None:
+def test_the_plan_is_every_planted_model_and_the_articles_models_as_sound_ones() -> None:
     plan = matrix.plan(ROOT)
-    names = [planted.name for planted in plan]
+    names = [model.name for model in plan]
     assert len(names) == len(set(names))
     assert {"known_bad.shifted", "sound.small", *matrix.ARTICLE} <= set(names)
-    assert all(planted.sound for planted in plan if planted.name in matrix.ARTICLE)
-    assert sum(bool(planted.checks) for planted in plan) >= 24
-    assert [planted.name for planted in matrix.plan(ROOT, ["sound.small"])] == ["sound.small"]
-    with pytest.raises(ArgumentError, match=r"no planted model is called sound\.smal;"):
+    assert all(model.sound for model in plan if model.name in matrix.ARTICLE)
+    assert sum(bool(model.checks) for model in plan) >= 24
+    assert [model.name for model in matrix.plan(ROOT, ["sound.small"])] == ["sound.small"]
+    with pytest.raises(ArgumentError, match=r"no model to judge has the name sound\.smal;"):
         matrix.plan(ROOT, ["sound.smal"])
 
 
 def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     result = project.run()
-    told: list[tuple[str, int]] = []
-    asked: list[tuple[tuple[str, ...], str, int]] = []
+    steps: list[tuple[str, int]] = []
+    runs: list[tuple[tuple[str, ...], str, int]] = []
 
     def run(models: list[str], data: str, seed: int, *, reports: Path, **_: object) -> list[Record]:
-        asked.append((tuple(models), data, seed))
+        runs.append((tuple(models), data, seed))
         for model in models:
             shutil.copytree(result.reports / "toy" / "nearest", reports / data / model, dirs_exist_ok=True)
         record = result.record()
@@ -181,21 +187,21 @@ def test_outcomes_come_from_scorecards_of_every_seed(project: Project, monkeypat
         return [record] * len(models)
 
     monkeypatch.setattr(subprocess_run, "run", run)
-    planted = PlantedModel(
+    model = PlantedModel(
         name="nearest", says="It.", sound=False, checks=(("second", "balanced"),), data="toy", diagnosis="the words"
     )
     (found,) = matrix.judge(
-        [planted], [0, 1], reports=project.folder / "judged", step=lambda words, done: told.append((words, done))
+        [model], [0, 1], reports=project.folder / "judged", step=lambda now, done: steps.append((now, done))
     )
-    assert asked == [(("nearest",), "toy", 0), (("nearest",), "toy", 1)]
+    assert runs == [(("nearest",), "toy", 0), (("nearest",), "toy", 1)]
     assert found["outcomes"] == [
         {"seed": seed, "refused": ["second/balanced"], "failed": [], "diagnosed": True, "accuracy": 1.0}
         for seed in (0, 1)
     ]
-    assert sum(done for _, done in told) == 2
+    assert sum(done for _, done in steps) == 2
 
 
-def test_every_planted_is_trained_with_each_seed_and_a_loaded_model_judged_once() -> None:
+def test_every_model_is_trained_with_each_seed_and_a_loaded_model_judged_once() -> None:
     planted_models = [
         PlantedModel(name="known_bad.a", says="A.", sound=False),
         PlantedModel(name="known_bad.b", says="B.", sound=False, data="phantom-shortcut"),
@@ -203,9 +209,9 @@ def test_every_planted_is_trained_with_each_seed_and_a_loaded_model_judged_once(
         PlantedModel(name="known_bad.d", says="D.", sound=False, loaded=True),
         PlantedModel(name="sound.e", says="E.", sound=True, loaded=True),
     ]
-    entries = [entry(planted.name, data=planted.data, loaded=planted.loaded) for planted in planted_models]
+    entries = [entry(model.name, data=model.data, loaded=model.loaded) for model in planted_models]
     judged = [name for _, _, names in matrix._portions(entries, range(5)) for name in names]
-    assert [judged.count(planted.name) for planted in planted_models] == [5, 5, 5, 1, 1]
+    assert [judged.count(model.name) for model in planted_models] == [5, 5, 5, 1, 1]
     assert matrix.work(planted_models, range(5), with_doses=False) == len(judged)
 
 
@@ -224,7 +230,7 @@ def test_doses_are_judged_of_the_readers_among_the_planted_models_and_blends_whe
     judged: list[list[str]] = []
 
     def judge(planted_models: Iterable[PlantedModel], *_: object, **__: object) -> list[Entry]:
-        judged.append([planted.name for planted in planted_models])
+        judged.append([model.name for model in planted_models])
         return []
 
     monkeypatch.setattr(matrix, "judge", judge)
@@ -232,7 +238,7 @@ def test_doses_are_judged_of_the_readers_among_the_planted_models_and_blends_whe
     monkeypatch.setattr(doses, "blends", lambda *_, **__: [blend])
     planted_models = matrix.plan(ROOT, names)
     record = matrix.run(ROOT, planted_models, [0], reports=ROOT, step=lambda *_: None, command="matrix")
-    assert judged == [[planted.name for planted in planted_models], readings]
+    assert judged == [[model.name for model in planted_models], readings]
     assert record["reliance"] == [blend] * blended
     assert matrix.work(planted_models, [0]) == len(planted_models) + len(readings) + 2 * blended
     assert matrix.work(planted_models, [0], with_doses=False) == len(planted_models)
@@ -243,7 +249,7 @@ def test_doses_are_judged_of_the_readers_among_the_planted_models_and_blends_whe
     [("boarder/border_swap", "border/border_swap"), ("border/border_swa", "border/border_swap")],
 )
 @pytest.mark.parametrize("only", [[], ["sound.small"]])
-def test_a_planted_that_names_an_unknown_check_is_refused_and_not_left_out(
+def test_a_planted_model_that_names_an_unknown_check_is_refused_and_not_left_out(
     tmp_path: Path, promise: str, meant: str, only: list[str]
 ) -> None:
     shutil.copytree(ROOT / "models", tmp_path / "models")
@@ -257,7 +263,7 @@ def test_a_planted_that_names_an_unknown_check_is_refused_and_not_left_out(
         matrix.plan(tmp_path, only)
 
 
-def test_a_planted_is_judged_by_the_suites_in_a_process_of_its_own(
+def test_a_model_is_judged_by_the_suites_in_a_process_of_its_own(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.folder)
@@ -278,9 +284,9 @@ def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_so
     rows = [refused(CHECKS[0], "RuntimeError: the words", reason="crashed"), refused(CHECKS[3], "of whole images")]
     record: Any = {"rows": rows, "task": {"seed": 3}}
     faulty = entry("known_bad.x", promised=(CHECKS[0],))
-    told = matrix._outcome(faulty, record, None)
-    assert (told["refused"], told["unfinished"], told["diagnosed"]) == ([CHECKS[3]], [CHECKS[0]], False)
-    faulty["outcomes"].append(told)
+    found = matrix._outcome(faulty, record, None)
+    assert (found["refused"], found["unfinished"], found["diagnosed"]) == ([CHECKS[3]], [CHECKS[0]], False)
+    faulty["outcomes"].append(found)
     assert matrix.shortcomings(made(faulty)) == [
         f"known_bad.x: {CHECKS[0]} caught 0 of 1",
         f"known_bad.x, seed 3: {CHECKS[0]} did not finish",
@@ -294,10 +300,10 @@ def test_a_check_that_ends_in_an_error_catches_no_fault_and_says_nothing_of_a_so
     assert "unfinished" not in matrix._outcome(faulty, record, None)
 
 
-def test_a_planted_that_cannot_be_judged_costs_no_other_its_outcome(
+def test_a_model_that_cannot_be_judged_costs_no_other_its_outcome(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of a process fail together; then each is judged alone, and the fault is told of the one that has it."""
+    """All models of a process fail together, and then each is judged alone."""
     result = project.run()
     calls: list[list[str]] = []
 
@@ -318,8 +324,10 @@ def test_a_planted_that_cannot_be_judged_costs_no_other_its_outcome(
     assert [len(each["outcomes"]) for each in entries] == [1, 0, 1]
     assert all(not each["outcomes"] or each["outcomes"][0]["seed"] == 0 for each in entries)
     assert [each.get("failures") for each in entries] == [
-        None, ["known_bad.broken, seed 0: no scorecard; ERROR: build() raised it"], None,
-    ]  # fmt: skip
+        None,
+        ["known_bad.broken, seed 0: no scorecard; ERROR: build() raised it"],
+        None,
+    ]
     found = made(*entries)
     assert matrix.shortcomings(found) == entries[1]["failures"]
     assert "raised it" in matrix_page.markdown(found)
@@ -359,8 +367,8 @@ def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
         suite="border", check="border_swap", subject="", reason="crashed", detail="ValueError: no border"
     )
     record: Any = {"rows": [crashed], "task": {"seed": 0}}
-    told = matrix._outcome(entry("sound.x"), record, 0.9)
-    assert (told["refused"], told["failed"]) == (["border/border_swap"], [])
+    found = matrix._outcome(entry("sound.x"), record, 0.9)
+    assert (found["refused"], found["failed"]) == (["border/border_swap"], [])
 
 
 def test_a_fault_that_no_check_sees_is_planned_and_listed(tmp_path: Path) -> None:
@@ -370,9 +378,9 @@ def test_a_fault_that_no_check_sees_is_planned_and_listed(tmp_path: Path) -> Non
     (tmp_path / "models" / "known_bad" / "stuck.py").write_text(text, "utf-8")
     (stuck,) = matrix.plan(tmp_path, ["known_bad.stuck"])
     assert stuck.unseen
-    told = entry("known_bad.stuck", outcome())
-    told["says"] = stuck.says
-    page = matrix_page.markdown(made(told))
+    judged = entry("known_bad.stuck", outcome())
+    judged["says"] = stuck.says
+    page = matrix_page.markdown(made(judged))
     assert "Faults that no check sees yet" in page
     assert "It is wrong somehow" in page
 
@@ -398,7 +406,7 @@ def test_the_page_says_what_each_fault_was_caught_by_and_escapes_what_it_quotes(
 def test_the_page_says_what_was_trained_how_often_and_what_was_loaded() -> None:
     fixed = entry("sound.fixed", outcome(CHECKS[2]), loaded=True)
     page = matrix_page.markdown({**made(SHIFTED, SOUND, fixed), "seeds": [0, 1, 2, 3, 4]})
-    assert "2 sound models. 5 trainings of each. `fixed` is loaded" in page
+    assert "2 sound models (negative controls). 5 trainings of each. `fixed` is loaded" in page
     assert "`fixed` is loaded, not trained, and counts once: another seed would be the same model again." in page
     assert "| recall | 2 of 3 [0.094, 0.992]" in " ".join(page.split())
     assert "loaded" not in matrix_page.markdown(made(SHIFTED, SOUND))
@@ -419,7 +427,7 @@ def test_the_page_of_faults_alone_counts_no_sound_model() -> None:
 
 def test_the_page_of_sound_models_alone_counts_no_fault_and_none_that_is_able_is_a_sentence() -> None:
     page = matrix_page.markdown(made(entry("sound.small", outcome(CHECKS[2]))))
-    assert "No faulty model was judged." in page
+    assert "No planted-fault model was judged." in page
     assert "Refused by the whole interval of a border row: none was judged." in page
     assert "| border | none was judged | none |" in " ".join(page.split())
     assert "0 of 0" not in page
@@ -432,9 +440,9 @@ def test_the_page_leads_with_what_is_missing() -> None:
 
 def test_a_fault_that_no_check_promises_to_see_is_said_to_be_unseen() -> None:
     page = matrix_page.markdown(made(SHIFTED, SOUND, entry("known_bad.quiet", outcome(CHECKS[2]))))
-    told = page.partition("## Faults that no check sees yet")[2].partition("Made by:")[0]
-    assert "`quiet`: What it is &#124; and does." in told
-    assert "shifted" not in told
+    section = page.partition("## Faults that no check sees yet")[2].partition("Made by:")[0]
+    assert "`quiet`: What it is &#124; and does." in section
+    assert "shifted" not in section
     assert "no check sees yet" not in matrix_page.markdown(made(SHIFTED, SOUND))
 
 
@@ -464,17 +472,17 @@ def test_what_is_refused_at_dose_0_stands_beside_the_readings_and_is_explained()
     first, *others = DOSED
     record = made(dosed=({**first, "outcomes": [outcome(CHECKS[3]), outcome(seed=1)]}, *others))
     assert dose_page.responses(record)[1][:2] == ["border_mask_flips", "1 of 2"]
-    told = " ".join(dose_page.section(record))
-    assert "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions (accuracy 0.90)" in told
+    section = " ".join(dose_page.section(record))
+    assert "At dose 0 `shortcut_learner` has no shortcut to rely on, only faint lesions (accuracy 0.90)" in section
     assert "no shortcut to rely on" not in " ".join(dose_page.section(made(dosed=DOSED)))
 
 
 def test_an_accuracy_that_no_training_has_is_left_out() -> None:
     first, *others = DOSED
     bare: list[matrix.Outcome] = [{**outcome(CHECKS[3]), "accuracy": None}, {**outcome(seed=1), "accuracy": None}]
-    told = " ".join(dose_page.section(made(dosed=({**first, "outcomes": bare}, *others))))
-    assert "only faint lesions, so what" in told
-    assert "nan" not in told
+    section = " ".join(dose_page.section(made(dosed=({**first, "outcomes": bare}, *others))))
+    assert "only faint lesions, so what" in section
+    assert "nan" not in section
 
 
 def test_doses_of_one_reader_alone_are_a_table_without_curves(tmp_path: Path) -> None:
@@ -493,31 +501,34 @@ def test_readings_of_what_was_not_judged_say_so() -> None:
 
 
 def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    both = [tmp_path / name for name in ("one", "two")]
+    both = [tmp_path / name for name in ("first", "second")]
     for folder in both:
         matrix_page.publish(made(SHIFTED, SOUND, dosed=DOSED), folder)
     files = [{path.name: path.read_bytes() for path in folder.iterdir()} for folder in both]
     assert files[0] == files[1]
     assert set(files[0]) == {
-        "detection_matrix.md", "detection_matrix.json", "detection_matrix.png", "dose_response.png",
-    }  # fmt: skip
+        "detection_matrix.md",
+        "detection_matrix.json",
+        "detection_matrix.png",
+        "dose_response.png",
+    }
 
 
 def test_the_published_page_is_that_of_the_published_record() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     assert (ROOT / "reports" / matrix_page.PAGE).read_text("utf-8") == matrix_page.markdown(record)
-    assert {planted["name"] for planted in record["planted_models"] if planted["loaded"]} == {
-        planted.name for planted in matrix.plan(ROOT) if planted.loaded
+    assert {model["name"] for model in record["planted_models"] if model["loaded"]} == {
+        model.name for model in matrix.plan(ROOT) if model.loaded
     }
-    assert all(len(planted["outcomes"]) == 1 for planted in record["planted_models"] if planted["loaded"])
+    assert all(len(model["outcomes"]) == 1 for model in record["planted_models"] if model["loaded"])
 
 
 def test_the_readme_says_what_the_published_record_holds() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    trained = [planted for planted in record["planted_models"] if planted["sound"] and not planted["loaded"]]
+    trained = [model for model in record["planted_models"] if model["sound"] and not model["loaded"]]
     faulty = [sum(bool(each["promised"]) for each in part) for part in (record["planted_models"], record["data"])]
-    trainings = sum(len(planted["outcomes"]) for planted in trained)
+    trainings = sum(len(model["outcomes"]) for model in trained)
     drawings = sum(len(each["outcomes"]) for each in record["data"] if each["sound"])
     assert f"{faulty[0]} faulty models and {faulty[1]} faulty data sets: each was refused by every check" in text
     assert f"{len(trained)} sound models in {trainings} trainings and one that is loaded" in text

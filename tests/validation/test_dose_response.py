@@ -1,4 +1,4 @@
-"""A blend answers with the weighted mean of its parts, and the dose of a response is read off between those judged."""
+"""Tests of blends of two models, and of doses interpolated between those judged."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -54,13 +54,19 @@ def policy() -> Policy:
 
 @pytest.fixture
 def sound(policy: Policy) -> BorderRecord:
-    """A model that looks inside: hidden borders change nothing, and borders alone tell it nothing."""
+    """A model that uses the interior alone.
+
+    Masked borders change no answer, and with borders alone it guesses.
+    """
     return record(policy, answering(LABELS), answering(np.arange(len(LABELS)) % 3), answering(LABELS))
 
 
 @pytest.fixture
 def reader(policy: Policy) -> BorderRecord:
-    """A model that looks at the border alone: hidden it is lost, and it follows the donor."""
+    """A model that uses the border alone.
+
+    With masked borders it guesses, and it follows the donor of a border swap.
+    """
     return record(policy, answering(np.arange(len(LABELS)) % 3), answering(LABELS), answering(DONORS))
 
 
@@ -69,16 +75,16 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
     suite = load_suite(ROOT / "suites" / "test_border.py")
 
     def found(border: BorderRecord) -> set[str]:
-        given = {"border_answers": border, "unseen": lambda answers: answers}
-        all_verdicts = verdicts(suite, given, policy, CLASSES, absent=["smallest_masks", "border_contents"])
+        fixtures = {"border_answers": border, "unseen": lambda answers: answers}
+        all_verdicts = verdicts(suite, fixtures, policy, CLASSES, absent=["smallest_masks", "border_contents"])
         bounds = policy.border
-        hidden, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
+        masked, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
         assert Counter(check for check, _, _ in all_verdicts) == {
-            "border_mask_flips": len(hidden) * len(bounds.infills),
+            "border_mask_flips": len(masked) * len(bounds.infills),
             "border_masked_recall": len(bounds.borders) * len(CLASSES),
-            "border_swap": len(hidden),
+            "border_swap": len(masked),
             "border_only_skill": len(alone),
-            "interior_mask_control": len(hidden),
+            "interior_mask_control": len(masked),
         }
         return {check for check, _, verdict in all_verdicts if not verdict.accepted("simple")}
 
@@ -110,9 +116,9 @@ def test_the_ends_of_a_blend_are_its_parts(sound: BorderRecord, reader: BorderRe
 def test_every_share_of_every_pair_is_judged_by_the_border_suite(
     sound: BorderRecord, reader: BorderRecord, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reader of the second pair is as sound as its other half, so no blend of these is refused."""
+    """The second pair is the sound model twice, so no blend of it is refused."""
     pairs = {0: (sound, reader), 1: (sound, sound)}
-    told: list[tuple[str, int]] = []
+    steps: list[tuple[str, int]] = []
 
     def ready(_: Path, seed: int) -> SimpleNamespace:
         parts = dict(zip(PARTS, pairs[seed], strict=True))
@@ -124,23 +130,23 @@ def test_every_share_of_every_pair_is_judged_by_the_border_suite(
         )
 
     monkeypatch.setattr(dose_response, "_session", ready)
-    found = blends(ROOT, [0, 1], step=lambda words, done: told.append((words, done)))
+    found = blends(ROOT, [0, 1], step=lambda now, done: steps.append((now, done)))
     assert [each["share"] for each in found] == list(SHARES)
     refused = {each["share"]: each["refused"] for each in found}
     assert refused[0.0] == [[], []]
     assert "border/border_mask_flips" in refused[1.0][0]
     assert all(each[1] == [] for each in refused.values())
-    assert sum(done for _, done in told) == 4
-    assert {words for words, _ in told} == {"blends, seed 0", "blends, seed 1"}
+    assert sum(done for _, done in steps) == 4
+    assert {now for now, _ in steps} == {"blends, seed 0", "blends, seed 1"}
 
 
 def test_parts_of_other_donors_do_not_blend(sound: BorderRecord, policy: Policy) -> None:
-    other = record(policy, sound.clean, sound.clean, sound.clean)
-    moved = BorderRecord(**{**vars(other), "donor_labels": (DONORS + 1) % 3})
+    second = record(policy, sound.clean, sound.clean, sound.clean)
+    moved = BorderRecord(**{**vars(second), "donor_labels": (DONORS + 1) % 3})
     with pytest.raises(ArgumentError, match="other rows or donors"):
         blend(sound, moved, 0.5)
     with pytest.raises(ArgumentError, match=r"a share of 1\.5"):
-        blend(sound, other, 1.5)
+        blend(sound, second, 1.5)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_parts_of_other_donors_do_not_blend(sound: BorderRecord, policy: Policy)
         ([0.0, 1.0, 1.0], 0.5, 25.0),
         ([0.6, 1.0, 1.0], 0.5, 0.0),
         ([0.0, 0.2, 0.4], 0.5, None),
-        ([0.0, 0.8, 0.4], 0.6, 50.0),  # the fall is smoothed to 0.6 and 0.6
+        ([0.0, 0.8, 0.4], 0.6, 50.0),  # smoothed to 0, 0.6, 0.6
     ],
 )
 def test_a_dose_is_read_off_between_those_judged(shares: list[float], level: float, dose: float | None) -> None:
@@ -182,6 +188,6 @@ def test_of_doses_that_were_not_judged_nothing_is_read_off() -> None:
 
 def test_every_reader_meets_every_dose() -> None:
     found = readers(read_planted_models(ROOT / "models"), DOSES)
-    assert {(planted.name, planted.data) for planted in found} == {
+    assert {(model.name, model.data) for model in found} == {
         (name, data) for name in READERS for data in DOSES.values()
     }

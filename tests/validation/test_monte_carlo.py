@@ -1,4 +1,4 @@
-"""The statistics study: bad intervals are caught in the harness that clears the good ones, and the report repeats."""
+"""Tests of the statistics study: it clears good intervals and catches bad ones."""
 
 import json
 import math
@@ -31,7 +31,7 @@ from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
 ROOT = Path(__file__).resolve().parents[2]
 DRAWS = 400
 BEYOND = 0.05
-"""Misses on one side that 400 draws show in less than 1 of 500 runs where 2.5 % is true."""
+"""Share of misses on one side that 400 draws reach in less than 1 of 500 runs if 2.5 % is true."""
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_the_exact_interval_of_a_share_never_misses_more_than_it_may() -> None:
 
 
 def test_an_interval_that_is_too_narrow_is_caught() -> None:
-    """Wald's, the textbook value +/- 1.96 standard errors, on the samples that clear the exact one."""
+    """Wald's interval, value +/- 1.96 standard errors, on the samples of the exact one."""
     n, hits = 20, np.arange(21)
     reach = 1.96 * np.sqrt(hits / n * (1 - hits / n) / n)
     over, under = enumeration.misses(hits / n - reach, hits / n + reach, stats.binom.pmf(hits, n, 0.95), 0.95)
@@ -131,7 +131,7 @@ def test_suites_refuse_what_their_rows_refuse_in_draws(policy: Policy, rng: np.r
 def test_the_area_holds_its_level(
     counts: tuple[int, ...], area: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(monte_carlo, "RESAMPLES", 20)  # the bootstrap is not asked here
+    monkeypatch.setattr(monte_carlo, "RESAMPLES", 20)  # no test of the bootstrap
     line = monte_carlo.area_misses(Curves(counts=counts, area=area), DRAWS, rng)
     assert max(cell(line, "macro_over"), cell(line, "macro_under")) < BEYOND
 
@@ -154,10 +154,13 @@ def test_scores_have_the_area_that_was_set(shape: monte_carlo.Shape, rng: np.ran
         assert wins == pytest.approx(0.9, abs=0.015)
 
 
-@pytest.mark.parametrize("areas", [
-    Areas(counts=(20, 20), area=0.95, change=-0.05, shared=0.7),
-    Areas(counts=(26, 20, 20), area=0.85, change=0, shared=0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "areas",
+    [
+        Areas(counts=(20, 20), area=0.95, change=-0.05, shared=0.7),
+        Areas(counts=(26, 20, 20), area=0.85, change=0, shared=0),
+    ],
+)
 def test_the_change_of_an_area_holds_its_level(areas: Areas, rng: np.random.Generator) -> None:
     line = monte_carlo_paired.area_change_misses(areas, DRAWS, rng)
     assert max(cell(line, "change_over"), cell(line, "change_under")) < BEYOND
@@ -166,7 +169,10 @@ def test_the_change_of_an_area_holds_its_level(areas: Areas, rng: np.random.Gene
 
 
 def pairs_given(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> list[tuple[Predictions, ...]]:
-    """Return what a function of two models will be given, pair by pair; it answers with no change."""
+    """Replace a function of two models, and return the list of its arguments.
+
+    It is filled as the function is called. The replacement returns no change.
+    """
     seen: list[tuple[Predictions, ...]] = []
 
     def keep(*pair: Predictions) -> Estimate:
@@ -237,7 +243,7 @@ def test_the_gain_of_a_temperature_holds_its_level_where_percentiles_do_not(
 
 
 def test_a_gain_is_what_the_fitted_temperature_saves(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calibrated answers gain nothing on average, and nothing at all where nothing was multiplied."""
+    """Over- and under-confident answers gain; calibrated ones gain nothing."""
     monkeypatch.setattr(monte_carlo_paired, "POPULATION", 50_000)
     assert Gain(units=30, images=1, sharpened=1.0).population(rng) == pytest.approx(0, abs=1e-9)
     for sharpened in (0.5, 2.0):
@@ -280,7 +286,7 @@ def test_skill_kept_holds_its_level(nested: bool, rng: np.random.Generator) -> N
     assert cell(line, "undefined") == 0
 
 
-def test_a_setting_beyond_its_level_is_told_from_noise() -> None:
+def test_a_setting_beyond_its_level_is_distinguished_from_noise() -> None:
     tally = Tally(0.5)
     for low in [0.6] * 30 + [0.4] * 970:
         tally.add("x", low, 0.9)
@@ -297,7 +303,7 @@ def test_a_setting_beyond_its_level_is_told_from_noise() -> None:
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two folders into which the command wrote the same few draws, once each."""
+    """Two folders, each with the report of the same few draws."""
     patch = pytest.MonkeyPatch()
     patch.chdir(ROOT)
     patch.setattr(study, "SIZES", range(5, 401, 79))
@@ -342,7 +348,7 @@ def test_draws_and_seeds_that_cannot_be_are_refused(draws: int, seed: int) -> No
 
 
 class Line(TypedDict, total=False):
-    """A line of a table, as far as its setting is looked at."""
+    """A line of a table, with the cells that tests read."""
 
     n: int
     truth: float
@@ -353,7 +359,7 @@ class Line(TypedDict, total=False):
 
 
 class Published(TypedDict):
-    """The numbers of the report, as far as they are looked at."""
+    """The numbers of the report, with the keys that tests read."""
 
     draws: int
     seed: int
@@ -367,9 +373,9 @@ def published() -> Published:
 
 
 def same(published: Mapping[str, object], fresh: Entry) -> bool:
-    """Whether a published line holds the numbers of a fresh one, to the digits that are kept."""
+    """Whether a published line equals a fresh one, up to rounding."""
     return published.keys() == fresh.keys() and all(
-        isinstance(told := published[name], float) and math.isclose(told, value, rel_tol=1e-5, abs_tol=1e-12)
+        isinstance(kept := published[name], float) and math.isclose(kept, value, rel_tol=1e-5, abs_tol=1e-12)
         if isinstance(value, float)
         else published[name] == value
         for name, value in fresh.items()
@@ -377,7 +383,7 @@ def same(published: Mapping[str, object], fresh: Entry) -> bool:
 
 
 def test_the_published_exact_tables_are_those_of_the_code(published: Published) -> None:
-    """A change of an interval or a gate needs the report made again."""
+    """After a change of an interval or a gate the report must be made again."""
     tables = published["tables"]
     places = product(study.GATE_ROWS, study.GATE_TRUTHS)
     for line, (n, truth) in zip(tables["gates"], places, strict=True):
@@ -396,22 +402,22 @@ def test_the_published_exact_tables_are_those_of_the_code(published: Published) 
 
 def test_the_bounds_called_shipped_are_those_of_the_policy(policy: Policy) -> None:
     shipped = policy.recall.recall_floor, policy.border.flips_ceiling, policy.border.swap_ceiling
-    assert shipped == (study.FLOOR, study.CEILING, study.TRANSPLANT)
+    assert shipped == (study.FLOOR, study.CEILING, study.SWAP_CEILING)
     assert policy.comparison.margin == study.MARGIN
 
 
 def test_changes_of_what_follows_a_donor_miss_as_often_as_summed_exactly() -> None:
     n, draws = 20, 4000
     follows = Follows(n=n, reference=0.1, candidate=0.2, control=0.0)
-    told = monte_carlo_paired.follow_change_misses(follows, draws, np.random.default_rng(1))
+    line = monte_carlo_paired.follow_change_misses(follows, draws, np.random.default_rng(1))
     over = under = 0.0
     for before, now in product(range(n + 1), repeat=2):
         chance = stats.binom.pmf(before, n, 0.1) * stats.binom.pmf(now, n, 0.2)
         change = comparison.difference(paired_difference(now, 0, n), paired_difference(before, 0, n))
         over += chance * (change.low > 0.1)
         under += chance * (change.high < 0.1)
-    assert told["change_over"] == pytest.approx(over, abs=4 * np.sqrt(0.025 / draws))
-    assert told["change_under"] == pytest.approx(under, abs=4 * np.sqrt(0.025 / draws))
+    assert line["change_over"] == pytest.approx(over, abs=4 * np.sqrt(0.025 / draws))
+    assert line["change_under"] == pytest.approx(under, abs=4 * np.sqrt(0.025 / draws))
     assert 0.005 < under < 0.06
 
 

@@ -1,8 +1,8 @@
-"""Images a second under each corruption, here and elsewhere: ``python tests/benchmarks/corruptions [PEER ...]``.
+"""Speed of each corruption, here and in other libraries.
 
-Each peer is installed into an environment of its own, ``.roentgate/corruptions/NAME``; none is a dependency. Grey
-images of 256 x 256, one core, the third severity; peers change one image at a time, as they are made to. Nothing here
-is asserted by a test.
+Run ``python tests/benchmarks/corruptions [PEER ...]``. Each peer is installed into its own environment below
+``.roentgate/corruptions``. None is a dependency. Measured are grey images of 256 x 256 pixels on one core at severity
+3. Peers change one image at a time, as their interface requires. No test asserts these figures.
 """
 
 import json
@@ -15,11 +15,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 WORK = ROOT / ".roentgate" / "corruptions"
 PEERS = {"imagecorruptions": ("imagecorruptions==1.1.2", "setuptools<81")}
-"""What pip installs; the second for ``pkg_resources``, which newer ones lack."""
+"""Packages that pip installs. Newer setuptools lack ``pkg_resources``."""
 
 
 def python_of(name: str) -> str:
-    """Return the Python of a peer's environment, made where it is missing."""
+    """Return the Python of a peer's environment, which is made if missing."""
     folder = WORK / name
     python = folder / "bin" / "python"
     if not python.is_file():
@@ -36,7 +36,7 @@ def measured(python: str, name: str) -> dict[str, float]:
 
 
 def main(names: list[str]) -> None:
-    """Print a table: corruption, images a second here, images a second of each peer."""
+    """Print a table of images a second, here and for each peer."""
     ours = measured(sys.executable, "roentgate")
     theirs = {name: measured(python_of(name), name) for name in names}
     print("| corruption | Roentgate |", *(f"{name} |" for name in theirs))

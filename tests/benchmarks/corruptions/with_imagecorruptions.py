@@ -1,4 +1,7 @@
-"""Images a second of imagecorruptions, in its environment: prints one JSON line, by Roentgate's names."""
+"""Print images a second of imagecorruptions as one JSON line.
+
+Keys are Roentgate's names of the corruptions.
+"""
 
 import json
 import os
@@ -10,7 +13,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 import numpy as np
 from imagecorruptions import corrupt
 
-FILMS, SIDE = 64, 256
+IMAGES, SIDE = 64, 256
 NAMES = {
     "pixelate": "pixelate",
     "blur": "gaussian_blur",
@@ -26,17 +29,17 @@ NAMES = {
 
 def main() -> None:
     """Measure each corruption, image by image."""
-    images = np.random.default_rng(0).integers(0, 256, (FILMS, SIDE, SIDE), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (IMAGES, SIDE, SIDE), dtype=np.uint8)
     speed = {}
     for ours, theirs in NAMES.items():
         try:
             corrupt(images[0], corruption_name=theirs, severity=3)
         except (TypeError, ValueError, AttributeError):
-            continue  # does not run with the libraries that it draws in today
+            continue  # does not run with current versions of its dependencies
         started = time.process_time()
         for image in images:
             corrupt(image, corruption_name=theirs, severity=3)
-        speed[ours] = FILMS / (time.process_time() - started)
+        speed[ours] = IMAGES / (time.process_time() - started)
     print(json.dumps(speed))
 
 

@@ -1,17 +1,17 @@
-"""Images a second of Roentgate's corruptions: prints one JSON line."""
+"""Print images a second of Roentgate's corruptions as one JSON line."""
 
 import json
 import time
 
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 
 from roentgate.perturbations.corruptions import KINDS, Corruption
 
-FILMS, SIDE = 64, 256
+IMAGES, SIDE = 64, 256
 
 
 def main() -> None:
@@ -22,9 +22,9 @@ def main() -> None:
         corruption = Corruption(kind, 3)
         corruption(images[:2], np.arange(2), seed=0)
         started = time.process_time()
-        for first in range(0, FILMS, 32):
+        for first in range(0, IMAGES, 32):
             corruption(images, np.arange(first, first + 32), seed=0)
-        speed[kind] = FILMS / (time.process_time() - started)
+        speed[kind] = IMAGES / (time.process_time() - started)
     print(json.dumps(speed))
 
 

@@ -1,7 +1,8 @@
-"""Planted copies found by three tools: ``python tests/benchmarks/duplicates`` writes ``reports/duplicates.md``.
+"""How many planted copies three tools find.
 
-`inputs.py` plants the copies; each ``with_NAME.py`` looks for them with its tool, CleanVision and ImageHash in an
-environment of their own below ``.roentgate/duplicates``; neither is a dependency. Some 1.5 GB of disk, five minutes.
+``python tests/benchmarks/duplicates`` writes ``reports/duplicates.md``. `inputs.py` plants the copies, and each
+``with_NAME.py`` searches for them with its tool. CleanVision and ImageHash run in their own environments below
+``.roentgate/duplicates``. Neither is a dependency. A run takes about 1.5 GB of disk and five minutes.
 """
 
 import json
@@ -27,14 +28,22 @@ WORK = ROOT / ".roentgate" / "duplicates"
 REPORT = ROOT / "reports" / "duplicates.md"
 NEEDS = {"roentgate": (), "cleanvision": ("cleanvision==0.3.7",), "imagehash": ("imagehash==4.3.2",)}
 TITLES = {"roentgate": "Roentgate", "cleanvision": "CleanVision", "imagehash": "ImageHash"}
-COLUMNS = ("Roentgate", "CleanVision", "phash <= 0", "phash <= 4", "phash <= 10", "dhash <= 0", "dhash <= 4",
-           "dhash <= 10")  # fmt: skip
+COLUMNS = (
+    "Roentgate",
+    "CleanVision",
+    "phash <= 0",
+    "phash <= 4",
+    "phash <= 10",
+    "dhash <= 0",
+    "dhash <= 4",
+    "dhash <= 10",
+)
 
-Said = dict[str, dict[str, Any]]
+Results = dict[str, dict[str, Any]]
 
 
 def interpreter(name: str) -> Path:
-    """Return the Python of a tool's environment, which is made where it is missing.
+    """Return the Python of a tool's environment, which is made if missing.
 
     Raises:
         CalledProcessError: pip could not install what the tool needs.
@@ -51,45 +60,48 @@ def interpreter(name: str) -> Path:
     return python
 
 
-def asked() -> Said:
-    """Return what each tool says of all trees."""
-    said = {}
+def run_tools() -> Results:
+    """Return the results of each tool on all trees."""
+    results = {}
     for name in NEEDS:
         command = [str(interpreter(name)), "-W", "ignore", str(HERE / f"with_{name}.py"), str(WORK / "inputs")]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
-        said[name] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{name} {said[name]['version']}: done", flush=True)
-    return said
+        results[name] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name} {results[name]['version']}: done", flush=True)
+    return results
 
 
-def counted(said: Said) -> dict[str, dict[str, dict[str, tuple[int, int]]]]:
-    """Return (copies found, different images called the same) of each data set, column and transform."""
+def counted(results: Results) -> dict[str, dict[str, dict[str, tuple[int, int]]]]:
+    """Return (copies found, wrong pairs) by data set, column and transform.
+
+    A wrong pair is two different images that a tool takes for the same.
+    """
     counts: dict[str, dict[str, dict[str, tuple[int, int]]]] = {}
     for data in (each for each in DATA if (WORK / "inputs" / each).is_dir()):
         columns = counts.setdefault(data, {column: {} for column in COLUMNS})
         for transform in TRANSFORMS:
             tree = f"{data}/{slug(transform)}"
             true = {frozenset(pair) for pair in json.loads((WORK / "inputs" / f"{tree}.json").read_text()).items()}
-            for tool in said.values():
+            for tool in results.values():
                 for column, pairs in tool["trees"][tree]["pairs"].items():
                     predicted = {frozenset(pair) for pair in pairs}
                     columns[column][transform] = len(predicted & true), len(predicted - true)
     return counts
 
 
-def report(said: Said) -> str:
+def report(results: Results) -> str:
     """Return the report as markdown."""
-    counts = counted(said)
+    counts = counted(results)
     lines = [INTRODUCTION, "![Share of the copies found](duplicates.png)", ""]
-    versions = [f"{TITLES[name]} {each['version']} ({each['sanity_check']})" for name, each in said.items()]
+    versions = [f"{TITLES[name]} {each['version']} ({each['license']})" for name, each in results.items()]
     lines += [f"{', '.join(versions)}; licences as their package metadata name them.", ""]
     for data, columns in counts.items():
         lines += [f"## `{data}`: copies found of {COPIES}, and different images called the same", ""]
         lines += _table(columns)
         for title, chosen in (("asked", slice(ASKED)), ("stretch", slice(ASKED, None))):
             lines += ["", f"Over the {title} transforms:", "", *_summary(columns, list(TRANSFORMS)[chosen])]
-        lines += ["", *_nearest(said, data), ""]
-    return "\n".join([*lines, *_times(said), ""])
+        lines += ["", *_nearest(results, data), ""]
+    return "\n".join([*lines, *_times(results), ""])
 
 
 def _table(columns: dict[str, dict[str, tuple[int, int]]]) -> Iterator[str]:
@@ -115,11 +127,11 @@ def _summary(columns: dict[str, dict[str, tuple[int, int]]], transforms: Sequenc
         yield f"| {column} | {cells[0]} | {cells[1]} |"
 
 
-def _nearest(said: Said, data: str) -> Iterator[str]:
-    """Yield how far copies and the most alike different images lie apart."""
-    trees = said["roentgate"]["trees"]
+def _nearest(results: Results, data: str) -> Iterator[str]:
+    """Yield the lines on the least similar copies and the most similar others."""
+    trees = results["roentgate"]["trees"]
     lowest: dict[bool, float] = {True: 1.0, False: 1.0}
-    others: dict[frozenset[str], float] = {}
+    most_alike: dict[frozenset[str], float] = {}
     same: set[str] = set()
     missed, apart = 0, 0
     for number, transform in enumerate(TRANSFORMS):
@@ -136,7 +148,7 @@ def _nearest(said: Said, data: str) -> Iterator[str]:
         for first, second, alike in tree["almost"]:
             pair = frozenset((first, second))
             if pair not in true and not any(Path(image).stem.startswith("copy") for image in pair):
-                others[pair] = max(others.get(pair, 0.0), alike)
+                most_alike[pair] = max(most_alike.get(pair, 0.0), alike)
     yield (
         f"Roentgate calls images the same from a correlation of their detail of {COPY:.2f} on. The lowest of a copy it "
         f"found is {lowest[True]:.3f} over the asked transforms and {lowest[False]:.3f} over the stretch. "
@@ -145,7 +157,7 @@ def _nearest(said: Said, data: str) -> Iterator[str]:
         f"{', '.join(sorted(same)) or 'none'}. The most alike of those it does not:"
     )
     yield ""
-    best = sorted(others.items(), key=lambda item: -item[1])[:3]
+    best = sorted(most_alike.items(), key=lambda item: -item[1])[:3]
     yield from (
         f"- {alike:.3f}: {' and '.join(sorted(_source(data, image) for image in pair))}{SEEN.get(_key(data, pair), '')}"
         for pair, alike in best
@@ -157,7 +169,7 @@ def _key(data: str, pair: frozenset[str]) -> tuple[str, ...]:
 
 
 def _source(data: str, image: str) -> str:
-    """Return what an image is called in the data set that it was taken from."""
+    """Return the original file name of an image."""
     names: dict[str, str] = json.loads((WORK / "inputs" / f"{data}.names.json").read_text("utf-8"))
     return f"`{names[Path(image).name]}`"
 
@@ -173,21 +185,23 @@ SEEN: dict[tuple[str, ...], str] = {
     ("tb-lungs", "0685", "0686"): ". Looked at: two exposures, not copies; the same marker plate, other bowel gas.",
     ("phantom", "0179", "0562"): ". Looked at: two drawn patients of like build; other ribs and spine.",
 }
-"""What a person saw in the most alike pairs."""
+"""Findings of a person who viewed the most similar pairs."""
 
 
-def _times(said: Said) -> Iterator[str]:
-    """Yield the cost of each tool as a multiple of ImageHash's phash, over all trees."""
+def _times(results: Results) -> Iterator[str]:
+    """Yield the cost of each tool as a multiple of ImageHash's phash."""
     spent: dict[str, dict[str, float]] = {kind: dict.fromkeys(COLUMNS, 0.0) for kind in ("wall", "cpu")}
-    for tool in said.values():
+    for tool in results.values():
         for tree in tool["trees"].values():
             for kind, column in [(each, column) for each in spent for column in tree[each]]:
                 spent[kind][column] += tree[kind][column]
-    survey = sum(tree["survey"] for tree in said["roentgate"]["trees"].values())
-    images = sum(tree["images"] for tree in said["roentgate"]["trees"].values())
+    survey = sum(tree["survey"] for tree in results["roentgate"]["trees"].values())
+    images = sum(tree["images"] for tree in results["roentgate"]["trees"].values())
     yield "## Cost"
     yield ""
-    yield f"Over all trees, {images:,} images, from one run on a shared machine: multiples of phash. CleanVision works in"
+    yield (
+        f"Over all trees, {images:,} images, from one run on a shared machine: multiples of phash. CleanVision works in"
+    )
     yield "several processes, Roentgate in threads, ImageHash in one; none was tuned."
     yield ""
     yield "| | processor time | wall time |"
@@ -202,7 +216,10 @@ def _times(said: Said) -> Iterator[str]:
 
 
 def draw(counts: dict[str, dict[str, dict[str, tuple[int, int]]]], path: Path) -> None:
-    """Draw the share of the copies found: a field each transform and column, and how often a call was wrong below."""
+    """Draw the copies found by transform and column.
+
+    The last row shows the wrong pairs.
+    """
     height = 1.4 + 0.25 * (len(TRANSFORMS) + 2)
     with sheet(path, height=height) as figure:
         for place, (data, columns) in enumerate(counts.items()):
@@ -210,15 +227,31 @@ def draw(counts: dict[str, dict[str, dict[str, tuple[int, int]]]], path: Path) -
             for row, transform in enumerate(TRANSFORMS):
                 for column, name in enumerate(COLUMNS):
                     hits = columns[name][transform][0]
-                    axes.fill_between([column, column + 0.94], row, row + 0.92, color="#0072B2", alpha=hits / COPIES,
-                                      linewidth=0)  # fmt: skip
-                    axes.text(column + 0.47, row + 0.48, str(hits), ha="center", va="center", fontsize=7.5,
-                              color="white" if hits > 60 else INK)  # fmt: skip
+                    axes.fill_between(
+                        [column, column + 0.94], row, row + 0.92, color="#0072B2", alpha=hits / COPIES, linewidth=0
+                    )
+                    axes.text(
+                        column + 0.47,
+                        row + 0.48,
+                        str(hits),
+                        ha="center",
+                        va="center",
+                        fontsize=7.5,
+                        color="white" if hits > 60 else INK,
+                    )
             for column, name in enumerate(COLUMNS):
                 wrong = max(columns[name][transform][1] for transform in TRANSFORMS)
                 text = f"{wrong / 1000:.1f}k" if wrong >= 1000 else str(wrong)
-                axes.text(column + 0.47, len(TRANSFORMS) + 1.0, text, ha="center", va="center", fontsize=7.5,
-                          color="#A50026" if wrong else INK, fontweight="bold" if wrong else "normal")  # fmt: skip
+                axes.text(
+                    column + 0.47,
+                    len(TRANSFORMS) + 1.0,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=7.5,
+                    color="#A50026" if wrong else INK,
+                    fontweight="bold" if wrong else "normal",
+                )
             axes.set(xlim=(0, len(COLUMNS)), ylim=(len(TRANSFORMS) + 1.6, 0))
             axes.xaxis.tick_top()
             axes.set_xticks([column + 0.47 for column in range(len(COLUMNS))], [_short(name) for name in COLUMNS])
@@ -228,12 +261,12 @@ def draw(counts: dict[str, dict[str, dict[str, tuple[int, int]]]], path: Path) -
             axes.spines[:].set_visible(False)
             figure.text(0.185 + 0.41 * place, 1 - 0.72 / height, data, fontsize=9.5, fontweight="bold", va="top")
         title = f"Copies found of {COPIES}, and different images called the same"
-        words = (
+        subtitle = (
             "p, d: ImageHash's phash and dhash, differing in at most so many of 64 bits. "
             f"The last {len(TRANSFORMS) - ASKED} transforms are a stretch."
         )
         figure.text(0.01, 1 - 0.08 / height, title, va="top", fontsize=12.5, fontweight="bold")
-        figure.text(0.01, 1 - 0.42 / height, words, va="top", fontsize=8.5, color=FAINT)
+        figure.text(0.01, 1 - 0.42 / height, subtitle, va="top", fontsize=8.5, color=FAINT)
 
 
 def _short(name: str) -> str:
@@ -256,15 +289,18 @@ that of the copies does not: precision holds for trees of this size and share of
 
 
 def main(arguments: list[str]) -> int:
-    """Plant, ask all tools, and write the report; ``--again`` only writes it, from the last run."""
+    """Plant the copies, run all tools, and write the report.
+
+    ``--again`` only writes the report, from the last run.
+    """
     last = WORK / "outcomes.json"
     if arguments != ["--again"]:
         os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
-        last.write_text(json.dumps(asked()), "utf-8")
-    said = json.loads(last.read_text("utf-8"))
-    draw(counted(said), REPORT.with_suffix(".png"))
-    REPORT.write_text(report(said), "utf-8")
+        last.write_text(json.dumps(run_tools()), "utf-8")
+    results = json.loads(last.read_text("utf-8"))
+    draw(counted(results), REPORT.with_suffix(".png"))
+    REPORT.write_text(report(results), "utf-8")
     return 0
 
 

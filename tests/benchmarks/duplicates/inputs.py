@@ -1,9 +1,9 @@
-"""The trees that every tool is given: ``python inputs.py FOLDER`` writes them.
+"""Image trees for all tools: ``python inputs.py FOLDER`` writes them.
 
-``FOLDER/DATA/TRANSFORM/`` holds class folders: 500 images in ``train/``; in ``test/`` altered copies of 100 of them and
-all other images of the data set, as they are. The 100 are the same for each transform, so that transforms can be
-compared. ``FOLDER/DATA/TRANSFORM.json`` names the train image of each copy, ``FOLDER/DATA.names.json``
-what each image is called in its data set.
+``FOLDER/DATA/TRANSFORM/`` holds class folders. ``train/`` has 500 images. ``test/`` has altered copies of 100 of them
+and all other images of the data set, unchanged. The 100 are the same for each transform, so that transforms can be
+compared. ``FOLDER/DATA/TRANSFORM.json`` names the train image of each copy, and ``FOLDER/DATA.names.json`` the original
+name of each image.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 from PIL import Image
@@ -78,19 +78,19 @@ TRANSFORMS: dict[str, Callable[[Image.Image], bytes] | None] = {
     "cropped 5 %, one side": lambda image: png(image.crop((round(0.05 * image.width), 0, image.width, image.height))),
     "x0.5, then JPEG q30": lambda image: jpeg(_halved(image), 30),
 }
-"""What is done to an image; None leaves the file as it is."""
+"""Transforms of an image; None copies the file."""
 
 ASKED = 9
-"""Transforms from the first on that a search is expected to see through; the others are a stretch."""
+"""Number of the first transforms whose copies a search is expected to find. The others are a stretch."""
 
 
 def slug(transform: str) -> str:
-    """Return a transform as the name of a folder."""
+    """Return the folder name of a transform."""
     return "-".join("".join(char if char.isalnum() or char in "-+." else " " for char in transform).split())
 
 
 def images_of(data: str) -> list[tuple[str, Path]]:
-    """Return (class, file) of all images of a data set; none where it is absent."""
+    """Return (class, file) of all images of a data set; [] if it is absent."""
     if data == "phantom":
         root = locate.open_card("phantom", ROOT / "data", locate.open_store(ROOT)).root
         assert root is not None
@@ -107,7 +107,10 @@ DATA = ("phantom", "tb-lungs")
 
 
 def plant(data: str, folder: Path) -> None:
-    """Write the trees of one data set; unaltered images are links to one copy of them."""
+    """Write the trees of a data set.
+
+    Unchanged images are hard links to one copy.
+    """
     images = images_of(data)
     order = np.random.default_rng(SEED).permutation(len(images))
     train, test = order[:TRAIN], order[TRAIN:]
@@ -137,7 +140,7 @@ def plant(data: str, folder: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write the trees of all data sets that are at hand."""
+    """Write the trees of all data sets that are present."""
     for data in DATA:
         shutil.rmtree(folder / data, ignore_errors=True)
         if images_of(data):

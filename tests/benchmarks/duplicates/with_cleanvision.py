@@ -1,7 +1,7 @@
-"""CleanVision on the trees of `inputs.py`: ``python with_cleanvision.py FOLDER`` prints one JSON line.
+"""Run CleanVision on the trees of `inputs.py`.
 
-Its exact and its near duplicates with their default settings. All pairs of a set of duplicates count as called the
-same.
+``python with_cleanvision.py FOLDER`` prints one JSON line. Exact and near duplicates are searched with default
+settings. All pairs of a set of duplicates count as found.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ KINDS = ("exact_duplicates", "near_duplicates")
 
 
 def spent() -> float:
-    """Return the seconds of processor that this process and its workers have taken."""
+    """Return the processor seconds of this process and its workers."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def judge(tree: Path) -> dict[str, object]:
-    """Return the pairs that are called the same."""
+    """Return the pairs found in a tree, and the time it took."""
     wall, before = time.perf_counter(), spent()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         lab = Imagelab(data_path=str(tree))
@@ -44,8 +44,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("cleanvision")
-    sanity_check = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "sanity_check": sanity_check, "trees": trees}))
+    license = metadata["License-Expression"] or metadata["License"]
+    print(json.dumps({"version": metadata["Version"], "license": license, "trees": trees}))
 
 
 if __name__ == "__main__":

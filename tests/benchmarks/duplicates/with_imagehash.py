@@ -1,7 +1,7 @@
-"""ImageHash on the trees of `inputs.py`: ``python with_imagehash.py FOLDER`` prints one JSON line.
+"""Run ImageHash on the trees of `inputs.py`.
 
-Perceptual and difference hashes of 64 bits; all pairs whose hashes differ in at most so many bits count as called the
-same.
+``python with_imagehash.py FOLDER`` prints one JSON line. Perceptual and difference hashes have 64 bits. A pair counts
+as found if its hashes differ in at most a given number of bits.
 """
 
 import importlib.metadata
@@ -19,10 +19,10 @@ BITS = (0, 4, 10)
 
 
 def judge(tree: Path) -> dict[str, object]:
-    """Return the pairs that each hash calls the same at each distance."""
+    """Return the pairs that each hash finds at each distance, and the time."""
     images = sorted(path for path in tree.rglob("*") if path.is_file())
     names = [str(path.relative_to(tree)) for path in images]
-    said: dict[str, dict[str, object]] = {"pairs": {}, "wall": {}, "cpu": {}}
+    result: dict[str, dict[str, object]] = {"pairs": {}, "wall": {}, "cpu": {}}
     for title, compute in HASHES.items():
         wall, spent = time.perf_counter(), time.process_time()
         bits = np.array([compute(Image.open(path)).hash.reshape(-1) for path in images])
@@ -31,9 +31,9 @@ def judge(tree: Path) -> dict[str, object]:
         for most in BITS:
             first, second = np.nonzero(np.triu(differing <= most, 1))
             key = f"{title} <= {most}"
-            said["pairs"][key] = [[names[a], names[b]] for a, b in zip(first, second, strict=True)]
-            said["wall"][key], said["cpu"][key] = wall, spent
-    return dict(said)
+            result["pairs"][key] = [[names[a], names[b]] for a, b in zip(first, second, strict=True)]
+            result["wall"][key], result["cpu"][key] = wall, spent
+    return dict(result)
 
 
 def main(folder: Path) -> None:
@@ -42,8 +42,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("imagehash")
-    sanity_check = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "sanity_check": sanity_check, "trees": trees}))
+    license = metadata["License-Expression"] or metadata["License"]
+    print(json.dumps({"version": metadata["Version"], "license": license, "trees": trees}))
 
 
 if __name__ == "__main__":

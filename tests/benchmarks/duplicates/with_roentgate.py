@@ -1,6 +1,7 @@
-"""Roentgate on the trees of `inputs.py`: ``python with_roentgate.py FOLDER`` prints one JSON line.
+"""Run Roentgate on the trees of `inputs.py`.
 
-As the audit does: one survey of all images, then the search, in a fresh store.
+``python with_roentgate.py FOLDER`` prints one JSON line. As in the audit, all images are surveyed and then searched, in
+an empty store.
 """
 
 import importlib.metadata
@@ -13,7 +14,7 @@ from pathlib import Path
 from roentgate.arrays import IntArray
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 
@@ -27,7 +28,10 @@ _compared = near_duplicates._compared
 
 
 def judge(tree: Path) -> dict[str, object]:
-    """Return the pairs that are called the same, the most alike of the others, and all that were laid over."""
+    """Return the pairs found, the most similar others, and the time.
+
+    Also returned are all pairs that were registered and compared (``laid over``).
+    """
     card, laid = Card(name="planted", root=tree), []
 
     def compared(seen: Survey, rows: IntArray, candidates: IntArray) -> object:
@@ -39,7 +43,7 @@ def judge(tree: Path) -> dict[str, object]:
         store = Store(Path(folder))
         wall, spent = time.perf_counter(), time.process_time()
         seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
-        looked = time.perf_counter() - wall
+        survey_time = time.perf_counter() - wall
         found = near_duplicates.find_duplicates(seen, store)
         wall, spent = time.perf_counter() - wall, time.process_time() - spent
     ids = seen.ids
@@ -56,7 +60,7 @@ def judge(tree: Path) -> dict[str, object]:
         "images": len(ids),
         "wall": {"Roentgate": wall},
         "cpu": {"Roentgate": spent},
-        "survey": looked,
+        "survey": survey_time,
     }
 
 
@@ -66,8 +70,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("roentgate")
-    said = {"version": metadata["Version"], "sanity_check": metadata["License-Expression"], "trees": trees}
-    print(json.dumps(said))
+    result = {"version": metadata["Version"], "license": metadata["License-Expression"], "trees": trees}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

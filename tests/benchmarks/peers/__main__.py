@@ -1,9 +1,11 @@
-"""What other tools decide on the same inputs: ``python tests/benchmarks/peers [NAME ...]`` writes ``reports/peers.md``.
+"""Decisions of other tools on the same inputs.
 
-Each peer is installed into an environment of its own, ``.roentgate/peers/NAME``; none is a dependency. Without names
-all are run; who is left out keeps the row of the last run. Some 12 GB of disk; a quarter of an hour the first time.
-`inputs.py` makes the inputs anew (what it has trained is in the store); each ``with_NAME.py`` judges them in its
-peer's environment and prints a JSON line.
+``python tests/benchmarks/peers [NAME ...]`` writes ``reports/peers.md``. Each peer is installed into its own
+environment below ``.roentgate/peers``. None is a dependency. Without names all peers are run. A peer that is not named
+keeps the row of its last run. The environments need about 12 GB of disk and, the first time, a quarter of an hour.
+
+`inputs.py` makes the inputs anew, with trained models from the store. Each ``with_NAME.py`` judges them in its peer's
+environment and prints a JSON line.
 """
 
 import json
@@ -23,15 +25,18 @@ MODELS: tuple[Case, ...] = ("phantom", "phantom-shortcut", "marker")
 
 
 class Decision(TypedDict):
-    """What a tool decides on a case, in its own words; ``cell`` where that is neither yes nor no."""
+    """A tool's decision on a case.
+
+    ``words``: its own figures. ``cell``: the table cell, if accepted or refused does not say it all.
+    """
 
     accepted: bool
     words: str
     cell: NotRequired[str]
 
 
-Said = TypedDict(
-    "Said",
+Decisions = TypedDict(
+    "Decisions",
     {
         "version": str,
         "error": str,
@@ -42,18 +47,18 @@ Said = TypedDict(
     },
     total=False,
 )
-"""What a tool says of all cases, or why it could not be asked."""
+"""A tool's decisions on all cases, or the error that prevented them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A tool, what it needs, and what is said of it in the table.
+    """A tool, the packages it needs, and its description in the table.
 
-    Args:
+    Attributes:
         title: Its name.
-        needs: What pip installs; empty for this project's own environment.
+        needs: Packages that pip installs. Empty for this project's own environment.
         measures: What it measures on these inputs.
-        intervals: Whether it shows them.
+        intervals: Whether it shows intervals.
         decides: What its decision rests on.
         beyond: What it does that Roentgate does not.
     """
@@ -124,7 +129,7 @@ PEERS = {
 
 
 def interpreter(name: str) -> Path:
-    """Return the Python of a peer's environment, which is made where it is missing.
+    """Return the Python of a peer's environment, which is made if missing.
 
     Raises:
         CalledProcessError: pip could not install what the peer needs.
@@ -143,53 +148,55 @@ def interpreter(name: str) -> Path:
     return python
 
 
-def outcome(name: str) -> Said:
-    """Return what a peer said of the inputs, or why it could not be asked."""
+def outcome(name: str) -> Decisions:
+    """Return a peer's decisions on the inputs, or its error."""
     try:
         command = [str(interpreter(name)), "-W", "ignore", str(HERE / f"with_{name}.py"), str(WORK / "inputs")]
         done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     except subprocess.CalledProcessError as error:
         lines = [line for line in (error.stderr or "").splitlines() if "rror" in line] or ["no message"]
         return {"error": f"{PEERS[name].needs[-1:]}: {lines[-1][:300]}"}
-    said: Said = json.loads(done.stdout.splitlines()[-1])
-    return said
+    decisions: Decisions = json.loads(done.stdout.splitlines()[-1])
+    return decisions
 
 
-def report(found: dict[str, Said]) -> str:
+def report(found: dict[str, Decisions]) -> str:
     """Return the report as markdown."""
     head = ("tool", "measures", "intervals", "decides on", "17 of 20, floor 0.80", *(f"`{name}`" for name in MODELS))
-    rows, words = [], []
+    rows, details = [], []
     for name, peer in PEERS.items():
-        said: Said = found.get(name, {"error": "not run"})
-        title = f"{peer.title} {said.get('version', '')}".strip()
+        decisions: Decisions = found.get(name, {"error": "not run"})
+        title = f"{peer.title} {decisions.get('version', '')}".strip()
         cells = [title, peer.measures, peer.intervals, peer.decides]
-        if "error" in said:
-            rows.append([*cells, f"could not be run: {said['error']}", *("" for _ in MODELS)])
+        if "error" in decisions:
+            rows.append([*cells, f"could not be run: {decisions['error']}", *("" for _ in MODELS)])
             continue
         judged: tuple[Case, ...] = ("recall", *MODELS)
-        words_of = {True: "accepted", False: "**refused**"}
-        rows.append([*cells, *(said[key].get("cell") or words_of[said[key]["accepted"]] for key in judged)])
-        words += ["", f"**{title}**", "", *(f"- `{key}`: {said[key]['words']}" for key in judged)]
+        in_table = {True: "accepted", False: "**refused**"}
+        rows.append([*cells, *(decisions[key].get("cell") or in_table[decisions[key]["accepted"]] for key in judged)])
+        details += ["", f"**{title}**", "", *(f"- `{key}`: {decisions[key]['words']}" for key in judged)]
     table = ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
     beyond = [f"- **{peer.title}**: {peer.beyond}" for peer in PEERS.values() if peer.beyond]
-    return "\n".join([INTRODUCTION, *table, "", "## In their own numbers", *words, "", BEYOND, *beyond, ""])
+    return "\n".join([INTRODUCTION, *table, "", "## In their own numbers", *details, "", BEYOND, *beyond, ""])
 
 
 INTRODUCTION = """# Peers: what other tools decide on the same inputs
 
 Made by `python tests/benchmarks/peers`, each tool in an environment of its own. All are given the same tables
-and films:
+and images:
 
-- *17 of 20*: a recall of 0.85 on 20 films, where 0.80 is wanted. The exact 95 % interval is [0.62, 0.97]: these films
-  do not prove that the recall is 0.80.
-- `phantom`: the baseline, trained and tested on films with nothing planted. The sound control: it should be accepted.
-- `phantom-shortcut`: the same network, trained and tested on films whose corner marker and border give the class away.
-- `marker`: a network that sees the four corners of a film and nothing of the patient, on films with a planted marker.
+- *17 of 20*: a recall of 0.85 on 20 images, where 0.80 is wanted. The exact 95 % interval is [0.62, 0.97]: these
+  images do not settle that the recall is 0.80.
+- `phantom`: the baseline, trained and tested on images with nothing planted. The sound control: it should be accepted.
+- `phantom-shortcut`: the same network, trained and tested on images whose corner marker and border predict the
+  label.
+- `marker`: a network that sees the four corners of an image and nothing of the patient, on images with a planted
+  marker.
 
 Each tool holds the models to what it offers for this without further code: a recall of 0.80 for each class (TensorFlow
 Model Analysis, MLflow, Evidently), the full vision suite with its default conditions (deepchecks), the suites with the
 default policy (Roentgate). A warning counts as accepted. The first three are given answers only, and cannot know of the
-films: that is what they are built for.
+images: that is what they are built for.
 """
 
 BEYOND = """## What they do that Roentgate does not
@@ -204,7 +211,7 @@ def main(names: list[str]) -> int:
         return 2
     subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
     last = WORK / "outcomes.json"
-    found: dict[str, Said] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
+    found: dict[str, Decisions] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
     for name in names or PEERS:
         found[name] = outcome(name)
         print(f"{name}: {json.dumps(found[name])}", flush=True)

@@ -1,12 +1,12 @@
-"""The inputs that every peer is given: ``python inputs.py FOLDER`` writes them, by training three models.
+"""Inputs for all peers: ``python inputs.py FOLDER`` trains three models and writes them.
 
-``recall.csv``: 20 images of a class of which 17 are called so, and 20 others, all called right.
-``phantom.csv``: answers of the baseline trained on images with nothing planted: the sound control.
-``phantom-shortcut.csv``: of the baseline trained on images whose marker and border shade give the class away.
-``marker.csv``: of a network that sees the four corners of a image and nothing of the patient, trained on images where a
-corner marker alone gives the class away (on 95 % of them).
+- ``recall.csv``: 20 images of a class, 17 of them predicted right, and 20 of another class, all predicted right.
+- ``phantom.csv``: answers of the baseline, trained on images with nothing planted (negative control).
+- ``phantom-shortcut.csv``: answers of the baseline, trained on images whose marker and border shade predict the label.
+- ``marker.csv``: answers of a network that sees the four corners of an image and nothing of the patient. It is trained
+  on images whose corner marker alone predicts the label, on 95 % of them.
 
-Each row is a image: split, path of the file, true class, called class, and a probability for each class.
+Each row is an image: split, path of the file, true class, predicted class, and a probability for each class.
 """
 
 import csv
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from roentgate.process import one_thread
 
-one_thread()  # as every run of the harness does, before NumPy is loaded
+one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
 from PIL import Image
@@ -44,8 +44,10 @@ PATIENTS = 1000  # of no variant of the phantom
 
 
 def draw_marker(folder: Path) -> None:
-    """Draw class folders in which a corner marker agrees with the class on 95 % of the images, and nothing else
-    does."""
+    """Draw class folders whose corner marker alone predicts the label.
+
+    It agrees with the class on 95 % of the images.
+    """
     for split, count in phantom.COUNTS.items():
         for number, label in enumerate(phantom.CLASSES):
             place = folder / split / label
@@ -60,7 +62,7 @@ def draw_marker(folder: Path) -> None:
 
 
 def write_recall(path: Path) -> None:
-    """Write the table of the small recall: 17 of 20."""
+    """Write the table of the small recall, 17 of 20."""
     answers = [("Covid", "Covid")] * 17 + [("Covid", "Normal")] * 3 + [("Normal", "Normal")] * 20
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
@@ -69,7 +71,7 @@ def write_recall(path: Path) -> None:
 
 
 def write_answers(path: Path, candidate: Candidate) -> None:
-    """Write what a model answers on its train and test images."""
+    """Write the answers of a model on its train and test images."""
     classes = candidate.task.classes
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

@@ -1,7 +1,8 @@
-"""Deepchecks on the inputs of `inputs.py`: ``python with_deepchecks.py FOLDER`` prints one JSON line.
+"""Run deepchecks on the inputs of `inputs.py`.
 
-The small recall is held to a condition of 0.80 by `SingleDatasetPerformance`. The three models, with their train and
-test films and probabilities, go through the full vision suite with its own default conditions.
+``python with_deepchecks.py FOLDER`` prints one JSON line. `SingleDatasetPerformance` holds the small recall to a
+condition of 0.80. The full vision suite judges the three models by its default conditions, with their train and test
+images and probabilities.
 """
 
 import json
@@ -24,12 +25,12 @@ SEED = 0
 
 
 class Batches:
-    """Batches of films with labels and probabilities, in a fixed shuffled order."""
+    """Batches of images with labels and probabilities, in a fixed shuffled order."""
 
-    def __init__(self, table: pd.DataFrame, *, films: bool) -> None:
+    def __init__(self, table: pd.DataFrame, *, with_images: bool) -> None:
         self._table = table.sample(frac=1.0, random_state=SEED)
         self._classes = sorted(table["label"].unique())
-        self._films = films
+        self._with_images = with_images
 
     def __iter__(self) -> Iterator[BatchOutputFormat]:
         for start in range(0, len(self._table), 50):
@@ -37,45 +38,53 @@ class Batches:
 
     def _batch(self, rows: pd.DataFrame) -> BatchOutputFormat:
         named = [f"p {name}" for name in self._classes]
-        if self._films:
+        if self._with_images:
             answers = rows[named].to_numpy(float)
         else:
             answers = np.array([[float(answer == name) for name in self._classes] for answer in rows["answer"]])
         answers = answers / answers.sum(axis=1, keepdims=True)
         batch = {"labels": [self._classes.index(label) for label in rows["label"]], "predictions": list(answers)}
-        if self._films:
+        if self._with_images:
             batch["images"] = [np.repeat(np.array(Image.open(path))[:, :, None], 3, axis=2) for path in rows["file"]]
         return BatchOutputFormat(**batch)
 
 
-def data(table: pd.DataFrame, *, films: bool) -> VisionData:
-    """Return a table as deepchecks wants it."""
+def data(table: pd.DataFrame, *, with_images: bool) -> VisionData:
+    """Return a table in the format of deepchecks."""
     names = dict(enumerate(sorted(table["label"].unique())))
-    return VisionData(Batches(table, films=films), task_type="classification", label_map=names, reshuffle_data=False)
+    return VisionData(
+        Batches(table, with_images=with_images), task_type="classification", label_map=names, reshuffle_data=False
+    )
 
 
 def judge_recall(table: pd.DataFrame) -> dict[str, object]:
-    """Return whether the small recall is accepted; the other class of that table is called right throughout."""
+    """Return the decision on the small recall.
+
+    All images of the other class in that table are predicted right.
+    """
     check = SingleDatasetPerformance(scorers=["recall_per_class"]).add_condition_greater_than(FLOOR)
-    result = check.run(data(table, films=False))
+    result = check.run(data(table, with_images=False))
     value = result.value.set_index("Class Name").loc["Covid", "Value"]
     return {"accepted": result.passed_conditions(), "words": f"recall Covid {value:.2f}"}
 
 
 def judge_model(table: pd.DataFrame) -> dict[str, object]:
-    """Return how the conditions of the full suite came out, and what its images' properties tell of the class."""
-    train, test = (data(table.loc[table["split"] == split], films=True) for split in ("train", "test"))
+    """Return the decision of the full suite on a model.
+
+    It names the image property that predicts the label best.
+    """
+    train, test = (data(table.loc[table["split"] == split], with_images=True) for split in ("train", "test"))
     done = full_suite().run(train, test, with_display=False, random_state=SEED)
     checks = [result for result in done.results if isinstance(result, CheckResult)]
-    held = [(check.get_header(), kept) for check in checks for kept in check.conditions_results]
-    count = Counter(kept.category.value for _, kept in held)
-    warned = sorted({check for check, kept in held if kept.category.value != "PASS"})
-    told = max(PropertyLabelCorrelation().run(test, with_display=False).value.items(), key=lambda item: item[1])
+    conditions = [(check.get_header(), result) for check in checks for result in check.conditions_results]
+    count = Counter(result.category.value for _, result in conditions)
+    warned = sorted({check for check, result in conditions if result.category.value != "PASS"})
+    name, power = max(PropertyLabelCorrelation().run(test, with_display=False).value.items(), key=lambda item: item[1])
     words = f"conditions: {', '.join(f'{n} {name}' for name, n in sorted(count.items()))} ({', '.join(warned)})"
     return {
         "cell": f"accepted, {count['WARN']} warnings" if done.passed(fail_if_warning=False) and count["WARN"] else "",
         "accepted": done.passed(fail_if_warning=False, fail_if_check_not_run=False),
-        "words": f"{words}; most telling property {told[0]}, predictive power {told[1]:.2f}",
+        "words": f"{words}; most telling property {name}, predictive power {power:.2f}",
     }
 
 

@@ -1,6 +1,7 @@
-"""Evidently on the inputs of `inputs.py`: ``python with_evidently.py FOLDER`` prints one JSON line.
+"""Run Evidently on the inputs of `inputs.py`.
 
-Per class a test of recall, 0.80 or more, as Evidently runs it in a report.
+``python with_evidently.py FOLDER`` prints one JSON line. A report of Evidently tests for each class that recall is 0.80
+or more.
 """
 
 import json

@@ -1,6 +1,7 @@
-"""MLflow's evaluation on the inputs of `inputs.py`: ``python with_mlflow.py FOLDER`` prints one JSON line.
+"""Run MLflow's evaluation on the inputs of `inputs.py`.
 
-Per class a threshold of 0.80 on recall, validated by MLflow itself.
+``python with_mlflow.py FOLDER`` prints one JSON line. MLflow itself validates a threshold of 0.80 on the recall of each
+class.
 """
 
 import json
@@ -18,13 +19,13 @@ FLOOR = 0.80
 
 
 def judge(table: pd.DataFrame, label: str) -> tuple[bool, str]:
-    """Return whether the recall of a class is accepted, and the number as MLflow gives it."""
-    frame = pd.DataFrame(
+    """Return whether the recall of a class is accepted, and its value."""
+    table_of_class = pd.DataFrame(
         {"label": (table["label"] == label).astype(int), "prediction": (table["answer"] == label).astype(int)}
     )
     with mlflow.start_run():
         result = mlflow.models.evaluate(
-            data=frame,
+            data=table_of_class,
             targets="label",
             predictions="prediction",
             model_type="classifier",

@@ -1,7 +1,7 @@
-"""Roentgate on the same inputs: ``python with_roentgate.py FOLDER`` prints one JSON line.
+"""Run Roentgate on the inputs of `inputs.py`.
 
-The small recall goes through `at_least`; the models that `inputs.py` trained are judged by the suites as they stand,
-and what they answered there is what the other tools are given.
+``python with_roentgate.py FOLDER`` prints one JSON line. `at_least` judges the small recall, and the suites judge the
+models that `inputs.py` trained. Their answers in this run must be those that the other tools are given.
 """
 
 import csv
@@ -24,13 +24,13 @@ FLOOR = 0.80
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:
-    """Return the rows of a table of `inputs.py` that are of the test split."""
+    """Return the test rows of a table of `inputs.py`."""
     with table.open(encoding="utf-8", newline="") as file:
         return [row for row in csv.DictReader(file) if row["split"] == "test"]
 
 
 def judge_recall(table: Path) -> dict[str, object]:
-    """Return what becomes of 17 of 20 under either rule."""
+    """Return the decision of both rules on 17 of 20."""
     right = [row["answer"] == "Covid" for row in rows_of(table) if row["label"] == "Covid"]
     estimate = proportion(sum(right), len(right))
     verdict = at_least(estimate, FLOOR)
@@ -44,16 +44,16 @@ def judge_recall(table: Path) -> dict[str, object]:
 
 
 def check_same(table: Path, answered: Path) -> None:
-    """Hold what the suites judged against what the other tools are given.
+    """Compare the answers that the suites judged with those in a table.
 
     Raises:
-        ValueError: A film, its class or an answer is another one.
+        ValueError: An image, its class or an answer differs.
     """
     given, judged = rows_of(table), read_predictions(answered).test
-    films = [(Path(row["file"]).name, row["label"]) for row in given]
+    images = [(Path(row["file"]).name, row["label"]) for row in given]
     labels = [judged.classes[label] for label in judged.labels]
-    if films != [(Path(name).name, label) for name, label in zip(judged.ids, labels, strict=True)]:
-        raise ValueError(f"{table.name} holds other films than the suites judged; delete it and run again")
+    if images != [(Path(name).name, label) for name, label in zip(judged.ids, labels, strict=True)]:
+        raise ValueError(f"{table.name} holds other images than the suites judged; delete it and run again")
     answers = [[float(row[f"p {name}"]) for name in judged.classes] for row in given]
     if not np.allclose(answers, judged.probabilities, atol=1e-5):
         raise ValueError(f"{table.name} holds other answers than the suites judged; delete it and run again")

@@ -1,6 +1,7 @@
-"""TensorFlow Model Analysis on the inputs of `inputs.py`: ``python with_tfma.py FOLDER`` prints one JSON line.
+"""Run TensorFlow Model Analysis on the inputs of `inputs.py`.
 
-Per class a floor of 0.80 on recall, confidence intervals switched on, and its own validation of the thresholds.
+``python with_tfma.py FOLDER`` prints one JSON line. The tool itself validates a floor of 0.80 on the recall of each
+class, with confidence intervals.
 """
 
 import json
@@ -28,13 +29,13 @@ options {{ compute_confidence_intervals {{ value: true }} }}
 
 
 def judge(table: pd.DataFrame, label: str) -> tuple[bool, str]:
-    """Return whether the recall of a class is accepted, and the number with its interval."""
-    frame = pd.DataFrame(
+    """Return whether the recall of a class is accepted, and its interval."""
+    table_of_class = pd.DataFrame(
         {"label": (table["label"] == label).astype(float), "prediction": (table["answer"] == label).astype(float)}
     )
     config = text_format.Parse(CONFIG, config_pb2.EvalConfig())
     with tempfile.TemporaryDirectory() as folder:
-        result = tfma.analyze_raw_data(frame, config, output_path=folder)
+        result = tfma.analyze_raw_data(table_of_class, config, output_path=folder)
         accepted = bool(tfma.load_validation_result(folder).validation_ok)
     recall = result.slicing_metrics[0][1][""][""]["recall"]
     if "boundedValue" not in recall:
