@@ -139,7 +139,7 @@ def _audit(parsed: argparse.Namespace) -> int:
     page = audit_report.publish(record, findings, folder, shlex.join(command))
     for line in audit_report.sentences(findings):
         print(f"  {line}")
-    print(f"{card.name}: {'nothing found' if findings['accepted'] else 'predicts the label'}; {page}")
+    print(f"{card.name}: {'nothing found' if findings['accepted'] else 'problems found'}; {page}")
     return 0 if findings["accepted"] else 1
 
 

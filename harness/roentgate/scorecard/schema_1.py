@@ -51,8 +51,19 @@ def evidence(content: bytes) -> bytes | None:
 
 def _row(old: Mapping[str, Any]) -> dict[str, object]:
     kept = (
-        "suite", "check", "subject", "gates", "accepted", "value", "low", "high", "n", "bound", "direction", "detail",
-    )  # fmt: skip
+        "suite",
+        "check",
+        "subject",
+        "gates",
+        "accepted",
+        "value",
+        "low",
+        "high",
+        "n",
+        "bound",
+        "direction",
+        "detail",
+    )
     failing: list[str] = old["offenders"]
     measured = any(old[name] is not None for name in ("value", "low", "high", "direction"))
     return {
