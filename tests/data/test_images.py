@@ -12,7 +12,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -79,7 +79,7 @@ def test_images_of_eight_bits_are_read_exactly_as_keras_reads_them(
     np.testing.assert_array_equal(pixels, as_keras(path, shape, interpolation))
 
 
-@pytest.mark.parametrize("interpolation", images.INTERPOLATIONS)
+@pytest.mark.parametrize("interpolation", get_args(images.Interpolation))
 def test_every_interpolation_is_that_of_keras(tmp_path: Path, interpolation: images.Interpolation) -> None:
     path = saved(tmp_path / "image.png", Image.fromarray(GREY))
     np.testing.assert_array_equal(images.read(path, SHAPE, interpolation), as_keras(path, SHAPE, interpolation))

@@ -305,18 +305,6 @@ def test_nothing_is_printed_where_there_is_no_terminal(tmp_path: Path, capfd: py
 
 
 @pytest.mark.usefixtures("few")
-def test_a_montage_shows_every_class_and_outlines(tmp_path: Path) -> None:
-    phantom.write(tmp_path / "data")
-    picture = phantom.montage(tmp_path / "data", columns=2)
-    assert (picture.dtype, picture.shape[2:]) == (np.dtype(np.uint8), (3,))
-    coloured = (picture.max(axis=2).astype(int) - picture.min(axis=2) > 100).any(axis=1)
-    assert not coloured[: 3 * len(picture) // 4].any()
-    assert coloured[3 * len(picture) // 4 :].any()
-    phantom.save_montage(tmp_path / "data", tmp_path / "montage.png", columns=2)
-    with Image.open(tmp_path / "montage.png") as image:
-        assert np.array_equal(np.asarray(image), picture)
-
-
 @pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken"])
 def test_the_card_of_a_variant_is_the_published_one(variant: str) -> None:
     assert phantom.card(variant) == find_card(variant, CARDS)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,6 @@ Shape = tuple[int, int, int]
 Pixels = NDArray[np.uint8 | np.float32]
 Depth = type[np.uint8] | type[np.float32]
 
-INTERPOLATIONS: tuple[str, ...] = get_args(Interpolation)
 LARGEST = 100_000_000
 """Most pixels of an image.
 

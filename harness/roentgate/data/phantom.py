@@ -20,7 +20,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +28,6 @@ from tqdm import tqdm
 
 from roentgate.data import phantom_anatomy
 from roentgate.data.card import Card
-from roentgate.data.images import read
 from roentgate.data.phantom_anatomy import SIDE, Background, Drawing, Finding
 from roentgate.errors import ArgumentError, HarnessError, did_you_mean
 
@@ -195,50 +193,6 @@ def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:
         ) from error
 
 
-def montage(folder: Path, *, columns: int = 6) -> NDArray[np.uint8]:
-    """Return a picture of test images.
-
-    It has a row for each class, and one in which lungs and lesions are outlined.
-
-    Args:
-        folder: A data set that `write` has written.
-        columns: Images per row.
-
-    Returns:
-        uint8 (H, W, 3).
-
-    Raises:
-        DataError: An image is missing or cannot be decoded.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    rows = [(label, [f"test/{label}/{number + 1:04d}.png" for number in range(columns)]) for label in CLASSES]
-    mixed = [rows[number % len(rows)][1][-1 - number // len(rows)] for number in range(columns)]
-    rows.append(("lungs (blue) and lesions (orange)", mixed))
-    figure = Figure(figsize=(1.5 * columns, 1.62 * len(rows)), dpi=100, layout="constrained", facecolor="black")
-    canvas: Any = FigureCanvasAgg(figure)
-    grid = figure.subplots(len(rows), columns, squeeze=False)
-    for places, (title, ids) in zip(grid, rows, strict=True):
-        places[0].set_title(title, color="white", loc="left", fontsize=10)
-        for place, row_id in zip(places, ids, strict=True):
-            place.axis("off")
-            place.imshow(_pixels(folder / row_id), cmap="gray", vmin=0, vmax=255, interpolation="bicubic")
-            if ids is mixed:
-                for kind, colour in (("masks", "deepskyblue"), ("lesions", "orange")):
-                    outline = _pixels(folder / kind / row_id)
-                    if outline.any():
-                        place.contour(outline, [127], colors=colour, linewidths=1)
-    canvas.draw()
-    picture: NDArray[np.uint8] = np.array(canvas.buffer_rgba())[:, :, :3]
-    return picture
-
-
-def save_montage(folder: Path, path: Path, *, columns: int = 6) -> None:
-    """Write `montage` of a folder as an image file."""
-    Image.fromarray(montage(folder, columns=columns)).save(path)
-
-
 def _variant(name: str) -> _Variant:
     if name not in _VARIANTS:
         raise ArgumentError(f"phantom variant {name!r}: unknown; {did_you_mean(name, VARIANTS)}")
@@ -317,7 +271,3 @@ def _discard_abandoned(folder: Path) -> None:
     for leftover in folder.parent.glob(f"{_prefix(folder)}*"):
         if time.time() - leftover.stat().st_mtime > _ABANDONED_AFTER_S:
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    return read(path, (SIDE, SIDE, 1), "nearest")[:, :, 0].astype(np.uint8)
