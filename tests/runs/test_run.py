@@ -47,7 +47,7 @@ def refused(result: Result, *, complete: bool = True, model: str = "nearest") ->
     return record
 
 
-def usage_error(result: Result, *message: str) -> None:
+def usage_error(result: Result, *parts: str) -> None:
     """Assert that a run ended with one sentence with these parts and no scorecard."""
     assert result.status == 4, result.out
     assert not (result.reports / "toy").exists()
