@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.toy"]
 
 IMAGES = LEAST_IMAGES
+FILMS = IMAGES  # imported by tests/report/test_attention.py
 MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}
 """The annotation of each class and its column in a black strip at the top."""
 
@@ -289,8 +290,8 @@ def test_regions_are_as_named_and_empty_for_an_untrusted_lung_field(chests: Proj
 
 def test_an_unknown_change_or_region_is_a_sentence(chests: Project) -> None:
     battery = battery_of(evidence(chests, "markers"))
-    with pytest.raises(ArgumentError, match=r"change 'background': unknown; did you mean 'framed'\?"):
-        battery.changed("background", np.array([0]))
+    with pytest.raises(ArgumentError, match=r"change 'swap': unknown; did you mean 'swapped'\?"):
+        battery.changed("swap", np.array([0]))
     with pytest.raises(ArgumentError, match=r"region 'lung': unknown; did you mean 'lungs'"):
         battery.changed(("lung", "black"), np.array([0]))
 

@@ -439,13 +439,13 @@ def border_record(policy: Policy, masked: Predictions, only: Predictions, other:
 
 @pytest.fixture
 def inside(policy: Policy) -> BorderRecord:
-    """A model that looks inside."""
+    """A model that reads the inside of an image."""
     return border_record(policy, RIGHT, answering(np.arange(3 * N) % 3), RIGHT)
 
 
 @pytest.fixture
 def background(policy: Policy) -> BorderRecord:
-    """A model that looks at the background."""
+    """A model that reads the background."""
     return border_record(policy, answering(np.arange(3 * N) % 3), RIGHT, answering((LABELS + 1) % 3))
 
 

@@ -47,13 +47,13 @@ def refused(result: Result, *, complete: bool = True, model: str = "nearest") ->
     return record
 
 
-def usage_error(result: Result, *message: str) -> None:
-    """Assert that a run ended with one sentence that holds these texts and no scorecard."""
+def usage_error(result: Result, *parts: str) -> None:
+    """Assert that a run ended with one sentence with these parts and no scorecard."""
     assert result.status == 4, result.out
     assert not (result.reports / "toy").exists()
     assert "Traceback" not in result.out
     sentence = next(line for line in result.out.splitlines() if line.startswith("ERROR: "))
-    for part in message:
+    for part in parts:
         assert part in sentence
 
 

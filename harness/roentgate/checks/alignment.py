@@ -217,7 +217,7 @@ def clean(record: StreamRecord) -> Estimate:
     last = record.passes[-1]
     known = np.flatnonzero((last.best[: record.labelled] >= 0) & (last.foreign[: record.labelled] < 0))
     rows = last.best[known]
-    sound = (_clean_rows(record) & ~_wavering(record))[known]
+    sound = (_clean_rows(record) & ~_varying(record))[known]
     text = f"{int(sound.sum())} of {len(known)} images are their image on the declared scale"
     faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
     failing = tuple(record.ids[row] for row in rows[~sound])
@@ -246,14 +246,14 @@ def _clean_rows(record: StreamRecord) -> BoolArray:
     return (record.residual <= RESIDUAL) & ~_off_scale(record)
 
 
-def _wavering(record: StreamRecord) -> BoolArray:
+def _varying(record: StreamRecord) -> BoolArray:
     """Whether each labelled image shows the first pass's row with other pixels: bool [m]."""
     first, last = record.passes[0], record.passes[-1]
-    wavers = np.zeros(len(last), dtype=bool)
+    varying = np.zeros(len(last), dtype=bool)
     shared = min(len(first), len(last))
     same = (first.rows[:shared] == last.rows[:shared]) & (first.rows[:shared] >= 0)
-    wavers[:shared] = same & (first.digest[:shared] != last.digest[:shared])
-    return wavers
+    varying[:shared] = same & (first.digest[:shared] != last.digest[:shared])
+    return varying
 
 
 def _off_scale(record: StreamRecord) -> BoolArray:
@@ -290,11 +290,11 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
 
 def _shape_fault(record: StreamRecord, known: IntArray) -> str:
     """Describe the images altered by geometry or noise, or return ''."""
-    wavers = _wavering(record)
-    off = known[~(record.residual[known] <= RESIDUAL) | wavers[known]]
+    varying = _varying(record)
+    off = known[~(record.residual[known] <= RESIDUAL) | varying[known]]
     if not len(off):
         return ""
-    varies = bool(wavers[off].any())
+    varies = bool(varying[off].any())
     how = "differently in every pass (augmentation?)" if varies else "alike in every pass (resizing? preprocessing?)"
     worst = float(np.nanmedian(record.residual[off])) if np.isfinite(record.residual[off]).any() else np.nan
     return f"altered by geometry or noise in {len(off)}, {how}; usual residual {worst:.2g}"
@@ -322,5 +322,5 @@ def _trap(record: StreamRecord, draws: int = 2000, seed: int = 0) -> str:
         return ""
     return (
         f"shuffle trap: {by_row:.0%} right row by row, but {streamed:.0%}, no better than chance, "
-        "when the stream's answers are held against the rows"
+        "when the stream's answers are compared with the rows"
     )
