@@ -67,7 +67,7 @@ def border() -> list[str]:
         again = (time.perf_counter() - started) / (3 * len(images))
         per_pass = min(bare[best], again)
         return [
-            f"border battery at 256x256: {passes} passes, {spent:.0f} s = {spent / passes / per_pass:.2f} x bare ones",
+            f"border at 256x256: {passes} passes, {spent:.0f} s = {spent / passes / per_pass:.2f} x bare ones",
             "bare passes, ms an image, by batch size: "
             + ", ".join(f"{size}: {1e3 * t:.1f}" for size, t in bare.items()),
             f"best batch size {best}; the harness uses {PREDICT_BATCH}",
@@ -204,7 +204,7 @@ def scorecard() -> list[str]:
         record = json.loads((Path(folder) / "phantom" / "baseline" / "scorecard.json").read_text("utf-8"))
         return [
             f"main job: first run {times[0]:.0f} s (limit 150), unchanged {times[1]:.1f} s (limit 5)",
-            f"exit status {done.returncode}, accepted {record['accepted']}",
+            f"exit status {done.returncode}, outcome {record['outcome']}",
         ]
 
 

@@ -384,9 +384,9 @@ as coarse as vessels and grain of its own. 1 % are copies of train images: exact
 half, contrast 20 % up and down, cropped by 2 and 5 % on each side, mirrored, in equal shares. Each step runs in a
 process of its own.
 
-The drawn images are as alike as chest images in their low frequencies, where neighbours are looked for. In their
-detail, by which copies are told from others, they differ more than real ones do: that different images are told apart
-here is weaker evidence than [on the real images](near_duplicates.md).
+The drawn images are as alike as chest images in their low frequencies, in which neighbours are searched. In their
+detail, which distinguishes copies from others, they differ more than real ones do: that different images are told apart
+here is weaker evidence than [on the real images](duplicates.md).
 """
 
 FOUND = """## What is found

@@ -137,7 +137,7 @@ def picture(matrix: Matrix, path: Path) -> Path:
     used |= {check for entry in planted_models for outcome in entry["outcomes"] for check in outcome["refused"]}
     checks = [check for check in matrix["checks"] if check in used] or matrix["checks"]
     with sheet(path, height=1.9 + 0.19 * len(planted_models), width=9.5) as figure:
-        axes = figure.add_axes((0.25, 0.02, 0.69, 0.98 - 1.75 / (1.9 + 0.19 * len(planted_models))))
+        axes = figure.add_axes((0.25, 0.02, 0.66, 0.98 - 1.75 / (1.9 + 0.19 * len(planted_models))))
         for row, entry in enumerate(planted_models):
             for column, check in enumerate(checks):
                 _cell(axes, row, column, entry, check)

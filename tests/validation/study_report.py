@@ -52,8 +52,8 @@ _MEANS: Final = {
     "is somewhat less certain than the interval says.",
     "difference": "A score interval has its level on average only. A table below shows its misses at the shipped "
     "ceiling.",
-    "gains": "Losses are skewed, so an interval from few images does not reflect rare large losses. Below 30 images or patients "
-    "no interval is given.",
+    "gains": "Losses are skewed, so an interval from few images does not reflect rare large losses. Below 30 images or "
+    "patients no interval is given.",
     "balanced": "The shipped floor, `beats_majority`, rests on the misses over.",
 }
 """What misses beyond 2.5 % mean for a verdict, by table."""

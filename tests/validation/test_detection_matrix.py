@@ -362,7 +362,7 @@ def test_a_dose_that_cannot_be_judged_is_missing_and_leaves_the_page_whole(tmp_p
         assert "None" not in page
 
 
-def test_an_error_in_a_border_check_is_no_proof_against_a_sound_model() -> None:
+def test_an_error_in_a_border_check_is_no_settled_fail_of_a_sound_model() -> None:
     crashed = empty_row(
         suite="border", check="border_swap", subject="", reason="crashed", detail="ValueError: no border"
     )

@@ -280,7 +280,7 @@ def test_grouped_areas_and_differences_hold_where_images_on_their_own_do_not(rng
 
 
 @pytest.mark.parametrize("nested", [True, False])
-def test_skill_kept_holds_its_level(nested: bool, rng: np.random.Generator) -> None:
+def test_retained_skill_holds_its_level(nested: bool, rng: np.random.Generator) -> None:
     line = monte_carlo.skill_misses(Skill(counts=(26, 20, 20), clean=0.9, kept=0.5, nested=nested), DRAWS, rng)
     assert max(cell(line, "kept_over"), cell(line, "kept_under")) < BEYOND
     assert cell(line, "undefined") == 0
@@ -400,7 +400,7 @@ def test_the_published_exact_tables_are_those_of_the_code(published: Published) 
     assert same(line, again)
 
 
-def test_the_bounds_called_shipped_are_those_of_the_policy(policy: Policy) -> None:
+def test_the_shipped_bounds_are_those_of_the_policy(policy: Policy) -> None:
     shipped = policy.recall.recall_floor, policy.border.flips_ceiling, policy.border.swap_ceiling
     assert shipped == (study.FLOOR, study.CEILING, study.SWAP_CEILING)
     assert policy.comparison.margin == study.MARGIN

@@ -42,8 +42,8 @@ def main(folder: Path) -> None:
         str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
     }
     metadata = importlib.metadata.metadata("imagehash")
-    license = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "license": license, "trees": trees}))
+    license_name = metadata["License-Expression"] or metadata["License"]
+    print(json.dumps({"version": metadata["Version"], "license": license_name, "trees": trees}))
 
 
 if __name__ == "__main__":
