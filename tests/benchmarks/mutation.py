@@ -38,6 +38,7 @@ NUMBERS = (
 TESTS: dict[str, tuple[str, ...]] = {
     "stats/intervals": NUMBERS,
     "stats/estimate": NUMBERS,
+    "stats/differences": NUMBERS,
     "stats/sample_size": NUMBERS,
     "stats/verdict": NUMBERS,
     "checks/metrics": (*NUMBERS, "checks/test_claim_reproduction"),
