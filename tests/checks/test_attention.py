@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.toy"]
 
 IMAGES = LEAST_IMAGES
-FILMS = IMAGES  # imported by tests/report/test_attention.py
 MARKS = {"Covid": ("R", 8), "Normal": ("L", 44), "Viral Pneumonia": ("P", 80)}
 """The annotation of each class and its column in a black strip at the top."""
 
