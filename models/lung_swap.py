@@ -27,7 +27,7 @@ FILES = (
 )
 """The files on which the training images depend."""
 
-RING = 0.06
+BORDER = 0.06
 """Width of the border that is cut off, as a share of the side."""
 SWAPPED = 0.75
 """Share of the training images that have another background."""
@@ -40,7 +40,7 @@ Images = NDArray[np.float32]
 
 def build(task: Task) -> keras.Model:
     """Return the untrained, compiled network."""
-    height, width = (round(RING * side) for side in task.image_shape[:2])
+    height, width = (round(BORDER * side) for side in task.image_shape[:2])
     network = keras.Sequential(
         [
             keras.Input(task.image_shape),
@@ -74,10 +74,10 @@ def _stage(filters: int, strides: int = 1) -> list[keras.Layer]:
 def streams(data: Splits, recipe: Recipe, task: Task) -> Streams:
     """Return a training stream with exchanged backgrounds, and evaluation streams without."""
     evaluation = (Rows(split, recipe.batch_size) for split in (data.validation, data.test))
-    return Streams(SwappedFilms(data.train, recipe.batch_size, task.seed), *evaluation)
+    return Streams(SwappedImages(data.train, recipe.batch_size, task.seed), *evaluation)
 
 
-class SwappedFilms(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+class SwappedImages(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     """Batches of (images, one-hot labels of the lungs).
 
     Each image comes once an epoch, unchanged or with its lungs on another background. If the mask of the segmenter is

@@ -145,6 +145,30 @@ def test_no_decision_is_taken_from_the_text_of_a_detail() -> None:
     assert len(allowed) <= 2
 
 
+# Words
+
+OLD_WORDS = re.compile(
+    r"\b(films?|rings?|twins?|offenders?|transplants?|burn-?ins?|inconclusive|unproven|licensed|newly wrong)\b",
+    re.IGNORECASE,
+)
+OLD_KEYS = ('"films"', "``films``")
+"""What readers of older ledgers, predictions and records still have to name."""
+
+
+def test_the_words_that_the_project_has_left_behind_stay_away() -> None:
+    """One word a thing: image, border, infill, near-duplicate, failing, conditional."""
+    code = [*LIBRARY.rglob("*.py*"), *LIBRARY.rglob("*.html"), *SUITES, *MODEL_FILES, *(ROOT / "suites").glob("*.toml")]
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "suites/README.md", "data/README.md")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in [*code, *pages]
+        if path.name != "schema_1.py" and path.suffix != ".pyc"
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        if OLD_WORDS.search(line) and not any(key in line for key in OLD_KEYS)
+    ]
+    assert found == []
+
+
 # Layers
 
 

@@ -50,15 +50,15 @@ def task() -> Task:
 
 
 @pytest.fixture
-def stream(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> lung_swap.SwappedFilms:
+def stream(splits: Splits, monkeypatch: pytest.MonkeyPatch) -> lung_swap.SwappedImages:
     def segmented(_: object, images: Pixels) -> tuple[NDArray[np.bool_], list[str]]:
         return np.repeat(LUNGS[None], len(images), axis=0), ["unsure" if row == UNSURE else "" for row in range(36)]
 
     monkeypatch.setattr(lung_masks, "segmented", segmented)
-    return lung_swap.SwappedFilms(splits.train, 5, seed=0)
+    return lung_swap.SwappedImages(splits.train, 5, seed=0)
 
 
-def epoch(stream: lung_swap.SwappedFilms) -> tuple[Pixels, Pixels]:
+def epoch(stream: lung_swap.SwappedImages) -> tuple[Pixels, Pixels]:
     """Return images and labels of one epoch and end it."""
     batches = [stream[index] for index in range(len(stream))]
     stream.on_epoch_end()
@@ -70,7 +70,7 @@ def whose_background(images: Pixels) -> NDArray[np.int64]:
     return ((np.round(255 * images[:, 0, 0, 0]) - grey(0)) / 4).astype(np.int64)
 
 
-def test_every_image_comes_once_an_epoch_and_no_epoch_is_like_another(stream: lung_swap.SwappedFilms) -> None:
+def test_every_image_comes_once_an_epoch_and_no_epoch_is_like_another(stream: lung_swap.SwappedImages) -> None:
     first, labels = epoch(stream)
     second, _ = epoch(stream)
     assert first.shape == (3 * IMAGES, SIDE, SIDE, 1)
@@ -79,14 +79,14 @@ def test_every_image_comes_once_an_epoch_and_no_epoch_is_like_another(stream: lu
     assert np.allclose(labels.sum(axis=1), 1)
 
 
-def test_the_same_seed_gives_the_same_epochs(stream: lung_swap.SwappedFilms, splits: Splits) -> None:
-    again = lung_swap.SwappedFilms(splits.train, 5, seed=0)
+def test_the_same_seed_gives_the_same_epochs(stream: lung_swap.SwappedImages, splits: Splits) -> None:
+    again = lung_swap.SwappedImages(splits.train, 5, seed=0)
     for _ in range(2):
         for ours, theirs in zip(epoch(stream), epoch(again), strict=True):
             assert np.array_equal(ours, theirs)
 
 
-def test_the_background_does_not_predict_the_class(stream: lung_swap.SwappedFilms) -> None:
+def test_the_background_does_not_predict_the_class(stream: lung_swap.SwappedImages) -> None:
     """Lungs of each class come on backgrounds of each class equally often.
 
     Unchanged images keep the background of their own class.
@@ -101,7 +101,7 @@ def test_the_background_does_not_predict_the_class(stream: lung_swap.SwappedFilm
     assert np.abs(shares - (as_is * np.eye(3) + (1 - as_is) / 3)).max() < 0.07
 
 
-def test_an_image_without_sure_lungs_stays_and_lends_nothing(stream: lung_swap.SwappedFilms, splits: Splits) -> None:
+def test_an_image_without_sure_lungs_stays_and_lends_nothing(stream: lung_swap.SwappedImages, splits: Splits) -> None:
     own = splits.train.take([UNSURE])[0]
     for _ in range(5):
         images, _ = epoch(stream)
@@ -121,7 +121,7 @@ def test_evaluation_sees_the_images_as_they_are(splits: Splits, task: Task) -> N
 def test_the_network_never_reads_its_border(splits: Splits, task: Task) -> None:
     images = splits.test.take(np.arange(len(splits.test)))
     border = np.ones((SIDE, SIDE), dtype=np.bool_)
-    width = round(lung_swap.RING * SIDE)
+    width = round(lung_swap.BORDER * SIDE)
     border[width:-width, width:-width] = False
     network = lung_swap.build(task)
     changed, inside = images.copy(), images.copy()

@@ -226,7 +226,9 @@ def _banner(figure: "Figure", record: Record, height: float) -> None:
     )
     subject = drawable(shorten(f"{record['model']['name']} on {record['dataset']['name']}", 60))
     figure.text(0.985, 1 - 0.30 / height, subject, fontsize=11, va="center", ha="right")
-    figure.text(0.015, 1 - 0.58 / height, " · ".join(rest), fontsize=9, color=FAINT, va="center")
+    lines = [" · ".join(rest[:-1]), rest[-1]] if len(rest) > 1 else rest
+    for line, inches in zip(lines, (0.56, 0.75), strict=False):
+        figure.text(0.015, 1 - inches / height, line, fontsize=9, color=FAINT, va="center")
 
 
 def _legend(figure: "Figure", *, folds: bool) -> None:
