@@ -104,7 +104,7 @@ def test_a_model_that_cannot_answer_keeps_what_it_answered_before(
     def crash(_: object) -> None:
         raise ModelError("no answer today")
 
-    monkeypatch.setattr("roentgate.report.write._evidence", crash)
+    monkeypatch.setattr("roentgate.report.write._evidence_record", crash)
     assert "no evidence to show: no answer today" in (compared.run().reports / "toy/nearest/scorecard.md").read_text()
     assert kept.is_file()
 

@@ -88,7 +88,7 @@ def test_a_verdict_after_the_end_of_its_test_refuses_the_run(project: Project) -
     with_extra(project, ACCEPT, decorator='@pytest.mark.usefixtures("late")', above=late)
     result = project.run()
     refused(result, complete=False)
-    assert "accept(...) came after the test's end" in result.out
+    assert "accept(...) was called after the test's end" in result.out
 
 
 @pytest.mark.parametrize(
