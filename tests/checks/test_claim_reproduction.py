@@ -56,14 +56,14 @@ def estimate(value: float, low: float, high: float, n: int = 100) -> Estimate:
 def test_an_interval_must_hold_the_print_and_be_near_it(
     found: tuple[float, float, float], outcome: str, *, accepted: bool
 ) -> None:
-    verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(*found), 0.05)
+    verdict = claim_reproduction.compared(figure("accuracy", "0.85"), estimate(*found), 0.05)
     assert verdict.outcome == outcome
     assert verdict.accepted("simple") is accepted
     assert verdict.accepted("guarded") is (outcome == "pass")
 
 
 def test_the_row_is_a_distance_and_its_detail_names_both_figures() -> None:
-    verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(0.74, 0.62, 0.88), 0.05)
+    verdict = claim_reproduction.compared(figure("accuracy", "0.85"), estimate(0.74, 0.62, 0.88), 0.05)
     assert verdict.estimate is not None
     assert (verdict.estimate.value, verdict.estimate.low) == pytest.approx((0.105, 0.0))
     assert verdict.estimate.high == pytest.approx(0.225)
@@ -72,7 +72,7 @@ def test_the_row_is_a_distance_and_its_detail_names_both_figures() -> None:
 
 def test_few_rows_prove_nothing() -> None:
     """The interval of three rows holds nearly every number."""
-    verdict = claim_reproduction.held(figure("accuracy", "0.85"), estimate(2 / 3, 0.09, 0.99, n=3), 0.05)
+    verdict = claim_reproduction.compared(figure("accuracy", "0.85"), estimate(2 / 3, 0.09, 0.99, n=3), 0.05)
     assert verdict.outcome == "conditional_fail"
     assert not verdict.accepted("simple")
 
@@ -80,7 +80,7 @@ def test_few_rows_prove_nothing() -> None:
 def test_an_undefined_figure_is_not_accepted() -> None:
     never = replace(answers(), probabilities=np.tile(np.array([0.1, 0.2, 0.7], np.float32), (90, 1)))
     found = claim_reproduction.measured(figure("precision", "0.90", "A"), never)
-    verdict = claim_reproduction.held(figure("precision", "0.90", "A"), found, 1.0)
+    verdict = claim_reproduction.compared(figure("precision", "0.90", "A"), found, 1.0)
     assert verdict.outcome == "conditional_fail"
     assert not verdict.accepted("simple")
     assert "this model has no such figure" in verdict.detail

@@ -95,7 +95,7 @@ def test_a_black_box_has_no_sanity_check_and_says_so_in_every_row(alone: Project
     correlation = attribution.randomisation_correlation(found, "occlusion")
     assert not correlation.defined
     assert correlation.detail.startswith("sanity check not possible: the parameters of this model are out of reach")
-    assert not found.sanity_check("occlusion").granted
+    assert not found.sanity_check("occlusion").passed
     inside = attribution.in_lungs(found, "occlusion", "centre")
     assert inside.defined
     assert "a measurement of its answers, not an explanation" in inside.detail
@@ -116,7 +116,7 @@ def test_a_model_without_an_answer_has_nothing_to_explain(alone: Project) -> Non
         "        return np.full((len(images), 3), np.nan, np.float32)\n\n\ndef load(task):\n    return Undecided()\n",
     )
     found = record(alone, "undecided")
-    assert found.silence("occlusion") == "no image has an answer to explain"
+    assert found.unusable_reason("occlusion") == "no image has an answer to explain"
     assert not attribution.pointing(found, "occlusion").defined
     assert not attribution.deletion_gain(found, "occlusion", "deletion", "random").defined
 
@@ -175,10 +175,10 @@ def test_a_network_is_explained_and_each_explainer_tested_only_once(network: Pro
         assert found.similarity.shape == found.correlation.shape == (3, 6)
         assert found.others.shape == (15,)
         assert found.cascade[-1][0] == 1
-        assert found.words.startswith("sanity check ")
-        assert first.attributions(method).told
-    assert "conv2d" in first.attributions("grad_cam").told
-    assert "4 steps from black" in first.attributions("integrated_gradients").told
+        assert found.summary.startswith("sanity check ")
+        assert first.attributions(method).description
+    assert "conv2d" in first.attributions("grad_cam").description
+    assert "4 steps from black" in first.attributions("integrated_gradients").description
     again = record(network, "network")
     for method, found in checks.items():
         np.testing.assert_array_equal(again.sanity_check(method).correlation, found.correlation)
@@ -201,7 +201,7 @@ def test_an_explainer_that_draws_the_edges_of_the_image_is_not_used(
     network.store = tmp_path / "store"
     monkeypatch.setattr(Explainer, "maps", edges)
     found = with_middles(record(network, "network", methods=["grad_cam"]))
-    assert not found.sanity_check("grad_cam").granted
+    assert not found.sanity_check("grad_cam").passed
     for estimate in (
         attribution.in_lungs(found, "grad_cam", "centre"),
         attribution.pointing(found, "grad_cam"),

@@ -106,13 +106,15 @@ def test_an_explainer_that_ignores_the_weights_fails() -> None:
     """An edge detector shows the image for any network."""
     before = maps(0)
     found = judged(before, [before] * DRAWS)
-    assert not found.granted
-    assert found.words.startswith("sanity check failed: with all weights random, maps keep a rank correlation of 1.00")
+    assert not found.passed
+    assert found.summary.startswith(
+        "sanity check failed: with all weights random, maps keep a rank correlation of 1.00"
+    )
 
 
 def test_an_explainer_that_keeps_most_of_the_image_fails() -> None:
     before = maps(0)
-    assert not judged(before, [0.8 * before + 0.2 * maps(seed) for seed in range(1, DRAWS + 1)]).granted
+    assert not judged(before, [0.8 * before + 0.2 * maps(seed) for seed in range(1, DRAWS + 1)]).passed
 
 
 def blobs(seed: int) -> FloatArray:
@@ -127,8 +129,8 @@ def test_an_explainer_that_follows_the_weights_passes() -> None:
     rng = np.random.default_rng(9)
     noise = [sanity_check.shown(np.maximum(rng.normal(size=(IMAGES, 24, 24)), 0)) for _ in range(DRAWS)]
     found = judged(blobs(0), noise)
-    assert found.granted
-    assert found.words.startswith("sanity check passed: with all weights random")
+    assert found.passed
+    assert found.summary.startswith("sanity check passed: with all weights random")
 
 
 def test_a_model_that_uses_the_same_place_in_all_images_sets_itself_no_easy_reference() -> None:
@@ -138,21 +140,21 @@ def test_a_model_that_uses_the_same_place_in_all_images_sets_itself_no_easy_refe
     found = judged(
         before, [sanity_check.shown(corner + 0.2 * corner.max() * maps(seed)) for seed in range(1, DRAWS + 1)]
     )
-    assert found.likened.high < 0
+    assert found.similarity_change.high < 0
     assert found.correlated.low > 0.5
-    assert not found.granted
+    assert not found.passed
 
 
 def test_empty_maps_are_left_out_and_counted_and_too_many_leave_it_undecided() -> None:
     rng = np.random.default_rng(9)
     noise = [sanity_check.shown(rng.normal(size=(IMAGES, 24, 24))) for _ in range(DRAWS)]
     noise[0][:3] = 0
-    assert "; 3 of 60 maps empty and left out" in judged(blobs(0), noise).words
+    assert "; 3 of 60 maps empty and left out" in judged(blobs(0), noise).summary
     for draw in noise[:3]:
         draw[:] = 0
     found = judged(blobs(0), noise)
-    assert not found.granted
-    assert found.words.startswith("sanity check undecided: too few random networks left enough of a map to compare")
+    assert not found.passed
+    assert found.summary.startswith("sanity check undecided: too few random networks left enough of a map to compare")
     assert math.isnan(sanity_check.survives(found).value)
 
 
@@ -161,13 +163,13 @@ def test_a_ceiling_is_a_ceiling() -> None:
     noise = [sanity_check.shown(np.maximum(rng.normal(size=(IMAGES, 24, 24)), 0)) for _ in range(DRAWS)]
     found = judged(blobs(0), noise)
     high = found.correlated.high
-    assert not replace(found, ceiling=high).granted
-    assert replace(found, ceiling=high + 1e-9).granted
+    assert not replace(found, ceiling=high).passed
+    assert replace(found, ceiling=high + 1e-9).passed
 
 
 def test_what_could_not_be_tested_has_not_passed() -> None:
     found = sanity_check.untested("occlusion", "the parameters are out of reach", ceiling=0.5)
-    assert not found.granted
+    assert not found.passed
     estimate = sanity_check.survives(found)
     assert (estimate.n, estimate.detail) == (0, "sanity check not possible: the parameters are out of reach")
     assert (estimate.low, estimate.high, estimate.defined) == (-1, 1, False)

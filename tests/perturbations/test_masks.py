@@ -83,7 +83,7 @@ def test_a_strip_lies_along_its_side(side: masks.Side, place: tuple[slice, ...])
     ],
 )
 def test_a_mask_is_said_in_words(mask: Mask, text: str) -> None:
-    assert mask.words(SHAPE) == text
+    assert mask.description(SHAPE) == text
 
 
 def test_every_infill_has_its_place_in_the_order_of_mildness() -> None:

@@ -61,9 +61,9 @@ class Drawn:
             method, 0.1 + drift + np.zeros((5, 12)), 0.2 + drift + np.zeros((5, 12)), np.full(66, 0.4), (), 0.5
         )
 
-    def silence(self, method: str) -> str:
+    def unusable_reason(self, method: str) -> str:
         """Return why the explainer is not drawn."""
-        return "" if self._passed else self.sanity_check(method).words
+        return "" if self._passed else self.sanity_check(method).summary
 
 
 def record(*, passed: bool = True) -> Any:  # noqa: ANN401 - it stands in for an AttributionRecord

@@ -135,7 +135,7 @@ def test_the_scorecards_picture_is_that_of_the_smallest_mask(project: Project, t
     assert record.smallest is not None
     (note,) = mask_replay.figures(evidence, record, tmp_path)
     assert note["file"] == mask_replay.PICTURE
-    assert record.smallest.mask.words(record.shape) in note["alt"]
+    assert record.smallest.mask.description(record.shape) in note["alt"]
     first = (tmp_path / mask_replay.PICTURE).read_bytes()
     mask_replay.figures(evidence, record, tmp_path)
     assert (tmp_path / mask_replay.PICTURE).read_bytes() == first
@@ -157,7 +157,7 @@ def test_a_row_that_loses_its_answer_is_told_so(project: Project) -> None:
     mask = masks.border((32, 32), "edge", 1)
     found = mask_replay.Replayed(mask=mask, clean=evidence.test, after=after, rows=np.array([3]))
     lines = mask_replay.lines(found, (32, 32))
-    assert lines[0] == f"{mask.words((32, 32))}: 1 of 36 answers change"
+    assert lines[0] == f"{mask.description((32, 32))}: 1 of 36 answers change"
     assert lines[1].endswith("-> no answer")
 
 

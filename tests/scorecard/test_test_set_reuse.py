@@ -57,7 +57,7 @@ def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0) 
 
 
 def test_the_first_model_needs_no_allowance() -> None:
-    sentences = test_set_reuse.words(place(test=answered(90, 80)))
+    sentences = test_set_reuse.section(place(test=answered(90, 80)))
     assert sentences[0].startswith("mine is the first model judged on these 200 test images, in the order of")
     assert "need no allowance" in sentences[1]
     number = test_set_reuse.models(place(test=answered(90, 80)))
@@ -66,7 +66,7 @@ def test_the_first_model_needs_no_allowance() -> None:
 
 
 def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
-    sentences = test_set_reuse.words(place(4, test=answered(90, 80)))
+    sentences = test_set_reuse.section(place(4, test=answered(90, 80)))
     assert "mine is the 5th model judged" in sentences[0]
     wide, alone = proportion(170, 200, confidence=0.99), proportion(170, 200)
     assert (
@@ -94,7 +94,7 @@ def test_damaged_lines_widen_the_count_and_the_confidence() -> None:
 
 def test_a_model_without_answers_is_counted_all_the_same() -> None:
     assert test_set_reuse.models(place(2)).detail == "the 3rd model judged on these 200 test images"
-    sentences = " ".join(test_set_reuse.words(place(2)))
+    sentences = " ".join(test_set_reuse.section(place(2)))
     assert "accuracy 0" not in sentences
 
 

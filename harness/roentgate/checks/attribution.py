@@ -47,7 +47,7 @@ def randomisation_correlation(record: AttributionRecord, method: str) -> Estimat
         sanity check, and how its maps were made.
     """
     found = sanity_check.survives(record.sanity_check(method))
-    made = record.attributions(method).told
+    made = record.attributions(method).description
     return replace(found, detail="; ".join(part for part in (found.detail, made) if part))
 
 
@@ -61,7 +61,7 @@ def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:
         As `roentgate.evidence.attribution.localisation.energy_beyond`. NaN between minus and plus infinity if the
         explainer failed the sanity check.
     """
-    if reason := record.silence(method):
+    if reason := record.unusable_reason(method):
         return undefined(0, low=-math.inf, high=math.inf, method="Student's t", detail=reason)
     return _noted(record, localisation.energy_beyond(record.located(method), null))
 
@@ -74,7 +74,7 @@ def pointing(record: AttributionRecord, method: str) -> Estimate:
     Returns:
         Value and Clopper-Pearson interval. NaN in [0, 1] if the explainer failed the sanity check.
     """
-    if reason := record.silence(method):
+    if reason := record.unusable_reason(method):
         return undefined(0, low=0.0, high=1.0, method="Clopper-Pearson", detail=reason)
     return _noted(record, localisation.pointing(record.located(method)))
 
@@ -87,7 +87,7 @@ def pointing_beyond(record: AttributionRecord, method: str, null: Null) -> Estim
     Returns:
         Mean of the paired differences and t interval. NaN in [-1, 1] if the explainer failed the sanity check.
     """
-    if reason := record.silence(method):
+    if reason := record.unusable_reason(method):
         return undefined(0, low=-1.0, high=1.0, method="Student's t", detail=reason)
     return _noted(record, localisation.pointing_beyond(record.located(method), null))
 
@@ -100,7 +100,7 @@ def deletion_gain(record: AttributionRecord, method: str, direction: Direction, 
     Returns:
         Mean of the paired differences and t interval. NaN in [-1, 1] if the explainer failed the sanity check.
     """
-    if reason := record.silence(method):
+    if reason := record.unusable_reason(method):
         return undefined(0, low=-1.0, high=1.0, method="Student's t", detail=reason)
     return _noted(record, faithfulness.gain(record.curves(method), direction, order))
 

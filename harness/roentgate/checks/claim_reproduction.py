@@ -44,10 +44,10 @@ def verdicts(claims: Claims, predictions: Predictions, bounds: ClaimsBounds) -> 
     claims.check_rows(counts, "what this model answered")
     for figure in claims.figures:
         tolerance = bounds.loss_tolerance if figure.kind == "loss" else bounds.tolerance
-        yield f"{figure.place}: {figure.name}", held(figure, measured(figure, predictions), tolerance)
+        yield f"{figure.place}: {figure.name}", compared(figure, measured(figure, predictions), tolerance)
 
 
-def held(figure: Figure, estimate: Estimate, tolerance: float) -> Verdict:
+def compared(figure: Figure, estimate: Estimate, tolerance: float) -> Verdict:
     """Compare a model's figure with the printed one (see `verdicts`).
 
     An undefined figure is a conditional fail.

@@ -199,9 +199,10 @@ def area(record: SmallestRecord, family: Family) -> Estimate:
     sizes = [mask.area(record.shape) for mask in found.own]
     order = sorted(range(len(sizes)), key=lambda index: (sizes[index], index))
     first, share = found.own[order[0]], found.mask.area(record.shape) / pixels
+    mask = found.mask.description(record.shape)
     detail = (
-        f"{found.mask.words(record.shape)} flips {len(found.rows)} of {n} images ({record.wanted} wanted), the first "
-        f"of them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
+        f"{mask} flips {len(found.rows)} of {n} images ({record.wanted} wanted), the first of "
+        f"them {_part(first, found.mask, record.shape)}; {searched}; replay {replay_id(record, found.mask)}"
     )
     failing = tuple(record.clean.ids[found.rows[index]] for index in order)
     return Estimate(value=share, low=1 / pixels, high=share, n=n, method="search", detail=detail, failing=failing)

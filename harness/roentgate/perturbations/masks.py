@@ -121,7 +121,7 @@ class Mask:
             return self.top
         return self.height if self.side(shape) in {"top", "bottom"} else self.width
 
-    def words(self, shape: Shape) -> str:
+    def description(self, shape: Shape) -> str:
         """Return a description of the mask for a reader.
 
         An example is ``a 9x7 px patch in the lower left corner, filled by edge``.

@@ -64,7 +64,7 @@ def overlays(
     for method in record.methods:
         path = folder / f"attribution-{method}.png"
         path.unlink(missing_ok=True)
-        if record.sanity_check(method).granted and not record.silence(method):
+        if record.sanity_check(method).passed and not record.unusable_reason(method):
             notes.append(_draw(record, method, path, flipped or {}))
     return notes
 
@@ -104,7 +104,7 @@ def _draw(record: AttributionRecord, method: str, path: Path, flipped: Mapping[s
     lungs, trusted = record.lungs(found.rows)
     with sheet(path, height=0.75 + 1.55 * len(lines)) as figure:
         figure.set_layout_engine("constrained")
-        heading = f"Attribution maps: {NAMES[method]} ({found.told})"
+        heading = f"Attribution maps: {NAMES[method]} ({found.description})"
         title = [shorten(heading, 120), *_sanity_check_lines(record, method)]
         figure.suptitle("\n".join(map(drawable, title)), x=0.01, ha="left", fontsize=8, linespacing=1.4)
         grid = figure.subplots(len(lines), _COLUMNS, squeeze=False)
@@ -154,20 +154,20 @@ def _label(axes: "Axes", title: str) -> None:
 def _sanity_check_lines(record: AttributionRecord, method: str) -> list[str]:
     """Return two lines with the figures of a passed sanity check."""
     sanity_check = record.sanity_check(method)
-    correlated, others = sanity_check.correlated, float(np.nanmean(sanity_check.others))
+    correlated, change = sanity_check.correlated, sanity_check.similarity_change
+    others = float(np.nanmean(sanity_check.others))
     return [
         f"Sanity check passed: with random weights its maps keep a rank correlation of {correlated.value:.2f} (at most "
         f"{correlated.high:.2f}, must stay below {sanity_check.ceiling:g})",
-        f"and a structural similarity of {sanity_check.likened.value + others:.2f} (at most "
-        f"{sanity_check.likened.high + others:.2f}; {others:.2f} between two images). Each image has its own scale.",
+        f"and a structural similarity of {change.value + others:.2f} (at most "
+        f"{change.high + others:.2f}; {others:.2f} between two images). Each image has its own scale.",
     ]
 
 
 def _alt(record: AttributionRecord, method: str, lines: Sequence[_Row]) -> str:
     shown = ", ".join(f"{line.title.lower()}: {len(line.positions)}" for line in lines)
-    return (
-        f"Images with the attribution of {NAMES[method]} laid over them; {shown}. {record.sanity_check(method).words}."
-    )
+    summary = record.sanity_check(method).summary
+    return f"Images with the attribution of {NAMES[method]} laid over them; {shown}. {summary}."
 
 
 def _overlay(

@@ -144,7 +144,7 @@ def replay(evidence: "Evidence", mask: Mask) -> Replayed:
 def lines(found: Replayed, shape: tuple[int, int]) -> list[str]:
     """Return one line for the mask and one per changed answer."""
     clean, count = found.clean, len(found.rows)
-    text = [f"{found.mask.words(shape)}: {count} of {len(clean)} answers change"]
+    text = [f"{found.mask.description(shape)}: {count} of {len(clean)} answers change"]
     for row in found.rows.tolist():
         before, now = (_answer(clean.classes, each[row]) for each in (clean.probabilities, found.after))
         text.append(f"  {clean.ids[row]} (true class {clean.classes[clean.labels[row]]}): {before} -> {now}")
@@ -174,7 +174,7 @@ def draw(evidence: "Evidence", found: Replayed, path: Path) -> Path:
     answers = [[_answer(clean.classes, each[row]) for row in rows] for each in (clean.probabilities, found.after)]
     captions = list(zip((clean.ids[row] for row in rows), *answers, strict=True))
     shape = (before.shape[1], before.shape[2])
-    title = f"{found.mask.words(shape)}: {len(found.rows)} of {len(found.clean)} answers change"
+    title = f"{found.mask.description(shape)}: {len(found.rows)} of {len(found.clean)} answers change"
     title += f" ({len(rows)} shown)" if len(rows) < len(found.rows) else ""
     return _before_and_after(before, found.mask(before), found.mask.hidden(shape), captions, path, title)
 
@@ -191,7 +191,7 @@ def figures(evidence: "Evidence", record: smallest_mask.SmallestRecord, folder: 
     after[best.rows] = best.after
     found = Replayed(mask=best.mask, clean=record.clean, after=after, rows=best.rows)
     draw(evidence, found, folder / PICTURE)
-    alt = f"{best.mask.words(record.shape)}, flips {len(best.rows)} of {len(record.clean)} answers"
+    alt = f"{best.mask.description(record.shape)}, flips {len(best.rows)} of {len(record.clean)} answers"
     return [{"file": PICTURE, "title": "The smallest mask that changes answers", "alt": f"{alt}; before and after."}]
 
 

@@ -221,7 +221,7 @@ def _member_evidence(result: RunResult, name: str, shown: str) -> EvidenceRecord
     """
     session, settings = result.session, result.session.settings
     evidence = _evidence_record(session.evidence(shown))
-    evidence["evaluations"] = result.logbook.words(name)
+    evidence["evaluations"] = result.logbook.section(name)
     notes = evidence["notes"]
     if shown != name:
         seed = f"seed {session.members[shown][1]}"

@@ -89,7 +89,7 @@ def models(place: Place) -> Estimate:
     )
 
 
-def words(place: Place) -> list[str]:
+def section(place: Place) -> list[str]:
     """Return the section of a scorecard on its test-set evaluations.
 
     The section is a list of sentences in which nothing is escaped.
@@ -104,7 +104,7 @@ def words(place: Place) -> list[str]:
     ]
 
 
-def words_on_replicates(seeds: int) -> list[str]:
+def section_on_replicates(seeds: int) -> list[str]:
     """Return the same section for a scorecard of several trainings."""
     return [
         f"Each of the {seeds} seeds is a model of its own and one evaluation, for the best of them could be chosen. "

@@ -106,14 +106,14 @@ class Logbook:
             return found
         return None
 
-    def words(self, name: str) -> list[str]:
+    def section(self, name: str) -> list[str]:
         """Return what a scorecard says about its test-set evaluations.
 
         ``name`` is a member or a model with replicates.
         """
         if name in self.session.members:
-            return test_set_reuse.words(self.of(name))
-        return test_set_reuse.words_on_replicates(len(self.session.replicates(name)))
+            return test_set_reuse.section(self.of(name))
+        return test_set_reuse.section_on_replicates(len(self.session.replicates(name)))
 
     def record(self, records: Mapping[str, Record], partial: Sequence[str]) -> Ledger:
         """Append an evaluation of every judged member, and return the new ledger.

@@ -36,7 +36,7 @@ class Attributions:
         predicted: Class indices that are explained, int64 (n,).
         maps: Signed maps in units of the score, float32 (n, H, W). Empty if the model lacks the method.
         lacks: Why there are no maps, or "".
-        told: How the maps were made: the differentiated score, the layer, and the completeness of integrated
+        description: How the maps were made: the differentiated score, the layer, and the completeness of integrated
             gradients.
     """
 
@@ -46,7 +46,7 @@ class Attributions:
     predicted: IntArray
     maps: FloatArray
     lacks: str
-    told: str
+    description: str
 
 
 class AttributionRecord:
@@ -90,7 +90,7 @@ class AttributionRecord:
             predicted=test.answers[rows],
             maps=kept["maps"],
             lacks=facts["lacks"],
-            told=facts["description"],
+            description=facts["description"],
         )
 
     def sanity_check(self, method: str) -> SanityCheck:
@@ -119,7 +119,7 @@ class AttributionRecord:
             ceiling=ceiling,
         )
 
-    def silence(self, method: str) -> str:
+    def unusable_reason(self, method: str) -> str:
         """Return why an explainer's maps are not used for this model, or "".
 
         Occlusion of a black box is used without a sanity check. The parameters cannot be made random, and occlusion
@@ -130,7 +130,7 @@ class AttributionRecord:
             return lacks
         if not self.candidate.has_layers and method in BLACK_BOX:
             return ""
-        if self.sanity_check(method).granted:
+        if self.sanity_check(method).passed:
             return ""
         return "sanity check not passed on this model: see attribution_sanity_check"
 

@@ -60,7 +60,7 @@ class Located:
     unit: str = "image"
 
     @property
-    def words(self) -> str:
+    def note(self) -> str:
         """Text that says which images were left out, or ""."""
         masks, empty = self.left_out
         parts = [f"{masks} image{'s' * (masks != 1)} without a trusted lung mask left out"] if masks else []
@@ -135,7 +135,7 @@ def pointing(of: Located) -> Estimate:
         Zhang et al., Top-down neural attention by excitation backprop, IJCV 126 (2018) 1084-1102.
     """
     hits = _hits(of.maps, of.lungs) > 0.5
-    return proportion(int(hits.sum()), len(hits), detail=of.words)
+    return proportion(int(hits.sum()), len(hits), detail=of.note)
 
 
 def pointing_beyond(of: Located, null: Null) -> Estimate:
@@ -204,7 +204,7 @@ def _paired(differences: RealArray, of: Located, *, low: float, high: float, det
 
 
 def _detail(text: str, of: Located) -> str:
-    return "; ".join(part for part in (text, of.words) if part)
+    return "; ".join(part for part in (text, of.note) if part)
 
 
 def _undefined(of: Located, *, low: float, high: float) -> Estimate:

@@ -73,7 +73,7 @@ class SanityCheck:
         return mean_of(_by_draw(self.correlation), low=-1.0, high=1.0, unit="random network")
 
     @property
-    def likened(self) -> Estimate:
+    def similarity_change(self) -> Estimate:
         """Structural similarity before and after, minus that between images.
 
         It lies between -2 and 2, and must be below 0. Mean and t interval over draws.
@@ -83,27 +83,33 @@ class SanityCheck:
         return mean_of(_by_draw(self.similarity) - reference, low=-2.0, high=2.0, unit="random network")
 
     @property
-    def granted(self) -> bool:
+    def passed(self) -> bool:
         """Whether this explainer passes the test on this model."""
-        correlated, likened = self.correlated, self.likened
-        return correlated.defined and likened.defined and correlated.high < self.ceiling and likened.high < 0
+        correlated, similarity_change = self.correlated, self.similarity_change
+        return (
+            correlated.defined
+            and similarity_change.defined
+            and correlated.high < self.ceiling
+            and similarity_change.high < 0
+        )
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """One line with the result, both measures and their bounds."""
         if self.refusal:
             return f"sanity check not possible: {self.refusal}"
-        correlated, likened = self.correlated, self.likened
+        correlated, similarity_change = self.correlated, self.similarity_change
         left = int(np.isnan(self.correlation).sum())
         empty = f"; {left} of {self.correlation.size} maps empty and left out" if left else ""
-        if not (correlated.defined and likened.defined):
+        if not (correlated.defined and similarity_change.defined):
             return f"sanity check undecided: too few random networks left enough of a map to compare{empty}"
         between = float(np.nanmean(self.others))
-        result = "passed" if self.granted else "failed"
+        result = "passed" if self.passed else "failed"
         return (
             f"sanity check {result}: with all weights random, maps keep a rank correlation of {correlated.value:.2f} "
             f"(at most {correlated.high:.2f}, ceiling {self.ceiling:g}) and a structural similarity of "
-            f"{likened.value + between:.2f} (at most {likened.high + between:.2f}; {between:.2f} between images){empty}"
+            f"{similarity_change.value + between:.2f} (at most {similarity_change.high + between:.2f}; "
+            f"{between:.2f} between images){empty}"
         )
 
 
@@ -128,7 +134,7 @@ def survives(sanity_check: SanityCheck) -> Estimate:
     References:
         See the module.
     """
-    return replace(sanity_check.correlated, detail=sanity_check.words)
+    return replace(sanity_check.correlated, detail=sanity_check.summary)
 
 
 def mean_of(values: RealArray, *, low: float, high: float, unit: str, detail: str = "") -> Estimate:
