@@ -2,24 +2,16 @@
 
 from typing import Any, Final
 
+from roentgate.scorecard.record import empty_row
 from roentgate.scorecard.shape import Row
 
 CONDITIONAL: Final[dict[str, Any]] = {"outcome": "conditional_pass", "low": 0.7}
 FAILED: Final[dict[str, Any]] = {"outcome": "fail", "accepted": False, "value": 0.5, "low": 0.4, "high": 0.6}
 DESCRIPTIVE: Final[dict[str, Any]] = {"outcome": "descriptive", "gates": False, "bound": None, "direction": None}
 SKIPPED: Final[dict[str, Any]] = {
-    "outcome": "skipped",
-    "gates": False,
-    "value": None,
-    "low": None,
-    "high": None,
-    "n": 0,
-    "unit": None,
-    "bound": None,
-    "direction": None,
-    "method": None,
-    "state": None,
-    "reason": "excused",
+    name: value
+    for name, value in empty_row(suite="", check="", subject="", reason="excused", outcome="skipped", detail="").items()
+    if name not in {"suite", "check", "subject"}
 }
 
 

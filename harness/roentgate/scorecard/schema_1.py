@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
+from roentgate.scorecard.shape import MOST_FAILING
 from roentgate.stats import Direction, Outcome, meets
 
 SCHEMA: Final = "roentgate.scorecard/1"
@@ -73,7 +74,7 @@ def _row(old: Mapping[str, Any]) -> dict[str, object]:
         "method": None,
         "state": ("undefined" if old["value"] is None else "ok") if measured else None,
         "reason": None if measured else ("excused" if not old["gates"] else "crashed"),
-        "failing": failing[:100],
+        "failing": failing[:MOST_FAILING],
         "failing_total": len(failing),
     }
 
