@@ -32,7 +32,7 @@ from roentgate.checks.attention import (
 from roentgate.data import phantom, phantom_anatomy
 from roentgate.errors import ArgumentError
 from roentgate.evidence.evidence import Evidence
-from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
+from roentgate.evidence.lung_answers import AttentionRecord, attend, lung_perturbations_of
 from roentgate.lungs.burned_in_annotations import Annotation
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_INFILLS
@@ -213,41 +213,41 @@ def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: 
 
 def test_pictures_repeat_what_the_model_was_shown(chests: Project) -> None:
     made = evidence(chests, "markers")
-    record, battery = attend(made), battery_of(made)
+    record, perturbations = attend(made), lung_perturbations_of(made)
     rows = np.array([21, 3, 14])
     for change in CHANGES:
-        given = made.candidate.predict(battery.changed(change, record.rows[rows]))
+        given = made.candidate.predict(perturbations.changed(change, record.rows[rows]))
         np.testing.assert_allclose(given, getattr(record, change).probabilities[rows], atol=1e-6)
     for hidden, answers in record.hidden.items():
-        given = made.candidate.predict(battery.changed(hidden, record.rows[rows]))
+        given = made.candidate.predict(perturbations.changed(hidden, record.rows[rows]))
         np.testing.assert_allclose(given, answers.probabilities[rows], atol=1e-6)
 
 
 def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
-    record, battery = attend(evidence(chests, "markers")), battery_of(evidence(chests, "markers"))
+    record, perturbations = attend(evidence(chests, "markers")), lung_perturbations_of(evidence(chests, "markers"))
     labels = record.clean.labels
     assert (labels[record.donor_rows] != labels).all()
     assert (labels[record.same_class_rows] == labels).all()
     assert (record.same_class_rows != np.arange(len(labels))).all()
     assert (record.annotation_labels != labels).all()
     for row in record.rows:
-        marker = battery.markers[row]
+        marker = perturbations.markers[row]
         assert marker is not None
-        assert marker in battery.found[battery.marker_rows[row]]
-        assert not battery.fields.take([row])[0][marker.box].any()
+        assert marker in perturbations.found[perturbations.marker_rows[row]]
+        assert not perturbations.fields.take([row])[0][marker.box].any()
 
 
 def test_a_pasted_annotation_is_the_donors_and_the_images_own_is_covered(chests: Project) -> None:
-    battery = battery_of(evidence(chests, "markers"))
+    perturbations = lung_perturbations_of(evidence(chests, "markers"))
     row = np.array([0])
     image, annotated, plain = (
-        battery.test.take(row)[0],
-        battery.changed("annotated", row)[0],
-        battery.changed("plain", row)[0],
+        perturbations.test.take(row)[0],
+        perturbations.changed("annotated", row)[0],
+        perturbations.changed("plain", row)[0],
     )
-    marker, (own,) = battery.markers[0], battery.found[0]
+    marker, (own,) = perturbations.markers[0], perturbations.found[0]
     assert marker is not None
-    donor = battery.test.take([battery.marker_rows[0]])[0]
+    donor = perturbations.test.take([perturbations.marker_rows[0]])[0]
     np.testing.assert_array_equal(annotated[marker.box], donor[marker.box])
     np.testing.assert_allclose(annotated[own.box], own.ground, atol=1e-6)
     np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
@@ -259,40 +259,42 @@ def test_a_pasted_annotation_is_the_donors_and_the_images_own_is_covered(chests:
 
 def test_an_annotation_that_would_cover_lungs_is_not_pasted(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     made = evidence(chests, "markers")
-    fields = battery_of(made).fields
+    fields = lung_perturbations_of(made).fields
     usual = np.argwhere(fields.take(range(len(fields))).mean(axis=0) > 0.5)[0]  # in the lungs of most, not of all
     top, left = (int(edge) for edge in usual)
     mark = Annotation(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
     monkeypatch.setattr(
         "roentgate.lungs.burned_in_annotations.find_each", lambda *_: [[mark] for _ in range(len(fields))]
     )
-    given = [marker is not None for marker in battery_of(made).markers]
+    given = [marker is not None for marker in lung_perturbations_of(made).markers]
     assert given == [not lungs[top, left] for lungs in fields.take(range(len(fields)))]
     assert {*given} == {True, False}
 
 
 def test_regions_are_as_named_and_empty_for_an_untrusted_lung_field(chests: Project) -> None:
-    battery = battery_of(evidence(chests, "markers"))
+    perturbations = lung_perturbations_of(evidence(chests, "markers"))
     rows = np.array([0, 11, 29])
-    own = battery.fields.take(rows)
-    np.testing.assert_array_equal(battery.regions("lungs", rows), own)
-    np.testing.assert_array_equal(battery.regions("background", rows), ~own)
-    np.testing.assert_array_equal(battery.regions("another", rows), battery.fields.take(battery.background[rows]))
-    usual = 2 * battery.fields.take(battery.rows).sum(axis=0) >= len(battery.rows)
-    np.testing.assert_array_equal(battery.regions("common", rows), np.repeat(usual[None], 3, axis=0))
-    assert battery.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
+    own = perturbations.fields.take(rows)
+    np.testing.assert_array_equal(perturbations.regions("lungs", rows), own)
+    np.testing.assert_array_equal(perturbations.regions("background", rows), ~own)
+    np.testing.assert_array_equal(
+        perturbations.regions("another", rows), perturbations.fields.take(perturbations.background[rows])
+    )
+    usual = 2 * perturbations.fields.take(perturbations.rows).sum(axis=0) >= len(perturbations.rows)
+    np.testing.assert_array_equal(perturbations.regions("common", rows), np.repeat(usual[None], 3, axis=0))
+    assert perturbations.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
     reasons = tuple("area" if row == 11 else "" for row in range(3 * IMAGES))
-    battery.fields = replace(battery.fields, reasons=reasons)
+    perturbations.fields = replace(perturbations.fields, reasons=reasons)
     for region in REGIONS:
-        assert battery.regions(region, rows).any(axis=(1, 2)).tolist() == [True, False, True]
+        assert perturbations.regions(region, rows).any(axis=(1, 2)).tolist() == [True, False, True]
 
 
 def test_an_unknown_change_or_region_is_a_sentence(chests: Project) -> None:
-    battery = battery_of(evidence(chests, "markers"))
+    perturbations = lung_perturbations_of(evidence(chests, "markers"))
     with pytest.raises(ArgumentError, match=r"change 'swap': unknown; did you mean 'swapped'\?"):
-        battery.changed("swap", np.array([0]))
+        perturbations.changed("swap", np.array([0]))
     with pytest.raises(ArgumentError, match=r"region 'lung': unknown; did you mean 'lungs'"):
-        battery.changed(("lung", "black"), np.array([0]))
+        perturbations.changed(("lung", "black"), np.array([0]))
 
 
 # Estimates from answers

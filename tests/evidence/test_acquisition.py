@@ -65,7 +65,7 @@ def alone(project: Project) -> Project:
     return project
 
 
-# The battery
+# The perturbed images
 
 
 def test_every_change_of_the_policy_is_answered_and_kept(alone: Project) -> None:

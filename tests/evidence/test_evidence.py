@@ -62,7 +62,7 @@ def test_everything_is_kept_and_nothing_is_computed_twice(alone: Project) -> Non
     assert recalled[3:] == collected[3:]
 
 
-def test_only_what_is_missing_of_the_border_battery_is_computed(alone: Project) -> None:
+def test_only_what_is_missing_of_the_border_perturbations_is_computed(alone: Project) -> None:
     first = evidence(alone)
     assert len(first.test) == 36
     first.border(BOUNDS)

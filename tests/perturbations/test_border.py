@@ -15,7 +15,7 @@ from roentgate.perturbations.border import (
     Interior,
     KeepBorder,
     Perturbation,
-    battery,
+    apply_each,
     border_mask,
     border_pixels,
     donors,
@@ -176,19 +176,19 @@ def test_what_cannot_be_hidden_is_refused_with_the_reason() -> None:
             hide(images, hidden, "black")
 
 
-def test_the_battery_gives_what_each_perturbation_gives_alone_in_order() -> None:
+def test_applying_each_gives_what_each_perturbation_gives_alone_in_order() -> None:
     images = random_images((32, 32, 1))
     everything = [kind(width, infill) for width in (0.05, 0.1) for kind in KINDS for infill in INFILLS]
-    results = list(battery(images, everything))
+    results = list(apply_each(images, everything))
     assert [name for name, _ in results] == [each.name for each in everything]
     for each, (_, result) in zip(everything, results, strict=True):
         assert np.array_equal(result, each(images))
 
 
-def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() -> None:
+def test_what_a_consumer_does_to_its_images_reaches_no_other() -> None:
     images = random_images((32, 32, 1))
     before = images.copy()
-    for name, result in battery(images, [Border(0.1, "edge"), Border(0.1, "blur")]):
+    for name, result in apply_each(images, [Border(0.1, "edge"), Border(0.1, "blur")]):
         if name == "border-0.1-blur":
             assert np.array_equal(result, Border(0.1, "blur")(before))
         result[:] = 0

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from roentgate.errors import ArgumentError
 from roentgate.perturbations import corruptions
-from roentgate.perturbations.corruptions import GROUPS, KINDS, SEVERITIES, Corruption, battery, group_of
+from roentgate.perturbations.corruptions import GROUPS, KINDS, SEVERITIES, Corruption, apply_each, group_of
 
 Images = NDArray[np.float32]
 NOISES = [kind for kind in KINDS if group_of(kind) == "noise"]
@@ -159,19 +159,19 @@ def test_gamma_up_darkens_and_down_brightens_and_black_and_white_stay() -> None:
         np.testing.assert_allclose(changed, [0, 0.25**exponent, 1], atol=1e-6)
 
 
-def test_the_battery_gives_what_each_corruption_gives_alone_in_order() -> None:
+def test_applying_each_gives_what_each_corruption_gives_alone_in_order() -> None:
     images, rows = smooth_images((24, 20, 1)), np.array([5, 0, 9])
     everything = [Corruption(kind, severity) for kind in KINDS for severity in SEVERITIES]
-    found = list(battery(images, rows, everything, seed=2))
+    found = list(apply_each(images, rows, everything, seed=2))
     assert [name for name, _ in found] == [each.name for each in everything]
     for each, (_, changed) in zip(everything, found, strict=True):
         np.testing.assert_array_equal(changed, each(images, rows, seed=2))
 
 
-def test_what_a_consumer_of_the_battery_does_to_its_images_reaches_no_other() -> None:
+def test_what_a_consumer_does_to_its_images_reaches_no_other() -> None:
     images, rows = smooth_images((16, 16, 1)), np.arange(3)
     everything = [Corruption(kind, severity) for kind in KINDS for severity in (1, 2)]
-    for each, (_, changed) in zip(everything, battery(images, rows, everything, seed=0), strict=True):
+    for each, (_, changed) in zip(everything, apply_each(images, rows, everything, seed=0), strict=True):
         np.testing.assert_array_equal(changed, each(smooth_images((16, 16, 1)), rows, seed=0))
         changed[:] = 0
     np.testing.assert_array_equal(images, smooth_images((16, 16, 1)))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from roentgate.evidence.lung_answers import AttentionRecord, attend, battery_of
-from roentgate.lungs.lung_perturbations import Battery
+from roentgate.evidence.lung_answers import AttentionRecord, attend, lung_perturbations_of
+from roentgate.lungs.lung_perturbations import LungPerturbations
 from roentgate.report import attention as attention_figures
 from roentgate.report.attention import ANNOTATIONS, BACKGROUNDS, LUNGS, SHOWN, chosen
 from tests.checks.test_attention import chests, evidence, images
@@ -29,14 +29,14 @@ __all__ = ["chests", "images"]  # fixtures
 
 
 @pytest.fixture
-def seen(chests: Project) -> tuple[AttentionRecord, Battery]:
+def seen(chests: Project) -> tuple[AttentionRecord, LungPerturbations]:
     """The answers of a model that reads burned-in annotations."""
     made = evidence(chests, "markers")
-    return attend(made), battery_of(made)
+    return attend(made), lung_perturbations_of(made)
 
 
 def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
-    seen: tuple[AttentionRecord, Battery], tmp_path: Path
+    seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path
 ) -> None:
     kept = []
     for name in ("one", "two"):
@@ -54,38 +54,42 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
     assert f"{count} of {count} answers follow, 0 a flat patch" in notes[2]["alt"]
 
 
-def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
-    record, battery = seen
+def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path) -> None:
+    record, perturbations = seen
     record = replace(record, annotation_labels=np.full(len(record.rows), -1))
     other = replace(record, swapped=replace(record.swapped, probabilities=record.swapped.probabilities[::-1].copy()))
     pictures = []
     for each in (record, other):
-        attention_figures.draw(each, battery, tmp_path)
+        attention_figures.draw(each, perturbations, tmp_path)
         pictures.append([(tmp_path / name).read_bytes() for name in (LUNGS, BACKGROUNDS)])
     assert [first == second for first, second in zip(*pictures, strict=True)] == [True, False]
 
 
-def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
-    record, battery = seen
+def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path) -> None:
+    record, perturbations = seen
     none = np.full(len(record.rows), -1)
     alone = replace(record, annotation_labels=none, donor_rows=none)
-    assert [note["file"] for note in attention_figures.draw(alone, battery, tmp_path)] == [LUNGS]
+    assert [note["file"] for note in attention_figures.draw(alone, perturbations, tmp_path)] == [LUNGS]
     assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
 
 
-def test_where_no_lungs_were_found_nothing_is_drawn(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
-    record, battery = seen
+def test_where_no_lungs_were_found_nothing_is_drawn(
+    seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path
+) -> None:
+    record, perturbations = seen
     none = np.zeros(0, np.int64)
     empty = replace(record, rows=none, annotation_labels=none, donor_rows=none)
-    assert attention_figures.draw(empty, battery, tmp_path) == []
+    assert attention_figures.draw(empty, perturbations, tmp_path) == []
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_a_row_without_an_answer_is_drawn_as_such(seen: tuple[AttentionRecord, Battery], tmp_path: Path) -> None:
-    record, battery = seen
+def test_a_row_without_an_answer_is_drawn_as_such(
+    seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path
+) -> None:
+    record, perturbations = seen
     missing = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
     record = replace(record, clean=missing, swapped=missing, annotated=missing)
-    notes = attention_figures.draw(record, battery, tmp_path)
+    notes = attention_figures.draw(record, perturbations, tmp_path)
     assert "0 of 0 right answers stay right" in notes[0]["alt"]
     assert len(notes) == 3
 

@@ -98,7 +98,7 @@ class Matrix(TypedDict):
     remarks: list[str]
     seeds: list[int]
     checks: list[str]
-    planted_models: list[Entry]
+    models: list[Entry]
     data: list[Entry]
     doses: list[Entry]
     reliance: list[Reliance]
@@ -172,7 +172,7 @@ def run(
         "remarks": [],
         "seeds": list(seeds),
         "checks": slashed(pair for pair in _policy(root).gate.pairs if pair[0] in JUDGED),
-        "planted_models": judge(planted_models, seeds, reports=reports, step=step),
+        "models": judge(planted_models, seeds, reports=reports, step=step),
         "data": [],
         "doses": judge(readers, seeds, reports=reports, step=step),
         "reliance": doses.blends(root, seeds, step=step) if with_doses and doses.can_blend(planted_models) else [],
@@ -249,9 +249,7 @@ def false_alarms(matrix: Matrix, suite: str) -> tuple[Estimate, list[str]]:
 
     For ``border`` only trainings that are `able` count.
     """
-    trained = [
-        (entry, outcome) for entry in matrix["planted_models"] if entry["sound"] for outcome in entry["outcomes"]
-    ]
+    trained = [(entry, outcome) for entry in matrix["models"] if entry["sound"] for outcome in entry["outcomes"]]
     if suite == "border":
         trained = [(entry, outcome) for entry, outcome in trained if able(outcome)]
     alarms = [
@@ -268,11 +266,7 @@ def settled_alarms(matrix: Matrix) -> Estimate:
     Only trainings that are `able` count. A fail is settled if the whole interval of a row misses its bound.
     """
     trained = [
-        outcome
-        for entry in matrix["planted_models"]
-        if entry["sound"]
-        for outcome in entry["outcomes"]
-        if able(outcome)
+        outcome for entry in matrix["models"] if entry["sound"] for outcome in entry["outcomes"] if able(outcome)
     ]
     hits = sum(any(check.startswith("border/") for check in outcome["failed"]) for outcome in trained)
     return proportion(hits, len(trained))
@@ -297,7 +291,7 @@ def shortcomings(matrix: Matrix) -> list[str]:
     - Each training left its scorecard. No check of a sound model ended in an error, and none that a planted-fault
       model names.
     """
-    judged = [*matrix["planted_models"], *matrix["data"]]
+    judged = [*matrix["models"], *matrix["data"]]
     found = [failure for entry in [*judged, *matrix["doses"]] for failure in entry.get("failures", [])]
     for entry in judged:
         n = len(entry["outcomes"])

@@ -64,9 +64,9 @@ def markdown(matrix: Matrix) -> str:
 
     It shows what was required and found, each model and data set, false alarms, doses, and faults that no check sees.
     """
-    faulty = [entry for entry in matrix["planted_models"] if entry["promised"]]
-    unseen = [entry for entry in matrix["planted_models"] if not (entry["sound"] or entry["promised"])]
-    sound = [entry for entry in matrix["planted_models"] if entry["sound"]]
+    faulty = [entry for entry in matrix["models"] if entry["promised"]]
+    unseen = [entry for entry in matrix["models"] if not (entry["sound"] or entry["promised"])]
+    sound = [entry for entry in matrix["models"] if entry["sound"]]
     missed = shortcomings(matrix)
     verdict = "Nothing missing." if not missed else f"**{len(missed)} missing:**"
     text = [
@@ -130,7 +130,7 @@ def picture(matrix: Matrix, path: Path) -> Path:
     A cell shows how many trainings the check refused.
     """
     planted_models = sorted(
-        matrix["planted_models"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry))
+        matrix["models"], key=lambda entry: (entry["sound"], not entry["promised"], _column(matrix, entry))
     )
     planted_models += matrix["data"]
     used = {check for entry in planted_models for check in entry["promised"]}
@@ -258,7 +258,7 @@ def _counted(share: Estimate) -> str:
 
 
 def _trainings(matrix: Matrix) -> str:
-    n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["planted_models"] if entry["loaded"]]
+    n, loaded = len(matrix["seeds"]), [_name(entry) for entry in matrix["models"] if entry["loaded"]]
     once = " is loaded, not trained, and counts once: another seed would be the same model again."
     fixed = "".join(f" {name}{once}" for name in loaded)
     return f"{n} training{'s' * (n != 1)} of each.{fixed}"
@@ -266,7 +266,7 @@ def _trainings(matrix: Matrix) -> str:
 
 def _intervals(matrix: Matrix) -> str:
     """Return a sentence with the exact interval of every possible count."""
-    numbers = sorted({len(entry["outcomes"]) for entry in matrix["planted_models"]} - {0})
+    numbers = sorted({len(entry["outcomes"]) for entry in matrix["models"]} - {0})
     cells = [(hits, n, proportion(hits, n)) for n in numbers for hits in range(n + 1)]
     texts = [f"{hits} of {n}: [{cell.low:.2f}, {cell.high:.2f}]" for hits, n, cell in cells]
     return "Exact 95 % intervals of the counts, over trainings on the same images: " + "; ".join(texts) + "."

@@ -66,7 +66,7 @@ def made(*planted_models: Entry, dosed: tuple[Entry, ...] = ()) -> Matrix:
         "remarks": [],
         "seeds": [0, 1],
         "checks": CHECKS,
-        "planted_models": list(planted_models),
+        "models": list(planted_models),
         "data": [],
         "doses": list(dosed),
         "reliance": reliance if dosed else [],
@@ -517,17 +517,17 @@ def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_published_page_is_that_of_the_published_record() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     assert (ROOT / "reports" / matrix_page.PAGE).read_text("utf-8") == matrix_page.markdown(record)
-    assert {model["name"] for model in record["planted_models"] if model["loaded"]} == {
+    assert {model["name"] for model in record["models"] if model["loaded"]} == {
         model.name for model in matrix.plan(ROOT) if model.loaded
     }
-    assert all(len(model["outcomes"]) == 1 for model in record["planted_models"] if model["loaded"])
+    assert all(len(model["outcomes"]) == 1 for model in record["models"] if model["loaded"])
 
 
 def test_the_readme_says_what_the_published_record_holds() -> None:
     record = matrix.read(ROOT / "reports" / matrix_page.RECORD)
     text = " ".join((ROOT / "README.md").read_text("utf-8").split())
-    trained = [model for model in record["planted_models"] if model["sound"] and not model["loaded"]]
-    faulty = [sum(bool(each["promised"]) for each in part) for part in (record["planted_models"], record["data"])]
+    trained = [model for model in record["models"] if model["sound"] and not model["loaded"]]
+    faulty = [sum(bool(each["promised"]) for each in part) for part in (record["models"], record["data"])]
     trainings = sum(len(model["outcomes"]) for model in trained)
     drawings = sum(len(each["outcomes"]) for each in record["data"] if each["sound"])
     assert f"{faulty[0]} faulty models and {faulty[1]} faulty data sets: each was refused by every check" in text

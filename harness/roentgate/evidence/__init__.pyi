@@ -22,7 +22,7 @@ from .layer_trace import LayerReport as LayerReport
 from .layer_trace import declared as declared
 from .lung_answers import AttentionRecord as AttentionRecord
 from .lung_answers import attend as attend
-from .lung_answers import battery_of as battery_of
+from .lung_answers import lung_perturbations_of as lung_perturbations_of
 from .records import BorderRecord as BorderRecord
 from .records import InferenceRecord as InferenceRecord
 from .records import StreamRecord as StreamRecord

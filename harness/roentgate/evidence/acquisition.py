@@ -75,7 +75,7 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
 
     def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
         chosen = [corrupted[name] for name in wanted if name in corrupted]
-        yield from corruptions.battery(images, rows, chosen, seed=NOISE_SEED)
+        yield from corruptions.apply_each(images, rows, chosen, seed=NOISE_SEED)
         moves = {name: partial(geometric.rotated, degrees=degrees) for name, degrees in rotations.items()}
         for name, (share, where) in shifts.items():
             down, right = SIDES[where]
@@ -85,7 +85,7 @@ def observe(evidence: Evidence, bounds: RobustnessBounds) -> RobustnessRecord:
             if name in moves:
                 yield name, moves[name](images)
 
-    answers = evidence.under("robustness battery", [*corrupted, *rotations, *shifts, *kernels], make)
+    answers = evidence.under("acquisition perturbations", [*corrupted, *rotations, *shifts, *kernels], make)
     return RobustnessRecord(
         clean=evidence.test,
         corrupted={(each.kind, each.severity): answers[name] for name, each in corrupted.items()},

@@ -158,7 +158,7 @@ class Evidence:
         swaps = {_swap_name(width, kind): (width, kind) for width in borders for kind in donors}
 
         def make(images: Images, rows: NDArray[np.int64], wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
-            yield from perturbations.battery(images, [masks[name] for name in wanted if name in masks])
+            yield from perturbations.apply_each(images, [masks[name] for name in wanted if name in masks])
             for kind, partners in donors.items():
                 widths = [swaps[name][0] for name in wanted if name in swaps and swaps[name][1] == kind]
                 if widths:
@@ -166,7 +166,7 @@ class Evidence:
                     for width in widths:
                         yield _swap_name(width, kind), perturbations.swap_border(images, donor_images, width)
 
-        answers = self.under("border battery", [*masks, *swaps], make)
+        answers = self.under("border perturbations", [*masks, *swaps], make)
         return BorderRecord(
             clean=self.test,
             masked={

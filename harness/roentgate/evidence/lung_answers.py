@@ -11,7 +11,7 @@ import numpy as np
 from roentgate.arrays import Images, IntArray, Probabilities
 from roentgate.candidates import Candidate, Predictions, taken
 from roentgate.evidence.evidence import Evidence
-from roentgate.lungs import CHANGES, REGIONS, Battery, lung_fields
+from roentgate.lungs import CHANGES, REGIONS, LungPerturbations, lung_fields
 from roentgate.perturbations import REGION_INFILLS, Infill, regions
 
 
@@ -58,11 +58,11 @@ class AttentionRecord:
     blanks: Mapping[str, Probabilities]
 
 
-def battery_of(evidence: Evidence) -> Battery:
+def lung_perturbations_of(evidence: Evidence) -> LungPerturbations:
     """Return the changes that `attend` makes to a model's test images."""
     candidate = evidence.candidate
     fields = lung_fields(candidate.splits.test, candidate.store)
-    return Battery(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
+    return LungPerturbations(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
 
 
 def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> AttentionRecord:
@@ -74,8 +74,8 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
         evidence: Evidence on the model.
         infills: What masked pixels are replaced by.
     """
-    candidate, battery = evidence.candidate, battery_of(evidence)
-    fields = battery.fields
+    candidate, perturbations = evidence.candidate, lung_perturbations_of(evidence)
+    fields = perturbations.fields
     suffix = fields.fingerprint[:16]
     hidden = {f"hidden-{region}-{infill}-{suffix}": (region, infill) for region in REGIONS for infill in infills}
     whole_image = {f"{name}-{suffix}": name for name in CHANGES}
@@ -83,14 +83,14 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     def make(images: Images, rows: IntArray, wanted: Sequence[str]) -> Iterator[tuple[str, Images]]:
         for region in REGIONS:
             names = {hidden[name][1]: name for name in wanted if name in hidden and hidden[name][0] == region}
-            for infill, changed in battery.hidden(images, rows, region, names) if names else ():
+            for infill, changed in perturbations.hidden(images, rows, region, names) if names else ():
                 yield names[infill], changed
         for name in wanted:
             if name in whole_image:
-                yield name, battery.altered(images, rows, whole_image[name])
+                yield name, perturbations.altered(images, rows, whole_image[name])
 
-    answers = evidence.under("attention battery", [*hidden, *whole_image], make)
-    trusted = battery.rows
+    answers = evidence.under("lung perturbations", [*hidden, *whole_image], make)
+    trusted = perturbations.rows
 
     def trusted_rows(name: str) -> Predictions:
         return taken(answers[f"{name}-{suffix}"], trusted)
@@ -99,18 +99,20 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     places[trusted] = np.arange(len(trusted))
     boxes = [
         (-1,) * 4 if marker is None else (marker.top, marker.bottom, marker.left, marker.right)
-        for marker in battery.markers
+        for marker in perturbations.markers
     ]
-    marker_labels = np.where(battery.marker_rows >= 0, candidate.splits.test.labels[battery.marker_rows], -1)
+    marker_labels = np.where(
+        perturbations.marker_rows >= 0, candidate.splits.test.labels[perturbations.marker_rows], -1
+    )
     return AttentionRecord(
         rows=trusted,
         left_out=len(fields) - len(trusted),
         clean=taken(evidence.test, trusted),
         hidden={key: taken(answers[name], trusted) for name, key in hidden.items()},
         swapped=trusted_rows("swapped"),
-        donor_rows=_placed(places, battery.background[trusted]),
+        donor_rows=_placed(places, perturbations.background[trusted]),
         same_class=trusted_rows("same_class"),
-        same_class_rows=_placed(places, battery.same_class[trusted]),
+        same_class_rows=_placed(places, perturbations.same_class[trusted]),
         annotated=trusted_rows("annotated"),
         plain=trusted_rows("plain"),
         annotation_labels=marker_labels[trusted],

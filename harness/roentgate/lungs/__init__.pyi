@@ -7,7 +7,7 @@ from .lung_masks import lung_fields as lung_fields
 from .lung_masks import segmented as segmented
 from .lung_perturbations import CHANGES as CHANGES
 from .lung_perturbations import REGIONS as REGIONS
-from .lung_perturbations import Battery as Battery
+from .lung_perturbations import LungPerturbations as LungPerturbations
 from .segmenter import SIDE as SIDE
 from .segmenter import WEIGHTS as WEIGHTS
 from .segmenter import dice as dice

@@ -35,7 +35,7 @@ of the same brightness. ``inverted`` exchanges black and white.
 """
 
 
-class Battery:
+class LungPerturbations:
     """The perturbations of the test images, with all random choices made once.
 
     Args:

@@ -212,7 +212,7 @@ def hide(images: FloatArray, hidden: BoolArray, infill: str) -> FloatArray:
     return _infilled(_Batch(images), hidden, infill)
 
 
-def battery(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
+def apply_each(images: FloatArray, perturbations: Iterable[Perturbation]) -> Iterator[tuple[str, FloatArray]]:
     """Yield the name and the images of each perturbation.
 
     Consecutive perturbations that hide the same pixels share their work.

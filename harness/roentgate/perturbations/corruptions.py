@@ -205,8 +205,8 @@ class Corruption:
         return _KINDS[self.kind].parameters[self.severity - 1]
 
     def __call__(self, images: FloatArray, rows: IntArray, *, seed: int) -> FloatArray:
-        """Return the corrupted images, as `battery` does."""
-        return next(battery(images, rows, [self], seed=seed))[1]
+        """Return the corrupted images, as `apply_each` does."""
+        return next(apply_each(images, rows, [self], seed=seed))[1]
 
 
 def check_kind(kind: str) -> None:
@@ -229,7 +229,7 @@ def group_of(kind: str) -> Group:
     return _KINDS[kind].group
 
 
-def battery(
+def apply_each(
     images: FloatArray, rows: IntArray, corruptions: Iterable[Corruption], *, seed: int
 ) -> Iterator[tuple[str, FloatArray]]:
     """Yield the name of each corruption and the corrupted images.

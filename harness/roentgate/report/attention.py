@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.checks import worst_infill
-from roentgate.evidence import AttentionRecord, attend, battery_of
-from roentgate.lungs import Battery
+from roentgate.evidence import AttentionRecord, attend, lung_perturbations_of
+from roentgate.lungs import LungPerturbations
 from roentgate.report.style import COLOURS, FAINT, INK, drawable, sheet
 from roentgate.scorecard import FigureNote, Row, shorten
 
@@ -56,7 +56,7 @@ class _Panel:
     box: Box | None = None
 
 
-def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[FigureNote]:
+def draw(record: AttentionRecord, perturbations: LungPerturbations, folder: Path) -> list[FigureNote]:
     """Draw the decisive changed images and return a note on each picture.
 
     Rows that count against the model come first: answers that stay right without lungs, that follow the background, or
@@ -64,13 +64,13 @@ def draw(record: AttentionRecord, battery: Battery, folder: Path) -> list[Figure
 
     Args:
         record: The model's answers.
-        battery: The changes to the images of the same model.
+        perturbations: The changes to the images of the same model.
         folder: Folder of the PNGs `LUNGS`, `BACKGROUNDS` and `ANNOTATIONS`. A picture without a row is not drawn.
     """
     pictures = (
-        (LUNGS, "Images without their lungs", _without_lungs(record, battery)),
-        (BACKGROUNDS, "Lungs on the background of another class", _on_other_backgrounds(record, battery)),
-        (ANNOTATIONS, "Burned-in annotations of another class", _with_annotations(record, battery)),
+        (LUNGS, "Images without their lungs", _without_lungs(record, perturbations)),
+        (BACKGROUNDS, "Lungs on the background of another class", _on_other_backgrounds(record, perturbations)),
+        (ANNOTATIONS, "Burned-in annotations of another class", _with_annotations(record, perturbations)),
     )
     notes: list[FigureNote] = []
     for name, title, (heading, stacks) in pictures:
@@ -93,7 +93,7 @@ def figures(evidence: "Evidence", rows: Sequence[Row], folder: Path) -> list[Fig
     """
     if not any(row["check"] == CHECK and row["outcome"] != "skipped" for row in rows):
         return []
-    return draw(attend(evidence), battery_of(evidence), folder)
+    return draw(attend(evidence), lung_perturbations_of(evidence), folder)
 
 
 def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:
@@ -115,7 +115,7 @@ def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:
     return np.lexsort((labels, turns, ~first))[:most].astype(np.int64)
 
 
-def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
+def _without_lungs(record: AttentionRecord, perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
     if not len(record.rows):
         return "", []
     infill = worst_infill(record, "lungs")
@@ -123,7 +123,10 @@ def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list
     right = clean.answers == clean.labels
     stays = right & (cut.answers == clean.labels)
     rows = chosen(stays, clean.labels, SHOWN)
-    before, after = _images(battery, record.rows[rows]), battery.changed(("lungs", infill), record.rows[rows])
+    before, after = (
+        _images(perturbations, record.rows[rows]),
+        perturbations.changed(("lungs", infill), record.rows[rows]),
+    )
     stacks = [
         [
             _Panel(image=image, caption=_named(clean, row)),
@@ -139,7 +142,7 @@ def _without_lungs(record: AttentionRecord, battery: Battery) -> tuple[str, list
     return _counted(heading, len(rows), len(clean)), stacks
 
 
-def _on_other_backgrounds(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
+def _on_other_backgrounds(record: AttentionRecord, perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
     clean, swapped = record.clean, record.swapped
     judged = np.flatnonzero(record.donor_rows >= 0)
     if not judged.size:
@@ -147,8 +150,11 @@ def _on_other_backgrounds(record: AttentionRecord, battery: Battery) -> tuple[st
     donor_labels = clean.labels[record.donor_rows]
     by_background, by_lungs = swapped.answers == donor_labels, swapped.answers == clean.labels
     rows = judged[chosen(by_background[judged], clean.labels[judged], SHOWN_BACKGROUNDS)]
-    images, backgrounds = _images(battery, record.rows[rows]), _images(battery, record.rows[record.donor_rows[rows]])
-    made = battery.changed("swapped", record.rows[rows])
+    images, backgrounds = (
+        _images(perturbations, record.rows[rows]),
+        _images(perturbations, record.rows[record.donor_rows[rows]]),
+    )
+    made = perturbations.changed("swapped", record.rows[rows])
     stacks = []
     for row, image, background, composite in zip(rows, images, backgrounds, made, strict=True):
         whose = "the background's" if by_background[row] else "the lungs'" if by_lungs[row] else "neither's"
@@ -168,7 +174,7 @@ def _on_other_backgrounds(record: AttentionRecord, battery: Battery) -> tuple[st
     return _counted(heading, len(rows), len(judged)), stacks
 
 
-def _with_annotations(record: AttentionRecord, battery: Battery) -> tuple[str, list[list[_Panel]]]:
+def _with_annotations(record: AttentionRecord, perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
     clean, annotated, plain = record.clean, record.annotated, record.plain
     judged = np.flatnonzero(record.annotation_labels >= 0)
     if not judged.size:
@@ -176,7 +182,7 @@ def _with_annotations(record: AttentionRecord, battery: Battery) -> tuple[str, l
     follows = (annotated.answers == record.annotation_labels) & (clean.answers != record.annotation_labels)
     follows_patch = (plain.answers == record.annotation_labels) & (clean.answers != record.annotation_labels)
     rows = judged[chosen((follows & ~follows_patch)[judged], clean.labels[judged], SHOWN)]
-    before, after = _images(battery, record.rows[rows]), battery.changed("annotated", record.rows[rows])
+    before, after = _images(perturbations, record.rows[rows]), perturbations.changed("annotated", record.rows[rows])
     stacks = []
     for row, image, changed in zip(rows, before, after, strict=True):
         label = shorten(clean.classes[record.annotation_labels[row]], 18)
@@ -237,8 +243,8 @@ def _reduced(image: "NDArray[np.float32]") -> "NDArray[np.float32]":
     return shown[..., 0] if shown.shape[-1] == 1 else shown
 
 
-def _images(battery: Battery, rows: IntArray) -> "Images":
-    return battery.test.take(rows)
+def _images(perturbations: LungPerturbations, rows: IntArray) -> "Images":
+    return perturbations.test.take(rows)
 
 
 def _named(clean: Predictions, row: int) -> str:

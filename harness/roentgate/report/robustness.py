@@ -117,7 +117,9 @@ def image_sheet(image: Images, row: int, bounds: RobustnessBounds, path: Path, *
     columns: list[tuple[str, list[Images], Sequence[str]]] = []
     columns.append(("the image, moved", _moved_examples(image, bounds), ("", f"{bounds.rotations[-1]:+g}°", "shifted")))
     for kind in dict.fromkeys(bounds.corruptions):
-        made = corruptions.battery(image, np.array([row]), [Corruption(kind, each) for each in SHOWN], seed=NOISE_SEED)
+        made = corruptions.apply_each(
+            image, np.array([row]), [Corruption(kind, each) for each in SHOWN], seed=NOISE_SEED
+        )
         columns.append((kind, [changed[0] for _, changed in made], tuple(map(str, SHOWN))))
     bands = -(-len(columns) // _IMAGE_COLUMNS)
     with sheet(path, height=0.4 + 3.75 * bands) as figure:
