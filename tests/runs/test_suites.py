@@ -304,15 +304,15 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
     tables = [getattr(POLICY, name) for name in CORE]
     bounds = {name for table in tables for name, value in table if isinstance(value, float)}
-    elsewhere = {"columns_p", "tolerance", "temperature_scaling_gain_ceiling"}  # below, and in test_reproduction.py
-    elsewhere |= {"loss_tolerance"}  # in test_reproduction.py
-    elsewhere |= {"smallest_share"}  # in test_smallest.py
+    elsewhere = {"columns_p", "temperature_scaling_gain_ceiling"}  # below
+    elsewhere |= {"tolerance", "loss_tolerance"}  # in test_claim_reproduction.py
+    elsewhere |= {"smallest_share"}  # in test_smallest_mask.py
     elsewhere |= {
         "leakage_ceiling",
         "metadata_ceiling",
         "border_probe_ceiling",
         "association_ceiling",
-    }  # in test_audit.py
+    }  # in tests/audit/
     elsewhere |= {"rank_ceiling", "patch"}  # a bound in test_sanity_check.py, and a size
     assert bounds == {name for name in SIDES if " " not in name} | elsewhere
 

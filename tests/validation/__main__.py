@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         "simulate", help="try every interval and both decision rules on a known truth, and write reports/statistics.md"
     )
     simulate.add_argument(
-        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about five minutes)"
+        "--draws", type=int, metavar="N", help="draws of each setting (default: 2500, about ten minutes)"
     )
     simulate.add_argument("--seed", type=int, default=0, metavar="N")
     simulate.add_argument("--out", default="reports", metavar="DIR", help="the folder of the report (default: reports)")

@@ -71,9 +71,9 @@ def diagnose(record: StreamRecord, draws: int = 2000, seed: int = 0) -> Story:
 
     Returns:
         One of: in order · class columns permuted · labels shuffled · labels not one-hot · splits swapped · not
-        recognised · right in the first pass and wrong in a later one · never ends · last partial batch dropped ·
-        a row missing · a row repeated · reversed · shifted · sorted by brightness · out of place · shuffled, the same
-        in every pass · shuffled, different in every pass.
+        recognised · right in the first pass and wrong in a later one · goes on past its end · last partial batch
+        dropped · a row missing · a row repeated · reversed · shifted · sorted by brightness · out of place · shuffled,
+        the same in every pass · shuffled, different in every pass.
     """
     case = _Case(record, draws, seed)
     for diagnosis in (_in_order, _swapped, _unrecognised, _first_only, _in_pieces, _reversed, _shifted, _by_brightness):
