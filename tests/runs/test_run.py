@@ -156,7 +156,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " border_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_images duplicate_images file_names_in_two_splits atypical_images doubtful_labels"
         " images_per_class",
-        "calibration": "brier_score log_loss calibration_error temperature_scaling_gain",
+        "calibration": "brier_score log_loss calibration_error temperature_scaling_gain training_curve",
         "ledger": "test_set_evaluations",
     }
     asked_for = {
