@@ -248,7 +248,7 @@ def test_a_record_may_say_what_is_known_of_its_study_and_need_not() -> None:
         {"prior_evaluations": -1},
     )
     for fault in faults:
-        faulty = damage(lambda record, fault=fault: record["dataset"].update(fault))
+        faulty = build().copy() | {"dataset": older | fault}
         assert not SHAPE.is_valid(faulty)
         with pytest.raises(ArgumentError, match="this record is damaged: dataset"):
             scorecard.validate(faulty)
