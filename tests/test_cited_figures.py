@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from roentgate import Store, find_card, lung_fields, read_splits
+from roentgate.stats import macro_auroc
 from tests.support.cited_figures import ROOT, cited, renewed
 from tests.support.rows import FAILED, row
 
@@ -29,7 +32,7 @@ def written(source: str, figure: str) -> str:
 @pytest.mark.parametrize(
     ("source", "figure"),
     [
-        (SOURCE, "0.95 [\N{MINUS SIGN}0.75, 0.00], n = 20"),
+        (SOURCE, "0.95 [\N{MINUS SIGN}0.75, 0.00] (n = 20)"),
         ("d/m | recall/recall_floor | Covid | count", "19 of 20"),
         ("d/m | recall/recall_floor | Covid | value", "0.95"),
         ("d/m | refused", "1 of 2"),
@@ -64,3 +67,23 @@ def test_a_figure_without_a_source_is_an_error(reports: Path, source: str) -> No
 def test_the_readme_cites_the_published_records() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     assert renewed(text) == text
+
+
+@pytest.mark.real_data("covid19-dataset")
+def test_the_shape_of_the_lungs_tells_covid_as_the_readme_says(real_data: Path, tmp_path: Path) -> None:
+    card = find_card(f"covid19={real_data / 'covid19-dataset'}", ROOT / "data")
+    splits = read_splits(card, image_shape=(256, 256, 1), cache=None)
+    ratios: list[float] = []
+    covid: list[bool] = []
+    for split in (splits.train, splits.validation, splits.test):
+        fields = lung_fields(split, Store(tmp_path))
+        rows = np.flatnonzero(fields.trusted)
+        for mask, label in zip(fields.take(rows), split.labels[rows], strict=True):
+            height, width = (float(np.ptp(np.flatnonzero(mask.any(axis=axis))) + 1) for axis in (1, 0))
+            ratios.append(width / height)
+            covid.append(split.classes[label] == "Covid")
+    scores = np.stack([-np.array(ratios), np.array(ratios)], axis=1)
+    found = macro_auroc(np.array(covid, dtype=np.int64), scores)
+    assert f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}] ({len(ratios)} images)" == (
+        "0.88 [0.83, 0.91] (305 images)"
+    )

@@ -3,7 +3,7 @@
 A figure stands between two comments, which a reader of the page does not see:
 
     <!-- figure: covid19/baseline | attention/skill_without_lungs | without lungs | interval (edge) -->1.05 [0.57,
-    1.68], n = 61<!-- / -->
+    1.68] (n = 61)<!-- / -->
 
 The first part is a folder of ``reports/`` with a scorecard or an audit, then come the row and its form: ``interval``,
 ``value`` or ``count`` (of a share). Words in parentheses must stand in the detail of the row, so that an infill that is
@@ -46,7 +46,7 @@ def renewed(text: str, reports: Path = ROOT / "reports") -> str:
 
 
 def figure_of(source: str, reports: Path) -> str:
-    """Return the figure of a source, such as ``1.05 [0.57, 1.68], n = 61``."""
+    """Return the figure of a source, such as ``1.05 [0.57, 1.68] (n = 61)``."""
     folder, name, *rest = (part.strip() for part in source.split("|"))
     record = _record(reports / folder)
     if name == "right":
@@ -67,7 +67,7 @@ def figure_of(source: str, reports: Path) -> str:
         return f"{round(row['value'] * row['n'])} of {row['n']}"
     if wanted[1] == "value":
         return _number(row["value"])
-    return f"{_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}], n = {row['n']}"
+    return f"{_number(row['value'])} [{_number(row['low'])}, {_number(row['high'])}] (n = {row['n']})"
 
 
 def _record(folder: Path) -> dict[str, Any]:

@@ -175,10 +175,7 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """The three splits of one data set, with the same classes.
-
-    ``study`` is what the data card states of the patients and their images.
-    """
+    """The three splits of one data set, with the same classes, and its study."""
 
     train: Dataset
     validation: Dataset
