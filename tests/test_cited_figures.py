@@ -36,6 +36,7 @@ def written(source: str, figure: str) -> str:
         ("d/m | recall/recall_floor | Covid | count", "19 of 20"),
         ("d/m | recall/recall_floor | Covid | value", "0.95"),
         ("d/m | refused", "1 of 2"),
+        ("d/m | settled", "1 of 1"),
         ("d/m | right", "36 of 40"),
     ],
 )

@@ -86,6 +86,7 @@ def _data(parsed: argparse.Namespace) -> int:
         read_splits,
         write_manifest,
     )
+    from roentgate.scorecard import study_lines
 
     if parsed.name is None:
         if parsed.splits or parsed.montage:
@@ -102,6 +103,8 @@ def _data(parsed: argparse.Namespace) -> int:
     for field in ("licence", "citation", "source"):
         if getattr(card, field):
             print(f"  {field}: {getattr(card, field)}")
+    for term, text in study_lines(card.study.model_dump()):
+        print(f"  {term}: {text}")
     for split in (splits.train, splits.validation, splits.test):
         print(f"  {split.name:11} {_described(split)}")
     if parsed.splits:

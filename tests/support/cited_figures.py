@@ -7,9 +7,9 @@ A figure stands between two comments, which a reader of the page does not see:
 
 The first part is a folder of ``reports/`` with a scorecard or an audit, then come the row and its form: ``interval``,
 ``value`` or ``count`` (of a share). Words in parentheses must stand in the detail of the row, so that an infill that is
-named in a sentence is the one of the record. ``right`` and ``refused`` in place of a row are the test images predicted
-as their class, and the gating rows that are not accepted. ``python -m tests.support.cited_figures README.md`` writes
-the figures anew.
+named in a sentence is the one of the record. In place of a row, ``right`` is the test images predicted as their class,
+``refused`` the gating rows that are not accepted, and ``settled`` those of them that miss by their whole interval.
+``python -m tests.support.cited_figures README.md`` writes the figures anew.
 """
 
 import json
@@ -52,9 +52,12 @@ def figure_of(source: str, reports: Path) -> str:
     if name == "right":
         counts = json.loads((reports / folder / "evidence.json").read_text("utf-8"))["confusion"]["counts"]
         return f"{sum(row[index] for index, row in enumerate(counts))} of {sum(map(sum, counts))}"
+    gating = [row for row in record["rows"] if row["gates"]]
+    refused = [row for row in gating if not row["accepted"]]
     if name == "refused":
-        gating = [row for row in record["rows"] if row["gates"]]
-        return f"{sum(not row['accepted'] for row in gating)} of {len(gating)}"
+        return f"{len(refused)} of {len(gating)}"
+    if name == "settled":
+        return f"{sum(row['outcome'] == 'fail' for row in refused)} of {len(refused)}"
     subject, form = rest
     rows = [row for row in record["rows"] if (f"{row['suite']}/{row['check']}", row["subject"]) == (name, subject)]
     wanted = _FORM.fullmatch(form)
