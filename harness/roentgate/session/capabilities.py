@@ -59,7 +59,7 @@ def _training_lacking(evidence: Evidence) -> str:
 def _curve_lacking(evidence: Evidence) -> str:
     history = evidence.candidate.history
     if history is None:
-        return "the model was not trained in this project, so its training curve is unknown"
+        return "the model was loaded, so its training curve is unknown"
     return "" if {"loss", "val_loss"} <= history.keys() else "its training recorded no validation loss"
 
 
