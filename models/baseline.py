@@ -1,12 +1,19 @@
-"""Baseline: the CNN of the motivating article as published. In: float32 (N, H, W, 1) in [0, 1].
+"""Baseline: the CNN of the motivating article. In: float32 (N, H, W, 1) in [0, 1].
 
-Out: K class probabilities. The network has 1.7 M parameters at 96x96 and 14.8 M at 256x256. The generators are those
-of the article too. Augmentation is part of the network, not of the generators.
+Out: K class probabilities. The network has 1.7 M parameters at 96x96 and 14.8 M at 256x256. Network, generators, batch
+size, optimizer, loss and early stopping are those that the article states. Augmentation is part of the network, not of
+the generators.
+
+The article does not state everything. Guesses are the largest number of epochs, patience and factor of the
+learning-rate plateau (the defaults of Keras), the seed, how images are resized (nearest neighbour, the default of the
+generators), and how pixels that augmentation moves in are filled (reflection, the default of the layers). The article's
+training curves, its Figure 3, are not reproduced: on its data the validation loss is lowest after a few epochs and then
+rises, while the training loss goes on falling. The check `training_curve` says by how much.
 """
 
 import keras
 from keras import layers
-from keras.src.legacy.preprocessing.image import ImageDataGenerator  # Keras 3 keeps the article's generator only here
+from tensorflow.keras.preprocessing.image import ImageDataGenerator  # as the article imports it
 
 from roentgate import Recipe, Splits, Streams, Task
 

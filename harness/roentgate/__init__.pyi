@@ -18,6 +18,7 @@ from .checks import comparison as comparison
 from .checks import inference as inference
 from .checks import metrics as metrics
 from .checks import robustness as robustness
+from .checks import training_curve as training_curve
 from .data import images as images
 from .data.card import find_card as find_card
 from .data.dataset import Dataset as Dataset

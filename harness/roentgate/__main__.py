@@ -86,6 +86,7 @@ def _data(parsed: argparse.Namespace) -> int:
         read_splits,
         write_manifest,
     )
+    from roentgate.scorecard import study_lines
 
     if parsed.name is None:
         if parsed.splits or parsed.montage:
@@ -102,6 +103,8 @@ def _data(parsed: argparse.Namespace) -> int:
     for field in ("licence", "citation", "source"):
         if getattr(card, field):
             print(f"  {field}: {getattr(card, field)}")
+    for term, text in study_lines(card.study.model_dump()):
+        print(f"  {term}: {text}")
     for split in (splits.train, splits.validation, splits.test):
         print(f"  {split.name:11} {_described(split)}")
     if parsed.splits:
@@ -226,6 +229,7 @@ def _replay(parsed: argparse.Namespace) -> int:
 
 
 def _ledger(parsed: argparse.Namespace) -> int:
+    from roentgate.data import find_card
     from roentgate.scorecard import ledger, test_set_reuse
 
     place = Path(parsed.where)
@@ -235,9 +239,11 @@ def _ledger(parsed: argparse.Namespace) -> int:
     if not paths:
         raise ArgumentError(f"no {ledger.FILE} in '{place}'; a run writes one beside its reports, as DIR/<data>/")
     for path in paths:
-        entries = ledger.read(path)
+        entries, name = ledger.read(path), path.resolve().parent.name
+        has_card = Path("data", f"{name}.toml").is_file()
+        prior = find_card(name, Path("data")).prior_evaluations if has_card else 0
         print(f"{path}\n")
-        for line in [*test_set_reuse.table(entries), *filter(None, [ledger.damage_words(entries)])]:
+        for line in [*test_set_reuse.table(entries, prior=prior), *filter(None, [ledger.damage_words(entries)])]:
             print(f"  {line}".rstrip())
         print()
     return 0

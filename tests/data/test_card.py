@@ -6,6 +6,7 @@ import pytest
 
 from roentgate.data.card import Card, find_card
 from roentgate.errors import ArgumentError, DataError
+from roentgate.scorecard.shape import StudyEntry
 
 CARDS = Path(__file__).resolve().parents[2] / "data"
 
@@ -96,6 +97,23 @@ def test_settings_of_training_are_kept_as_they_are(tmp_path: Path) -> None:
     assert card_of(tmp_path, "[recipe]\nepochs = 20\nrate = 0.5").recipe == {"epochs": 20, "rate": 0.5}
 
 
+def test_a_study_is_what_the_card_states_and_empty_elsewhere(tmp_path: Path) -> None:
+    study = card_of(tmp_path, '[study]\nages = " adults "\nview = "PA"').study
+    assert (study.ages, study.view, study.sexes, study.reference_standard) == ("adults", "PA", "", "")
+    assert Card(name="bare").study.model_dump() == dict.fromkeys(StudyEntry.__annotations__, "")
+    assert (card_of(tmp_path, "").prior_evaluations, card_of(tmp_path, "prior_evaluations = 2").prior_evaluations) == (
+        0,
+        2,
+    )
+
+
+@pytest.mark.parametrize("file", sorted(CARDS.glob("*.toml")), ids=lambda file: file.stem)
+def test_every_published_card_states_what_is_known_of_its_study(file: Path) -> None:
+    study = find_card(file.stem, CARDS).study
+    assert study.sites
+    assert study.reference_standard
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -125,6 +143,14 @@ def test_settings_of_training_are_kept_as_they_are(tmp_path: Path) -> None:
         ('manifest = "a.csv"\ntest_sources = []', "key 'test_sources': .*at least 1 item"),
         ('manifest = "a.csv"\ngroup = "(p)"\ncolumns = { group = "g" }', "'group' and 'columns.group' say the same"),
         ('manifest = "a.csv"\nmasks = "{id}"\ncolumns = { mask = "m" }', "'masks' and 'columns.mask' say the same"),
+        ('[study]\nage = "adults"', r"mine\.toml': unknown key 'study.age'; did you mean 'ages'\?"),
+        ('[study]\nscanner = "x"', r"unknown key 'study.scanner'; known: ages, dates, devices, reference_standard, "),
+        ('[study]\nages = "a\\nb"', r"key 'study.ages': "),
+        ("[study]\nages = 7", r"key 'study.ages': .*valid string"),
+        ('study = "adults"', r"key 'study': "),
+        ("prior_evaluations = -1", "key 'prior_evaluations': .*greater than or equal to 0"),
+        ("prior_evaluations = true", "key 'prior_evaluations': .*valid integer"),
+        ("prior_evalutions = 3", r"unknown key 'prior_evalutions'; did you mean 'prior_evaluations'\?"),
         ("title = ", r"mine\.toml': cannot be read as TOML .*; correct it"),
     ],
 )

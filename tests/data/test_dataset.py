@@ -20,6 +20,7 @@ from PIL import Image
 from roentgate.data import images
 from roentgate.data.card import Card
 from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits
+from roentgate.data.study import Study
 from roentgate.errors import ArgumentError, DataError
 
 SHAPE = (12, 10, 1)
@@ -151,6 +152,13 @@ def test_the_fingerprint_does_not_depend_on_where_the_root_lies(root: Path, tmp_
     assert original.test.fingerprint == copy.test.fingerprint
     assert original.fingerprint == copy.fingerprint
     assert len({original.train.fingerprint, original.validation.fingerprint, original.test.fingerprint}) == 3
+
+
+def test_a_study_describes_images_and_changes_no_fingerprint(root: Path) -> None:
+    plain, described = splits(root), splits(root, study=Study(ages="adults"))
+    assert described.study.ages == "adults"
+    assert described.fingerprint == plain.fingerprint
+    assert described.test.content_digest == plain.test.content_digest
 
 
 def changed_content(root: Path) -> Splits:

@@ -115,6 +115,14 @@ def test_one_data_set_is_shown_with_classes_and_counts(
         assert f"  {split:11}     36 images: Bottom 12, Left 12, Right 12\n" in shown
 
 
+def test_what_is_known_of_a_study_is_shown(here: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    here.write("data/told.toml", f'root = "{here.images}"\n[study]\nages = "adults"\n')
+    assert main(["data", "told"]) == 0
+    assert "  ages: adults\n  sexes: not stated\n" in capsys.readouterr().out
+    assert main(["data", "toy"]) == 0
+    assert "  study: not stated: ages, sexes, sites, " in capsys.readouterr().out
+
+
 def test_licence_citation_other_files_and_a_montage_are_shown(
     here: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:

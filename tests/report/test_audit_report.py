@@ -126,6 +126,26 @@ def test_a_damaged_record_is_a_sentence(tmp_path: Path) -> None:
         audit_report.read(tmp_path / "audit.json")
 
 
+def test_what_the_card_states_of_the_study_stands_first(project: Path) -> None:
+    Path("data/images.toml").write_text('root = "../images"\n[study]\nages = "adults"\n', "utf-8")
+    main(["audit", "--data", "images"])
+    lines = (project / "reports/images/audit.md").read_text("utf-8").splitlines()
+    assert lines[2:5] == ["- ages: adults", "- sexes: not stated", "- sites: not stated"]
+    assert list(json.loads((project / "reports/images/audit.json").read_text("utf-8")))[3:5] == ["study", "fingerprint"]
+    main(["audit", "./images"])
+    lines = (project / "reports/images/audit.md").read_text("utf-8").splitlines()
+    assert lines[2] == "- study: not stated: ages, sexes, sites, dates, view, devices, reference standard"
+
+
+def test_an_audit_without_a_study_is_read_and_shown(project: Path) -> None:
+    main(["audit", "images"])
+    path = project / "reports/images/audit.json"
+    found = json.loads(path.read_text("utf-8"))
+    del found["study"]
+    path.write_text(json.dumps(found), "utf-8")
+    assert "not stated" not in audit_report.markdown(audit_report.read(path), "x")
+
+
 def test_patients_and_groups_of_a_card_are_used(project: Path) -> None:
     for split in ("train", "validation", "test"):
         for index, file in enumerate(sorted((project / "images" / split).rglob("*.png"))):

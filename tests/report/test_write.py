@@ -12,6 +12,7 @@ import pytest
 from roentgate.checks.metrics import accuracy
 from roentgate.errors import ArgumentError
 from roentgate.report import figure_set, figures, write
+from roentgate.scorecard.shape import StudyEntry
 from roentgate.session import Logbook, Session, open_session, row_of
 from roentgate.stats.verdict import at_least
 
@@ -67,6 +68,8 @@ def test_a_scorecard_is_its_record_its_evidence_and_its_renderings(session: Sess
         "weights": "loaded",
     }
     assert record["dataset"]["counts"]["test"] == {"Bottom": 12, "Left": 12, "Right": 12}
+    assert record["dataset"]["study"] == dict.fromkeys(StudyEntry.__annotations__, "")
+    assert record["dataset"]["prior_evaluations"] == 0
     assert record["task"] == {"image_shape": [32, 32, 1], "seed": 0}
     assert record["policy"] == {"fingerprint": session.policy.fingerprint}
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))

@@ -38,6 +38,7 @@ DESCRIPTIVE = {
     ("calibration", "brier_score"),
     ("calibration", "log_loss"),
     ("calibration", "calibration_error"),
+    ("calibration", "training_curve"),
 }
 TIMEOUT_S = 1800
 

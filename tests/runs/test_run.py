@@ -111,7 +111,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     record = result.record()
     assert record["outcome"] == "conditional_pass"
     assert record["complete"]
-    assert re.search(r"CONDITIONAL PASS \(\d+ rows\) · \d+ rows: .* 18 skipped", result.out)
+    assert re.search(r"CONDITIONAL PASS \(\d+ rows\) · \d+ rows: .* 19 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["rows"] if row["outcome"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs",
@@ -130,6 +130,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
         "held_out_images_in_training": "the model is not built here, so its training is unknown",
         "augmentation_identity_at_inference": "the model has no layers to look at",
         "augmentation_active_in_training": "the model has no layers to look at",
+        "training_curve": "the model was loaded, so its training curve is unknown",
         "patients_in_two_splits": "the data names no patients",
         "source_confounding": "the data names no sources",
         "source_probe": "the data names no sources",
@@ -156,7 +157,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         " border_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_images duplicate_images file_names_in_two_splits atypical_images doubtful_labels"
         " images_per_class",
-        "calibration": "brier_score log_loss calibration_error temperature_scaling_gain",
+        "calibration": "brier_score log_loss calibration_error temperature_scaling_gain training_curve",
         "ledger": "test_set_evaluations",
     }
     asked_for = {

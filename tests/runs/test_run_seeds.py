@@ -50,7 +50,10 @@ def test_a_run_that_ends_within_its_first_seed_counts_the_models_that_it_judged(
     result = lucky.run("--model", "lucky", "--seed", "4", "--seeds", "2", "-k", "seed and 4")
     assert result.status == 1
     assert "partial run" in result.out
-    assert "1st model judged on these test images; by now 1 model in 1 evaluation" in result.out
+    assert (
+        "1st model that this ledger records for these test images; by now it records 1 model in 1 evaluation"
+        in result.out
+    )
 
 
 def test_what_is_of_one_seed_says_so_where_it_stands(

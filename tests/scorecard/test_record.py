@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from roentgate.errors import ArgumentError
 from roentgate.scorecard import record as scorecard
-from roentgate.scorecard.shape import EvidenceRecord, Record, Row
+from roentgate.scorecard.shape import DatasetEntry, EvidenceRecord, Record, Row, StudyEntry
 from tests.support.rows import CONDITIONAL, DESCRIPTIVE, FAILED, SKIPPED, row
 
 SCHEMA = json.loads(Path(scorecard.__file__).with_name("scorecard.schema.json").read_text("utf-8"))
@@ -233,10 +233,32 @@ def test_whatever_is_built_has_the_published_shape(rows: list[Row]) -> None:
     SHAPE.validate(build(*rows, required=[("border", "gone")]))
 
 
+STUDY = dict.fromkeys(StudyEntry.__annotations__, "") | {"ages": "adults"}
+
+
+def test_a_record_may_say_what_is_known_of_its_study_and_need_not() -> None:
+    older = PARTS["dataset"]
+    for dataset in (older, older | {"study": STUDY}, older | {"study": STUDY, "prior_evaluations": 17}):
+        record = build(dataset=dataset)
+        SHAPE.validate(record)
+        assert record["dataset"] == dataset
+    faults: tuple[dict[str, Any], ...] = (
+        {"study": {"ages": "adults"}},
+        {"study": STUDY | {"age": "adults"}},
+        {"prior_evaluations": -1},
+    )
+    for fault in faults:
+        faulty = build().copy() | {"dataset": older | fault}
+        assert not SHAPE.is_valid(faulty)
+        with pytest.raises(ArgumentError, match="this record is damaged: dataset"):
+            scorecard.validate(faulty)
+
+
 def test_the_published_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert SCHEMA["properties"].keys() == Record.__annotations__.keys()
     assert SCHEMA["$defs"]["row"]["properties"].keys() == Row.__annotations__.keys()
+    assert SCHEMA["properties"]["dataset"]["properties"].keys() == DatasetEntry.__annotations__.keys()
 
 
 def test_a_damaged_file_gets_a_sentence_that_names_the_entry(tmp_path: Path) -> None:

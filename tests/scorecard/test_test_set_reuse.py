@@ -49,8 +49,8 @@ def answered(*right: int, groups: tuple[str, ...] | None = None) -> Predictions:
     )
 
 
-def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0) -> Place:
-    return Place(name="mine", before=before, unsure=unsure, n=2 * EACH, test=test)
+def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0, prior: int = 0) -> Place:
+    return Place(name="mine", before=before, unsure=unsure, n=2 * EACH, test=test, prior=prior)
 
 
 # What a scorecard says
@@ -58,16 +58,18 @@ def place(before: int = 0, *, test: Predictions | None = None, unsure: int = 0) 
 
 def test_the_first_model_needs_no_allowance() -> None:
     sentences = test_set_reuse.section(place(test=answered(90, 80)))
-    assert sentences[0].startswith("mine is the first model judged on these 200 test images, in the order of")
-    assert "need no allowance" in sentences[1]
+    assert sentences[0].startswith(
+        "mine is the first model that this ledger records for these 200 test images, in the order of"
+    )
+    assert "this ledger records no earlier model" in sentences[1]
     number = test_set_reuse.models(place(test=answered(90, 80)))
     assert (number.value, number.low, number.high, number.n) == (1.0, 1.0, 1.0, 200)
-    assert number.detail == "the first model judged on these 200 test images"
+    assert number.detail == "the first model that this ledger records for these 200 test images"
 
 
 def test_a_later_model_is_shown_with_limits_that_hold_for_all() -> None:
     sentences = test_set_reuse.section(place(4, test=answered(90, 80)))
-    assert "mine is the 5th model judged" in sentences[0]
+    assert "mine is the 5th model that this ledger records" in sentences[0]
     wide, alone = proportion(170, 200, confidence=0.99), proportion(170, 200)
     assert (
         f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] instead of [{alone.low:.3f}, {alone.high:.3f}]"
@@ -87,13 +89,29 @@ def test_damaged_lines_widen_the_count_and_the_confidence() -> None:
     number = test_set_reuse.models(place(2, test=answered(90, 80), unsure=2))
     assert (number.value, number.low, number.high) == (3.0, 3.0, 5.0)
     assert (
-        "the 3rd model judged on these 200 test images (2 damaged lines of the ledger may hide more)" in number.detail
+        "the 3rd model that this ledger records for these 200 test images (2 damaged lines of the ledger may hide more)"
+        in number.detail
     )
     assert "at 99 %, which holds for all 5" in number.detail
 
 
+def test_models_judged_before_the_ledger_began_are_counted_and_widen_the_limits() -> None:
+    judged = place(0, test=answered(90, 80), prior=17)
+    number = test_set_reuse.models(judged)
+    assert (number.value, number.low, number.high) == (18.0, 18.0, np.inf)
+    assert number.detail.startswith(
+        "at least the 18th model judged on these 200 test images: the data card counts 17 before this ledger began; "
+    )
+    wide = proportion(170, 200, confidence=1 - 0.05 / 18)
+    assert f"accuracy 0.850 [{wide.low:.3f}, {wide.high:.3f}] at 99.72 %, which holds for all 18" in number.detail
+    sentences = " ".join(test_set_reuse.section(judged))
+    assert "first model" not in sentences
+    assert "of at least 18, at least one in up to 90 %" in sentences
+    assert test_set_reuse.models(place(2, prior=17)).value == 20
+
+
 def test_a_model_without_answers_is_counted_all_the_same() -> None:
-    assert test_set_reuse.models(place(2)).detail == "the 3rd model judged on these 200 test images"
+    assert test_set_reuse.models(place(2)).detail == "the 3rd model that this ledger records for these 200 test images"
     sentences = " ".join(test_set_reuse.section(place(2)))
     assert "accuracy 0" not in sentences
 
@@ -117,7 +135,7 @@ def test_a_level_is_never_rounded_to_all(models: int, shown: str) -> None:
 # The check
 
 
-def checked(models: int, ceiling: int | None, unsure: int = 0) -> Verdict:
+def checked(models: int, ceiling: int | None, unsure: int = 0, prior: int = 0) -> Verdict:
     spec = importlib.util.spec_from_file_location("suite_ledger", ROOT / "suites" / "test_ledger.py")
     assert spec is not None
     assert spec.loader is not None
@@ -126,7 +144,9 @@ def checked(models: int, ceiling: int | None, unsure: int = 0) -> Verdict:
     found: list[tuple[Verdict, str]] = []
     bounds = SimpleNamespace(ledger=LedgerBounds(most_models=ceiling))
     suite.test_test_set_evaluations(
-        place(models - 1, unsure=unsure), bounds, lambda verdict, subject: found.append((verdict, subject))
+        place(models - prior - 1, unsure=unsure, prior=prior),
+        bounds,
+        lambda verdict, subject: found.append((verdict, subject)),
     )
     ((verdict, subject),) = found
     assert subject == "test"
@@ -148,6 +168,13 @@ def test_a_damaged_line_leaves_it_open_whether_a_cap_is_met() -> None:
     verdict = checked(20, 20, unsure=1)
     assert verdict.outcome == "conditional_pass"
     assert not verdict.accepted("guarded")
+
+
+def test_a_count_that_is_a_least_one_settles_no_cap_but_may_miss_it() -> None:
+    verdict = checked(18, 20, prior=17)
+    assert verdict.outcome == "conditional_pass"
+    assert not verdict.accepted("guarded")
+    assert checked(21, 20, prior=17).outcome == "fail"
 
 
 def test_the_shipped_policy_has_no_cap() -> None:
@@ -193,9 +220,18 @@ def test_an_evaluation_is_recorded_with_its_figures(judged: Project) -> None:
     assert (own.model, own.fingerprint, own.seed) == ("nearest", record["model"]["fingerprint"], 0)
     assert (own.n, own.right, own.accepted, own.complete) == (36, 36, True, True)
     assert own.recalls == {"Bottom": (12, 12), "Left": (12, 12), "Right": (12, 12)}
-    assert "1st model judged on these test images; by now 1 model in 1 evaluation" in result.out
+    assert (
+        "1st model that this ledger records for these test images; by now it records 1 model in 1 evaluation"
+        in result.out
+    )
     run = json.loads((result.reports / "toy/nearest/run.json").read_text("utf-8"))
-    assert run["evaluations"] == {"place": 1, "models": 1, "evaluations": 1, "damaged_lines": []}
+    assert run["evaluations"] == {
+        "place": 1,
+        "models": 1,
+        "prior_evaluations": 0,
+        "evaluations": 1,
+        "damaged_lines": [],
+    }
 
 
 def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Project) -> None:
@@ -210,11 +246,34 @@ def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Projec
         again = judged.run("--model", model)
     assert {(model, name): (again.reports / "toy" / model / name).read_bytes() for model, name in before} == before
     assert len(recorded(judged).evaluations) == 7
-    assert "by now 3 models in 7 evaluations" in again.out
+    assert "by now it records 3 models in 7 evaluations" in again.out
     page = (again.reports / "toy" / "m1" / "scorecard.md").read_text("utf-8")
     assert "## Evaluations on this test set" in page
-    assert "m1 is the 3rd model judged on these 36 test images" in page
+    assert "m1 is the 3rd model that this ledger records for these 36 test images" in page
     assert "<h2>Evaluations on this test set</h2>" in (again.reports / "toy/m1/scorecard.html").read_text("utf-8")
+
+
+def test_evaluations_before_the_ledger_are_those_of_the_data_card(
+    judged: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = (judged.folder / "data" / "toy.toml").read_text("utf-8")
+    judged.write("data/toy.toml", f"prior_evaluations = 17\n{card}")
+    first, second = judged.run("--no-figures"), judged.run("--model", "m0", "--no-figures")
+    assert (count(first), count(second, "m0")) == (18, 19)
+    assert "at least the 19th model judged on these test images, 17 before this ledger began; by now it records 2" in (
+        second.out
+    )
+    record = first.record()
+    assert record["dataset"]["prior_evaluations"] == 17
+    (row,) = first.rows("test_set_evaluations")
+    assert row["high"] is None
+    page = (second.reports / "toy" / "m0" / "scorecard.md").read_text("utf-8")
+    assert "m0 is at least the 19th model judged on these 36 test images: the data card counts 17" in page
+    monkeypatch.chdir(judged.folder)
+    assert main(["ledger"]) == 0
+    text = capsys.readouterr().out
+    assert "2 models in 2 evaluations, after at least 17 models before this ledger; limits at 99.74 % each" in text
+    assert [line.split()[0] for line in text.splitlines() if "accepted" in line] == ["18", "19"]
 
 
 def test_several_models_of_one_run_are_counted_in_their_order(judged: Project) -> None:
@@ -294,7 +353,7 @@ def test_each_seed_is_a_model_of_its_own(judged: Project) -> None:
     assert [count(result, f"lucky/seed-{seed}") for seed in (4, 5, 6)] == [1, 2, 3]
     (row,) = result.rows("test_set_evaluations", "lucky")
     assert row["value"] == 1
-    assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model judged")
+    assert row["detail"].startswith("3 seeds: mean 2.000, 1.000 to 3.000; shown: seed 4; the first model")
     page = (result.reports / "toy/lucky/scorecard.md").read_text("utf-8")
     assert "Each of the 3 seeds is a model of its own and one evaluation" in page
 
@@ -304,7 +363,7 @@ def test_a_cap_refuses_the_model_that_comes_too_late_and_no_other(judged: Projec
     judged.write("suites/policy.toml", f"{policy}\n[ledger]\nmost_models = 2\n")
     assert [judged.run("--model", model).status for model in ("nearest", "m0", "m1", "nearest")] == [0, 0, 1, 0]
     result = judged.run("--model", "m1")
-    assert "must be ≤ 2.000 (fail); the 3rd model judged on these 36 test images" in result.out
+    assert "must be ≤ 2.000 (fail); the 3rd model that this ledger records for these 36 test images" in result.out
 
 
 def test_a_cap_requires_its_check_wherever_it_is_set(project: Project) -> None:

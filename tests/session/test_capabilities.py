@@ -43,6 +43,14 @@ def test_what_is_lacking_is_said(kept: Evidence, capability: str, reason: str) -
     assert lacking(kept, capability) == reason
 
 
+def test_a_training_curve_needs_a_training_here_and_a_validation_loss(kept: Evidence) -> None:
+    assert lacking(kept, "training curve") == "the model was loaded, so its training curve is unknown"
+    kept.candidate.history = {"loss": [1.0]}
+    assert lacking(kept, "training curve") == "its training recorded no validation loss"
+    kept.candidate.history = {"loss": [1.0], "val_loss": [1.0]}
+    assert lacking(kept, "training curve") == ""
+
+
 def test_data_with_patients_and_masks_lacks_neither(kept: Evidence, tmp_path: Path) -> None:
     candidate = kept.candidate
     test = candidate.splits.test

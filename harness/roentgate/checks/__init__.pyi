@@ -10,6 +10,7 @@ from . import comparison as comparison
 from . import inference as inference
 from . import metrics as metrics
 from . import robustness as robustness
+from . import training_curve as training_curve
 from .attention import LEAST_IMAGES as LEAST_IMAGES
 from .attention import worst_infill as worst_infill
 from .border import retained_skill as retained_skill

@@ -21,3 +21,4 @@ from .phantom import COUNTS as COUNTS
 from .phantom import DOSES as DOSES
 from .registration import COPY as COPY
 from .registration import area_matrix as area_matrix
+from .study import Study as Study

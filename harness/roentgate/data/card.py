@@ -5,12 +5,14 @@ A card says what a data set is, where it lies and how its images are read.
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from roentgate.data.images import Interpolation
+from roentgate.data.study import Study
 from roentgate.errors import ArgumentError, DataError, did_you_mean
 
 Side = Annotated[int, Field(ge=8, le=4096)]
@@ -94,6 +96,9 @@ class Card(BaseModel):
         test_sources: Images of these sources are the test split. None leaves that to a column or to the harness.
         split_seed: Seed of the splits that the harness makes.
         split_shares: Their shares: train, validation, test.
+        study: What is known of the patients, places, times and devices.
+        prior_evaluations: Least number of models that are known to have been judged on the test images before the
+            ledger began.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -118,6 +123,8 @@ class Card(BaseModel):
     test_sources: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     split_seed: Annotated[int, Field(ge=0)] = 0
     split_shares: tuple[Share, Share, Share] = (0.6, 0.2, 0.2)
+    study: Study = Study()
+    prior_evaluations: Annotated[int, Field(ge=0, strict=True)] = 0
 
     @field_validator("classes")
     @classmethod
@@ -172,6 +179,7 @@ class Card(BaseModel):
         return self
 
 
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {"columns": Columns, "study": Study}
 _MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shares")
 
 
@@ -246,7 +254,7 @@ def _complaints(error: ValidationError) -> list[str]:
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            known = Columns.model_fields if key.startswith("columns.") else Card.model_fields
+            known = _TABLES.get(str(fault["loc"][0]), Card).model_fields if len(fault["loc"]) > 1 else Card.model_fields
             complaints.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
         else:
             place = f"key '{key}': " if key else ""

@@ -8,7 +8,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from roentgate.data.class_folders import Listing, SplitName, Tree
 from roentgate.data.images import Interpolation
 from roentgate.data.link_tree import lay_out
 from roentgate.data.manifest import SPLITS, Manifest, Row, write_rows
+from roentgate.data.study import Study
 from roentgate.errors import ArgumentError
 from roentgate.store import Store, digest
 
@@ -174,7 +175,7 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """The three splits of one data set, with the same classes."""
+    """The three splits of one data set, with the same classes, and its study."""
 
     train: Dataset
     validation: Dataset
@@ -182,6 +183,7 @@ class Splits:
     classes: tuple[str, ...]
     name: str
     root: Path
+    study: Study = field(default_factory=Study)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -290,6 +292,7 @@ def read_splits(
         classes=origin.classes,
         name=card.name,
         root=origin.root,
+        study=card.study,
     )
 
 

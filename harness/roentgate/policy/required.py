@@ -62,7 +62,7 @@ CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
         "inverted_images",
         "non_chest_output",
     ),
-    "calibration": ("brier_score", "log_loss", "calibration_error", "temperature_scaling_gain"),
+    "calibration": ("brier_score", "log_loss", "calibration_error", "temperature_scaling_gain", "training_curve"),
     "ledger": ("test_set_evaluations",),
     "robustness": ("corruption_skill", "corruption_curve", "small_rotation", "small_shift", "resizing_kernel"),
     "comparison": (

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NotRequired, cast
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -19,7 +19,7 @@ from roentgate.errors import ArgumentError
 from roentgate.policy import Policy
 from roentgate.report import audit_figures
 from roentgate.report.render import fenced, table
-from roentgate.scorecard import Row, bound, counted, escape, measured, outcome, shorten
+from roentgate.scorecard import Row, StudyEntry, bound, counted, escape, measured, outcome, shorten, study_lines
 from roentgate.session import row_of, suite_runner
 from roentgate.store import atomic
 
@@ -59,6 +59,7 @@ class AuditRecord(TypedDict):
     schema: str
     accepted: bool
     dataset: str
+    study: NotRequired[StudyEntry]
     fingerprint: str
     classes: list[str]
     counts: dict[str, dict[str, int]]
@@ -128,6 +129,7 @@ def build(record: DataRecord, policy: Policy, suite: Path) -> AuditRecord:
         "schema": SCHEMA,
         "accepted": all(row["accepted"] for row in rows),
         "dataset": record.splits.name,
+        "study": cast("StudyEntry", record.splits.study.model_dump()),
         "fingerprint": seen.fingerprint,
         "classes": list(seen.classes),
         "counts": {split.name: split.counts() for split in (getattr(record.splits, name) for name in SPLITS)},
@@ -237,6 +239,7 @@ def markdown(findings: AuditRecord, command: str) -> str:
     counts = "\n".join(f"- {name}: {escape(counted(images))}" for name, images in findings["counts"].items())
     text = [
         f"# Audit of {escape(findings['dataset'])}",
+        *_study(findings),
         f"{verdict} No model is involved: only the images, their files and their splits are examined.",
         *(["\n".join(f"- {escape(line)}" for line in against)] if against else []),
         f"![What can be scored without the lungs: each probe's skill with its interval]({PROBES})",
@@ -259,6 +262,13 @@ def markdown(findings: AuditRecord, command: str) -> str:
         "Research software, not a medical device.",
     ]
     return "\n\n".join(text) + "\n"
+
+
+def _study(findings: AuditRecord) -> list[str]:
+    """Return what the card states of the study, which an older record lacks."""
+    if "study" not in findings:
+        return []
+    return ["\n".join(f"- {term}: {escape(text)}" for term, text in study_lines(findings["study"]))]
 
 
 def _near_duplicates(findings: AuditRecord) -> list[str]:

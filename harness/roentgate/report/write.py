@@ -150,6 +150,8 @@ def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str]
             "fingerprint": splits.fingerprint,
             "classes": list(splits.classes),
             "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
+            "study": splits.study.model_dump(),
+            "prior_evaluations": session.card.prior_evaluations,
         },
         task=_task(session, candidate, of),
         gate=session.settings.gate,

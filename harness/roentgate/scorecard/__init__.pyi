@@ -27,6 +27,8 @@ from .shape import Layer as Layer
 from .shape import Reason as Reason
 from .shape import Record as Record
 from .shape import Row as Row
+from .shape import StudyEntry as StudyEntry
+from .study import study_lines as study_lines
 from .test_set_reuse import Place as Place
 from .test_set_reuse import counts as counts
 from .test_set_reuse import some as some

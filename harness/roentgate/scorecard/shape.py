@@ -66,13 +66,32 @@ class ModelEntry(TypedDict):
 
 
 @with_config(_EXACT)
+class StudyEntry(TypedDict):
+    """What the data card states of the patients and their images, "" if nothing."""
+
+    ages: str
+    sexes: str
+    sites: str
+    dates: str
+    view: str
+    devices: str
+    reference_standard: str
+
+
+@with_config(_EXACT)
 class DatasetEntry(TypedDict):
-    """The data set: its digest, its classes, and the images of each class in each split."""
+    """The data set: its digest, its classes, and the images of each class in each split.
+
+    ``prior_evaluations`` is the least number of models judged on the test images before the ledger began. Older records
+    have neither it nor ``study``.
+    """
 
     name: _Name
     fingerprint: str
     classes: list[str]
     counts: dict[str, dict[str, _Count]]
+    study: NotRequired[StudyEntry]
+    prior_evaluations: NotRequired[_Count]
 
 
 @with_config(_EXACT)

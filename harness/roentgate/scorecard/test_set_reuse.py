@@ -41,6 +41,7 @@ class Place:
         unsure: Number of damaged lines before its own, each of which may hide a further model.
         n: Number of test images.
         test: Its predictions on them, or None if it gave none.
+        prior: Least number of models that were judged on them before the ledger began, by the data card.
     """
 
     name: str
@@ -48,11 +49,12 @@ class Place:
     unsure: int
     n: int
     test: Predictions | None
+    prior: int = 0
 
     @property
     def models(self) -> int:
-        """Number of models judged on these images, including this one."""
-        return self.before + 1
+        """Least number of models judged on these images, including this one."""
+        return self.prior + self.before + 1
 
     @property
     def most(self) -> int:
@@ -70,7 +72,8 @@ def models(place: Place) -> Estimate:
 
     Returns:
         The number, with n = test images. Every line of the ledger was read, so the interval has no width. If lines
-        before this model's are damaged, each may hide one model more. The detail says what so many evaluations cost.
+        before this model's are damaged, each may hide one model more. If models were judged before the ledger began,
+        their number is a least one, so the interval is open above. The detail says what so many evaluations cost.
 
     References:
         As `roentgate.scorecard.ledger.confidence`.
@@ -82,11 +85,21 @@ def models(place: Place) -> Estimate:
     return Estimate(
         value=float(place.models),
         low=float(place.models),
-        high=float(place.most),
+        high=math.inf if place.prior else float(place.most),
         n=place.n,
         method="census",
         detail="; ".join(parts),
     )
+
+
+def place_words(number: int, *, prior: int) -> str:
+    """Return the place of a model among those judged, for the terminal.
+
+    ``prior`` models, at least, were judged before the ledger began.
+    """
+    if prior:
+        return f"at least the {ordinal(number)} model judged on these test images, {prior:,} before this ledger began"
+    return f"{ordinal(number)} model that this ledger records for these test images"
 
 
 def section(place: Place) -> list[str]:
@@ -112,29 +125,34 @@ def section_on_replicates(seeds: int) -> list[str]:
     ]
 
 
-def table(recorded: Ledger) -> list[str]:
+def table(recorded: Ledger, *, prior: int = 0) -> list[str]:
     """Return a ledger as lines of plain text.
 
-    For each test set it lists the models in order, with limits that hold for all of them at once.
+    For each test set it lists the models in order, with limits that hold for all of them at once, the ``prior`` models
+    that the data card counts included.
     """
     lines = []
     for images in dict.fromkeys(evaluation.images for evaluation in recorded.evaluations):
         found = ledger.firsts(recorded, images)
         evaluations = [evaluation for evaluation in recorded.evaluations if evaluation.images == images]
-        level = ledger.confidence(len(found))
+        level = ledger.confidence(prior + len(found))
         rows = [
             _line(
                 place, evaluation, [each for each in evaluations if each.fingerprint == evaluation.fingerprint], level
             )
-            for place, evaluation in enumerate(found, start=1)
+            for place, evaluation in enumerate(found, start=prior + 1)
         ]
         lines += [
             f"test images {visible(images[:12])} (n = {found[-1].n:,}): {some(len(found), 'model')} in "
-            f"{some(len(evaluations), 'evaluation')}; limits at {_percent(level)} each, over images",
+            f"{some(len(evaluations), 'evaluation')}{_after(prior)}; limits at {_percent(level)} each, over images",
             *tabulate(rows, headers=_COLUMNS, tablefmt="simple", disable_numparse=True).splitlines(),
             "",
         ]
     return lines[:-1] if lines else ["no evaluations"]
+
+
+def _after(prior: int) -> str:
+    return f", after at least {some(prior, 'model')} before this ledger" if prior else ""
 
 
 def _line(place: int, evaluation: Evaluation, own: Sequence[Evaluation], level: float) -> list[str]:
@@ -159,20 +177,25 @@ def _line(place: int, evaluation: Evaluation, own: Sequence[Evaluation], level: 
 def _counted(place: Place) -> str:
     which = "first" if place.models == 1 else ordinal(place.models)
     hidden = f" ({some(place.unsure, 'damaged line')} of the ledger may hide more)" if place.unsure else ""
-    return f"the {which} model judged on these {some(place.n, 'test image')}{hidden}"
+    images = some(place.n, "test image")
+    if place.prior:
+        began = f"the data card counts {place.prior:,} before this ledger began"
+        return f"at least the {which} model judged on these {images}: {began}{hidden}"
+    return f"the {which} model that this ledger records for these {images}{hidden}"
 
 
 def _confidence_text(place: Place) -> str:
     most = place.most
     if most == 1:
-        return "Confidence: its intervals need no allowance for other models; there was none to choose from."
-    parts = [f"For all {most} to hold at once in 95 % of test sets, each takes {_level(place)} (Bonferroni)"]
+        return "Confidence: this ledger records no earlier model, so its intervals make no allowance for others."
+    least = "at least " * bool(place.prior)
+    parts = [f"For all {most} to hold at once in 95 % of test sets, each takes {least}{_level(place)} (Bonferroni)"]
     if place.test is not None and place.n:
         figures = [("accuracy", *_accuracy(place)), *_lowest_recall(place)]
         parts += [f"{what} {_shown(wide)} instead of {_limits(alone)}" for what, wide, alone in figures]
     missing = _percent(min(1.0, ledger.MISS * most))
     return (
-        f"Confidence: one 95 % interval misses in at most 5 % of test sets; of {most}, at least one in up to "
+        f"Confidence: one 95 % interval misses in at most 5 % of test sets; of {least}{most}, at least one in up to "
         f"{missing}. {'; '.join(parts)}."
     )
 

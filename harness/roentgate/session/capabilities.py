@@ -56,6 +56,13 @@ def _training_lacking(evidence: Evidence) -> str:
     return "" if built else "the model is not built here, so its training is unknown"
 
 
+def _curve_lacking(evidence: Evidence) -> str:
+    history = evidence.candidate.history
+    if history is None:
+        return "the model was loaded, so its training curve is unknown"
+    return "" if {"loss", "val_loss"} <= history.keys() else "its training recorded no validation loss"
+
+
 def _gradients_lacking(evidence: Evidence) -> str:
     return "" if evidence.candidate.has_layers else "the model gives no gradients"
 
@@ -72,6 +79,7 @@ def _resizing_lacking(evidence: Evidence) -> str:
 _REASONS: Final[Mapping[str, Callable[[Evidence], str]]] = {
     "layers": _layers_lacking,
     "training": _training_lacking,
+    "training curve": _curve_lacking,
     "gradients": _gradients_lacking,
     "augmentation": _augmentation_lacking,
     "lungs": lambda evidence: lungs_lacking(evidence.candidate),

@@ -85,6 +85,7 @@ class Logbook:
                 unsure=found.damaged,
                 n=len(candidate.splits.test),
                 test=self._predictions(name),
+                prior=self.session.card.prior_evaluations,
             )
         return self._places[name]
 
@@ -168,11 +169,10 @@ class Logbook:
         judged = [each for each in replicates if each in made and made[each].fingerprint in evaluated]
         member = (judged or replicates)[-1]
         found = ledger.earlier(recorded, images=self.images, fingerprint=self.session.candidate(member).fingerprint)
-        models, now = len(ledger.firsts(recorded, self.images)), len(found.evaluations) + 1
-        place = (
-            f"{ordinal(now)} model judged on these test images" if found.known else "not counted: nothing was judged"
-        )
-        lines = [f"{place}; by now {some(models, 'model')} in {some(len(total), 'evaluation')}"]
+        prior, models = self.session.card.prior_evaluations, len(ledger.firsts(recorded, self.images))
+        now = prior + len(found.evaluations) + 1
+        place = test_set_reuse.place_words(now, prior=prior) if found.known else "not counted: nothing was judged"
+        lines = [f"{place}; by now it records {some(models, 'model')} in {some(len(total), 'evaluation')}"]
         if found.known and member in self._places and self._places[member].models != now:
             lines.append(
                 f"other runs evaluated models meanwhile: this is the {ordinal(now)} model by the ledger; judge it "
@@ -180,5 +180,11 @@ class Logbook:
             )
         if damage := ledger.damage_words(recorded):
             lines.append(damage)
-        data = {"place": now, "models": models, "evaluations": len(total), "damaged_lines": list(recorded.damaged)}
+        data = {
+            "place": now,
+            "models": models,
+            "prior_evaluations": prior,
+            "evaluations": len(total),
+            "damaged_lines": list(recorded.damaged),
+        }
         return lines, data
