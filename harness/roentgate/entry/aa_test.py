@@ -106,7 +106,7 @@ def selves(
     """
 
     def moved(answers: Predictions) -> Predictions:
-        return replace(answers, probabilities=answers.probabilities[taken])
+        return replace(answers, probabilities=answers.probabilities[taken], model=None)
 
     parts = {
         part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
