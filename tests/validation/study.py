@@ -41,6 +41,10 @@ SIZES: Final = range(5, 401)
 DIFFERENCE_SIZES: Final = (20, 40, 66, 100, 200)
 FURTHER_SIZES: Final = (10, 20, 26, 40, 66, 80, 100, 200, 300)
 
+ADDED_SIZES: Final = (20, 40, 66, 100)
+ADDED_TRUTHS: Final = (0.7999, 0.79, 0.75)
+"""True shares just below the floor, for images that are added until a verdict is settled."""
+
 CURVES_N: Final = (20, 66, 400)
 """Rows for which the misses are kept at every true share."""
 
@@ -115,6 +119,7 @@ def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
         yield "difference", partial(enumeration.difference_misses, n, _differences())
     yield "balanced", lambda: [enumeration.balanced_misses(*case) for case in _classes()]
     yield "further", lambda: [line for case in _cases() if (line := enumeration.further(*case))]
+    yield "added", lambda: [enumeration.added(n, FLOOR, true) for n in ADDED_SIZES for true in ADDED_TRUTHS]
     yield "gates", lambda: [line for n in GATE_ROWS for line in enumeration.gates_accept(n, FLOOR, GATE_TRUTHS)]
     yield "infills", lambda: [enumeration.infills_accept(66, CEILING, FLIPS, infills) for infills in (1, 4, 5)]
     cases = list(product(COUNTS, GATES))

@@ -114,6 +114,7 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         *study_sections.differences(tables),
         "## Further images",
         *study_sections.further(tables["further"]),
+        *study_sections.added(tables["added"]),
         "## What the two decision rules accept",
         *study_sections.gates(tables["gates"]),
         "## Many bounds at once",

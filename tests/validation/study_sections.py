@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from tests.validation.exact import GATES, Entry, cell
+from tests.validation.exact import ADDITIONS, GATES, Entry, cell
 from tests.validation.study import (
     AREAS,
     CEILING,
@@ -193,8 +193,8 @@ def further(lines: Sequence[Entry]) -> list[str]:
     shown = [line for line in lines if line["n"] in {20, 40, 66, 100}][::5]
     signs = {"at_least": "≥", "at_most": "≤"}
     return [
-        '"About N further images would settle it, if the rate stays" promises that N more images at the observed rate '
-        f"settle the verdict in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
+        '"N further images, judged alone, would settle it with 80 % probability, if the rate stays" promises that N new '
+        f"images at the observed rate settle it in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
         f"unsettled rows: in {percent(min(reached))} to {percent(max(reached))}; with one image fewer in "
         f"{percent(max(fewer))} at most. **{_holds(min(reached) >= FURTHER_PROMISE > max(fewer))}**",
         "The condition matters. The true rate is not the observed one; if it is known only from the images so "
@@ -211,6 +211,34 @@ def further(lines: Sequence[Entry]) -> list[str]:
                     percent(cell(line, "averaged")),
                 ]
                 for line in shown
+            ],
+        ),
+    ]
+
+
+def added(lines: Sequence[Entry]) -> list[str]:
+    """Return the section on images that are added until a verdict is settled."""
+    nearest = [line for line in lines if cell(line, "truth") == max(cell(each, "truth") for each in lines)]
+    first, together, alone = (
+        _range([cell(line, key) for line in nearest]) for key in ("first", "together", "alone")
+    )
+    return [
+        f"To add images and judge again is a further attempt. A model just below a floor of {FLOOR:.2f} passes the "
+        f"guarded rule in {first} of first tests. If as many images are added until the verdict is settled, up to "
+        f"{ADDITIONS} times, it passes in {together} when old and new images are judged together, and in {alone} when "
+        "each addition is judged alone. Judged alone, the verdict on one addition errs as seldom as a first one, "
+        "whatever the first images showed. Attempts add up either way, so their number is part of the plan.",
+        table(
+            ["images", "true share", "first test", "one addition: together / alone", f"{ADDITIONS}: together / alone"],
+            [
+                [
+                    str(line["n"]),
+                    f"{cell(line, 'truth'):g}",
+                    percent(cell(line, "first")),
+                    f"{percent(cell(line, 'together_once'))} / {percent(cell(line, 'alone_once'))}",
+                    f"{percent(cell(line, 'together'))} / {percent(cell(line, 'alone'))}",
+                ]
+                for line in lines
             ],
         ),
     ]
