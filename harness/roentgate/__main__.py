@@ -130,7 +130,7 @@ def _audit(parsed: argparse.Namespace) -> int:
     store, spec = open_store(Path.cwd()), parsed.data or parsed.folder
     card = open_card(spec, Path("data"), store)
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
-    policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes)
+    policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes, normal=card.normal)
     record = DataRecord(splits, store)
     findings = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
     command = ["roentgate", "audit", *(["--data", spec] if parsed.data else [spec])]

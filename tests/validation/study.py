@@ -13,10 +13,11 @@ from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy
 from roentgate.stats import Direction
 from tests.validation import exact as enumeration
-from tests.validation import monte_carlo, monte_carlo_paired
+from tests.validation import monte_carlo, monte_carlo_paired, monte_carlo_probes
 from tests.validation.exact import GATES, Entry
 from tests.validation.monte_carlo import Curves, Patients, Shape, Skill
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_probes import EqualProbes
 
 Tables = dict[str, list[Entry]]
 
@@ -105,6 +106,7 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         ("gains", monte_carlo_paired.gain_misses, _gains()),
         ("drops", monte_carlo_paired.drop_misses, _shared_drops()),
         ("follow_changes", monte_carlo_paired.follow_change_misses, _follows()),
+        ("probes", monte_carlo_probes.probe_misses, _equal_probes()),
     )
     for table, misses, settings in plan:
         for setting in settings:
@@ -213,6 +215,12 @@ def _follows() -> Iterator[Follows]:
         for reference, candidate in FOLLOWED:
             for control in (0.0, 0.05):
                 yield Follows(n=n, reference=reference, candidate=candidate, control=control)
+
+
+def _equal_probes() -> Iterator[EqualProbes]:
+    for counts, fitted in zip(COUNTS, ((111, 70, 70), (240, 240, 240)), strict=True):
+        for shared in (0.0, 0.5):
+            yield EqualProbes(counts=counts, fitted=fitted, probes=10, recall=0.8, shared=shared)
 
 
 def _differences() -> list[tuple[float, float]]:

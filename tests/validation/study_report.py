@@ -42,6 +42,8 @@ _INTERVALS: Final = (
     ("area_changes", "change", "**change of AUROC: MOVER with DeLong's correlation**", "drawn"),
     ("follow_changes", "change", "**change of what follows a donor: MOVER of Tango, independent**", "drawn"),
     ("drops", "drop", "**balanced accuracy lost: MOVER of Tango**", "drawn"),
+    ("probes", "folds", "**model against the probe chosen on folds: MOVER of Tango**", "drawn"),
+    ("probes", "test", "model against the best of ten equal probes on the test images", "drawn"),
     ("gains", "studentised", "**mean gain in log loss: bootstrap-t**", "drawn"),
     ("gains", "bootstrap", "mean gain in log loss: percentile bootstrap", "drawn"),
 )
@@ -112,6 +114,8 @@ def markdown(tables: Tables, *, draws: int, seed: int, command: str) -> str:
         *study_sections.grouped(tables),
         "## Differences, balanced accuracy, retained skill, losses",
         *study_sections.differences(tables),
+        "## A model against cheap probes",
+        *study_sections.probes(tables["probes"]),
         "## Further images",
         *study_sections.further(tables["further"]),
         *study_sections.added(tables["added"]),

@@ -185,6 +185,32 @@ def _losses(tables: Tables) -> list[str]:
     ]
 
 
+def probes(lines: Sequence[Entry]) -> list[str]:
+    """Return the section on a model that is as good as several cheap probes."""
+    failed, refused = (
+        {name: _range([cell(line, f"{name}_{key}") for line in lines]) for name in ("folds", "test")}
+        for key in ("under", "refused")
+    )
+    return [
+        "`beats_trivial_probes` asks whether a model is better than the best of several probes. Here it is exactly as "
+        "good as each of them. If the probe is chosen on train and validation images, as the check does, the model "
+        f"fails by the whole interval in {failed['folds']} of draws, and the simple rule refuses it in "
+        f"{refused['folds']}, which is right on average. If the best on the test images were taken, it would fail in "
+        f"{failed['test']} and be refused in {refused['test']}.",
+        table(
+            ["test images a class", "correlation", "chosen on folds: passes / fails / refused", "best on test images"],
+            [
+                [
+                    str(line["counts"]),
+                    f"{cell(line, 'shared'):g}",
+                    *(f"{_two(line, name)} / {percent(cell(line, f'{name}_refused'))}" for name in ("folds", "test")),
+                ]
+                for line in lines
+            ],
+        ),
+    ]
+
+
 def further(lines: Sequence[Entry]) -> list[str]:
     """Return the section on further images that settle a verdict."""
     reached = [cell(line, "settled") for line in lines]

@@ -27,6 +27,7 @@ from tests.validation.__main__ import main
 from tests.validation.exact import Entry, cell
 from tests.validation.monte_carlo import Curves, Patients, Skill, Tally
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_probes import EqualProbes, probe_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWS = 400
@@ -89,6 +90,16 @@ def test_a_settling_number_is_the_first_that_settles_in_four_draws_of_five() -> 
     drawn = np.random.default_rng(1).binomial(107, 0.9, 4000)
     share = np.mean([settled(proportion(int(more), 107), 0.80, "at_least") is not None for more in drawn])
     assert cell(line, "settled") == pytest.approx(share, abs=0.02)
+
+
+def test_a_model_as_good_as_ten_probes_is_not_found_to_be_worse() -> None:
+    """If the probe is the best on the test images, it is."""
+    world = EqualProbes(counts=(26, 20, 20), fitted=(111, 70, 70), probes=10, recall=0.8, shared=0.5)
+    line = probe_misses(world, 300, np.random.default_rng(1))
+    assert cell(line, "folds_under") < 0.05
+    assert cell(line, "folds_refused") == pytest.approx(0.5, abs=0.1)
+    assert cell(line, "test_under") > 0.07
+    assert cell(line, "test_refused") > 0.8
 
 
 def test_images_that_are_added_are_a_further_attempt() -> None:

@@ -87,20 +87,34 @@ def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
     return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
 
 
-def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Change of the balanced accuracy (-1 to 1, higher is better).
+def balanced_change(
+    reference: Predictions, candidate: Predictions, *, named: tuple[str, str] = ("the reference", "the candidate")
+) -> Estimate:
+    """Difference of the balanced accuracy (-1 to 1, higher is better).
+
+    Args:
+        reference: Answers of the reference.
+        candidate: Answers of the candidate on the same rows.
+        named: What the detail calls the two.
 
     Returns:
         Mean of the changes of the classes' recalls, with limits from Tango's limits of each (MOVER). The detail holds
         the exact McNemar p-value. Exactly 0 for one model compared with itself. NaN in [-1, 1] if a class has no rows.
-        Failing: the rows right before and wrong now.
+        Failing: the rows that only the reference has right.
     """
     parts = [recall_change(reference, candidate, label) for label in candidate.classes]
     whole = accuracy_change(reference, candidate)
     if _identical(reference, candidate):
         return whole
-    before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
-    detail = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
+    first, second = reference.answers == reference.labels, candidate.answers == candidate.labels
+    values = [f"{metrics.balanced_accuracy(each).value:.2f}" for each in (reference, candidate)]
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    detail = (
+        f"balanced accuracy of {named[1]} {values[1]}, of {named[0]} {values[0]} on the same {len(candidate)} images: "
+        f"{gained} right by {named[1]} alone, {lost} by {named[0]} alone"
+    )
+    if candidate.groups is None:
+        detail += f" (McNemar p = {differences.mcnemar(gained, lost):.3g})"
     change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
     return replace(change, detail=detail, failing=whole.failing)
 
