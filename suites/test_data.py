@@ -2,7 +2,7 @@
 
 import pytest
 
-from roentgate import at_least, at_most, comparison, descriptive, leakage, metrics, probe_skill, probes
+from roentgate import at_least, at_most, descriptive, leakage, metrics, probe_skill, probes
 
 
 def test_images_in_two_splits(data_record, policy, accept, two_splits):

@@ -6,7 +6,7 @@ A model is compared with the best cheap probe.
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -330,14 +330,16 @@ def probed(on_folds: dict[probes.Probe, int], on_test: dict[probes.Probe, int]) 
     )
 
 
-def beats(found: SimpleNamespace | DataRecord, model: Predictions, **bounds: Any) -> dict[str, Verdict]:
+def beats(
+    found: SimpleNamespace | DataRecord, model: Predictions, *, whole: Literal["descriptive", "gates"] = "descriptive"
+) -> dict[str, Verdict]:
     """Return the verdicts of ``beats_trivial_probes`` by subject."""
     verdicts: dict[str, Verdict] = {}
 
     def accept(verdict: Verdict, *, subject: str) -> None:
         verdicts[subject] = verdict
 
-    policy, evidence = SimpleNamespace(audit=AuditBounds(**bounds)), SimpleNamespace(test=model)
+    policy, evidence = SimpleNamespace(audit=AuditBounds(whole_image_probe=whole)), SimpleNamespace(test=model)
     DATA.test_beats_trivial_probes(found, policy, evidence, accept)
     return verdicts
 
@@ -350,7 +352,9 @@ def test_a_model_must_be_better_than_a_border() -> None:
     for right, outcome, accepted in ((95, "pass", True), (81, "conditional_pass", True), (60, "fail", False)):
         verdict = beats(found, many(right))["border or background"]
         assert (verdict.outcome, verdict.accepted("simple")) == (outcome, accepted)
-        assert f"of the model 0.{right}, of the probe of 10 % border alone 0.80 on the same 200 images" in verdict.detail
+        assert (
+            f"of the model 0.{right}, of the probe of 10 % border alone 0.80 on the same 200 images" in verdict.detail
+        )
         assert "McNemar" in verdict.detail
         assert not {"before", "now"} & set(verdict.detail.split())
 
@@ -383,12 +387,12 @@ def test_probes_that_cannot_be_validated_are_taken_in_their_order() -> None:
 
 def test_a_probe_of_the_whole_image_refuses_only_if_the_policy_says_so() -> None:
     found = probed({WHOLE: 90}, {WHOLE: 90})
-    informed, gated = beats(found, many(70)), beats(found, many(70), whole_image_probe="gates")
+    informed, gated = beats(found, many(70)), beats(found, many(70), whole="gates")
     assert informed["border or background"].outcome == "pass"
     assert informed["whole image"].outcome == "descriptive"
     assert "of the model 0.70, of the probe of whole image, 64x64 0.90" in informed["whole image"].detail
     assert gated["whole image"].outcome == "fail"
-    assert beats(found, many(99), whole_image_probe="gates")["whole image"].outcome == "pass"
+    assert beats(found, many(99), whole="gates")["whole image"].outcome == "pass"
 
 
 def test_every_probe_of_pixels_sees_the_lungs_or_does_not() -> None:

@@ -83,5 +83,7 @@ def _best(right: NDArray[np.bool_], labels: IntArray) -> int:
 
 def _gain(labels: IntArray, probe: NDArray[np.bool_], model: NDArray[np.bool_]) -> Estimate:
     classes = int(labels.max()) + 1
-    both = [predictions(labels, np.eye(classes)[np.where(row, labels, (labels + 1) % classes)]) for row in (probe, model)]
+    both = [
+        predictions(labels, np.eye(classes)[np.where(row, labels, (labels + 1) % classes)]) for row in (probe, model)
+    ]
     return comparison.balanced_change(*both)

@@ -219,9 +219,9 @@ def further(lines: Sequence[Entry]) -> list[str]:
     shown = [line for line in lines if line["n"] in {20, 40, 66, 100}][::5]
     signs = {"at_least": "≥", "at_most": "≤"}
     return [
-        '"N further images, judged alone, would settle it with 80 % probability, if the rate stays" promises that N new '
-        f"images at the observed rate settle it in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
-        f"unsettled rows: in {percent(min(reached))} to {percent(max(reached))}; with one image fewer in "
+        '"N further images, judged alone, would settle it with 80 % probability, if the rate stays" promises that N '
+        f"new images at the observed rate settle it in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for "
+        f"{len(lines)} unsettled rows: in {percent(min(reached))} to {percent(max(reached))}; with one image fewer in "
         f"{percent(max(fewer))} at most. **{_holds(min(reached) >= FURTHER_PROMISE > max(fewer))}**",
         "The condition matters. The true rate is not the observed one; if it is known only from the images so "
         f"far (uniform prior), N more images settle the verdict in {percent(statistics.median(averaged))} of cases "
@@ -245,9 +245,7 @@ def further(lines: Sequence[Entry]) -> list[str]:
 def added(lines: Sequence[Entry]) -> list[str]:
     """Return the section on images that are added until a verdict is settled."""
     nearest = [line for line in lines if cell(line, "truth") == max(cell(each, "truth") for each in lines)]
-    first, together, alone = (
-        _range([cell(line, key) for line in nearest]) for key in ("first", "together", "alone")
-    )
+    first, together, alone = (_range([cell(line, key) for line in nearest]) for key in ("first", "together", "alone"))
     return [
         f"To add images and judge again is a further attempt. A model just below a floor of {FLOOR:.2f} passes the "
         f"guarded rule in {first} of first tests. If as many images are added until the verdict is settled, up to "

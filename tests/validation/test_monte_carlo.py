@@ -113,9 +113,7 @@ def test_images_that_are_added_are_a_further_attempt() -> None:
     drawn = np.random.default_rng(1).binomial(40, 0.7999, (20_000, 2))
     passed = [settled(proportion(hits, 40), 0.80, "at_least") for hits in range(41)]
     both = [settled(proportion(hits, 80), 0.80, "at_least") for hits in range(81)]
-    share = np.mean(
-        [passed[a] == "met" or (passed[a] is None and both[a + b] == "met") for a, b in drawn.tolist()]
-    )
+    share = np.mean([passed[a] == "met" or (passed[a] is None and both[a + b] == "met") for a, b in drawn.tolist()])
     assert cell(line, "together_once") == pytest.approx(share, abs=0.004)
 
 

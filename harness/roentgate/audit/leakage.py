@@ -83,7 +83,9 @@ class DataRecord:
         """
         masks = self.masks if probe.needs_masks else None
         splits: tuple[SplitName, ...] = ("train", "validation")
-        return probes.cross_validated(self.seen, self.duplicates.clusters, self.store, probe, splits=splits, masks=masks)
+        return probes.cross_validated(
+            self.seen, self.duplicates.clusters, self.store, probe, splits=splits, masks=masks
+        )
 
     def judged(self, predictions: Predictions) -> Predictions:
         """Return the given rows that a probe can be judged on.

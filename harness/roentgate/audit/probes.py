@@ -122,7 +122,7 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
     return _predictions(seen, test, store.arrays(key, compute)["probabilities"])
 
 
-def cross_validated(
+def cross_validated(  # noqa: PLR0913  images, probe, and which of them
     seen: Survey,
     clusters: IntArray,
     store: Store,

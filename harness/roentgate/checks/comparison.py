@@ -54,8 +54,8 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
 
     Returns:
         Paired difference with Tango's score interval (over groups, at the effective size). The detail holds the exact
-        McNemar p-value if rows are independent. Exactly 0 for one model compared with itself. NaN in [-1, 1] without rows.
-        Failing: the rows lost.
+        McNemar p-value if rows are independent. Exactly 0 for one model compared with itself. NaN in [-1, 1]
+        without rows. Failing: the rows lost.
 
     Raises:
         UnknownClassError: ``label`` is not a class.

@@ -158,7 +158,9 @@ class Card(BaseModel):
     @model_validator(mode="after")
     def _normal_is_a_class(self) -> "Card":
         if self.normal is not None and self.classes is not None and self.normal not in self.classes:
-            raise ValueError(f"'normal' names {self.normal!r}, which is no class; {did_you_mean(self.normal, self.classes)}")
+            raise ValueError(
+                f"'normal' names {self.normal!r}, which is no class; {did_you_mean(self.normal, self.classes)}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -125,7 +125,10 @@ class RecallBounds(Table):
         """Raise `PolicyError` if a floor, a ceiling or a pair names an unknown class."""
         for label in self.floors:
             _check_known(label, classes, "recall.floors")
-        for key, pairs in (("ceilings", list(self.ceilings)), ("costly", [] if isinstance(self.costly, str) else self.costly)):
+        for key, pairs in (
+            ("ceilings", list(self.ceilings)),
+            ("costly", [] if isinstance(self.costly, str) else self.costly),
+        ):
             for pair in pairs:
                 known = [f"{a}{ARROW}{b}" for a in classes for b in classes if a != b]
                 _check_known(pair, known, f"recall.{key}")
@@ -231,7 +234,7 @@ class AuditBounds(Table):
     association_ceiling: Share = 0.80
     near_duplicates: Literal["left out", "counted"] = "left out"
     whole_image_probe: Literal["descriptive", "gates"] = "descriptive"
-    """Whether a model must be better than a cheap probe that sees the lungs too. One that is not is not worth a network."""
+    """Whether a model must also be better than a cheap probe that sees the lungs, or it is not worth a network."""
 
 
 class AttributionBounds(Table):

@@ -74,9 +74,7 @@ class Session:
         """The bounds in force for this data."""
         cards = [path.stem for path in (self.settings.root / "data").glob("*.toml")]
         normal = self.card.normal
-        return load_policy(
-            self.settings.policy, data=self.card.name, classes=self.classes, known=cards, normal=normal
-        )
+        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes, known=cards, normal=normal)
 
     def candidate(self, name: str) -> Candidate:
         """Return a member that is ready to be judged, trained on first use."""
