@@ -125,8 +125,8 @@ def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
     assert (change.low, change.high, change.n) == (expected.low, expected.high, expected.n)
     assert change.failing == tuple(f"{row:03}" for row in range(100, 110))
     assert change.detail == (
-        "balanced accuracy 0.97 before, 0.97 now; 245 of 250 right before, 240 now: 5 gained, 10 lost "
-        "(McNemar p = 0.302)"
+        "balanced accuracy of the candidate 0.97, of the reference 0.97 on the same 250 images: "
+        "5 right by the candidate only, 10 by the reference only (McNemar p = 0.302)"
     )
 
 

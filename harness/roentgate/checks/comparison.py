@@ -111,7 +111,7 @@ def balanced_change(
     gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
     detail = (
         f"balanced accuracy of {named[1]} {values[1]}, of {named[0]} {values[0]} on the same {len(candidate)} images: "
-        f"{gained} right by {named[1]} alone, {lost} by {named[0]} alone"
+        f"{gained} right by {named[1]} only, {lost} by {named[0]} only"
     )
     if candidate.groups is None:
         detail += f" (McNemar p = {differences.mcnemar(gained, lost):.3g})"
