@@ -133,7 +133,7 @@ def _audit(parsed: argparse.Namespace) -> int:
     store, spec = open_store(Path.cwd()), parsed.data or parsed.folder
     card = open_card(spec, Path("data"), store)
     splits = read_splits(card, image_shape=(*card.image_size, 1), cache=None, store=store)
-    policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes)
+    policy = load_policy(Path(parsed.policy), data=card.name, classes=splits.classes, normal=card.normal)
     record = DataRecord(splits, store)
     findings = audit_report.build(record, policy, Path(parsed.policy).parent / "test_data.py")
     command = ["roentgate", "audit", *(["--data", spec] if parsed.data else [spec])]
@@ -275,15 +275,22 @@ def _aa_test(parsed: argparse.Namespace) -> int:
     session.candidate(parsed.model)
     with tqdm(total=parsed.draws, unit="candidate", desc="A/A") as bar:
         counts = aa_test.false_alarms(session, parsed.model, draws=parsed.draws, seed=parsed.seed, step=bar.update)
+    fewer = max(parsed.draws // 4, 1)
+    with tqdm(unit="candidate", desc="with more images") as bar:
+        sizes = aa_test.by_size(session, parsed.model, draws=fewer, seed=parsed.seed, step=bar.update)
     command = ["roentgate", "aa-test", "--model", parsed.model, "--data", parsed.data, "--draws", str(parsed.draws)]
     command += ["--seed", str(parsed.seed)] + (["--image-size", parsed.image_size] if parsed.image_size else [])
     command += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     path = Path(parsed.out) if parsed.out else session.folder(parsed.model) / aa_test.PAGE
     name, test = session.candidate(parsed.model).name, session.evidence(parsed.model).test
     blind = aa_test.blind_spots(session.unseen(test))
-    aa_test.write_page(path, aa_test.page(name, session.card.name, counts, shlex.join(command), blind=blind))
+    text = aa_test.page(name, session.card.name, counts, shlex.join(command), blind=blind, sizes=sizes)
+    aa_test.write_page(path, text)
     last = counts[-1]
-    print(f"an equally good candidate is refused in {last.simple} of {last.draws} draws under the simple rule; {path}")
+    rules = f"{last.simple} of {last.draws} draws under the simple rule, in {last.guarded} under the guarded rule"
+    print(f"an equally good candidate is refused in {rules}; {path}")
+    for sentence in aa_test.usable_words(sizes):
+        print(f"  {sentence}")
     for line in blind:
         print(f"  {line.replace('**', '')}")
     return 0

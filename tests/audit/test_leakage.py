@@ -6,7 +6,7 @@ A model is compared with the best cheap probe.
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from roentgate.candidates.predictions import Predictions
 from roentgate.checks import metrics
 from roentgate.data.headers import Header
 from roentgate.policy.bounds import AuditBounds
+from roentgate.stats import Verdict
 from roentgate.store import Store
 from tests.runs.test_suites import judged, suite
 from tests.support import planted
@@ -316,20 +317,106 @@ def test_a_source_may_go_with_the_class_up_to_its_ceiling_and_no_further() -> No
         assert judged(DATA.test_source_confounding, found, policy=policy).accepted("simple") is accepted
 
 
-def test_a_model_must_beat_the_best_probe() -> None:
-    found = SimpleNamespace(
-        allowed=list(probes.PIXELS[:2]),
-        answers=lambda probe: many(70 if probe is probes.PIXELS[0] else 80),
+def probed(on_folds: dict[probes.Probe, int], on_test: dict[probes.Probe, int]) -> SimpleNamespace:
+    """Return a record of probes that are right on so many of 100 images of each class.
+
+    A probe that is not named is right on half of them.
+    """
+    return SimpleNamespace(
+        allowed=probes.applicable(None),
+        folds=lambda probe: many(on_folds.get(probe, 50)),
+        answers=lambda probe: many(on_test.get(probe, 50)),
         judged=lambda predictions: predictions,
     )
-    for right, outcome in ((79, "conditional_fail"), (95, "pass"), (60, "fail")):
-        verdict = judged(DATA.test_beats_trivial_probes, found, SimpleNamespace(test=many(right)), policy=None)
-        assert verdict.outcome == outcome
-        assert f"against the probe of {probes.PIXELS[1].name}" in verdict.detail
+
+
+def beats(
+    found: SimpleNamespace | DataRecord, model: Predictions, *, whole: Literal["descriptive", "gates"] = "descriptive"
+) -> dict[str, Verdict]:
+    """Return the verdicts of ``beats_trivial_probes`` by subject."""
+    verdicts: dict[str, Verdict] = {}
+
+    def accept(verdict: Verdict, *, subject: str) -> None:
+        verdicts[subject] = verdict
+
+    policy, evidence = SimpleNamespace(audit=AuditBounds(whole_image_probe=whole)), SimpleNamespace(test=model)
+    DATA.test_beats_trivial_probes(found, policy, evidence, accept)
+    return verdicts
+
+
+BORDER, WHOLE = probes.BORDER_PROBES[1], probes.WHOLE
+
+
+def test_a_model_must_be_better_than_a_border() -> None:
+    found = probed({BORDER: 80}, {BORDER: 80})
+    for right, outcome, accepted in ((95, "pass", True), (81, "conditional_pass", True), (60, "fail", False)):
+        verdict = beats(found, many(right))["border or background"]
+        assert (verdict.outcome, verdict.accepted("simple")) == (outcome, accepted)
+        assert (
+            f"of the model 0.{right}, of the probe of 10 % border alone 0.80 on the same 200 images" in verdict.detail
+        )
         assert "McNemar" in verdict.detail
-    assert not judged(DATA.test_beats_trivial_probes, found, SimpleNamespace(test=many(79)), policy=None).accepted(
-        "simple"
-    )
+        assert not {"before", "now"} & set(verdict.detail.split())
+
+
+def test_a_model_that_does_exactly_as_well_as_a_border_is_not_better() -> None:
+    verdict = beats(probed({BORDER: 80}, {BORDER: 80}), many(80))["border or background"]
+    assert verdict.outcome == "conditional_fail"
+    assert not verdict.accepted("simple")
+
+
+def test_the_probe_is_chosen_on_the_folds_and_not_on_the_test_images() -> None:
+    """Of two equal borders, the narrow one is lucky on the test images, and does not decide."""
+    narrow = probes.BORDER_PROBES[0]
+    found = probed({BORDER: 80, narrow: 75}, {BORDER: 80, narrow: 90})
+    verdict = beats(found, many(85))["border or background"]
+    assert verdict.accepted("simple")
+    assert "of the probe of 10 % border alone 0.80" in verdict.detail
+    chosen = beats(probed({BORDER: 75, narrow: 80}, {BORDER: 80, narrow: 90}), many(85))["border or background"]
+    assert not chosen.accepted("simple")
+    assert "of the probe of 5 % border alone 0.90" in chosen.detail
+
+
+def test_probes_that_cannot_be_validated_are_taken_in_their_order() -> None:
+    found = probed({}, {})
+    found.folds = lambda probe: None if probe is not BORDER else many(50)
+    assert probe_skill.chosen_probe(found, probes.WITHOUT_LUNGS) is BORDER  # type: ignore[arg-type]
+    found.folds = lambda _probe: None
+    assert probe_skill.chosen_probe(found, probes.WITH_LUNGS) is WHOLE  # type: ignore[arg-type]
+
+
+def test_a_probe_of_the_whole_image_refuses_only_if_the_policy_says_so() -> None:
+    found = probed({WHOLE: 90}, {WHOLE: 90})
+    informed, gated = beats(found, many(70)), beats(found, many(70), whole="gates")
+    assert informed["border or background"].outcome == "pass"
+    assert informed["whole image"].outcome == "descriptive"
+    assert "of the model 0.70, of the probe of whole image, 64x64 0.90" in informed["whole image"].detail
+    assert gated["whole image"].outcome == "fail"
+    assert beats(found, many(99), whole="gates")["whole image"].outcome == "pass"
+
+
+def test_every_probe_of_pixels_sees_the_lungs_or_does_not() -> None:
+    sorted_out = [*probes.WITHOUT_LUNGS, *probes.WITH_LUNGS]
+    assert len(set(sorted_out)) == len(sorted_out)
+    assert set(probes.PROBES) - set(sorted_out) == {probes.METADATA, probes.ANATOMY[0]}
+    assert {probe.family for probe in probes.WITHOUT_LUNGS} == {"border", "outside"}
+
+
+def test_a_model_that_reads_the_border_is_refused_and_one_that_reads_more_is_accepted(tmp_path: Path) -> None:
+    """The border names the class of two images in three."""
+
+    def marked(image: Image.Image, path: Path) -> None:
+        pixels = np.asarray(image).copy()
+        lies = int(path.stem) % 3 == 0
+        pixels[:6], pixels[-6:] = (240,) * 2 if (path.parent.name == "B") is not lies else (10,) * 2
+        Image.fromarray(pixels).save(path)
+
+    images = planted.tree(tmp_path / "images", images=30, save=marked)
+    made = DataRecord(planted.splits(images), Store(tmp_path / "store"))
+    border = made.answers(probes.BORDER_PROBES[0])
+    assert not beats(made, border)["border or background"].accepted("simple")
+    right = altered(border, probabilities=np.eye(2, dtype=np.float32)[border.labels])
+    assert beats(made, right)["border or background"].outcome == "pass"
 
 
 @pytest.mark.parametrize(("images", "highest"), [(17, 0.80), (36, 0.90), (72, 0.95)])

@@ -56,6 +56,24 @@ def test_nothing_is_read_where_there_is_nothing(clean: Survey, store: Store, pro
     assert abs(skill(answers)) < 0.5
 
 
+def test_folds_of_train_and_validation_hold_no_test_image(tmp_path: Path, store: Store) -> None:
+    """In test the border names the other class, which the folds do not show."""
+
+    def save(image: Image.Image, path: Path) -> None:
+        pixels = np.asarray(image).copy()
+        bright = (path.parent.name == "B") is not (path.parts[-3] == "test")
+        pixels[:6], pixels[-6:] = (240 if bright else 10,) * 2
+        Image.fromarray(pixels).save(path)
+
+    seen, probe = survey(splits(tree(tmp_path / "split", images=20, save=save)), store), probes.BORDER_PROBES[0]
+    answers = probes.cross_validated(seen, np.arange(len(seen)), store, probe, splits=("train", "validation"))
+    assert answers is not None
+    assert len(answers) == 80
+    assert not any(name.startswith("test/") for name in answers.ids)
+    assert skill(answers) == 1
+    assert skill(probes.answers(seen, probe, store)) == -1
+
+
 @pytest.mark.parametrize("probe", probes.BORDER_PROBES, ids=lambda probe: probe.name)
 def test_a_border_that_predicts_the_class_is_read(tmp_path: Path, store: Store, probe: probes.Probe) -> None:
     seen = survey(splits(tree(tmp_path / "border", images=20, save=with_border)), store)

@@ -42,7 +42,7 @@ def with_errors(*rows: int, labels: NDArray[np.int64] = LABELS) -> NDArray[np.in
     return answers
 
 
-RIGHT = answering(with_errors())
+RIGHT = replace(answering(with_errors()), model="a")
 
 
 def test_a_recall_that_falls_is_a_negative_change_with_tangos_interval() -> None:
@@ -125,12 +125,12 @@ def test_balanced_accuracy_changes_by_the_mean_of_its_classes() -> None:
     assert (change.low, change.high, change.n) == (expected.low, expected.high, expected.n)
     assert change.failing == tuple(f"{row:03}" for row in range(100, 110))
     assert change.detail == (
-        "balanced accuracy 0.97 before, 0.97 now; 245 of 250 right before, 240 now: 5 gained, 10 lost "
-        "(McNemar p = 0.302)"
+        "balanced accuracy of the candidate 0.97, of the reference 0.97 on the same 250 images: "
+        "5 right by the candidate only, 10 by the reference only (McNemar p = 0.302)"
     )
 
 
-def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> None:
+def test_one_model_is_said_to_be_the_same_and_changes_nothing() -> None:
     for n, change in zip(
         (100, 300, 300, metrics.macro_auroc(RIGHT).n),
         (
@@ -142,19 +142,44 @@ def test_identical_predictions_are_said_to_be_identical_and_change_nothing() -> 
         strict=True,
     ):
         assert (change.value, change.low, change.high, change.n) == (0, 0, 0, n)
-        assert change.method == "identical answers"
-        assert "identical answers" in change.detail
+        assert change.method == "the same model"
+        assert "the same model" in change.detail
 
 
-def test_answers_that_are_no_numbers_in_both_are_identical() -> None:
+def test_answers_of_one_model_that_are_no_numbers_are_the_same() -> None:
     silent = RIGHT.probabilities.copy()
     silent[0] = np.nan
     change = comparison.accuracy_change(replace(RIGHT, probabilities=silent), replace(RIGHT, probabilities=silent))
-    assert change.method == "identical answers"
+    assert change.method == "the same model"
 
 
-def test_equal_answers_with_other_probabilities_are_not_identical() -> None:
-    change = comparison.accuracy_change(RIGHT, answering(with_errors(), sure=0.7))
+@pytest.mark.parametrize("fingerprints", [("a", "b"), ("a", None), (None, None)])
+def test_two_models_that_agree_on_every_image_are_not_known_to_be_one(fingerprints: tuple[str | None, ...]) -> None:
+    """The interval of each change is the ordinary one, for no image that differs."""
+    hard = answering(with_errors(0, 1), sure=1.0)
+    before, now = (replace(hard, model=name) for name in fingerprints)
+    recall = comparison.recall_change(before, now, "A", margin=0.05)
+    assert (recall.value, recall.low, recall.high) == (0, *intervals.tango(0, 0, N))
+    assert recall.method == "Tango"
+    for change in (
+        comparison.accuracy_change(before, now),
+        comparison.balanced_change(before, now),
+        comparison.auroc_change(before, now),
+    ):
+        assert change.low < change.value == 0 < change.high
+        assert change.method != comparison.IDENTICAL
+
+
+def test_twenty_equal_answers_of_two_models_settle_no_margin() -> None:
+    """A true fall of the recall by 0.10 shows no image that differs in 0.9 ** 20 = 12 % of such tests."""
+    hard = answering(np.repeat(np.arange(3), 20), sure=1.0)
+    other = replace(hard, model="b")
+    assert comparison.recall_change(replace(hard, model="a"), other, "A").low < -0.10
+    assert comparison.auroc_change(replace(hard, model="a"), other).low < -0.05
+
+
+def test_one_model_that_answers_differently_now_is_compared_as_another() -> None:
+    change = comparison.accuracy_change(RIGHT, replace(answering(with_errors(), sure=0.7), model="a"))
     assert change.value == 0
     assert change.low < 0 < change.high
 
@@ -182,9 +207,9 @@ def test_images_of_one_patient_are_no_evidence_of_their_number() -> None:
     assert "without a row gained, fewer than 381 patients of a class cannot settle a margin of 0.01" in change.detail
 
 
-def test_identical_answers_are_counted_in_patients_as_others_are() -> None:
+def test_one_model_is_counted_in_patients_as_others_are() -> None:
     groups = tuple(f"p{row // 4}" for row in range(300))
-    same = answering(with_errors(), groups=groups)
+    same = replace(answering(with_errors(), groups=groups), model="a")
     assert comparison.recall_change(same, same, "A").n == comparison.accuracy_change(same, same).n / 3 == 25
 
 
@@ -347,16 +372,16 @@ def test_areas_of_answers_that_are_no_numbers_are_undefined_on_either_side() -> 
         assert change.detail == expected
 
 
-def test_models_that_order_all_images_alike_have_areas_that_go_wholly_together() -> None:
+def test_models_that_order_all_images_alike_may_differ_on_others() -> None:
     """Squares keep the order in each column.
 
-    What remains of the interval is the asymmetry of that of an area.
+    No image is ranked differently, so the images do not show how closely the two go together.
     """
     before, _ = drawn(np.random.default_rng(3), 1.0, 0.5)
     change = comparison.auroc_change(before, replace(before, probabilities=before.probabilities**2))
     area = metrics.macro_auroc(before)
-    uneven = abs(area.high + area.low - 2 * area.value)
-    assert (change.value, change.low, change.high) == pytest.approx((0, -uneven, uneven), abs=1e-6)
+    reach = np.hypot(area.high - area.value, area.value - area.low)
+    assert (change.value, change.low, change.high) == pytest.approx((0, -reach, reach), abs=1e-6)
     assert change.detail == f"{area.value:.3f} before, {area.value:.3f} now"
     assert (change.method, change.n) == ("MOVER", area.n)
 
@@ -478,7 +503,7 @@ def test_a_border_that_stays_is_no_change_for_the_worse(policy: Policy, inside: 
     changes = list(comparison.border_changes(inside, inside, policy))
     assert directions(changes) == {"the same"}
     assert all((found.change.low, found.change.high) == (0, 0) for found in changes)
-    assert all("identical answers" in found.change.detail for found in changes)
+    assert all("the same model" in found.change.detail for found in changes)
     assert {found.change.n for found in changes if "recall" not in found.subject} == {3 * N}
 
 

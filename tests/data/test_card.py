@@ -176,3 +176,12 @@ def test_a_bare_folder_is_read_by_its_manifest_where_it_has_no_train(tmp_path: P
 def test_a_default_column_gives_way_to_what_the_card_names(tmp_path: Path) -> None:
     names = card_of(tmp_path, 'manifest = "rows.csv"\ncolumns = { source = "group" }').columns.names()
     assert names == {"path": "path", "label": "label", "source": "group", "split": "split", "mask": "mask"}
+
+
+def test_the_normal_class_is_one_of_the_classes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('classes = ["Ill", "Well"]\nnormal = "Well"\n', "utf-8")
+    assert find_card("mine", tmp_path).normal == "Well"
+    file.write_text('classes = ["Ill", "Well"]\nnormal = "Wel"\n', "utf-8")
+    with pytest.raises(DataError, match="'normal' names 'Wel', which is no class; did you mean 'Well'"):
+        find_card("mine", tmp_path)

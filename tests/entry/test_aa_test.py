@@ -78,6 +78,47 @@ def test_a_perfect_model_is_refused_by_nothing_under_the_simple_rule_and_often_u
     assert counts[-1].check == ""
 
 
+def test_the_guarded_rule_becomes_usable_with_more_images(real: Project) -> None:
+    """36 images without a miss settle a recall of 0.80, and 73 a margin of 0.05. The toy has 12 of each class."""
+    session = open_session(real.settings("nearest"))
+    sizes = aa_test.by_size(session, "nearest", draws=2, seed=0, step=lambda: None)
+    guarded = {size.images: size.count.guarded for size in sizes}
+    assert guarded[12] == guarded[48] == guarded[72] == 2
+    last = sizes[-1]
+    assert (last.images, last.count.guarded) == (96, 0)
+    assert aa_test.usable_words(sizes) == [
+        "The simple rule refuses an equally good candidate in at most 20 % of draws from 12 images of each class on.",
+        "The guarded rule refuses an equally good candidate in at most 20 % of draws from 96 images of each class on.",
+    ]
+
+
+def test_a_rule_that_no_number_of_images_makes_usable_says_so() -> None:
+    sizes = [aa_test.Size(80, aa_test.Count("", 0, 9, 10)), aa_test.Size(160, aa_test.Count("", 3, 8, 10))]
+    assert aa_test.usable_words(sizes)[1] == (
+        "The guarded rule refuses an equally good candidate in 80 % of draws with 160 images of each class, the most "
+        "that were tried: the model misses a bound itself, or is next to one."
+    )
+    page = aa_test.page("m", "d", [sizes[0].count], "command", sizes=sizes)
+    assert "from 80 images of each class on" in page
+    assert "| 160 " in page
+
+
+def test_copies_of_the_images_are_further_images_with_the_same_answers(real: Project) -> None:
+    session = open_session(real.settings("nearest"))
+    evidence = session.evidence("nearest")
+    border = evidence.border(session.policy.border)
+    test = replace(evidence.test, groups=tuple(f"p{row // 2}" for row in range(len(evidence.test))))
+    larger, masked, rows = aa_test.enlarged(test, border, 3)
+    assert len(set(larger.ids)) == 3 * len(test)
+    assert larger.groups is not None
+    assert len(set(larger.groups)) == 3 * len(set(test.groups or ()))
+    np.testing.assert_array_equal(larger.answers, test.answers[rows])
+    infill = next(iter(masked.masked))
+    np.testing.assert_array_equal(masked.masked[infill].answers, border.masked[infill].answers[rows])
+    assert masked.masked[infill].ids == larger.ids
+    np.testing.assert_array_equal(masked.donor_labels, border.donor_labels[rows])
+
+
 def test_a_weak_reference_is_refused_by_its_own_bounds(real: Project) -> None:
     text = (real.folder / "models" / "nearest.py").read_text("utf-8")
     real.write(
@@ -137,6 +178,8 @@ def test_the_command_writes_the_same_page_twice(real: Project, capsys: pytest.Ca
     assert "Counted are the suites recall, border and comparison; what the others ask" in pages[0]
     assert "roentgate aa-test --model nearest --data toy --draws 2 --seed 0" in pages[0]
     out = capsys.readouterr().out
-    assert "is refused in 0 of 2 draws under the simple rule" in out
+    assert "is refused in 0 of 2 draws under the simple rule, in 2 under the guarded rule" in out
+    assert "The guarded rule refuses an equally good candidate in at most 20 % of draws from 96 images" in out
+    assert "## With more images" in pages[0]
     assert "Bottom: no miss on 12 images, so no drawn model has one" in out
     assert "**Bottom: no miss on 12 images**" in pages[0]

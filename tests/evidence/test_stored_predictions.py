@@ -177,7 +177,7 @@ def test_a_model_compared_with_itself_is_identical_and_accepted(compared: Projec
     assert result.status == 0, result.out
     rows = comparison_rows(result)
     assert {row["check"] for row in rows} == set(CHECKS)
-    assert all("identical answers" in row["detail"] for row in rows if row["check"].endswith("noninferiority"))
+    assert all("the same model" in row["detail"] for row in rows if row["check"].endswith("noninferiority"))
     assert "compared with nearest" in (result.reports / "toy" / "nearest" / "scorecard.md").read_text("utf-8")
 
 
@@ -214,7 +214,7 @@ def test_the_folder_of_the_same_model_can_be_the_reference_and_is_identical(comp
     result = compared.run("--reference", str(folder))
     assert result.status == 0, result.out
     assert comparison_rows(result) == rows
-    assert all("identical answers" in row["detail"] for row in rows if row["value"] is not None and row["gates"])
+    assert all("the same model" in row["detail"] for row in rows if row["value"] is not None and row["gates"])
 
 
 def test_a_reference_with_modules_of_its_own_does_not_lend_them_to_the_candidate(compared: Project) -> None:

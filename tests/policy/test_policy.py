@@ -91,8 +91,33 @@ def test_single_classes_and_pairs_have_bounds_of_their_own(tmp_path: Path) -> No
     assert (recall.ceiling("Covid", "Normal"), recall.ceiling("Normal", "Covid")) == (0.05, 0.20)
 
 
-def test_all_pairs_are_judged_unless_the_costly_ones_are_named(tmp_path: Path) -> None:
-    assert len(policy(tmp_path, "").recall.pairs(CLASSES)) == 6
+def test_a_disease_predicted_as_normal_is_the_costly_confusion() -> None:
+    shipped = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=CLASSES).recall
+    assert shipped.pairs(CLASSES) == [("Covid", "Normal"), ("Viral Pneumonia", "Normal")]
+    assert shipped.is_costly("Covid", "Normal")
+    assert not shipped.is_costly("Normal", "Covid")
+    assert not shipped.is_costly("Covid", "Viral Pneumonia")
+
+
+def test_the_card_names_the_normal_class_or_its_name_does(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text("", "utf-8")
+
+    def costly(*classes: str, normal: str | None = None) -> list[tuple[str, str]]:
+        return load_policy(path, data="mine", classes=classes, normal=normal).recall.pairs(classes)
+
+    for name in ("Normal", "normal", "HEALTHY", "Negative", "No Finding", "no_finding", "No-Findings"):
+        assert costly("Ill", name) == [("Ill", name)]
+    assert costly("Ill", "Well", normal="Well") == [("Ill", "Well")]
+    assert costly("Abnormal", "Ill") == [("Abnormal", "Ill"), ("Ill", "Abnormal")]
+    assert len(costly("Healthy", "Ill", "Normal")) == 6  # which of the two is not known, so all pairs gate
+    assert len(costly("Healthy", "Ill", "Normal", normal="Healthy")) == 2
+    with pytest.raises(PolicyError, match="the data card's 'normal' names 'Wel', which this data set does not have"):
+        costly("Ill", "Well", normal="Wel")
+
+
+def test_the_policy_may_name_all_pairs_or_some(tmp_path: Path) -> None:
+    assert len(policy(tmp_path, '[recall]\ncostly = "all"\n').recall.pairs(CLASSES)) == 6
     named = policy(tmp_path, '[recall]\ncostly = ["Covid -> Normal"]\n').recall.pairs(CLASSES)
     assert named == [("Covid", "Normal")]
 

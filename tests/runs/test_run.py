@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from roentgate.policy import load_policy
 
@@ -795,3 +796,22 @@ def test_stored_weights_are_judged_instead_of_training(at_once: tuple[Project, l
     assert record["model"]["weights"] == "loaded"
     assert record["rows"] == trained["rows"]
     assert "linear: training" not in (result.reports / "toy/linear/run.json").read_text("utf-8")
+
+
+@pytest.mark.trains
+def test_added_images_are_judged_alone_by_the_stored_weights(at_once: tuple[Project, list[Result]]) -> None:
+    """A folder with the old train images and the added ones as its test split is a data set of its own."""
+    project, (first, _) = at_once
+    (weights,) = (project.store / "weights").glob("*.keras")
+    artefact = shutil.copy(weights, project.folder / "kept.keras")
+    added = shutil.copytree(project.images, project.folder / "added")
+    for path in sorted((added / "test").rglob("*.png")):
+        pixels = np.asarray(Image.open(path)).astype(np.int64)
+        Image.fromarray(np.clip(pixels + 3, 0, 255).astype(np.uint8)).save(path)
+    given = ("--model", "linear", "--weights", artefact, "--data", f"toy={added}")
+    result = project.run_apart(*given, reports="added")
+    record, before = result.record("linear"), first.record("linear")
+    assert record["complete"], result.out
+    assert record["model"]["fingerprint"] == before["model"]["fingerprint"]
+    assert record["dataset"]["fingerprint"] != before["dataset"]["fingerprint"]
+    assert record["dataset"]["counts"]["test"] == before["dataset"]["counts"]["test"]

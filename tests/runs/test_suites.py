@@ -301,6 +301,19 @@ def test_a_bound_is_met_at_its_value_and_missed_beyond_it(
     assert not verdict(last).accepted("guarded")
 
 
+def test_a_confusion_that_costs_little_is_descriptive() -> None:
+    """Half of the normal images are predicted as ill, and half of the ill as normal."""
+    predictions = split(answered(EACH // 2, EACH // 2))
+    costly, other = (
+        judged(RECALL.test_confusion_ceiling, predictions, pair=pair)
+        for pair in (("Covid", "Normal"), ("Normal", "Covid"))
+    )
+    assert (costly.outcome, other.outcome) == ("fail", "descriptive")
+    assert other.accepted("guarded")
+    assert other.estimate is not None
+    assert other.estimate.value == 0.5
+
+
 def test_every_bound_of_the_policy_is_put_to_the_test() -> None:
     tables = [getattr(POLICY, name) for name in CORE]
     bounds = {name for table in tables for name, value in table if isinstance(value, float)}

@@ -174,13 +174,13 @@ def test_a_conditional_verdict_says_what_would_settle_it() -> None:
     row = row_of(verdict, **NAMES, gate="simple")
     assert (row["outcome"], row["accepted"]) == ("conditional_pass", True)
     assert row["detail"].startswith("36 of 40; about ")
-    assert "further images of this kind would settle it" in row["detail"]
+    assert "further images of this kind, judged alone, would settle it" in row["detail"]
     assert "would have accepted a model 0.05 worse" in row["detail"]
     guarded = row_of(verdict, **NAMES, gate="guarded")
     assert not guarded["accepted"]
     must = row_of(at_least(proportion(36, 40), 0.8, guarded=True), **NAMES, gate="simple")
     for refused in (guarded, must):
-        assert "further images of this kind would settle it" in refused["detail"]
+        assert "further images of this kind, judged alone, would settle it" in refused["detail"]
         assert "would have accepted" not in refused["detail"]
 
 

@@ -116,19 +116,20 @@ def test_a_bound_must_be_a_number(bound: float) -> None:
 
 def test_a_conditional_share_says_what_would_settle_it_and_who_else_would_have_passed() -> None:
     assert settling_words(proportion(10, 10), 0.80, "at_least") == (
-        "about 7 further images of this kind would settle it, if the rate stays; "
+        "17 further images of this kind, judged alone, would settle it with 80 % probability, if the rate stays; "
         "this row would have accepted a model 0.05 worse than the bound in 53% of such tests"
     )
-    alone = settling_words(proportion(16, 16), 0.80, "at_least")
-    assert alone.startswith("about 1 further image of this kind would settle it, if the rate stays; ")
-    assert settling_words(proportion(15, 15), 0.80, "at_least").startswith("about 2 further images of")
     missing = settling_words(proportion(15, 20), 0.80, "at_least")
-    assert missing.startswith("about 520 further images of this kind would settle it, against the model, if the rate")
+    assert missing.startswith(
+        "540 further images of this kind, judged alone, would settle it against the model with 80 % probability, if"
+    )
+    patients = settling_words(proportion(10, 10, unit="patient"), 0.80, "at_least")
+    assert patients.startswith("17 further patients of this kind, judged alone, ")
 
 
 def test_under_a_guarded_rule_the_chance_of_the_value_is_left_out() -> None:
     assert settling_words(proportion(10, 10), 0.80, "at_least", by_value=False) == (
-        "about 7 further images of this kind would settle it, if the rate stays"
+        "17 further images of this kind, judged alone, would settle it with 80 % probability, if the rate stays"
     )
     assert settling_words(proportion(36, 40), 0.90, "at_least", by_value=False) == ""
 
@@ -155,4 +156,4 @@ def test_a_limit_on_the_bound_settles_it_from_one_side_only() -> None:
         settling_words(estimate, estimate.low, "at_least") == settling_words(estimate, estimate.high, "at_most") == ""
     )
     unsettled = settling_words(estimate, estimate.high, "at_least"), settling_words(estimate, estimate.low, "at_most")
-    assert all(re.match(r"about [1-9]\d* further images", text) for text in unsettled)
+    assert all(re.match(r"[1-9]\d* further images", text) for text in unsettled)

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from roentgate.arrays import DoubleArray
@@ -47,6 +48,9 @@ def cell(entry: Entry, name: str) -> float:
 GATES: Final[tuple[Gate, Gate]] = ("simple", "guarded")
 FURTHER_SHOWN: Final = 3000
 """Most further rows for which `further` sums over all samples."""
+
+ADDITIONS: Final = 5
+"""Most times that `added` adds images."""
 
 _NEGLIGIBLE: Final = 1e-9
 
@@ -141,8 +145,8 @@ def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | No
     if not extra or extra > FURTHER_SHOWN:
         return None
     more = np.arange(extra + 1)
-    settles = np.array([settled(proportion(hits + k, n + extra), bound, direction) is not None for k in more.tolist()])
-    fewer = np.array([settled(proportion(hits + k, n + extra - 1), bound, direction) is not None for k in range(extra)])
+    settles = np.array([settled(proportion(k, extra), bound, direction) is not None for k in more.tolist()])
+    fewer = np.array([settled(proportion(k, extra - 1), bound, direction) is not None for k in range(extra)])
     return _entry(
         n=n,
         hits=hits,
@@ -153,6 +157,41 @@ def further(n: int, hits: int, bound: float, direction: Direction) -> Entry | No
         one_fewer=float(stats.binom.pmf(more[:-1], extra - 1, estimate.value)[fewer].sum()),
         averaged=float(stats.betabinom.pmf(more, extra, hits + 1, n - hits + 1)[settles].sum()),
     )
+
+
+def added(n: int, floor: float, true: float) -> Entry:
+    """Return how often a guarded rule passes a share when images are added until it is settled.
+
+    Each addition has n images. ``together``: old and new images are judged together. ``alone``: the added ones by
+    themselves. Both are given for the first n images, after one addition, and after up to `ADDITIONS`.
+    """
+    chances = stats.binom.pmf(np.arange(n + 1), n, true)
+    passed, failed = _settling(n, floor)
+    first, open_ = float(chances[passed].sum()), float(chances[~(passed | failed)].sum())
+    alone, together = [first], [first]
+    waiting, images = np.where(passed | failed, 0, chances), n
+    for addition in range(1, ADDITIONS + 1):
+        alone.append(alone[-1] + first * open_**addition)
+        images += n
+        waiting = np.convolve(waiting, chances)
+        passed, failed = _settling(images, floor)
+        together.append(together[-1] + float(waiting[passed].sum()))
+        waiting = np.where(passed | failed, 0, waiting)
+    return _entry(
+        n=n,
+        truth=true,
+        first=first,
+        together_once=together[1],
+        together=together[-1],
+        alone_once=alone[1],
+        alone=alone[-1],
+    )
+
+
+def _settling(n: int, floor: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which numbers of hits of n pass a floor, and which fail it."""
+    found = [settled(proportion(hits, n), floor, "at_least") for hits in range(n + 1)]
+    return np.array([each == "met" for each in found]), np.array([each == "missed" for each in found])
 
 
 def gate_accepts(n: int, floor: float, true: float, gate: Gate) -> float:

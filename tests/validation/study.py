@@ -13,10 +13,11 @@ from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy
 from roentgate.stats import Direction
 from tests.validation import exact as enumeration
-from tests.validation import monte_carlo, monte_carlo_paired
+from tests.validation import monte_carlo, monte_carlo_paired, monte_carlo_probes
 from tests.validation.exact import GATES, Entry
 from tests.validation.monte_carlo import Curves, Patients, Shape, Skill
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_probes import EqualProbes
 
 Tables = dict[str, list[Entry]]
 
@@ -40,6 +41,10 @@ SIZES: Final = range(5, 401)
 
 DIFFERENCE_SIZES: Final = (20, 40, 66, 100, 200)
 FURTHER_SIZES: Final = (10, 20, 26, 40, 66, 80, 100, 200, 300)
+
+ADDED_SIZES: Final = (20, 40, 66, 100)
+ADDED_TRUTHS: Final = (0.7999, 0.79, 0.75)
+"""True shares just below the floor, for images that are added until a verdict is settled."""
 
 CURVES_N: Final = (20, 66, 400)
 """Rows for which the misses are kept at every true share."""
@@ -101,6 +106,7 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         ("gains", monte_carlo_paired.gain_misses, _gains()),
         ("drops", monte_carlo_paired.drop_misses, _shared_drops()),
         ("follow_changes", monte_carlo_paired.follow_change_misses, _follows()),
+        ("probes", monte_carlo_probes.probe_misses, _equal_probes()),
     )
     for table, misses, settings in plan:
         for setting in settings:
@@ -115,6 +121,7 @@ def _exact(policy: Policy) -> Iterator[tuple[str, Callable[[], list[Entry]]]]:
         yield "difference", partial(enumeration.difference_misses, n, _differences())
     yield "balanced", lambda: [enumeration.balanced_misses(*case) for case in _classes()]
     yield "further", lambda: [line for case in _cases() if (line := enumeration.further(*case))]
+    yield "added", lambda: [enumeration.added(n, FLOOR, true) for n in ADDED_SIZES for true in ADDED_TRUTHS]
     yield "gates", lambda: [line for n in GATE_ROWS for line in enumeration.gates_accept(n, FLOOR, GATE_TRUTHS)]
     yield "infills", lambda: [enumeration.infills_accept(66, CEILING, FLIPS, infills) for infills in (1, 4, 5)]
     cases = list(product(COUNTS, GATES))
@@ -208,6 +215,12 @@ def _follows() -> Iterator[Follows]:
         for reference, candidate in FOLLOWED:
             for control in (0.0, 0.05):
                 yield Follows(n=n, reference=reference, candidate=candidate, control=control)
+
+
+def _equal_probes() -> Iterator[EqualProbes]:
+    for counts, fitted in zip(COUNTS, ((111, 70, 70), (240, 240, 240)), strict=True):
+        for shared in (0.0, 0.5):
+            yield EqualProbes(counts=counts, fitted=fitted, probes=10, recall=0.8, shared=shared)
 
 
 def _differences() -> list[tuple[float, float]]:

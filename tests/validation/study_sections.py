@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from tabulate import tabulate
 
-from tests.validation.exact import GATES, Entry, cell
+from tests.validation.exact import ADDITIONS, GATES, Entry, cell
 from tests.validation.study import (
     AREAS,
     CEILING,
@@ -185,6 +185,32 @@ def _losses(tables: Tables) -> list[str]:
     ]
 
 
+def probes(lines: Sequence[Entry]) -> list[str]:
+    """Return the section on a model that is as good as several cheap probes."""
+    failed, refused = (
+        {name: _range([cell(line, f"{name}_{key}") for line in lines]) for name in ("folds", "test")}
+        for key in ("under", "refused")
+    )
+    return [
+        "`beats_trivial_probes` asks whether a model is better than the best of several probes. Here it is exactly as "
+        "good as each of them. If the probe is chosen on train and validation images, as the check does, the model "
+        f"fails by the whole interval in {failed['folds']} of draws, and the simple rule refuses it in "
+        f"{refused['folds']}, which is right on average. If the best on the test images were taken, it would fail in "
+        f"{failed['test']} and be refused in {refused['test']}.",
+        table(
+            ["test images a class", "correlation", "chosen on folds: passes / fails / refused", "best on test images"],
+            [
+                [
+                    str(line["counts"]),
+                    f"{cell(line, 'shared'):g}",
+                    *(f"{_two(line, name)} / {percent(cell(line, f'{name}_refused'))}" for name in ("folds", "test")),
+                ]
+                for line in lines
+            ],
+        ),
+    ]
+
+
 def further(lines: Sequence[Entry]) -> list[str]:
     """Return the section on further images that settle a verdict."""
     reached = [cell(line, "settled") for line in lines]
@@ -193,9 +219,9 @@ def further(lines: Sequence[Entry]) -> list[str]:
     shown = [line for line in lines if line["n"] in {20, 40, 66, 100}][::5]
     signs = {"at_least": "≥", "at_most": "≤"}
     return [
-        '"About N further images would settle it, if the rate stays" promises that N more images at the observed rate '
-        f"settle the verdict in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for {len(lines)} "
-        f"unsettled rows: in {percent(min(reached))} to {percent(max(reached))}; with one image fewer in "
+        '"N further images, judged alone, would settle it with 80 % probability, if the rate stays" promises that N '
+        f"new images at the observed rate settle it in {100 * FURTHER_PROMISE:.0f} % of draws. Summed exactly, for "
+        f"{len(lines)} unsettled rows: in {percent(min(reached))} to {percent(max(reached))}; with one image fewer in "
         f"{percent(max(fewer))} at most. **{_holds(min(reached) >= FURTHER_PROMISE > max(fewer))}**",
         "The condition matters. The true rate is not the observed one; if it is known only from the images so "
         f"far (uniform prior), N more images settle the verdict in {percent(statistics.median(averaged))} of cases "
@@ -211,6 +237,32 @@ def further(lines: Sequence[Entry]) -> list[str]:
                     percent(cell(line, "averaged")),
                 ]
                 for line in shown
+            ],
+        ),
+    ]
+
+
+def added(lines: Sequence[Entry]) -> list[str]:
+    """Return the section on images that are added until a verdict is settled."""
+    nearest = [line for line in lines if cell(line, "truth") == max(cell(each, "truth") for each in lines)]
+    first, together, alone = (_range([cell(line, key) for line in nearest]) for key in ("first", "together", "alone"))
+    return [
+        f"To add images and judge again is a further attempt. A model just below a floor of {FLOOR:.2f} passes the "
+        f"guarded rule in {first} of first tests. If as many images are added until the verdict is settled, up to "
+        f"{ADDITIONS} times, it passes in {together} when old and new images are judged together, and in {alone} when "
+        "each addition is judged alone. Judged alone, the verdict on one addition errs as seldom as a first one, "
+        "whatever the first images showed. Attempts add up either way, so their number is part of the plan.",
+        table(
+            ["images", "true share", "first test", "one addition: together / alone", f"{ADDITIONS}: together / alone"],
+            [
+                [
+                    str(line["n"]),
+                    f"{cell(line, 'truth'):g}",
+                    percent(cell(line, "first")),
+                    f"{percent(cell(line, 'together_once'))} / {percent(cell(line, 'alone_once'))}",
+                    f"{percent(cell(line, 'together'))} / {percent(cell(line, 'alone'))}",
+                ]
+                for line in lines
             ],
         ),
     ]

@@ -27,6 +27,7 @@ from tests.validation.__main__ import main
 from tests.validation.exact import Entry, cell
 from tests.validation.monte_carlo import Curves, Patients, Skill, Tally
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_probes import EqualProbes, probe_misses
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWS = 400
@@ -83,12 +84,37 @@ def test_exact_chances_of_differences_and_classes_add_up_to_what_draws_show(rng:
 def test_a_settling_number_is_the_first_that_settles_in_four_draws_of_five() -> None:
     line = enumeration.further(40, 36, 0.80, "at_least")
     assert line is not None
-    assert line["further"] == 54
+    assert line["further"] == 107
     assert cell(line, "settled") >= 0.8 > cell(line, "one_fewer")
     assert cell(line, "averaged") < cell(line, "settled")
-    drawn = np.random.default_rng(1).binomial(54, 0.9, 4000)
-    share = np.mean([settled(proportion(36 + int(more), 94), 0.80, "at_least") is not None for more in drawn])
+    drawn = np.random.default_rng(1).binomial(107, 0.9, 4000)
+    share = np.mean([settled(proportion(int(more), 107), 0.80, "at_least") is not None for more in drawn])
     assert cell(line, "settled") == pytest.approx(share, abs=0.02)
+
+
+def test_a_model_as_good_as_ten_probes_is_not_found_to_be_worse() -> None:
+    """If the probe is the best on the test images, it is."""
+    world = EqualProbes(counts=(26, 20, 20), fitted=(111, 70, 70), probes=10, recall=0.8, shared=0.5)
+    line = probe_misses(world, 300, np.random.default_rng(1))
+    assert cell(line, "folds_under") < 0.05
+    assert cell(line, "folds_refused") == pytest.approx(0.5, abs=0.1)
+    assert cell(line, "test_under") > 0.07
+    assert cell(line, "test_refused") > 0.8
+
+
+def test_images_that_are_added_are_a_further_attempt() -> None:
+    """The error of a verdict on added images is that of a first one, and attempts add up."""
+    line = enumeration.added(40, 0.80, 0.7999)
+    first, once = cell(line, "first"), cell(line, "alone_once")
+    assert first < 0.025
+    assert first < once < 2 * first
+    assert cell(line, "together_once") < cell(line, "together") < 0.06
+    assert cell(line, "together") > 5 * first
+    drawn = np.random.default_rng(1).binomial(40, 0.7999, (20_000, 2))
+    passed = [settled(proportion(hits, 40), 0.80, "at_least") for hits in range(41)]
+    both = [settled(proportion(hits, 80), 0.80, "at_least") for hits in range(81)]
+    share = np.mean([passed[a] == "met" or (passed[a] is None and both[a + b] == "met") for a, b in drawn.tolist()])
+    assert cell(line, "together_once") == pytest.approx(share, abs=0.004)
 
 
 def test_a_settled_row_and_one_on_its_bound_ask_for_nothing() -> None:

@@ -76,6 +76,17 @@ class DataRecord:
         """Return the predictions of a probe on the test images."""
         return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
 
+    def folds(self, probe: probes.Probe) -> Predictions | None:
+        """Return the cross-validated predictions of a probe on train and validation images.
+
+        They never see a test image. None if no two classes can be validated.
+        """
+        masks = self.masks if probe.needs_masks else None
+        splits: tuple[SplitName, ...] = ("train", "validation")
+        return probes.cross_validated(
+            self.seen, self.duplicates.clusters, self.store, probe, splits=splits, masks=masks
+        )
+
     def judged(self, predictions: Predictions) -> Predictions:
         """Return the given rows that a probe can be judged on.
 

@@ -3,6 +3,7 @@
 Probes see the file, the border or other parts of the pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 
@@ -12,9 +13,12 @@ from roentgate.arrays import BoolArray, IntArray
 from roentgate.audit import probes
 from roentgate.audit.leakage import DataRecord
 from roentgate.candidates import Predictions, taken
-from roentgate.checks import metrics
+from roentgate.checks import comparison, metrics
 from roentgate.stats import Estimate, census, permutation_p
 from roentgate.stats import estimate as estimates
+
+ANY_GAIN = 1e-6
+"""Least gain over a probe that is one. A model that does exactly as well as the probe is no better."""
 
 DRAWS = 2000
 """Number of permutations for a probe's p-value."""
@@ -146,22 +150,41 @@ def chance_p(answers: Predictions, *, draws: int = DRAWS) -> Estimate:
     return permutation_p(exceeding, draws)
 
 
-def best_probe(record: DataRecord) -> tuple[probes.Probe, Predictions]:
-    """Return the probe with the highest balanced accuracy, and its predictions.
+def chosen_probe(record: DataRecord, family: Sequence[probes.Probe]) -> probes.Probe:
+    """Return the probe of a family that is best on train and validation images.
 
-    They are those on the rows that it can be judged on.
+    The best has the highest cross-validated balanced accuracy, and of equal ones the first. No test image has a part in
+    the choice. The best of ten equal probes on the test images would be better than all of them by chance, so that an
+    equal model would seem to be worse.
     """
-    predictions = {probe: record.judged(record.answers(probe)) for probe in record.allowed}
-    best = max(predictions, key=lambda probe: metrics.balanced_accuracy(predictions[probe]).value)
-    return best, predictions[best]
+    allowed = [probe for probe in family if probe in record.allowed]
+
+    def skill(probe: probes.Probe) -> float:
+        answers = record.folds(probe)
+        value = np.nan if answers is None else metrics.balanced_accuracy(answers).value
+        return -1.0 if np.isnan(value) else value
+
+    return max(allowed, key=skill)
 
 
-def against(probe: probes.Probe, change: Estimate) -> Estimate:
-    """Return a change of balanced accuracy with the probe's name in its detail.
+def gain_over(record: DataRecord, family: Sequence[probes.Probe], model: Predictions) -> Estimate:
+    """How much better a model is than a probe on the same images (-1 to 1).
 
-    The change is measured against this probe.
+    The probe is the one that `chosen_probe` names.
+
+    Args:
+        record: The findings on the images.
+        family: The probes to choose from.
+        model: The answers of the model on the test images.
+
+    Returns:
+        The difference of balanced accuracy, model minus probe, as from
+        `roentgate.checks.comparison.balanced_change`, on the images that a probe can be judged on. Failing: the images
+        that only the probe predicts correctly.
     """
-    return replace(change, detail=f"against the probe of {probe.name}: {change.detail}")
+    probe = chosen_probe(record, family)
+    named = (f"the probe of {probe.name}", "the model")
+    return comparison.balanced_change(record.judged(record.answers(probe)), record.judged(model), named=named)
 
 
 def source_skill(record: DataRecord) -> Estimate:

@@ -18,7 +18,7 @@ from roentgate.arrays import FloatArray, IntArray
 from roentgate.audit.scan import THUMBNAIL, ImageFacts, Survey
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
-from roentgate.data import SPLITS, Header, images
+from roentgate.data import SPLITS, Header, SplitName, images
 from roentgate.store import Arrays, Store, digest
 
 if TYPE_CHECKING:
@@ -76,6 +76,17 @@ ANATOMY: Final = (
 PIXELS: Final = (*MIDDLES, *SUMMARIES, WHOLE, NEAREST)
 """Probes of pixels other than the border and the anatomy."""
 PROBES: Final = (METADATA, *BORDER_PROBES, *MIDDLES, *SUMMARIES, *ANATOMY, WHOLE, NEAREST)
+WITHOUT_LUNGS: Final = (BORDER_PROBES[1], BORDER_PROBES[0], *ANATOMY[1:])
+"""Probes that see no lung tissue: at most a tenth of the side is shown, or the lungs are masked.
+
+A model that is no better than these has not shown that it uses the lungs. File and header are not among them, because
+no model reads them.
+"""
+WITH_LUNGS: Final = (WHOLE, NEAREST, *MIDDLES, *SUMMARIES)
+"""Probes that see the lungs, whole, in part (15 % of the side and more), or as greys without their place.
+
+A model that is no better than these may read the lungs, but is not worth a network.
+"""
 
 
 def applicable(masks: object) -> list[Probe]:
@@ -111,7 +122,15 @@ def answers(seen: Survey, probe: Probe, store: Store, masks: tuple[Path, ...] | 
     return _predictions(seen, test, store.arrays(key, compute)["probabilities"])
 
 
-def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe = METADATA) -> Predictions | None:
+def cross_validated(  # noqa: PLR0913  images, probe, and which of them
+    seen: Survey,
+    clusters: IntArray,
+    store: Store,
+    probe: Probe = METADATA,
+    *,
+    splits: Sequence[SplitName] = SPLITS,
+    masks: tuple[Path, ...] | None = None,
+) -> Predictions | None:
     """Return the cross-validated predictions of a probe on all readable images.
 
     There are five folds, stratified by class. Images of one patient, and images that are the same, are one unit and lie
@@ -123,6 +142,8 @@ def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe
         clusters: int64 (n,) a number for each set of images that are the same.
         store: Keeps the predictions.
         probe: The probe, by default that of file and header.
+        splits: The splits whose images are used, by default all. Of fewer, as many images are drawn as for a fit.
+        masks: The lung mask of each row, for the probes that need them.
 
     Returns:
         The predictions, or None if fewer than two classes can be validated.
@@ -130,19 +151,21 @@ def cross_validated(seen: Survey, clusters: IntArray, store: Store, probe: Probe
     from sklearn.model_selection import StratifiedGroupKFold
 
     units = _units(seen, clusters)
-    counts = [len(np.unique(units[(seen.labels == label) & seen.readable])) for label in range(len(seen.classes))]
+    usable = seen.readable & np.isin(seen.split, [SPLITS.index(split) for split in splits])
+    counts = [len(np.unique(units[(seen.labels == label) & usable])) for label in range(len(seen.classes))]
     kept = [label for label, count in enumerate(counts) if count >= _RARE]
     if len(kept) < _RARE:
         return None
-    rows = _drawn(seen, np.flatnonzero(seen.readable & np.isin(seen.labels, kept)), _FOLDS * LARGEST_FIT)
+    most = _FOLDS * LARGEST_FIT if tuple(splits) == SPLITS else LARGEST_FIT
+    rows = _drawn(seen, np.flatnonzero(usable & np.isin(seen.labels, kept)), most)
     asked = replace(
         seen, classes=tuple(seen.classes[label] for label in kept), labels=np.searchsorted(kept, seen.labels)
     )
     folds = min(_FOLDS, *(counts[label] for label in kept))
-    key = digest("folds", probe.name, seen.fingerprint, _code())
+    key = digest("folds", probe.name, seen.fingerprint, _code(), list(splits), images.file_digests(masks or ()))
 
     def compute() -> Arrays:
-        shown, labels = _features(asked, probe, rows, None), asked.labels[rows]
+        shown, labels = _features(asked, probe, rows, masks), asked.labels[rows]
         probabilities = np.full((len(rows), len(kept)), 1 / len(kept), np.float32)
         splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=0)
         for fit, rest in splitter.split(shown, labels, units[rows]):

@@ -19,6 +19,7 @@ class Predictions:
         labels: int64 (n,) true class indices, 0 to K - 1.
         probabilities: float32 (n, K), as the model gave them. They may hold NaN or logits, which are never repaired.
         groups: n group (patient) names, or None if unknown.
+        model: Fingerprint of the model that answered, or None if unknown. Only by this are two models known to be one.
 
     Raises:
         ModelError: The probabilities are not (n, K).
@@ -30,6 +31,7 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     groups: tuple[str, ...] | None = None
+    model: str | None = None
 
     def __post_init__(self) -> None:
         n, expected = len(self.ids), (len(self.ids), len(self.classes))

@@ -21,7 +21,8 @@ from roentgate.stats import Estimate, differences
 from roentgate.stats import estimate as estimates
 from roentgate.stats import intervals as limits
 
-IDENTICAL = "identical answers"
+IDENTICAL = "the same model"
+"""Method of a change of one model compared with itself, which is known by its fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
 
     Returns:
         Paired difference with Tango's score interval (over groups, at the effective size). The detail holds the exact
-        McNemar p-value if rows are independent. Exactly 0 if all probabilities are equal. NaN in [-1, 1] without rows.
-        Failing: the rows lost.
+        McNemar p-value if rows are independent. Exactly 0 for one model compared with itself. NaN in [-1, 1]
+        without rows. Failing: the rows lost.
 
     Raises:
         UnknownClassError: ``label`` is not a class.
@@ -86,20 +87,34 @@ def accuracy_change(reference: Predictions, candidate: Predictions) -> Estimate:
     return _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
 
 
-def balanced_change(reference: Predictions, candidate: Predictions) -> Estimate:
-    """Change of the balanced accuracy (-1 to 1, higher is better).
+def balanced_change(
+    reference: Predictions, candidate: Predictions, *, named: tuple[str, str] = ("the reference", "the candidate")
+) -> Estimate:
+    """Difference of the balanced accuracy (-1 to 1, higher is better).
+
+    Args:
+        reference: Answers of the reference.
+        candidate: Answers of the candidate on the same rows.
+        named: What the detail calls the two.
 
     Returns:
         Mean of the changes of the classes' recalls, with limits from Tango's limits of each (MOVER). The detail holds
-        the exact McNemar p-value. Exactly 0 if all probabilities are equal. NaN in [-1, 1] if a class has no rows.
-        Failing: the rows right before and wrong now.
+        the exact McNemar p-value. Exactly 0 for one model compared with itself. NaN in [-1, 1] if a class has no rows.
+        Failing: the rows that only the reference has right.
     """
     parts = [recall_change(reference, candidate, label) for label in candidate.classes]
     whole = accuracy_change(reference, candidate)
     if _identical(reference, candidate):
         return whole
-    before, now = metrics.balanced_accuracy(reference), metrics.balanced_accuracy(candidate)
-    detail = f"balanced accuracy {before.value:.2f} before, {now.value:.2f} now; {whole.detail}"
+    first, second = reference.answers == reference.labels, candidate.answers == candidate.labels
+    values = [f"{metrics.balanced_accuracy(each).value:.2f}" for each in (reference, candidate)]
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    detail = (
+        f"balanced accuracy of {named[1]} {values[1]}, of {named[0]} {values[0]} on the same {len(candidate)} images: "
+        f"{gained} right by {named[1]} only, {lost} by {named[0]} only"
+    )
+    if candidate.groups is None:
+        detail += f" (McNemar p = {differences.mcnemar(gained, lost):.3g})"
     change = estimates.mean(parts, groups=candidate.groups, labels=candidate.labels)
     return replace(change, detail=detail, failing=whole.failing)
 
@@ -108,10 +123,11 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
     """Change of the macro AUROC (-1 to 1, higher is better).
 
     The limits come from those of the two areas (`roentgate.checks.metrics.macro_auroc`, defined at perfect separation
-    too) and from their correlation by DeLong's covariance (MOVER). The correlation is 0 if either has no spread.
+    too) and from their correlation by DeLong's covariance (MOVER). The correlation is taken as 0 if either has no
+    spread, or if no image is ranked differently: then the images do not show how far the two can differ.
 
     Returns:
-        Value and interval. Exactly 0 if all probabilities are equal. NaN in [-1, 1] if either is undefined.
+        Value and interval. Exactly 0 for one model compared with itself. NaN in [-1, 1] if either is undefined.
 
     References:
         Zou, Psychological Methods 12 (2007) 399-413; DeLong et al., Biometrics 44 (1988) 837-845.
@@ -164,8 +180,9 @@ def border_changes(
     it retains on the border alone. Positive is worse. Verdicts that are descriptive in the border suite are descriptive
     here.
 
-    The change is exactly 0 for one model compared with itself: equal probabilities on whole images, and equal answers
-    under the masks that a verdict rests on. Equal answers alone are not enough. The change is undefined without images.
+    The change is exactly 0 for one model compared with itself: equal fingerprints, and equal answers on whole images
+    and under the masks that a verdict rests on. Equal answers alone are not enough. The change is undefined without
+    images.
 
     Shares of the same rows are paired. Net switches are not, since models of different seeds have different donors, and
     neither is retained skill. Their two intervals are taken as independent, which is too wide rather than too narrow.
@@ -329,7 +346,7 @@ def _correlation(reference: Predictions, candidate: Predictions) -> float:
         return 0.0
     first, second = (limits.auroc_influence(labels, each.probabilities)[1] for each in (reference, candidate))
     spread = [limits.stratified_variance(each, labels, units) for each in (first, second, second - first)]
-    if min(spread[:2]) == 0:
+    if min(spread) == 0:
         return 0.0
     return (spread[0] + spread[1] - spread[2]) / (2 * math.sqrt(spread[0] * spread[1]))
 
@@ -339,11 +356,17 @@ def _reach(own: float, other: float, correlation: float) -> float:
 
 
 def _identical(reference: Predictions, candidate: Predictions) -> bool:
-    return np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
+    """Whether one model is compared with itself.
+
+    Its fingerprint says so. Equal answers do not: two models that agree on these images may differ on others. Equal
+    answers are asked for all the same, as a model may answer differently on another machine.
+    """
+    one = reference.model is not None and reference.model == candidate.model
+    return one and np.array_equal(reference.probabilities, candidate.probabilities, equal_nan=True)
 
 
 def _alike(reference: BorderRecord, candidate: BorderRecord, *pairs: tuple[Predictions, Predictions]) -> bool:
-    """Whether these are one model, as far as the evidence shows.
+    """Whether these are the answers of one model.
 
     Of a stored reference only the answers under a mask are known.
     """

@@ -82,6 +82,7 @@ class Card(BaseModel):
         generator: The program that draws the images (``phantom``) instead of a root.
         variant: Which of the generator's data sets.
         classes: The class folders, sorted. None reads them from ``train/``.
+        normal: The class without a finding. None if there is none, or if its name says so (``Normal``).
         image_size: (height, width) in pixels that the images are resized to.
         interpolation: How they are resized.
         licence: The licence of the data, as their source states it.
@@ -109,6 +110,7 @@ class Card(BaseModel):
     generator: str | None = None
     variant: str | None = None
     classes: tuple[str, ...] | None = None
+    normal: str | None = None
     image_size: tuple[Side, Side] = (256, 256)
     interpolation: Interpolation = "nearest"
     licence: str = ""
@@ -159,6 +161,14 @@ class Card(BaseModel):
         if abs(sum(shares) - 1) > 1e-9:
             raise ValueError(f"the shares of train, validation and test must sum to 1, not {sum(shares):g}")
         return shares
+
+    @model_validator(mode="after")
+    def _normal_is_a_class(self) -> "Card":
+        if self.normal is not None and self.classes is not None and self.normal not in self.classes:
+            raise ValueError(
+                f"'normal' names {self.normal!r}, which is no class; {did_you_mean(self.normal, self.classes)}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Card":

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.candidates import Predictions
+from roentgate.candidates import Predictions, taken
 from roentgate.checks import metrics
 from roentgate.errors import ArgumentError
 from roentgate.evidence import BorderRecord
@@ -23,6 +23,12 @@ from roentgate.store import atomic
 
 SUITES = ("recall", "border", "comparison")
 PAGE = "aa-test.md"
+USABLE = 0.20
+"""Largest share of equally good candidates that a usable rule refuses."""
+
+TIMES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""How many times as many images `by_size` draws."""
+
 EXPLAINED = (
     "Two models that are exactly as good as this one, and err independently of it and of each other, were drawn many "
     "times: on each image they answer as it does on an image of the same class drawn at random (on one that is in "
@@ -51,6 +57,19 @@ class Count:
     draws: int
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How many draws are refused with so many images.
+
+    Attributes:
+        images: Images of the class that has fewest.
+        count: Draws that any of the checks refused.
+    """
+
+    images: int
+    count: Count
+
+
 def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return for every row a random row of its stratum.
 
@@ -65,11 +84,11 @@ def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random
     Returns:
         int64 (n,) row numbers.
     """
-    taken = np.arange(len(strata))
+    drawn = np.arange(len(strata))
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
         if groups is None:
-            taken[rows] = rng.choice(rows, len(rows))
+            drawn[rows] = rng.choice(rows, len(rows))
             continue
         members: dict[str, list[int]] = {}
         for row in rows:
@@ -77,8 +96,8 @@ def draw(strata: NDArray[np.int64], groups: Sequence[str] | None, rng: np.random
         names = list(members)
         for own, other in zip(names, rng.choice(len(names), len(names)), strict=True):
             source = members[names[other]]
-            taken[members[own]] = np.resize(source, len(members[own]))
-    return taken
+            drawn[members[own]] = np.resize(source, len(members[own]))
+    return drawn
 
 
 def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
@@ -97,28 +116,45 @@ def strata_of(test: Predictions, counted: Predictions) -> NDArray[np.int64]:
     return 2 * test.labels + np.array([name not in kept for name in test.ids], np.int64)
 
 
-def selves(
-    predictions: Predictions, border: BorderRecord, taken: NDArray[np.int64]
-) -> tuple[Predictions, BorderRecord]:
+def selves(predictions: Predictions, border: BorderRecord, rows: NDArray[np.int64]) -> tuple[Predictions, BorderRecord]:
     """Return the evidence on a drawn candidate.
 
-    The candidate answers each row as the model answers the row in ``taken``, on whole and masked images alike.
+    The candidate answers each row as the model answers the row in ``rows``, on whole and masked images alike.
     """
+    drawn = replace(predictions, probabilities=predictions.probabilities[rows], model=None)
+    return drawn, _answered(border, drawn, rows)
 
-    def moved(answers: Predictions) -> Predictions:
-        return replace(answers, probabilities=answers.probabilities[taken])
 
-    parts = {
-        part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
-        for part in fields(border)
-        if part.name not in {"clean", "donor_labels"}
-    }
-    return moved(predictions), replace(
-        border, clean=moved(border.clean), donor_labels=border.donor_labels[taken], **parts
+def enlarged(
+    predictions: Predictions, border: BorderRecord, times: int
+) -> tuple[Predictions, BorderRecord, NDArray[np.int64]]:
+    """Return the evidence on so many copies of every image, as if each were another image.
+
+    The groups of a copy are its own as well.
+
+    Returns:
+        The evidence, and the row of the image behind each row, int64 (``times`` n,).
+    """
+    rows = np.tile(np.arange(len(predictions)), times)
+    copies = np.repeat(np.arange(times), len(predictions))
+
+    def named(names: Sequence[str]) -> tuple[str, ...]:
+        return tuple(f"{names[row]} {copy}" if copy else names[row] for row, copy in zip(rows, copies, strict=True))
+
+    ids, groups = named(predictions.ids), None if predictions.groups is None else named(predictions.groups)
+    larger = replace(
+        predictions,
+        ids=ids,
+        labels=predictions.labels[rows],
+        probabilities=predictions.probabilities[rows],
+        groups=groups,
     )
+    return larger, _answered(border, larger, rows), rows
 
 
-def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Count]:
+def false_alarms(  # noqa: PLR0913  what is drawn, each by name
+    session: Session, model: str, *, draws: int, seed: int, step: Callable[[], object], times: int = 1
+) -> list[Count]:
     """Judge drawn candidates and count how many each check refuses.
 
     Args:
@@ -127,6 +163,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
         draws: How many candidates to draw.
         seed: Seed of the draws. Equal seeds give equal counts.
         step: Called after each candidate.
+        times: How many times as many images to draw as there are.
 
     Returns:
         One count per check, and a last one for any of the checks.
@@ -140,11 +177,15 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
     policy, classes, folder = session.policy, session.classes, session.settings.root / "suites"
     suites = {name: load_suite(folder / f"test_{name}.py") for name in SUITES}
     evidence = session.evidence(model)
-    test = evidence.test
-    counted = session.unseen(test)
+    counted = session.unseen(evidence.test)
     _several(counted)
-    strata = strata_of(test, counted)
-    border = evidence.border(policy.border)
+    test, border, rows = enlarged(evidence.test, evidence.border(policy.border), times)
+    strata = strata_of(evidence.test, counted)[rows]
+    kept = {name for name, stratum in zip(test.ids, strata, strict=True) if stratum % 2 == 0}
+
+    def unseen(answers: Predictions) -> Predictions:
+        return taken(answers, np.flatnonzero([name in kept for name in answers.ids]))
+
     rng = np.random.default_rng(seed)
     refused: dict[Gate, dict[str, int]] = {"simple": {}, "guarded": {}}
     for _ in range(draws):
@@ -155,7 +196,7 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
             test=before, border=lambda _, record=before_masked: record, candidate=evidence.candidate
         )
         given = {"evidence": SimpleNamespace(test=now), "border_answers": now_masked, "reference": earlier}
-        given["unseen"] = session.unseen
+        given["unseen"] = unseen
         found: list[tuple[str, Verdict]] = []
         for name, suite in suites.items():
             judged = verdicts(suite, given, policy, classes, absent=["smallest_masks", "border_contents"])
@@ -169,6 +210,53 @@ def false_alarms(session: Session, model: str, *, draws: int, seed: int, step: C
     return [
         Count(check, refused["simple"].get(check, 0), refused["guarded"].get(check, 0), draws) for check in [*names, ""]
     ]
+
+
+def by_size(session: Session, model: str, *, draws: int, seed: int, step: Callable[[], object]) -> list[Size]:
+    """Count refusals with more and more images, until both rules are usable.
+
+    A rule is usable if it refuses at most `USABLE` of the draws.
+
+    Args:
+        session: As for `false_alarms`.
+        model: As for `false_alarms`.
+        draws: Candidates drawn at each size.
+        seed: Seed of the draws.
+        step: Called after each candidate.
+
+    Returns:
+        One count per size of `TIMES`, the last one the first at which both rules are usable, or the largest.
+    """
+    counted = session.unseen(session.evidence(model).test)
+    fewest = int(np.bincount(counted.labels, minlength=len(counted.classes)).min())
+    sizes: list[Size] = []
+    for times in TIMES:
+        count = false_alarms(session, model, draws=draws, seed=seed, step=step, times=times)[-1]
+        sizes.append(Size(times * fewest, count))
+        if max(count.simple, count.guarded) <= USABLE * draws:
+            break
+    return sizes
+
+
+def usable_words(sizes: Sequence[Size]) -> list[str]:
+    """Return from how many images on each rule is usable, one sentence a rule.
+
+    Args:
+        sizes: From `by_size`.
+    """
+    found = []
+    for gate in ("simple", "guarded"):
+        refused = [getattr(size.count, gate) / size.count.draws for size in sizes]
+        enough = [size.images for size, share in zip(sizes, refused, strict=True) if share <= USABLE]
+        if enough:
+            often = f"at most {100 * USABLE:.0f} % of draws from {enough[0]} images of each class on"
+        else:
+            often = (
+                f"{100 * refused[-1]:.0f} % of draws with {sizes[-1].images} images of each class, the most that were "
+                "tried: the model misses a bound itself, or is next to one"
+            )
+        found.append(f"The {gate} rule refuses an equally good candidate in {often}.")
+    return found
 
 
 def blind_spots(test: Predictions) -> list[str]:
@@ -192,7 +280,15 @@ def blind_spots(test: Predictions) -> list[str]:
     ]
 
 
-def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind: Sequence[str] = ()) -> str:
+def page(  # noqa: PLR0913  the parts of the page
+    model: str,
+    data: str,
+    counts: Sequence[Count],
+    command: str,
+    *,
+    blind: Sequence[str] = (),
+    sizes: Sequence[Size] = (),
+) -> str:
     """Return the page on an A/A test as markdown.
 
     Args:
@@ -201,6 +297,7 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
         counts: From `false_alarms`.
         command: The command that made the page.
         blind: From `blind_spots`.
+        sizes: From `by_size`.
     """
     lines = [
         [escape(count.check) or "any of these", *(_share(hits, count.draws) for hits in (count.simple, count.guarded))]
@@ -212,6 +309,7 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
         "draws: what the model answered on these images is taken for the truth.",
         *blind,
         table(["refused by", "simple rule", "guarded rule"], lines),
+        *_more_images(sizes),
         "Made by:",
         fenced([command]),
         "Research software, not a medical device.",
@@ -219,10 +317,39 @@ def page(model: str, data: str, counts: Sequence[Count], command: str, *, blind:
     return "\n\n".join(text) + "\n"
 
 
+def _more_images(sizes: Sequence[Size]) -> list[str]:
+    if not sizes:
+        return []
+    lines = [
+        [str(size.images), *(_share(hits, size.count.draws) for hits in (size.count.simple, size.count.guarded))]
+        for size in sizes
+    ]
+    return [
+        "## With more images",
+        " ".join(usable_words(sizes)) + f" Drawn from the same answers, {sizes[0].count.draws} pairs a size; refused "
+        "by any check:",
+        table(["images of the rarest class", "simple rule", "guarded rule"], lines),
+    ]
+
+
 def write_page(path: Path, text: str) -> None:
     """Write the page in one step, never in part."""
     with atomic(path) as draft:
         draft.write_text(text, "utf-8")
+
+
+def _answered(border: BorderRecord, whole: Predictions, rows: NDArray[np.int64]) -> BorderRecord:
+    """Return the answers of the given rows under each mask, as answers to the images of ``whole``."""
+
+    def moved(answers: Predictions) -> Predictions:
+        return replace(whole, probabilities=answers.probabilities[rows])
+
+    parts = {
+        part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
+        for part in fields(border)
+        if part.name not in {"clean", "donor_labels"}
+    }
+    return replace(border, clean=moved(border.clean), donor_labels=border.donor_labels[rows], **parts)
 
 
 def _several(test: Predictions) -> None:

@@ -261,6 +261,7 @@ class Evidence:
             labels=data.labels,
             probabilities=probabilities,
             groups=data.groups,
+            model=self.candidate.fingerprint,
         )
 
     def _predict_all(self, data: Dataset) -> Probabilities:

@@ -6,7 +6,7 @@ A later model can be compared with them without the earlier model.
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -137,9 +137,7 @@ class Reference:
         one_hot = np.eye(len(self.test.classes), dtype=np.float32)[np.maximum(answers, 0)]
         one_hot[answers < 0] = np.nan
         test = self.test
-        return Predictions(
-            ids=test.ids, classes=test.classes, labels=test.labels, probabilities=one_hot, groups=test.groups
-        )
+        return replace(test, probabilities=one_hot)
 
 
 def write_predictions(  # noqa: PLR0913  what the file holds, each by name
@@ -278,6 +276,7 @@ def read_predictions(path: Path) -> Reference:
             labels=labels,
             probabilities=np.array(rows, np.float32).reshape(len(labels), len(file.classes)),
             groups=None if file.groups is None else tuple(file.groups),
+            model=file.fingerprint,
         ),
         answers={name: np.array(answers, np.int64) for name, answers in file.border.items()},
         donor_labels=np.array(file.donor_labels, np.int64),

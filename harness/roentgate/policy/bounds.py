@@ -1,6 +1,7 @@
 """The bounds of each suite, typed, with their defaults."""
 
 import difflib
+import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
@@ -19,6 +20,18 @@ Severity = Annotated[int, pydantic.Field(ge=1, le=5)]
 Explanation = Literal["grad_cam", "integrated_gradients", "occlusion"]
 
 ARROW = " -> "
+
+NORMAL_NAMES = frozenset({"normal", "healthy", "negative", "nofinding", "nofindings"})
+"""Names of a class without a finding, in small letters and without spaces, ``_`` and ``-``."""
+
+
+def normal_class(classes: tuple[str, ...]) -> str | None:
+    """Return the class whose name says that nothing was found.
+
+    None if no class, or more than one, has such a name.
+    """
+    found = [label for label in classes if re.sub(r"[\s_-]", "", label).casefold() in NORMAL_NAMES]
+    return found[0] if len(found) == 1 else None
 
 
 class Table(pydantic.BaseModel):
@@ -57,15 +70,39 @@ class RecallBounds(Table):
     floors: dict[str, Share] = {}
     confusion_ceiling: Share = 0.20
     ceilings: dict[str, Share] = {}
-    costly: Literal["all"] | list[str] = "all"
+    costly: Literal["normal", "all"] | list[str] = "normal"
+    """Which confusions gate: a disease predicted as normal, all, or the named pairs.
+
+    With "normal" the policy of a data set holds the pairs themselves. If no class is known to be the normal one, all
+    pairs gate.
+    """
+
     macro_auroc_floor: Share = 0.90
 
     @pydantic.field_validator("costly")
     @classmethod
-    def _some_pair(cls, costly: Literal["all"] | list[str]) -> Literal["all"] | list[str]:
+    def _some_pair(cls, costly: Literal["normal", "all"] | list[str]) -> Literal["normal", "all"] | list[str]:
         if not costly:
-            raise ValueError('is empty, so nothing would be tested; name a pair, or write "all"')
+            raise ValueError('is empty, so nothing would be tested; name a pair, or write "normal" or "all"')
         return costly
+
+    def resolved(self, classes: tuple[str, ...], normal: str | None) -> "RecallBounds":
+        """Return these bounds with "normal" replaced by the pairs that it means.
+
+        Args:
+            classes: The classes of the data set.
+            normal: The class without a finding, as the data card names it. None looks for a class with a usual name.
+
+        Raises:
+            PolicyError: The class that the card names does not exist.
+        """
+        if self.costly != "normal":
+            return self
+        if normal is not None:
+            _check_known(normal, classes, "the data card's 'normal'")
+        normal = normal or normal_class(classes)
+        pairs = [f"{label}{ARROW}{normal}" for label in classes if label != normal]
+        return self.model_copy(update={"costly": pairs if normal else "all"})
 
     def floor(self, label: str) -> float:
         """Return the recall floor of a class."""
@@ -76,22 +113,22 @@ class RecallBounds(Table):
         return self.ceilings.get(f"{truth}{ARROW}{predicted}", self.confusion_ceiling)
 
     def pairs(self, classes: tuple[str, ...]) -> list[tuple[str, str]]:
-        """Return the (truth, predicted) pairs to judge.
+        """Return the (truth, predicted) pairs whose confusion gates."""
+        every = [(truth, predicted) for truth in classes for predicted in classes if truth != predicted]
+        return [pair for pair in every if self.is_costly(*pair)]
 
-        These are the costly pairs, or all pairs if none are named.
-        """
-        return [
-            (truth, predicted)
-            for truth in classes
-            for predicted in classes
-            if truth != predicted and (self.costly == "all" or f"{truth}{ARROW}{predicted}" in self.costly)
-        ]
+    def is_costly(self, truth: str, predicted: str) -> bool:
+        """Whether ``truth`` predicted as ``predicted`` can refuse a model."""
+        return isinstance(self.costly, str) or f"{truth}{ARROW}{predicted}" in self.costly
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
         """Raise `PolicyError` if a floor, a ceiling or a pair names an unknown class."""
         for label in self.floors:
             _check_known(label, classes, "recall.floors")
-        for key, pairs in (("ceilings", list(self.ceilings)), ("costly", [] if self.costly == "all" else self.costly)):
+        for key, pairs in (
+            ("ceilings", list(self.ceilings)),
+            ("costly", [] if isinstance(self.costly, str) else self.costly),
+        ):
             for pair in pairs:
                 known = [f"{a}{ARROW}{b}" for a in classes for b in classes if a != b]
                 _check_known(pair, known, f"recall.{key}")
@@ -196,6 +233,8 @@ class AuditBounds(Table):
     border_probe_ceiling: Share = 0.50
     association_ceiling: Share = 0.80
     near_duplicates: Literal["left out", "counted"] = "left out"
+    whole_image_probe: Literal["descriptive", "gates"] = "descriptive"
+    """Whether a model must also be better than a cheap probe that sees the lungs, or it is not worth a network."""
 
 
 class AttributionBounds(Table):

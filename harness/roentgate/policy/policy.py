@@ -56,6 +56,7 @@ class Policy:
         source: The file it came from, for messages.
         tables: The raw tables after the data set's overrides.
         classes: The classes of the data set.
+        normal: The class without a finding, or None to know it by its name.
     """
 
     gate: GateBounds
@@ -73,10 +74,12 @@ class Policy:
     claims: ClaimsBounds
     _OVERRIDES: ClassVar[str] = "data"
 
-    def __init__(self, source: Path, tables: Mapping[str, object], classes: tuple[str, ...]) -> None:
+    def __init__(
+        self, source: Path, tables: Mapping[str, object], classes: tuple[str, ...], normal: str | None = None
+    ) -> None:
         self.source = source
         self._raw = dict(tables)
-        self._classes = classes
+        self._classes, self._normal = classes, normal
         self._tables: dict[str, Table] = {}
         for name, kind in CORE.items():
             self.add(name, kind)
@@ -88,6 +91,8 @@ class Policy:
         """
         table = _parse(kind, self._raw.get(name, {}), f"{self.source}, table [{name}]")
         table.check_classes(self._classes)
+        if isinstance(table, RecallBounds):
+            table = table.resolved(self._classes, self._normal)
         self._tables[name] = table
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a suite of one's own has its own table type
@@ -115,7 +120,9 @@ class Policy:
         return digest({name: table.model_dump(mode="json") for name, table in sorted(self._tables.items())})
 
 
-def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Iterable[str] = ()) -> Policy:
+def load_policy(
+    path: Path, *, data: str, classes: tuple[str, ...], known: Iterable[str] = (), normal: str | None = None
+) -> Policy:
     """Read a policy file and resolve it for one data set.
 
     Args:
@@ -124,6 +131,7 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Itera
         classes: The classes of the data set, against which class names are checked.
         known: Names of other data sets. A table whose name is none of these but similar to one is refused as a
             misspelling.
+        normal: The class without a finding, as the data card names it. None looks for a class with a usual name.
 
     Raises:
         PolicyError: The file is missing or not TOML, has an unknown key, or names an unknown class.
@@ -149,7 +157,7 @@ def load_policy(path: Path, *, data: str, classes: tuple[str, ...], known: Itera
                 raise PolicyError(f"policy {path}: [data.{name}.{suite}] is unknown; {did_you_mean(suite, known)}")
         if name != data:
             _check_shape(path, raw, name, table)
-    return Policy(path, _merge(raw, overrides.get(data, {})), classes)
+    return Policy(path, _merge(raw, overrides.get(data, {})), classes, normal)
 
 
 def _check_shape(path: Path, raw: Mapping[str, object], name: str, table: Mapping[str, object]) -> None:

@@ -73,7 +73,8 @@ class Session:
     def policy(self) -> Policy:
         """The bounds in force for this data."""
         cards = [path.stem for path in (self.settings.root / "data").glob("*.toml")]
-        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes, known=cards)
+        normal = self.card.normal
+        return load_policy(self.settings.policy, data=self.card.name, classes=self.classes, known=cards, normal=normal)
 
     def candidate(self, name: str) -> Candidate:
         """Return a member that is ready to be judged, trained on first use."""

@@ -47,17 +47,14 @@ def clopper_pearson(hits: float, n: float, low_tail: float = TAIL, high_tail: fl
     return low, high
 
 
-def settling(  # noqa: PLR0913  three counts and three levels
-    hits: int, n: int, extra: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float
-) -> DoubleArray:
-    """Return the probability that ``extra`` further rows settle the verdict.
+def settling(rate: float, n: NDArray[np.int64], *, bound: float, low_tail: float, high_tail: float) -> DoubleArray:
+    """Return the probability that ``n`` rows settle a verdict by themselves.
 
-    It is settled if both exact limits lie on one side of the bound. The further rows count at the rate hits / n.
+    It is settled if both exact limits lie on one side of the bound. The rows count at the given rate.
     """
-    above = np.ceil(special.bdtrik(1 - low_tail, n + extra, bound)) + 1  # fewest hits with the low limit over it
-    below = np.ceil(special.bdtrik(high_tail, n + extra, bound)) - 1  # most hits with the high limit under it
-    rate = hits / n
-    return reaching(above - hits, extra, rate) + 1 - reaching(below - hits + 1, extra, rate)
+    above = np.ceil(special.bdtrik(1 - low_tail, n, bound)) + 1  # fewest hits with the low limit over it
+    below = np.ceil(special.bdtrik(high_tail, n, bound)) - 1  # most hits with the high limit under it
+    return reaching(above, n, rate) + 1 - reaching(below + 1, n, rate)
 
 
 def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:

@@ -13,14 +13,17 @@ from roentgate.stats.estimate import Direction, Estimate, settled
 from roentgate.stats.intervals import TAIL
 
 MOST_FURTHER_ROWS = 100_000
+POWER = 0.8
+"""Least probability with which the further rows settle a verdict."""
 
 
 def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int | None:
-    """Return how many further rows would settle a verdict.
+    """Return how many further rows would settle a verdict by themselves.
 
-    It is the least number after which the interval lies on one side of the bound with a probability of 0.8 or more. The
+    It is the least number whose own interval lies on one side of the bound with a probability of `POWER` or more. The
     further rows count at the rate observed so far, and both limits keep the levels of this estimate. The probability is
-    summed exactly over the binomial distribution.
+    summed exactly over the binomial distribution. The rows of this estimate are not counted again: they are why more
+    are wanted, and a verdict on old and new rows together would be a second look at the old ones.
 
     Returns:
         0 if it is settled already. None if this is no plain proportion of rows (``hits`` is None), if the rate equals
@@ -29,7 +32,7 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
     Examples:
         >>> from roentgate.stats.estimate import proportion
         >>> further_rows(proportion(10, 10), 0.80, "at_least")  # 17 rows without a miss settle 0.80
-        7
+        17
     """
     if estimate.hits is None or not estimate.defined:
         return None
@@ -38,11 +41,11 @@ def further_rows(estimate: Estimate, bound: float, direction: Direction) -> int 
     n, hits, rate = estimate.n, estimate.hits, estimate.value
     low_tail = float(intervals.reaching(hits, n, estimate.low)) if hits else TAIL
     high_tail = float(intervals.reaching(n - hits, n, 1 - estimate.high)) if hits < n else TAIL
-    settling = partial(intervals.settling, hits, n, bound=bound, low_tail=low_tail, high_tail=high_tail)
+    settling = partial(intervals.settling, rate, bound=bound, low_tail=low_tail, high_tail=high_tail)
     first, last = 1, 0 if rate == bound else 1000
     while first < last:
         if last == 1000 or settling(np.array([last]))[0] > 0.5:  # beyond 1,000 it is nearly monotone
-            enough = np.flatnonzero(settling(np.arange(first, last + 1)) >= 0.8)
+            enough = np.flatnonzero(settling(np.arange(first, last + 1)) >= POWER)
             if enough.size:
                 return first + int(enough[0])
         first, last = last + 1, min(last * 5 // 4, MOST_FURTHER_ROWS)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from roentgate.errors import ArgumentError
 from roentgate.stats.estimate import Direction, Estimate, meets, settled
-from roentgate.stats.sample_size import chance_accepted, further_rows
+from roentgate.stats.sample_size import POWER, chance_accepted, further_rows
 
 Outcome = Literal["pass", "conditional_pass", "conditional_fail", "fail", "skipped", "descriptive"]
 """The outcome of a check, in the terms of ILAC-G8:09/2019, 4.2.3."""
@@ -124,9 +124,9 @@ def skipped(reason: str) -> Verdict:
 def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by_value: bool = True) -> str:
     """Return how many further images would settle a conditional verdict.
 
-    If the value decides, the text also says how easily a worse model would have passed. Under a guarded rule a worse
-    model
-    passes in 2.5 % of tests at most, and this part is left out.
+    They settle it when judged alone, with a probability of 80 % if the rate stays. If the value decides, the text also
+    says how easily a worse model would have passed. Under a guarded rule a worse model passes in 2.5 % of tests at
+    most, and this part is left out.
 
     Returns:
         One line, or "" if the verdict is settled or the estimate is not a plain proportion of rows.
@@ -134,7 +134,7 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     Examples:
         >>> from roentgate.stats.estimate import proportion
         >>> settling_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
-        'about 54 further images of this kind would settle it, if the rate stays; this row ... 30% ...'
+        '107 further images of this kind, judged alone, would settle it with 80 % probability, if the rate stays; ...'
     """
     if estimate.hits is None or settled(estimate, bound, direction):
         return ""
@@ -142,9 +142,10 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     chance = chance_accepted(estimate.n, bound, direction)
     parts = []
     if further is not None:
-        images = f"about {further:,} further image{'s' if further > 1 else ''} of this kind"
-        against = "" if meets(estimate.value, bound, direction) else ", against the model"
-        parts.append(f"{images} would settle it{against}, if the rate stays")
+        units = f"{further:,} further {estimate.unit}s of this kind, judged alone,"
+        against = "" if meets(estimate.value, bound, direction) else " against the model"
+        chance_settled = f"{100 * POWER:.0f} % probability"
+        parts.append(f"{units} would settle it{against} with {chance_settled}, if the rate stays")
     if chance is not None and by_value:
         parts.append(f"this row would have accepted a model 0.05 worse than the bound in {chance:.0%} of such tests")
     return "; ".join(parts)
