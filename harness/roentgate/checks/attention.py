@@ -129,7 +129,7 @@ def background_swap_control(record: AttentionRecord) -> Estimate:
     pairs, survives = taken(record.clean, alike), (record.same_class.answers == before)[alike]
     detail, failing = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
     if pairs.groups is not None:
-        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing)
+        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing, unit=pairs.unit)
     return proportion(int(survives.sum()), len(alike), detail=detail, failing=failing)
 
 

@@ -260,7 +260,8 @@ class Evidence:
             classes=self.candidate.task.classes,
             labels=data.labels,
             probabilities=probabilities,
-            groups=data.groups,
+            groups=data.units,
+            grouped_by=data.unit,
         )
 
     def _predict_all(self, data: Dataset) -> Probabilities:

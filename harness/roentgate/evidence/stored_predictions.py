@@ -6,7 +6,7 @@ A later model can be compared with them without the earlier model.
 import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -138,7 +138,12 @@ class Reference:
         one_hot[answers < 0] = np.nan
         test = self.test
         return Predictions(
-            ids=test.ids, classes=test.classes, labels=test.labels, probabilities=one_hot, groups=test.groups
+            ids=test.ids,
+            classes=test.classes,
+            labels=test.labels,
+            probabilities=one_hot,
+            groups=test.groups,
+            grouped_by=test.grouped_by,
         )
 
 
@@ -176,7 +181,7 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         "classes": list(test.classes),
         "ids": list(test.ids),
         "labels": test.labels.tolist(),
-        "groups": None if test.groups is None else list(test.groups),
+        "groups": list(test.groups) if test.groups is not None and test.unit == "patient" else None,
         "probabilities": [[_short(number) for number in row] for row in test.probabilities],
         "border": answers,
         "donor_labels": [] if border is None else border.donor_labels.tolist(),
@@ -327,6 +332,14 @@ def check_same_images(reference: Reference, images: Dataset, path: Path) -> None
             raise DataError(
                 f"reference '{path}': was judged on other {part} than these; judge the reference on this data first"
             )
+
+
+def in_units(reference: Reference, images: Dataset) -> Reference:
+    """Return a reference on the same images with the units that these have today.
+
+    A file names patients only. Clusters of near-duplicates are looked for in the images, which are the same.
+    """
+    return replace(reference, test=replace(reference.test, groups=images.units, grouped_by=images.unit))
 
 
 def _names(bounds: BorderBounds) -> list[tuple[str, str, tuple[float, str] | float]]:

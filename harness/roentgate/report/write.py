@@ -150,6 +150,13 @@ def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str]
             "fingerprint": splits.fingerprint,
             "classes": list(splits.classes),
             "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
+            "units": {
+                "test": {
+                    "unit": splits.test.unit,
+                    "n": len(splits.test if splits.test.units is None else set(splits.test.units)),
+                },
+                "patients": splits.test.groups is not None,
+            },
         },
         task=_task(session, candidate, of),
         gate=session.settings.gate,

@@ -66,13 +66,36 @@ class ModelEntry(TypedDict):
 
 
 @with_config(_EXACT)
+class UnitCount(TypedDict):
+    """What one independent unit of a split is, and how many there are."""
+
+    unit: _Name
+    n: _Count
+
+
+@with_config(_EXACT)
+class UnitsEntry(TypedDict):
+    """The independent units behind each n, and whether the data name patients.
+
+    Without patients, images that are no near-duplicates of each other are assumed to be independent.
+    """
+
+    test: UnitCount
+    patients: bool
+
+
+@with_config(_EXACT)
 class DatasetEntry(TypedDict):
-    """The data set: its digest, its classes, and the images of each class in each split."""
+    """The data set: its digest, its classes, and the images of each class in each split.
+
+    A record of an earlier version does not say what its units are.
+    """
 
     name: _Name
     fingerprint: str
     classes: list[str]
     counts: dict[str, dict[str, _Count]]
+    units: NotRequired[UnitsEntry]
 
 
 @with_config(_EXACT)

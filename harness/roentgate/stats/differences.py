@@ -46,7 +46,7 @@ def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> E
 
 
 def grouped_difference(
-    gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL
+    gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL, unit: str = "patient"
 ) -> Estimate:
     """Return `paired_difference` for rows in groups.
 
@@ -57,13 +57,14 @@ def grouped_difference(
         lost: (n,) whether the row counts only the second time.
         groups: (n,) the group of each row. None: rows are independent.
         z: As in `paired_difference`.
+        unit: What one group is.
 
     Returns:
         Value over rows, interval in [-1, 1], n = number of groups. With one row a group, or without groups, exactly
         `paired_difference`. Without rows, NaN in [-1, 1].
     """
     n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
-    unit = "image" if groups is None else "patient"
+    unit = "image" if groups is None else unit
     if groups is None or n_groups == len(groups):
         return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit)
     value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
