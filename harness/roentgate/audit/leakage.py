@@ -95,9 +95,8 @@ class DataRecord:
 
         They are the patients, or else the clusters of near-duplicates.
         """
-        if predictions.groups is not None:
-            return predictions
-        return replace(predictions, groups=self.clusters_of(predictions.ids), grouped_by=CLUSTER)
+        clusters = self.clusters_of(predictions.ids) if predictions.groups is None else None
+        return predictions if clusters is None else replace(predictions, groups=clusters, grouped_by=CLUSTER)
 
     def with_clusters(self, splits: Splits) -> Splits:
         """Return splits of the same images that know their clusters of near-duplicates.

@@ -263,7 +263,9 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: float) -> Estimate:
     """Return the change of the net switches (`roentgate.checks.border.net_switches`)."""
     before, now = (
-        border.net_switches(record.clean, record.other[width], record.same[width], record.donor_labels)
+        border.net_switches(
+            record.clean, record.other[width], record.same[width], record.donor_labels, donors=record.donors
+        )
         for record in (reference, candidate)
     )
     change = difference(now, before)

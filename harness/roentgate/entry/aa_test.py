@@ -111,10 +111,10 @@ def selves(
     parts = {
         part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
         for part in fields(border)
-        if part.name not in {"clean", "donor_labels"}
+        if part.name not in {"clean", "donor_labels", "donor_rows"}
     }
     return moved(predictions), replace(
-        border, clean=moved(border.clean), donor_labels=border.donor_labels[taken], **parts
+        border, clean=moved(border.clean), donor_labels=border.donor_labels[taken], donor_rows=None, **parts
     )
 
 

@@ -179,6 +179,7 @@ class Evidence:
             other={width: answers[_swap_name(width, "other")] for width in borders},
             same={width: answers[_swap_name(width, "same")] for width in borders},
             donor_labels=np.where(other >= 0, test.labels[other], -1),
+            donor_rows=other,
         )
 
     @cached_property
@@ -261,7 +262,7 @@ class Evidence:
             labels=data.labels,
             probabilities=probabilities,
             groups=data.units,
-            grouped_by=data.unit,
+            grouped_by="patient" if data.units is None else data.unit,
         )
 
     def _predict_all(self, data: Dataset) -> Probabilities:
