@@ -16,7 +16,7 @@ from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired
 from tests.validation.exact import GATES, Entry
 from tests.validation.monte_carlo import Curves, Patients, Shape, Skill
-from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain, Lent
 
 Tables = dict[str, list[Entry]]
 
@@ -101,6 +101,7 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         ("gains", monte_carlo_paired.gain_misses, _gains()),
         ("drops", monte_carlo_paired.drop_misses, _shared_drops()),
         ("follow_changes", monte_carlo_paired.follow_change_misses, _follows()),
+        ("lent", monte_carlo_paired.lent_misses, _lent()),
     )
     for table, misses, settings in plan:
         for setting in settings:
@@ -208,6 +209,14 @@ def _follows() -> Iterator[Follows]:
         for reference, candidate in FOLLOWED:
             for control in (0.0, 0.05):
                 yield Follows(n=n, reference=reference, candidate=candidate, control=control)
+
+
+def _lent() -> Iterator[Lent]:
+    """Yield borders that turn nine of ten, and backgrounds that decide or do not."""
+    for counts in ((33, 33), *COUNTS, (22, 22, 22), (160, 40, 40)):
+        yield Lent(counts=counts, deciding=0.12, turned=0.9, control=0.02)
+        yield Lent(counts=counts, deciding=0.2, turned=1.0)
+        yield Lent(counts=counts, deciding=0.5, turned=1.0)
 
 
 def _differences() -> list[tuple[float, float]]:
