@@ -70,8 +70,8 @@ def effective_rows(values: DoubleArray, *groupings: Sequence[str]) -> float:
     and Graubard 1998). If all values agree, the design effect is undefined, and each group counts as one row. If they
     differ and there is only one group, nothing is known of the spread between groups, and the result is 0.
 
-    Rows may be grouped in several ways, by who wears a part and by who gave it. Each further way adds to the design
-    effect what it has above 1 (Cameron, Gelbach and Miller, without the negative parts), and G is that of the fewest
+    Rows may be grouped in several ways, by who wears a part and by who gave it. The design effect is then 1 and what
+    each way has above 1 (Cameron, Gelbach and Miller 2011, without the negative parts), and G is that of the fewest
     groups.
     """
     n, n_groups = len(values), min(len(set(groups)) for groups in groupings)
@@ -81,8 +81,8 @@ def effective_rows(values: DoubleArray, *groupings: Sequence[str]) -> float:
     if n_groups == 1:
         return 0.0
     within = float(np.sum(residuals**2))
-    first, *further = (_between(residuals, groups) for groups in groupings)
-    between = first + sum(max(spread - within, 0.0) for spread in further)
+    spreads = [_between(residuals, groups) for groups in groupings]
+    between = spreads[0] if len(spreads) == 1 else within + sum(max(spread - within, 0.0) for spread in spreads)
     fewness = float(special.stdtrit(n - 1, 1 - TAIL) / special.stdtrit(n_groups - 1, 1 - TAIL)) ** 2
     rows = within * n * fewness
     return rows / between if rows < between * n else float(n)
