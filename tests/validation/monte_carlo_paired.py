@@ -206,41 +206,47 @@ class Lent:
     Donors differ: the part of a donor decides for nearly all who wear it, or for none.
 
     Attributes:
-        counts: Images of each class.
-        deciding: Share of the images whose part decides.
+        counts: Patients of each class, which are images if each has one.
+        deciding: Share of the patients whose part decides.
         turned: Share of those who wear such a part that are predicted as its class.
         control: Share that go there with a part of their own class, whoever gives it.
+        images: Images of each patient. The parts of one patient are alike.
     """
 
     counts: tuple[int, ...]
     deciding: float
     turned: float
     control: float = 0.0
+    images: int = 1
 
 
 def lent_misses(lent: Lent, draws: int, rng: np.random.Generator) -> Entry:
     """Return the misses of `roentgate.checks.border.net_switches`.
 
     ``once`` has the donors of `roentgate.perturbations.donors`, each of them for one image. ``replaced`` draws them
-    with replacement and counts images as if they were independent.
+    with replacement and counts images as if they were independent, but for the patients who wear the parts.
     """
-    labels = np.repeat(np.arange(len(lent.counts)), lent.counts)
+    patients = np.arange(sum(lent.counts)).repeat(lent.images)
+    labels = np.repeat(np.arange(len(lent.counts)), np.multiply(lent.counts, lent.images))
     names = tuple(f"class {label}" for label in range(len(lent.counts)))
     follow = lent.deciding * lent.turned
     tally = Tally(follow - (1 - follow) * lent.control)
-    before = _answering(labels, labels)
+    before, groups = _answering(labels, labels), tuple(map(str, patients))
+    before = replace(before, groups=groups) if lent.images > 1 else before
     for draw in range(draws):
         for name in ("once", "replaced"):
             donors = perturbations.donors(labels, names, draw)[0] if name == "once" else _any_donors(labels, rng)
             given = np.where(donors >= 0, labels[donors], -1)
-            decides = (rng.random(len(labels)) < lent.deciding)[donors]
+            decides = (rng.random(len(patients)) < lent.deciding)[patients[donors]]
             turns = (given >= 0) & decides & (rng.random(len(labels)) < lent.turned)
             strays = (given >= 0) & ~turns & (rng.random(len(labels)) < lent.control)
             other, same = (_answering(labels, np.where(moved, given, labels)) for moved in (turns, strays))
-            estimate = border.net_switches(before, other, same, given)
+            lenders = [groups[donor] for donor in donors] if name == "once" else None
+            estimate = border.net_switches(before, other, same, given, donors=lenders)
             tally.add(name, estimate.low, estimate.high)
     setting: Entry = {
         "counts": counts_text(lent.counts),
+        "images": lent.images,
         "deciding": lent.deciding,
         "turned": lent.turned,
         "truth": tally.truth,

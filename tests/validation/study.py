@@ -217,6 +217,9 @@ def _lent() -> Iterator[Lent]:
         yield Lent(counts=counts, deciding=0.12, turned=0.9, control=0.02)
         yield Lent(counts=counts, deciding=0.2, turned=1.0)
         yield Lent(counts=counts, deciding=0.5, turned=1.0)
+    for patients in (20, 40):
+        yield Lent(counts=(patients,) * 3, deciding=0.12, turned=0.9, images=4)
+        yield Lent(counts=(patients,) * 3, deciding=0.5, turned=1.0, images=4)
 
 
 def _differences() -> list[tuple[float, float]]:

@@ -170,6 +170,7 @@ def _losses(tables: Tables) -> list[str]:
     lent = [
         [
             str(line["counts"]),
+            str(line["images"]),
             f"{cell(line, 'deciding'):g}",
             f"{cell(line, 'turned'):g}",
             f"{cell(line, 'truth'):.2f}",
@@ -187,8 +188,19 @@ def _losses(tables: Tables) -> list[str]:
         "Net switches to the donor's class if donors differ, drawn: a share of the borders or backgrounds decides for "
         "those who wear them, the others never do. Each image gives its own once, and where a class has more than half "
         "of the images, the rest of it wears none. Over / under in per cent, and for donors drawn with replacement and "
-        "counted as if images were independent:",
-        table(["images a class", "donors that decide", "for", "truth", "each donor once", "with replacement"], lent),
+        "not counted. Of patients with several images, all are alike as donors:",
+        table(
+            [
+                "patients a class",
+                "images of each",
+                "donors that decide",
+                "for",
+                "truth",
+                "each once",
+                "with replacement",
+            ],
+            lent,
+        ),
         "Balanced accuracy lost when images are changed, drawn: over / under in per cent. A miss *under* would be a "
         "false pass.",
         table(["images a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),

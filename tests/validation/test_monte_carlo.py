@@ -421,11 +421,11 @@ def test_changes_of_what_follows_a_donor_miss_as_often_as_summed_exactly() -> No
     assert 0.005 < under < 0.06
 
 
-@pytest.mark.parametrize("counts", [(22, 22, 22), (80, 80, 80)])
+@pytest.mark.parametrize(("counts", "images"), [((22, 22, 22), 1), ((80, 80, 80), 1), ((20, 20, 20), 3)])
 def test_donors_that_decide_are_missed_as_rarely_as_they_may_be_and_with_replacement_too_often(
-    counts: tuple[int, ...],
+    counts: tuple[int, ...], images: int
 ) -> None:
-    lent = Lent(counts=counts, deciding=0.5, turned=1.0)
+    lent = Lent(counts=counts, deciding=0.5, turned=1.0, images=images)
     line = monte_carlo_paired.lent_misses(lent, DRAWS, np.random.default_rng(4))
     assert max(cell(line, "once_over"), cell(line, "once_under")) < BEYOND
     assert cell(line, "replaced_over") + cell(line, "replaced_under") > 0.1
