@@ -39,7 +39,11 @@ def test_border_swap(border_answers, policy, accept, width):
     The control is the border of an image of the same class.
     """
     followed = border.net_switches(
-        border_answers.clean, border_answers.other[width], border_answers.same[width], border_answers.donor_labels
+        border_answers.clean,
+        border_answers.other[width],
+        border_answers.same[width],
+        border_answers.donor_labels,
+        donors=border_answers.donors,
     )
     gates = width in policy.border.borders
     accept(

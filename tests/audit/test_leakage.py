@@ -260,6 +260,10 @@ class Found:
         """Return all predictions."""
         return predictions
 
+    def in_units(self, predictions: Predictions) -> Predictions:
+        """Return all predictions."""
+        return predictions
+
 
 @pytest.mark.parametrize(
     ("check", "ceiling"), [("border_probe", "border_probe_ceiling"), ("metadata_probe", "metadata_ceiling")]

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as oracle
 
-from roentgate.candidates.predictions import Predictions
+from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks.calibration import (
     LEAST,
     brier_score,
@@ -20,7 +20,7 @@ from roentgate.checks.calibration import (
 )
 from roentgate.errors import ArgumentError
 from roentgate.stats import intervals
-from roentgate.stats.estimate import Estimate
+from roentgate.stats.estimate import CLUSTER, Estimate
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 SCORES = [brier_score, log_loss, calibration_error]
@@ -165,6 +165,26 @@ def test_the_same_answers_give_the_same_intervals_and_another_seed_others() -> N
     assert temperature_scaling_gain(found, found) == temperature_scaling_gain(found, found, seed=0)
     assert temperature_scaling_gain(found, found).low != temperature_scaling_gain(found, found, seed=1).low
     assert reliability(found) == reliability(found, seed=0) != reliability(found, seed=1)
+
+
+def test_copies_of_one_miss_are_one_miss_and_copies_of_a_miss_among_others_are_found() -> None:
+    """Ten copies of one image answered wrongly at 0.9 are one surprise, ten images are ten."""
+    sure = np.concatenate([np.linspace(0.55, 0.85, 20), np.full(10, 0.9)])
+    labels = np.concatenate([np.arange(20) % 4 == 0, np.ones(10)])
+    rows = answers(np.stack([sure, 1 - sure], axis=1), labels)
+    copied = replace(rows, groups=(*rows.ids[:20], *["r20"] * 10), grouped_by=CLUSTER)
+    assert calibration_error(rows).value < 0.01
+    assert calibration_error(copied).value > 0.05
+    assert calibration_error(replace(rows, groups=rows.ids)).value == calibration_error(rows).value
+    worse = replace(rows, labels=np.ones(30, np.int64))
+    assert calibration_error(replace(worse, groups=copied.groups)).value < 0.01
+    assert brier_score(replace(copied, groups=copied.groups)).unit == CLUSTER
+
+
+def test_groups_do_not_depend_on_the_order_of_rows() -> None:
+    rows = replace(drawn(60, 3), groups=tuple(f"p{row % 20}" for row in range(60)))
+    order = np.random.default_rng(0).permutation(60)
+    assert calibration_error(taken(rows, order)) == calibration_error(rows)
 
 
 def test_a_sum_may_miss_1_by_a_thousandth() -> None:

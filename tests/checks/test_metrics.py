@@ -13,7 +13,7 @@ from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError, ModelError, UnknownClassError
 from roentgate.stats.differences import paired_difference
-from roentgate.stats.estimate import Direction, Estimate, proportion
+from roentgate.stats.estimate import CLUSTER, Direction, Estimate, proportion
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
@@ -379,6 +379,45 @@ def test_without_donors_net_switches_are_undefined_and_a_missing_donor_list_is_r
     assert (estimate.low, estimate.high) == (-1.0, 1.0)
     with pytest.raises(ArgumentError, match="1 donors for 2 rows"):
         border.net_switches(rows, rows, rows, np.array([1]))
+
+
+def test_ten_copies_of_one_right_answer_count_once() -> None:
+    """Of 20 images of a class 11 are one image: its ten copies add nothing."""
+    copies = tuple(f"r{max(row - 9, 1):02d}" if row > 0 else "r00" for row in range(20))
+    labels, given = [0] * 20, [1] + [0] * 19
+    as_images = metrics.recall(answered(labels, given), "Covid")
+    rows = replace(answered(labels, given, groups=copies), grouped_by=CLUSTER)
+    found = metrics.recall(rows, "Covid")
+    assert (found.value, found.n, found.unit, found.method) == (0.95, 11, CLUSTER, "Korn-Graubard")
+    assert found.low < as_images.low - 0.05
+    all_right = metrics.recall(replace(rows, probabilities=answered(labels, [0] * 20).probabilities), "Covid")
+    assert (all_right.low, all_right.n) == (proportion(11, 11).low, 11)
+
+
+@pytest.mark.parametrize("name", ["accuracy", "balanced_accuracy", "macro_auroc", "adjusted_balanced_accuracy"])
+def test_a_metric_says_that_its_units_are_clusters(name: str) -> None:
+    rows = drawn()
+    clusters = replace(rows, groups=("r00", "r00", *rows.ids[2:]), grouped_by=CLUSTER)
+    found = getattr(metrics, name)(clusters)
+    assert (found.unit, found.n) == (CLUSTER, 65)
+    assert (getattr(metrics, name)(rows).unit, getattr(metrics, name)(rows).n) == ("image", 66)
+
+
+def test_net_switches_of_a_donor_that_decides_for_all_who_wear_it_count_donors() -> None:
+    before, same = answered([0] * 40, [0] * 40), answered([0] * 40, [0] * 40)
+    other, labels = answered([0] * 40, [1] * 12 + [0] * 28), np.ones(40, np.int64)
+    apart = border.net_switches(before, other, same, labels, donors=before.ids)
+    assert apart == border.net_switches(before, other, same, labels)
+    assert "McNemar" in apart.detail
+    shared = border.net_switches(before, other, same, labels, donors=[str(row // 4) for row in range(40)])
+    assert (shared.value, shared.n, shared.unit) == (apart.value, 10, "donor")
+    assert shared.low < apart.low < apart.high < shared.high
+    assert "McNemar" not in shared.detail
+    patients = tuple(str(row % 20) for row in range(40))
+    both = border.net_switches(
+        replace(before, groups=patients), other, same, labels, donors=[str(row // 4) for row in range(40)]
+    )
+    assert both.high - both.low >= shared.high - shared.low
 
 
 def test_probabilities_of_another_shape_are_the_models_fault() -> None:

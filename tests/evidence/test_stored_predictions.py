@@ -245,7 +245,7 @@ def test_new_weights_are_not_compared_with_themselves(compared: Project, monkeyp
     asked: list[Options] = []
     candidate = compared.ready()
 
-    def ready(_name: str, _card: object, options: Options, *_: object) -> object:
+    def ready(_name: str, _card: object, options: Options, *_: object, **_more: object) -> object:
         asked.append(options)
         return candidate
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from roentgate import perturbations
 from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates import Predictions
-from roentgate.checks import comparison, robustness
+from roentgate.checks import border, comparison, robustness
 from roentgate.stats import bootstrap_t, paired_difference
 from tests.validation.exact import Entry, counts_text
 from tests.validation.monte_carlo import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
@@ -196,6 +197,71 @@ def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator)
         "draws": draws,
     }
     return setting | tally.misses()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lent:
+    """Images that wear a part of an image of another class, such as its border.
+
+    Donors differ: the part of a donor decides for nearly all who wear it, or for none.
+
+    Attributes:
+        counts: Patients of each class, which are images if each has one.
+        deciding: Share of the patients whose part decides.
+        turned: Share of those who wear such a part that are predicted as its class.
+        control: Share that go there with a part of their own class, whoever gives it.
+        images: Images of each patient. The parts of one patient are alike.
+    """
+
+    counts: tuple[int, ...]
+    deciding: float
+    turned: float
+    control: float = 0.0
+    images: int = 1
+
+
+def lent_misses(lent: Lent, draws: int, rng: np.random.Generator) -> Entry:
+    """Return the misses of `roentgate.checks.border.net_switches`.
+
+    ``once`` has the donors of `roentgate.perturbations.donors`, each of them for one image. ``replaced`` draws them
+    with replacement and counts images as if they were independent, but for the patients who wear the parts.
+    """
+    patients = np.arange(sum(lent.counts)).repeat(lent.images)
+    labels = np.repeat(np.arange(len(lent.counts)), np.multiply(lent.counts, lent.images))
+    names = tuple(f"class {label}" for label in range(len(lent.counts)))
+    follow = lent.deciding * lent.turned
+    tally = Tally(follow - (1 - follow) * lent.control)
+    before, groups = _answering(labels, labels), tuple(map(str, patients))
+    before = replace(before, groups=groups) if lent.images > 1 else before
+    for draw in range(draws):
+        for name in ("once", "replaced"):
+            donors = perturbations.donors(labels, names, draw)[0] if name == "once" else _any_donors(labels, rng)
+            given = np.where(donors >= 0, labels[donors], -1)
+            decides = (rng.random(len(patients)) < lent.deciding)[patients[donors]]
+            turns = (given >= 0) & decides & (rng.random(len(labels)) < lent.turned)
+            strays = (given >= 0) & ~turns & (rng.random(len(labels)) < lent.control)
+            other, same = (_answering(labels, np.where(moved, given, labels)) for moved in (turns, strays))
+            lenders = [groups[donor] for donor in donors] if name == "once" else None
+            estimate = border.net_switches(before, other, same, given, donors=lenders)
+            tally.add(name, estimate.low, estimate.high)
+    setting: Entry = {
+        "counts": counts_text(lent.counts),
+        "images": lent.images,
+        "deciding": lent.deciding,
+        "turned": lent.turned,
+        "truth": tally.truth,
+        "draws": draws,
+    }
+    return setting | tally.misses()
+
+
+def _any_donors(labels: IntArray, rng: np.random.Generator) -> IntArray:
+    """Draw a donor of another class for each row, with replacement."""
+    return np.array([rng.choice(np.flatnonzero(labels != label)) for label in labels])
+
+
+def _answering(labels: IntArray, answers: IntArray) -> Predictions:
+    return predictions(labels, np.eye(int(labels.max()) + 1)[answers])
 
 
 def _right_where(labels: IntArray, right: NDArray[np.bool_]) -> Predictions:

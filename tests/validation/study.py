@@ -16,7 +16,7 @@ from tests.validation import exact as enumeration
 from tests.validation import monte_carlo, monte_carlo_paired, monte_carlo_probes
 from tests.validation.exact import GATES, Entry
 from tests.validation.monte_carlo import Curves, Patients, Shape, Skill
-from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain, Lent
 from tests.validation.monte_carlo_probes import EqualProbes
 
 Tables = dict[str, list[Entry]]
@@ -107,6 +107,7 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         ("drops", monte_carlo_paired.drop_misses, _shared_drops()),
         ("follow_changes", monte_carlo_paired.follow_change_misses, _follows()),
         ("probes", monte_carlo_probes.probe_misses, _equal_probes()),
+        ("lent", monte_carlo_paired.lent_misses, _lent()),
     )
     for table, misses, settings in plan:
         for setting in settings:
@@ -221,6 +222,17 @@ def _equal_probes() -> Iterator[EqualProbes]:
     for counts, fitted in zip(COUNTS, ((111, 70, 70), (240, 240, 240)), strict=True):
         for shared in (0.0, 0.5):
             yield EqualProbes(counts=counts, fitted=fitted, probes=10, recall=0.8, shared=shared)
+
+
+def _lent() -> Iterator[Lent]:
+    """Yield borders that turn nine of ten, and backgrounds that decide or do not."""
+    for counts in ((33, 33), *COUNTS, (22, 22, 22), (160, 40, 40)):
+        yield Lent(counts=counts, deciding=0.12, turned=0.9, control=0.02)
+        yield Lent(counts=counts, deciding=0.2, turned=1.0)
+        yield Lent(counts=counts, deciding=0.5, turned=1.0)
+    for patients in (20, 40):
+        yield Lent(counts=(patients,) * 3, deciding=0.12, turned=0.9, images=4)
+        yield Lent(counts=(patients,) * 3, deciding=0.5, turned=1.0, images=4)
 
 
 def _differences() -> list[tuple[float, float]]:

@@ -167,12 +167,40 @@ def _losses(tables: Tables) -> list[str]:
         ]
         for line in tables["gains"]
     ]
+    lent = [
+        [
+            str(line["counts"]),
+            str(line["images"]),
+            f"{cell(line, 'deciding'):g}",
+            f"{cell(line, 'turned'):g}",
+            f"{cell(line, 'truth'):.2f}",
+            _two(line, "once"),
+            _two(line, "replaced"),
+        ]
+        for line in tables["lent"]
+    ]
     return [
         "Change of the macro AUROC of two models on the same images, drawn: over / under in per cent.",
         table(["images a class", "area", "change", "correlation of the scores", "over / under"], areas),
         "Change of the share of images that follow a border swap's donor, drawn, reference and candidate with donors "
         "of their own: worst over / under in per cent, if none and if 5 % go there with a donor of their own class.",
         table(["images", *(f"{before:g} before, {now:g} now" for before, now in FOLLOWED)], follows),
+        "Net switches to the donor's class if donors differ, drawn: a share of the borders or backgrounds decides for "
+        "those who wear them, the others never do. Each image gives its own once, and where a class has more than half "
+        "of the images, the rest of it wears none. Over / under in per cent, and for donors drawn with replacement and "
+        "not counted. Of patients with several images, all are alike as donors:",
+        table(
+            [
+                "patients a class",
+                "images of each",
+                "donors that decide",
+                "for",
+                "truth",
+                "each once",
+                "with replacement",
+            ],
+            lent,
+        ),
         "Balanced accuracy lost when images are changed, drawn: over / under in per cent. A miss *under* would be a "
         "false pass.",
         table(["images a class", "of them one patient's", "lost in each class", "true drop", "over / under"], drops),

@@ -26,7 +26,7 @@ from tests.validation import monte_carlo, monte_carlo_paired, study, study_repor
 from tests.validation.__main__ import main
 from tests.validation.exact import Entry, cell
 from tests.validation.monte_carlo import Curves, Patients, Skill, Tally
-from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain
+from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain, Lent
 from tests.validation.monte_carlo_probes import EqualProbes, probe_misses
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -445,6 +445,16 @@ def test_changes_of_what_follows_a_donor_miss_as_often_as_summed_exactly() -> No
     assert line["change_over"] == pytest.approx(over, abs=4 * np.sqrt(0.025 / draws))
     assert line["change_under"] == pytest.approx(under, abs=4 * np.sqrt(0.025 / draws))
     assert 0.005 < under < 0.06
+
+
+@pytest.mark.parametrize(("counts", "images"), [((22, 22, 22), 1), ((80, 80, 80), 1), ((20, 20, 20), 3)])
+def test_donors_that_decide_are_missed_as_rarely_as_they_may_be_and_with_replacement_too_often(
+    counts: tuple[int, ...], images: int
+) -> None:
+    lent = Lent(counts=counts, deciding=0.5, turned=1.0, images=images)
+    line = monte_carlo_paired.lent_misses(lent, DRAWS, np.random.default_rng(4))
+    assert max(cell(line, "once_over"), cell(line, "once_under")) < BEYOND
+    assert cell(line, "replaced_over") + cell(line, "replaced_under") > 0.1
 
 
 SECTIONS = ["areas", "grouped", "grouped_difference", "skill", "area_changes", "follow_changes", "drops"]

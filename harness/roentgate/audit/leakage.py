@@ -4,7 +4,7 @@ Each function takes a `DataRecord`. A count over all images is a census, whose l
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from roentgate.audit.near_duplicates import Duplicates, find_duplicates
 from roentgate.audit.scan import SPLIT_PAIRS, Survey, survey
 from roentgate.candidates import Predictions, taken
 from roentgate.data import SPLITS, SplitName, Splits
-from roentgate.stats import Estimate, census
+from roentgate.stats import CLUSTER, Estimate, census
 from roentgate.stats import estimate as estimates
 from roentgate.store import Store
 
@@ -74,7 +74,43 @@ class DataRecord:
 
     def answers(self, probe: probes.Probe) -> Predictions:
         """Return the predictions of a probe on the test images."""
-        return probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None)
+        return self.in_units(probes.answers(self.seen, probe, self.store, self.masks if probe.needs_masks else None))
+
+    @cached_property
+    def _clusters(self) -> dict[str, str]:
+        """The first image of each image's cluster of near-duplicates, by id."""
+        first: dict[int, str] = {}
+        return {
+            row_id: first.setdefault(cluster, row_id)
+            for row_id, cluster in zip(self.seen.ids, self.duplicates.clusters.tolist(), strict=True)
+        }
+
+    def clusters_of(self, ids: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the cluster of near-duplicates of each image, or None if no two share one."""
+        names = tuple(self._clusters[row_id] for row_id in ids)
+        return names if len(set(names)) < len(names) else None
+
+    def in_units(self, predictions: Predictions) -> Predictions:
+        """Return predictions of images of this data with their independent units.
+
+        They are the patients, or else the clusters of near-duplicates.
+        """
+        clusters = self.clusters_of(predictions.ids) if predictions.groups is None else None
+        return predictions if clusters is None else replace(predictions, groups=clusters, grouped_by=CLUSTER)
+
+    def with_clusters(self, splits: Splits) -> Splits:
+        """Return splits of the same images that know their clusters of near-duplicates.
+
+        If patients are named, nothing is looked for, because then patients are the units. A copy under the name of
+        another patient is that patient's: it is a fault of the data, which the audit reports and nothing here repairs.
+        """
+        if splits.test.groups is not None:
+            return splits
+        parts = {
+            name: replace(getattr(splits, name), clusters=self.clusters_of(getattr(splits, name).ids))
+            for name in SPLITS
+        }
+        return replace(splits, **parts)
 
     def folds(self, probe: probes.Probe) -> Predictions | None:
         """Return the cross-validated predictions of a probe on train and validation images.
@@ -302,20 +338,23 @@ def images_of(record: DataRecord, label: str, floor: float) -> Estimate:
         floor: The recall floor of the policy. The detail says how many misses it allows for a pass.
 
     Returns:
-        That limit, or 0 without images. n is the number of these images, or of their patients if these are known.
-        Each patient counts as one image, as if all of the patient's images had the same prediction.
+        That limit, or 0 without images. n is the number of these images, or of their patients if these are known, or
+        of their clusters if some are near-duplicates. Each patient or cluster counts as one image, as if all of its
+        images had the same prediction.
     """
     seen = record.seen
     rows = np.setdiff1d(seen.of_split("test"), _with_near_duplicate(record, "test", "train"))
     of_class, groups = rows[seen.labels[rows] == seen.classes.index(label)], seen.groups
+    unit = "patient" if groups is not None else "image"
+    if groups is None and record.clusters_of([seen.ids[row] for row in seen.of_split("test")]) is not None:
+        groups, unit = tuple(map(str, record.duplicates.clusters.tolist())), CLUSTER
     n = len(of_class) if groups is None else len({groups[row] for row in of_class})
     passing = [misses for misses in range(n) if estimates.proportion(n - misses, n).low >= floor]
     highest = estimates.proportion(n, n).low if n else 0.0
-    missed = "misses" if groups is None else "patients missed in all images"
+    missed = "misses" if groups is None else f"{estimates.in_plural(unit)} missed in all images"
     allowed = f"with at most {max(passing)} {missed}" if passing else "by no answers"
-    counted = ("image" if groups is None else "patient") + "s" * (n != 1)
+    counted = unit if n == 1 else estimates.in_plural(unit)
     detail = f"{n} {counted} can pass a recall floor of {floor:.2f} {allowed}, and no floor above {highest:.2f}"
-    unit = "image" if groups is None else "patient"
     return Estimate(value=highest, low=highest, high=highest, n=n, method="census", unit=unit, detail=detail)
 
 

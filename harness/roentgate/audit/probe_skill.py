@@ -41,7 +41,7 @@ def metadata_skill(record: DataRecord) -> Estimate:
     if answers is None:
         detail = "fewer than two classes have images of two patients"
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail=detail)
-    skill = clearest(answers)
+    skill = clearest(record.in_units(answers))
     return replace(skill, detail="; ".join([skill.detail, *probes.rules(record.seen)[:_SHOWN]]))
 
 
@@ -95,7 +95,7 @@ def _proportion(predictions: Predictions, hits: BoolArray, rows: BoolArray) -> E
     if predictions.groups is None:
         return estimates.proportion(int((hits & rows).sum()), int(rows.sum()), low_confidence=confidence)
     groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
-    return estimates.grouped_proportion(hits[rows], groups, low_confidence=confidence)
+    return estimates.grouped_proportion(hits[rows], groups, low_confidence=confidence, unit=predictions.unit)
 
 
 def probe_skill(record: DataRecord, answers: Predictions) -> Estimate:
@@ -197,6 +197,7 @@ def source_skill(record: DataRecord) -> Estimate:
     """
     known = len(set(record.seen.sources or ())) > 1
     predictions = probes.of_source(record.seen, record.duplicates.clusters, record.store) if known else None
+    predictions = predictions if predictions is None else record.in_units(predictions)
     if predictions is None:
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail="no two sources that can be validated")
     return replace(metrics.adjusted_balanced_accuracy(predictions), failing=())

@@ -18,7 +18,8 @@ class Predictions:
         classes: K class names.
         labels: int64 (n,) true class indices, 0 to K - 1.
         probabilities: float32 (n, K), as the model gave them. They may hold NaN or logits, which are never repaired.
-        groups: n group (patient) names, or None if unknown.
+        groups: n names of the group that each row belongs to, or None if rows are independent.
+        grouped_by: What one group is, ``patient`` or `roentgate.stats.CLUSTER`.
         model: Fingerprint of the model that answered, or None if unknown. Only by this are two models known to be one.
 
     Raises:
@@ -31,6 +32,7 @@ class Predictions:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     groups: tuple[str, ...] | None = None
+    grouped_by: str = "patient"
     model: str | None = None
 
     def __post_init__(self) -> None:
@@ -48,7 +50,7 @@ class Predictions:
     @property
     def unit(self) -> str:
         """What one independent unit of these rows is."""
-        return "image" if self.groups is None else "patient"
+        return "image" if self.groups is None else self.grouped_by
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -5,6 +5,7 @@ This finds the declarations, the data and the weights of a model. Missing weight
 
 import dataclasses
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,15 @@ class _Found:
     shape: tuple[int, int, int]
 
 
-def ready(name: str, card: Card, options: Options, store: Store, *, train: bool = True) -> Candidate:
+def ready(  # noqa: PLR0913  the run, and two things that most callers leave
+    name: str,
+    card: Card,
+    options: Options,
+    store: Store,
+    *,
+    train: bool = True,
+    add_units: Callable[[Splits], Splits] = lambda splits: splits,
+) -> Candidate:
     """Return a model that is ready to be judged, trained if necessary.
 
     Args:
@@ -113,12 +122,13 @@ def ready(name: str, card: Card, options: Options, store: Store, *, train: bool 
         options: The rest of the command line.
         store: Keeps the weights.
         train: Whether training is allowed here. A worker process expects stored weights.
+        add_units: Returns the data with what only rooms above this one know: which rows are near-duplicates.
 
     Raises:
         ModelError, DataError, ArgumentError: One sentence says what to do.
     """
     found = _find(name, card, options, store)
-    splits = _read_data(found, card, options, store)
+    splits = add_units(_read_data(found, card, options, store))
     candidate = _make(found, splits, _recipe(found.facts, card, options), options, store)
     _provide_weights(candidate, name, train=train)
     return candidate

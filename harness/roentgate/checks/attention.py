@@ -107,7 +107,9 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
         f"{lungs.sum()} of {len(lungs)} follow the lungs, {background.sum()} the background; "
         f"within a class {kept.detail}"
     )
-    found = replace(_difference(subset, lungs, background), detail=detail)
+    units = record.clean.groups or record.clean.ids
+    donors = [units[row] for row in record.donor_rows[there]]
+    found = replace(_difference(subset, lungs, background, donors), detail=detail)
     failing = _ids(subset, background)
     if found.defined and not kept.value >= KEPT:
         detail = f"the exchange itself decides: {detail}"
@@ -129,7 +131,7 @@ def background_swap_control(record: AttentionRecord) -> Estimate:
     pairs, survives = taken(record.clean, alike), (record.same_class.answers == before)[alike]
     detail, failing = f"{survives.sum()} of {len(alike)} answers survive", _ids(pairs, ~survives)
     if pairs.groups is not None:
-        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing)
+        return estimates.grouped_proportion(survives, pairs.groups, detail=detail, failing=failing, unit=pairs.unit)
     return proportion(int(survives.sum()), len(alike), detail=detail, failing=failing)
 
 
@@ -141,7 +143,8 @@ def annotation_swap(record: AttentionRecord) -> Estimate:
 
     Returns:
         As `roentgate.checks.border.net_switches`, over the images for which an annotation of another class was found
-        that does not cover their lungs. NaN in [-1, 1] without such images.
+        that does not cover their lungs. Images with an annotation of the same donor depend on each other, so n is the
+        number of donors if they are fewer. NaN in [-1, 1] without such images.
     """
     some = int((record.annotation_labels >= 0).sum())
     if not some:
@@ -152,6 +155,7 @@ def annotation_swap(record: AttentionRecord) -> Estimate:
         record.annotated,
         record.plain,
         record.annotation_labels,
+        donors=record.annotation_donors,
         given="the burned-in annotation",
         control="a flat patch",
     )
@@ -224,10 +228,10 @@ def _ids(predictions: Predictions, rows: BoolArray) -> tuple[str, ...]:
     return tuple(predictions.ids[row] for row in np.flatnonzero(rows))
 
 
-def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estimate:
+def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray, donors: Sequence[str] | None = None) -> Estimate:
     """Return the paired difference of two shares of the same rows."""
     ups, downs = gained & ~lost, lost & ~gained
-    return differences.grouped_difference(ups, downs, rows.groups)
+    return differences.grouped_difference(ups, downs, rows.groups, unit=rows.unit, donors=donors)
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:

@@ -1,6 +1,6 @@
 """Estimates of how far answers depend on the border of an image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -120,12 +120,13 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     )
 
 
-def net_switches(  # noqa: PLR0913  the last two arguments name the donors in the record
+def net_switches(  # noqa: PLR0913  the last three arguments are about the donors
     before: Predictions,
     other: Predictions,
     same: Predictions,
     donor_labels: NDArray[np.int64],
     *,
+    donors: Sequence[str] | None = None,
     given: str = "the donor",
     control: str = "a donor of their own class",
 ) -> Estimate:
@@ -139,13 +140,15 @@ def net_switches(  # noqa: PLR0913  the last two arguments name the donors in th
         other: Answers on the same rows with a part taken from an image of another class.
         same: Answers on the same rows with that part from another image of their own class.
         donor_labels: (n,) class index of the other-class donor, or -1 for a row without one, which is left out.
+        donors: (n,) the unit of each row's other-class donor, such as its patient. Rows with the same one depend on
+            each other. None if each row has its own.
         given: Name of the other-class donor in the detail.
         control: Name of the same-class donor in the detail.
 
     Returns:
-        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval. The
-        detail holds the exact McNemar p-value if rows are independent. NaN in [-1, 1] without rows. Failing: rows that
-        follow the donor of another class and not the donor of their own.
+        Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, at the
+        effective size if rows or donors are grouped. The detail holds the exact McNemar p-value if they are not. NaN
+        in [-1, 1] without rows. Failing: rows that follow the donor of another class and not the donor of their own.
 
     Raises:
         ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
@@ -163,10 +166,11 @@ def net_switches(  # noqa: PLR0913  the last two arguments name the donors in th
     gained, lost = followed & ~by_control, by_control & ~followed
     detail = f"{followed.sum()} of {rows.sum()} follow {given}, {by_control.sum()} go there with {control}"
     failing = ids_where(before, gained)
-    if before.groups is None:
+    lent = None if donors is None else pick(donors, rows)
+    if before.groups is None and (lent is None or len(set(lent)) == len(lent)):
         detail += f" (McNemar p = {differences.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
     groups = None if before.groups is None else pick(before.groups, rows)
-    followed_more = differences.grouped_difference(gained[rows], lost[rows], groups)
+    followed_more = differences.grouped_difference(gained[rows], lost[rows], groups, unit=before.unit, donors=lent)
     return replace(followed_more, detail=detail, failing=failing)
 
 

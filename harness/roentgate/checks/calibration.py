@@ -5,7 +5,6 @@ Every function needs rows of finite probabilities that sum to 1. If a row is not
 logits or NaN have no calibration.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from roentgate.arrays import BoolArray, DoubleArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.errors import ArgumentError
-from roentgate.stats import FEWEST, Estimate, bootstrap_t, permutation_p, portions, undefined
+from roentgate.stats import FEWEST, Estimate, bootstrap_t, in_plural, permutation_p, portions, undefined
 
 __all__ = ["brier_score", "calibration_error", "log_loss", "reliability", "temperature_scaling_gain"]
 
@@ -70,7 +69,7 @@ def brier_score(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
     losses = np.square(predictions.probabilities.astype(np.float64) - truth).sum(axis=1)
     frequencies = truth.mean(axis=0)
     blind = float(np.square(frequencies - truth).sum(axis=1).mean())
-    return _mean(losses, predictions.groups, draws, seed, f"class frequencies alone score {blind:.3f}", 0.0, 2.0)
+    return _mean(losses, predictions, draws, seed, f"class frequencies alone score {blind:.3f}", 0.0, 2.0)
 
 
 def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
@@ -99,7 +98,7 @@ def log_loss(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> 
     impossible = int((predictions.probabilities[np.arange(len(predictions)), predictions.labels] < LEAST).sum())
     if impossible:
         detail += f"; the true class of {impossible} rows has a probability below {LEAST:.1e}"
-    return _mean(losses, predictions.groups, draws, seed, detail, 0.0, np.inf)
+    return _mean(losses, predictions, draws, seed, detail, 0.0, np.inf)
 
 
 def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> Estimate:
@@ -108,7 +107,9 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     The expected calibration error (ECE) is the mean over rows of the gap between confidence and share of right answers
     in the row's bin. There are at most `BINS` bins with equally many rows, except that rows of equal confidence share a
     bin. The ECE is above 0 for perfect probabilities too (0.08 at n = 66), so it is compared with draws in which each
-    answer is right with its own probability. Rows are assumed independent. Their order does not matter.
+    answer is right with its own probability. Rows without groups are assumed independent. Rows of one group are drawn
+    together, as dependent as their probabilities allow: copies of one image are all right or all wrong. The order of
+    rows does not matter.
 
     Returns:
         Permutation p-value over ``draws`` (0 to 1), small if the probabilities cannot be calibrated. The detail holds
@@ -121,11 +122,11 @@ def calibration_error(predictions: Predictions, *, draws: int = DRAWS, seed: int
     """
     if not _sound(predictions):
         return undefined(len(predictions), low=0.0, high=1.0, method="permutation", detail=_unsound(predictions))
-    confidence, right = _answered(predictions)
+    confidence, right, units = _answered(predictions)
     starts = _starts(confidence)
     expected = np.add.reduceat(confidence, starts)
     found = np.abs(np.add.reduceat(right, starts) - expected).sum() / len(right)
-    drawn = np.abs(_null(confidence, starts, draws, seed) - expected).sum(axis=1) / len(right)
+    drawn = np.abs(_null(confidence, starts, units, draws, seed) - expected).sum(axis=1) / len(right)
     # sums of gaps that should be equal differ by rounding
     estimate = permutation_p(int((drawn >= found - 1e-12).sum()), draws)
     mean, most = float(drawn.mean()), float(np.quantile(drawn, 0.95))
@@ -181,7 +182,7 @@ def temperature_scaling_gain(
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
     failing = tuple(predictions.ids[row] for row in surprises)
-    return _mean(before - after, predictions.groups, draws, seed, detail, -np.inf, np.inf, failing)
+    return _mean(before - after, predictions, draws, seed, detail, -np.inf, np.inf, failing)
 
 
 def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> list[Bin]:
@@ -191,10 +192,10 @@ def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) 
     """
     if not _sound(predictions):
         return []
-    confidence, right = _answered(predictions)
+    confidence, right, units = _answered(predictions)
     starts = _starts(confidence)
     rows = np.diff(starts, append=len(right))
-    null = np.quantile(_null(confidence, starts, draws, seed) / rows, (0.025, 0.975), axis=0)
+    null = np.quantile(_null(confidence, starts, units, draws, seed) / rows, (0.025, 0.975), axis=0)
     means = np.add.reduceat(confidence, starts) / rows
     counts = np.add.reduceat(right, starts)
     return [
@@ -247,11 +248,17 @@ def _fitted(logs: DoubleArray, labels: IntArray) -> float:
     return float(np.exp(found.x))
 
 
-def _answered(predictions: Predictions) -> tuple[DoubleArray, BoolArray]:
-    """Return each answer's probability and whether it is right, least confident first."""
+def _answered(predictions: Predictions) -> tuple[DoubleArray, BoolArray, IntArray]:
+    """Return each answer's probability, whether it is right, and its unit.
+
+    The least confident comes first. Units are numbered in the order of their first row.
+    """
     confidence = np.minimum(predictions.probabilities.max(axis=1).astype(np.float64), 1.0)
-    order = np.argsort(confidence)
-    return confidence[order], (predictions.answers == predictions.labels)[order]
+    units = _units(predictions)
+    order = np.lexsort((units, confidence))
+    _, first, number = np.unique(units[order], return_index=True, return_inverse=True)
+    ranked = np.argsort(np.argsort(first))[number]
+    return confidence[order], (predictions.answers == predictions.labels)[order], ranked
 
 
 def _starts(confidence: DoubleArray) -> IntArray:
@@ -264,20 +271,33 @@ def _starts(confidence: DoubleArray) -> IntArray:
     return np.unique(np.searchsorted(confidence, [confidence[part[0]] for part in parts]))
 
 
-def _null(confidence: DoubleArray, starts: IntArray, draws: int, seed: int) -> IntArray:
-    """Draw the number of right answers per bin under calibration: (draws, bins)."""
+def _null(confidence: DoubleArray, starts: IntArray, units: IntArray, draws: int, seed: int) -> IntArray:
+    """Draw the number of right answers per bin under calibration: (draws, bins).
+
+    One number is drawn for each unit, so that its answers are right or wrong together.
+    """
     generator = np.random.default_rng(seed)
     chance = confidence.astype(np.float32)
     parts = []
     for part in portions(draws, len(chance)):
-        right = generator.random((part, len(chance)), dtype=np.float32) < chance
+        right = generator.random((part, units.max() + 1), dtype=np.float32)[:, units] < chance
         parts.append(np.add.reduceat(right, starts, axis=1))
     return np.concatenate(parts)
 
 
+def _units(predictions: Predictions) -> IntArray:
+    """Return the number of each row's unit, (n,).
+
+    A unit is a group, or else a row.
+    """
+    if predictions.groups is None:
+        return np.arange(len(predictions))
+    return np.unique(np.array(predictions.groups), return_inverse=True)[1]
+
+
 def _mean(  # noqa: PLR0913, PLR0917  the parts of one estimate
     values: DoubleArray,
-    groups: Sequence[str] | None,
+    predictions: Predictions,
     draws: int,
     seed: int,
     detail: str,
@@ -289,14 +309,14 @@ def _mean(  # noqa: PLR0913, PLR0917  the parts of one estimate
 
     The interval is over groups if they are known, and is cut to ``low`` and ``high``.
     """
-    units = np.arange(len(values)) if groups is None else np.unique(np.array(groups), return_inverse=True)[1]
+    units = _units(predictions)
     sums = np.asarray(np.bincount(units, weights=values), dtype=np.float64)
     sizes = np.bincount(units)
     order = np.lexsort((sizes, sums))
     value, (least, most) = float(values.mean()), bootstrap_t(sums[order], sizes[order], draws, seed)
     if not np.isfinite([least, most]).all():
-        unit = "rows" if groups is None else "patients"
-        few = f"fewer than {FEWEST} {unit}" if len(sums) < FEWEST else f"too few {unit} that differ"
+        counted = "rows" if predictions.groups is None else in_plural(predictions.unit)
+        few = f"fewer than {FEWEST} {counted}" if len(sums) < FEWEST else f"too few {counted} that differ"
         detail += f"; {few} {'leave one side open' if np.isfinite([least, most]).any() else 'set no limits'}"
     return Estimate(
         value=value,
@@ -304,7 +324,7 @@ def _mean(  # noqa: PLR0913, PLR0917  the parts of one estimate
         high=min(max(most, value), high),
         n=len(sums),
         method="bootstrap-t",
-        unit="image" if groups is None else "patient",
+        unit=predictions.unit,
         detail=detail,
         failing=failing,
     )

@@ -70,7 +70,7 @@ def recall_change(reference: Predictions, candidate: Predictions, label: str, *,
     change = _right_change(reference, candidate, rows, alike=_identical(reference, candidate))
     fewest = math.ceil(limits.NORMAL**2 * (1 / margin - 1) - 1e-9) if 0 < margin < 1 else 0
     if change.method != IDENTICAL and change.n < fewest and change.low < -margin:
-        units = "rows" if candidate.groups is None else "patients"
+        units = "rows" if candidate.groups is None else estimates.in_plural(candidate.unit)
         caveat = f"without a row gained, fewer than {fewest} {units} of a class cannot settle a margin of {margin:g}"
         change = replace(change, detail=f"{change.detail}; {caveat}")
     return change
@@ -280,7 +280,9 @@ def _flips_change(reference: BorderRecord, candidate: BorderRecord, key: tuple[f
 def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: float) -> Estimate:
     """Return the change of the net switches (`roentgate.checks.border.net_switches`)."""
     before, now = (
-        border.net_switches(record.clean, record.other[width], record.same[width], record.donor_labels)
+        border.net_switches(
+            record.clean, record.other[width], record.same[width], record.donor_labels, donors=record.donors
+        )
         for record in (reference, candidate)
     )
     change = difference(now, before)
@@ -334,7 +336,7 @@ def _paired(now: BoolArray, before: BoolArray, rows: BoolArray, predictions: Pre
     groups = None
     if predictions.groups is not None:
         groups = [group for group, chosen in zip(predictions.groups, rows, strict=True) if chosen]
-    return differences.grouped_difference(gained, lost, groups, z=z)
+    return differences.grouped_difference(gained, lost, groups, z=z, unit=predictions.unit)
 
 
 def _correlation(reference: Predictions, candidate: Predictions) -> float:

@@ -1,7 +1,7 @@
 """Classification metrics with their intervals.
 
 A row whose entries are not all finite has no answer: it counts as wrong, and as changed. If the rows have groups
-(patients), intervals are over groups.
+(patients, clusters of near-duplicates), intervals are over groups.
 """
 
 from collections.abc import Sequence
@@ -170,7 +170,9 @@ def macro_auroc(predictions: Predictions) -> Estimate:
         Value (0 to 1) and interval of `roentgate.stats.estimate.macro_auroc`. NaN in [0, 1] if a class has no rows or
         an entry is NaN or infinite. Columns are used as given, so probabilities that float32 rounds to 1 are ties.
     """
-    return estimates.macro_auroc(predictions.labels, predictions.probabilities, groups=predictions.groups)
+    return estimates.macro_auroc(
+        predictions.labels, predictions.probabilities, groups=predictions.groups, unit=predictions.unit
+    )
 
 
 def stricter_confidence(family: int) -> float:
@@ -227,7 +229,13 @@ def share_of_rows(  # noqa: PLR0913
         )
     groups = pick(predictions.groups, rows)
     return estimates.grouped_proportion(
-        hits[rows], groups, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing_ids
+        hits[rows],
+        groups,
+        confidence=confidence,
+        low_confidence=low_confidence,
+        detail=detail,
+        failing=failing_ids,
+        unit=predictions.unit,
     )
 
 

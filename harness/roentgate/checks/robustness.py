@@ -60,7 +60,7 @@ def _loss(clean: Predictions, changed: Predictions, rows: BoolArray, z: float) -
     before, after = (part.answers[rows] == part.labels[rows] for part in (clean, changed))
     lost, gained = before & ~after, after & ~before
     groups = None if clean.groups is None else [clean.groups[row] for row in np.flatnonzero(rows)]
-    return differences.grouped_difference(lost, gained, groups, z=z)
+    return differences.grouped_difference(lost, gained, groups, z=z, unit=clean.unit)
 
 
 def _undefined(of: Estimate, detail: str) -> Estimate:

@@ -4,6 +4,7 @@ A faulty tree is refused with a message that names the fault and the remedy.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,21 @@ class Tree:
         """
         place = f", split {split}" if split else ""
         return DataError(f"data {self.name!r}{place}: {sentence}")
+
+    def patients(self, split: SplitName, ids: Iterable[str], pattern: str) -> tuple[str, ...]:
+        """Return the patient of each row, the first group of ``pattern`` in its path.
+
+        Raises:
+            DataError: The pattern finds none in a path.
+        """
+        found = []
+        for row in ids:
+            match = re.search(pattern, row)
+            if match is None or match[1] is None:
+                fault = f"group pattern {pattern!r} finds no patient in {row!r}; correct it in the card"
+                raise self.refusal(fault, split)
+            found.append(match[1])
+        return tuple(found)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:

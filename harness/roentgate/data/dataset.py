@@ -24,6 +24,7 @@ from roentgate.data.link_tree import lay_out
 from roentgate.data.manifest import SPLITS, Manifest, Row, write_rows
 from roentgate.data.study import Study
 from roentgate.errors import ArgumentError
+from roentgate.stats import CLUSTER
 from roentgate.store import Store, digest
 
 
@@ -45,6 +46,7 @@ class Dataset:
         image_shape: (H, W, C) of the pixels. C is 1 (grey) or 3 (red, green, blue).
         interpolation: How images are resized.
         groups: The patient of each row, or None if unknown.
+        clusters: The cluster of near-duplicates of each row, or None if no two rows share one, or if nobody looked.
         masks: The mask file of each row, or None.
         cache: The folder that keeps the decoded pixels. None decodes them at each use.
         ignored: Files of this split that are not images, as ids.
@@ -64,9 +66,20 @@ class Dataset:
     cache: Path | None = None
     ignored: tuple[str, ...] = ()
     sources: tuple[str, ...] | None = None
+    clusters: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def units(self) -> tuple[str, ...] | None:
+        """The patient of each row, else its cluster, or None if each row is a unit of its own."""
+        return self.clusters if self.groups is None else self.groups
+
+    @property
+    def unit(self) -> str:
+        """What one of `units` is."""
+        return "patient" if self.groups is not None else "image" if self.clusters is None else CLUSTER
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each class, in class order."""
@@ -342,7 +355,7 @@ def _part_of_folders(tree: Tree, card: Card, name: SplitName, listing: Listing) 
         "paths": tuple(tree.root / row for row in ids),
         "labels": _labels([len(rows) for rows in listing.rows]),
         "root": listing.folder,
-        "groups": None if card.group is None else _groups(tree, name, ids, card.group),
+        "groups": None if card.group is None else tree.patients(name, ids, card.group),
         "masks": None if card.masks is None else _masks(tree, name, ids, card.masks),
         "ignored": listing.ignored,
     }
@@ -374,14 +387,6 @@ def _labels(counts: Sequence[int]) -> NDArray[np.int64]:
     labels = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     labels.setflags(write=False)
     return labels
-
-
-def _groups(tree: Tree, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[str, ...]:
-    matches = [re.search(pattern, row) for row in ids]
-    for row, match in zip(ids, matches, strict=True):
-        if match is None or match[1] is None:
-            raise tree.refusal(f"group pattern {pattern!r} finds no patient in {row!r}; correct it in the card", split)
-    return tuple(match[1] for match in matches if match is not None)
 
 
 def _masks(tree: Tree | Manifest, split: SplitName, ids: tuple[str, ...], pattern: str) -> tuple[Path, ...]:

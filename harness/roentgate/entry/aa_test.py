@@ -18,7 +18,7 @@ from roentgate.evidence import BorderRecord
 from roentgate.report import fenced, table
 from roentgate.scorecard import escape
 from roentgate.session import Session, load_suite, verdicts
-from roentgate.stats import Gate, Verdict, proportion
+from roentgate.stats import Gate, Verdict, in_plural, proportion
 from roentgate.store import atomic
 
 SUITES = ("recall", "border", "comparison")
@@ -270,7 +270,7 @@ def blind_spots(test: Predictions) -> list[str]:
     Returns:
         Markdown sentences.
     """
-    units = "images" if test.groups is None else "patients"
+    units = in_plural(test.unit)
     found = [(label, metrics.recall(test, label)) for label in test.classes]
     return [
         f"**{escape(label)}: no miss on {share.n} {units}**, so no drawn model has one, and none is refused for one. "
@@ -347,9 +347,10 @@ def _answered(border: BorderRecord, whole: Predictions, rows: NDArray[np.int64])
     parts = {
         part.name: {key: moved(answers) for key, answers in getattr(border, part.name).items()}
         for part in fields(border)
-        if part.name not in {"clean", "donor_labels"}
+        if part.name not in {"clean", "donor_labels", "donor_rows"}
     }
-    return replace(border, clean=moved(border.clean), donor_labels=border.donor_labels[rows], **parts)
+    labels = border.donor_labels[rows]
+    return replace(border, clean=moved(border.clean), donor_labels=labels, donor_rows=None, **parts)
 
 
 def _several(test: Predictions) -> None:
@@ -357,10 +358,10 @@ def _several(test: Predictions) -> None:
     units = np.arange(len(test)) if test.groups is None else np.asarray(test.groups)
     for index, label in enumerate(test.classes):
         if len(np.unique(units[test.labels == index])) < 2:
-            unit = "image" if test.groups is None else "patient"
+            units_of_it = in_plural(test.unit)
             raise ArgumentError(
-                f"class '{label}' has fewer than two test {unit}s that are not in train as well, so that no other "
-                f"model can be drawn from these answers; give a data set with more {unit}s of it"
+                f"class '{label}' has fewer than two test {units_of_it} that are not in train as well, so that no "
+                f"other model can be drawn from these answers; give a data set with more {units_of_it} of it"
             )
 
 

@@ -179,6 +179,7 @@ class Evidence:
             other={width: answers[_swap_name(width, "other")] for width in borders},
             same={width: answers[_swap_name(width, "same")] for width in borders},
             donor_labels=np.where(other >= 0, test.labels[other], -1),
+            donor_rows=other,
         )
 
     @cached_property
@@ -260,7 +261,8 @@ class Evidence:
             classes=self.candidate.task.classes,
             labels=data.labels,
             probabilities=probabilities,
-            groups=data.groups,
+            groups=data.units,
+            grouped_by="patient" if data.units is None else data.unit,
             model=self.candidate.fingerprint,
         )
 

@@ -33,6 +33,7 @@ class AttentionRecord:
         annotated: Answers with the own burned-in annotations covered and one of an image of another class pasted.
         plain: Answers with a flat patch pasted at the same place and the own annotations left as they are.
         annotation_labels: Class of the image that gave the annotation, int64 (m,). -1 for none.
+        annotation_donors: The unit that this image belongs to (its patient, or else its id), m names. "" for none.
         marker_boxes: Top, bottom, left and right of the pasted annotation, int64 (m, 4). -1 for none.
         letter: Answers with an R drawn into the upper left corner.
         patch: Answers with a flat patch drawn there instead, equally bright on average.
@@ -56,6 +57,7 @@ class AttentionRecord:
     patch: Predictions
     inverted: Predictions
     blanks: Mapping[str, Probabilities]
+    annotation_donors: tuple[str, ...] | None = None
 
 
 def lung_perturbations_of(evidence: Evidence) -> LungPerturbations:
@@ -104,6 +106,7 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     marker_labels = np.where(
         perturbations.marker_rows >= 0, candidate.splits.test.labels[perturbations.marker_rows], -1
     )
+    units = candidate.splits.test.units or candidate.splits.test.ids
     return AttentionRecord(
         rows=trusted,
         left_out=len(fields) - len(trusted),
@@ -116,6 +119,7 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
         annotated=trusted_rows("annotated"),
         plain=trusted_rows("plain"),
         annotation_labels=marker_labels[trusted],
+        annotation_donors=tuple(units[row] if row >= 0 else "" for row in perturbations.marker_rows[trusted]),
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],
         letter=trusted_rows("letter"),
         patch=trusted_rows("patch"),

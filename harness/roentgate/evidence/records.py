@@ -131,6 +131,7 @@ class BorderRecord:
         other: Answers with the border of an image of another class, by width.
         same: Answers with the border of another image of the same class, by width.
         donor_labels: Class of each row's donor of another class, int64 (n,). -1 for none.
+        donor_rows: The row that is this donor, int64 (n,). -1 for none. None for answers stored before it was kept.
     """
 
     clean: Predictions
@@ -140,3 +141,13 @@ class BorderRecord:
     other: Mapping[float, Predictions]
     same: Mapping[float, Predictions]
     donor_labels: NDArray[np.int64]
+    donor_rows: NDArray[np.int64] | None = None
+
+    @property
+    def donors(self) -> tuple[str, ...] | None:
+        """The unit that each row's donor belongs to, or its id if rows are independent.
+
+        The entry of a row without a donor means nothing. None if the donors are not known.
+        """
+        units = self.clean.groups or self.clean.ids
+        return None if self.donor_rows is None else tuple(units[row] for row in self.donor_rows)

@@ -50,6 +50,7 @@ class _File(BaseModel):
     probabilities: list[list[_Number | None]]
     border: dict[str, list[_Index]]
     donor_labels: list[_Index]
+    donor_rows: list[_Index] | None = None
     digest: str | None = None
 
     @model_validator(mode="after")
@@ -61,6 +62,7 @@ class _File(BaseModel):
             *self.border.values(),
             self.groups or self.ids,
             self.donor_labels if self.border else self.ids,
+            self.ids if self.donor_rows is None else self.donor_rows,
         ]
         if any(len(column) != n for column in columns) or any(len(row) != k for row in self.probabilities):
             raise ValueError(f"not every column has {n} rows, or not every row {k} classes")
@@ -69,6 +71,8 @@ class _File(BaseModel):
         indices = [*self.labels, *self.donor_labels, *(index for answers in self.border.values() for index in answers)]
         if max(indices, default=0) >= k or min(self.labels, default=0) < 0:
             raise ValueError(f"an index is not that of one of {k} classes")
+        if max(self.donor_rows or [], default=0) >= n:
+            raise ValueError(f"a donor is not one of {n} rows")
         return self
 
 
@@ -106,6 +110,7 @@ class Reference:
         test: Answers on the test images.
         answers: Index of the answer to each row under each border perturbation, int64 (n,), by name. -1 for none.
         donor_labels: Class of each row's donor of another class, int64 (n,).
+        donor_rows: The row that is this donor, int64 (n,), or None in a file of before it was kept.
     """
 
     name: str
@@ -114,6 +119,7 @@ class Reference:
     test: Predictions
     answers: Mapping[str, NDArray[np.int64]]
     donor_labels: NDArray[np.int64]
+    donor_rows: NDArray[np.int64] | None = None
 
     def border(self, bounds: BorderBounds) -> BorderRecord:
         """Return the answers under each border perturbation of the policy.
@@ -131,7 +137,7 @@ class Reference:
                     "judge the reference under this policy first"
                 )
             parts.setdefault(part, {})[key] = self._certain(self.answers[name])
-        return BorderRecord(clean=self.test, donor_labels=self.donor_labels, **parts)
+        return BorderRecord(clean=self.test, donor_labels=self.donor_labels, donor_rows=self.donor_rows, **parts)
 
     def _certain(self, answers: NDArray[np.int64]) -> Predictions:
         one_hot = np.eye(len(self.test.classes), dtype=np.float32)[np.maximum(answers, 0)]
@@ -174,11 +180,13 @@ def write_predictions(  # noqa: PLR0913  what the file holds, each by name
         "classes": list(test.classes),
         "ids": list(test.ids),
         "labels": test.labels.tolist(),
-        "groups": None if test.groups is None else list(test.groups),
+        "groups": list(test.groups) if test.groups is not None and test.unit == "patient" else None,
         "probabilities": [[_short(number) for number in row] for row in test.probabilities],
         "border": answers,
         "donor_labels": [] if border is None else border.donor_labels.tolist(),
     }
+    if border is not None and border.donor_rows is not None:
+        content["donor_rows"] = border.donor_rows.tolist()
     content["digest"] = _content_digest(content)
     lines = [f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in content.items()]
     with atomic(folder / PREDICTIONS_FILE) as draft:
@@ -280,6 +288,7 @@ def read_predictions(path: Path) -> Reference:
         ),
         answers={name: np.array(answers, np.int64) for name, answers in file.border.items()},
         donor_labels=np.array(file.donor_labels, np.int64),
+        donor_rows=None if file.donor_rows is None else np.array(file.donor_rows, np.int64),
     )
 
 
@@ -326,6 +335,19 @@ def check_same_images(reference: Reference, images: Dataset, path: Path) -> None
             raise DataError(
                 f"reference '{path}': was judged on other {part} than these; judge the reference on this data first"
             )
+
+
+def in_units(reference: Reference, images: Dataset) -> Reference:
+    """Return a reference on the same images with the units that these have today.
+
+    A file names patients only. Clusters of near-duplicates are looked for in the images, which are the same.
+    """
+    return replace(
+        reference,
+        test=replace(
+            reference.test, groups=images.units, grouped_by="patient" if images.units is None else images.unit
+        ),
+    )
 
 
 def _names(bounds: BorderBounds) -> list[tuple[str, str, tuple[float, str] | float]]:

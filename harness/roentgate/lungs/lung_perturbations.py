@@ -131,7 +131,8 @@ class LungPerturbations:
         if kind == "common":
             masks = np.repeat(self.common[None], len(rows), axis=0)
         elif kind == "another":
-            masks = self.fields.take(np.maximum(self.background[rows], 0)) & (self.background[rows] >= 0)[:, None, None]
+            others = np.where(self.background >= 0, self.background, self.same_class)[rows]
+            masks = self.fields.take(np.maximum(others, 0)) & (others >= 0)[:, None, None]
         elif kind == "region":
             masks = interventions.random_regions(own.sum(axis=(1, 2)), self.fields.shape, rows, self.seed)
         else:
@@ -164,14 +165,17 @@ class LungPerturbations:
         chosen: list[Annotation | None] = [None] * len(self.test)
         donor_rows = np.full(len(self.test), -1, dtype=np.int64)
         annotated = np.array([row for row in self.rows if found[row]], dtype=np.int64)
+        given = np.zeros(len(self.test), dtype=np.int64)
         for row in self.rows:
             generator = np.random.default_rng((self.seed, int(row), 4))
             candidates = annotated[self.test.labels[annotated] != self.test.labels[row]]
             lungs = self.fields.take(np.array([row]))[0]
-            for donor in generator.permutation(candidates):
+            shuffled = generator.permutation(candidates)
+            for donor in shuffled[np.argsort(given[shuffled], kind="stable")]:  # who has given least comes first
                 marker = max(found[donor], key=lambda mark: (mark.bottom - mark.top) * (mark.right - mark.left))
                 if not lungs[marker.box].any():
                     chosen[row], donor_rows[row] = marker, donor
+                    given[donor] += 1
                     break
         return chosen, donor_rows
 

@@ -246,10 +246,11 @@ def swap_border(images: FloatArray, donors: FloatArray, width: float) -> FloatAr
 
 
 def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArray, IntArray]:
-    """Return two random donors for every row.
+    """Return two random donors for every row, each row being a donor once.
 
-    One donor is of another class, and every other class is equally likely. The other donor is of the same class and
-    never the row itself.
+    One donor is of another class, the other is of the same class and never the row itself. No row gives its part to
+    two rows, so that answers which a donor decides are as independent as the rows. If one class has more than half of
+    all rows, the others are too few to give to all of it, and a random part of it has no donor of another class.
 
     Args:
         labels: Class indices int64 [n].
@@ -260,17 +261,34 @@ def donors(labels: IntArray, classes: Sequence[str], seed: int) -> tuple[IntArra
         Row indices int64 [n] of the donors of another class, and of those of the same class. -1 stands for none.
     """
     generator = np.random.default_rng(seed)
-    rows = [np.flatnonzero(labels == index) for index in range(len(classes))]
-    other, same = np.full((2, len(labels)), -1, dtype=np.int64)
-    for row, label in enumerate(labels):
-        candidates = [rows[index] for index in range(len(classes)) if index != label and len(rows[index])]
-        if candidates:
-            other[row] = generator.choice(candidates[generator.integers(len(candidates))])
-        same_class = rows[label]
-        if len(same_class) > 1:
-            step = generator.integers(1, len(same_class))
-            same[row] = same_class[(np.searchsorted(same_class, row) + step) % len(same_class)]
+    counts = np.bincount(labels, minlength=len(classes))
+    largest, same = int(counts.argmax()), np.full(len(labels), -1, dtype=np.int64)
+    for label in np.flatnonzero(counts > 1):
+        circle = generator.permutation(np.flatnonzero(labels == label))
+        same[circle] = np.roll(circle, 1)
+    if 2 * counts[largest] < len(labels):
+        return _dealt(labels, generator), same
+    other = np.full(len(labels), -1, dtype=np.int64)
+    many, few = (generator.permutation(np.flatnonzero(rows)) for rows in (labels == largest, labels != largest))
+    other[many[: len(few)]] = generator.permutation(few)
+    other[few] = generator.permutation(many)[: len(few)]
     return other, same
+
+
+def _dealt(labels: IntArray, generator: np.random.Generator) -> IntArray:
+    """Return a random order of all rows in which each place has a row of another class: int64 [n].
+
+    No class may have half of all rows or more. Then a row that lies in a place of its own class can always be exchanged
+    with one for which neither of the two places is of its class.
+    """
+    dealt = generator.permutation(len(labels))
+    for place in np.flatnonzero(labels[dealt] == labels):
+        own = labels[place]
+        if labels[dealt[place]] == own:
+            fitting = np.flatnonzero((labels != own) & (labels[dealt] != own))
+            partner = generator.choice(fitting)
+            dealt[[place, partner]] = dealt[[partner, place]]
+    return dealt
 
 
 def _infilled(batch: _Batch, hidden: BoolArray, infill: str) -> FloatArray:

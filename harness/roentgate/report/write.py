@@ -152,6 +152,13 @@ def _record(result: RunResult, name: str, rows: Sequence[Row], of: Sequence[str]
             "counts": {split.name: split.counts() for split in (splits.train, splits.validation, splits.test)},
             "study": splits.study.model_dump(),
             "prior_evaluations": session.card.prior_evaluations,
+            "units": {
+                "test": {
+                    "unit": splits.test.unit,
+                    "n": len(splits.test if splits.test.units is None else set(splits.test.units)),
+                },
+                "patients": splits.test.groups is not None,
+            },
         },
         task=_task(session, candidate, of),
         gate=session.settings.gate,

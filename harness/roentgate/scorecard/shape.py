@@ -79,11 +79,30 @@ class StudyEntry(TypedDict):
 
 
 @with_config(_EXACT)
+class UnitCount(TypedDict):
+    """What one independent unit of a split is, and how many there are."""
+
+    unit: _Name
+    n: _Count
+
+
+@with_config(_EXACT)
+class UnitsEntry(TypedDict):
+    """The independent units behind each n, and whether the data name patients.
+
+    Without patients, images that are no near-duplicates of each other are assumed to be independent.
+    """
+
+    test: UnitCount
+    patients: bool
+
+
+@with_config(_EXACT)
 class DatasetEntry(TypedDict):
     """The data set: its digest, its classes, and the images of each class in each split.
 
-    ``prior_evaluations`` is the least number of models judged on the test images before the ledger began. Older records
-    have neither it nor ``study``.
+    ``prior_evaluations`` is the least number of models judged on the test images before the ledger began. Records of
+    earlier versions have neither it nor ``study`` or ``units``.
     """
 
     name: _Name
@@ -92,6 +111,7 @@ class DatasetEntry(TypedDict):
     counts: dict[str, dict[str, _Count]]
     study: NotRequired[StudyEntry]
     prior_evaluations: NotRequired[_Count]
+    units: NotRequired[UnitsEntry]
 
 
 @with_config(_EXACT)

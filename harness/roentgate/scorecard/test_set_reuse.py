@@ -229,7 +229,7 @@ def _share(place: Place, index: int | None, among: int) -> Estimate:
     if test.groups is None:
         return proportion(int(right.sum()), len(right), confidence=confidence)
     groups = [group for group, chosen in zip(test.groups, rows, strict=True) if chosen]
-    return grouped_proportion(right, groups, confidence=confidence)
+    return grouped_proportion(right, groups, confidence=confidence, unit=test.unit)
 
 
 def counts(test: Predictions, index: int) -> tuple[int, int]:

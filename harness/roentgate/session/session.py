@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from roentgate.candidates import Candidate, Options, Predictions
 from roentgate.checks import Claims, read_claims
-from roentgate.data import Card, open_card, open_store, read_classes
+from roentgate.data import Card, Splits, open_card, open_store, read_classes
 from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy, optional_suites
 from roentgate.scorecard import MOST_FAILING, Row, record
@@ -58,6 +58,7 @@ class Session:
         self._attributions: dict[str, AttributionRecord] = {}
         self._references: dict[str, Candidate] = {}
         self._lacking: dict[tuple[str, str], str] = {}
+        self._record: DataRecord | None = None
 
     @cached_property
     def card(self) -> Card:
@@ -88,7 +89,15 @@ class Session:
 
         made = {self.members[member][0]: candidate for member, candidate in self.candidates.items()} | self._references
         check_imports(model, options, made)
-        return training.ready(model, self.card, options, self.store)
+        return training.ready(model, self.card, options, self.store, add_units=self._with_clusters)
+
+    def _with_clusters(self, splits: Splits) -> Splits:
+        """Return the rows with their clusters of near-duplicates, looked for once in a run."""
+        from roentgate.audit import DataRecord
+
+        if self._record is None:
+            self._record = DataRecord(splits, self.store)
+        return self._record.with_clusters(splits)
 
     def check_follow_seeds(self) -> None:
         """Raise `ArgumentError` if several seeds are asked of a model that ignores them."""
@@ -130,12 +139,13 @@ class Session:
             self._attributions[name] = AttributionRecord(self.evidence(name), self.policy.attributions, lungs)
         return self._attributions[name]
 
-    @cached_property
+    @property
     def data_record(self) -> "DataRecord":
         """The findings on the images themselves."""
-        from roentgate.audit import DataRecord
-
-        return DataRecord(self.candidate(next(iter(self.members))).splits, self.store)
+        if self._record is None:
+            self.candidate(next(iter(self.members)))  # reads the data
+        assert self._record is not None
+        return self._record
 
     def unseen(self, predictions: Predictions) -> Predictions:
         """Return the rows that have no near-duplicate in train.
@@ -166,7 +176,7 @@ class Session:
             stored = stored_predictions.read_predictions(path)
             test = self.candidate(next(iter(self.members))).splits.test
             stored_predictions.check_same_images(stored, test, path)
-            return stored
+            return stored_predictions.in_units(stored, test)
         stored_predictions.check_names_model(name, self.settings.options.models)
         self._references[name] = self._made_ready(name, replace(self.settings.options, weights=None))
         return Evidence(self._references[name])

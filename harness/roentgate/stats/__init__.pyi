@@ -3,12 +3,14 @@ from . import estimate as estimate
 from . import intervals as intervals
 from .differences import grouped_difference as grouped_difference
 from .differences import paired_difference as paired_difference
+from .estimate import CLUSTER as CLUSTER
 from .estimate import EXACT as EXACT
 from .estimate import Direction as Direction
 from .estimate import Estimate as Estimate
 from .estimate import State as State
 from .estimate import census as census
 from .estimate import grouped_proportion as grouped_proportion
+from .estimate import in_plural as in_plural
 from .estimate import macro_auroc as macro_auroc
 from .estimate import mean as mean
 from .estimate import meets as meets

@@ -45,8 +45,14 @@ def paired_difference(gained: int, lost: int, n: int, *, z: float = NORMAL) -> E
     return Estimate(value=(gained - lost) / n, low=low, high=high, n=n, method="Tango")
 
 
-def grouped_difference(
-    gained: BoolArray, lost: BoolArray, groups: Sequence[str] | None, *, z: float = NORMAL
+def grouped_difference(  # noqa: PLR0913  what rows share, and how the limits are made
+    gained: BoolArray,
+    lost: BoolArray,
+    groups: Sequence[str] | None,
+    *,
+    z: float = NORMAL,
+    unit: str = "patient",
+    donors: Sequence[str] | None = None,
 ) -> Estimate:
     """Return `paired_difference` for rows in groups.
 
@@ -57,18 +63,27 @@ def grouped_difference(
         lost: (n,) whether the row counts only the second time.
         groups: (n,) the group of each row. None: rows are independent.
         z: As in `paired_difference`.
+        unit: What one group is.
+        donors: (n,) the donor of each row, or its group. Rows with the same donor depend on each other as well.
 
     Returns:
-        Value over rows, interval in [-1, 1], n = number of groups. With one row a group, or without groups, exactly
-        `paired_difference`. Without rows, NaN in [-1, 1].
+        Value over rows, interval in [-1, 1], n = number of groups, or of donors if these are fewer. With one row a
+        group and a donor, or without both, exactly `paired_difference`. Without rows, NaN in [-1, 1].
     """
-    n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
-    unit = "image" if groups is None else "patient"
-    if groups is None or n_groups == len(groups):
-        return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit)
-    value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
-    low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
-    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size", unit=unit)
+    n, ups, downs = len(gained), int(np.sum(gained)), int(np.sum(lost))
+    named = {"image" if groups is None else unit: groups, "donor": donors}
+    sizes = {name: n if given is None else len(set(given)) for name, given in named.items()}
+    counted = min(sizes, key=lambda name: sizes[name])  # of equal numbers the first
+    if sizes[counted] == n:
+        return replace(paired_difference(ups, downs, n, z=z), unit=counted)
+    fewest = sizes[counted]
+    rows = limits.effective_rows(
+        gained.astype(np.float64) - lost, *(given for given in named.values() if given is not None)
+    )
+    low, high = limits.grouped_tango(ups / n, downs / n, rows, fewest, z)
+    return Estimate(
+        value=(ups - downs) / n, low=low, high=high, n=fewest, method="Tango at the effective size", unit=counted
+    )
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:

@@ -21,6 +21,9 @@ Direction = Literal["at_least", "at_most"]
 State = Literal["ok", "uninformative", "undefined"]
 """Whether an estimate has a number that says something, a number that says nothing, or no number."""
 
+CLUSTER: Final = "cluster of near-duplicates"
+"""A unit where images are repeated and no patients are named."""
+
 EXACT: Final = "Clopper-Pearson"
 """The method of a share of independent units. Its deciding limit is the exact 95 % one."""
 
@@ -35,7 +38,7 @@ class Estimate:
         high: Upper limit. If the value is undefined, the most it could be.
         n: Number of rows, groups or draws behind the value.
         method: How the interval was made.
-        unit: What is counted by n: images, patients or random draws.
+        unit: What is counted by n, in the singular: image, patient, cluster of near-duplicates, donor or draw.
         informative: False if the number says nothing, for instance because all rows got the same answer.
         hits: k of n if the number is a plain proportion of independent rows, else None.
         detail: One line of text for the scorecard. No decision depends on it.
@@ -151,6 +154,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     low_confidence: float | None = None,
     detail: str = "",
     failing: tuple[str, ...] = (),
+    unit: str = "patient",
 ) -> Estimate:
     """Return the share of rows that are hits if rows are grouped.
 
@@ -168,6 +172,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
         low_confidence: As in `proportion`.
         detail: As in `proportion`.
         failing: As in `proportion`.
+        unit: What one group is.
 
     Returns:
         Value over rows, interval in [0, 1], n = number of groups. With one row a group, exactly `proportion`. If all
@@ -190,7 +195,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
             low_confidence=low_confidence,
             detail=detail,
             failing=failing,
-            unit="patient",
+            unit=unit,
         )
     value = count / len(hits)
     rows = limits.effective_rows(hits.astype(np.float64), groups)
@@ -198,7 +203,7 @@ def grouped_proportion(  # noqa: PLR0913  as `proportion`
     low, high = limits.korn_graubard(value, rows, n_groups, *tails)
     method = EXACT if value in {0.0, 1.0} else "Korn-Graubard"
     return Estimate(
-        value=value, low=low, high=high, n=n_groups, method=method, unit="patient", detail=detail, failing=failing
+        value=value, low=low, high=high, n=n_groups, method=method, unit=unit, detail=detail, failing=failing
     )
 
 
@@ -285,7 +290,11 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
 
 
 def macro_auroc(
-    truth: NDArray[np.int64], scores: NDArray[np.floating], *, groups: Sequence[str] | None = None
+    truth: NDArray[np.int64],
+    scores: NDArray[np.floating],
+    *,
+    groups: Sequence[str] | None = None,
+    unit: str = "patient",
 ) -> Estimate:
     """Return the mean one-vs-rest area under the ROC curve.
 
@@ -304,6 +313,7 @@ def macro_auroc(
         truth: (n,) true class indices.
         scores: (n, K) one score a class, larger for likelier, on any monotone scale.
         groups: (n,) the group (patient) of each row. Influences are then added up by group. None: rows are independent.
+        unit: What one group is.
 
     Returns:
         Value and interval in [0, 1], with n = rows or groups. NaN in [0, 1] if a class has no rows, there is only one
@@ -316,7 +326,7 @@ def macro_auroc(
         Newcombe, Statistics in Medicine 25 (2006) 559-573 (method 5).
     """
     units = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    n, method, unit = len(np.unique(units)), "DeLong, logit", "image" if groups is None else "patient"
+    n, method, unit = len(np.unique(units)), "DeLong, logit", "image" if groups is None else unit
     if scores.shape[1] < 2 or np.bincount(truth, minlength=scores.shape[1]).min() == 0:
         return undefined(n, low=0.0, high=1.0, method=method, unit=unit, detail="a class has no rows to compare")
     if not np.isfinite(scores).all():
@@ -371,6 +381,12 @@ def settled(estimate: Estimate, bound: float, direction: Direction) -> Literal["
         return None
     worst, best = (estimate.low, estimate.high) if direction == "at_least" else (estimate.high, estimate.low)
     return "met" if meets(worst, bound, direction) else None if meets(best, bound, direction) else "missed"
+
+
+def in_plural(unit: str) -> str:
+    """Return the plural of a unit, such as ``clusters of near-duplicates``."""
+    noun, *rest = unit.split(" ")
+    return " ".join([f"{noun}s", *rest])
 
 
 def _counted(hits: int, n: int) -> None:

@@ -57,7 +57,7 @@ def settling(rate: float, n: NDArray[np.int64], *, bound: float, low_tail: float
     return reaching(above, n, rate) + 1 - reaching(below + 1, n, rate)
 
 
-def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:
+def effective_rows(values: DoubleArray, *groupings: Sequence[str]) -> float:
     """Return how many independent rows would be as informative as these.
 
     Independent rows of this number would determine the mean of ``values`` (n,) as well as the grouped rows do. It is
@@ -66,18 +66,29 @@ def effective_rows(values: DoubleArray, groups: Sequence[str]) -> float:
     (Korn
     and Graubard 1998). If all values agree, the design effect is undefined, and each group counts as one row. If they
     differ and there is only one group, nothing is known of the spread between groups, and the result is 0.
+
+    Rows may be grouped in several ways, by who wears a part and by who gave it. The design effect is then 1 and what
+    each way has above 1 (Cameron, Gelbach and Miller 2011, without the negative parts), and G is that of the fewest
+    groups.
     """
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    n, n_groups = len(values), len(names)
+    n, n_groups = len(values), min(len(set(groups)) for groups in groupings)
     residuals = values - values.mean()
     if not residuals.any():
         return float(n_groups)
     if n_groups == 1:
         return 0.0
-    between = float(np.sum(np.bincount(index, residuals) ** 2)) * n_groups / (n_groups - 1)
+    within = float(np.sum(residuals**2))
+    spreads = [_between(residuals, groups) for groups in groupings]
+    between = spreads[0] if len(spreads) == 1 else within + sum(max(spread - within, 0.0) for spread in spreads)
     fewness = float(special.stdtrit(n - 1, 1 - TAIL) / special.stdtrit(n_groups - 1, 1 - TAIL)) ** 2
-    rows = float(np.sum(residuals**2)) * n * fewness
+    rows = within * n * fewness
     return rows / between if rows < between * n else float(n)
+
+
+def _between(residuals: DoubleArray, groups: Sequence[str]) -> float:
+    """Return the sum of squares of the groups' sums, for at least two groups."""
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    return float(np.sum(np.bincount(index, residuals) ** 2)) * len(names) / (len(names) - 1)
 
 
 def korn_graubard(

@@ -141,7 +141,7 @@ class AttributionRecord:
         """
         found, test = self.attributions(method), self.candidate.splits.test
         lungs, trusted = self.lungs(found.rows)
-        groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
+        groups = found.ids if test.units is None else tuple(test.units[row] for row in found.rows)
         return located(found.maps, lungs, trusted, groups, unit=self._unit)
 
     def lungs(self, rows: IntArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -168,12 +168,12 @@ class AttributionRecord:
         own = self._keep("deletion", method, lambda: self._follow(method, rows), images=len(rows))
         controls = self._keep("deletion", "other orders", lambda: self._follow_others(rows), images=len(rows))
         test = self.candidate.splits.test
-        groups = [test.ids[row] if test.groups is None else test.groups[row] for row in self.rows[rows]]
+        groups = [test.ids[row] if test.units is None else test.units[row] for row in self.rows[rows]]
         return faithfulness.curves_from({**own, **controls}, groups, unit=self._unit)
 
     @property
     def _unit(self) -> str:
-        return "image" if self.candidate.splits.test.groups is None else "patient"
+        return self.candidate.splits.test.unit
 
     def _subset(self, images: int) -> IntArray:
         """Return positions in `rows` of at most ``images``, evenly from each class."""
