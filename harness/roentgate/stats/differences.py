@@ -1,5 +1,6 @@
 """Differences of two shares of the same rows: score intervals, over rows or over groups."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from scipy import special
 
 from roentgate.arrays import BoolArray
 from roentgate.errors import ArgumentError
+from roentgate.stats import influence as influences
 from roentgate.stats import intervals as limits
 from roentgate.stats.estimate import Estimate, undefined
 from roentgate.stats.intervals import NORMAL, TAIL
@@ -64,11 +66,42 @@ def grouped_difference(
     """
     n_groups, ups, downs = len(gained if groups is None else set(groups)), int(np.sum(gained)), int(np.sum(lost))
     unit = "image" if groups is None else "patient"
+    influence = influences.of_rows(gained.astype(np.float64) - lost, groups)
     if groups is None or n_groups == len(groups):
-        return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit)
+        return replace(paired_difference(ups, downs, n_groups, z=z), unit=unit, influence=influence)
     value, rows = (ups - downs) / len(groups), limits.effective_rows(gained.astype(np.float64) - lost, groups)
     low, high = limits.grouped_tango(ups / len(groups), downs / len(groups), rows, n_groups, z)
-    return Estimate(value=value, low=low, high=high, n=n_groups, method="Tango at the effective size", unit=unit)
+    return Estimate(
+        value=value,
+        low=low,
+        high=high,
+        n=n_groups,
+        method="Tango at the effective size",
+        unit=unit,
+        influence=influence,
+    )
+
+
+def recovered_correlation(first: BoolArray, second: BoolArray, groups: Sequence[str] | None) -> float:
+    """Return the correlation of two shares of the same rows.
+
+    It is that of the two-by-two table with one more row, spread evenly over the cells. Equal answers thus do not count
+    as proof that the shares are one. If rows are grouped, the correlation of the groups counts if it is smaller.
+
+    Args:
+        first: (n,) whether the row counts the first time.
+        second: (n,) whether it counts the second time.
+        groups: (n,) the group of each row. None: rows are independent.
+    """
+    both, only_first = float((first & second).sum()) + 0.25, float((first & ~second).sum()) + 0.25
+    only_second, neither = float((~first & second).sum()) + 0.25, float((~first & ~second).sum()) + 0.25
+    spread = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    found = (both * neither - only_first * only_second) / math.sqrt(spread)
+    if groups is None:
+        return found
+    own, other = (influences.of_rows(each.astype(np.float64), groups) for each in (first, second))
+    size = math.sqrt(float(own @ own) * float(other @ other))
+    return min(found, float(own @ other) / size) if size else found
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:
