@@ -333,7 +333,7 @@ def test_the_worst_of_uninformative_infills_is_undefined_and_accepted_by_no_rule
     stuck = {name: border.retained_skill(right_except(2), answered(LABELS, [1] * 60)) for name in ("black", "blur")}
     worst = border.worst(stuck, "at_most")
     assert (worst.state, worst.low, worst.high) == ("undefined", 0.0, 1.0)
-    assert worst.parts == (("black", 0.0), ("blur", 0.0))
+    assert worst.parts == (("black", None), ("blur", None))
     for bound in (0.0, 0.5, 1.0, 2.0):
         assert not any(at_most(worst, bound).accepted(gate) for gate in ("simple", "guarded"))
 

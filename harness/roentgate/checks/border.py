@@ -124,7 +124,8 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """
     if not parts:
         raise ArgumentError("the worst of no estimates is none; give at least one")
-    named = tuple((name, part.value) for name, part in parts.items()) if len(parts) > 1 else ()
+    values = {name: part.value if part.state == "ok" else None for name, part in parts.items()}
+    named = tuple(values.items()) if len(parts) > 1 else ()
     informative = {name: part for name, part in parts.items() if part.informative}
     for part in informative.values():
         if not part.defined:

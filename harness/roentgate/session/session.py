@@ -245,7 +245,7 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
         by_value = gate == "simple" and not verdict.guarded
         settling = settling_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
         detail = "; ".join(part for part in (detail, settling) if part)
-    return {
+    row: Row = {
         "suite": suite,
         "check": check,
         "subject": subject,
@@ -266,6 +266,9 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
         "failing": list(verdict.failing[:MOST_FAILING]),
         "failing_total": len(verdict.failing),
     }
+    if estimate.parts:
+        row["parts"] = dict(estimate.parts)
+    return row
 
 
 class Environment(TypedDict):

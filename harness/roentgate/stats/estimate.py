@@ -41,7 +41,8 @@ class Estimate:
         hits: k of n if the number is a plain proportion of independent rows, else None.
         detail: One line of text for the scorecard. No decision depends on it.
         failing: Ids of the rows that do not meet the claim.
-        parts: Name and value of each estimate that this one is the worst of, in the order judged.
+        parts: Name and value of each estimate that this one is the worst of, in the order judged. The value is None if
+            that estimate is undefined or uninformative.
         influence: What each independent unit adds to the error of the value, or None if unknown. The sum of the squares
             is the variance of the value.
     """
@@ -56,7 +57,7 @@ class Estimate:
     hits: int | None = None
     detail: str = ""
     failing: tuple[str, ...] = ()
-    parts: tuple[tuple[str, float], ...] = ()
+    parts: tuple[tuple[str, float | None], ...] = ()
     influence: DoubleArray | None = field(default=None, repr=False, compare=False)
 
     @property
