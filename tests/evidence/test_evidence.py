@@ -43,7 +43,8 @@ def test_answers_are_keyed_by_row_and_kept(alone: Project) -> None:
     assert first.test.ids == first.candidate.splits.test.ids
     assert (first.test.answers == first.test.labels).all()
     assert first.validation.ids == first.candidate.splits.validation.ids
-    assert first.candidate.passes == len(first.test) + len(first.validation)
+    asked_again = 2 * len(first.candidate.probe_rows())
+    assert first.candidate.passes == len(first.test) + len(first.validation) + asked_again
     again = evidence(alone)
     np.testing.assert_array_equal(again.test.probabilities, first.test.probabilities)
     assert again.candidate.passes == 0

@@ -211,6 +211,20 @@ class Session:
             self._lacking[key] = lacking(self.evidence(name), capability)
         return self._lacking[key]
 
+    def unsteady(self) -> list[str]:
+        """Return a sentence on each model that changed its answers during the run, as far as this process saw.
+
+        The check `predictions_repeat` says so too, but only of the process that it runs in.
+        """
+        from roentgate.checks import inference
+
+        tolerance = self.policy.inference.tolerance
+        return [
+            f"{name}: answers to the same images changed during the run"
+            for name, evidence in self._evidence.items()
+            if not inference.steady(evidence.watched, tolerance=tolerance)
+        ]
+
     def forget(self) -> None:
         """Remove what no other run may use."""
         from roentgate.candidates import training
