@@ -236,8 +236,9 @@ def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray) -> Estima
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
     """Add to the detail how many images had no trusted lung field.
 
-    If a class has too few images that do, the estimate is undefined.
+    If a class has too few images that do, the estimate is undefined. If all images get one answer, it is uninformative.
     """
+    estimate = replace(estimate, informative=estimate.informative and not record.clean.one_answer)
     counts = np.bincount(record.clean.labels, minlength=len(record.clean.classes))
     few = {label: int(count) for label, count in zip(record.clean.classes, counts, strict=True) if count < LEAST_IMAGES}
     if few:

@@ -30,7 +30,8 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
             no correction.
 
     Returns:
-        As `recall`, over all rows. NaN in [0, 1] without rows. Failing: the rows that changed.
+        As `recall`, over all rows. NaN in [0, 1] without rows. Uninformative if all rows get one answer before, which
+        never changes. Failing: the rows that changed.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -40,7 +41,8 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     changed = (before.answers != after.answers) | (before.answers < 0)
     everything = np.ones(len(before), np.bool_)
     detail = f"{changed.sum()} of {len(before)} answers change"
-    return share_of_rows(before, changed, everything, failing=changed, detail=detail, low_confidence=low_confidence)
+    found = share_of_rows(before, changed, everything, failing=changed, detail=detail, low_confidence=low_confidence)
+    return replace(found, informative=not before.one_answer)
 
 
 def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
@@ -186,8 +188,9 @@ def net_switches(  # noqa: PLR0913  the last two arguments name the donors in th
 
     Returns:
         Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval. The
-        detail holds the exact McNemar p-value if rows are independent. NaN in [-1, 1] without rows. Failing: rows that
-        follow the donor of another class and not the donor of their own.
+        detail holds the exact McNemar p-value if rows are independent. NaN in [-1, 1] without rows. Uninformative if
+        all rows get one answer before, which never switches. Failing: rows that follow the donor of another class and
+        not the donor of their own.
 
     Raises:
         ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
@@ -209,7 +212,7 @@ def net_switches(  # noqa: PLR0913  the last two arguments name the donors in th
         detail += f" (McNemar p = {differences.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
     groups = None if before.groups is None else pick(before.groups, rows)
     followed_more = differences.grouped_difference(gained[rows], lost[rows], groups)
-    return replace(followed_more, detail=detail, failing=failing)
+    return replace(followed_more, detail=detail, failing=failing, informative=not before.one_answer)
 
 
 def _skill(predictions: Predictions) -> Estimate:

@@ -143,6 +143,9 @@ def _agreement(
 
     With ``margin``, a row whose two largest probabilities are within ``tolerance`` may change its class.
     """
+    if len(reference) and not np.isfinite(reference).all(axis=1).any():
+        detail = "no row has a finite answer"
+        return undefined(len(reference), low=0.0, high=1.0, method="census", detail=detail)
     good = np.ones(len(record.ids), dtype=bool)
     largest = 0.0
     unlike: list[str] = []

@@ -57,16 +57,17 @@ def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
     Lower is better for two different classes.
 
     Returns:
-        As `recall`. NaN in [0, 1] without rows of ``truth``. Failing: the rows predicted as ``predicted``.
+        As `recall`. NaN in [0, 1] without rows of ``truth``. Uninformative if none of them has a finite answer.
+        Failing: the rows predicted as ``predicted``.
 
     Raises:
         UnknownClassError: ``truth`` or ``predicted`` is not a class of these predictions.
     """
     index = _index(predictions, truth)
     hit = predictions.answers == _index(predictions, predicted)
-    return share_of_rows(
-        predictions, hit, predictions.labels == index, failing=hit, detail=_matrix_row(predictions, index)
-    )
+    own = predictions.labels == index
+    share = share_of_rows(predictions, hit, own, failing=hit, detail=_matrix_row(predictions, index))
+    return replace(share, informative=not own.any() or bool((predictions.answers[own] >= 0).any()))
 
 
 def precision(predictions: Predictions, label: str) -> Estimate:
