@@ -8,11 +8,11 @@ import inspect
 from collections.abc import Callable, Iterator
 from itertools import product
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 
+from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates.predictions import Predictions
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord
@@ -53,7 +53,7 @@ BY_ROWS = {
 CONTROLS = {"shuffled_answers_control": "caught, as it should be: it judges the floors, and not the model"}
 
 
-def answering(labels: np.ndarray[Any, np.dtype[np.int64]], probabilities: np.ndarray[Any, Any]) -> Predictions:
+def answering(labels: IntArray, probabilities: DoubleArray) -> Predictions:
     return Predictions(
         ids=tuple(f"r{row:03d}" for row in range(len(labels))),
         classes=CLASSES,
@@ -147,11 +147,13 @@ def attention_of(answers: Predictions) -> AttentionRecord:
     )
 
 
-def fixtures_of(answers: Predictions) -> dict[str, Any]:
+def fixtures_of(answers: Predictions) -> dict[str, object]:
     """Return what a run offers to the tests of its suites, on a model with these answers."""
     probe = answers.probabilities[:8]
     ids = answers.ids[:8]
-    watched = WatchRecord(ids, {"at the end": probe[None]}, ~np.isfinite(probe).all(axis=1), {})
+    watched = WatchRecord(
+        ids, {"at the end": probe[None]}, np.array([not np.isfinite(row).all() for row in probe], np.bool_), {}
+    )
     border = border_of(answers)
     evidence = SimpleNamespace(
         test=answers,

@@ -10,14 +10,18 @@ DRAWS = 2000
 """Random draws of the noise. Each is used with both signs, so that their median is exactly 0 for a single estimate."""
 
 
+BAND = 1.5
+"""Standard errors of a difference within which a value counts as equal to the largest."""
+
+
 def median_unbiased_maximum(values: DoubleArray, influences: DoubleArray) -> float:
     """Return an estimate of the largest truth that is too large as often as too small.
 
     The largest of k values is too large: five equal truths lie below it in 31 of 32 draws if their errors are
     independent. Each value is therefore reduced by k standard errors before the largest is taken. k is the median of
     the largest standardised error, with the errors' correlation taken from the rows. A value counts for k by as much as
-    it may be the largest: its error is set back by what it lies below the largest beyond one standard error of their
-    difference. If one value lies far above all others, k is 0 and the result is that value.
+    it may be the largest: its error is set back by what it lies below the largest beyond `BAND` standard errors of
+    their difference. If one value lies far above all others, k is 0 and the result is that value.
 
     Args:
         values: k estimates, (k,).
@@ -35,7 +39,7 @@ def median_unbiased_maximum(values: DoubleArray, influences: DoubleArray) -> flo
     if not errors[first]:
         return float(values[first])
     apart = np.sqrt(np.maximum(covariance[first, first] + errors**2 - 2 * covariance[first], 0.0))
-    behind = np.maximum(values[first] - values - apart, 0.0)
+    behind = np.maximum(values[first] - values - BAND * apart, 0.0)
     noisy = np.flatnonzero(errors)
     weights, directions = np.linalg.eigh(covariance[np.ix_(noisy, noisy)])
     noise = _draws(len(noisy)) @ (directions * np.sqrt(np.maximum(weights, 0.0))).T
