@@ -5,7 +5,7 @@ These checks judge the order, completeness, images, labels and class columns of 
 
 import pytest
 
-from roentgate import alignment, at_least
+from roentgate import alignment, at_least, at_most, controls
 
 
 def test_stream_order_repeats(stream, accept, split):
@@ -33,6 +33,13 @@ def test_class_columns_match(evidence, policy, accept, split):
     other = {"validation": evidence.test, "test": evidence.validation}[split]
     estimate = alignment.columns_match(getattr(evidence, split), other_split=other)
     accept(at_least(estimate, policy.alignment.columns_p), subject=split)
+
+
+def test_exchanged_columns_control(evidence, policy, accept, split):
+    """Control: with two columns exchanged, the model's own answers are refused by class_columns_match."""
+    other = {"validation": evidence.test, "test": evidence.validation}[split]
+    estimate = controls.exchanged_columns(getattr(evidence, split), other)
+    accept(at_most(estimate, policy.alignment.columns_p), subject=f"class_columns_match, {split}")
 
 
 def test_predictions_match_rows(stream, accept, split):

@@ -5,10 +5,16 @@ import pytest
 from roentgate import alignment, at_least, inference
 
 
-def test_predictions_repeat(inference_record, policy, accept):
-    """Five predictions of the same images are the same."""
-    estimate = inference.predictions_repeat(inference_record, tolerance=policy.inference.tolerance)
-    accept(at_least(estimate, 1.0), subject="probe images")
+@pytest.mark.last
+def test_predictions_repeat(evidence, inference_record, policy, accept):
+    """Five predictions of the same images are the same.
+
+    So are those after all other evidence, at the end of the run.
+    """
+    tolerance = policy.inference.tolerance
+    accept(at_least(inference.predictions_repeat(inference_record, tolerance=tolerance), 1.0), subject="probe images")
+    stay = inference.predictions_stay(inference_record, evidence.ask_again(), tolerance=tolerance)
+    accept(at_least(stay, 1.0), subject="probe images, at the end of the run")
 
 
 def test_predictions_batch_invariant(inference_record, policy, accept):
@@ -41,6 +47,12 @@ def test_outputs_are_probabilities(evidence, accept, split):
     """Outputs are finite, in [0, 1], and sum to 1."""
     rows = getattr(evidence, split)
     accept(at_least(inference.outputs_are_probabilities(rows.probabilities, rows.ids), 1.0), subject=split)
+
+
+@pytest.mark.last
+def test_answers_are_finite(evidence, accept):
+    """Every image gets a finite answer, however it is changed."""
+    accept(at_least(inference.answers_are_finite(evidence.watched), 1.0), subject="all evidence of the run")
 
 
 def test_reload_preserves_predictions(inference_record, policy, accept):

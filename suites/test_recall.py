@@ -3,12 +3,19 @@
 Test images that are also in train are left out (``unseen``), unless the policy counts them.
 """
 
-from roentgate import at_least, at_most, descriptive, metrics
+from roentgate import at_least, at_most, controls, descriptive, metrics
 
 
 def test_recall_floor(evidence, unseen, policy, accept, label):
     """Recall of each class on the test rows reaches its floor."""
     accept(at_least(metrics.recall(unseen(evidence.test), label), policy.recall.floor(label)), subject=label)
+
+
+def test_shuffled_answers_control(evidence, unseen, policy, accept, classes):
+    """Control: the model's own answers, shuffled among the images, are refused by the recall floors."""
+    floors = {label: policy.recall.floor(label) for label in classes}
+    refused = controls.shuffled_answers(unseen(evidence.test), floors)
+    accept(at_least(refused, controls.CAUGHT), subject="recall_floor")
 
 
 def test_confusion_ceiling(evidence, unseen, policy, accept, pair):

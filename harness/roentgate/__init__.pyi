@@ -15,6 +15,7 @@ from .checks import calibration as calibration
 from .checks import claim_consistency as claim_consistency
 from .checks import claim_reproduction as claim_reproduction
 from .checks import comparison as comparison
+from .checks import controls as controls
 from .checks import inference as inference
 from .checks import metrics as metrics
 from .checks import robustness as robustness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from roentgate.candidates.predictions import Predictions, taken
-from roentgate.checks import attention
+from roentgate.checks import attention, border
 from roentgate.checks.attention import (
     KEPT,
     LEAST_IMAGES,
@@ -166,7 +167,9 @@ def test_a_reader_of_the_lungs_is_known_by_every_intervention(chests: Project) -
     record = attend(evidence(chests, "lungs"))
     assert (len(record.rows), record.left_out) == (3 * IMAGES, 0)
     assert (record.clean.answers == record.clean.labels).all()
-    assert skill_without(record, "lungs", ["black"]).value == pytest.approx(0, abs=1e-9)
+    without = border.retained_skill(record.clean, record.hidden["lungs", "black"])
+    assert without.value == pytest.approx(0, abs=1e-9)
+    assert without.state == "uninformative"
     assert skill_without(record, "lungs").value < 0.4  # the nearest edge of one lung is the heart
     assert skill_without(record, "background").value > 0.9
     assert lungs_versus_random_region(record).value > 0.3
@@ -193,7 +196,8 @@ def test_the_images_are_predicted_once(chests: Project) -> None:
     record = attend(first)
     changes = len(REGIONS) * len(REGION_INFILLS) + len(CHANGES)
     blank = sum(len(answers) for answers in record.blanks.values())
-    assert first.candidate.passes == 3 * IMAGES * (1 + changes) + blank
+    asked_again = 3 * len(first.candidate.probe_rows())
+    assert first.candidate.passes == 3 * IMAGES * (1 + changes) + blank + asked_again
     again = evidence(chests, "markers")
     assert lung_background_conflict(attend(again)) == lung_background_conflict(record)
     assert again.candidate.passes == 0
@@ -204,8 +208,28 @@ def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: 
     result = project.run("suites/test_attention.py", "-k", "not attribution")
     rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
     assert {row["outcome"] for row in rows} == {"skipped"}
-    reason = f"a trusted lung field was found on 0 images of Bottom, fewer than {LEAST_IMAGES}"
-    assert all(reason in row["detail"] for row in rows)
+    reason = "a trusted lung field was found on 0 images of Bottom, "
+    assert all(row["detail"].startswith(reason) for row in rows)
+    assert all(row["detail"].endswith(f", fewer than {LEAST_IMAGES} of every class") for row in rows)
+
+
+def test_lungs_that_are_missing_in_one_class_refuse_the_model(chests: Project, images: Path, tmp_path: Path) -> None:
+    """A data set whose lungs are cropped away in one class was skipped with an excuse."""
+    cropped = shutil.copytree(images, tmp_path / "cropped")
+    for mask in (cropped / "masks" / "test" / "Normal").iterdir():
+        Image.fromarray(np.zeros((96, 96), np.uint8)).save(mask)
+    chests.write("data/chests.toml", CARD.format(root=str(cropped)))
+    chests.use_real_suites()
+    chests.run("suites/test_attention.py", "-k", "not attribution", "--model", "lungs", "--data", "chests")
+    path = chests.folder / "reports" / "chests" / "lungs" / "scorecard.json"
+    rows = [row for row in json.loads(path.read_bytes())["rows"] if row["suite"] == "attention"]
+    gating = [row for row in rows if row["direction"]]
+    assert {row["check"] for row in gating} == {"skill_without_lungs", "lung_background_conflict", "annotation_swap"}
+    for row in gating:
+        assert (row["outcome"], row["state"], row["accepted"]) == ("conditional_fail", "undefined", False)
+        assert f"on 0 images of Normal, fewer than {LEAST_IMAGES}, but on enough of another class" in row["detail"]
+        assert row["failing_total"] == IMAGES
+        assert all("Normal" in name for name in row["failing"])
 
 
 # What is done to the images
@@ -335,7 +359,7 @@ def test_an_infill_that_leaves_one_answer_is_left_out_while_another_is_informati
     assert worst_infill(uninformative, "lungs") != "black"
     assert skill_without(uninformative, "lungs").value == pytest.approx(0)
     every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
-    assert skill_without(every, "lungs").state == "uninformative"
+    assert skill_without(every, "lungs").state == "undefined"
     assert (skill_without(every, "lungs").low, skill_without(every, "lungs").high) == (0, 1)
 
 

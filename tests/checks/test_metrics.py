@@ -12,8 +12,10 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_m
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import border, metrics
 from roentgate.errors import ArgumentError, ModelError, UnknownClassError
+from roentgate.stats import differences
 from roentgate.stats.differences import paired_difference
 from roentgate.stats.estimate import CLUSTER, Direction, Estimate, proportion
+from roentgate.stats.verdict import at_most
 
 CLASSES = ("Covid", "Normal", "Viral Pneumonia")
 
@@ -324,6 +326,61 @@ def test_the_worst_informative_infill_counts() -> None:
     worst = border.worst({"black": uninformative, "blur": informative}, "at_most")
     assert (worst.value, worst.low, worst.high) == (informative.value, informative.low, informative.high)
     assert border.worst({"black": uninformative}, "at_most").detail == f"{uninformative.detail} (black)"
+
+
+def test_the_worst_of_uninformative_infills_is_undefined_and_accepted_by_no_rule() -> None:
+    """Under every infill all images get one answer, so nothing is known of what the border decides."""
+    stuck = {name: border.retained_skill(right_except(2), answered(LABELS, [1] * 60)) for name in ("black", "blur")}
+    worst = border.worst(stuck, "at_most")
+    assert (worst.state, worst.low, worst.high) == ("undefined", 0.0, 1.0)
+    assert worst.parts == (("black", None), ("blur", None))
+    for bound in (0.0, 0.5, 1.0, 2.0):
+        assert not any(at_most(worst, bound).accepted(gate) for gate in ("simple", "guarded"))
+
+
+def test_the_worst_of_infills_of_the_same_rows_allows_for_its_choice() -> None:
+    """Four infills err in different rows, so the largest of them is larger than what they share."""
+    labels = [0] * 40
+    parts = {
+        name: metrics.recall(answered(labels, [1] * 5 * (index == 0) + [0] * (40 - 5 * (index == 0))), "Covid")
+        for index, name in enumerate(("alone", "perfect"))
+    }
+    assert border.worst(parts, "at_least").value == pytest.approx(35 / 40)
+    several = {}
+    for index in range(4):
+        answers = np.zeros(40, np.int64)
+        answers[8 * index : 8 * index + 5 + (index == 3)] = 1
+        several[f"infill {index}"] = metrics.recall(answered(labels, answers.tolist()), "Covid")
+    worst = border.worst(several, "at_least")
+    assert 34 / 40 < worst.value <= 35 / 40
+    assert [name for name, _ in worst.parts] == list(several)
+    assert (worst.low, worst.high) == (min(p.low for p in several.values()), min(p.high for p in several.values()))
+
+
+def test_equal_answers_retain_all_skill_within_what_the_rows_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 59 of 60 answers equal the interval is a third narrower than as if both were independent."""
+    one_more = [*right_except(2).answers.tolist()]
+    one_more[10] = (one_more[10] + 1) % 3
+    clean, nearly = right_except(2), answered(LABELS, one_more)
+    same, paired = border.retained_skill(clean, clean), border.retained_skill(clean, nearly)
+    assert same.value == 1.0
+    assert 0.75 < same.low < 0.95
+    assert 1.05 < same.high < 1.25
+    larger = border.retained_skill(*[repeated(clean, 8)] * 2)
+    assert same.low < larger.low < 1.0 < larger.high < same.high
+    monkeypatch.setattr(differences, "recovered_correlation", lambda *_: 0.0)
+    independent = border.retained_skill(clean, nearly)
+    assert paired.high - paired.low < 0.67 * (independent.high - independent.low)
+
+
+def repeated(predictions: Predictions, times: int) -> Predictions:
+    """Return the predictions repeated, as of other images."""
+    return Predictions(
+        ids=tuple(f"{name}-{copy}" for copy in range(times) for name in predictions.ids),
+        classes=predictions.classes,
+        labels=np.tile(predictions.labels, times),
+        probabilities=np.tile(predictions.probabilities, (times, 1)),
+    )
 
 
 def test_the_worst_of_nothing_is_refused() -> None:

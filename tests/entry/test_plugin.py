@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from roentgate.policy.bounds import BorderBounds
 from tests.support.toy import CLASSES
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def listed(project: Project, *arguments: str) -> list[str]:
     return [line for line in project.run("--collect-only", "-q", *arguments).out.splitlines() if "::" in line]
 
 
-def test_a_suite_is_parametrised_by_class_split_border_and_infill(project: Project) -> None:
+def test_a_suite_is_parametrised_by_class_split_and_border(project: Project) -> None:
     project.use_real_suites()
     tests = listed(project)
     assert len(set(tests)) == len(tests)
@@ -51,15 +50,14 @@ def test_a_suite_is_parametrised_by_class_split_border_and_infill(project: Proje
     assert given("test_recall_floor") == set(CLASSES)
     assert given("test_confusion_ceiling") == {f"{label}>{predicted}" for label, predicted in permutations(CLASSES, 2)}
     assert given("test_stream_complete") == {"validation", "test"}
-    infills = BorderBounds().infills
-    assert given("test_border_mask_flips") == {f"{width}-{infill}" for width in (0.05, 0.1) for infill in infills}
+    assert given("test_border_mask_flips") == {"0.05", "0.1"}
 
 
-def test_the_policy_decides_which_borders_and_infills_there_are(project: Project) -> None:
+def test_the_policy_decides_which_borders_there_are(project: Project) -> None:
     project.use_real_suites()
     project.write("suites/policy.toml", '[border]\nborders = [0.08]\nstress_borders = []\ninfills = ["mean"]\n')
     flips = [name for name in listed(project) if "border_mask_flips" in name]
-    assert flips == ["suites/test_border.py::test_border_mask_flips[nearest-0.08-mean]"]
+    assert flips == ["suites/test_border.py::test_border_mask_flips[nearest-0.08]"]
 
 
 def test_each_model_has_its_own_tests(project: Project) -> None:

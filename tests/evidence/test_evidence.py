@@ -43,7 +43,8 @@ def test_answers_are_keyed_by_row_and_kept(alone: Project) -> None:
     assert first.test.ids == first.candidate.splits.test.ids
     assert (first.test.answers == first.test.labels).all()
     assert first.validation.ids == first.candidate.splits.validation.ids
-    assert first.candidate.passes == len(first.test) + len(first.validation)
+    asked_again = 2 * len(first.candidate.probe_rows())
+    assert first.candidate.passes == len(first.test) + len(first.validation) + asked_again
     again = evidence(alone)
     np.testing.assert_array_equal(again.test.probabilities, first.test.probabilities)
     assert again.candidate.passes == 0
@@ -66,14 +67,15 @@ def test_only_what_is_missing_of_the_border_perturbations_is_computed(alone: Pro
     first = evidence(alone)
     assert len(first.test) == 36
     first.border(BOUNDS)
-    assert first.candidate.passes == 36 + FORWARD_PASSES
+    asked_again = len(first.candidate.probe_rows())
+    assert first.candidate.passes == 36 + FORWARD_PASSES + 2 * asked_again
     alone.store.joinpath("evidence", f"{first._key(Border(0.05, 'mean').name, Evidence)}.npz").unlink()
     again = evidence(alone)
     again.border(BOUNDS)
-    assert again.candidate.passes == 36
+    assert again.candidate.passes == 36 + asked_again
     wider = BOUNDS.model_copy(update={"stress_borders": [0.1, 0.2]})
     again.border(wider)
-    assert again.candidate.passes == 36 + (2 + 1 + 2) * 36
+    assert again.candidate.passes == 36 + (2 + 1 + 2) * 36 + 2 * asked_again
 
 
 def test_the_border_record_has_every_mask_the_policy_names(alone: Project) -> None:

@@ -145,11 +145,11 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
     """The ids are an interface, since scorecards of other versions are compared by them."""
     core = {
         "alignment": "stream_order_repeats stream_complete images_match_rows labels_match_rows class_columns_match"
-        " predictions_match_rows held_out_images_in_training",
+        " exchanged_columns_control predictions_match_rows held_out_images_in_training",
         "inference": "predictions_repeat predictions_batch_invariant augmentation_identity_at_inference"
-        " augmentation_active_in_training evaluation_streams_clean outputs_are_probabilities"
+        " augmentation_active_in_training evaluation_streams_clean outputs_are_probabilities answers_are_finite"
         " reload_preserves_predictions",
-        "recall": "recall_floor confusion_ceiling macro_auroc_floor beats_majority",
+        "recall": "recall_floor shuffled_answers_control confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall border_swap border_only_skill interior_mask_control"
         " smallest_flipping_mask border_invariance",
         "attention": "skill_without_lungs skill_with_lungs_only lungs_versus_random_region lung_background_conflict"
@@ -189,7 +189,7 @@ def test_the_same_inputs_give_the_same_scorecard_byte_for_byte_and_compute_nothi
     assert second.bytes() == first.bytes()
     assert project.stored() == before
     run = json.loads((second.reports / "toy" / "nearest" / "run.json").read_text("utf-8"))
-    assert run["forward_passes"] == 0
+    assert run["forward_passes"] == 32, "the probe images are asked again at the end of every run"
 
 
 def test_two_workers_give_the_same_scorecard_byte_for_byte(whole: tuple[Project, Result]) -> None:

@@ -210,9 +210,7 @@ SIDES: dict[str, tuple[Callable[[int], Verdict], int, int]] = {
         89,
     ),
     "flips_ceiling": (
-        lambda flips: judged(
-            BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), width=WIDTH, infill=INFILLS[-1]
-        ),
+        lambda flips: judged(BORDER.test_border_mask_flips, masked(answered(EACH - flips, EACH)), width=WIDTH),
         20,
         21,
     ),
@@ -393,7 +391,7 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
 @pytest.mark.parametrize(
     ("check", "record", "named"),
     [
-        ("border_mask_flips", masked(answered(0, 0)), {"width": 0.05, "infill": INFILLS[-1]}),
+        ("border_mask_flips", masked(answered(0, 0)), {"width": 0.05}),
         ("border_swap", border(other={0.05: answered(0, 0)}), {"width": 0.05}),
         ("border_only_skill", only(answered(EACH, EACH)), {"only_width": 0.05}),
     ],

@@ -129,11 +129,14 @@ def test_at_a_true_flip_rate_of_6_percent_five_infills_accept_59_percent_where_o
     assert five.apart == pytest.approx(5 * one.apart)
 
 
-def test_the_worst_of_five_infills_weighs_as_much_as_five_rows() -> None:
+def test_the_worst_of_five_infills_weighs_as_much_as_five_rows_under_the_guarded_rule() -> None:
+    """The simple rule takes a value that is right on average, and refuses about as often as for one infill."""
     together = Claim(n=66, bound=0.10, direction="at_most", times=5)
-    assert refused_by_chance([together], gate="simple", better_by=0.04) == refused_by_chance(
-        [FLIPS] * 5, gate="simple", better_by=0.04
-    )
+    cases: tuple[tuple[Gate, int], ...] = (("guarded", 5), ("simple", 1))
+    for gate, rows in cases:
+        assert refused_by_chance([together], gate=gate, better_by=0.04) == refused_by_chance(
+            [FLIPS] * rows, gate=gate, better_by=0.04
+        )
 
 
 def test_a_model_without_any_fault_is_not_refused_by_shares_but_may_be_by_a_p_value() -> None:
@@ -208,6 +211,11 @@ def test_rows_judged_by_the_worst_infill_count_once_an_infill() -> None:
     assert worst.times == 4
     assert worst.p == pytest.approx(min(1.0, 4 * stats.binom.cdf(14, 20, 0.8)))
     assert claims([masked])[0].times == 1
+
+
+def test_a_row_that_names_its_infills_counts_once_for_each() -> None:
+    whole = flips(1, "black", parts={"black": 0.0, "mean": 0.03, "edge": None})
+    assert [claim.times for claim in claims([whole])] == [3]
 
 
 def test_a_p_value_is_taken_as_one() -> None:

@@ -72,13 +72,18 @@ def test_images_of_the_size_that_the_model_wants_are_not_resized(kept: Evidence)
     assert lacking(kept, "resizing") == ""
 
 
-def test_lungs_are_lacking_where_a_class_has_too_few_trusted_ones(
+def test_lungs_are_lacking_where_every_class_has_too_few_trusted_ones(
     kept: Evidence, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Lungs that are missing in one class only are a finding about the data, and no reason to skip."""
     trusted = np.ones(36, np.bool_)
     monkeypatch.setattr(capabilities, "LEAST_IMAGES", 12)
     monkeypatch.setattr(capabilities, "lung_fields", lambda *_: SimpleNamespace(trusted=trusted))
     assert lungs_lacking(kept.candidate) == ""
-    trusted[12] = False
-    expected = "a trusted lung field was found on 11 images of Left, fewer than 12"
-    assert lungs_lacking(kept.candidate) == lacking(kept, "lungs") == expected
+    trusted[12:24] = False
+    assert lungs_lacking(kept.candidate) == ""
+    trusted[[0, 24]] = False
+    counts = "11 images of {}, 0 images of {}, 11 images of {}"
+    expected = f"a trusted lung field was found on {counts}, fewer than 12 of every class"
+    assert lungs_lacking(kept.candidate) == expected.format(*kept.candidate.splits.test.classes)
+    assert lungs_lacking(kept.candidate) == lacking(kept, "lungs")

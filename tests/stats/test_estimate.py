@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import roc_auc_score
@@ -25,7 +25,6 @@ from roentgate.stats.estimate import (
     meets,
     permutation_p,
     proportion,
-    ratio,
     settled,
     undefined,
 )
@@ -245,41 +244,6 @@ def test_mean_with_an_undefined_part_is_undefined() -> None:
 def test_mean_of_nothing_is_refused() -> None:
     with pytest.raises(ArgumentError, match=r"^the mean of no estimates"):
         mean([])
-
-
-def test_mover_ratio_reproduces_the_published_interval() -> None:
-    """The published MOVER-R interval of Wilson limits is 7.0000 (1.1537 to 41.9763).
-
-    Source: Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4.
-    """
-    estimate = ratio(wilson(7, 34), wilson(1, 34))
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((7.0, 1.1537, 41.9763), abs=5e-5)
-
-
-@example(5e-324, 0.0, 0.0, 0.5, 0.5)
-@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 0.5), st.floats(0.15, 1), st.floats(0.01, 0.99))
-def test_ratio_limits_are_where_the_mover_difference_reaches_zero(
-    top: float, below: float, above: float, bottom: float, reach: float
-) -> None:
-    numerator, denominator = known(top, top - below, top + above), known(bottom, bottom * (1 - reach), bottom * 1.3)
-    estimate = ratio(numerator, denominator)
-    assert estimate.low <= estimate.value + 1e-9
-    assert estimate.high >= estimate.value - 1e-9
-    for limit, distance, sign in ((estimate.low, below, -1), (estimate.high, above, 1)):
-        to_low = (limit > 0) == (sign > 0)
-        side = bottom * reach if to_low else bottom * 0.3
-        gap = top - limit * bottom + sign * math.hypot(distance, limit * side)
-        assert gap == pytest.approx(0, abs=1e-6 * max(1, abs(limit)))
-
-
-def test_a_ratio_to_something_that_may_be_nothing_is_undefined() -> None:
-    for denominator in (known(0.1, 0.0, 0.3), known(0.1, -0.1, 0.3), undefined(0, low=0.1, high=1.0, method="x")):
-        estimate = ratio(known(0.5, 0.4, 0.6), denominator)
-        assert math.isnan(estimate.value)
-        assert (estimate.low, estimate.high) == (-math.inf, math.inf)
-        assert estimate.method == ratio(known(0.5, 0.4, 0.6), known(0.5, 0.4, 0.6)).method == "MOVER-R"
-    few, many = proportion(5, 10), proportion(50, 100)
-    assert ratio(few, many).n == ratio(many, few).n == 10
 
 
 def test_paired_difference_reproduces_a_published_tango_interval() -> None:

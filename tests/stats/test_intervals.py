@@ -247,3 +247,48 @@ def test_few_patients_take_students_quantile() -> None:
     patients = macro_auroc(truth, scores, groups=[str(row) for row in range(16)])
     reach = [special.logit(each.high) - special.logit(each.value) for each in (patients, rows)]
     assert reach[0] / reach[1] == pytest.approx(stats.t.ppf(0.975, 15) / stats.norm.ppf(0.975))
+
+
+def ratio(
+    top: tuple[float, float, float], bottom: tuple[float, float, float], correlation: float = 0.0
+) -> tuple[float, float]:
+    """Return the limits of a ratio of two shares, each (low, value, high)."""
+    above, below = (np.array(part, np.float64)[:, None] for part in (top, bottom))
+    return limits.ratio_limits(above, below, np.array([correlation]), chance=0.0, together=np.eye(1))
+
+
+def test_mover_ratio_reproduces_the_published_interval() -> None:
+    """The published MOVER-R interval of independent Wilson limits is 1.1537 to 41.9763.
+
+    Source: Perondi 2004 in Fagerland, Lydersen and Laake (2017), ch. 4.
+    """
+    wilson = [stats.binomtest(hits, 34).proportion_ci(method="wilson") for hits in (7, 1)]
+    top, bottom = ((part.low, hits / 34, part.high) for part, hits in zip(wilson, (7, 1), strict=True))
+    assert ratio(top, bottom) == pytest.approx((1.1537, 41.9763), abs=5e-5)
+
+
+@given(
+    st.floats(-1, 1),
+    st.tuples(st.floats(0, 0.5), st.floats(0, 0.5)),
+    st.floats(0.15, 1),
+    st.floats(0.01, 0.99),
+    st.floats(-0.9, 0.99),
+)
+def test_ratio_limits_are_where_the_mover_difference_reaches_zero(
+    top: float, apart: tuple[float, float], bottom: float, reach: float, correlation: float
+) -> None:
+    below, above = apart
+    low, high = ratio((top - below, top, top + above), (bottom * (1 - reach), bottom, bottom * 1.3), correlation)
+    assert low <= top / bottom + 1e-9
+    assert high >= top / bottom - 1e-9
+    for limit, distance, sign in ((low, below, -1), (high, above, 1)):
+        side = abs(limit) * (bottom * reach if (limit > 0) == (sign > 0) else bottom * 0.3)
+        squares = distance**2 + side**2 - 2 * math.copysign(correlation, correlation * limit) * distance * side
+        gap = top - limit * bottom + sign * math.sqrt(max(squares, 0.0))
+        assert gap == pytest.approx(0, abs=1e-6 * max(1, abs(limit)))
+
+
+def test_a_ratio_of_shares_that_rise_together_has_a_narrower_interval() -> None:
+    low, high = ratio((0.4, 0.5, 0.6), (0.7, 0.8, 0.9))
+    paired = ratio((0.4, 0.5, 0.6), (0.7, 0.8, 0.9), 0.9)
+    assert low < paired[0] < 0.5 / 0.8 < paired[1] < high

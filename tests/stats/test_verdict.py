@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,16 @@ def test_an_undefined_estimate_is_a_conditional_fail_whatever_the_bound_and_no_r
     for bound in (-1.0, 0.0, 0.5, 1.0, 2.0):
         for verdict in (at_least(proportion(0, 0), bound), at_most(proportion(0, 0), bound)):
             assert verdict.outcome == "conditional_fail"
+            assert not any(verdict.accepted(gate) for gate in GATES)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_an_uninformative_estimate_is_a_conditional_fail_at_best(value: float) -> None:
+    """Its value may lie anywhere, and so may its interval."""
+    for low, high in ((0.0, 1.0), (value, value)):
+        estimate = replace(spanning(low, value, high), informative=False)
+        for verdict in (at_least(estimate, 0.5), at_most(estimate, 0.5)):
+            assert verdict.outcome in {"conditional_fail", "fail"}
             assert not any(verdict.accepted(gate) for gate in GATES)
 
 

@@ -240,7 +240,7 @@ def chance_family(policy: Policy, counts: Sequence[int], gate: Gate, better_by: 
 
 
 def infills_accept(n: int, ceiling: float, true: float, infills: int) -> Entry:
-    """Return the probability that the simple rule accepts several infills.
+    """Return the probability that the simple rule accepts several infills, each by a row of its own.
 
     Each infill flips a true share ``true`` of the answers. ``alike``: all flip the same images. ``independent``: each
     its own.
@@ -266,10 +266,7 @@ def policy_claims(policy: Policy, counts: Sequence[int]) -> list[Claim]:
             Claim(n=sizes[truth], bound=recall.ceiling(truth, predicted), direction="at_most")
             for truth, predicted in recall.pairs(tuple(classes))
         ),
-        *(
-            Claim(n=everything, bound=border.flips_ceiling, direction="at_most")
-            for _ in range(infills * len(border.borders))
-        ),
+        *(Claim(n=everything, bound=border.flips_ceiling, direction="at_most", times=infills) for _ in border.borders),
         *(Claim(n=n, bound=floor, direction="at_least", times=infills) for _ in border.borders for n, floor in floors),
     ]
 
@@ -280,9 +277,11 @@ def suites_refuse(policy: Policy, counts: Sequence[int], gate: Gate, *, recall: 
     Its recall is ``recall`` in every class, with and without the border. Its errors are spread evenly over the other
     classes, and each infill flips ``flips`` of its answers. Rows of one class are judged jointly. Classes are
     independent of each other, and flips of recall. Two cases bracket the truth: all infills change the same images
-    (``alike``), or each its own (``apart``).
+    (``alike``), or each its own (``apart``). The simple rule takes a value of all infills that is right on average, so
+    that both are taken as one infill there (see the table of families).
     """
-    bounds, classes, infills = policy.recall, _names(counts), len(policy.border.infills)
+    bounds, classes = policy.recall, _names(counts)
+    infills = len(policy.border.infills) if gate == "guarded" else 1
     everything = sum(counts)
     recall_accepts = masked_accepts = 1.0
     for label, n in zip(classes, counts, strict=True):

@@ -13,9 +13,10 @@ from roentgate.errors import ArgumentError
 from roentgate.policy import Policy, load_policy
 from roentgate.stats import Direction
 from tests.validation import exact as enumeration
-from tests.validation import monte_carlo, monte_carlo_paired, monte_carlo_probes
+from tests.validation import monte_carlo, monte_carlo_families, monte_carlo_paired, monte_carlo_probes
 from tests.validation.exact import GATES, Entry
 from tests.validation.monte_carlo import Curves, Patients, Shape, Skill
+from tests.validation.monte_carlo_families import Infills, SoundModel
 from tests.validation.monte_carlo_paired import Areas, Drop, Follows, Gain, Lent
 from tests.validation.monte_carlo_probes import EqualProbes
 
@@ -108,6 +109,9 @@ def drawn() -> Iterator[tuple[str, Callable[[int, np.random.Generator], Entry]]]
         ("follow_changes", monte_carlo_paired.follow_change_misses, _follows()),
         ("probes", monte_carlo_probes.probe_misses, _equal_probes()),
         ("lent", monte_carlo_paired.lent_misses, _lent()),
+        ("families", monte_carlo_families.infill_acceptance, _families()),
+        ("sound_families", monte_carlo_families.sound_acceptance, _sound_models()),
+        ("paired_skill", monte_carlo.skill_misses, _paired_skills()),
     )
     for table, misses, settings in plan:
         for setting in settings:
@@ -180,6 +184,28 @@ def _skills() -> Iterator[Skill]:
             for kept in (0.0, 0.25, 0.5, 0.75):
                 for nested in (True, False):
                     yield Skill(counts=counts, clean=clean, kept=kept, nested=nested)
+
+
+def _families() -> Iterator[Infills]:
+    """Yield families at the ceiling: equal infills, one that dominates, and one that is twice as bad."""
+    truths = ((CEILING,) * 5, (CEILING, 0.05, 0.05, 0.05, 0.05), (CEILING, *[0.001] * 4), (2 * CEILING, *[0.05] * 4))
+    for n in (40, 66, 240):
+        for each in truths:
+            for shared in (0.0, 0.5, 0.9):
+                yield Infills(n=n, bound=CEILING, truths=each, shared=shared)
+
+
+def _sound_models() -> Iterator[SoundModel]:
+    for shared in (0.0, 0.5, 0.9):
+        yield SoundModel(each=40, recall=0.9, kept=0.25, infills=5, shared=shared)
+
+
+def _paired_skills() -> Iterator[Skill]:
+    """Yield answers of which nearly all or all stay the same."""
+    for counts in ((10, 10, 10), (22, 22), *COUNTS):
+        for clean in (0.8, 0.95):
+            for kept in (0.9, 0.97, 1.0):
+                yield Skill(counts=counts, clean=clean, kept=kept, nested=True)
 
 
 def _area_changes() -> Iterator[Areas]:

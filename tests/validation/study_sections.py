@@ -383,6 +383,47 @@ def many(tables: Tables) -> list[str]:
     ]
 
 
+def families(tables: Tables) -> list[str]:
+    """Return the section on infills that are judged together."""
+    equal = [line for line in tables["families"] if len(set(str(line["truths"]).split(", "))) == 1]
+    by_value, by_largest = ([cell(line, name) for line in equal] for name in ("value", "largest"))
+    sound = [cell(line, "all") for line in tables["sound_families"]]
+    return [
+        "All infills must meet the bound. The largest of their values is too large, so the simple rule decides on an "
+        "estimate of the largest truth that is too large as often as too small (Chernozhukov, Lee and Rosen 2013). "
+        f"Five equal infills whose truth is the bound are accepted in {_range(by_value)} of draws, by the largest "
+        f"value in {_range(by_largest)}. Shares of draws that are accepted, for a ceiling of {CEILING:.2f}:",
+        table(
+            ["images", "true shares", "correlation", "as decided", "by the largest", "worst infill alone", "guarded"],
+            [
+                [
+                    str(line["n"]),
+                    str(line["truths"]),
+                    f"{cell(line, 'shared'):g}",
+                    *(percent(cell(line, name)) for name in ("value", "largest", "one", "guarded")),
+                ]
+                for line in tables["families"]
+            ],
+        ),
+        "A sound model of three classes: recall 0.90 over a floor of 0.80, with the border and under five infills, and "
+        f"retained skill 0.25 under a ceiling of 0.50. All of it is accepted in {_range(sound)} of draws.",
+        table(
+            ["images a class", "correlation", "all", "masked recall", "retained skill", "all, by the largest"],
+            [
+                [
+                    str(line["each"]),
+                    f"{cell(line, 'shared'):g}",
+                    *(
+                        percent(cell(line, name))
+                        for name in ("all", "masked_recall", "retained_skill", "by_the_largest")
+                    ),
+                ]
+                for line in tables["sound_families"]
+            ],
+        ),
+    ]
+
+
 def sides(line: Entry, method: str) -> tuple[float, float]:
     """Return the misses of one method, over and under the truth."""
     prefix = f"{method}_" if method else ""

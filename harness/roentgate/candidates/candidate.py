@@ -76,6 +76,7 @@ class Candidate:
         history: Training curves, one list for each metric. None unless the model was trained here.
         seconds: Durations, such as that of the training.
         passes: Number of images sent through the model so far.
+        unanswered: Number of these whose answer is not finite.
         probe: Answers on the `probe_rows` before the weights were saved. None unless the model was trained here.
     """
 
@@ -92,6 +93,7 @@ class Candidate:
     history: dict[str, list[float]] | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     passes: int = 0
+    unanswered: int = 0
     probe: Probabilities | None = None
     _file: ModelFile | None = None
 
@@ -270,6 +272,7 @@ class Candidate:
         positive = self._positive(outputs.shape)
         check_columns(outputs.shape, self.name, self.task, positive)
         named = outputs.astype(np.float32)
+        self.unanswered += int((~np.isfinite(named).all(axis=1)).sum())
         if positive is None:
             order = self.options.classes
             return named if order is None else named[:, [order.index(label) for label in self.task.classes]]

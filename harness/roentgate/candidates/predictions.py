@@ -52,6 +52,14 @@ class Predictions:
         """What one independent unit of these rows is."""
         return "image" if self.groups is None else self.grouped_by
 
+    @property
+    def one_answer(self) -> bool:
+        """Whether there are rows, and all get the same answer.
+
+        What does not change such an answer says nothing of the model.
+        """
+        return bool(len(self)) and bool((self.answers == self.answers[0]).all())
+
     def __len__(self) -> int:
         return len(self.ids)
 

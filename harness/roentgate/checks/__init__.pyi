@@ -7,6 +7,7 @@ from . import calibration as calibration
 from . import claim_consistency as claim_consistency
 from . import claim_reproduction as claim_reproduction
 from . import comparison as comparison
+from . import controls as controls
 from . import inference as inference
 from . import metrics as metrics
 from . import robustness as robustness

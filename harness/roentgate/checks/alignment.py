@@ -160,13 +160,17 @@ def predictions_match(record: StreamRecord) -> Estimate:
 
     Returns:
         Census over the n rows (0 to 1). NaN in [0, 1] without rows. Also NaN if the stream's pixels are not those of
-        the rows (see `clean`), so that answers need not agree, and there is no shuffle trap.
+        the rows (see `clean`), so that answers need not agree, and there is no shuffle trap. Also NaN if all rows get
+        the same probabilities, which agree in any order.
     """
     n = len(record)
     through = record.stream_probabilities[:n]
     same = np.zeros(n, dtype=bool)
     gap = np.abs(through - record.probabilities[: len(through)]).max(axis=1, initial=0)
     same[: len(through)] = gap <= TOLERANCE
+    if n > 1 and (record.probabilities == record.probabilities[0]).all():
+        text = "all rows get the same probabilities, which agree in any order"
+        return undefined(n, low=0.0, high=1.0, method="census", detail=text)
     if same.all():
         return _counted(record, same, f"answers agree, largest difference {gap.max(initial=0):.1g}")
     text = f"answers agree within {TOLERANCE:g}"

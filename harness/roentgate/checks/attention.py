@@ -32,7 +32,10 @@ __all__ = [
 ]
 
 LEAST_IMAGES = 10
-"""Least number of images of each class with a trusted lung field that the lung checks need."""
+"""Least number of images of each class with a trusted lung field that the lung checks need.
+
+If only some classes have them, the checks are undefined, and a model is refused.
+"""
 KEPT = 0.90
 """Share of answers that must survive a background swap within a class.
 
@@ -235,7 +238,18 @@ def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray, donors: S
 
 
 def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
-    """Add to the detail how many images had no trusted lung field."""
+    """Add to the detail how many images had no trusted lung field.
+
+    If a class has too few images that do, the estimate is undefined. If all images get one answer, it is uninformative.
+    """
+    estimate = replace(estimate, informative=estimate.informative and not record.clean.one_answer)
+    counts = np.bincount(record.clean.labels, minlength=len(record.clean.classes))
+    few = {label: int(count) for label, count in zip(record.clean.classes, counts, strict=True) if count < LEAST_IMAGES}
+    if few:
+        found = ", ".join(f"{count} images of {label}" for label, count in few.items())
+        detail = f"a trusted lung field was found on {found}, fewer than {LEAST_IMAGES}, but on enough of another class"
+        failing = tuple(name for label in few for name in record.left_out_ids.get(label, ()))
+        return replace(estimate, value=np.nan, hits=None, parts=(), detail=detail, failing=failing)
     if not record.left_out:
         return estimate
     images = f"{record.left_out} image{'s' if record.left_out > 1 else ''}"

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from roentgate.arrays import DoubleArray
 from roentgate.candidates import Predictions
-from roentgate.checks.metrics import ids_where, mean_recall, pick, share_of_rows, stricter_confidence
+from roentgate.checks.metrics import class_recalls, ids_where, mean_recall, pick, share_of_rows, stricter_confidence
 from roentgate.errors import ArgumentError
-from roentgate.stats import Direction, Estimate, differences
+from roentgate.stats import Direction, Estimate, differences, families, influence, intervals
 from roentgate.stats import estimate as estimates
 
 __all__ = ["flips", "net_switches", "retained_skill", "worst"]
@@ -29,7 +30,8 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
             no correction.
 
     Returns:
-        As `recall`, over all rows. NaN in [0, 1] without rows. Failing: the rows that changed.
+        As `recall`, over all rows. NaN in [0, 1] without rows. Uninformative if all rows get one answer before, which
+        never changes. Failing: the rows that changed.
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order, or ``family`` is less than 1.
@@ -39,7 +41,8 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     changed = (before.answers != after.answers) | (before.answers < 0)
     everything = np.ones(len(before), np.bool_)
     detail = f"{changed.sum()} of {len(before)} answers change"
-    return share_of_rows(before, changed, everything, failing=changed, detail=detail, low_confidence=low_confidence)
+    found = share_of_rows(before, changed, everything, failing=changed, detail=detail, low_confidence=low_confidence)
+    return replace(found, informative=not before.one_answer)
 
 
 def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
@@ -53,49 +56,67 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
         family: As in `flips`.
 
     Returns:
-        Value and MOVER-R interval, of either sign, as if the two were independent (on the same rows this is too wide
-        rather than too narrow). NaN between minus and plus infinity if clean skill is below `LEAST_SKILL`, its
-        interval reaches 0, or a class has no rows. A cut is uninformative if one answer takes 90 % of the rows or more:
-        the value stays, and the interval reaches from 0 (the value, if less) to 1 (the value, if more).
+        Value and MOVER-R interval, of either sign, with the correlation of both recalls taken from the rows. NaN
+        between minus and plus infinity if clean skill is below `LEAST_SKILL`, its interval reaches 0, or a class has no
+        rows. A cut is uninformative if one answer takes 90 % of the rows or more: the value stays, and the interval
+        reaches from 0 (the value, if less) to 1 (the value, if more).
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order.
 
     References:
         Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
+        Newcombe, Statistical Methods in Medical Research 25 (2016) 1774-1778.
     """
     _same_rows(clean, cut)
-    whole, left = _skill(clean, 0.95), _skill(cut, 0.95)
-    text = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
+    whole, left = _skill(clean), _skill(cut)
+    unmeasured = estimates.undefined(whole.n, low=-np.inf, high=np.inf, method="MOVER-R", unit=whole.unit)
     if not whole.defined:
-        text = "a class has no rows"
-    elif not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
-        whole, text = replace(whole, value=np.nan), f"too little skill to lose: {whole.value:.2f} above chance"
-    kept = replace(estimates.ratio(left, whole), detail=text)
-    if family > 1 and kept.defined:
-        stricter = estimates.ratio(*(_skill(each, stricter_confidence(family)) for each in (cut, clean)))
-        kept = replace(kept, low=min(kept.low, stricter.low))
+        return replace(unmeasured, detail="a class has no rows")
+    if not estimates.meets(whole.value, LEAST_SKILL, "at_least"):
+        return replace(unmeasured, detail=f"too little skill to lose: {whole.value:.2f} above chance")
+    text = f"balanced accuracy above chance {left.value:.2f} of {whole.value:.2f}"
+    if whole.low <= 0:
+        return replace(unmeasured, detail=text)
+    value = left.value / whole.value
+    low, high = _ratio_limits(clean, cut, 0.95)
+    if family > 1:
+        stricter = _ratio_limits(clean, cut, stricter_confidence(family))
+        low = min(low, stricter[0])
+    kept = Estimate(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        n=whole.n,
+        method="MOVER-R",
+        unit=whole.unit,
+        detail=text,
+        influence=_skill_influence(clean, cut, value) / whole.value,
+    )
     commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
-    if kept.defined and commonest >= 0.9 * len(cut):
+    if commonest >= 0.9 * len(cut):
         detail = f"uninformative: one answer takes {commonest} of {len(cut)} rows; {text}"
-        low, high = min(0.0, kept.value), max(1.0, kept.value)
-        return replace(kept, low=low, high=high, informative=False, detail=detail)
+        return replace(kept, low=min(0.0, value), high=max(1.0, value), informative=False, detail=detail)
     return kept
 
 
 def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """The least favourable of several estimates that must all meet a bound.
 
-    Uninformative estimates (see `retained_skill`) are left out unless there are no others. The interval reaches from
-    the least favourable lower to the least favourable upper limit, so that it meets the bound only if every part does.
+    Uninformative estimates (see `retained_skill`) are left out. The interval reaches from the least favourable lower to
+    the least favourable upper limit, so that it meets the bound only if every part does. The value is
+    `roentgate.stats.families.median_unbiased_maximum` of the parts: the least favourable value itself is too
+    unfavourable, since it was chosen for being so.
 
     Args:
         parts: At least one estimate, keyed by its condition (such as the infill of a mask).
         direction: The smallest is worst for ``at_least``, the largest for ``at_most``.
 
     Returns:
-        The worst part with that interval and its name in the detail, or the first undefined part if there is one. It
-        has no ``hits`` if there are several parts: what settles one part does not settle them all.
+        The worst part with that value and interval. Its name is in the detail, and the value of each part in ``parts``.
+        If the parts do not say which rows they rest on, the value is that of the worst part. The first undefined part
+        if there is one, and an undefined estimate if all parts are uninformative. There are no ``hits`` if there are
+        several parts: what settles one part does not settle them all.
 
     Raises:
         ArgumentError: No parts.
@@ -105,19 +126,42 @@ def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
     """
     if not parts:
         raise ArgumentError("the worst of no estimates is none; give at least one")
-    informative = {name: part for name, part in parts.items() if part.informative} or dict(parts)
+    values = {name: part.value if part.state == "ok" else None for name, part in parts.items()}
+    named = tuple(values.items()) if len(parts) > 1 else ()
+    informative = {name: part for name, part in parts.items() if part.informative}
     for part in informative.values():
         if not part.defined:
-            return part
+            return replace(part, parts=named)
+    if not informative:
+        name, part = next(iter(parts.items()))
+        low, high = (min(part.low for part in parts.values()), max(part.high for part in parts.values()))
+        detail = f"{part.detail} ({name}, as with every other)" if named else f"{part.detail} ({name})"
+        nothing = estimates.undefined(part.n, low=low, high=high, method=part.method, unit=part.unit, detail=detail)
+        return replace(nothing, parts=named)
     pick = min if direction == "at_least" else max
     name = pick(informative, key=lambda name: informative[name].value)
+    low, high = (pick(getattr(part, side) for part in informative.values()) for side in ("low", "high"))
+    value = _typical_worst(list(informative.values()), direction)
     return replace(
         informative[name],
-        low=pick(part.low for part in informative.values()),
-        high=pick(part.high for part in informative.values()),
+        value=min(max(value, low), high),
+        low=low,
+        high=high,
         hits=informative[name].hits if len(informative) == 1 else None,
         detail=f"{informative[name].detail} ({name})",
+        parts=named,
+        influence=None,
     )
+
+
+def _typical_worst(parts: Sequence[Estimate], direction: Direction) -> float:
+    """Return the worst value, corrected for its choice if the rows behind it are known."""
+    sign = 1.0 if direction == "at_most" else -1.0
+    values = sign * np.array([part.value for part in parts])
+    known = [part.influence for part in parts if part.influence is not None]
+    if len(known) < len(parts) or len({len(each) for each in known}) > 1:
+        return float(sign * values.max())
+    return sign * families.median_unbiased_maximum(values, np.stack(known))
 
 
 def net_switches(  # noqa: PLR0913  the last three arguments are about the donors
@@ -148,7 +192,8 @@ def net_switches(  # noqa: PLR0913  the last three arguments are about the donor
     Returns:
         Paired difference (-1 to 1, lower is better, 0: the donor does not matter) with Tango's score interval, at the
         effective size if rows or donors are grouped. The detail holds the exact McNemar p-value if they are not. NaN
-        in [-1, 1] without rows. Failing: rows that follow the donor of another class and not the donor of their own.
+        in [-1, 1] without rows. Uninformative if all rows get one answer before, which never switches. Failing: rows
+        that follow the donor of another class and not the donor of their own.
 
     Raises:
         ArgumentError: The three are not of the same rows in the same order, or ``donor_labels`` is not (n,).
@@ -171,14 +216,49 @@ def net_switches(  # noqa: PLR0913  the last three arguments are about the donor
         detail += f" (McNemar p = {differences.mcnemar(int(gained.sum()), int(lost.sum())):.3g})"
     groups = None if before.groups is None else pick(before.groups, rows)
     followed_more = differences.grouped_difference(gained[rows], lost[rows], groups, unit=before.unit, donors=lent)
-    return replace(followed_more, detail=detail, failing=failing)
+    return replace(followed_more, detail=detail, failing=failing, informative=not before.one_answer)
 
 
-def _skill(predictions: Predictions, confidence: float) -> Estimate:
-    balanced, chance = mean_recall(predictions, confidence=confidence), 1 / len(predictions.classes)
+def _skill(predictions: Predictions) -> Estimate:
+    balanced, chance = mean_recall(predictions, confidence=0.95), 1 / len(predictions.classes)
     return replace(
         balanced, value=balanced.value - chance, low=balanced.low - chance, high=balanced.high - chance, failing=()
     )
+
+
+def _ratio_limits(clean: Predictions, cut: Predictions, confidence: float) -> tuple[float, float]:
+    """Return the limits of the retained skill. Both sets of answers must have rows of every class."""
+    whole, left = (class_recalls(each, confidence=confidence) for each in (clean, cut))
+    right = [each.answers == each.labels for each in (clean, cut)]
+    rows = [clean.labels == label for label in range(len(clean.classes))]
+    correlations = [
+        differences.recovered_correlation(
+            right[0][own], right[1][own], None if clean.groups is None else pick(clean.groups, own)
+        )
+        for own in rows
+    ]
+    return intervals.ratio_limits(
+        _limits(left),
+        _limits(whole),
+        np.array(correlations),
+        chance=1 / len(rows),
+        together=estimates.together(clean.groups, clean.labels, len(rows)),
+    )
+
+
+def _limits(shares: Sequence[Estimate]) -> DoubleArray:
+    """Return lower limits, values and upper limits: (3, K)."""
+    return np.array([(each.low, each.value, each.high) for each in shares], np.float64).T
+
+
+def _skill_influence(clean: Predictions, cut: Predictions, ratio: float) -> DoubleArray:
+    """Return the influence of each unit on the mean over classes of (right when cut) - ``ratio`` * (right)."""
+    gap = (cut.answers == cut.labels) - ratio * (clean.answers == clean.labels)
+    residuals = np.zeros(len(clean))
+    for label in range(len(clean.classes)):
+        own = clean.labels == label
+        residuals[own] = (gap[own] - gap[own].mean()) / (own.sum() * len(clean.classes))
+    return residuals if clean.groups is None else influence.by_group(residuals, clean.groups)
 
 
 def _same_rows(first: Predictions, second: Predictions) -> None:

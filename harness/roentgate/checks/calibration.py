@@ -157,8 +157,8 @@ def temperature_scaling_gain(
         Mean paired difference and its interval over rows (over groups if they are known) by
         `roentgate.stats.intervals.bootstrap_t`, which has no limits for few or equal values (the detail says so). It is
         below 0 if the fitted temperature does not carry over. NaN between minus and plus infinity if either has no
-        rows, or a row that does not hold probabilities. Failing: wrong rows whose true class has a probability below
-        0.001.
+        rows, or a row that does not hold probabilities. Uninformative if all rows get one answer. Failing: wrong rows
+        whose true class has a probability below 0.001.
 
     Raises:
         ArgumentError: The two have different classes.
@@ -182,7 +182,8 @@ def temperature_scaling_gain(
     )
     surprises = np.flatnonzero((before > np.log(1000)) & (predictions.answers != predictions.labels))
     failing = tuple(predictions.ids[row] for row in surprises)
-    return _mean(before - after, predictions, draws, seed, detail, -np.inf, np.inf, failing)
+    gain = _mean(before - after, predictions, draws, seed, detail, -np.inf, np.inf, failing)
+    return replace(gain, informative=not predictions.one_answer)
 
 
 def reliability(predictions: Predictions, *, draws: int = DRAWS, seed: int = 0) -> list[Bin]:

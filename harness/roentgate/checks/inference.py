@@ -6,13 +6,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import RealArray
-from roentgate.evidence import InferenceRecord, LayerReport, declared
+from roentgate.evidence import InferenceRecord, LayerReport, WatchRecord, declared
 from roentgate.stats import Estimate, census, undefined
 
 
 def predictions_repeat(record: InferenceRecord, *, tolerance: float) -> Estimate:
     """Share of probe rows whose five predictions agree within ``tolerance``."""
     return _agreement(record, {"a repeated prediction": record.repeats}, record.repeats[0], tolerance, margin=False)
+
+
+def predictions_stay(record: InferenceRecord, watched: WatchRecord, *, tolerance: float) -> Estimate:
+    """Share of probe rows answered at first as after all other evidence.
+
+    The rows are asked again after each piece of evidence, and once more at the end of the run.
+    """
+    return _agreement(record, watched.answers, record.repeats[0], tolerance, margin=False)
+
+
+def steady(watched: WatchRecord, *, tolerance: float) -> bool:
+    """Whether all answers to the probe rows so far agree within ``tolerance``."""
+    if not watched.answers:
+        return True
+    given = np.nan_to_num(np.concatenate(list(watched.answers.values())).astype(np.float64), nan=-1.0)
+    return bool(np.abs(given - given[:1]).max(initial=0.0) <= tolerance)
+
+
+def answers_are_finite(watched: WatchRecord) -> Estimate:
+    """Share of test images that get a finite answer however they are changed.
+
+    Returns:
+        Census of the test images. A model that leaves another image of the run without a finite answer, such as one
+        without a chest, misses at least one. NaN in [0, 1] without images. Failing: the test images.
+    """
+    rows = int(watched.unanswered.sum())
+    where = [f"{count} in {name}" for name, count in watched.others.items()]
+    parts = [f"{rows} test images"] * bool(rows) + where
+    detail = f"without a finite answer: {', '.join(parts)}" if parts else ""
+    count, missed = len(watched.ids), max(rows, int(bool(where)))
+    failing = tuple(watched.ids[row] for row in np.flatnonzero(watched.unanswered))
+    return census(max(count - missed, 0), count, detail=detail, failing=failing)
 
 
 def predictions_batch_invariant(record: InferenceRecord, *, tolerance: float) -> Estimate:
@@ -111,6 +143,9 @@ def _agreement(
 
     With ``margin``, a row whose two largest probabilities are within ``tolerance`` may change its class.
     """
+    if len(reference) and not np.isfinite(reference).all(axis=1).any():
+        detail = "no row has a finite answer"
+        return undefined(len(reference), low=0.0, high=1.0, method="census", detail=detail)
     good = np.ones(len(record.ids), dtype=bool)
     largest = 0.0
     unlike: list[str] = []

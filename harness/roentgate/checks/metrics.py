@@ -12,7 +12,7 @@ import numpy as np
 from roentgate.arrays import BoolArray
 from roentgate.candidates import Predictions
 from roentgate.errors import ArgumentError, UnknownClassError, did_you_mean
-from roentgate.stats import Estimate
+from roentgate.stats import Estimate, influence
 from roentgate.stats import estimate as estimates
 
 __all__ = [
@@ -57,16 +57,17 @@ def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
     Lower is better for two different classes.
 
     Returns:
-        As `recall`. NaN in [0, 1] without rows of ``truth``. Failing: the rows predicted as ``predicted``.
+        As `recall`. NaN in [0, 1] without rows of ``truth``. Uninformative if none of them has a finite answer.
+        Failing: the rows predicted as ``predicted``.
 
     Raises:
         UnknownClassError: ``truth`` or ``predicted`` is not a class of these predictions.
     """
     index = _index(predictions, truth)
     hit = predictions.answers == _index(predictions, predicted)
-    return share_of_rows(
-        predictions, hit, predictions.labels == index, failing=hit, detail=_matrix_row(predictions, index)
-    )
+    own = predictions.labels == index
+    share = share_of_rows(predictions, hit, own, failing=hit, detail=_matrix_row(predictions, index))
+    return replace(share, informative=not own.any() or bool((predictions.answers[own] >= 0).any()))
 
 
 def precision(predictions: Predictions, label: str) -> Estimate:
@@ -198,9 +199,14 @@ def _recall(
     )
 
 
+def class_recalls(predictions: Predictions, *, confidence: float) -> list[Estimate]:
+    """Return the recall of each class at ``confidence``, in class order."""
+    return [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
+
+
 def mean_recall(predictions: Predictions, *, confidence: float) -> Estimate:
     """Return the mean recall with a MOVER interval at ``confidence``."""
-    recalls = [_recall(predictions, label, confidence=confidence) for label in predictions.classes]
+    recalls = class_recalls(predictions, confidence=confidence)
     parts = ", ".join(f"{label} {part.value:.2f}" for label, part in zip(predictions.classes, recalls, strict=True))
     failing = tuple(sorted(row for part in recalls for row in part.failing))
     balanced = estimates.mean(recalls, groups=predictions.groups, labels=predictions.labels)
@@ -222,21 +228,23 @@ def share_of_rows(  # noqa: PLR0913
     The interval is over groups if they are known. The ids of ``rows`` that are ``failing`` go with the estimate.
     """
     failing_ids = ids_where(predictions, rows & failing)
-    if predictions.groups is None:
+    groups = None if predictions.groups is None else pick(predictions.groups, rows)
+    if groups is None:
         counts = int((hits & rows).sum()), int(rows.sum())
-        return estimates.proportion(
+        share = estimates.proportion(
             *counts, confidence=confidence, low_confidence=low_confidence, detail=detail, failing=failing_ids
         )
-    groups = pick(predictions.groups, rows)
-    return estimates.grouped_proportion(
-        hits[rows],
-        groups,
-        confidence=confidence,
-        low_confidence=low_confidence,
-        detail=detail,
-        failing=failing_ids,
-        unit=predictions.unit,
-    )
+    else:
+        share = estimates.grouped_proportion(
+            hits[rows],
+            groups,
+            confidence=confidence,
+            low_confidence=low_confidence,
+            detail=detail,
+            failing=failing_ids,
+            unit=predictions.unit,
+        )
+    return replace(share, influence=influence.of_rows(hits[rows].astype(np.float64), groups))
 
 
 def _matrix_row(predictions: Predictions, truth: int) -> str:

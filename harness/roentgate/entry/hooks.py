@@ -13,6 +13,7 @@ from roentgate.entry.items import (
     Recorded,
     is_ours,
     names_of,
+    numbered,
     parameter_of,
     problem_with,
     recorded,
@@ -117,10 +118,9 @@ class Hooks:
             self._made.add(item.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: Sequence[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Number the tests in the order of the suites, for their rows."""
-        by_file = sorted(suite_tests(items), key=lambda item: item.path.as_posix())
-        self._order = {item.nodeid: index for index, item in enumerate(by_file)}
+        self._order = numbered(items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -306,10 +306,9 @@ class Hooks:
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show a test with a conditional pass as such."""
-        if report.when == "call" and report.passed:
-            rows = [entry["row"] for entry in recorded(report.user_properties)]
-            if any(row["outcome"] == "conditional_pass" for row in rows):
-                return "conditional pass", "?", ("CONDITIONAL PASS", {"yellow": True})
+        outcomes = {entry["row"]["outcome"] for entry in recorded(report.user_properties)}
+        if report.when == "call" and report.passed and "conditional_pass" in outcomes:
+            return "conditional pass", "?", ("CONDITIONAL PASS", {"yellow": True})
         return None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -379,6 +378,8 @@ class Hooks:
         return accepted and not absent
 
     def _note_own_work(self) -> None:
+        for reason in self.session.unsteady():
+            self._note_partial(reason)
         for name, candidate in self.session.candidates.items():
             self.passes += candidate.passes
             self.seconds |= {f"{name}: {what}": value for what, value in candidate.seconds.items()}

@@ -42,6 +42,17 @@ def suite_tests(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     return [item for item in items if is_ours(getattr(item, "fixturenames", ()))]
 
 
+def numbered(items: list[pytest.Item]) -> dict[str, int]:
+    """Return the place of each test's rows in the record, in the order of the suites.
+
+    Tests that are marked ``last`` are moved to the end of ``items``, since they judge the evidence of all others.
+    """
+    by_file = sorted(suite_tests(items), key=lambda item: item.path.as_posix())
+    order = {item.nodeid: index for index, item in enumerate(by_file)}
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    return order
+
+
 def parameter_of(item: pytest.Item, name: str) -> str | None:
     """Return the value of a test's parameter, or None."""
     callspec = getattr(item, "callspec", None)

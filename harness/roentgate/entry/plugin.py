@@ -114,6 +114,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "needs(capability, ...): what a check needs that a model or data set may not have"
     )
+    config.addinivalue_line("markers", "last: run after all other checks of a model, since it judges their evidence")
     if config.getoption("model", default=None):
         config.stash[_KEY] = Hooks(config)
         config.pluginmanager.register(config.stash[_KEY])  # without a name, so that no option can block it

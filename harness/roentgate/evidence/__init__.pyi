@@ -23,6 +23,7 @@ from .layer_trace import declared as declared
 from .lung_answers import AttentionRecord as AttentionRecord
 from .lung_answers import attend as attend
 from .lung_answers import lung_perturbations_of as lung_perturbations_of
+from .probe_watch import WatchRecord as WatchRecord
 from .records import BorderRecord as BorderRecord
 from .records import InferenceRecord as InferenceRecord
 from .records import StreamRecord as StreamRecord

@@ -14,6 +14,7 @@ from roentgate.candidates import Candidate, LayerSize, Predictions, note_undecla
 from roentgate.code_key import code_digest
 from roentgate.data import Dataset
 from roentgate.evidence import inference_probe
+from roentgate.evidence.probe_watch import ProbeWatch, WatchRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord, StreamRecord, TrainingRecord
 from roentgate.evidence.streams import stream_observer
 from roentgate.perturbations import Border, Interior, KeepBorder, Perturbation
@@ -49,6 +50,7 @@ class Evidence:
             candidate.recipe.batch_size,
         )
         self._memory: dict[str, Arrays] = {}
+        self._watch = ProbeWatch(candidate)
         self._borders: dict[str, BorderRecord] = {}
         self._streams: dict[str, StreamRecord] = {}
 
@@ -93,6 +95,16 @@ class Evidence:
             layers=None if facts["layers"] is None else tuple(facts["layers"]),
             displacement=facts["displacement"],
         )
+
+    @property
+    def watched(self) -> WatchRecord:
+        """The answers to the probe rows after each piece of evidence so far."""
+        return self._watch.record()
+
+    def ask_again(self) -> WatchRecord:
+        """Return `watched` with the answers that the model gives now, even if all evidence is stored."""
+        self._watch.ask()
+        return self.watched
 
     @cached_property
     def architecture(self) -> list[LayerSize]:
@@ -232,15 +244,13 @@ class Evidence:
 
         def timed() -> Mapping[str, Array]:
             started = time.perf_counter()
-            result = compute()
+            result = self._watch.around(compute)
             self.candidate.seconds[name] = time.perf_counter() - started
             return result
 
         if key not in self._memory:
-            if self._reusable():
-                self._memory[key] = self._store.arrays(key, timed, keep=self._reusable)
-            else:
-                self._memory[key] = dict(timed())
+            made = self._store.arrays(key, timed, keep=self._reusable) if self._reusable() else timed()
+            self._memory[key] = self._watch.note(name, made)
         return self._memory[key]
 
     def _reusable(self) -> bool:
@@ -288,22 +298,27 @@ class Evidence:
         """
         test, keys = self.candidate.splits.test, {name: self._key(name, make) for name in names}
         with self._store.lock("evidence", self._key(title, make)):
-            found = {name: self._find(key) for name, key in keys.items()}
+            found = {name: self._find(title, name, key) for name, key in keys.items()}
             missing = [name for name, answers in found.items() if answers is None]
             if missing:
-                fresh = self._predict_changed(title, missing, make)
-                if self._reusable():
-                    for name, probabilities in fresh.items():
-                        self._store.put_arrays(keys[name], {"probabilities": probabilities})
-                found |= fresh
-                # Also for a model whose answers may not be stored.
-                for name, probabilities in fresh.items():
-                    self._memory[keys[name]] = {"probabilities": probabilities}
+                made = self._watch.around(lambda: self._predict_changed(title, missing, make))
+                watched = {name: array for name, array in made.items() if name not in missing}
+                for name in missing:
+                    item = {"probabilities": made[name]} | watched
+                    if self._reusable():
+                        self._store.put_arrays(keys[name], item)
+                    # In memory too, for a model whose answers may not be stored.
+                    self._memory[keys[name]] = self._watch.note(title, item, change=name)
+                    found[name] = self._memory[keys[name]]["probabilities"]
         return {name: self._answers(test, answers) for name, answers in found.items() if answers is not None}
 
-    def _find(self, key: str) -> Probabilities | None:
-        kept = self._memory.get(key) or (self._store.find_arrays(key) if self._reusable() else None)
-        return None if kept is None else kept["probabilities"]
+    def _find(self, title: str, name: str, key: str) -> Probabilities | None:
+        if key not in self._memory:
+            kept = self._store.find_arrays(key) if self._reusable() else None
+            if kept is None:
+                return None
+            self._memory[key] = self._watch.note(title, kept, change=name)
+        return self._memory[key]["probabilities"]
 
     def _predict_changed(self, title: str, names: Sequence[str], make: Changes) -> dict[str, Probabilities]:
         started, test = time.perf_counter(), self.candidate.splits.test

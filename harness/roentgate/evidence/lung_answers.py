@@ -4,11 +4,11 @@ Images without a chest are answered too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from roentgate.arrays import Images, IntArray, Probabilities
+from roentgate.arrays import BoolArray, Images, IntArray, Probabilities
 from roentgate.candidates import Candidate, Predictions, taken
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import CHANGES, REGIONS, LungPerturbations, lung_fields
@@ -24,6 +24,7 @@ class AttentionRecord:
     Attributes:
         rows: Indices of these images in the test split, int64 (m,).
         left_out: Number of test images without a trusted lung field.
+        left_out_ids: Ids of these images, by class.
         clean: Answers on unchanged images.
         hidden: Answers with a region of `REGIONS` masked, by (region, infill).
         swapped: Answers on the lungs in the background of an image of another class.
@@ -58,6 +59,7 @@ class AttentionRecord:
     inverted: Predictions
     blanks: Mapping[str, Probabilities]
     annotation_donors: tuple[str, ...] | None = None
+    left_out_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def lung_perturbations_of(evidence: Evidence) -> LungPerturbations:
@@ -125,7 +127,16 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
         patch=trusted_rows("patch"),
         inverted=trusted_rows("inverted"),
         blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[]),
+        left_out_ids=_ids_by_class(candidate, ~fields.trusted),
     )
+
+
+def _ids_by_class(candidate: Candidate, rows: BoolArray) -> dict[str, tuple[str, ...]]:
+    test = candidate.splits.test
+    return {
+        label: tuple(test.ids[row] for row in np.flatnonzero(rows & (test.labels == index)))
+        for index, label in enumerate(test.classes)
+    }
 
 
 def _answer_blanks(candidate: Candidate) -> dict[str, Probabilities]:

@@ -20,9 +20,10 @@ P_VALUES: Final = frozenset({"class_columns_match"})
 """Checks whose value is a p-value. Their bound is the level at which the check refuses."""
 
 WORST_OF_INFILLS: Final = frozenset({"border_masked_recall", "border_only_skill"})
-"""Checks that compare the worst of several infills with one bound. `INFILLS_OF` has a row for each infill."""
+"""Checks that compare the worst of several infills with one bound. Rows of older records do not name their infills."""
 
 INFILLS_OF: Final = "border_mask_flips"
+"""The check with a row for each infill, in records whose rows do not name their parts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,8 @@ class Claim:
         n: Number of rows of the share; 0 for a p-value.
         bound: Floor or ceiling of the share, or the level of a p-value.
         direction: On which side of the bound the share should lie.
-        times: Number of bounds it stands for, which is the number of infills that are judged by their worst.
+        times: Number of infills that are judged by their worst. Under the guarded rule each must meet the bound. The
+            simple rule takes a value that is right on average, and so refuses about as often as for one.
         p: P-value of the miss, for a model exactly on the bound (by Bonferroni over ``times``).
         misses: Whether the value misses the bound.
         row: The row of the record, or None for a planned claim.
@@ -144,14 +146,17 @@ def infills(rows: Iterable[Row]) -> int:
 
 
 def claims(rows: Sequence[Row]) -> list[Claim]:
-    """Return the sampled rows whose chances are exact.
+    """Return the sampled rows whose chances are known.
 
     These are plain shares of independent rows, and p-values. Areas under a curve, differences, ratios and means are
     left out.
     So are shares over patients with several images.
     """
     number = infills(rows)
-    made = (_claim(row, number if row["check"] in WORST_OF_INFILLS else 1) for row in sampled(rows))
+    made = (
+        _claim(row, len(row.get("parts", ())) or (number if row["check"] in WORST_OF_INFILLS else 1))
+        for row in sampled(rows)
+    )
     return [claim for claim in made if claim is not None]
 
 
@@ -171,7 +176,11 @@ def refused_by_chance(claims: Sequence[Claim], *, gate: Gate, better_by: float) 
     References:
         Berger, Technometrics 24 (1982) 295-300.
     """
-    chances = [claim.chance_refused(gate, better_by) for claim in claims for _ in range(claim.times)]
+    chances = [
+        claim.chance_refused(gate, better_by)
+        for claim in claims
+        for _ in range(claim.times if gate == "guarded" else 1)
+    ]
     return Family(
         together=max(chances, default=0.0),
         independent=1 - math.prod(1 - chance for chance in chances),

@@ -30,8 +30,8 @@ class Row(TypedDict):
     """One verdict of the record: an estimate compared with a bound.
 
     ``method``, ``unit`` and ``state`` are None if there is no estimate, and ``reason`` then says why. A record of
-    schema 1 had
-    no method and no unit.
+    schema 1 had no method and no unit. ``parts`` is there if the row is the worst of several estimates. It holds the
+    value of each by name, such as the infill. Older records lack it.
     """
 
     suite: _Name
@@ -53,6 +53,7 @@ class Row(TypedDict):
     detail: str
     failing: Annotated[list[str], Field(max_length=MOST_FAILING)]
     failing_total: _Count
+    parts: NotRequired[dict[str, float | None]]
 
 
 @with_config(_EXACT)

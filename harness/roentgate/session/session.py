@@ -222,6 +222,20 @@ class Session:
             self._lacking[key] = lacking(self.evidence(name), capability)
         return self._lacking[key]
 
+    def unsteady(self) -> list[str]:
+        """Return a sentence on each model that changed its answers during the run, as far as this process saw.
+
+        The check `predictions_repeat` says so too, but only of the process that it runs in.
+        """
+        from roentgate.checks import inference
+
+        tolerance = self.policy.inference.tolerance
+        return [
+            f"{name}: answers to the same images changed during the run"
+            for name, evidence in self._evidence.items()
+            if not inference.steady(evidence.watched, tolerance=tolerance)
+        ]
+
     def forget(self) -> None:
         """Remove what no other run may use."""
         from roentgate.candidates import training
@@ -256,7 +270,7 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
         by_value = gate == "simple" and not verdict.guarded
         settling = settling_words(estimate, verdict.bound, verdict.direction, by_value=by_value)
         detail = "; ".join(part for part in (detail, settling) if part)
-    return {
+    row: Row = {
         "suite": suite,
         "check": check,
         "subject": subject,
@@ -277,6 +291,9 @@ def row_of(verdict: Verdict, *, suite: str, check: str, subject: str, gate: Gate
         "failing": list(verdict.failing[:MOST_FAILING]),
         "failing_total": len(verdict.failing),
     }
+    if estimate.parts:
+        row["parts"] = dict(estimate.parts)
+    return row
 
 
 class Environment(TypedDict):

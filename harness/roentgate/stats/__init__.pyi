@@ -1,5 +1,7 @@
 from . import differences as differences
 from . import estimate as estimate
+from . import families as families
+from . import influence as influence
 from . import intervals as intervals
 from .differences import grouped_difference as grouped_difference
 from .differences import paired_difference as paired_difference

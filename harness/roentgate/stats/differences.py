@@ -1,5 +1,6 @@
 """Differences of two shares of the same rows: score intervals, over rows or over groups."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from scipy import special
 
 from roentgate.arrays import BoolArray
 from roentgate.errors import ArgumentError
+from roentgate.stats import influence as influences
 from roentgate.stats import intervals as limits
 from roentgate.stats.estimate import Estimate, undefined
 from roentgate.stats.intervals import NORMAL, TAIL
@@ -74,16 +76,44 @@ def grouped_difference(  # noqa: PLR0913  what rows share, and how the limits ar
     named = {"image" if groups is None else unit: groups, "donor": donors}
     sizes = {name: n if given is None else len(set(given)) for name, given in named.items()}
     counted = min(sizes, key=lambda name: sizes[name])  # of equal numbers the first
+    changes = gained.astype(np.float64) - lost
+    influence = influences.of_rows(changes, named[counted])
     if sizes[counted] == n:
-        return replace(paired_difference(ups, downs, n, z=z), unit=counted)
+        return replace(paired_difference(ups, downs, n, z=z), unit=counted, influence=influence)
     fewest = sizes[counted]
-    rows = limits.effective_rows(
-        gained.astype(np.float64) - lost, *(given for given in named.values() if given is not None)
-    )
+    rows = limits.effective_rows(changes, *(given for given in named.values() if given is not None))
     low, high = limits.grouped_tango(ups / n, downs / n, rows, fewest, z)
     return Estimate(
-        value=(ups - downs) / n, low=low, high=high, n=fewest, method="Tango at the effective size", unit=counted
+        value=(ups - downs) / n,
+        low=low,
+        high=high,
+        n=fewest,
+        method="Tango at the effective size",
+        unit=counted,
+        influence=influence,
     )
+
+
+def recovered_correlation(first: BoolArray, second: BoolArray, groups: Sequence[str] | None) -> float:
+    """Return the correlation of two shares of the same rows.
+
+    It is that of the two-by-two table with one more row, spread evenly over the cells. Equal answers thus do not count
+    as proof that the shares are one. If rows are grouped, the correlation of the groups counts if it is smaller.
+
+    Args:
+        first: (n,) whether the row counts the first time.
+        second: (n,) whether it counts the second time.
+        groups: (n,) the group of each row. None: rows are independent.
+    """
+    both, only_first = float((first & second).sum()) + 0.25, float((first & ~second).sum()) + 0.25
+    only_second, neither = float((~first & second).sum()) + 0.25, float((~first & ~second).sum()) + 0.25
+    spread = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
+    found = (both * neither - only_first * only_second) / math.sqrt(spread)
+    if groups is None:
+        return found
+    own, other = (influences.of_rows(each.astype(np.float64), groups) for each in (first, second))
+    size = math.sqrt(float(own @ own) * float(other @ other))
+    return min(found, float(own @ other) / size) if size else found
 
 
 def of_family(at: Callable[[float], Estimate], family: int) -> Estimate:

@@ -5,15 +5,16 @@ The intervals are exact, score and variance-recovery (MOVER) intervals.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from roentgate.arrays import BoolArray
+from roentgate.arrays import BoolArray, DoubleArray
 from roentgate.errors import ArgumentError
+from roentgate.stats import influence as influences
 from roentgate.stats import intervals as limits
 from roentgate.stats.intervals import TAIL
 
@@ -43,6 +44,10 @@ class Estimate:
         hits: k of n if the number is a plain proportion of independent rows, else None.
         detail: One line of text for the scorecard. No decision depends on it.
         failing: Ids of the rows that do not meet the claim.
+        parts: Name and value of each estimate that this one is the worst of, in the order judged. The value is None if
+            that estimate is undefined or uninformative.
+        influence: What each independent unit adds to the error of the value, or None if unknown. The sum of the squares
+            is the variance of the value.
     """
 
     value: float
@@ -55,6 +60,8 @@ class Estimate:
     hits: int | None = None
     detail: str = ""
     failing: tuple[str, ...] = ()
+    parts: tuple[tuple[str, float | None], ...] = ()
+    influence: DoubleArray | None = field(default=None, repr=False, compare=False)
 
     @property
     def defined(self) -> bool:
@@ -236,57 +243,32 @@ def mean(
         low, high = min(part.low for part in parts), max(part.high for part in parts)
         return undefined(n, low=low, high=high, method=method, unit=unit)
     value = math.fsum(part.value for part in parts) / len(parts)
-    together = np.eye(len(parts)) if groups is None or labels is None else _together(groups, labels, len(parts))
+    correlated = together(groups, labels, len(parts))
     below, above = (
-        math.sqrt(reach @ together @ reach) / len(parts)
+        math.sqrt(reach @ correlated @ reach) / len(parts)
         for reach in np.array([[part.value - part.low, part.high - part.value] for part in parts]).T
     )
-    return Estimate(value=value, low=value - below, high=value + above, n=n, method=method, unit=unit)
+    influence = influences.of_mean([part.influence for part in parts], groups, labels)
+    return Estimate(
+        value=value, low=value - below, high=value + above, n=n, method=method, unit=unit, influence=influence
+    )
 
 
-def _together(groups: Sequence[str], labels: NDArray[np.int64], parts: int) -> NDArray[np.float64]:
+def together(groups: Sequence[str] | None, labels: NDArray[np.int64] | None, parts: int) -> DoubleArray:
     """Return how strongly means over ``parts`` sets of rows can correlate.
 
-    The result is (parts, parts), with 1 on the diagonal. An entry is the cosine of the numbers of rows that two sets
-    have of
-    each group. It is 0 if they share no group, and 1 if all groups are in both in the same shares. If the means of a
-    group
-    vary alike in both sets, it is the largest correlation possible.
+    The result is (parts, parts), with 1 on the diagonal. Without groups the sets are independent. An entry is the
+    cosine of the numbers of rows that two sets have of each group. It is 0 if they share no group, and 1 if all groups
+    are in both in the same shares. If the means of a group vary alike in both sets, it is the largest correlation
+    possible.
     """
+    if groups is None or labels is None:
+        return np.eye(parts)
     names, index = np.unique(np.asarray(groups), return_inverse=True)
     rows = np.zeros((parts, len(names)))
     np.add.at(rows, (labels, index), 1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    together: NDArray[np.float64] = rows @ rows.T
-    return together
-
-
-def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
-    """Return the ratio of two estimates, with an interval from their limits (MOVER-R).
-
-    The limits are the ratios r at which the MOVER interval of numerator - r * denominator just reaches 0. Both
-    estimates are
-    assumed to be independent. If they rest on the same rows and rise together, the interval is wider than necessary.
-
-    Args:
-        numerator: Of either sign.
-        denominator: Must be positive throughout its interval.
-
-    Returns:
-        The ratio, with n = the smaller of theirs. If either is undefined or the denominator's interval reaches 0, NaN
-        between minus and plus infinity.
-
-    References:
-        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359 (MOVER-R).
-    """
-    n = min(numerator.n, denominator.n)
-    if not (numerator.defined and denominator.defined and denominator.low > 0):
-        return undefined(n, low=-math.inf, high=math.inf, method="MOVER-R", unit=numerator.unit)
-    below = (denominator.low, denominator.value, denominator.high)
-    low = -limits.ratio_high(-numerator.value, -numerator.low, below)
-    high = limits.ratio_high(numerator.value, numerator.high, below)
-    value = numerator.value / denominator.value
-    return Estimate(value=value, low=low, high=high, n=n, method="MOVER-R", unit=numerator.unit)
+    return np.asarray(rows @ rows.T, np.float64)
 
 
 def macro_auroc(

@@ -197,22 +197,50 @@ def portions(draws: int, width: int) -> Iterator[int]:
         yield min(each, draws - start)
 
 
-def ratio_high(value: float, high: float, below: tuple[float, float, float]) -> float:
-    """Return the upper MOVER-R limit of a ratio.
+def ratio_limits(
+    numerators: DoubleArray,
+    denominators: DoubleArray,
+    correlations: DoubleArray,
+    *,
+    chance: float,
+    together: DoubleArray,
+) -> tuple[float, float]:
+    """Return MOVER-R limits of a ratio of two skills that are measured on the same rows.
 
-    Its numerator is ``value`` with upper limit ``high``. ``below`` is the denominator as (low, value, high), with low >
-    0.
-    The limit of the denominator that makes the ratio larger counts: the low one if the ratio is positive, the high one
-    if
-    it is negative.
+    A skill is the mean of K shares, less ``chance``. The limits are the ratios r at which the MOVER interval of
+    numerator - r * denominator just reaches 0.
+
+    Args:
+        numerators: Lower limit, value and upper limit of each share, (3, K).
+        denominators: As ``numerators``. Their skill must be positive throughout its interval.
+        correlations: Correlation of the two shares of each class, (K,).
+        chance: What is taken from both means.
+        together: Correlation of the shares of different classes, (K, K), with 1 on the diagonal.
+
+    References:
+        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
+        Newcombe, Statistical Methods in Medical Research 25 (2016) 1774-1778 (recovered correlation).
     """
-    least, middle, most = below
-    if high >= 0:
-        square = least * (2 * middle - least)
-        root = math.sqrt(max((value * middle) ** 2 - square * high * (2 * value - high), 0.0))
-        return (value * middle + root) / square
-    share = 1 - (high / value - 1) ** 2
-    return value * share / (middle + math.sqrt(max(middle**2 - most * (2 * middle - most) * share, 0.0)))
+    classes = len(correlations)
+    top, bottom = numerators[1].mean() - chance, denominators[1].mean() - chance
+
+    def beyond(ratio: float, side: int) -> float:
+        """Return numerator - ratio * denominator, and its reach on one side, 1 for above and -1 for below."""
+        own = np.abs(numerators[1 + side] - numerators[1])
+        other = abs(ratio) * np.abs(denominators[1 - side if ratio > 0 else 1 + side] - denominators[1])
+        sign = 1.0 if ratio > 0 else -1.0
+        squares = own**2 + other**2 - 2 * sign * correlations * own * other
+        reach = np.sqrt(np.maximum(squares, 0.0)) / classes
+        return float(top - ratio * bottom + side * math.sqrt(reach @ together @ reach))
+
+    found = []
+    for side in (-1, 1):
+        step = 1.0
+        while side * beyond(top / bottom + side * step, side) > 0:
+            step *= 2
+        start, end = sorted((float(top / bottom), float(top / bottom + side * step)))
+        found.append(_root(lambda ratio, side=side: beyond(ratio, side), start, end))  # type: ignore[misc]
+    return found[0], found[1]
 
 
 def newcombe(area: float, positives: int, negatives: int) -> tuple[float, float]:

@@ -84,7 +84,7 @@ def at_least(estimate: Estimate, bound: float, *, guarded: bool = False) -> Verd
 
     Returns:
         ``pass`` if low >= bound, ``fail`` if high < bound, else a conditional outcome that depends on the value. An
-        undefined estimate meets no bound and is a conditional fail.
+        estimate that is undefined or uninformative meets no bound and is a conditional fail.
 
     Raises:
         ArgumentError: The bound is not a number.
@@ -136,7 +136,7 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
         >>> settling_words(proportion(36, 40), 0.80, "at_least")  # doctest: +ELLIPSIS
         '107 further images of this kind, judged alone, would settle it with 80 % probability, if the rate stays; ...'
     """
-    if estimate.hits is None or settled(estimate, bound, direction):
+    if estimate.state != "ok" or estimate.hits is None or settled(estimate, bound, direction):
         return ""
     further = further_rows(estimate, bound, direction)
     chance = chance_accepted(estimate.n, bound, direction)
@@ -154,9 +154,10 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
 def _compared(estimate: Estimate, bound: float, direction: Direction, *, guarded: bool) -> Verdict:
     if not math.isfinite(bound):
         raise ArgumentError(f"a bound of {bound} bounds nothing; give a number")
-    outcome: Outcome = "conditional_pass" if meets(estimate.value, bound, direction) else "conditional_fail"
+    met = estimate.state == "ok" and meets(estimate.value, bound, direction)
+    outcome: Outcome = "conditional_pass" if met else "conditional_fail"
     if whole := settled(estimate, bound, direction):
-        outcome = "pass" if whole == "met" else "fail"
+        outcome = "fail" if whole == "missed" else "pass" if met else "conditional_fail"
     return Verdict(
         outcome=outcome,
         estimate=estimate,
