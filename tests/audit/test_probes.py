@@ -191,9 +191,7 @@ def test_files_of_one_class_saved_otherwise_are_told(
 
 
 @pytest.mark.parametrize("settings", SPOILED_JPEGS.values(), ids=SPOILED_JPEGS)
-def test_jpegs_of_one_class_saved_otherwise_are_told(
-    tmp_path: Path, store: Store, settings: dict[str, object]
-) -> None:
+def test_jpegs_of_one_class_saved_otherwise_are_told(tmp_path: Path, store: Store, settings: dict[str, object]) -> None:
     def by_class(image: Image.Image, path: Path) -> None:
         image.convert("RGB").save(path.with_suffix(".jpg"), **(settings if path.parent.name == "B" else {}))  # type: ignore[arg-type]
 

@@ -361,7 +361,9 @@ def test_code_in_a_tampered_artefact_is_not_run(model: Path, image_folder: Path,
     network.layers[place].function = lambda images: images * 0.0
     keras_backend.save_network(network, candidate.weights, {})
     file = candidate.weights.with_suffix(".json")
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"sha256": file_digest(candidate.weights)}), "utf-8")
+    file.write_text(
+        json.dumps(json.loads(file.read_text("utf-8")) | {"sha256": file_digest(candidate.weights)}), "utf-8"
+    )
     np.testing.assert_array_equal(ready(model, image_folder, tmp_path / "store").predict(rows), answers)
 
 

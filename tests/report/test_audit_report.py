@@ -51,6 +51,16 @@ def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureF
     assert (project / "reports/images/audit-near-duplicates.png").is_file()
 
 
+def test_a_row_without_a_value_is_no_headline(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (project / "images/test/A").iterdir():  # every test image of A is in train as well
+        shutil.copyfile(path, project / "images/train/A" / f"again-{path.name}")
+    assert main(["audit", "images"]) == 1
+    output = capsys.readouterr().out
+    assert "The same image in two splits: 10 of 20" in output
+    assert "The border alone predicts the class" not in output
+    assert "Not judged: border_probe (5 % border alone): no image of A" in output
+
+
 def test_equal_images_give_equal_bytes(project: Path) -> None:
     shutil.copyfile("images/test/A/000.png", "images/train/A/again.png")
     main(["audit", "images"])

@@ -110,9 +110,7 @@ def answer_afresh(folder_name: str) -> None:
     asked = Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"])
     if job["weights"]:
         module, build = (None, None) if file is None else (file.module, file.builder(asked))
-        kept = load_model(
-            Path(job["weights"]), module, source.name, trust=job["trust"], seed=asked.seed, build=build
-        )
+        kept = load_model(Path(job["weights"]), module, source.name, trust=job["trust"], seed=asked.seed, build=build)
         backend: KerasBackend | PlainBackend = KerasBackend(source.name, lambda: kept)
     elif file is not None:
         ready = file.load(asked)
