@@ -3,7 +3,6 @@
 import io
 
 import pytest
-from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from roentgate.data.decoders.compression import compression

@@ -304,21 +304,31 @@ def test_what_a_frozen_weight_made_of_the_image_is_not_judged(images: Images) ->
 
 
 def blurred(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the mean of three by three pixels."""
     return ops.average_pool(x, 3, strides=1, padding="same")
 
 
 class BlurAndFlip(layers.Layer):  # type: ignore[misc]
+    """Smooths and flips."""
+
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
         return ops.flip(blurred(x), axis=2)
 
 
 class BlurAtInference(layers.Layer):  # type: ignore[misc]
-    def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+    """Smooths at inference only."""
+
+    def call(self, x: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
         return x if training else blurred(x)
 
 
 class Shift(layers.Layer):  # type: ignore[misc]
+    """Smooths and shifts by two pixels."""
+
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
         return ops.roll(blurred(x), 2, axis=2)
 
 
@@ -326,6 +336,7 @@ class EvenContrast(layers.Layer):  # type: ignore[misc]
     """Divides each pixel's distance from the local mean by the local deviation."""
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
         mean = ops.average_pool(x, 9, strides=1, padding="same")
         deviation = ops.sqrt(ops.average_pool((x - mean) ** 2, 9, strides=1, padding="same") + 1e-6)
         return (x - mean) / (deviation + 0.05)
@@ -335,6 +346,7 @@ class Standardise(layers.Layer):  # type: ignore[misc]
     """Gives each image mean 0 and deviation 1."""
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
         return (x - ops.mean(x, axis=(1, 2, 3), keepdims=True)) / (ops.std(x, axis=(1, 2, 3), keepdims=True) + 1e-6)
 
 

@@ -33,7 +33,9 @@ _PAIRS = 512
 _BILINEAR = 4
 
 
-def search(seen: Survey, queries: IntArray, rows: IntArray, *, at_least: float) -> tuple[IntArray, FloatArray, IntArray]:
+def search(
+    seen: Survey, queries: IntArray, rows: IntArray, *, at_least: float
+) -> tuple[IntArray, FloatArray, IntArray]:
     """Return pairs of images that are alike once one is turned, zoomed, shifted or mirrored.
 
     Args:

@@ -60,9 +60,10 @@ class Duplicates:
         likeness: float32 (n,) correlation of each image's low frequencies with those of the most similar image. It is 1
             for an image that is identical to another, or that has nothing to compare.
         inverted: bool (n,) whether an image is the opposite of the average image.
-        further: Whether copies were found in two splits, and others were looked for that are turned by up to 25
-            degrees each, zoomed by 0.8 to 1.25 or shifted. More copies may be altered further than that.
         clusters: int64 (n,) a number for each set of images that are the same. Two images may be so through a third.
+        further: Whether copies were found in two splits. Others were then looked for that are turned by up to 25
+            degrees each, zoomed by 0.8 to 1.25 or shifted, unless there are more pairs than `further_search.MOST_PAIRS`. Copies
+            that are altered further than that may be missed.
     """
 
     first: IntArray
@@ -74,8 +75,8 @@ class Duplicates:
     almost_similarity: FloatArray
     likeness: FloatArray
     inverted: NDArray[np.bool_]
-    further: bool
     clusters: IntArray
+    further: bool = False
 
     def __len__(self) -> int:
         return len(self.first)
@@ -106,7 +107,9 @@ def _search(seen: Survey) -> Arrays:
     plain, views = _features(seen, rows)
     candidates, closest = _candidates(plain, views)
     pairs, similarity, mirrored = _compared(seen, rows, candidates)
-    copied = np.concatenate([np.array([pair[:2] for pair in exact], np.int64).reshape(-1, 2), pairs[similarity >= COPY]])
+    copied = np.concatenate(
+        [np.array([pair[:2] for pair in exact], np.int64).reshape(-1, 2), pairs[similarity >= COPY]]
+    )
     further = bool((seen.split[copied[:, 0]] != seen.split[copied[:, 1]]).any())
     if further:
         pairs, similarity, mirrored = _further(seen, rows, pairs, similarity, mirrored)

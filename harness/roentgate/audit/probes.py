@@ -45,7 +45,7 @@ _TREES = 200
 _FOLDS = 5
 _RARE = 2
 _PURE = 0.95
-# Logarithms of ratios that count as none. Encoders differ by up to 4 % in how well they compress one or another content.
+# Logarithms of ratios that count as none. Encoders differ by up to 4 % in how well they compress which content.
 _SIZES_ALIKE = 0.05
 _BESIDE_ALIKE = 0.25
 
