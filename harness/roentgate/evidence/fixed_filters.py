@@ -46,7 +46,7 @@ def _planes(before: Array, after: Array) -> Iterator[tuple[Plane, Plane]]:
     """Yield each image's source and result as grey planes of the same size."""
     rows, columns = (area_matrix(after.shape[axis], before.shape[axis]) for axis in (1, 2))
     for image, result in zip(before, after, strict=True):
-        source = rows @ np.asarray(image.mean(axis=-1), np.float64) @ columns.T
+        source: Plane = np.asarray(rows @ image.mean(axis=-1, dtype=np.float64) @ columns.T, np.float64)
         yield source, np.asarray(result.mean(axis=-1), np.float64)
 
 

@@ -27,7 +27,8 @@ _AS_GOOD = 3.0
 
 
 def _triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.maximum(1 - np.abs(x), 0)
+    weights: NDArray[np.float64] = np.clip(1 - np.abs(x), 0, None)
+    return weights
 
 
 def _cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,10 +99,14 @@ def matrix(name: str, out: int, side: int, *, smooth: bool) -> FloatArray:
         return area_matrix(out, side)
     scale, pixels = side / out, np.arange(side)
     if name == "first bilinear":
-        return _triangle(pixels - np.minimum(np.arange(out) * scale, side - 1)[:, None]).astype(np.float32)
+        corner: FloatArray = _triangle(pixels - np.minimum(np.arange(out) * scale, side - 1)[:, None]).astype(
+            np.float32
+        )
+        return corner
     if name.endswith("nearest"):  # in single precision, as there, which decides ties
         place = (np.arange(out, dtype=np.float32) + np.float32(name == "nearest") / 2) * np.float32(scale)
-        return (pixels == np.minimum(np.floor(place), side - 1)[:, None]).astype(np.float32)
+        taken: FloatArray = (pixels == np.minimum(np.floor(place), side - 1)[:, None]).astype(np.float32)
+        return taken
     place = (np.arange(out) + 0.5) * scale - 0.5
     weights = _WEIGHTS[name]((pixels - place[:, None]) / (max(scale, 1.0) if smooth else 1.0))
     rows: FloatArray = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
