@@ -368,8 +368,8 @@ def test_a_fixed_stem_that_smooths_or_normalises_is_no_augmentation(
 ) -> None:
     keras.utils.clear_session()
     network = functional(stem, (64, 64, 1))
-    drawn = np.stack([np.asarray(image(seed, 64), np.float32) / 255 for seed in range(4)])[..., None]
-    images = probe_images(drawn)
+    drawn = np.stack([np.asarray(image(seed, 64)) for seed in range(4)])[..., None].astype(np.float32)
+    images = probe_images(drawn / np.float32(255))
     assert faults(network, images) == {}
     assert examine(network, images)[1] == ""
 

@@ -62,7 +62,7 @@ class Duplicates:
         inverted: bool (n,) whether an image is the opposite of the average image.
         clusters: int64 (n,) a number for each set of images that are the same. Two images may be so through a third.
         further: Whether copies were found in two splits. Others were then looked for that are turned by up to 25
-            degrees each, zoomed by 0.8 to 1.25 or shifted, unless there are more than `further_search.MOST_PAIRS` pairs.
+            degrees each, zoomed by 0.8 to 1.25 or shifted, unless there are too many pairs (`further_search`).
             Copies that are altered further than that may be missed.
     """
 

@@ -394,4 +394,5 @@ def excess(seen: Survey) -> FloatArray:
         if np.isfinite(of_format).any():
             logs[formats == name] = of_format - np.nanmedian(of_format, axis=0)
     beyond = np.sign(logs) * np.maximum(np.abs(logs) - (_SIZES_ALIKE, _BESIDE_ALIKE), 0)
-    return np.nan_to_num(beyond).astype(np.float32)
+    left: FloatArray = np.nan_to_num(beyond).astype(np.float32)
+    return left
