@@ -413,8 +413,10 @@ def test_the_kernel_of_training_is_accepted_and_another_one_is_refused() -> None
 def test_answers_are_compared_on_rows_of_the_stream_s_kernel() -> None:
     record = Stream().collect()
     other = np.roll(record.probabilities, 1, axis=1)
-    assert is_one(predictions_match(replace(record, by_kernel=record.stream_probabilities[: len(record)])))
-    assert predictions_match(replace(record, by_kernel=other)).value < 1
+    assert not is_one(predictions_match(replace(record, kernels=(BILINEAR,), by_kernel=other)))
+    card = replace(record, probabilities=other, kernels=(BILINEAR,), by_kernel=record.probabilities)
+    assert is_one(predictions_match(card))
+    assert not is_one(predictions_match(replace(card, kernels=(), by_kernel=None)))
 
 
 def test_a_missing_rescale_names_the_input_range_as_remedy() -> None:
