@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from roentgate.audit import further_search
 from roentgate.audit import near_duplicates as module
 from roentgate.audit.near_duplicates import KINDS, Duplicates, find_duplicates
 from roentgate.audit.scan import Survey, survey
@@ -157,7 +158,7 @@ def test_the_further_search_is_not_made_where_no_copy_was_found(
     images: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copyfile(images / "train/A/000.png", images / "train/A/copy.png")  # within a split
-    monkeypatch.setattr(module.further_search, "search", lambda *_, **__: pytest.fail("searched further"))
+    monkeypatch.setattr(further_search, "search", lambda *_, **__: pytest.fail("searched further"))
     _, found = found_in(images, store)
     assert not found.further
     assert len(found) == 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from roentgate.candidates import keras_backend, training
-from roentgate.candidates.backends import keras_archive
+from roentgate.candidates.backends import keras_archive, keras_layers
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import Card
 from roentgate.data.dataset import read_splits
@@ -335,7 +335,8 @@ def test_a_lambda_layer_of_the_model_file_is_judged_and_its_stored_code_is_not_r
     np.testing.assert_allclose(trained.probe[:4] if trained.probe is not None else [], answers, atol=1e-6)
     again = ready(model, image_folder, tmp_path / "store")
     np.testing.assert_array_equal(again.predict(rows), answers)
-    assert [layer.name for layer in again.network.layers] == [layer.name for layer in trained.network.layers]
+    names, once = ([layer.name for layer in keras_layers.inner_layers(each.network)] for each in (again, trained))
+    assert names == once
     with pytest.raises(ModelError, match="holds code"):
         keras_backend.load_network(trained.weights)
     (model.parent / "bare.keras").write_bytes(trained.weights.read_bytes())
@@ -356,9 +357,9 @@ def test_code_in_a_tampered_artefact_is_not_run(model: Path, image_folder: Path,
     rows = candidate.splits.test.take(range(4))
     answers = candidate.predict(rows)
     assert candidate.weights is not None
-    network = candidate.network
-    (place,) = [index for index, layer in enumerate(network.layers) if isinstance(layer, keras.layers.Lambda)]
-    network.layers[place].function = lambda images: images * 0.0
+    network: keras.Model = candidate.network
+    (layer,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Lambda)]
+    layer.function = lambda images: images * 0.0
     keras_backend.save_network(network, candidate.weights, {})
     file = candidate.weights.with_suffix(".json")
     file.write_text(
