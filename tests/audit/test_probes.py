@@ -117,7 +117,7 @@ def as_tiff(image: Image.Image, path: Path, compression: str) -> None:
 
 
 def as_jpeg(image: Image.Image, path: Path, **settings: int) -> None:
-    by_content(image, path).save(path.with_suffix(".jpg"), **settings)
+    by_content(image, path).save(path.with_suffix(".jpg"), **settings)  # type: ignore[arg-type]
 
 
 SOUND_FILES: dict[str, Callable[[Image.Image, Path], None]] = {

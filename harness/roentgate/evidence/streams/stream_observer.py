@@ -242,7 +242,7 @@ class _Watch:
         fits = tuple(np.full(len(images), np.nan, dtype=np.float32) for _ in range(3))
         if len(known):
             canonical = self._candidate.prepared(self._data.take(rows[known]))
-            found = fit_affine(images[known], canonical)
+            found: tuple[NDArray[np.float32], ...] = fit_affine(images[known], canonical)
             resized = self._resized(images[known], rows[known])
             if resized is not None:
                 again = fit_affine(images[known], resized)
