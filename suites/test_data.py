@@ -35,6 +35,14 @@ def test_metadata_probe(data_record, policy, accept):
     accept(at_most(probe_skill.metadata_skill(data_record), policy.audit.metadata_ceiling), subject="file and header")
 
 
+def test_file_size_probe(data_record, accept):
+    """Descriptive: how well the size of the file alone predicts the label.
+
+    The size of a compressed file follows from what the image shows.
+    """
+    accept(descriptive(probe_skill.size_skill(data_record)), subject="size of the file")
+
+
 def test_border_probe(data_record, policy, accept, border_probe):
     """A linear model cannot predict the label from the border alone."""
     skill = probe_skill.border_skill(data_record, data_record.answers(border_probe))

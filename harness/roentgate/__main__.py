@@ -140,9 +140,11 @@ def _audit(parsed: argparse.Namespace) -> int:
     command += [] if parsed.policy == DEFAULT_POLICY else ["--policy", parsed.policy]
     folder = Path(parsed.out) if parsed.out else Path("reports") / card.name
     page = audit_report.publish(record, findings, folder, shlex.join(command))
-    for line in audit_report.sentences(findings):
+    against = audit_report.sentences(findings)
+    for line in [*against, *audit_report.unjudged(findings)]:
         print(f"  {line}")
-    print(f"{card.name}: {'nothing found' if findings['accepted'] else 'problems found'}; {page}")
+    found = "problems found" if against else "nothing found" if findings["accepted"] else "not all could be judged"
+    print(f"{card.name}: {found}; {page}")
     return 0 if findings["accepted"] else 1
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from roentgate.audit import further_search
 from roentgate.audit import near_duplicates as module
 from roentgate.audit.near_duplicates import KINDS, Duplicates, find_duplicates
 from roentgate.audit.scan import Survey, survey
@@ -116,6 +117,58 @@ def test_an_inverted_image_is_marked(images: Path, store: Store) -> None:
         ImageOps.invert(image).save(images / "train/A/004.png")
     seen, found = found_in(images, store)
     assert [seen.ids[row] for row in np.flatnonzero(found.inverted)] == ["train/A/004.png"]
+
+
+def augmented(image: Image.Image, angle: float, zoom: float, *, mirrored: bool) -> Image.Image:
+    """Return an image turned, cropped to a share of its side off the middle, and perhaps mirrored."""
+    turned = image.rotate(angle, Image.Resampling.BILINEAR, fillcolor=60)
+    side = round(zoom * image.width)
+    left = (image.width - side) // 3
+    cut = turned.crop((left, left, left + side, left + side)).resize(image.size, Image.Resampling.BILINEAR)
+    return ImageOps.mirror(cut) if mirrored else cut
+
+
+ANGLES_AND_ZOOMS = [(25, 0.9), (-25, 0.9), (12, 0.8), (-8, 1.0), (18, 0.85), (25, 0.8)]
+
+
+def plant_augmented(images: Path) -> set[str]:
+    """Put altered copies of six test images into train, and return their names."""
+    for index, (angle, zoom) in enumerate(ANGLES_AND_ZOOMS):
+        with Image.open(images / f"test/B/{index:03d}.png") as image:
+            copy = augmented(image, angle, zoom, mirrored=index % 2 == 1)
+        copy.save(images / f"train/B/augmented{index}.png")
+    return {f"test/B/{index:03d}.png" for index in range(len(ANGLES_AND_ZOOMS))}
+
+
+def leaked(seen: Survey, found: Duplicates) -> set[str]:
+    train = found.clusters[seen.of_split("train")]
+    return {seen.ids[row] for row in seen.of_split("test") if found.clusters[row] in train}
+
+
+def test_copies_turned_and_zoomed_are_found_where_some_copy_was_found(images: Path, store: Store) -> None:
+    planted = plant_augmented(images)
+    shutil.copyfile(images / "test/A/000.png", images / "train/A/copy.png")
+    seen, found = found_in(images, store)
+    assert found.further
+    assert leaked(seen, found) <= planted | {"test/A/000.png"}
+    assert len(leaked(seen, found) & planted) >= len(planted) - 1  # about 19 of 20 such copies are found
+
+
+def test_the_further_search_is_not_made_where_no_copy_was_found(
+    images: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copyfile(images / "train/A/000.png", images / "train/A/copy.png")  # within a split
+    monkeypatch.setattr(further_search, "search", lambda *_, **__: pytest.fail("searched further"))
+    _, found = found_in(images, store)
+    assert not found.further
+    assert len(found) == 1
+
+
+def test_the_further_search_calls_distinct_images_distinct(images: Path, store: Store) -> None:
+    shutil.copyfile(images / "test/A/000.png", images / "train/A/copy.png")
+    seen, found = found_in(images, store)
+    assert leaked(seen, found) == {"test/A/000.png"}
+    assert len(found) == 1
 
 
 def test_pairs_are_searched_once(images: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

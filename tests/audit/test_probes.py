@@ -1,11 +1,15 @@
 """Probes find planted shortcuts in their input, and none in clean images."""
 
+import struct
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from roentgate.audit import probes
 from roentgate.audit.scan import Survey, survey
@@ -116,6 +120,117 @@ def test_a_format_that_predicts_the_class_is_read_and_said(tmp_path: Path, store
 def test_files_alike_in_all_classes_say_nothing(clean: Survey, store: Store) -> None:
     assert probes.rules(clean) == []
     assert abs(skill(folded(clean, store))) < 0.3
+
+
+def by_content(image: Image.Image, path: Path) -> Image.Image:
+    """Return an image whose class shows in how well it compresses."""
+    if path.parent.name == "A":
+        return image
+    noise = np.random.default_rng(int(path.stem)).normal(0, 12, (image.height, image.width))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+
+
+def as_tiff(image: Image.Image, path: Path, compression: str) -> None:
+    by_content(image, path).save(path.with_suffix(".tif"), compression=compression)
+
+
+def as_jpeg(image: Image.Image, path: Path, **settings: int) -> None:
+    by_content(image, path).save(path.with_suffix(".jpg"), **settings)  # type: ignore[arg-type]
+
+
+SOUND_FILES: dict[str, Callable[[Image.Image, Path], None]] = {
+    "PNG": lambda image, path: by_content(image, path).save(path),
+    "PNG of the fastest level": lambda image, path: by_content(image, path).save(path, compress_level=1),
+    "PNG of the highest level": lambda image, path: by_content(image, path).save(path, optimize=True),
+    "PNG in colour": lambda image, path: by_content(image, path).convert("RGB").save(path),
+    "JPEG": lambda image, path: as_jpeg(image, path, quality=90),
+    "JPEG of low quality": lambda image, path: as_jpeg(image, path, quality=30),
+    "optimised JPEG": lambda image, path: as_jpeg(image, path, optimize=True),
+    "progressive JPEG": lambda image, path: as_jpeg(image, path, progressive=True),
+    "JPEG of any quality": lambda image, path: as_jpeg(image, path, quality=70 + 10 * (int(path.stem) % 3)),
+    "BMP": lambda image, path: by_content(image, path).save(path.with_suffix(".bmp")),
+    "GIF": lambda image, path: by_content(image, path).save(path.with_suffix(".gif")),
+    "TIFF by LZW": lambda image, path: as_tiff(image, path, "tiff_lzw"),
+    "TIFF, raw": lambda image, path: as_tiff(image, path, "raw"),
+}
+
+
+@pytest.mark.parametrize("save", SOUND_FILES.values(), ids=SOUND_FILES)
+def test_files_saved_alike_say_nothing_by_their_size(
+    tmp_path: Path, store: Store, save: Callable[[Image.Image, Path], None]
+) -> None:
+    seen = survey(splits(tree(tmp_path / "sound", images=10, save=save)), store)
+    assert all(image.encoded for image in seen.images)
+    assert (probes.excess(seen) == 0).mean() > 0.97
+    assert abs(skill(folded(seen, store))) < 0.25
+    sizes = probes.cross_validated(seen, np.arange(len(seen)), store, probes.SIZE)
+    assert sizes is not None
+    assert (skill(sizes) > 0.9) == all(name not in save_name(save) for name in ("BMP", "raw"))
+
+
+def save_name(save: Callable[[Image.Image, Path], None]) -> str:
+    return next(name for name, each in SOUND_FILES.items() if each is save)
+
+
+def with_text(length: int) -> PngInfo:
+    text = PngInfo()
+    text.add_text("Comment", "x" * length)
+    return text
+
+
+SPOILED_FILES: dict[str, Callable[[Image.Image, Path], None]] = {
+    "a faster level": lambda image, path: image.save(path, compress_level=1),
+    "a higher level": lambda image, path: image.save(path, optimize=True),
+    "a short text": lambda image, path: image.save(path, pnginfo=with_text(30)),
+    "a long text": lambda image, path: image.save(path, pnginfo=with_text(5000)),
+}
+SPOILED_JPEGS: dict[str, dict[str, object]] = {
+    "another quality": {"quality": 95},
+    "another sampling": {"subsampling": 0},
+    "optimised": {"optimize": True},
+    "progressive": {"progressive": True},
+    "a comment": {"comment": b"scanned at the second site"},
+    "a colour profile": {"icc_profile": b"x" * 500},
+}
+
+
+@pytest.mark.parametrize("save", SPOILED_FILES.values(), ids=SPOILED_FILES)
+def test_files_of_one_class_saved_otherwise_are_told(
+    tmp_path: Path, store: Store, save: Callable[[Image.Image, Path], None]
+) -> None:
+    def by_class(image: Image.Image, path: Path) -> None:
+        if path.parent.name == "B":
+            save(image, path)
+        else:
+            image.save(path)
+
+    seen = survey(splits(tree(tmp_path / "spoiled", images=6, save=by_class)), store)
+    assert skill(folded(seen, store)) > 0.9
+
+
+@pytest.mark.parametrize("settings", SPOILED_JPEGS.values(), ids=SPOILED_JPEGS)
+def test_jpegs_of_one_class_saved_otherwise_are_told(tmp_path: Path, store: Store, settings: dict[str, object]) -> None:
+    def by_class(image: Image.Image, path: Path) -> None:
+        image.convert("RGB").save(path.with_suffix(".jpg"), **(settings if path.parent.name == "B" else {}))  # type: ignore[arg-type]
+
+    seen = survey(splits(tree(tmp_path / "spoiled", images=6, save=by_class)), store)
+    assert skill(folded(seen, store)) > 0.9
+
+
+def test_pixels_of_one_class_that_compress_worse_than_they_need_are_told(tmp_path: Path, store: Store) -> None:
+    def padded(image: Image.Image, path: Path) -> None:
+        """Save a class without filters, which the header does not say."""
+        if path.parent.name == "A":
+            image.save(path)
+            return
+        lines = b"".join(b"\0" + line.tobytes() for line in np.asarray(image))
+        chunks = [(b"IHDR", struct.pack(">IIBBBBB", image.width, image.height, 8, 0, 0, 0, 0))]
+        chunks += [(b"IDAT", zlib.compress(lines, 6)), (b"IEND", b"")]
+        body = [struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks]
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(body))
+
+    seen = survey(splits(tree(tmp_path / "unfiltered", images=6, save=padded)), store)
+    assert skill(folded(seen, store)) > 0.9
 
 
 def test_a_rule_needs_images_enough(tmp_path: Path, store: Store) -> None:

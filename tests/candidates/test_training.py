@@ -5,15 +5,17 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from roentgate.candidates import keras_backend, training
+from roentgate.candidates.backends import keras_archive, keras_layers
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import Card
 from roentgate.data.dataset import read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
-from roentgate.store import Store
+from roentgate.store import Store, file_digest
 from tests.support.toy import write_images
 
 NETWORK = '''
@@ -311,6 +313,59 @@ def test_an_artefact_of_another_model_or_size_is_refused(model: Path, image_fold
         training.ready("other", card, Options(models=model.parent, image_size=(32, 32), weights=weights), store)
     with pytest.raises(ArgumentError, match=r"its image shape is \[32, 32, 1\], .*; pass --image-size 32x32"):
         training.ready("tiny", card, Options(models=model.parent, image_size=(16, 16), weights=weights), store)
+
+
+def with_lambda(model: Path) -> None:
+    """Put a Lambda layer, whose function is stored as code, into the network."""
+    text = model.read_text("utf-8")
+    first = text.index("keras.Input(task.image_shape)") + len("keras.Input(task.image_shape)")
+    layer = "layers.Lambda(lambda images: images * 2.0 - 1.0)"
+    model.write_text(f"{text[:first]}, {layer}{text[first:]}", "utf-8")
+
+
+def test_a_lambda_layer_of_the_model_file_is_judged_and_its_stored_code_is_not_run(
+    model: Path, image_folder: Path, tmp_path: Path
+) -> None:
+    with_lambda(model)
+    trained = ready(model, image_folder, tmp_path / "store")
+    rows = trained.splits.test.take(range(4))
+    answers = trained.predict(rows)
+    assert trained.weights is not None
+    assert keras_archive.holds_code(trained.weights)
+    np.testing.assert_allclose(trained.probe[:4] if trained.probe is not None else [], answers, atol=1e-6)
+    again = ready(model, image_folder, tmp_path / "store")
+    np.testing.assert_array_equal(again.predict(rows), answers)
+    names, once = ([layer.name for layer in keras_layers.inner_layers(each.network)] for each in (again, trained))
+    assert names == once
+    with pytest.raises(ModelError, match="holds code"):
+        keras_backend.load_network(trained.weights)
+    (model.parent / "bare.keras").write_bytes(trained.weights.read_bytes())
+    bare = training.ready(
+        str(model.parent / "bare.keras"),
+        Card(name="toy", root=image_folder),
+        Options(models=model.parent, image_size=(32, 32)),
+        Store(tmp_path / "store"),
+    )
+    with pytest.raises(ModelError, match="holds code"):
+        bare.predict(rows)
+
+
+def test_code_in_a_tampered_artefact_is_not_run(model: Path, image_folder: Path, tmp_path: Path) -> None:
+    """Neither if the digest in the store was changed as well."""
+    with_lambda(model)
+    candidate = ready(model, image_folder, tmp_path / "store")
+    rows = candidate.splits.test.take(range(4))
+    answers = candidate.predict(rows)
+    assert candidate.weights is not None
+    network: keras.Model = candidate.network
+    (layer,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Lambda)]
+    layer.function = lambda images: images * 0.0
+    keras_backend.save_network(network, candidate.weights, {})
+    file = candidate.weights.with_suffix(".json")
+    file.write_text(
+        json.dumps(json.loads(file.read_text("utf-8")) | {"sha256": file_digest(candidate.weights)}), "utf-8"
+    )
+    np.testing.assert_array_equal(ready(model, image_folder, tmp_path / "store").predict(rows), answers)
 
 
 def test_what_is_no_keras_archive_is_a_sentence(tmp_path: Path) -> None:

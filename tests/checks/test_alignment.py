@@ -393,10 +393,42 @@ def test_a_dirty_stream_is_refused_as_dirty_and_not_as_disordered(name: str) -> 
     assert diagnose(record).name == "in order"
 
 
+NEAREST, BILINEAR = "Pillow's nearest", "tf.image bilinear"
+
+
+def test_the_kernel_of_training_is_accepted_and_another_one_is_refused() -> None:
+    record = Stream().collect()
+    alike = replace(record, kernels=(BILINEAR,), training_kernels=(BILINEAR, NEAREST), by_kernel=record.probabilities)
+    assert is_one(clean(alike))
+    assert "resized by tf.image bilinear" in clean(alike).detail
+    assert is_one(predictions_match(alike))
+    unlike = replace(alike, training_kernels=(NEAREST,))
+    assert clean(unlike).value == 0
+    assert (
+        "another resizing kernel in test than in training (tf.image bilinear, Pillow's nearest)" in clean(unlike).detail
+    )
+    assert is_one(clean(replace(alike, training_kernels=())))  # training is altered, so that its kernel is unknown
+
+
+def test_answers_are_compared_on_rows_of_the_stream_s_kernel() -> None:
+    record = Stream().collect()
+    other = np.roll(record.probabilities, 1, axis=1)
+    assert not is_one(predictions_match(replace(record, kernels=(BILINEAR,), by_kernel=other)))
+    card = replace(record, probabilities=other, kernels=(BILINEAR,), by_kernel=record.probabilities)
+    assert is_one(predictions_match(card))
+    assert not is_one(predictions_match(replace(card, kernels=(), by_kernel=None)))
+
+
+def test_a_missing_rescale_names_the_input_range_as_remedy() -> None:
+    assert "set INPUT_RANGE = (0.0, 255.0)" in clean(Stream(change=gained(255)).collect()).detail
+
+
 def test_another_size_is_recognised_and_refused_as_altered() -> None:
     record = Stream(change=larger).collect()
     assert is_one(images_match(record))
-    assert "alike in every pass (resizing? preprocessing?)" in clean(record).detail or is_one(clean(record))
+    assert "alike in every pass (preprocessing? no usual resizing kernel fits)" in clean(record).detail or is_one(
+        clean(record)
+    )
 
 
 @pytest.mark.parametrize("change", [rotated, shifted, flipped_at_random])

@@ -10,6 +10,7 @@ from keras import layers, ops
 from roentgate.arrays import Images
 from roentgate.evidence.geometry import displaced, displaced_any, probe_images
 from roentgate.evidence.layer_trace import LayerReport, declared, examine
+from tests.support.planted import image
 
 SIDE = 32
 SHAPE = (SIDE, SIDE, 1)
@@ -302,6 +303,77 @@ def test_what_a_frozen_weight_made_of_the_image_is_not_judged(images: Images) ->
     assert faults(after(frozen, layers.MaxPooling2D(2)), images) == {}
 
 
+def blurred(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the mean of three by three pixels."""
+    return ops.average_pool(x, 3, strides=1, padding="same")
+
+
+class BlurAndFlip(layers.Layer):  # type: ignore[misc]
+    """Smooths and flips."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
+        return ops.flip(blurred(x), axis=2)
+
+
+class BlurAtInference(layers.Layer):  # type: ignore[misc]
+    """Smooths at inference only."""
+
+    def call(self, x: keras.KerasTensor, *, training: bool = False) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
+        return x if training else blurred(x)
+
+
+class Shift(layers.Layer):  # type: ignore[misc]
+    """Smooths and shifts by two pixels."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
+        return ops.roll(blurred(x), 2, axis=2)
+
+
+class EvenContrast(layers.Layer):  # type: ignore[misc]
+    """Divides each pixel's distance from the local mean by the local deviation."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
+        mean = ops.average_pool(x, 9, strides=1, padding="same")
+        deviation = ops.sqrt(ops.average_pool((x - mean) ** 2, 9, strides=1, padding="same") + 1e-6)
+        return (x - mean) / (deviation + 0.05)
+
+
+class Standardise(layers.Layer):  # type: ignore[misc]
+    """Gives each image mean 0 and deviation 1."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the images (n, H, W, C)."""
+        return (x - ops.mean(x, axis=(1, 2, 3), keepdims=True)) / (ops.std(x, axis=(1, 2, 3), keepdims=True) + 1e-6)
+
+
+STEMS: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
+    "a mean of three": layers.AveragePooling2D(3, strides=1, padding="same"),
+    "a mean of two": layers.AveragePooling2D(2, strides=1, padding="same"),
+    "a mean that halves the side": layers.AveragePooling2D(2),
+    "a mean as a bare operation": lambda x: ops.average_pool(x, 5, strides=1, padding="same"),
+    "a sharpened image": lambda x: 2 * x - blurred(x),
+    "even contrast": EvenContrast(),
+    "standardised images": Standardise(),
+    "smoothing, then even contrast": lambda x: EvenContrast()(layers.AveragePooling2D(3, 1, "same")(x)),
+}
+
+
+@pytest.mark.parametrize("stem", STEMS.values(), ids=STEMS)
+def test_a_fixed_stem_that_smooths_or_normalises_is_no_augmentation(
+    stem: Callable[[keras.KerasTensor], keras.KerasTensor],
+) -> None:
+    keras.utils.clear_session()
+    network = functional(stem, (64, 64, 1))
+    drawn = np.stack([np.asarray(image(seed, 64)) for seed in range(4)])[..., None].astype(np.float32)
+    images = probe_images(drawn / np.float32(255))
+    assert faults(network, images) == {}
+    assert examine(network, images)[1] == ""
+
+
 FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
     "noise that ignores training": (
         lambda: after(Noise(name="noise")),
@@ -340,9 +412,17 @@ FAULTY: dict[str, tuple[Callable[[], keras.Model], dict[str, list[str]]]] = {
         lambda: after(Gamma(name="gamma")),
         {"gamma": ["moves predict", "moves call"]},
     ),
-    "pixels blurred before the first weight": (
-        lambda: after(layers.AveragePooling2D(3, strides=1, padding="same", name="pool")),
-        {"pool": ["moves predict", "moves call"]},
+    "pixels blurred and flipped before the first weight": (
+        lambda: after(BlurAndFlip(name="both")),
+        {"both": ["moves predict", "moves call"]},
+    ),
+    "pixels blurred at inference only": (
+        lambda: after(BlurAtInference(name="late")),
+        {"late": ["moves predict", "moves call"]},
+    ),
+    "pixels shifted before the first weight": (
+        lambda: after(Shift(name="shift")),
+        {"shift": ["moves predict", "moves call"]},
     ),
     "a layer inside a custom layer": (
         lambda: after(Wrapped(Noise(name="noise"), name="wrapped")),
@@ -381,7 +461,11 @@ BETWEEN: dict[str, tuple[Callable[[keras.KerasTensor], keras.KerasTensor], str]]
     "half rotation": (lambda x: ops.flip(ops.flip(x, axis=1), axis=2), "rotates the image by 180 degrees"),
     "quarter rotation": (lambda x: ops.rot90(x, axes=(1, 2)), "rotates the image by"),
     "shift": (lambda x: ops.roll(x, 5, axis=1), "shifts the image"),
-    "blur": (lambda x: ops.average_pool(x, 5, strides=1, padding="same"), "blurs the image"),
+    "blur of a flip": (
+        lambda x: ops.average_pool(ops.flip(x, axis=2), 5, strides=1, padding="same"),
+        "changes the image by more than",
+    ),
+    "shift by two pixels": (lambda x: ops.roll(x, 2, axis=1), "shifts the image"),
     "flip of a resized image": (
         lambda x: ops.flip(layers.Resizing(24, 24)(x), axis=2),
         "flips the image left to right",

@@ -17,8 +17,8 @@ from roentgate.checks.alignment import training_apart
 from roentgate.data import phantom
 from roentgate.errors import ModelError
 from roentgate.evidence.records import TrainingRecord
+from roentgate.evidence.streams.passes import class_indices
 from roentgate.evidence.streams.stream_observer import (
-    class_indices,
     limited,
     observe_stream,
     observe_training,

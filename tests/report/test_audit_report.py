@@ -44,11 +44,21 @@ def test_a_sound_folder_is_left_in_peace(project: Path, capsys: pytest.CaptureFi
 def test_a_leak_is_told_shown_and_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copyfile("images/test/A/000.png", "images/train/A/again.png")
     assert main(["audit", "images"]) == 1
-    assert "The same image in two splits: 1 of 20 images of test are in train" in capsys.readouterr().out
+    assert "The same image in two splits: at least 1 of 20 images of test are in train" in capsys.readouterr().out
     page = (project / "reports/images/audit.md").read_text("utf-8")
     assert "**PROBLEMS FOUND**" in page
     assert "| train/A/again.png | test/A/000.png | identical bytes" in page
     assert (project / "reports/images/audit-near-duplicates.png").is_file()
+
+
+def test_a_row_without_a_value_is_no_headline(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (project / "images/test/A").iterdir():  # every test image of A is in train as well
+        shutil.copyfile(path, project / "images/train/A" / f"again-{path.name}")
+    assert main(["audit", "images"]) == 1
+    output = capsys.readouterr().out
+    assert "The same image in two splits: at least 10 of 20" in output
+    assert "The border alone predicts the class" not in output
+    assert "Not judged: border_probe (5 % border alone): no image of A" in output
 
 
 def test_equal_images_give_equal_bytes(project: Path) -> None:

@@ -155,7 +155,7 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "attention": "skill_without_lungs skill_with_lungs_only lungs_versus_random_region lung_background_conflict"
         " background_swap_control annotation_swap drawn_marker inverted_images non_chest_output",
         "data": "images_in_two_splits patients_in_two_splits images_in_two_classes unreadable_images metadata_probe"
-        " border_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
+        " file_size_probe border_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_images duplicate_images file_names_in_two_splits atypical_images doubtful_labels"
         " images_per_class",
         "calibration": "brier_score log_loss calibration_error temperature_scaling_gain training_curve",

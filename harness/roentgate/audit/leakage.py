@@ -160,14 +160,16 @@ def images_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Es
     """Share of the images of split ``of`` that are also in ``elsewhere`` (0 to 1).
 
     Images are the same if they have identical bytes or identical pixels, or if one is a copy of the other that was
-    re-encoded, resized, cropped or mirrored.
+    re-encoded, resized, cropped or mirrored. Once there are copies in two splits, those that were turned, zoomed or
+    shifted count as well (see `Duplicates.further`), and the detail says "at least".
 
     Returns:
         A census with these images as failing images. Without images NaN in [0, 1].
     """
     rows, total = _with_near_duplicate(record, of, elsewhere), len(record.seen.of_split(of))
     named = [f"{record.seen.ids[row]} = {record.seen.ids[_partner(record, row, elsewhere)]}" for row in rows[:_SHOWN]]
-    return _counted(record, rows, total, f"{len(rows)} of {total} images of {of} are in {elsewhere}", named)
+    least = "at least " if record.duplicates.further and len(rows) < total else ""
+    return _counted(record, rows, total, f"{least}{len(rows)} of {total} images of {of} are in {elsewhere}", named)
 
 
 def patients_shared(record: DataRecord, of: SplitName, elsewhere: SplitName) -> Estimate:

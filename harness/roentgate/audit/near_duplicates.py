@@ -3,6 +3,7 @@
 They have identical bytes or identical pixels, or are copies that were re-encoded, resized, cropped or mirrored. Copies
 are looked for among each image's nearest neighbours in the low frequencies of its thumbnail, which is also cropped by
 2.5 and 5 % on each side and mirrored. Each candidate is then laid over its neighbour, and their detail is compared.
+Where copies are found in two splits, others may have been turned or zoomed further, and are looked for as well.
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,10 @@ from scipy.sparse import csgraph
 from tqdm import tqdm
 
 from roentgate.arrays import FloatArray, IntArray
+from roentgate.audit import further_search
 from roentgate.audit.scan import Survey
 from roentgate.code_key import code_digest
-from roentgate.data import COPY, registration
+from roentgate.data import COPY, SPLITS, registration
 from roentgate.store import Arrays, Store, digest
 
 Kind = Literal["identical bytes", "identical pixels", "near-duplicate"]
@@ -59,6 +61,9 @@ class Duplicates:
             for an image that is identical to another, or that has nothing to compare.
         inverted: bool (n,) whether an image is the opposite of the average image.
         clusters: int64 (n,) a number for each set of images that are the same. Two images may be so through a third.
+        further: Whether copies were found in two splits. Others were then looked for that are turned by up to 25
+            degrees each, zoomed by 0.8 to 1.25 or shifted, unless there are too many pairs (`further_search`).
+            Copies that are altered further than that may be missed.
     """
 
     first: IntArray
@@ -71,6 +76,7 @@ class Duplicates:
     likeness: FloatArray
     inverted: NDArray[np.bool_]
     clusters: IntArray
+    further: bool = False
 
     def __len__(self) -> int:
         return len(self.first)
@@ -86,7 +92,9 @@ def find_duplicates(seen: Survey, store: Store) -> Duplicates:
     found = store.arrays(key, lambda: _search(seen))
     rows = len(seen)
     links = sparse.coo_matrix((np.ones(len(found["first"])), (found["first"], found["second"])), shape=(rows, rows))
-    return Duplicates(**found, clusters=csgraph.connected_components(links, directed=False)[1].astype(np.int64))
+    clusters = csgraph.connected_components(links, directed=False)[1].astype(np.int64)
+    further = bool(found.pop("further"))
+    return Duplicates(**found, further=further, clusters=clusters)
 
 
 def _search(seen: Survey) -> Arrays:
@@ -99,6 +107,12 @@ def _search(seen: Survey) -> Arrays:
     plain, views = _features(seen, rows)
     candidates, closest = _candidates(plain, views)
     pairs, similarity, mirrored = _compared(seen, rows, candidates)
+    copied = np.concatenate(
+        [np.array([pair[:2] for pair in exact], np.int64).reshape(-1, 2), pairs[similarity >= COPY]]
+    )
+    further = bool((seen.split[copied[:, 0]] != seen.split[copied[:, 1]]).any())
+    if further:
+        pairs, similarity, mirrored = _further(seen, rows, pairs, similarity, mirrored)
     likeness, inverted = np.ones(len(seen), np.float32), np.zeros(len(seen), np.bool_)
     likeness[rows] = closest
     inverted[rows] = plain @ _unit(plain.mean(axis=0, keepdims=True))[0] < _OPPOSITE if len(rows) else False
@@ -119,7 +133,26 @@ def _search(seen: Survey) -> Arrays:
         "almost_similarity": similarity[almost],
         "likeness": likeness,
         "inverted": inverted,
+        "further": np.array(further),
     }
+
+
+def _further(
+    seen: Survey, rows: IntArray, pairs: IntArray, similarity: FloatArray, mirrored: NDArray[np.bool_]
+) -> tuple[IntArray, FloatArray, NDArray[np.bool_]]:
+    """Return the pairs with those of the further search, each once.
+
+    It is made for the images of test and validation.
+    """
+    queries = rows[seen.split[rows] != SPLITS.index("train")]
+    if len(queries) * len(rows) > further_search.MOST_PAIRS:
+        return pairs, similarity, mirrored
+    more, detail, flipped = further_search.search(seen, queries, rows, at_least=ALIKE)
+    return _once(
+        np.concatenate([pairs, np.sort(more, axis=1)]),
+        np.concatenate([similarity, detail]),
+        np.concatenate([mirrored, flipped == 1]),
+    )
 
 
 def _identical(seen: Survey) -> Iterator[tuple[int, int, Kind]]:

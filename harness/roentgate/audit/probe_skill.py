@@ -31,18 +31,38 @@ _SOME = 0.25
 def metadata_skill(record: DataRecord) -> Estimate:
     """How well file and header alone tell a class from the others.
 
-    The probe is cross-validated over five folds of all images.
+    The probe is cross-validated over five folds of all images. Of the size of a file it sees only what is left once the
+    decoded pixels have been encoded again.
 
     Returns:
         As from `clearest`, with the single rules in the detail. NaN if fewer than two classes have images of two
         patients, or two images that are not the same.
     """
-    answers = probes.cross_validated(record.seen, record.duplicates.clusters, record.store)
+    skill = _file_skill(record, probes.METADATA)
+    if not skill.defined:
+        return skill
+    odd = int((probes.excess(record.seen) != 0).any(axis=1).sum())
+    sizes = [f"{odd} of {len(record.seen)} files are larger or smaller than their pixels need"] if odd else []
+    return replace(skill, detail="; ".join([skill.detail, *probes.rules(record.seen)[:_SHOWN], *sizes]))
+
+
+def size_skill(record: DataRecord) -> Estimate:
+    """How well the size of a file alone tells a class from the others.
+
+    The size of a compressed file follows from what the image shows, so that skill is no fault of a collection.
+
+    Returns:
+        As from `metadata_skill`, without rules.
+    """
+    return _file_skill(record, probes.SIZE)
+
+
+def _file_skill(record: DataRecord, probe: probes.Probe) -> Estimate:
+    answers = probes.cross_validated(record.seen, record.duplicates.clusters, record.store, probe)
     if answers is None:
         detail = "fewer than two classes have images of two patients"
         return estimates.undefined(0, low=-1.0, high=1.0, method="MOVER", detail=detail)
-    skill = clearest(record.in_units(answers))
-    return replace(skill, detail="; ".join([skill.detail, *probes.rules(record.seen)[:_SHOWN]]))
+    return clearest(record.in_units(answers))
 
 
 def border_skill(record: DataRecord, answers: Predictions) -> Estimate:

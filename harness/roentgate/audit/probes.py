@@ -45,6 +45,9 @@ _TREES = 200
 _FOLDS = 5
 _RARE = 2
 _PURE = 0.95
+# Logarithms of ratios that count as none. Encoders differ by up to 4 % in how well they compress which content.
+_SIZES_ALIKE = 0.05
+_BESIDE_ALIKE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Probe:
 
 
 METADATA: Final = Probe("file and header", "file")
+SIZE: Final = Probe("size of the file", "file")
+"""Not among `PROBES`, since the size of a compressed file follows from what the image shows."""
 WHOLE: Final = Probe("whole image, 64x64", "whole")
 NEAREST: Final = Probe("nearest whole image", "whole")
 BORDER_PROBES: Final = tuple(Probe(f"{100 * width:g} % border alone", "border") for width in BORDER_WIDTHS)
@@ -243,6 +248,7 @@ def facts(seen: Sequence[ImageFacts], paths: Sequence[Path]) -> Mapping[str, lis
         "extension": [path.suffix or "none" for path in paths],
         "size": of_headers(lambda header: f"{header.width}x{header.height}"),
         "bits": of_headers(lambda header: str(header.bits)),
+        "compression": of_headers(lambda header: header.compression or "none"),
         "quantisation table": of_headers(lambda header: header.quantisation or "none"),
         "EXIF": of_headers(lambda header: "present" if header.exif else "absent"),
         "colour": ["present" if image.colour else "absent" for image in seen],
@@ -297,7 +303,7 @@ def _model(probe: Probe, fit: FloatArray) -> "ClassifierMixin":
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if probe is METADATA:
+    if probe in {METADATA, SIZE}:
         return RandomForestClassifier(_TREES, class_weight="balanced", min_samples_leaf=2, random_state=0, n_jobs=1)
     if probe is NEAREST:
         return make_pipeline(StandardScaler(), KNeighborsClassifier(1))
@@ -312,6 +318,8 @@ def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...
     """Return the input of a probe for each row, float32 (n, features)."""
     if probe is METADATA:
         return _metadata(seen, rows)
+    if probe is SIZE:
+        return _sizes(seen, rows)
     if probe.name == "mean and deviation":
         return np.array([[seen.images[row].mean, seen.images[row].deviation] for row in rows], np.float32)
     if probe.name == "histogram of greys":
@@ -373,14 +381,41 @@ def _by_lungs(probe: Probe, thumbnails: FloatArray, lungs: FloatArray) -> FloatA
 
 def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
     """Return the numbers of file and header, and an indicator of each categorical value."""
-    numbers = np.zeros((len(seen), 5), np.float32)
+    numbers = np.zeros((len(seen), 3), np.float32)
     for row, image in enumerate(seen.images):
         header = image.header
         if header is not None:
-            area = header.width * header.height
-            numbers[row] = header.width, header.height, header.width / header.height, header.size, header.size / area
-    parts = [numbers]
+            numbers[row] = header.width, header.height, header.width / header.height
+    parts = [numbers, excess(seen)]
     for values in facts(seen.images, seen.paths).values():
         known = sorted(set(values))[:64]
         parts.append(np.array([[value == other for other in known] for value in values], np.float32))
     return np.concatenate(parts, axis=1)[rows]
+
+
+def _sizes(seen: Survey, rows: IntArray) -> FloatArray:
+    """Return bytes, and bytes a pixel, of each file: float32 (n, 2)."""
+    headers = [seen.images[row].header for row in rows]
+    sizes = [(0.0, 0.0) if each is None else (each.size, each.size / (each.width * each.height)) for each in headers]
+    return np.array(sizes, np.float32).reshape(len(rows), 2)
+
+
+def excess(seen: Survey) -> FloatArray:
+    """Return what a file's size says beyond its pixels, float32 (n, 2).
+
+    The first column compares the bytes of the pixels with those of the same pixels encoded again, the second the bytes
+    beside the pixels. Both are logarithms of a ratio, measured from the median of all files of the format, whatever
+    their class. Ratios that another encoder of the same pixels may cause are 0, and so are those of unreadable images.
+    """
+    logs = np.full((len(seen), 2), np.nan)
+    for row, (image, header) in enumerate((image, image.header) for image in seen.images):
+        if header is not None and image.encoded > 0 and not image.fault:
+            logs[row] = np.log(max(header.size - header.beside, 1) / image.encoded), np.log(header.beside + 1)
+    formats = np.array(["" if image.header is None else image.header.format for image in seen.images])
+    for name in set(formats.tolist()):
+        of_format = logs[formats == name]
+        if np.isfinite(of_format).any():
+            logs[formats == name] = of_format - np.nanmedian(of_format, axis=0)
+    beyond = np.sign(logs) * np.maximum(np.abs(logs) - (_SIZES_ALIKE, _BESIDE_ALIKE), 0)
+    left: FloatArray = np.nan_to_num(beyond).astype(np.float32)
+    return left

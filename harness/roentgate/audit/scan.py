@@ -61,6 +61,7 @@ class ImageFacts:
         deviation: Standard deviation of its grey values.
         histogram: Share of its pixels in each of `BINS` bins of grey.
         colour: Whether its channels differ.
+        encoded: Bytes of its pixels encoded again, alike for all files of one format and compression. 0 if unknown.
         fault: A message why it cannot be read, or "" if it can.
     """
 
@@ -70,6 +71,7 @@ class ImageFacts:
     deviation: float = 0.0
     histogram: tuple[float, ...] = ()
     colour: bool = False
+    encoded: int = 0
     fault: str = ""
 
 
@@ -206,7 +208,7 @@ def inspect(path: Path) -> tuple[ImageFacts, bytes | None]:
         return ImageFacts(header=None, fault=str(error)), None
     channels = 1 if header.mode.split(";")[0] in _COLOURLESS else 3
     try:
-        pixels = images.read(path, (header.height, header.width, channels), "nearest")
+        pixels, encoded = images.read_and_encode(path, (header.height, header.width, channels), "nearest")
     except DataError as error:
         return ImageFacts(header=header, fault=str(error)), None
     colour = channels > 1 and bool((pixels != pixels[:, :, :1]).any())
@@ -226,6 +228,7 @@ def inspect(path: Path) -> tuple[ImageFacts, bytes | None]:
         deviation=float(np.sqrt(max(variance, 0.0))),
         histogram=tuple(histogram.tolist()),
         colour=colour,
+        encoded=encoded,
     )
     return facts, np.clip(np.rint(np.asarray(thumbnail)), 0, 255).astype(np.uint8).tobytes()
 

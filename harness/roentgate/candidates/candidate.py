@@ -170,7 +170,13 @@ class Candidate:
         if self.weights is not None:
             module = None if self.file is None else self.file.module
             return load_fitting(
-                self.weights, module, self.name, trust=self.options.trust, task=self.task, positive=self._positive
+                self.weights,
+                module,
+                self.name,
+                trust=self.options.trust,
+                task=self.task,
+                positive=self._positive,
+                build=None if self.file is None else self.file.builder(self.task),
             )
         if self.file is None:
             raise ModelError(f"model '{self.name}': has no weights")

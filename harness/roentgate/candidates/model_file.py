@@ -84,6 +84,10 @@ class ModelFile:
                 kind = type(error).__name__
                 raise ModelError(f"model file {self.source.path}: {name}() raised {kind}: {error}") from error
 
+    def builder(self, task: Task) -> Callable[[], object] | None:
+        """Return a function that builds the network, or None for a model file that loads itself."""
+        return (lambda: self.call("build", task)) if hasattr(self.module, "build") else None
+
     def load(self, task: Task) -> Model:
         """Return the model that ``load(task)`` of the model file returns.
 

@@ -166,13 +166,15 @@ def predictions_match(record: StreamRecord) -> Estimate:
     n = len(record)
     through = record.stream_probabilities[:n]
     same = np.zeros(n, dtype=bool)
-    gap = np.abs(through - record.probabilities[: len(through)]).max(axis=1, initial=0)
+    by_row = record.probabilities if record.by_kernel is None else record.by_kernel
+    gap = np.abs(through - by_row[: len(through)]).max(axis=1, initial=0)
     same[: len(through)] = gap <= TOLERANCE
     if n > 1 and (record.probabilities == record.probabilities[0]).all():
         text = "all rows get the same probabilities, which agree in any order"
         return undefined(n, low=0.0, high=1.0, method="census", detail=text)
     if same.all():
-        return _counted(record, same, f"answers agree, largest difference {gap.max(initial=0):.1g}")
+        resized = f" to rows resized by {record.kernels[0]}" if record.by_kernel is not None else ""
+        return _counted(record, same, f"answers agree{resized}, largest difference {gap.max(initial=0):.1g}")
     text = f"answers agree within {TOLERANCE:g}"
     trapped = _trap(record)
     if not trapped and not _clean_rows(record).any():
@@ -212,7 +214,8 @@ def clean(record: StreamRecord) -> Estimate:
     """Share of recognised images unaltered but for the declared scale (higher is better).
 
     An unaltered image differs from its row by no geometry and no noise (at most `RESIDUAL`), and by nothing that
-    changes from pass to pass. Its gain and offset are those of the declared input range (within `SCALE`).
+    changes from pass to pass. Its gain and offset are those of the declared input range (within `SCALE`). Any usual
+    resizing kernel will do, unless training is seen to use another one.
 
     Returns:
         Census (0 to 1) over the images of the labelled pass that are recognised as images of this split rather than of
@@ -221,9 +224,10 @@ def clean(record: StreamRecord) -> Estimate:
     last = record.passes[-1]
     known = np.flatnonzero((last.best[: record.labelled] >= 0) & (last.foreign[: record.labelled] < 0))
     rows = last.best[known]
-    sound = (_clean_rows(record) & ~_varying(record))[known]
+    sound = (_clean_rows(record) & ~_varying(record))[known] & (not record.other_kernel)
     text = f"{int(sound.sum())} of {len(known)} images are their image on the declared scale"
-    faults = [fault for fault in (_scale_fault(record, known), _shape_fault(record, known)) if fault]
+    notes = (_kernel_note(record), _scale_fault(record, known), _shape_fault(record, known))
+    faults = [note for note in notes if note]
     failing = tuple(record.ids[row] for row in rows[~sound])
     return census(int(sound.sum()), len(known), detail="; ".join([text, *faults]), failing=failing)
 
@@ -271,6 +275,14 @@ def _off_scale(record: StreamRecord) -> BoolArray:
     return off
 
 
+def _kernel_note(record: StreamRecord) -> str:
+    """Return which kernel resizes the images, or ''."""
+    if record.other_kernel:
+        test, train = record.kernels[0], record.training_kernels[0]
+        return f"another resizing kernel in {record.split} than in training ({test}, {train}); resize both alike"
+    return "" if record.by_kernel is None else f"resized by {record.kernels[0]}, unlike the rows of the data card"
+
+
 def _scale_fault(record: StreamRecord, known: IntArray) -> str:
     """Describe the usual scale of the images on another scale, or return ''."""
     off = known[(record.residual[known] <= RESIDUAL) & _off_scale(record)[known]]
@@ -280,15 +292,17 @@ def _scale_fault(record: StreamRecord, known: IntArray) -> str:
     gain, offset = float(np.median(record.gain[off])), float(np.median(record.offset[off]))
     ratio = gain / (high - low)
     offset = 0.0 if abs(offset) < SCALE * abs(gain) else offset
+    remedy = ""
     if abs(ratio / 255 - 1) < 0.01:
         name = "rescale missing"
+        remedy = "; if the network rescales them itself, set INPUT_RANGE = (0.0, 255.0) in the model file"
     elif abs(ratio * 255 - 1) < 0.01:
         name = "rescale applied twice"
     else:
         name = "inverted" if ratio < 0 else "another constant"
     return (
         f"{name} in {len(off)}: pixels are {gain:.4g} x image {offset:+.4g}, in {record.lowest:.4g} to "
-        f"{record.highest:.4g}, where the declared range is {low:g} to {high:g}"
+        f"{record.highest:.4g}, where the declared range is {low:g} to {high:g}{remedy}"
     )
 
 
@@ -299,7 +313,11 @@ def _shape_fault(record: StreamRecord, known: IntArray) -> str:
     if not len(off):
         return ""
     varies = bool(varying[off].any())
-    how = "differently in every pass (augmentation?)" if varies else "alike in every pass (resizing? preprocessing?)"
+    how = (
+        "differently in every pass (augmentation?)"
+        if varies
+        else "alike in every pass (preprocessing? no usual resizing kernel fits)"
+    )
     worst = float(np.nanmedian(record.residual[off])) if np.isfinite(record.residual[off]).any() else np.nan
     return f"altered by geometry or noise in {len(off)}, {how}; usual residual {worst:.2g}"
 

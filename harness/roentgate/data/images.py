@@ -1,5 +1,6 @@
 """Images as pixels of one shape, and how these are kept decoded."""
 
+import contextlib
 import os
 import tempfile
 import time
@@ -14,7 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from roentgate.code_key import code_digest
-from roentgate.data.decoders import OpenImage, opened, refusal, unreadable
+from roentgate.data.decoders import FAULTS, OpenImage, opened, refusal, unreadable
 from roentgate.errors import HarnessError
 from roentgate.process import in_threads
 from roentgate.store import file_digest
@@ -75,13 +76,34 @@ def read(path: Path, shape: Shape, interpolation: Interpolation) -> Pixels:
             pixels, or has values out of range.
     """
     with opened(path) as (decoder, file):
+        return _decoded(path, decoder.read(file), shape, interpolation)
+
+
+def read_and_encode(path: Path, shape: Shape, interpolation: Interpolation) -> tuple[Pixels, int]:
+    """Decode one image as `read` does, and encode its pixels again.
+
+    Returns:
+        The pixels, and the size in bytes of the image encoded again, alike for all files of one format and
+        compression. The size is 0 if the decoder cannot encode.
+
+    Raises:
+        DataError: As from `read`.
+    """
+    with opened(path) as (decoder, file):
         source = decoder.read(file)
-        _refuse_unfit(path, source)
-        pixels = source.pixels()
-        if source.top is not None:
-            return _deep(path, np.asarray(pixels), source.top, shape, interpolation, white_is_zero=source.white_is_zero)
-        image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-        return _shallow(image, shape, interpolation)
+        pixels, size = _decoded(path, source, shape, interpolation), 0
+        with contextlib.suppress(*FAULTS):
+            size = source.encoded() if source.encoded is not None else 0
+        return pixels, size
+
+
+def _decoded(path: Path, source: OpenImage, shape: Shape, interpolation: Interpolation) -> Pixels:
+    _refuse_unfit(path, source)
+    pixels = source.pixels()
+    if source.top is not None:
+        return _deep(path, np.asarray(pixels), source.top, shape, interpolation, white_is_zero=source.white_is_zero)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    return _shallow(image, shape, interpolation)
 
 
 def read_each(paths: Sequence[Path], shape: Shape, interpolation: Interpolation) -> Iterator[Pixels]:

@@ -23,7 +23,7 @@ Copies reach 0.96 and other images 0.88 (reports/duplicates.md).
 
 _STEPS = 12
 _LARGEST_STEP = 0.1
-_LEAST_OVERLAP = 0.7
+LEAST_OVERLAP = 0.7
 # Blurs in pixels of FINE. Ribs, vessels and text lie between them, noise and the shape common to all chests do not.
 _BAND = (1.0, 4.0)
 _NEIGHBOURHOOD = 8.0
@@ -38,7 +38,7 @@ class Alignment:
     """How well pairs of images agree once one is laid over the other.
 
     Attributes:
-        agreement: Correlation (n,) of the overlap at 32x32, or -1 if they overlap in less than 70 %.
+        agreement: Correlation (n,) of the overlap at 32x32, or -1 if they overlap too little.
         detail: Correlation (n,) of the overlap at 128x128, band-passed between a blur of 1 and of 4 pixels, with the
             contrast evened out over 8 pixels. NaN if ``agreement`` is below the level asked for.
     """
@@ -47,7 +47,9 @@ class Alignment:
     detail: FloatArray
 
 
-def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: float) -> Alignment:
+def align(
+    first: FloatArray, second: FloatArray, start: FloatArray, *, at_least: float, overlap: float = LEAST_OVERLAP
+) -> Alignment:
     """Return the agreement of image pairs after laying one over the other.
 
     Brightness and contrast do not count. Inverse-compositional Gauss-Newton steps find shifts, zooms, crops and
@@ -56,20 +58,22 @@ def align(first: FloatArray, second: FloatArray, zoom: FloatArray, *, at_least: 
     Args:
         first: Thumbnails float32 (n, 128, 128).
         second: Those of their partners, float32 (n, 128, 128).
-        zoom: Starting point (n,): the share of the partner's side that the image is taken to show.
+        start: Starting point: the share of the partner's side that the image is taken to show (n,), or the affine
+            maps (n, 2, 3) from the image to its partner, whose coordinates run from -1 to 1.
         at_least: Agreement below which the detail is not compared.
+        overlap: Least share of the image that its partner must cover.
 
     References:
         Baker and Matthews, International Journal of Computer Vision 56 (2004) 221-255.
     """
     agreement = np.full(len(first), -1, np.float32)
     detail = np.full(len(first), np.nan, np.float32)
-    for start in range(0, len(first), _BLOCK):
-        rows = slice(start, start + _BLOCK)
-        agreement[rows], maps = _registered(_shrunk(first[rows]), _shrunk(second[rows]), zoom[rows])
-        near = start + np.flatnonzero(agreement[rows] >= at_least)
+    for begin in range(0, len(first), _BLOCK):
+        rows = slice(begin, begin + _BLOCK)
+        agreement[rows], maps = _registered(_shrunk(first[rows]), _shrunk(second[rows]), start[rows], overlap)
+        near = begin + np.flatnonzero(agreement[rows] >= at_least)
         if near.size:
-            detail[near] = _detail(first[near], second[near], maps[near - start])
+            detail[near] = _detail(first[near], second[near], maps[near - begin])
     return Alignment(agreement=agreement, detail=detail)
 
 
@@ -97,20 +101,25 @@ def area_matrix(out: int, side: int) -> FloatArray:
     return matrix
 
 
-def _registered(first: FloatArray, second: FloatArray, zoom: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _registered(
+    first: FloatArray, second: FloatArray, start: FloatArray, overlap: float
+) -> tuple[FloatArray, FloatArray]:
     """Return the best agreement (n,) of all steps, and its map (n, 2, 3)."""
     template = _standard(first, np.ones_like(first))
     jacobian = _jacobian(template)
     hessian = np.einsum("npi,npj->nij", jacobian, jacobian)
     inverse = np.linalg.pinv(hessian + 1e-4 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(6))
     maps = np.zeros((len(first), 2, 3), np.float32)
-    maps[:, 0, 0] = maps[:, 1, 1] = zoom
+    if start.ndim == 1:
+        maps[:, 0, 0] = maps[:, 1, 1] = start
+    else:
+        maps[:] = start
     best, kept = np.full(len(first), -1, np.float32), maps.copy()
     for _ in range(_STEPS + 1):
         moved, inside = _warped(second, maps)
         image, partner = _standard(first, inside), _standard(moved, inside)
         agreement = (image * partner).sum(axis=(1, 2))
-        agreement[inside.mean(axis=(1, 2)) < _LEAST_OVERLAP] = -1
+        agreement[inside.mean(axis=(1, 2)) < overlap] = -1
         better = agreement > best
         best[better], kept[better] = agreement[better], maps[better]
         error = ((partner - image) * inside).reshape(len(first), -1, 1)

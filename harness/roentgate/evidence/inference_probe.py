@@ -107,12 +107,13 @@ def answer_afresh(folder_name: str) -> None:
     task = job["task"]
     source = find_model(job["model"], Path(job["models"]), trust=job["trust"])
     file = None if source.is_keras_file else ModelFile(source)
+    asked = Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"])
     if job["weights"]:
-        module = None if file is None else file.module
-        kept = load_model(Path(job["weights"]), module, source.name, trust=job["trust"])
+        module, build = (None, None) if file is None else (file.module, file.builder(asked))
+        kept = load_model(Path(job["weights"]), module, source.name, trust=job["trust"], seed=asked.seed, build=build)
         backend: KerasBackend | PlainBackend = KerasBackend(source.name, lambda: kept)
     elif file is not None:
-        ready = file.load(Task(tuple(task["classes"]), tuple(task["image_shape"]), task["seed"]))
+        ready = file.load(asked)
         backend = PlainBackend(source.name, lambda: ready)
     else:
         raise ModelError(f"{source.path}: nothing to load")

@@ -15,6 +15,7 @@ import numpy as np
 
 from roentgate.arrays import Array, Images
 from roentgate.candidates import Layer, Network, keras_layers
+from roentgate.evidence.fixed_filters import filters
 from roentgate.evidence.geometry import displaced_any, keeps
 
 FIXED = {"Resizing", "Rescaling", "CenterCrop", "RandomCrop", "Cropping2D", "ZeroPadding2D", "Normalization"}
@@ -246,12 +247,29 @@ def _digest(array: Array) -> str:
 def _moves(call: _Call) -> bool:
     """Whether a layer alters its image although it must not.
 
-    Only layers without inner layers and before the first layer with weights are judged.
+    Only layers without inner layers and before the first layer with weights are judged. One that smooths, or evens out
+    contrast, does so in training too, else it would be an augmentation the wrong way round.
     """
     fixed = type(call.layer).__name__ in FIXED and type(call.layer).__module__.startswith("keras.")
     if call.learned or call.inner or fixed or not call.before:
         return False
-    return not all(any(keeps(before, after) for before in call.before) for after in call.after)
+    kept = all(any(keeps(before, after) for before in call.before) for after in call.after)
+    return not kept and not (_filters(call) and _same_in_training(call))
+
+
+def _filters(call: _Call) -> bool:
+    return all(any(filters(before, after) for before in call.before) for after in call.after)
+
+
+def _same_in_training(call: _Call) -> bool:
+    if _declares(call.layer):
+        return False
+    if not keras_layers.takes_training(call.layer):
+        return True
+    if len(call.before) != 1 or len(call.after) != 1:
+        return False
+    trained = np.asarray(call.layer(call.before[0], training=True))
+    return trained.shape == call.after[0].shape and bool(np.array_equal(trained, call.after[0]))
 
 
 def _wavering(runs: _Runs) -> set[int]:
@@ -283,7 +301,9 @@ def _displacement(calls: Sequence[_Call], images: Images) -> str:
         for digest, before in zip(call.input_digests, call.before, strict=False):
             if digest in known or before.ndim != 4:
                 continue
-            descriptions = [displaced_any(candidate, before) for candidate in candidates]
+            descriptions = [
+                "" if filters(candidate, before) else displaced_any(candidate, before) for candidate in candidates
+            ]
             if all(descriptions):
                 return f"{descriptions[-1]} before layer {call.layer.name}"
             known.add(digest)

@@ -49,6 +49,12 @@ class StreamRecord:
         input_range: The range that the model declares for its streams.
         probabilities: Answers row by row, [n, K].
         stream_probabilities: Answers through the stream, [m, K].
+        kernels: Resizing kernels by which the stream's images are as they are, the best first. Gain, offset and
+            residual are those of the first. Empty if the images keep their size, if no kernel fits, or if the model
+            brings no streams of its own.
+        training_kernels: The same of the training stream.
+        by_kernel: Answers row by row to images that the first kernel resized, [n, K]. None if it is that of
+            the data card.
     """
 
     split: str
@@ -67,9 +73,17 @@ class StreamRecord:
     input_range: tuple[float, float]
     probabilities: FloatArray
     stream_probabilities: FloatArray
+    kernels: tuple[str, ...] = ()
+    training_kernels: tuple[str, ...] = ()
+    by_kernel: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def other_kernel(self) -> bool:
+        """Whether the stream's images are resized by another kernel than those of training."""
+        return bool(self.kernels and self.training_kernels) and not set(self.kernels) & set(self.training_kernels)
 
     @cached_property
     def labelled(self) -> int:

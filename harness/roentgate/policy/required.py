@@ -40,6 +40,7 @@ CHECKS: Final[Mapping[str, tuple[str, ...]]] = {
         "images_in_two_classes",
         "unreadable_images",
         "metadata_probe",
+        "file_size_probe",
         "border_probe",
         "source_confounding",
         "beats_trivial_probes",

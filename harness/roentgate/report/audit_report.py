@@ -210,9 +210,19 @@ def read(path: Path) -> AuditRecord:
 
 
 def sentences(findings: AuditRecord) -> list[str]:
-    """Return one sentence per gating row that is not accepted."""
-    rows = [row for row in findings["rows"] if row["gates"] and not row["accepted"]]
+    """Return one sentence per gating row that is not accepted and has a value."""
+    rows = [row for row in _refused(findings) if row["value"] is not None and math.isfinite(row["value"])]
     return [f"{_QUESTIONS.get(row['check'], row['check'])}: {row['detail']}" for row in rows]
+
+
+def unjudged(findings: AuditRecord) -> list[str]:
+    """Return one sentence per gating row that is not accepted because nothing could be measured."""
+    rows = [row for row in _refused(findings) if row["value"] is None or not math.isfinite(row["value"])]
+    return [f"Not judged: {row['check']} ({row['subject']}): {row['detail']}" for row in rows]
+
+
+def _refused(findings: AuditRecord) -> list[Row]:
+    return [row for row in findings["rows"] if row["gates"] and not row["accepted"]]
 
 
 _QUESTIONS: Final = {
@@ -230,18 +240,20 @@ def markdown(findings: AuditRecord, command: str) -> str:
     """Return the page as markdown."""
     gating = [row for row in findings["rows"] if row["gates"] or row["outcome"] == "skipped"]
     descriptive = [row for row in findings["rows"] if not row["gates"] and row["outcome"] != "skipped"]
-    against = sentences(findings)
+    against, silent = sentences(findings), unjudged(findings)
     verdict = (
         f"**PROBLEMS FOUND**: {len(against)} of {sum(row['gates'] for row in gating)} rows are not accepted."
         if against
         else "**NOTHING FOUND** against this data set by these checks."
+        if not silent
+        else "**NOT ACCEPTED**: nothing was found, but not every check could be made."
     )
     counts = "\n".join(f"- {name}: {escape(counted(images))}" for name, images in findings["counts"].items())
     text = [
         f"# Audit of {escape(findings['dataset'])}",
         *_study(findings),
         f"{verdict} No model is involved: only the images, their files and their splits are examined.",
-        *(["\n".join(f"- {escape(line)}" for line in against)] if against else []),
+        *(["\n".join(f"- {escape(line)}" for line in [*against, *silent])] if [*against, *silent] else []),
         f"![What can be scored without the lungs: each probe's skill with its interval]({PROBES})",
         "Skill is balanced accuracy above chance, as a share of what lies above chance: 0 is guessing, 1 is perfect. "
         "Probes are linear models on 64x64 thumbnails (or the nearest image), fitted on train and validation, judged "

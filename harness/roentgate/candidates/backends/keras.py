@@ -3,17 +3,20 @@
 Keras itself is imported when a model is first used.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from roentgate.arrays import Array, Images
-from roentgate.candidates.backends import keras_layers
+from roentgate.candidates.backends import keras_archive, keras_layers
 from roentgate.candidates.backends.backend import Backend, History, Insight, LayerSize, See
+from roentgate.candidates.backends.keras_layers import Network
 from roentgate.candidates.protocols import Model, Recipe, Streams, Task
 from roentgate.data import Splits
 from roentgate.errors import ModelError
+from roentgate.store import DAMAGE
 
 if TYPE_CHECKING:
     from roentgate.candidates.backends.keras_backend import KerasModel
@@ -81,18 +84,51 @@ class KerasBackend(Backend):
         keras_backend.save_network(self._network, path, noted)
 
 
-def load_model(path: Path, module: ModuleType | None, label: str, *, trust: bool) -> "KerasModel":
+def load_model(  # noqa: PLR0913 - one argument for each fact of the candidate
+    path: Path,
+    module: ModuleType | None,
+    label: str,
+    *,
+    trust: bool,
+    seed: int = 0,
+    build: Callable[[], object] | None = None,
+) -> "KerasModel":
     """Return the network stored at ``path``.
+
+    Code that is stored in the file is run only if its author is trusted. A network of a model file needs none: if its
+    artefact holds a Lambda layer, the model file builds the network anew, and only the weights are read.
 
     Args:
         path: A ``.keras`` file.
         module: The module of the model file, which provides custom layers, or None.
         label: Name of the model in messages.
         trust: Accept layers that carry code.
+        seed: Seed of Keras if the network is built anew.
+        build: Builds the network by its model file. None for a bare file.
+
+    Raises:
+        ModelError: The file cannot be loaded, or its weights are not those of the network that was built.
     """
     from roentgate.candidates.backends import keras_backend
 
+    if build is not None and not trust and keras_archive.holds_code(path):
+        keras_backend.start_anew(seed)
+        return keras_backend.KerasModel(_with_weights(cast("Network", build()), path, label), label)
     return keras_backend.KerasModel(keras_backend.load_network(path, module, trust=trust), label)
+
+
+def _with_weights(network: Network, path: Path, label: str) -> Network:
+    """Return a network with the weights of a ``.keras`` file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the state of the optimizer is left out
+            network.load_weights(path)
+    except (*DAMAGE, TypeError, AttributeError, LookupError) as error:
+        message = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"model '{label}': the weights in {path} are not those of the network that build(task) returns ({message})"
+        ) from None
+    return network
 
 
 def load_fitting(  # noqa: PLR0913 - one argument for each fact of the candidate
@@ -103,6 +139,7 @@ def load_fitting(  # noqa: PLR0913 - one argument for each fact of the candidate
     trust: bool,
     task: Task,
     positive: Callable[[object], str | None],
+    build: Callable[[], object] | None = None,
 ) -> "KerasModel":
     """Return the network stored at ``path``, which must fit the task.
 
@@ -115,6 +152,7 @@ def load_fitting(  # noqa: PLR0913 - one argument for each fact of the candidate
         trust: As in `load_model`.
         task: The task that it must fit.
         positive: Returns the class of a single sigmoid for the shape of the outputs.
+        build: As in `load_model`.
 
     Raises:
         ModelError: The file cannot be loaded, or the network does not fit.
@@ -122,7 +160,7 @@ def load_fitting(  # noqa: PLR0913 - one argument for each fact of the candidate
     from roentgate.candidates.backends import keras_backend
 
     keras_backend.set_seed(task.seed)
-    model = load_model(path, module, label, trust=trust)
+    model = load_model(path, module, label, trust=trust, seed=task.seed, build=build)
     shape = getattr(model.network, "output_shape", None)
     keras_backend.check_network(model.network, label, task, positive(shape))
     return model

@@ -51,6 +51,17 @@ def notes(path: Path) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
+def holds_code(path: Path) -> bool:
+    """Return whether a ``.keras`` file holds a Lambda layer, whose function is stored as code."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(_CONFIG).file_size > _LARGEST_CONFIG:
+                return False
+            return re.search(rb'"class_name":\s*"(Lambda|__lambda__)"', archive.read(_CONFIG)) is not None
+    except (*DAMAGE, NotImplementedError):
+        return False
+
+
 def copy_timeless(raw: Path, path: Path, noted: Mapping[str, object]) -> None:
     """Copy an archive so that equal networks have equal bytes.
 

@@ -5,6 +5,7 @@ No other module uses private names of Keras. If a new version of Keras changes o
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from roentgate.arrays import Array, Images
@@ -57,6 +58,10 @@ class Network(Layer, Protocol):
 
     def get_weights(self) -> list[Array]:
         """Return the values of all weights."""
+        ...
+
+    def load_weights(self, path: Path, /) -> None:
+        """Read all weights from a ``.keras`` file."""
         ...
 
 

@@ -1,6 +1,7 @@
 from .decoder import Decoder as Decoder
 from .decoder import Description as Description
 from .decoder import OpenImage as OpenImage
+from .opening import FAULTS as FAULTS
 from .opening import extensions as extensions
 from .opening import formats as formats
 from .opening import is_image as is_image

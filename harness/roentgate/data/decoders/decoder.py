@@ -24,6 +24,8 @@ class Description:
         height: In pixels.
         quantisation: Digest of the JPEG quantisation tables, which identify the program and its quality. "" if none.
         exif: Whether its EXIF data name a time, maker, model, software or artist.
+        compression: The settings of its compression that can be read from it, such as ``progressive``. "" if none.
+        beside: Bytes of the file that are not of its pixels, such as text, a colour profile or a preview.
     """
 
     format: str
@@ -33,6 +35,8 @@ class Description:
     height: int
     quantisation: str = ""
     exif: bool = False
+    compression: str = ""
+    beside: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class OpenImage:
         top: The value of full intensity in an image with more than 8 bits. None with up to 8 bits.
         white_is_zero: Whether the values of an image with more than 8 bits run from white to black.
         single: Whether it is the only image of the file.
+        encoded: Encodes the decoded pixels again, alike for all files of one format and compression, and returns their
+            size in bytes. It is called after ``pixels``, and may raise `FAULTS`. None if the decoder cannot encode.
     """
 
     width: int
@@ -57,6 +63,7 @@ class OpenImage:
     top: float | None = None
     white_is_zero: bool = False
     single: bool = True
+    encoded: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

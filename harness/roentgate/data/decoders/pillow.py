@@ -1,6 +1,7 @@
 """Decoders of JPEG, PNG, BMP, GIF and TIFF, by Pillow."""
 
 import hashlib
+import io
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -10,16 +11,18 @@ from PIL import Image, UnidentifiedImageError
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
+from roentgate.data.decoders.compression import compression
 from roentgate.data.decoders.decoder import Decoder, Description, OpenImage, Signature
 
 _BITS = {"I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32, "1": 1}
 _WITH_TAGS = ("JPEG", "TIFF")
 _EXIF_TAGS = 0x0132, 0x010F, 0x0110, 0x0131, 0x013B  # time, maker, model, software, artist
 _WHITE_IS_ZERO = (262, 0)  # TIFF tag and value. Pillow inverts such images at 8 bits, but not at 16.
+_LEVELS = {"zlib fastest": 1, "zlib fast": 3, "zlib maximum": 9}  # else 6, the default
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # "BM" alone may begin a text
 
 
@@ -35,6 +38,8 @@ class Pillow(Decoder):
 
     def header(self, file: BinaryIO) -> Description:
         """Return the header of the file. See `Decoder.header`."""
+        found = compression(self.name, file.read())
+        file.seek(0)
         try:
             image = Image.open(file, formats=(self.name,))
         except UnidentifiedImageError:
@@ -51,6 +56,8 @@ class Pillow(Decoder):
                 height=image.height,
                 quantisation=hashlib.sha256(repr(sorted(tables.items())).encode()).hexdigest()[:12] if tables else "",
                 exif=any(tag in exif for tag in _EXIF_TAGS) if tagged else bool(exif),
+                compression=found.kind or str(image.info.get("compression", "")),
+                beside=found.beside,
             )
 
     def read(self, file: BinaryIO) -> OpenImage:
@@ -76,7 +83,29 @@ class Pillow(Decoder):
             top=(1 if image.mode == "F" else 65535) if deep else None,
             white_is_zero=deep and isinstance(image, TiffImageFile) and image.tag_v2.get(tag) == value,
             single=not getattr(image, "is_animated", False),
+            encoded=lambda: _encoded_size(image, self.name, file),
         )
+
+
+def _encoded_size(image: ImageFile, name: str, file: BinaryIO) -> int:
+    """Return the bytes of an image's pixels, encoded again.
+
+    A JPEG keeps its quantisation tables, its sampling and its kind of coding, a PNG its level, a TIFF its compression.
+    """
+    settings: dict[str, Any] = {}
+    file.seek(0)
+    kind = compression(name, file.read()).kind.split(",")[0]
+    if isinstance(image, JpegImageFile):
+        settings = {"qtables": image.quantization, "subsampling": get_sampling(image)}
+        settings |= {"progressive": kind == "progressive", "optimize": kind == "optimised"}
+    elif isinstance(image, PngImageFile):
+        settings = {"compress_level": _LEVELS.get(kind, 6)}
+    elif isinstance(image, TiffImageFile):
+        settings = {"compression": image.info.get("compression")}
+    plain, store = image.copy(), io.BytesIO()
+    plain.info.clear()  # Pillow would write some of it
+    plain.save(store, name, **settings)
+    return store.tell() - compression(name, store.getvalue()).beside
 
 
 def _begins(*prefixes: bytes) -> tuple[Signature, ...]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from roentgate.arrays import BoolArray, FloatArray, IntArray
-from roentgate.data import area_matrix
+from roentgate.data import COPY, area_matrix, registration
 from roentgate.errors import ArgumentError
 
 SIDE = 32
@@ -247,6 +247,25 @@ def fit_affine(streamed: NDArray[np.generic], canonical: FloatArray) -> tuple[Fl
     parts = (gain, middle_y - gain * middle_x, residual)
     gain32, offset32, residual32 = (part.astype(np.float32) for part in parts)
     return gain32, offset32, residual32
+
+
+def same_images(streamed: NDArray[np.generic], canonical: FloatArray) -> BoolArray:
+    """Return whether each streamed image is its canonical image, bool (n,).
+
+    A mirrored image is the same image.
+
+    Args:
+        streamed: Images [n, H, W, C] as delivered.
+        canonical: Prepared images of the rows, [n, H', W', C'].
+    """
+    pair: tuple[NDArray[np.generic], NDArray[np.generic]] = streamed, canonical
+    seen, known = (registration.standard_size(images) for images in pair)
+    details = [
+        registration.align(seen, images, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
+        for images in (known, known[:, :, ::-1])
+    ]
+    same: BoolArray = np.nan_to_num(np.max(details, axis=0), nan=-1) >= COPY
+    return same
 
 
 def _unit(vectors: FloatArray) -> FloatArray:

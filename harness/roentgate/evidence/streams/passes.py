@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from roentgate.arrays import BoolArray, FloatArray, IntArray
+from roentgate.arrays import Array, BoolArray, FloatArray, IntArray
 from roentgate.evidence.streams.image_matching import NEAR_DUPLICATE, Matched, Matcher, near
 
 _Kind = TypeVar("_Kind", bound=np.generic)
@@ -136,6 +136,30 @@ def observe_pass(matcher: Matcher, batches: Iterable[NDArray[np.generic]]) -> Pa
         if observer.full:
             break
     return observer.finish()
+
+
+def class_indices(labels: Array | None, rows: int, classes: int) -> NDArray[np.int64]:
+    """Return the class index of each label, int64 (n,).
+
+    -1 stands for a label that is no class.
+
+    Args:
+        labels: One-hot (n, K), integer (n,) or binary (n, 1) labels, or None.
+        rows: Number of images n.
+        classes: Number of classes K.
+    """
+    unknown = np.full(rows, -1, dtype=np.int64)
+    if labels is None or len(labels) != rows:
+        return unknown
+    if labels.ndim == 2 and labels.shape[1] == classes and classes > 1:
+        one_hot = ((labels == 0) | (labels == 1)).all(axis=1) & (labels.sum(axis=1) == 1)
+        return np.where(one_hot, labels.argmax(axis=1), unknown)
+    flat = labels.reshape(rows, -1)
+    if flat.shape[1] != 1:
+        return unknown
+    values = flat[:, 0].astype(np.float64)
+    valid = (values == np.round(values)) & (values >= 0) & (values < classes)
+    return np.where(valid, values, -1).astype(np.int64)
 
 
 def _digest(image: NDArray[np.generic]) -> int:

@@ -13,16 +13,26 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import Array, Images, Probabilities
 from roentgate.candidates import Candidate
-from roentgate.data import COPY, SPLITS, Dataset, registration
+from roentgate.data import SPLITS, Dataset
 from roentgate.errors import ModelError
 from roentgate.evidence.records import StreamRecord, TrainingRecord
-from roentgate.evidence.streams.image_matching import RECOGNISED, Matched, Matcher, fit_affine, near, thumbnails
-from roentgate.evidence.streams.passes import Observer, Pass
+from roentgate.evidence.streams import resizing_kernels
+from roentgate.evidence.streams.image_matching import (
+    SURE,
+    Matched,
+    Matcher,
+    fit_affine,
+    near,
+    same_images,
+    thumbnails,
+)
+from roentgate.evidence.streams.passes import Observer, Pass, class_indices
 from roentgate.store import Arrays
 
 PASSES = 3
 HELD_OUT: tuple[str, ...] = SPLITS[1:]
 
+_KERNEL_TRIES = 3  # batches by which a kernel is looked for
 _LARGEST_FOREIGN = 2000
 """Most rows of another split that a stream is compared with. It bounds the memory."""
 
@@ -51,6 +61,9 @@ def observe_stream(candidate: Candidate, data: Dataset) -> Arrays:
         for field in dataclasses.fields(Pass):
             arrays[f"pass {index} {field.name}"] = np.asarray(getattr(seen, field.name))
     arrays |= watch.arrays()
+    arrays["training kernels"] = _names(_training_kernels(candidate) if candidate.facts.has_streams else [])
+    if watch.resizes:
+        arrays["by kernel"] = _predict_resized(candidate, data, watch.shape, watch.kernels[0])
     arrays["stream probabilities"] = _predict_stream(candidate, stream, seen, int(arrays["batch size"]))
     return arrays
 
@@ -88,6 +101,9 @@ def stream_record(candidate: Candidate, data: Dataset, arrays: Arrays, probabili
         input_range=candidate.facts.input_range,
         probabilities=probabilities,
         stream_probabilities=arrays["stream probabilities"],
+        kernels=tuple(arrays["kernels"].tolist()),
+        training_kernels=tuple(arrays["training kernels"].tolist()),
+        by_kernel=arrays.get("by kernel"),
     )
 
 
@@ -135,6 +151,9 @@ class _Watch:
         self._first = 0
         self._most = len(data)
         self._own_error: Exception | None = None
+        self._tries = _KERNEL_TRIES if labelled and candidate.facts.has_streams else 0
+        self.kernels: list[str] = []
+        self.shape = data.image_shape
 
     def run(self, stream: object) -> None:
         """Run the pass.
@@ -223,9 +242,36 @@ class _Watch:
         fits = tuple(np.full(len(images), np.nan, dtype=np.float32) for _ in range(3))
         if len(known):
             canonical = self._candidate.prepared(self._data.take(rows[known]))
-            for target, values in zip(fits, fit_affine(images[known], canonical), strict=True):
+            found: tuple[NDArray[np.float32], ...] = fit_affine(images[known], canonical)
+            resized = self._resized(images[known], rows[known])
+            if resized is not None:
+                again = fit_affine(images[known], resized)
+                better = again[2] < found[2]
+                found = tuple(np.where(better, new, old) for new, old in zip(again, found, strict=True))
+            for target, values in zip(fits, found, strict=True):
                 target[known] = values
         return fits
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the stream resizes by another kernel than the data card."""
+        return bool(self.kernels) and self.kernels[0] != resizing_kernels.card_kernel(self._data.interpolation)
+
+    def _resized(self, images: Array, rows: NDArray[np.int64]) -> Images | None:
+        """Return the rows as the stream's kernel resizes them, or None if that of the card will do.
+
+        The kernel is found by the first images that do not keep their size.
+        """
+        paths = [self._data.paths[row] for row in rows]
+        shape = (images.shape[1], images.shape[2], self._data.image_shape[2])
+        if self._tries and not self.kernels:
+            found = resizing_kernels.fitting(images, paths, shape[2], self._candidate.prepared)
+            card = resizing_kernels.card_kernel(self._data.interpolation)
+            self.kernels, self.shape = sorted(found, key=lambda name: name != card), shape
+            self._tries -= 1
+        if not self.resizes:
+            return None
+        return self._candidate.prepared(resizing_kernels.resized_rows(paths, shape, self.kernels[0]))
 
     def arrays(self) -> Arrays:
         """Return fits, labels, range and batch size of the labelled pass."""
@@ -237,6 +283,7 @@ class _Watch:
             "labels": np.concatenate(self._labels),
             "extent": np.array(self._extent),
             "batch size": np.array(self._first),
+            "kernels": _names(self.kernels),
         }
 
 
@@ -263,51 +310,48 @@ class _TrainingWatch(_Watch):
             if len(suspects):
                 rows = matcher.match(suspects, start=len(matcher)).best
                 known, data = rows >= 0, getattr(self._candidate.splits, name)
-                same = _same_images(suspects[known], self._candidate.prepared(data.take(rows[known])))
+                same = same_images(suspects[known], self._candidate.prepared(data.take(rows[known])))
                 self.delivered[name][rows[known][same]] = True
 
 
-def _same_images(streamed: Array, canonical: Images) -> NDArray[np.bool_]:
-    """Return whether each streamed image is its canonical image, bool (n,).
+class _KernelWatch(_Watch):
+    """Observer of the first images of the training stream, which finds how they were resized."""
 
-    A mirrored image is the same image.
+    def __init__(self, candidate: Candidate, matcher: Matcher) -> None:
+        super().__init__(candidate, candidate.splits.train, matcher, labelled=False)
+        self._most = 0
+        self.found: list[str] = []
 
-    Args:
-        streamed: Images [n, H, W, C] as delivered.
-        canonical: Prepared images of the rows, [n, H', W', C'].
-    """
-    pair: tuple[Array, Array] = streamed, canonical
-    seen, known = (registration.standard_size(images) for images in pair)
-    details = [
-        registration.align(seen, images, np.ones(len(seen), np.float32), at_least=RECOGNISED).detail
-        for images in (known, known[:, :, ::-1])
-    ]
-    same: NDArray[np.bool_] = np.nan_to_num(np.max(details, axis=0), nan=-1) >= COPY
-    return same
+    def see(self, images: Array, labels: Array | None) -> None:
+        """Take one batch and find the kernel of the images that are recognised for sure."""
+        del labels
+        matched = self._take(images)
+        sure = np.flatnonzero((matched.best >= 0) & (matched.correlation >= SURE))
+        if len(sure) and not self.found:
+            paths = [self._data.paths[row] for row in matched.best[sure]]
+            channels = self._data.image_shape[2]
+            self.found = resizing_kernels.fitting(images[sure], paths, channels, self._candidate.prepared)
 
 
-def class_indices(labels: Array | None, rows: int, classes: int) -> NDArray[np.int64]:
-    """Return the class index of each label, int64 (n,).
+def _training_kernels(candidate: Candidate) -> list[str]:
+    """Return the kernels that fit the first batch of the training stream."""
+    train = candidate.splits.train
+    watch = _KernelWatch(candidate, Matcher(_split_thumbnails(candidate, train, len(train))))
+    watch.run(candidate.streams.train)
+    return watch.found
 
-    -1 stands for a label that is no class.
 
-    Args:
-        labels: One-hot (n, K), integer (n,) or binary (n, 1) labels, or None.
-        rows: Number of images n.
-        classes: Number of classes K.
-    """
-    unknown = np.full(rows, -1, dtype=np.int64)
-    if labels is None or len(labels) != rows:
-        return unknown
-    if labels.ndim == 2 and labels.shape[1] == classes and classes > 1:
-        one_hot = ((labels == 0) | (labels == 1)).all(axis=1) & (labels.sum(axis=1) == 1)
-        return np.where(one_hot, labels.argmax(axis=1), unknown)
-    flat = labels.reshape(rows, -1)
-    if flat.shape[1] != 1:
-        return unknown
-    values = flat[:, 0].astype(np.float64)
-    valid = (values == np.round(values)) & (values >= 0) & (values < classes)
-    return np.where(valid, values, -1).astype(np.int64)
+def _predict_resized(candidate: Candidate, data: Dataset, shape: tuple[int, int, int], kernel: str) -> Probabilities:
+    """Return answers (n, K) to the rows as a kernel resizes them."""
+    parts = []
+    for start in range(0, len(data), 64):
+        images = resizing_kernels.resized_rows(data.paths[start : start + 64], shape, kernel)
+        parts.append(candidate.predict(images))
+    return np.concatenate(parts)
+
+
+def _names(kernels: list[str]) -> NDArray[np.str_]:
+    return np.array(kernels, dtype=np.str_)
 
 
 def _others(data: Dataset) -> list[str]:
