@@ -17,17 +17,23 @@ from scipy import ndimage
 from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks import attention
 from roentgate.checks.attention import (
+    GATING,
     KEPT,
     LEAST_IMAGES,
     annotation_swap,
+    background_swap_auroc,
     background_swap_control,
+    background_swap_positive_control,
     drawn_marker,
     inverted_flips,
     lung_background_conflict,
     lungs_versus_random_region,
     non_chest_output,
+    lung_fields_found,
+    redundant_cues,
+    retained_by_infill,
+    shown_infill,
     skill_without,
-    worst_infill,
 )
 from roentgate.data import phantom, phantom_anatomy
 from roentgate.errors import ArgumentError
@@ -233,7 +239,7 @@ def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
     for row in record.rows:
         marker = perturbations.markers[row]
         assert marker is not None
-        assert marker in perturbations.found[perturbations.marker_rows[row]]
+        assert marker in [*perturbations.found, *perturbations.lent][perturbations.marker_rows[row]]
         assert not perturbations.fields.take([row])[0][marker.box].any()
 
 
@@ -247,7 +253,7 @@ def test_a_pasted_annotation_is_the_donors_and_the_images_own_is_covered(chests:
     )
     marker, (own,) = perturbations.markers[0], perturbations.found[0]
     assert marker is not None
-    donor = perturbations.test.take([perturbations.marker_rows[0]])[0]
+    donor = perturbations._lenders(perturbations.marker_rows[:1])[0]
     np.testing.assert_array_equal(annotated[marker.box], donor[marker.box])
     np.testing.assert_allclose(annotated[own.box], own.ground, atol=1e-6)
     np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
@@ -280,7 +286,7 @@ def test_regions_are_as_named_and_empty_for_an_untrusted_lung_field(chests: Proj
     np.testing.assert_array_equal(
         perturbations.regions("another", rows), perturbations.fields.take(perturbations.background[rows])
     )
-    usual = 2 * perturbations.fields.take(perturbations.rows).sum(axis=0) >= len(perturbations.rows)
+    usual = 10 * perturbations.fields.take(perturbations.rows).sum(axis=0) >= len(perturbations.rows)
     np.testing.assert_array_equal(perturbations.regions("common", rows), np.repeat(usual[None], 3, axis=0))
     assert perturbations.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
     reasons = tuple("area" if row == 11 else "" for row in range(3 * IMAGES))
@@ -309,7 +315,7 @@ def silent(predictions: Predictions, rows: slice) -> Predictions:
 
 def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> AttentionRecord:
     """Return a record of some of its rows, without partners and markers."""
-    cut = {name: taken(getattr(record, name), rows) for name in ("clean", *CHANGES)}
+    cut = {name: taken(getattr(record, name), rows) for name in ("clean", "probe", "probe_swapped", *CHANGES)}
     nobody = np.full(len(rows), -1, dtype=np.int64)
     return altered(
         record,
@@ -325,14 +331,50 @@ def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> 
 
 def test_the_worst_infill_is_the_one_that_keeps_most_skill() -> None:
     record = without_lungs(answered(90, 90))
-    assert worst_infill(record, "lungs") == REGION_INFILLS[-1]
-    assert skill_without(record, "lungs").value == pytest.approx(0.8)
-    assert f"({REGION_INFILLS[-1]})" in skill_without(record, "lungs").detail
+    assert skill_without(record, GATING).value == pytest.approx(0.8)
+    assert f"({REGION_INFILLS[-1]})" in skill_without(record, GATING).detail
+
+
+def test_pictures_show_a_soft_infill_that_leaves_more_than_one_answer() -> None:
+    assert shown_infill(attended(), GATING) == "blur"
+    hidden = {**attended().hidden, (GATING, "blur"): answered(EACH, 0)}
+    assert shown_infill(attended(hidden=hidden), GATING) == "mean"
+    hidden[GATING, "mean"] = answered(EACH, 0)
+    assert shown_infill(attended(hidden=hidden), GATING) == "blur"
+
+
+def hidden_as(without: Predictions, only: Predictions) -> AttentionRecord:
+    """Return a record with the same answers under every infill."""
+    answers = {GATING: without, "background": only}
+    return attended(hidden={key: answers.get(key[0], EVEN) for key in attended().hidden})
+
+
+def test_cues_are_redundant_where_each_side_alone_suffices() -> None:
+    both = redundant_cues(hidden_as(answered(90, 90), answered(95, 95)))
+    assert both.value == pytest.approx(0.8)
+    assert both.low > 0.5
+    assert both.detail == "mean: 0.80 without the usual lung region, 0.90 with the lungs only"
+    assert redundant_cues(hidden_as(EVEN, answered(95, 95))).value == pytest.approx(0)
+    assert redundant_cues(hidden_as(answered(95, 95), EVEN)).value == pytest.approx(0)
+
+
+def test_redundant_cues_take_the_mildest_infill_that_says_something_of_both() -> None:
+    record = hidden_as(answered(90, 90), answered(95, 95))
+    hidden = {**record.hidden, ("background", "mean"): answered(EACH, 0)}
+    assert redundant_cues(attended(hidden=hidden)).detail.startswith("blur: ")
+    every = redundant_cues(hidden_as(answered(EACH, 0), answered(95, 95)))
+    assert every.state == "uninformative"
+    assert redundant_cues(attended(clean=EVEN)).state == "undefined"
+
+
+def test_retained_skill_of_one_infill_is_not_that_of_another() -> None:
+    record = without_lungs(answered(90, 90))
+    assert retained_by_infill(record, GATING, REGION_INFILLS[-1]).value == pytest.approx(0.8)
+    assert retained_by_infill(record, GATING, REGION_INFILLS[0]).value == pytest.approx(0)
 
 
 def test_an_infill_that_leaves_one_answer_is_left_out_while_another_is_informative() -> None:
     uninformative = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
-    assert worst_infill(uninformative, "lungs") != "black"
     assert skill_without(uninformative, "lungs").value == pytest.approx(0)
     every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
     assert skill_without(every, "lungs").state == "uninformative"
@@ -364,6 +406,32 @@ def test_following_means_nothing_where_the_exchange_itself_decides(survive: int,
     assert (estimate.state == "ok") == informative
 
 
+@pytest.mark.parametrize(("follow", "informative"), [(60, True), (50, False)])
+def test_following_means_nothing_where_a_reader_of_the_lungs_cannot_follow_them(follow: int, informative: bool) -> None:
+    record = attended(probe_swapped=answered(follow, follow))
+    control = background_swap_positive_control(record)
+    assert control.value == pytest.approx((2 * follow - EACH) / EACH)
+    estimate = lung_background_conflict(record)
+    assert estimate.value == 1
+    assert (estimate.state == "ok") == informative
+    assert (estimate.low > 0.9) == informative
+
+
+def test_a_probe_that_cannot_read_the_lungs_says_nothing_of_the_swap() -> None:
+    record = attended(probe=answered(60, 60), probe_swapped=EVEN)
+    control = background_swap_positive_control(record)
+    assert control.state == "undefined"
+    assert "balanced accuracy 0.10 above chance" in control.detail
+    assert lung_background_conflict(record).state == "ok"
+
+
+def test_a_ranking_by_the_background_is_below_chance() -> None:
+    flipped = answered(10, 10)
+    assert background_swap_auroc(attended(swapped=flipped)).value == pytest.approx(0.1)
+    assert background_swap_auroc(attended(swapped=flipped), swapped=False).value == 1
+    assert background_swap_auroc(few(attended(), np.arange(EACH))).n == 0
+
+
 def test_without_pairs_that_are_answered_alike_the_control_is_undefined() -> None:
     alone = attended(same_class_rows=np.full(2 * EACH, -1))
     assert not background_swap_control(alone).defined
@@ -388,10 +456,13 @@ def test_without_rows_nothing_is_invented() -> None:
         annotation_swap(none),
         drawn_marker(none),
         inverted_flips(none),
+        redundant_cues(none),
+        background_swap_auroc(none),
+        background_swap_positive_control(none),
     ):
         assert not estimate.defined
         assert estimate.n == 0
-    assert worst_infill(none, "lungs") in REGION_INFILLS
+    assert shown_infill(none, "lungs") in REGION_INFILLS
 
 
 def test_without_partners_and_markers_nothing_is_followed() -> None:

@@ -137,6 +137,8 @@ def attended(**changes: object) -> AttentionRecord:
         marker_boxes=np.tile([2, 8, 2, 6], (2 * EACH, 1)),
         inverted=sound,
         blanks={"black": np.array([[0.7, 0.3]], np.float32)},
+        probe=sound,
+        probe_swapped=sound,
     )
     return altered(record, **changes)
 

@@ -6,7 +6,7 @@ A card says what a data set is, where it lies and how its images are read.
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -67,6 +67,19 @@ class Columns(BaseModel):
         return demanded | {key: name for key, name in others.items() if name not in demanded.values()}
 
 
+class Anatomy(BaseModel):
+    """Where the findings lie.
+
+    Attributes:
+        region: ``lungs``, or ``none`` if they do not lie in the lungs (effusion, an enlarged heart, devices). The
+            checks that need lungs are then skipped, since a correct model would fail them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: Literal["lungs", "none"] = "lungs"
+
+
 class Card(BaseModel):
     """The description of a data set.
 
@@ -87,6 +100,8 @@ class Card(BaseModel):
         source: Where to get the data.
         group: A regular expression with one capture group that finds the patient in a row id. None if unknown.
         masks: Path of a row's mask below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
+        lesions: As ``masks``, for the known lesions of drawn images.
+        anatomy: Where the findings lie.
         recipe: Training settings that replace the model's own for this data set.
         manifest: A CSV file with a line for each image, next to the card or below the root. None reads class folders.
         columns: The names of its columns.
@@ -111,6 +126,8 @@ class Card(BaseModel):
     source: str = ""
     group: str | None = None
     masks: str | None = None
+    lesions: str | None = None
+    anatomy: Anatomy = Anatomy()
     recipe: dict[str, bool | int | float | str] = Field(default_factory=dict)
     manifest: Path | None = None
     columns: Columns = Columns()
@@ -139,7 +156,7 @@ class Card(BaseModel):
             raise ValueError(f"needs exactly one capture group, the patient; it has {captures}")
         return group
 
-    @field_validator("masks")
+    @field_validator("masks", "lesions")
     @classmethod
     def _names_the_row(cls, masks: str | None) -> str | None:
         if masks is not None and "{id}" not in masks and "{stem}" not in masks:
@@ -172,6 +189,7 @@ class Card(BaseModel):
         return self
 
 
+_TABLES: dict[str, type[BaseModel]] = {"columns": Columns, "anatomy": Anatomy}
 _MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shares")
 
 
@@ -246,7 +264,7 @@ def _complaints(error: ValidationError) -> list[str]:
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
         if fault["type"] == "extra_forbidden":
-            known = Columns.model_fields if key.startswith("columns.") else Card.model_fields
+            known = _TABLES.get(key.partition(".")[0] if "." in key else "", Card).model_fields
             complaints.append(f"unknown key '{key}'; {did_you_mean(str(fault['loc'][-1]), known)}")
         else:
             place = f"key '{key}': " if key else ""

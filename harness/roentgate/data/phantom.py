@@ -10,8 +10,8 @@ Some of its variants have a planted shortcut:
   over the classes.
 - ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, on the backgrounds of the
   shortcut.
-- ``phantom-tube`` has faint lesions and the backgrounds of ``phantom``. A tube drawn inside a lung agrees with the class
-  on 95 % of the images.
+- ``phantom-tube`` has faint lesions and the backgrounds of ``phantom``. A tube drawn inside a lung agrees with the
+  class on 95 % of the images.
 """
 
 import json
@@ -120,6 +120,7 @@ def card(variant: str) -> Card:
         licence="Apache-2.0",
         source="drawn by harness/roentgate/data/phantom.py",
         masks="masks/{id}",
+        lesions="lesions/{id}",
         recipe={"epochs": 20},
     )
 
@@ -143,7 +144,7 @@ def image(variant: str, seed: int, split: str, label: str, index: int) -> Drawin
     patient, surroundings = (np.random.default_rng(sequence) for sequence in sequences)
     planted = backgrounds(variant, seed, split, label)
     background = _any_background(surroundings) if planted is None else _jittered(surroundings, _PLANTED[planted[index]])
-    tube = _TUBES[tubes(seed, split, label)[index]] if chosen.tubes else 0
+    tube: Literal[-1, 0, 1] = _TUBES[tubes(seed, split, label)[index]] if chosen.tubes else 0
     return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, background, tube)
 
 

@@ -18,6 +18,14 @@ REGION_INFILLS: tuple[Infill, ...] = ("black", "mean", "edge", "blur", "noise")
 Each is computed from the kept pixels alone. Noise has their mean and standard deviation.
 """
 
+MILDEST_FIRST: tuple[Infill, ...] = ("mean", "blur", "edge", "noise", "black")
+"""The same infills, mildest first.
+
+The order is that of the mean absolute change (0 to 1) of the pixels of the usual lung region: mean 0.15, 0.24 and 0.22
+in Shenzhen, in Montgomery and on ``phantom``, blur 0.17, 0.24 and 0.22, edge 0.18, 0.24 and 0.23, noise 0.26, 0.33 and
+0.29, black 0.63, 0.45 and 0.43.
+"""
+
 SEAM = 0.01
 """Standard deviation of the feathered edge between lungs and background, as a share of the side."""
 LETTER = 0.08
@@ -120,7 +128,9 @@ def lung_sides(mask: BoolArray) -> list[BoolArray]:
     """
     joined, count = ndimage.label(mask)
     sizes = np.bincount(joined.ravel(), minlength=count + 1)[1:]
-    large = [joined == index + 1 for index in np.argsort(-sizes, kind="stable")[:2] if sizes[index] >= _SIDE * mask.sum()]
+    large = [
+        joined == index + 1 for index in np.argsort(-sizes, kind="stable")[:2] if sizes[index] >= _SIDE * mask.sum()
+    ]
     if len(large) == 2:
         return sorted(large, key=lambda side: float(np.nonzero(side)[1].mean()))
     _, _, left, right = _box(mask)
@@ -251,7 +261,7 @@ def _places(target: BoolArray, source: BoolArray) -> NDArray[np.float64]:
     (top, bottom, _, _), (first, last, _, _) = _box(target), _box(source)
     rows = np.arange(target.shape[0])
     down = first + (rows - top + 0.5) * (last - first) / (bottom - top) - 0.5
-    (left, right), (start, end) = _bounds(target, rows), _bounds(source, down)
+    (left, right), (start, end) = _bounds(target, rows.astype(np.float64)), _bounds(source, down)
     scale = (end - start) / (right - left)
     across = start[:, None] + (np.arange(target.shape[1]) + 0.5 - left[:, None]) * scale[:, None] - 0.5
     return np.stack([np.broadcast_to(down[:, None], target.shape), across])

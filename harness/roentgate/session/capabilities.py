@@ -40,11 +40,19 @@ def lungs_lacking(candidate: Candidate) -> str:
     They apply if every class has enough test images with a trusted lung field.
     """
     test = candidate.splits.test
+    if reason := anatomy_lacking(candidate):
+        return reason
     trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
     for label, count in zip(test.classes, trusted, strict=True):
         if count < LEAST_IMAGES:
             return f"a trusted lung field was found on {count} images of {label}, fewer than {LEAST_IMAGES}"
     return ""
+
+
+def anatomy_lacking(candidate: Candidate) -> str:
+    """Return why no check can ask for the lungs, or ""."""
+    none = candidate.splits.test.region == "none"
+    return "the data card says that the findings do not lie in the lungs" if none else ""
 
 
 def _layers_lacking(evidence: Evidence) -> str:
@@ -74,6 +82,8 @@ _REASONS: Final[Mapping[str, Callable[[Evidence], str]]] = {
     "training": _training_lacking,
     "gradients": _gradients_lacking,
     "augmentation": _augmentation_lacking,
+    "anatomy": lambda evidence: anatomy_lacking(evidence.candidate),
+    "lesions": lambda evidence: "" if evidence.candidate.splits.test.lesions else "the data has no known lesions",
     "lungs": lambda evidence: lungs_lacking(evidence.candidate),
     "resizing": _resizing_lacking,
 }
