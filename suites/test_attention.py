@@ -10,9 +10,10 @@ from roentgate import attention as lungs
 
 
 @pytest.mark.needs("anatomy")
-def test_lung_fields_found(evidence, accept, label):
-    """Descriptive: images of a class with a trusted lung field."""
-    accept(descriptive(lungs.lung_fields_found(evidence, label)), subject=label)
+def test_lung_fields_found(evidence, accept):
+    """Descriptive: images of each class with a trusted lung field."""
+    for label in evidence.test.classes:
+        accept(descriptive(lungs.lung_fields_found(evidence, label)), subject=label)
 
 
 @pytest.mark.needs("lungs")

@@ -27,21 +27,25 @@ from roentgate.checks.attention import (
     drawn_marker,
     inverted_flips,
     lung_background_conflict,
+    lung_fields_found,
     lungs_versus_random_region,
     non_chest_output,
-    lung_fields_found,
     redundant_cues,
     retained_by_infill,
     shown_infill,
     skill_without,
 )
 from roentgate.data import phantom, phantom_anatomy
+from roentgate.data.dataset import Dataset
 from roentgate.errors import ArgumentError
 from roentgate.evidence.evidence import Evidence
 from roentgate.evidence.lung_answers import AttentionRecord, attend, lung_perturbations_of
+from roentgate.lungs import burned_in_annotations
 from roentgate.lungs.burned_in_annotations import Annotation
+from roentgate.lungs.lung_masks import LungFields
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_INFILLS
+from roentgate.store import Store
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
 from tests.support.altered import altered
 
@@ -208,10 +212,75 @@ def test_the_images_are_predicted_once(chests: Project) -> None:
 def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: Project) -> None:
     project.use_real_suites()
     result = project.run("suites/test_attention.py", "-k", "not attribution")
-    rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
+    attention_rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
+    found = [(row["value"], row["detail"]) for row in attention_rows if row["check"] == "lung_fields_found"]
+    assert [value for value, _ in found] == [0, 0, 0]
+    assert all(detail.startswith("left out: ") for _, detail in found)
+    rows = [row for row in attention_rows if row["check"] != "lung_fields_found"]
     assert {row["outcome"] for row in rows} == {"skipped"}
     reason = f"a trusted lung field was found on 0 images of Bottom, fewer than {LEAST_IMAGES}"
     assert all(reason in row["detail"] for row in rows)
+
+
+def test_images_without_a_trusted_lung_field_are_counted_by_class(
+    chests: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = evidence(chests, "lungs")
+    fields = lung_perturbations_of(made).fields
+    doubts = {0: "area: 1% of the image", 3: "certainty: 0.80, below 0.92", IMAGES: "area: 2% of the image"}
+    some = replace(fields, reasons=tuple(doubts.get(row, "") for row in range(len(fields))))
+    monkeypatch.setattr(attention, "lung_fields", lambda *_: some)
+    found = {label: lung_fields_found(made, label) for label in phantom.CLASSES}
+    assert [estimate.value for estimate in found.values()] == pytest.approx([1 - 2 / IMAGES, 1 - 1 / IMAGES, 1])
+    assert [estimate.detail for estimate in found.values()] == [
+        "left out: 1 area, 1 certainty",
+        "left out: 1 area",
+        "none left out",
+    ]
+    assert found["Covid"].failing == (made.test.ids[0], made.test.ids[3])
+    assert {estimate.n for estimate in found.values()} == {IMAGES}
+
+
+def test_where_the_findings_do_not_lie_in_the_lungs_the_lung_checks_are_skipped(chests: Project) -> None:
+    chests.use_real_suites()
+    card = chests.folder / "data" / "chests.toml"
+    card.write_text(card.read_text("utf-8") + '\n[anatomy]\nregion = "none"\n', "utf-8")
+    result = chests.run("suites/test_attention.py", "-k", "not attribution", "--data", "chests", "--model", "markers")
+    record = json.loads((result.reports / "chests" / "markers" / "scorecard.json").read_text("utf-8"))
+    rows = [row for row in record["rows"] if row["suite"] == "attention"]
+    assert [row for row in rows if (row["outcome"], row["accepted"]) != ("skipped", True)] == []
+    assert {row["detail"] for row in rows} == {"the data card says that the findings do not lie in the lungs"}
+
+
+def test_an_annotation_of_train_alone_is_pasted_too(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = evidence(chests, "markers")
+    real = burned_in_annotations.find_each
+
+    def only_in_train(data: Dataset, fields: LungFields, store: Store) -> list[list[Annotation]]:
+        found = real(data, fields, store)
+        return found if data.name == "train" else [[] for _ in found]
+
+    monkeypatch.setattr("roentgate.lungs.burned_in_annotations.find_each", only_in_train)
+    perturbations = lung_perturbations_of(made)
+    assert all(marker is not None for marker in perturbations.markers)
+    assert (perturbations.marker_rows >= len(perturbations.test)).all()
+    assert (perturbations.marker_labels != perturbations.test.labels).all()
+    marker = perturbations.markers[0]
+    assert marker is not None
+    lent = made.candidate.splits.train.take([perturbations.marker_rows[0] - len(perturbations.test)])[0]
+    np.testing.assert_array_equal(perturbations.changed("annotated", np.array([0]))[0][marker.box], lent[marker.box])
+
+
+def test_a_class_with_one_annotation_lends_as_often_as_one_with_many(chests: Project) -> None:
+    perturbations = lung_perturbations_of(evidence(chests, "markers"))
+    perturbations.found = [
+        marks if label == 0 or row == IMAGES else []
+        for row, (marks, label) in enumerate(zip(perturbations.found, perturbations.test.labels, strict=True))
+    ]
+    perturbations.lent = [[] for _ in perturbations.lent]
+    _, donors = perturbations._markers()
+    lenders = perturbations.test.labels[donors[2 * IMAGES :]]  # of the third class, to which both may lend
+    assert 1 <= (lenders == 1).sum() <= IMAGES - 1
 
 
 # What is done to the images
@@ -270,7 +339,7 @@ def test_an_annotation_that_would_cover_lungs_is_not_pasted(chests: Project, mon
     top, left = (int(edge) for edge in usual)
     mark = Annotation(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
     monkeypatch.setattr(
-        "roentgate.lungs.burned_in_annotations.find_each", lambda *_: [[mark] for _ in range(len(fields))]
+        "roentgate.lungs.burned_in_annotations.find_each", lambda data, *_: [[mark] for _ in range(len(data))]
     )
     given = [marker is not None for marker in lung_perturbations_of(made).markers]
     assert given == [not lungs[top, left] for lungs in fields.take(range(len(fields)))]
@@ -517,15 +586,6 @@ def test_patients_make_intervals_wider() -> None:
         single, patients = estimate(record), estimate(of(record))
         assert patients.value == single.value
         assert patients.high - patients.low > single.high - single.low
-
-
-def test_images_that_were_left_out_are_counted() -> None:
-    template = "; {} without a trusted lung field left out"
-    for count, ending in ((0, ""), (1, template.format("1 image")), (5, template.format("5 images"))):
-        record = attended(left_out=count)
-        for estimate in (lung_background_conflict(record), skill_without(record, "common"), annotation_swap(record)):
-            assert estimate.detail.endswith(ending)
-            assert ("left out" in estimate.detail) == bool(count)
 
 
 # The output on non-chest images

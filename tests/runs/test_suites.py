@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from roentgate.candidates.predictions import Predictions
+from roentgate.checks.attention import GATING
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord
@@ -144,8 +145,8 @@ def attended(**changes: object) -> AttentionRecord:
 
 
 def without_lungs(answers: Predictions) -> AttentionRecord:
-    """Return a record in which lungs masked by the last infill give these answers."""
-    return attended(hidden={**attended().hidden, ("lungs", LUNG_INFILLS[-1]): answers})
+    """Return a record in which the usual lung region masked by the last infill gives these answers."""
+    return attended(hidden={**attended().hidden, (GATING, LUNG_INFILLS[-1]): answers})
 
 
 def moved(answers: Predictions) -> RobustnessRecord:
