@@ -100,7 +100,7 @@ class Card(BaseModel):
         source: Where to get the data.
         group: A regular expression with one capture group that finds the patient in a row id. None if unknown.
         masks: Path of a row's mask below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
-        lesions: As ``masks``, for the known lesions of drawn images.
+        lesion_masks: As ``masks``, for the known lesions of drawn images.
         anatomy: Where the findings lie.
         recipe: Training settings that replace the model's own for this data set.
         manifest: A CSV file with a line for each image, next to the card or below the root. None reads class folders.
@@ -126,7 +126,7 @@ class Card(BaseModel):
     source: str = ""
     group: str | None = None
     masks: str | None = None
-    lesions: str | None = None
+    lesion_masks: str | None = None
     anatomy: Anatomy = Anatomy()
     recipe: dict[str, bool | int | float | str] = Field(default_factory=dict)
     manifest: Path | None = None
@@ -156,7 +156,7 @@ class Card(BaseModel):
             raise ValueError(f"needs exactly one capture group, the patient; it has {captures}")
         return group
 
-    @field_validator("masks", "lesions")
+    @field_validator("masks", "lesion_masks")
     @classmethod
     def _names_the_row(cls, masks: str | None) -> str | None:
         if masks is not None and "{id}" not in masks and "{stem}" not in masks:

@@ -346,7 +346,7 @@ def _part_of_folders(tree: Tree, card: Card, name: SplitName, listing: Listing) 
         "root": listing.folder,
         "groups": None if card.group is None else _groups(tree, name, ids, card.group),
         "masks": None if card.masks is None else _masks(tree, name, ids, card.masks),
-        "lesions": None if card.lesions is None else _masks(tree, name, ids, card.lesions),
+        "lesions": None if card.lesion_masks is None else _masks(tree, name, ids, card.lesion_masks),
         "ignored": listing.ignored,
     }
 

@@ -120,7 +120,7 @@ def card(variant: str) -> Card:
         licence="Apache-2.0",
         source="drawn by harness/roentgate/data/phantom.py",
         masks="masks/{id}",
-        lesions="lesions/{id}",
+        lesion_masks="lesions/{id}",
         recipe={"epochs": 20},
     )
 

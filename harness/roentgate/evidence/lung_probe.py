@@ -84,6 +84,8 @@ def answers(candidate: Candidate, perturbations: LungPerturbations) -> Mapping[s
 def seen(images: Images, masks: BoolArray, template: BoolArray) -> FloatArray:
     """Return the lungs of images as the probe sees them, float32 (n, p).
 
+    What is not lung has the mean grey of the lungs.
+
     Args:
         images: float32 (n, H, W, C).
         masks: bool (n, H, W), their lungs.
@@ -93,6 +95,7 @@ def seen(images: Images, masks: BoolArray, template: BoolArray) -> FloatArray:
     for target, image, mask in zip(found, images, masks, strict=True):
         grey, lungs = _reduced(image.mean(axis=2)), _reduced(mask.astype(np.float32)) > 0.5
         if lungs.any():
+            grey = np.where(lungs, grey, grey[lungs].mean())
             pixels = regions.fitted(grey[..., None], lungs, template)[template, 0]
             target[:] = (pixels - pixels.mean()) / max(float(pixels.std()), 1e-3)
     return found
