@@ -37,9 +37,9 @@ def test_a_lesion_decides_if_the_answer_changes_without_it() -> None:
     reader = Reader()
     predicted = reader.predict(images).argmax(axis=1)
     lesions[3] = False
-    assert decide(reader, images, predicted, lesions).tolist() == [row != 3 for row in range(COUNT)]  # type: ignore[arg-type]  # all of a model that is used
+    assert decide(reader, images, predicted, lesions).tolist() == [row != 3 for row in range(COUNT)]
     images[4, 16, 23] = 0.9  # also bright elsewhere
-    assert not decide(reader, images, predicted, lesions)[4]  # type: ignore[arg-type]  # as above
+    assert not decide(reader, images, predicted, lesions)[4]
 
 
 def test_maps_on_the_lesions_find_them_and_maps_elsewhere_do_not() -> None:

@@ -62,7 +62,8 @@ _PROMISED, _OTHER, _ALARM = "#0072B2", "#9CC7E3", "#A50026"
 def markdown(matrix: Matrix) -> str:
     """Return the page as markdown.
 
-    It shows what was required and found, each model and data set, false alarms, doses, and faults that are known to be missed.
+    It shows what was required and found, each model and data set, false alarms, doses, and faults that are known to be
+    missed.
     """
     faulty = [entry for entry in matrix["models"] if entry["promised"]]
     unseen = [entry for entry in matrix["models"] if not (entry["sound"] or entry["promised"])]
