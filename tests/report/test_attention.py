@@ -51,10 +51,10 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
     count = len(seen[0].rows)
     each = count // 3
     counts = f"Covid {each} of {each}, Normal {each} of {each}, Viral Pneumonia {each} of {each}"
-    assert notes[0]["alt"] == f"Images with a trusted lung field: {counts} ({SHOWN} shown)"
+    assert notes[0]["alt"] == f"Trusted lung fields: {counts} ({SHOWN} shown)"
     assert notes[1]["alt"].startswith("Usual lung region masked (blur): ")
     assert notes[1]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
-    assert f"{count} of {count} predicted as the background's class, 0 as the lungs'" in notes[2]["alt"]
+    assert f"{count} of {count} answers are the background's class, 0 the lungs'" in notes[2]["alt"]
     assert f"{count} of {count} answers follow, 0 a flat patch" in notes[3]["alt"]
 
 
@@ -68,7 +68,7 @@ def test_images_without_a_trusted_lung_field_are_shown_first_with_the_reason(
     heading, stacks = attention_figures._masks(perturbations)
     captions = [panel.caption for (panel,) in stacks]
     assert [caption.rpartition("\n")[2] for caption in captions] == ["area", "certainty"] + ["trusted"] * (SHOWN - 2)
-    assert heading.startswith(f"Images with a trusted lung field: Covid {count // 3 - 1} of {count // 3}, ")
+    assert heading.startswith(f"Trusted lung fields: Covid {count // 3 - 1} of {count // 3}, ")
 
 
 def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path) -> None:

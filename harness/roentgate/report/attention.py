@@ -141,7 +141,7 @@ def _masks(perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
     counts = ", ".join(
         f"{label} {some} of {all_}" for label, some, all_ in zip(test.classes, trusted, every, strict=True)
     )
-    return _counted(f"Images with a trusted lung field: {counts}", len(rows), len(test)), stacks
+    return _counted(f"Trusted lung fields: {counts}", len(rows), len(test)), stacks
 
 
 def _without_lungs(record: AttentionRecord, perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
@@ -197,8 +197,8 @@ def _on_other_backgrounds(record: AttentionRecord, perturbations: LungPerturbati
             ]
         )
     heading = (
-        f"Lungs on the background of another class: {by_background[judged].sum()} of {len(judged)} predicted as the "
-        f"background's class, {by_lungs[judged].sum()} as the lungs'"
+        f"Swapped backgrounds: {by_background[judged].sum()} of {len(judged)} answers are the background's class, "
+        f"{by_lungs[judged].sum()} the lungs'"
     )
     return _counted(heading, len(rows), len(judged)), stacks
 
@@ -215,7 +215,7 @@ def _with_annotations(record: AttentionRecord, perturbations: LungPerturbations)
     stacks = []
     for row, image, changed in zip(rows, before, after, strict=True):
         label = shorten(clean.classes[record.annotation_labels[row]], 18)
-        caption = f"burned-in annotation of {label}\n{_change(clean, annotated, row)}"
+        caption = f"annotation of {label}\n{_change(clean, annotated, row)}"
         top, bottom, left, right = (int(edge) for edge in record.marker_boxes[row])
         colour, box = _AGAINST if follows[row] else _FOR, (top, bottom, left, right)
         stacks.append(
