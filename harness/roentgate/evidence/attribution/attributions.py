@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import Array, FloatArray, IntArray
+from roentgate.arrays import Array, BoolArray, FloatArray, IntArray
 from roentgate.evidence.attribution import faithfulness, known_lesions, sanity_check
 from roentgate.evidence.attribution.explainers import BLACK_BOX, Explainer
 from roentgate.evidence.attribution.faithfulness import Curves
@@ -149,17 +149,23 @@ class AttributionRecord:
         if test.lesions is None or found.lacks:
             detail = found.lacks or "no lesions are known"
             return undefined(0, low=-math.inf, high=math.inf, method="Student's t", detail=detail)
-        paths = [test.lesions[row] for row in found.rows]
+        lesions, deciding = self._lesions
+        groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
+        return known_lesions.found_by(found.maps, lesions, deciding, groups, self._unit)
+
+    @cached_property
+    def _lesions(self) -> tuple[BoolArray, BoolArray]:
+        """The known lesions of `rows`, and whether the answer changes without them."""
+        test, rows = self.candidate.splits.test, self.rows
+        paths = [] if test.lesions is None else [test.lesions[row] for row in rows]
         lesions = known_lesions.read(paths, (test.image_shape[0], test.image_shape[1]))
 
         def compute() -> Mapping[str, Array]:
-            images, predicted = test.take(found.rows), found.predicted
-            return {"decide": known_lesions.decide(self.candidate, images, predicted, lesions)}
+            answers = self._evidence.test.answers[rows]
+            return {"decide": known_lesions.decide(self.candidate, test.take(rows), answers, lesions)}
 
         key = [self._bounds.images, [file_digest(path) for path in paths]]
-        deciding = self._evidence.keep("known lesions", compute, of=key)["decide"]
-        groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
-        return known_lesions.found_by(found.maps, lesions, deciding, groups, self._unit)
+        return lesions, self._evidence.keep("known lesions", compute, of=key)["decide"]
 
     def located(self, method: str) -> Located:
         """Return an explainer's maps with the lungs of the same images.
