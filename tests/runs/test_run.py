@@ -172,7 +172,8 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "claims": "claims_consistent claim_reproduced",
     }
     descriptive = {
-        "attention": "attribution_sanity_check attribution_in_lungs attribution_pointing attribution_deletion",
+        "attention": "attribution_sanity_check attribution_known_lesions attribution_in_lungs attribution_pointing"
+        " attribution_deletion",
     }
     policy = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=())
     assert set(policy.gate.pairs) == named(core | asked_for)
