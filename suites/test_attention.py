@@ -9,22 +9,44 @@ from roentgate import at_least, at_most, attribution, descriptive
 from roentgate import attention as lungs
 
 
+@pytest.mark.needs("anatomy")
+def test_lung_fields_found(evidence, accept):
+    """Descriptive: images of each class with a trusted lung field."""
+    for label in evidence.test.classes:
+        accept(descriptive(lungs.lung_fields_found(evidence, label)), subject=label)
+
+
 @pytest.mark.needs("lungs")
 def test_skill_without_lungs(attention, policy, accept):
-    """Little skill is retained when the lungs are masked.
+    """Little skill is retained when the usual lung region is masked.
 
-    The worst informative infill counts.
+    The worst informative infill counts. The other regions are descriptive.
     """
     ceiling = policy.attention.skill_without_lungs_ceiling
-    for region in ("lungs", "common", "another", "region"):
+    for region in (lungs.GATING, "lungs", "another", "region"):
         kept = lungs.skill_without(attention, region)
-        accept(at_most(kept, ceiling) if region == "lungs" else descriptive(kept), subject=lungs.REGIONS[region])
+        accept(at_most(kept, ceiling) if region == lungs.GATING else descriptive(kept), subject=lungs.REGIONS[region])
 
 
 @pytest.mark.needs("lungs")
 def test_skill_with_lungs_only(attention, accept):
     """Descriptive: the skill that is retained when only the lungs are shown."""
     accept(descriptive(lungs.skill_without(attention, "background")), subject=lungs.REGIONS["background"])
+
+
+@pytest.mark.needs("lungs")
+def test_retained_skill_by_infill(attention, accept):
+    """Descriptive: retained skill without lungs and with lungs only, by infill."""
+    for infill in lungs.MILDEST_FIRST:
+        for region in (lungs.GATING, "background"):
+            kept = lungs.retained_by_infill(attention, region, infill)
+            accept(descriptive(kept), subject=f"{lungs.REGIONS[region]}, {infill}")
+
+
+@pytest.mark.needs("lungs")
+def test_redundant_cues(attention, accept):
+    """Descriptive: skill retained both without lungs and with lungs only."""
+    accept(descriptive(lungs.redundant_cues(attention)), subject="the smaller of the two")
 
 
 @pytest.mark.needs("lungs")
@@ -46,6 +68,22 @@ def test_lung_background_conflict(attention, policy, accept):
 def test_background_swap_control(attention, accept):
     """Descriptive: answers that survive a background swap within a class."""
     accept(descriptive(lungs.background_swap_control(attention)), subject="backgrounds of the same class")
+
+
+@pytest.mark.needs("lungs")
+def test_background_swap_positive_control(attention, accept):
+    """Descriptive: answers of a probe of the lungs alone under the same swap."""
+    accept(descriptive(lungs.background_swap_positive_control(attention)), subject="linear probe of the lungs")
+
+
+@pytest.mark.needs("lungs")
+def test_background_swap_auroc(attention, accept):
+    """Descriptive: AUROC of the lungs' class on swapped backgrounds.
+
+    The same images as they are stand beside it.
+    """
+    accept(descriptive(lungs.background_swap_auroc(attention)), subject="backgrounds of another class")
+    accept(descriptive(lungs.background_swap_auroc(attention, swapped=False)), subject="the same images as they are")
 
 
 @pytest.mark.needs("lungs")
@@ -80,6 +118,13 @@ def test_attribution_sanity_check(attributions, accept):
     """Descriptive: attribution maps change when the learned weights are randomised."""
     for method in attributions.methods:
         accept(descriptive(attribution.randomisation_correlation(attributions, method)), subject=method)
+
+
+@pytest.mark.needs("lesions")
+def test_attribution_known_lesions(attributions, accept):
+    """Descriptive: positive attribution lies in known lesions that decide."""
+    for method in attributions.methods:
+        accept(descriptive(attribution.known_lesions(attributions, method)), subject=method)
 
 
 @pytest.mark.needs("lungs")

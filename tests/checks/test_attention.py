@@ -18,25 +18,35 @@ from scipy import ndimage
 from roentgate.candidates.predictions import Predictions, taken
 from roentgate.checks import attention, border
 from roentgate.checks.attention import (
+    GATING,
     KEPT,
     LEAST_IMAGES,
     annotation_swap,
+    background_swap_auroc,
     background_swap_control,
+    background_swap_positive_control,
     drawn_marker,
     inverted_flips,
     lung_background_conflict,
+    lung_fields_found,
     lungs_versus_random_region,
     non_chest_output,
+    redundant_cues,
+    retained_by_infill,
+    shown_infill,
     skill_without,
-    worst_infill,
 )
 from roentgate.data import phantom, phantom_anatomy
+from roentgate.data.dataset import Dataset
 from roentgate.errors import ArgumentError
 from roentgate.evidence.evidence import Evidence
 from roentgate.evidence.lung_answers import AttentionRecord, attend, lung_perturbations_of
+from roentgate.lungs import burned_in_annotations
 from roentgate.lungs.burned_in_annotations import Annotation
+from roentgate.lungs.lung_masks import LungFields
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_INFILLS
+from roentgate.store import Store
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
 from tests.support.altered import altered
 
@@ -206,7 +216,11 @@ def test_the_images_are_predicted_once(chests: Project) -> None:
 def test_without_trusted_lung_fields_the_suite_is_skipped_and_says_why(project: Project) -> None:
     project.use_real_suites()
     result = project.run("suites/test_attention.py", "-k", "not attribution")
-    rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
+    attention_rows = [row for row in result.record()["rows"] if row["suite"] == "attention"]
+    found = [(row["value"], row["detail"]) for row in attention_rows if row["check"] == "lung_fields_found"]
+    assert [value for value, _ in found] == [0, 0, 0]
+    assert all(detail.startswith("left out: ") for _, detail in found)
+    rows = [row for row in attention_rows if row["check"] != "lung_fields_found"]
     assert {row["outcome"] for row in rows} == {"skipped"}
     reason = "a trusted lung field was found on 0 images of Bottom, "
     assert all(row["detail"].startswith(reason) for row in rows)
@@ -230,6 +244,67 @@ def test_lungs_that_are_missing_in_one_class_refuse_the_model(chests: Project, i
         assert f"on 0 images of Normal, fewer than {LEAST_IMAGES}, but on enough of another class" in row["detail"]
         assert row["failing_total"] == IMAGES
         assert all("Normal" in name for name in row["failing"])
+
+
+def test_images_without_a_trusted_lung_field_are_counted_by_class(
+    chests: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = evidence(chests, "lungs")
+    fields = lung_perturbations_of(made).fields
+    doubts = {0: "area: 1% of the image", 3: "certainty: 0.80, below 0.92", IMAGES: "area: 2% of the image"}
+    some = replace(fields, reasons=tuple(doubts.get(row, "") for row in range(len(fields))))
+    monkeypatch.setattr(attention, "lung_fields", lambda *_: some)
+    found = {label: lung_fields_found(made, label) for label in phantom.CLASSES}
+    assert [estimate.value for estimate in found.values()] == pytest.approx([1 - 2 / IMAGES, 1 - 1 / IMAGES, 1])
+    assert [estimate.detail for estimate in found.values()] == [
+        "left out: 1 area, 1 certainty",
+        "left out: 1 area",
+        "none left out",
+    ]
+    assert found["Covid"].failing == (made.test.ids[0], made.test.ids[3])
+    assert {estimate.n for estimate in found.values()} == {IMAGES}
+
+
+def test_where_the_findings_do_not_lie_in_the_lungs_the_lung_checks_are_skipped(chests: Project) -> None:
+    chests.use_real_suites()
+    card = chests.folder / "data" / "chests.toml"
+    card.write_text(card.read_text("utf-8") + '\n[anatomy]\nregion = "none"\n', "utf-8")
+    result = chests.run("suites/test_attention.py", "-k", "not attribution", "--data", "chests", "--model", "markers")
+    record = json.loads((result.reports / "chests" / "markers" / "scorecard.json").read_text("utf-8"))
+    rows = [row for row in record["rows"] if row["suite"] == "attention"]
+    assert [row for row in rows if (row["outcome"], row["accepted"]) != ("skipped", True)] == []
+    assert {row["detail"] for row in rows} == {"the data card says that the findings do not lie in the lungs"}
+
+
+def test_an_annotation_of_train_alone_is_pasted_too(chests: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = evidence(chests, "markers")
+    real = burned_in_annotations.find_each
+
+    def only_in_train(data: Dataset, fields: LungFields, store: Store) -> list[list[Annotation]]:
+        found = real(data, fields, store)
+        return found if data.name == "train" else [[] for _ in found]
+
+    monkeypatch.setattr("roentgate.lungs.burned_in_annotations.find_each", only_in_train)
+    perturbations = lung_perturbations_of(made)
+    assert all(marker is not None for marker in perturbations.markers)
+    assert (perturbations.marker_rows >= len(perturbations.test)).all()
+    assert (perturbations.marker_labels != perturbations.test.labels).all()
+    marker = perturbations.markers[0]
+    assert marker is not None
+    lent = made.candidate.splits.train.take([perturbations.marker_rows[0] - len(perturbations.test)])[0]
+    np.testing.assert_array_equal(perturbations.changed("annotated", np.array([0]))[0][marker.box], lent[marker.box])
+
+
+def test_a_class_with_one_annotation_lends_as_often_as_one_with_many(chests: Project) -> None:
+    perturbations = lung_perturbations_of(evidence(chests, "markers"))
+    perturbations.found = [
+        marks if label == 0 or row == IMAGES else []
+        for row, (marks, label) in enumerate(zip(perturbations.found, perturbations.test.labels, strict=True))
+    ]
+    perturbations.lent = [[] for _ in perturbations.lent]
+    _, donors = perturbations._markers()
+    lenders = perturbations.test.labels[donors[2 * IMAGES :]]  # of the third class, to which both may lend
+    assert 1 <= (lenders == 1).sum() <= IMAGES - 1
 
 
 # What is done to the images
@@ -257,7 +332,7 @@ def test_partners_are_of_another_class_and_of_the_own(chests: Project) -> None:
     for row in record.rows:
         marker = perturbations.markers[row]
         assert marker is not None
-        assert marker in perturbations.found[perturbations.marker_rows[row]]
+        assert marker in [*perturbations.found, *perturbations.lent][perturbations.marker_rows[row]]
         assert not perturbations.fields.take([row])[0][marker.box].any()
 
 
@@ -271,7 +346,7 @@ def test_a_pasted_annotation_is_the_donors_and_the_images_own_is_covered(chests:
     )
     marker, (own,) = perturbations.markers[0], perturbations.found[0]
     assert marker is not None
-    donor = perturbations.test.take([perturbations.marker_rows[0]])[0]
+    donor = perturbations._lenders(perturbations.marker_rows[:1])[0]
     np.testing.assert_array_equal(annotated[marker.box], donor[marker.box])
     np.testing.assert_allclose(annotated[own.box], own.ground, atol=1e-6)
     np.testing.assert_allclose(plain[marker.box], marker.ground, atol=1e-6)
@@ -288,7 +363,7 @@ def test_an_annotation_that_would_cover_lungs_is_not_pasted(chests: Project, mon
     top, left = (int(edge) for edge in usual)
     mark = Annotation(top=top, bottom=top + 1, left=left, right=left + 1, ground=0.5)
     monkeypatch.setattr(
-        "roentgate.lungs.burned_in_annotations.find_each", lambda *_: [[mark] for _ in range(len(fields))]
+        "roentgate.lungs.burned_in_annotations.find_each", lambda data, *_: [[mark] for _ in range(len(data))]
     )
     given = [marker is not None for marker in lung_perturbations_of(made).markers]
     assert given == [not lungs[top, left] for lungs in fields.take(range(len(fields)))]
@@ -304,7 +379,7 @@ def test_regions_are_as_named_and_empty_for_an_untrusted_lung_field(chests: Proj
     np.testing.assert_array_equal(
         perturbations.regions("another", rows), perturbations.fields.take(perturbations.background[rows])
     )
-    usual = 2 * perturbations.fields.take(perturbations.rows).sum(axis=0) >= len(perturbations.rows)
+    usual = 10 * perturbations.fields.take(perturbations.rows).sum(axis=0) >= len(perturbations.rows)
     np.testing.assert_array_equal(perturbations.regions("common", rows), np.repeat(usual[None], 3, axis=0))
     assert perturbations.regions("region", rows).sum(axis=(1, 2)).tolist() == own.sum(axis=(1, 2)).tolist()
     reasons = tuple("area" if row == 11 else "" for row in range(3 * IMAGES))
@@ -333,7 +408,7 @@ def silent(predictions: Predictions, rows: slice) -> Predictions:
 
 def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> AttentionRecord:
     """Return a record of some of its rows, without partners and markers."""
-    cut = {name: taken(getattr(record, name), rows) for name in ("clean", *CHANGES)}
+    cut = {name: taken(getattr(record, name), rows) for name in ("clean", "probe", "probe_swapped", *CHANGES)}
     nobody = np.full(len(rows), -1, dtype=np.int64)
     return altered(
         record,
@@ -349,14 +424,50 @@ def few(record: AttentionRecord, rows: NDArray[np.int64], **changes: object) -> 
 
 def test_the_worst_infill_is_the_one_that_keeps_most_skill() -> None:
     record = without_lungs(answered(90, 90))
-    assert worst_infill(record, "lungs") == REGION_INFILLS[-1]
-    assert skill_without(record, "lungs").value == pytest.approx(0.8)
-    assert f"({REGION_INFILLS[-1]})" in skill_without(record, "lungs").detail
+    assert skill_without(record, GATING).value == pytest.approx(0.8)
+    assert f"({REGION_INFILLS[-1]})" in skill_without(record, GATING).detail
+
+
+def test_pictures_show_a_soft_infill_that_leaves_more_than_one_answer() -> None:
+    assert shown_infill(attended(), GATING) == "blur"
+    hidden = {**attended().hidden, (GATING, "blur"): answered(EACH, 0)}
+    assert shown_infill(attended(hidden=hidden), GATING) == "mean"
+    hidden[GATING, "mean"] = answered(EACH, 0)
+    assert shown_infill(attended(hidden=hidden), GATING) == "blur"
+
+
+def hidden_as(without: Predictions, only: Predictions) -> AttentionRecord:
+    """Return a record with the same answers under every infill."""
+    answers = {GATING: without, "background": only}
+    return attended(hidden={key: answers.get(key[0], EVEN) for key in attended().hidden})
+
+
+def test_cues_are_redundant_where_each_side_alone_suffices() -> None:
+    both = redundant_cues(hidden_as(answered(90, 90), answered(95, 95)))
+    assert both.value == pytest.approx(0.8)
+    assert both.low > 0.5
+    assert both.detail == "mean: 0.80 without the usual lung region, 0.90 with the lungs only"
+    assert redundant_cues(hidden_as(EVEN, answered(95, 95))).value == pytest.approx(0)
+    assert redundant_cues(hidden_as(answered(95, 95), EVEN)).value == pytest.approx(0)
+
+
+def test_redundant_cues_take_the_mildest_infill_that_says_something_of_both() -> None:
+    record = hidden_as(answered(90, 90), answered(95, 95))
+    hidden = {**record.hidden, ("background", "mean"): answered(EACH, 0)}
+    assert redundant_cues(attended(hidden=hidden)).detail.startswith("blur: ")
+    every = redundant_cues(hidden_as(answered(EACH, 0), answered(95, 95)))
+    assert every.state == "uninformative"
+    assert redundant_cues(attended(clean=EVEN)).state == "undefined"
+
+
+def test_retained_skill_of_one_infill_is_not_that_of_another() -> None:
+    record = without_lungs(answered(90, 90))
+    assert retained_by_infill(record, GATING, REGION_INFILLS[-1]).value == pytest.approx(0.8)
+    assert retained_by_infill(record, GATING, REGION_INFILLS[0]).value == pytest.approx(0)
 
 
 def test_an_infill_that_leaves_one_answer_is_left_out_while_another_is_informative() -> None:
     uninformative = attended(hidden={**attended().hidden, ("lungs", "black"): answered(EACH, 0)})
-    assert worst_infill(uninformative, "lungs") != "black"
     assert skill_without(uninformative, "lungs").value == pytest.approx(0)
     every = attended(hidden={key: answered(EACH, 0) for key in attended().hidden})
     assert skill_without(every, "lungs").state == "undefined"
@@ -388,6 +499,32 @@ def test_following_means_nothing_where_the_exchange_itself_decides(survive: int,
     assert (estimate.state == "ok") == informative
 
 
+@pytest.mark.parametrize(("follow", "informative"), [(60, True), (50, False)])
+def test_following_means_nothing_where_a_reader_of_the_lungs_cannot_follow_them(follow: int, informative: bool) -> None:
+    record = attended(probe_swapped=answered(follow, follow))
+    control = background_swap_positive_control(record)
+    assert control.value == pytest.approx((2 * follow - EACH) / EACH)
+    estimate = lung_background_conflict(record)
+    assert estimate.value == 1
+    assert (estimate.state == "ok") == informative
+    assert (estimate.low > 0.9) == informative
+
+
+def test_a_probe_that_cannot_read_the_lungs_says_nothing_of_the_swap() -> None:
+    record = attended(probe=answered(60, 60), probe_swapped=EVEN)
+    control = background_swap_positive_control(record)
+    assert control.state == "undefined"
+    assert "balanced accuracy 0.10 above chance" in control.detail
+    assert lung_background_conflict(record).state == "ok"
+
+
+def test_a_ranking_by_the_background_is_below_chance() -> None:
+    flipped = answered(10, 10)
+    assert background_swap_auroc(attended(swapped=flipped)).value == pytest.approx(0.1)
+    assert background_swap_auroc(attended(swapped=flipped), swapped=False).value == 1
+    assert background_swap_auroc(few(attended(), np.arange(EACH))).n == 0
+
+
 def test_without_pairs_that_are_answered_alike_the_control_is_undefined() -> None:
     alone = attended(same_class_rows=np.full(2 * EACH, -1))
     assert not background_swap_control(alone).defined
@@ -412,10 +549,13 @@ def test_without_rows_nothing_is_invented() -> None:
         annotation_swap(none),
         drawn_marker(none),
         inverted_flips(none),
+        redundant_cues(none),
+        background_swap_auroc(none),
+        background_swap_positive_control(none),
     ):
         assert not estimate.defined
         assert estimate.n == 0
-    assert worst_infill(none, "lungs") in REGION_INFILLS
+    assert shown_infill(none, "lungs") in REGION_INFILLS
 
 
 def test_without_partners_and_markers_nothing_is_followed() -> None:
@@ -470,15 +610,6 @@ def test_patients_make_intervals_wider() -> None:
         single, patients = estimate(record), estimate(of(record))
         assert patients.value == single.value
         assert patients.high - patients.low > single.high - single.low
-
-
-def test_images_that_were_left_out_are_counted() -> None:
-    template = "; {} without a trusted lung field left out"
-    for count, ending in ((0, ""), (1, template.format("1 image")), (5, template.format("5 images"))):
-        record = attended(left_out=count)
-        for estimate in (lung_background_conflict(record), skill_without(record, "common"), annotation_swap(record)):
-            assert estimate.detail.endswith(ending)
-            assert ("left out" in estimate.detail) == bool(count)
 
 
 # The output on non-chest images

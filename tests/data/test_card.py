@@ -31,6 +31,26 @@ def test_a_phantom_card_says_which_variant_is_drawn(name: str) -> None:
     assert (card.generator, card.variant, card.image_size, card.masks) == ("phantom", name, (96, 96), "masks/{id}")
 
 
+@pytest.mark.parametrize("region", ["lungs", "none"])
+def test_a_card_says_whether_the_findings_lie_in_the_lungs(tmp_path: Path, region: str) -> None:
+    (tmp_path / "effusion.toml").write_text(f'root = "x"\n[anatomy]\nregion = "{region}"\n', "utf-8")
+    assert find_card("effusion", tmp_path).anatomy.region == region
+    assert find_card("phantom", CARDS).anatomy.region == "lungs"
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ('region = "heart"', "key 'anatomy.region': Input should be 'lungs' or 'none'"),
+        ('regions = "lungs"', "unknown key 'anatomy.regions'; did you mean 'region'"),
+    ],
+)
+def test_another_region_is_refused(tmp_path: Path, line: str, fault: str) -> None:
+    (tmp_path / "effusion.toml").write_text(f'root = "x"\n[anatomy]\n{line}\n', "utf-8")
+    with pytest.raises(DataError, match=fault):
+        find_card("effusion", tmp_path)
+
+
 def test_name_equals_path_is_that_card_with_another_root(tmp_path: Path) -> None:
     card = find_card(f"covid19={tmp_path}", CARDS)
     assert (card.name, card.root) == ("covid19", tmp_path)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from roentgate.data import phantom
+from roentgate.data import phantom, phantom_anatomy
 from roentgate.data.card import find_card
 from roentgate.data.phantom_anatomy import MARGIN, SIDE
 from roentgate.errors import ArgumentError, HarnessError
@@ -308,3 +308,31 @@ def test_nothing_is_printed_where_there_is_no_terminal(tmp_path: Path, capfd: py
 @pytest.mark.parametrize("variant", ["phantom", "phantom-shortcut", "phantom-shortcut-broken"])
 def test_the_card_of_a_variant_is_the_published_one(variant: str) -> None:
     assert phantom.card(variant) == find_card(variant, CARDS)
+
+
+# The tube
+
+
+def test_a_tube_inside_a_lung_agrees_with_the_class_and_nothing_else_changes() -> None:
+    for label, side in (("Covid", -1), ("Normal", 0), ("Viral Pneumonia", 1)):
+        own = phantom.tubes(0, "test", label)
+        assert (own == phantom.CLASSES.index(label)).sum() == 76
+        index = int(np.flatnonzero(own == phantom.CLASSES.index(label))[0])
+        with_tube = phantom.image("phantom-tube", 0, "test", label, index)
+        sequences = np.random.SeedSequence(0, spawn_key=(1, 1, phantom.CLASSES.index(label), index)).spawn(2)
+        patient, surroundings = (np.random.default_rng(each) for each in sequences)
+        plain = phantom_anatomy.draw(
+            patient, phantom.FINDINGS[label], phantom._FAINT, phantom._any_background(surroundings)
+        )
+        changed = np.abs(with_tube.image.astype(int) - plain.image.astype(int)) > 20
+        assert not (changed & (plain.lungs == 0)).any()
+        middle = np.nonzero(plain.lungs)[1].mean()
+        columns = np.nonzero(changed)[1]
+        assert (len(columns) > 20) == (side != 0)
+        assert len(columns) == 0 or ((columns - middle) * side > 0).all()
+        np.testing.assert_array_equal(with_tube.lungs, plain.lungs)
+
+
+def test_other_variants_have_no_tube() -> None:
+    assert [name for name in phantom.VARIANTS if phantom._VARIANTS[name].tubes] == ["phantom-tube"]
+    assert phantom.backgrounds("phantom-tube", 0, "test", "Covid") is None

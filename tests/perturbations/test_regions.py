@@ -188,6 +188,56 @@ def test_a_lesion_comes_along_and_that_of_the_background_does_not() -> None:
     np.testing.assert_allclose(into_background(image, LUNGS[1], scarred, LUNGS[4]), plain, atol=1e-5)
 
 
+def drawn_lungs(left: tuple[float, float, int], right: tuple[float, float, int], bottom: int) -> BoolArray:
+    """Return two lungs, bool (96, 96), each with bounds that lean outwards from its apex down.
+
+    The numbers of a lung are its medial bound, its lateral bound at the apex, and how far the latter leans outwards.
+    """
+    y, x = np.mgrid[:96, :96]
+    lean = (y - 15) / (bottom - 15)
+    inside = [
+        (x * sign < (medial * sign)) & (x * sign > (lateral * sign - out * lean))
+        for sign, (medial, lateral, out) in ((1, left), (-1, right))
+    ]
+    return np.asarray((inside[0] | inside[1]) & (y >= 15) & (y < bottom))
+
+
+def test_no_chest_wall_comes_in_at_the_sides_and_no_side_of_a_lung_is_cut_off() -> None:
+    lungs, hole = drawn_lungs((44, 34, 26), (52, 60, 24), 75), drawn_lungs((40, 24, 4), (56, 82, 9), 86)
+    image = np.where(lungs, 0.25, 0.75)[..., None].astype(np.float32)
+    made = interventions.fitted(image, lungs, hole)[..., 0]
+    assert made[ndimage.binary_erosion(hole, iterations=3)].max() < 0.3, "chest wall inside the lungs"
+    rim = image.copy()  # the outermost pixels of both lungs, brighter than the lungs themselves
+    rim[lungs & ~ndimage.binary_erosion(lungs, structure=np.ones((1, 3)), iterations=4)] = 0.5
+    given = interventions.fitted(rim, lungs, hole)[..., 0]
+    for side in interventions.lung_sides(hole):
+        rows = np.flatnonzero(side.any(axis=1))[5:-5]
+        assert all(given[row, side[row]].max() > 0.4 for row in rows), "the side of a lung is missing"
+
+
+def test_each_lung_has_its_own_place() -> None:
+    lungs, hole = drawn_lungs((44, 34, 20), (52, 60, 20), 75), drawn_lungs((48, 40, 6), (62, 80, 9), 86)
+    left, right = interventions.lung_sides(lungs)
+    image = np.zeros((96, 96, 1), np.float32)
+    image[left], image[right] = 0.3, 0.7
+    moved = interventions.fitted(image, lungs, hole)[..., 0]
+    for side, grey in zip(interventions.lung_sides(hole), (0.3, 0.7), strict=True):
+        assert abs(moved[ndimage.binary_erosion(side, iterations=3)] - grey).max() < 0.01
+
+
+def test_lungs_that_are_one_field_are_cut_in_the_middle() -> None:
+    field = np.zeros((20, 30), dtype=bool)
+    field[3:17, 4:24] = True
+    left, right = interventions.lung_sides(field)
+    assert (left | right == field).all()
+    assert np.flatnonzero(left.any(axis=0)).tolist() == list(range(4, 14))
+    alone = np.zeros((20, 30), dtype=bool)
+    alone[3:17, 4] = True
+    assert len(interventions.lung_sides(alone)) == 1
+    moved = interventions.fitted(np.ones((20, 30, 1), np.float32), alone, field)
+    assert (moved == 1).all()
+
+
 # Letters
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from roentgate.evidence.lung_answers import AttentionRecord, attend, lung_perturbations_of
 from roentgate.lungs.lung_perturbations import LungPerturbations
 from roentgate.report import attention as attention_figures
-from roentgate.report.attention import ANNOTATIONS, BACKGROUNDS, LUNGS, SHOWN, chosen
+from roentgate.report.attention import ANNOTATIONS, BACKGROUNDS, LUNGS, MASKS, SHOWN, chosen
 from tests.checks.test_attention import chests, evidence, images
 from tests.report.test_figures import size
 
@@ -45,13 +45,30 @@ def test_pictures_are_the_same_bytes_each_time_and_say_what_they_count(
         notes = attention_figures.draw(*seen, folder)
         kept.append([(folder / note["file"]).read_bytes() for note in notes])
     assert kept[0] == kept[1]
-    assert [note["file"] for note in notes] == [LUNGS, BACKGROUNDS, ANNOTATIONS]
-    assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 3
+    assert [note["file"] for note in notes] == [MASKS, LUNGS, BACKGROUNDS, ANNOTATIONS]
+    assert [size(tmp_path / "one" / note["file"])[0] for note in notes] == [1440] * 4
     assert max(map(len, kept[0])) <= 400_000
     count = len(seen[0].rows)
-    assert notes[0]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
-    assert f"{count} of {count} predicted as the background's class, 0 as the lungs'" in notes[1]["alt"]
-    assert f"{count} of {count} answers follow, 0 a flat patch" in notes[2]["alt"]
+    each = count // 3
+    counts = f"Covid {each} of {each}, Normal {each} of {each}, Viral Pneumonia {each} of {each}"
+    assert notes[0]["alt"] == f"Trusted lung fields: {counts} ({SHOWN} shown)"
+    assert notes[1]["alt"].startswith("Usual lung region masked (blur): ")
+    assert notes[1]["alt"].endswith(f"{count} of {count} right answers stay right ({SHOWN} shown)")
+    assert f"{count} of {count} answers are the background's class, 0 the lungs'" in notes[2]["alt"]
+    assert f"{count} of {count} answers follow, 0 a flat patch" in notes[3]["alt"]
+
+
+def test_images_without_a_trusted_lung_field_are_shown_first_with_the_reason(
+    seen: tuple[AttentionRecord, LungPerturbations],
+) -> None:
+    _, perturbations = seen
+    doubts = {4: "area: 1% of the image", 17: "certainty: 0.80, below 0.92"}
+    count = len(perturbations.fields)
+    perturbations.fields = replace(perturbations.fields, reasons=tuple(doubts.get(row, "") for row in range(count)))
+    heading, stacks = attention_figures._masks(perturbations)
+    captions = [panel.caption for (panel,) in stacks]
+    assert [caption.rpartition("\n")[2] for caption in captions] == ["area", "certainty"] + ["trusted"] * (SHOWN - 2)
+    assert heading.startswith(f"Trusted lung fields: Covid {count // 3 - 1} of {count // 3}, ")
 
 
 def test_other_answers_are_another_picture(seen: tuple[AttentionRecord, LungPerturbations], tmp_path: Path) -> None:
@@ -69,8 +86,8 @@ def test_what_there_is_no_row_for_is_not_drawn(seen: tuple[AttentionRecord, Lung
     record, perturbations = seen
     none = np.full(len(record.rows), -1)
     alone = replace(record, annotation_labels=none, donor_rows=none)
-    assert [note["file"] for note in attention_figures.draw(alone, perturbations, tmp_path)] == [LUNGS]
-    assert [path.name for path in tmp_path.glob("*.png")] == [LUNGS]
+    assert [note["file"] for note in attention_figures.draw(alone, perturbations, tmp_path)] == [MASKS, LUNGS]
+    assert {path.name for path in tmp_path.glob("*.png")} == {MASKS, LUNGS}
 
 
 def test_where_no_lungs_were_found_nothing_is_drawn(
@@ -79,6 +96,7 @@ def test_where_no_lungs_were_found_nothing_is_drawn(
     record, perturbations = seen
     none = np.zeros(0, np.int64)
     empty = replace(record, rows=none, annotation_labels=none, donor_rows=none)
+    perturbations.rows = none
     assert attention_figures.draw(empty, perturbations, tmp_path) == []
     assert not list(tmp_path.glob("*.png"))
 
@@ -90,8 +108,8 @@ def test_a_row_without_an_answer_is_drawn_as_such(
     missing = replace(record.clean, probabilities=np.full_like(record.clean.probabilities, np.nan))
     record = replace(record, clean=missing, swapped=missing, annotated=missing)
     notes = attention_figures.draw(record, perturbations, tmp_path)
-    assert "0 of 0 right answers stay right" in notes[0]["alt"]
-    assert len(notes) == 3
+    assert "0 of 0 right answers stay right" in notes[1]["alt"]
+    assert len(notes) == 4
 
 
 SUITE = '''
@@ -147,7 +165,7 @@ def test_a_scorecard_has_the_pictures_where_lungs_were_found(
     assert (outcome == "skipped") != drawn, result.out
     assert old.exists() == drawn
     page = (old.parent / "scorecard.md").read_text("utf-8")
-    for name in (LUNGS, BACKGROUNDS, ANNOTATIONS):
+    for name in (MASKS, LUNGS, BACKGROUNDS, ANNOTATIONS):
         assert (name in page) == drawn
         assert (old.parent / name).exists() == drawn
     if drawn:

@@ -144,6 +144,8 @@ def attention_of(answers: Predictions) -> AttentionRecord:
         patch=answers,
         inverted=answers,
         blanks={"black": answers.probabilities[:1]},
+        probe=answers,
+        probe_swapped=answers,
     )
 
 

@@ -112,14 +112,18 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
     record = result.record()
     assert record["outcome"] == "conditional_pass"
     assert record["complete"]
-    assert re.search(r"CONDITIONAL PASS \(\d+ rows\) · \d+ rows: .* 19 skipped", result.out)
+    assert re.search(r"CONDITIONAL PASS \(\d+ rows\) · \d+ rows: .* 23 skipped", result.out)
     skipped = {row["check"]: row["detail"] for row in record["rows"] if row["outcome"] == "skipped"}
     assert {check for check, reason in skipped.items() if "lung" in reason} == {
         "skill_without_lungs",
         "skill_with_lungs_only",
+        "retained_skill_by_infill",
+        "redundant_cues",
         "lungs_versus_random_region",
         "lung_background_conflict",
         "background_swap_control",
+        "background_swap_positive_control",
+        "background_swap_auroc",
         "annotation_swap",
         "drawn_marker",
         "inverted_images",
@@ -136,6 +140,7 @@ def test_a_sound_model_exits_0_under_the_repositorys_suites_and_policy(whole: tu
         "source_confounding": "the data names no sources",
         "source_probe": "the data names no sources",
         "anatomy_probe": "the data has no masks",
+        "attribution_known_lesions": "the data has no known lesions",
     }
 
 
@@ -152,8 +157,10 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "recall": "recall_floor shuffled_answers_control confusion_ceiling macro_auroc_floor beats_majority",
         "border": "border_mask_flips border_masked_recall border_swap border_only_skill interior_mask_control"
         " smallest_flipping_mask border_invariance",
-        "attention": "skill_without_lungs skill_with_lungs_only lungs_versus_random_region lung_background_conflict"
-        " background_swap_control annotation_swap drawn_marker inverted_images non_chest_output",
+        "attention": "lung_fields_found skill_without_lungs skill_with_lungs_only retained_skill_by_infill"
+        " redundant_cues lungs_versus_random_region lung_background_conflict background_swap_control"
+        " background_swap_positive_control background_swap_auroc annotation_swap drawn_marker inverted_images"
+        " non_chest_output",
         "data": "images_in_two_splits patients_in_two_splits images_in_two_classes unreadable_images metadata_probe"
         " file_size_probe border_probe source_confounding beats_trivial_probes pixel_probe anatomy_probe source_probe"
         " recall_on_all_images duplicate_images file_names_in_two_splits atypical_images doubtful_labels"
@@ -167,7 +174,8 @@ def test_the_repositorys_policy_requires_every_check_of_the_design_and_the_suite
         "claims": "claims_consistent claim_reproduced",
     }
     descriptive = {
-        "attention": "attribution_sanity_check attribution_in_lungs attribution_pointing attribution_deletion",
+        "attention": "attribution_sanity_check attribution_known_lesions attribution_in_lungs attribution_pointing"
+        " attribution_deletion",
     }
     policy = load_policy(ROOT / "suites" / "policy.toml", data="phantom", classes=())
     assert set(policy.gate.pairs) == named(core | asked_for)

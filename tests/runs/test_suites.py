@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from roentgate.candidates.predictions import Predictions
+from roentgate.checks.attention import GATING
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord
@@ -137,13 +138,15 @@ def attended(**changes: object) -> AttentionRecord:
         marker_boxes=np.tile([2, 8, 2, 6], (2 * EACH, 1)),
         inverted=sound,
         blanks={"black": np.array([[0.7, 0.3]], np.float32)},
+        probe=sound,
+        probe_swapped=sound,
     )
     return altered(record, **changes)
 
 
 def without_lungs(answers: Predictions) -> AttentionRecord:
-    """Return a record in which lungs masked by the last infill give these answers."""
-    return attended(hidden={**attended().hidden, ("lungs", LUNG_INFILLS[-1]): answers})
+    """Return a record in which the usual lung region masked by the last infill gives these answers."""
+    return attended(hidden={**attended().hidden, (GATING, LUNG_INFILLS[-1]): answers})
 
 
 def moved(answers: Predictions) -> RobustnessRecord:

@@ -37,6 +37,8 @@ def kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> Evidence:
         ("augmentation", ""),
         ("masks", "the data has no masks"),
         ("groups", "the data names no patients"),
+        ("lesions", "the data has no known lesions"),
+        ("anatomy", ""),
     ],
 )
 def test_what_is_lacking_is_said(kept: Evidence, capability: str, reason: str) -> None:
@@ -58,6 +60,14 @@ def test_data_with_patients_and_masks_lacks_neither(kept: Evidence, tmp_path: Pa
     candidate.splits = dataclasses.replace(candidate.splits, test=known)
     assert lacking(kept, "masks") == ""
     assert lacking(kept, "groups") == ""
+
+
+def test_findings_outside_the_lungs_need_no_lungs(kept: Evidence) -> None:
+    candidate = kept.candidate
+    elsewhere = dataclasses.replace(candidate.splits.test, region="none")
+    candidate.splits = dataclasses.replace(candidate.splits, test=elsewhere)
+    reason = "the data card says that the findings do not lie in the lungs"
+    assert lacking(kept, "lungs") == lacking(kept, "anatomy") == lungs_lacking(candidate) == reason
 
 
 def test_an_unknown_need_names_the_known_ones(kept: Evidence) -> None:

@@ -28,7 +28,7 @@ class PlantedModel:
         says: One sentence: its fault, or what is particular about a sound model.
         sound: Whether nothing is wrong with it.
         loaded: Whether its file offers ``load``, so that nothing is trained.
-        checks: The checks that must reject it. Empty for a sound model, and for a fault that no check sees yet.
+        checks: The checks that must reject it. Empty for a sound model, and for a fault that is known to be missed.
         data: The data set that shows the fault.
         diagnosis: Words that the row of a rejecting check must hold. For a fault that no check sees, the reason.
     """
@@ -43,7 +43,7 @@ class PlantedModel:
 
     @property
     def unseen(self) -> bool:
-        """Whether this is a fault that no check sees yet."""
+        """Whether this is a fault that is known to be missed."""
         return not (self.sound or self.checks)
 
 

@@ -12,8 +12,9 @@ from . import inference as inference
 from . import metrics as metrics
 from . import robustness as robustness
 from . import training_curve as training_curve
+from .attention import GATING as GATING
 from .attention import LEAST_IMAGES as LEAST_IMAGES
-from .attention import worst_infill as worst_infill
+from .attention import shown_infill as shown_infill
 from .border import retained_skill as retained_skill
 from .border_invariance import InvarianceRecord as InvarianceRecord
 from .calibration import Bin as Bin

@@ -4,6 +4,7 @@ They compare answers on whole images with answers on images whose lungs or backg
 images with added annotations, and on images without a chest.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,26 +12,42 @@ import numpy as np
 
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions, taken
-from roentgate.checks.border import flips, net_switches, retained_skill, worst
-from roentgate.evidence import AttentionRecord
-from roentgate.lungs import REGIONS
-from roentgate.perturbations import REGION_INFILLS, Infill
+from roentgate.checks.border import LEAST_SKILL, flips, net_switches, retained_skill, worst
+from roentgate.checks.metrics import balanced_accuracy, macro_auroc
+from roentgate.evidence import AttentionRecord, Evidence
+from roentgate.lungs import REGIONS, lung_fields
+from roentgate.perturbations import MILDEST_FIRST, REGION_INFILLS, Infill
 from roentgate.stats import Estimate, differences, proportion, undefined
 from roentgate.stats import estimate as estimates
 
 __all__ = [
+    "GATING",
+    "MILDEST_FIRST",
     "REGIONS",
     "annotation_swap",
+    "background_swap_auroc",
     "background_swap_control",
+    "background_swap_positive_control",
     "drawn_marker",
     "inverted_flips",
     "lung_background_conflict",
+    "lung_fields_found",
     "lungs_versus_random_region",
     "non_chest_output",
+    "redundant_cues",
+    "retained_by_infill",
+    "shown_infill",
     "skill_without",
-    "worst_infill",
 ]
 
+GATING = "common"
+"""The region of `REGIONS` whose retained skill is bounded: alike on every image, so that no outline can tell the class.
+
+A masked lung leaves its outline, which predicts the label by itself. Networks that see nothing but the lungs retain
+most of their skill with their own lungs masked, and lose it with this region.
+"""
+
+_SHOWN: tuple[Infill, ...] = ("blur", "mean")
 LEAST_IMAGES = 10
 """Least number of images of each class with a trusted lung field that the lung checks need.
 
@@ -52,20 +69,76 @@ def skill_without(record: AttentionRecord, region: str, infills: Sequence[Infill
         infills: All of these must meet the bound.
 
     Returns:
-        The worst (`roentgate.checks.border.worst`) of the infills' `roentgate.checks.border.retained_skill`. The detail
-        says how many images were left out.
+        The worst (`roentgate.checks.border.worst`) of the infills' `roentgate.checks.border.retained_skill`.
     """
-    return _noted(worst(_skills(record, region, infills), "at_most"), record)
+    return _answerable(worst(_skills(record, region, infills), "at_most"), record)
 
 
-def worst_infill(record: AttentionRecord, region: str, infills: Sequence[Infill] = REGION_INFILLS) -> Infill:
-    """Return the informative infill with the most retained skill.
+def retained_by_infill(record: AttentionRecord, region: str, infill: Infill) -> Estimate:
+    """Share of the skill that is retained when a region is masked by one infill.
 
-    It is the infill that `skill_without` reports.
+    Returns:
+        As `roentgate.checks.border.retained_skill`.
     """
-    parts = _skills(record, region, infills)
-    informative = [infill for infill in infills if parts[infill].informative] or list(infills)
-    return max(informative, key=lambda infill: parts[infill].value if parts[infill].defined else -np.inf)
+    return retained_skill(record.clean, record.hidden[region, infill])
+
+
+def shown_infill(record: AttentionRecord, region: str) -> Infill:
+    """Return the infill that pictures show: blur, or mean if blur is uninformative."""
+    return next((each for each in _SHOWN if retained_by_infill(record, region, each).informative), _SHOWN[0])
+
+
+def redundant_cues(record: AttentionRecord) -> Estimate:
+    """Skill that is retained both without the lungs and with them alone.
+
+    The lungs suffice and are not needed if both shares are high: the cues inside and outside are redundant, and neither
+    "it reads the lungs" nor "it reads the background" is the whole truth.
+
+    Returns:
+        The smaller of the two retained shares and the smaller of each of their limits, under the mildest infill that is
+        informative for both. The usual lung region is masked, or all but the lungs. Uninformative if no infill is
+        informative for both, and undefined as `roentgate.checks.border.retained_skill`. The detail holds both.
+    """
+    found = {
+        infill: [retained_by_infill(record, region, infill) for region in (GATING, "background")]
+        for infill in MILDEST_FIRST
+    }
+    both = [infill for infill, parts in found.items() if all(part.informative for part in parts)]
+    infill = (both or list(found))[0]
+    without, only = found[infill]
+    if not (without.defined and only.defined):
+        return without if not without.defined else only
+    least = min((without, only), key=lambda part: part.value)
+    return replace(
+        least,
+        low=min(without.low, only.low),
+        high=min(without.high, only.high),
+        informative=bool(both),
+        hits=None,
+        detail=f"{infill}: {without.value:.2f} without the usual lung region, {only.value:.2f} with the lungs only",
+    )
+
+
+def lung_fields_found(evidence: Evidence, label: str) -> Estimate:
+    """Share of the test images of a class with a trusted lung field (0 to 1).
+
+    The other images are left out of the checks that need lungs.
+
+    Returns:
+        Census of the images of the class. The detail counts the reasons. Failing: the images that are left out.
+    """
+    test = evidence.candidate.splits.test
+    fields = lung_fields(test, evidence.candidate.store)
+    rows = np.flatnonzero(test.labels == test.classes.index(label))
+    out = [row for row in rows if not fields.trusted[row]]
+    reasons = Counter(fields.reasons[row].partition(":")[0] for row in out)
+    detail = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+    return estimates.census(
+        len(rows) - len(out),
+        len(rows),
+        detail=f"left out: {detail}" if out else "none left out",
+        failing=tuple(test.ids[row] for row in out),
+    )
 
 
 def _skills(record: AttentionRecord, region: str, infills: Sequence[Infill]) -> dict[str, Estimate]:
@@ -84,7 +157,7 @@ def lungs_versus_random_region(record: AttentionRecord, infill: Infill = "mean")
     """
     lungs, region = (_changed(record.clean, record.hidden[masked, infill]) for masked in ("lungs", "region"))
     detail = f"{lungs.sum()} of {len(lungs)} change without lungs, {region.sum()} without the random region"
-    return _noted(replace(_difference(record.clean, lungs, region), detail=detail), record)
+    return _answerable(replace(_difference(record.clean, lungs, region), detail=detail), record)
 
 
 def lung_background_conflict(record: AttentionRecord) -> Estimate:
@@ -94,8 +167,9 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
 
     Returns:
         Paired difference with Tango's interval: 1 if the answers follow the lungs alone, -1 if they follow the
-        background alone. If fewer than `KEPT` of the answers survive a swap within a class, the swap itself changes
-        answers: the value stays and the interval is [-1, 1]. NaN without rows. Failing: the images predicted as the
+        background alone. If fewer than `KEPT` of the answers survive a swap within a class, or
+        `background_swap_positive_control` fails, the swap itself changes answers: the value stays and the interval is
+        [-1, 1]. NaN without rows. Failing: the images predicted as the
         background's class.
 
     References:
@@ -117,7 +191,56 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
     if found.defined and not kept.value >= KEPT:
         detail = f"the exchange itself decides: {detail}"
         found = replace(found, low=-1.0, high=1.0, informative=False, detail=detail)
-    return _noted(replace(found, failing=failing), record)
+    control = background_swap_positive_control(record)
+    if found.defined and control.defined and not control.low > 0:
+        detail = f"the exchange takes from the lungs what tells the classes apart ({control.detail}): {found.detail}"
+        found = replace(found, low=-1.0, high=1.0, informative=False, detail=detail)
+    return _answerable(replace(found, failing=failing), record)
+
+
+def background_swap_auroc(record: AttentionRecord, *, swapped: bool = True) -> Estimate:
+    """Macro AUROC of the lungs' class where the background is of another class.
+
+    A model that ranks by the background is below 0.5. On two tuberculosis hospitals this ranked networks by what was
+    left in the other hospital. It is neither necessary nor sufficient for that.
+
+    Args:
+        record: The answers.
+        swapped: Whether the background is another. If not, the same images are judged as they are.
+
+    Returns:
+        As `roentgate.checks.metrics.macro_auroc`, over the images that have a donor of another class. The interval
+        takes them as independent, although each also gives its background to another.
+    """
+    rows = np.flatnonzero(record.donor_rows >= 0)
+    return macro_auroc(taken(record.swapped if swapped else record.clean, rows))
+
+
+def background_swap_positive_control(record: AttentionRecord) -> Estimate:
+    """Share of a lung probe's answers that follow the lungs minus the background.
+
+    The probe is linear, is fitted on the lungs of train, and sees nothing else. It lies between -1 and 1.
+
+    Returns:
+        As `lung_background_conflict`, for the answers of the probe. If the whole interval does not lie above 0, the
+        swap destroys what the lungs show. NaN in [-1, 1] without rows, and if the probe cannot tell the classes on the
+        lungs as they are (balanced accuracy less than `roentgate.checks.border.LEAST_SKILL` above chance), in which
+        case it says nothing about the swap.
+    """
+    there = np.flatnonzero(record.donor_rows >= 0)
+    subset, answers = taken(record.probe, there), taken(record.probe_swapped, there).answers
+    skill = balanced_accuracy(subset).value - 1 / len(subset.classes)
+    if not skill >= LEAST_SKILL:
+        detail = (
+            f"the probe cannot tell the classes on the lungs as they are: balanced accuracy {skill:.2f} above chance"
+        )
+        return undefined(len(there), low=-1.0, high=1.0, method="Tango", detail=detail)
+    lungs, background = answers == subset.labels, answers == record.clean.labels[record.donor_rows[there]]
+    detail = (
+        f"of a linear probe on the lungs alone {lungs.sum()} of {len(lungs)} answers follow the lungs, "
+        f"{background.sum()} the background"
+    )
+    return replace(_difference(subset, lungs, background), detail=detail, failing=_ids(subset, ~lungs))
 
 
 def background_swap_control(record: AttentionRecord) -> Estimate:
@@ -162,7 +285,7 @@ def annotation_swap(record: AttentionRecord) -> Estimate:
         given="the burned-in annotation",
         control="a flat patch",
     )
-    return _noted(found, record)
+    return _answerable(found, record)
 
 
 def drawn_marker(record: AttentionRecord) -> Estimate:
@@ -177,7 +300,7 @@ def drawn_marker(record: AttentionRecord) -> Estimate:
     letter, patch = (_changed(record.clean, answers) for answers in (record.letter, record.patch))
     detail = f"{letter.sum()} of {len(letter)} change with the letter, {patch.sum()} with the patch"
     failing = tuple(record.clean.ids[row] for row in np.flatnonzero(letter & ~patch))
-    return _noted(replace(_difference(record.clean, letter, patch), detail=detail, failing=failing), record)
+    return _answerable(replace(_difference(record.clean, letter, patch), detail=detail, failing=failing), record)
 
 
 def inverted_flips(record: AttentionRecord) -> Estimate:
@@ -188,7 +311,7 @@ def inverted_flips(record: AttentionRecord) -> Estimate:
     """
     found = flips(record.clean, record.inverted)
     names = _counts(record.inverted.answers, record.clean.classes)
-    return _noted(replace(found, detail=f"{found.detail}; inverted images: {names}"), record)
+    return _answerable(replace(found, detail=f"{found.detail}; inverted images: {names}"), record)
 
 
 def non_chest_output(record: AttentionRecord, name: str) -> Estimate:
@@ -237,20 +360,18 @@ def _difference(rows: Predictions, gained: BoolArray, lost: BoolArray, donors: S
     return differences.grouped_difference(ups, downs, rows.groups, unit=rows.unit, donors=donors)
 
 
-def _noted(estimate: Estimate, record: AttentionRecord) -> Estimate:
-    """Add to the detail how many images had no trusted lung field.
+def _answerable(estimate: Estimate, record: AttentionRecord) -> Estimate:
+    """Return an estimate only as far as the rows behind it can carry it.
 
-    If a class has too few images that do, the estimate is undefined. If all images get one answer, it is uninformative.
+    If a class has too few images with a trusted lung field, it is undefined. If all images get one answer, it is
+    uninformative.
     """
     estimate = replace(estimate, informative=estimate.informative and not record.clean.one_answer)
     counts = np.bincount(record.clean.labels, minlength=len(record.clean.classes))
     few = {label: int(count) for label, count in zip(record.clean.classes, counts, strict=True) if count < LEAST_IMAGES}
-    if few:
-        found = ", ".join(f"{count} images of {label}" for label, count in few.items())
-        detail = f"a trusted lung field was found on {found}, fewer than {LEAST_IMAGES}, but on enough of another class"
-        failing = tuple(name for label in few for name in record.left_out_ids.get(label, ()))
-        return replace(estimate, value=np.nan, hits=None, parts=(), detail=detail, failing=failing)
-    if not record.left_out:
+    if not few:
         return estimate
-    images = f"{record.left_out} image{'s' if record.left_out > 1 else ''}"
-    return replace(estimate, detail=f"{estimate.detail}; {images} without a trusted lung field left out")
+    found = ", ".join(f"{count} images of {label}" for label, count in few.items())
+    detail = f"a trusted lung field was found on {found}, fewer than {LEAST_IMAGES}, but on enough of another class"
+    failing = tuple(name for label in few for name in record.left_out_ids.get(label, ()))
+    return replace(estimate, value=np.nan, hits=None, parts=(), detail=detail, failing=failing)

@@ -27,6 +27,7 @@ __all__ = [
     "ORDERS",
     "deletion_gain",
     "in_lungs",
+    "known_lesions",
     "pointing",
     "pointing_beyond",
     "randomisation_correlation",
@@ -48,7 +49,20 @@ def randomisation_correlation(record: AttributionRecord, method: str) -> Estimat
     """
     found = sanity_check.survives(record.sanity_check(method))
     made = record.attributions(method).description
+    if method == "occlusion" and record.candidate.has_layers:
+        made = f"occlusion changes the input, so it is used whatever random weights give; {made}"
     return replace(found, detail="; ".join(part for part in (found.detail, made) if part))
+
+
+def known_lesions(record: AttributionRecord, method: str) -> Estimate:
+    """Density of positive attribution in known lesions minus another image's.
+
+    More is better. An explainer whose interval does not lie above 0 is not used for this model.
+
+    Returns:
+        As `roentgate.evidence.AttributionRecord.lesions_found`.
+    """
+    return record.lesions_found(method)
 
 
 def in_lungs(record: AttributionRecord, method: str, null: Null) -> Estimate:

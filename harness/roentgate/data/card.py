@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -69,6 +69,19 @@ class Columns(BaseModel):
         return demanded | {key: name for key, name in others.items() if name not in demanded.values()}
 
 
+class Anatomy(BaseModel):
+    """Where the findings lie.
+
+    Attributes:
+        region: ``lungs``, or ``none`` if they do not lie in the lungs (effusion, an enlarged heart, devices). The
+            checks that need lungs are then skipped, since a correct model would fail them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    region: Literal["lungs", "none"] = "lungs"
+
+
 class Card(BaseModel):
     """The description of a data set.
 
@@ -90,6 +103,8 @@ class Card(BaseModel):
         source: Where to get the data.
         group: A regular expression with one capture group that finds the patient in a row id. None if unknown.
         masks: Path of a row's mask below the root: ``{id}`` is the row id, ``{stem}`` the id without extension.
+        lesion_masks: As ``masks``, for the known lesions of drawn images.
+        anatomy: Where the findings lie.
         recipe: Training settings that replace the model's own for this data set.
         manifest: A CSV file with a line for each image, next to the card or below the root. None reads class folders.
         columns: The names of its columns.
@@ -118,6 +133,8 @@ class Card(BaseModel):
     source: str = ""
     group: str | None = None
     masks: str | None = None
+    lesion_masks: str | None = None
+    anatomy: Anatomy = Anatomy()
     recipe: dict[str, bool | int | float | str] = Field(default_factory=dict)
     manifest: Path | None = None
     columns: Columns = Columns()
@@ -148,7 +165,7 @@ class Card(BaseModel):
             raise ValueError(f"needs exactly one capture group, the patient; it has {captures}")
         return group
 
-    @field_validator("masks")
+    @field_validator("masks", "lesion_masks")
     @classmethod
     def _names_the_row(cls, masks: str | None) -> str | None:
         if masks is not None and "{id}" not in masks and "{stem}" not in masks:
@@ -189,7 +206,7 @@ class Card(BaseModel):
         return self
 
 
-_TABLES: Final[Mapping[str, type[BaseModel]]] = {"columns": Columns, "study": Study}
+_TABLES: Final[Mapping[str, type[BaseModel]]] = {"anatomy": Anatomy, "columns": Columns, "study": Study}
 _MANIFEST_KEYS = ("columns", "images", "test_sources", "split_seed", "split_shares")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +48,8 @@ class Dataset:
         groups: The patient of each row, or None if unknown.
         clusters: The cluster of near-duplicates of each row, or None if no two rows share one, or if nobody looked.
         masks: The mask file of each row, or None.
+        lesions: The mask file of the known lesions of each row, or None.
+        region: Where the findings lie: ``lungs``, or ``none``.
         cache: The folder that keeps the decoded pixels. None decodes them at each use.
         ignored: Files of this split that are not images, as ids.
         sources: The origin of each row (a hospital, a scanner), or None if unknown.
@@ -63,6 +65,8 @@ class Dataset:
     interpolation: Interpolation = "nearest"
     groups: tuple[str, ...] | None = None
     masks: tuple[Path, ...] | None = None
+    lesions: tuple[Path, ...] | None = None
+    region: Literal["lungs", "none"] = "lungs"
     cache: Path | None = None
     ignored: tuple[str, ...] = ()
     sources: tuple[str, ...] | None = None
@@ -295,6 +299,7 @@ def read_splits(
             image_shape=image_shape,
             interpolation=card.interpolation,
             cache=cache,
+            region=card.anatomy.region,
             **parts[name],
         )
 
@@ -357,6 +362,7 @@ def _part_of_folders(tree: Tree, card: Card, name: SplitName, listing: Listing) 
         "root": listing.folder,
         "groups": None if card.group is None else tree.patients(name, ids, card.group),
         "masks": None if card.masks is None else _masks(tree, name, ids, card.masks),
+        "lesions": None if card.lesion_masks is None else _masks(tree, name, ids, card.lesion_masks),
         "ignored": listing.ignored,
     }
 
@@ -393,11 +399,10 @@ def _masks(tree: Tree | Manifest, split: SplitName, ids: tuple[str, ...], patter
     masks = [_mask(row, pattern) for row in ids]
     for row, mask in zip(ids, masks, strict=True):
         if not (tree.root / mask).is_file():
-            fault = f"mask {mask!r} of image {row!r} is missing"
-            raise tree.refusal(f"{fault}; restore it, or drop 'masks' from the card", split)
+            fault = f"mask {mask!r} of image {row!r} is missing; restore it, or drop 'masks' from the card"
+            raise tree.refusal(fault, split)
     return tuple(tree.root / mask for mask in masks)
 
 
 def _mask(row: str, pattern: str) -> str:
-    values = {"{id}": row, "{stem}": str(Path(row).with_suffix(""))}
-    return re.sub("{id}|{stem}", lambda key: values[key[0]], pattern)
+    return re.sub("{id}|{stem}", lambda key: row if key[0] == "{id}" else str(Path(row).with_suffix("")), pattern)

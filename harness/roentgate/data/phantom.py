@@ -10,6 +10,8 @@ Some of its variants have a planted shortcut:
   over the classes.
 - ``phantom-shortcut-clear`` has the patients of ``phantom``, whose lesions are clear, on the backgrounds of the
   shortcut.
+- ``phantom-tube`` has faint lesions and the backgrounds of ``phantom``. A tube drawn inside a lung agrees with the
+  class on 95 % of the images.
 """
 
 import json
@@ -20,6 +22,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +67,7 @@ class _Variant:
     planted: tuple[str, ...] = ()  # splits in which the background agrees with the class
     spread: tuple[str, ...] = ()  # splits in which the same backgrounds are spread evenly over the classes
     agreement: float = AGREEMENT
+    tubes: bool = False
 
 
 _CLEAR, _FAINT = (0.45, 0.75), (0.08, 0.16)
@@ -81,6 +85,7 @@ _VARIANTS = {
         spread=("test",),
     ),
     "phantom-shortcut-clear": _Variant("the shortcut's backgrounds around clear lesions", 0, _CLEAR, planted=_BOTH),
+    "phantom-tube": _Variant("a tube inside a lung predicts the class", 1, _FAINT, tubes=True),
     DOSES[0]: _Variant("the backgrounds of phantom-shortcut, dealt evenly over the classes", 1, _FAINT, spread=_BOTH),
 } | {
     DOSES[dose]: _Variant(f"the shortcut on {dose} % of the images", 1, _FAINT, planted=_BOTH, agreement=dose / 100)
@@ -93,6 +98,8 @@ _PLANTED = (
     Background("L", (False, True), 0.5),
     Background("P", (True, False), 0.95),
 )
+_TUBES: tuple[Literal[-1, 0, 1], ...] = (-1, 0, 1)
+"""The side of each class's tube; Normal has none."""
 _RECORD = "phantom.json"
 _ABANDONED_AFTER_S = 24 * 3600
 
@@ -113,6 +120,7 @@ def card(variant: str) -> Card:
         licence="Apache-2.0",
         source="drawn by harness/roentgate/data/phantom.py",
         masks="masks/{id}",
+        lesion_masks="lesions/{id}",
         recipe={"epochs": 20},
     )
 
@@ -136,7 +144,8 @@ def image(variant: str, seed: int, split: str, label: str, index: int) -> Drawin
     patient, surroundings = (np.random.default_rng(sequence) for sequence in sequences)
     planted = backgrounds(variant, seed, split, label)
     background = _any_background(surroundings) if planted is None else _jittered(surroundings, _PLANTED[planted[index]])
-    return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, background)
+    tube: Literal[-1, 0, 1] = _TUBES[tubes(seed, split, label)[index]] if chosen.tubes else 0
+    return phantom_anatomy.draw(patient, FINDINGS[label], chosen.contrast, background, tube)
 
 
 def backgrounds(variant: str, seed: int, split: str, label: str) -> NDArray[np.int64] | None:
@@ -153,12 +162,25 @@ def backgrounds(variant: str, seed: int, split: str, label: str) -> NDArray[np.i
     chosen, own, n = _variant(variant), CLASSES.index(label), COUNTS[split]
     others = (own + 1 + np.arange(n)) % len(CLASSES)
     if split in chosen.planted:
-        others = others[others != own][: n - round(chosen.agreement * n)]
-        others = np.concatenate([np.full(n - len(others), own), others])
+        others = _agreeing(own, n, chosen.agreement)
     elif split not in chosen.spread:
         return None
     key = (chosen.patients, list(COUNTS).index(split), own)
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(others)
+
+
+def tubes(seed: int, split: str, label: str) -> NDArray[np.int64]:
+    """Return which class's tube each image of a class has in ``phantom-tube``: int64 (n,)."""
+    own = CLASSES.index(label)
+    generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(list(COUNTS).index(split), own)))
+    return generator.permutation(_agreeing(own, COUNTS[split], AGREEMENT))
+
+
+def _agreeing(own: int, n: int, agreement: float) -> NDArray[np.int64]:
+    """Return n class indices of which a share is the own class, and the others take turns."""
+    others = (own + 1 + np.arange(n)) % len(CLASSES)
+    others = others[others != own][: n - round(agreement * n)]
+    return np.concatenate([np.full(n - len(others), own), others])
 
 
 def write(folder: Path, *, variant: str = "phantom", seed: int = 0) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import cos, sin
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,13 @@ class Chest:
 Finding = Callable[[np.random.Generator, Chest], RealArray]
 
 
-def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, float], background: Background) -> Drawing:
+def draw(
+    rng: np.random.Generator,
+    finding: Finding,
+    contrast: tuple[float, float],
+    background: Background,
+    tube: Literal[-1, 0, 1] = 0,
+) -> Drawing:
     """Draw one image.
 
     Args:
@@ -77,6 +84,7 @@ def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, floa
         finding: Returns the opacity (0 to 1) of the patient's lesions.
         contrast: Range of the lesions' density, in shares of the full grey scale.
         background: Annotation and border shade.
+        tube: A tube inside the lung at the viewer's left (-1) or right (1), or none (0).
 
     Returns:
         The image, its lung mask and its lesion mask. Lesions lie inside the lungs.
@@ -84,6 +92,8 @@ def draw(rng: np.random.Generator, finding: Finding, contrast: tuple[float, floa
     chest = _chest(rng)
     opacity = finding(rng, chest) * chest.lungs
     shadow = _soft_tissue(rng, chest) + _bones(rng, chest) + np.float32(rng.uniform(*contrast)) * opacity
+    if tube:
+        shadow += _tube(chest, tube)
     lungs = chest.lungs > 0.5
     lesions = (opacity > 0.4) & lungs
     image = _with_background(_exposed(rng, shadow), background)
@@ -133,6 +143,13 @@ def _patch(rng: np.random.Generator, chest: Chest, zone: BoolArray, radii: tuple
     edge = 1 - _ellipse(chest.x, chest.y, centre, radii, rng.uniform(-0.4, 0.4)) + 0.25 * _noise(rng, 14)
     uneven: RealArray = np.clip(0.90 + 0.15 * _noise(rng, 24), 0.5, 1)
     return _step(edge, 0.15) * uneven
+
+
+def _tube(chest: Chest, side: Literal[-1, 1]) -> RealArray:
+    """Return the absorption of a thin tube along a lung, which lies inside it."""
+    line = np.exp(-(((chest.lateral - 0.45) / 0.05) ** 2)) * _step(chest.height - 0.15, 0.03)
+    tube: RealArray = np.float32(0.4) * line * _step(0.75 - chest.height, 0.03) * chest.lungs * (chest.x * side > 0)
+    return tube
 
 
 def _chest(rng: np.random.Generator) -> Chest:

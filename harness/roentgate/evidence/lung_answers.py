@@ -4,12 +4,13 @@ Images without a chest are answered too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from roentgate.arrays import BoolArray, Images, IntArray, Probabilities
 from roentgate.candidates import Candidate, Predictions, taken
+from roentgate.evidence import lung_probe
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import CHANGES, REGIONS, LungPerturbations, lung_fields
 from roentgate.perturbations import REGION_INFILLS, Infill, regions
@@ -40,6 +41,8 @@ class AttentionRecord:
         patch: Answers with a flat patch drawn there instead, equally bright on average.
         inverted: Answers with black and white exchanged.
         blanks: Probabilities (k, K) for images that show no chest, by name.
+        probe: Answers of a linear probe that sees the lungs alone (`roentgate.evidence.lung_probe`).
+        probe_swapped: Its answers on the images of ``swapped``.
     """
 
     rows: IntArray
@@ -58,6 +61,8 @@ class AttentionRecord:
     patch: Predictions
     inverted: Predictions
     blanks: Mapping[str, Probabilities]
+    probe: Predictions
+    probe_swapped: Predictions
     annotation_donors: tuple[str, ...] | None = None
     left_out_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -65,8 +70,15 @@ class AttentionRecord:
 def lung_perturbations_of(evidence: Evidence) -> LungPerturbations:
     """Return the changes that `attend` makes to a model's test images."""
     candidate = evidence.candidate
-    fields = lung_fields(candidate.splits.test, candidate.store)
-    return LungPerturbations(candidate.splits.test, fields, candidate.store, seed=candidate.task.seed)
+    splits, store = candidate.splits, candidate.store
+    train = lung_probe.sample(splits.train)
+    return LungPerturbations(
+        splits.test,
+        lung_fields(splits.test, store),
+        store,
+        seed=candidate.task.seed,
+        lender=(train, lung_fields(train, store)),
+    )
 
 
 def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> AttentionRecord:
@@ -99,20 +111,22 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     def trusted_rows(name: str) -> Predictions:
         return taken(answers[f"{name}-{suffix}"], trusted)
 
+    clean = taken(evidence.test, trusted)
     places = np.full(len(fields), -1, dtype=np.int64)
     places[trusted] = np.arange(len(trusted))
     boxes = [
         (-1,) * 4 if marker is None else (marker.top, marker.bottom, marker.left, marker.right)
         for marker in perturbations.markers
     ]
-    marker_labels = np.where(
-        perturbations.marker_rows >= 0, candidate.splits.test.labels[perturbations.marker_rows], -1
+    probe = evidence.keep(
+        "lung probe", lambda: lung_probe.answers(candidate, perturbations), of=[suffix, candidate.task.seed]
     )
-    units = candidate.splits.test.units or candidate.splits.test.ids
+    lending = (perturbations.test, perturbations.lender)
+    lenders = [name for each in lending if each is not None for name in each.units or each.ids]
     return AttentionRecord(
         rows=trusted,
         left_out=len(fields) - len(trusted),
-        clean=taken(evidence.test, trusted),
+        clean=clean,
         hidden={key: taken(answers[name], trusted) for name, key in hidden.items()},
         swapped=trusted_rows("swapped"),
         donor_rows=_placed(places, perturbations.background[trusted]),
@@ -120,13 +134,15 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
         same_class_rows=_placed(places, perturbations.same_class[trusted]),
         annotated=trusted_rows("annotated"),
         plain=trusted_rows("plain"),
-        annotation_labels=marker_labels[trusted],
-        annotation_donors=tuple(units[row] if row >= 0 else "" for row in perturbations.marker_rows[trusted]),
+        annotation_labels=perturbations.marker_labels[trusted],
+        annotation_donors=tuple(lenders[row] if row >= 0 else "" for row in perturbations.marker_rows[trusted]),
         marker_boxes=np.array(boxes, dtype=np.int64).reshape(-1, 4)[trusted],
         letter=trusted_rows("letter"),
         patch=trusted_rows("patch"),
         inverted=trusted_rows("inverted"),
         blanks=evidence.keep("blanks", lambda: _answer_blanks(candidate), of=[]),
+        probe=replace(clean, probabilities=probe["clean"]),
+        probe_swapped=replace(clean, probabilities=probe["swapped"]),
         left_out_ids=_ids_by_class(candidate, ~fields.trusted),
     )
 

@@ -22,5 +22,6 @@ from .mask_search import hunt as hunt
 from .masks import MILDNESS as MILDNESS
 from .masks import Family as Family
 from .masks import Mask as Mask
+from .regions import MILDEST_FIRST as MILDEST_FIRST
 from .regions import REGION_INFILLS as REGION_INFILLS
 from .regions import Infill as Infill

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import BoolArray, IntArray
 from roentgate.candidates import Predictions
-from roentgate.checks import worst_infill
+from roentgate.checks import GATING, shown_infill
 from roentgate.evidence import AttentionRecord, attend, lung_perturbations_of
 from roentgate.lungs import LungPerturbations
 from roentgate.report.style import COLOURS, FAINT, INK, drawable, sheet
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from roentgate.evidence import Evidence
 
 LUNGS, BACKGROUNDS, ANNOTATIONS = "attention-lungs.png", "attention-backgrounds.png", "attention-annotations.png"
+MASKS = "attention-masks.png"
 CHECK: Final = "skill_without_lungs"
 SHOWN: Final = 8
 """Images in one picture; of swapped backgrounds `SHOWN_BACKGROUNDS`."""
@@ -48,12 +49,14 @@ class _Panel:
         caption: At most two lines of text.
         colour: Colour of the caption.
         box: Outlined rectangle as (top, bottom, left, right) in pixels, or None.
+        mask: Outlined region, bool (H, W), or None.
     """
 
     image: "NDArray[np.float32]"
     caption: str
     colour: str = INK
     box: Box | None = None
+    mask: BoolArray | None = None
 
 
 def draw(record: AttentionRecord, perturbations: LungPerturbations, folder: Path) -> list[FigureNote]:
@@ -65,9 +68,11 @@ def draw(record: AttentionRecord, perturbations: LungPerturbations, folder: Path
     Args:
         record: The model's answers.
         perturbations: The changes to the images of the same model.
-        folder: Folder of the PNGs `LUNGS`, `BACKGROUNDS` and `ANNOTATIONS`. A picture without a row is not drawn.
+        folder: Folder of the PNGs `MASKS`, `LUNGS`, `BACKGROUNDS` and `ANNOTATIONS`. A picture without a row is not
+            drawn.
     """
     pictures = (
+        (MASKS, "Lung fields, those that are not trusted first", _masks(perturbations)),
         (LUNGS, "Images without their lungs", _without_lungs(record, perturbations)),
         (BACKGROUNDS, "Lungs on the background of another class", _on_other_backgrounds(record, perturbations)),
         (ANNOTATIONS, "Burned-in annotations of another class", _with_annotations(record, perturbations)),
@@ -115,17 +120,41 @@ def chosen(first: BoolArray, labels: IntArray, most: int) -> IntArray:
     return np.lexsort((labels, turns, ~first))[:most].astype(np.int64)
 
 
+def _masks(perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
+    """Return images with their lung fields outlined, and the reason where a field is not trusted."""
+    test, fields = perturbations.test, perturbations.fields
+    if not len(perturbations.rows):
+        return "", []
+    rows = chosen(~fields.trusted, test.labels, SHOWN)
+    stacks = [
+        [
+            _Panel(
+                image=image,
+                caption=f"{test.ids[row].removeprefix('test/')}\n{fields.reasons[row].partition(':')[0] or 'trusted'}",
+                colour=INK if fields.trusted[row] else _AGAINST,
+                mask=mask,
+            )
+        ]
+        for row, image, mask in zip(rows, test.take(rows), fields.take(rows), strict=True)
+    ]
+    trusted, every = (np.bincount(test.labels[which], minlength=len(test.classes)) for which in (fields.trusted, ...))
+    counts = ", ".join(
+        f"{label} {some} of {all_}" for label, some, all_ in zip(test.classes, trusted, every, strict=True)
+    )
+    return _counted(f"Trusted lung fields: {counts}", len(rows), len(test)), stacks
+
+
 def _without_lungs(record: AttentionRecord, perturbations: LungPerturbations) -> tuple[str, list[list[_Panel]]]:
     if not len(record.rows):
         return "", []
-    infill = worst_infill(record, "lungs")
-    clean, cut = record.clean, record.hidden["lungs", infill]
+    infill = shown_infill(record, GATING)
+    clean, cut = record.clean, record.hidden[GATING, infill]
     right = clean.answers == clean.labels
     stays = right & (cut.answers == clean.labels)
     rows = chosen(stays, clean.labels, SHOWN)
     before, after = (
         _images(perturbations, record.rows[rows]),
-        perturbations.changed(("lungs", infill), record.rows[rows]),
+        perturbations.changed((GATING, infill), record.rows[rows]),
     )
     stacks = [
         [
@@ -138,7 +167,7 @@ def _without_lungs(record: AttentionRecord, perturbations: LungPerturbations) ->
         ]
         for row, image, masked in zip(rows, before, after, strict=True)
     ]
-    heading = f"Lungs masked ({infill}): {stays.sum()} of {right.sum()} right answers stay right"
+    heading = f"Usual lung region masked ({infill}): {stays.sum()} of {right.sum()} right answers stay right"
     return _counted(heading, len(rows), len(clean)), stacks
 
 
@@ -168,8 +197,8 @@ def _on_other_backgrounds(record: AttentionRecord, perturbations: LungPerturbati
             ]
         )
     heading = (
-        f"Lungs on the background of another class: {by_background[judged].sum()} of {len(judged)} predicted as the "
-        f"background's class, {by_lungs[judged].sum()} as the lungs'"
+        f"Swapped backgrounds: {by_background[judged].sum()} of {len(judged)} answers are the background's class, "
+        f"{by_lungs[judged].sum()} the lungs'"
     )
     return _counted(heading, len(rows), len(judged)), stacks
 
@@ -186,7 +215,7 @@ def _with_annotations(record: AttentionRecord, perturbations: LungPerturbations)
     stacks = []
     for row, image, changed in zip(rows, before, after, strict=True):
         label = shorten(clean.classes[record.annotation_labels[row]], 18)
-        caption = f"burned-in annotation of {label}\n{_change(clean, annotated, row)}"
+        caption = f"annotation of {label}\n{_change(clean, annotated, row)}"
         top, bottom, left, right = (int(edge) for edge in record.marker_boxes[row])
         colour, box = _AGAINST if follows[row] else _FOR, (top, bottom, left, right)
         stacks.append(
@@ -225,6 +254,9 @@ def _show(axes: "Axes", panel: _Panel) -> None:
     lines = [shorten(drawable(line), 30) for line in panel.caption.splitlines()]
     weight = "normal" if panel.colour == INK else "bold"
     axes.set_title("\n".join(lines), fontsize=7.6, fontweight=weight, color=panel.colour)
+    if panel.mask is not None and panel.mask.any():
+        place = (-0.5, width - 0.5, -0.5, height - 0.5)
+        axes.contour(panel.mask.astype(np.float32), levels=[0.5], colors=[_AGAINST], linewidths=0.8, extent=place)
     if panel.box is not None:
         top, bottom, left, right = panel.box
         across, down = [left - 1, right, right, left - 1, left - 1], [top - 1, top - 1, bottom, bottom, top - 1]

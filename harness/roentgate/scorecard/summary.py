@@ -64,7 +64,7 @@ def _lungs(record: Record) -> list[str]:
 
     The list is empty if the attention suite was not run or found no lung fields.
     """
-    without = [row for row in _rows(record, "attention", "skill_without_lungs") if row["subject"] == "without lungs"]
+    without = [row for row in _rows(record, "attention", "skill_without_lungs") if row["gates"]]
     follows = _rows(record, "attention", "lung_background_conflict")
     if not (without and follows) or without[0]["value"] is None or follows[0]["value"] is None:
         return []

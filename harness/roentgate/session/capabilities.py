@@ -41,11 +41,19 @@ def lungs_lacking(candidate: Candidate) -> str:
     are undefined: lungs that are missing in one class are a finding about the data, and no reason to skip.
     """
     test = candidate.splits.test
+    if reason := anatomy_lacking(candidate):
+        return reason
     trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
     if trusted.max(initial=0) >= LEAST_IMAGES:
         return ""
     counts = ", ".join(f"{count} images of {label}" for label, count in zip(test.classes, trusted, strict=True))
     return f"a trusted lung field was found on {counts}, fewer than {LEAST_IMAGES} of every class"
+
+
+def anatomy_lacking(candidate: Candidate) -> str:
+    """Return why no check can ask for the lungs, or ""."""
+    none = candidate.splits.test.region == "none"
+    return "the data card says that the findings do not lie in the lungs" if none else ""
 
 
 def _layers_lacking(evidence: Evidence) -> str:
@@ -83,6 +91,8 @@ _REASONS: Final[Mapping[str, Callable[[Evidence], str]]] = {
     "training curve": _curve_lacking,
     "gradients": _gradients_lacking,
     "augmentation": _augmentation_lacking,
+    "anatomy": lambda evidence: anatomy_lacking(evidence.candidate),
+    "lesions": lambda evidence: "" if evidence.candidate.splits.test.lesions else "the data has no known lesions",
     "lungs": lambda evidence: lungs_lacking(evidence.candidate),
     "resizing": _resizing_lacking,
 }

@@ -4,6 +4,7 @@ They cover a sample of the test rows, taken evenly from each class, so that the 
 framework is imported unless something must be computed.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from roentgate.arrays import Array, FloatArray, IntArray
-from roentgate.evidence.attribution import faithfulness, sanity_check
+from roentgate.arrays import Array, BoolArray, FloatArray, IntArray
+from roentgate.evidence.attribution import faithfulness, known_lesions, sanity_check
 from roentgate.evidence.attribution.explainers import BLACK_BOX, Explainer
 from roentgate.evidence.attribution.faithfulness import Curves
 from roentgate.evidence.attribution.localisation import Located, Lungs, located
 from roentgate.evidence.attribution.sanity_check import SanityCheck
 from roentgate.evidence.evidence import Evidence
 from roentgate.policy import AttributionBounds
-from roentgate.store import Arrays, pack, unpack
+from roentgate.stats import Estimate, undefined
+from roentgate.store import Arrays, file_digest, pack, unpack
 
 _BATCH = 8
 
@@ -122,17 +124,48 @@ class AttributionRecord:
     def unusable_reason(self, method: str) -> str:
         """Return why an explainer's maps are not used for this model, or "".
 
-        Occlusion of a black box is used without a sanity check. The parameters cannot be made random, and occlusion
-        measures the model's own answers rather than explaining them. The details of its rows say so, and its maps are
-        not drawn.
+        An explainer must find lesions where they are known and decide. Occlusion needs no more: it is an intervention
+        on the input that measures the model's own answers, so that random weights say little about it. The maps of a
+        black box are not drawn.
         """
         if lacks := self.attributions(method).lacks:
             return lacks
-        if not self.candidate.has_layers and method in BLACK_BOX:
+        if known_lesions.missed(self.lesions_found(method)):
+            return "does not find the known lesions: see attribution_known_lesions"
+        if method in BLACK_BOX:
             return ""
         if self.sanity_check(method).passed:
             return ""
         return "sanity check not passed on this model: see attribution_sanity_check"
+
+    def lesions_found(self, method: str) -> Estimate:
+        """Density of attribution in known lesions that decide, minus another image's.
+
+        Returns:
+            As `roentgate.evidence.attribution.known_lesions.found_by`. NaN between minus and plus infinity if no
+            lesions are known or the method cannot explain this model.
+        """
+        found, test = self.attributions(method), self.candidate.splits.test
+        if test.lesions is None or found.lacks:
+            detail = found.lacks or "no lesions are known"
+            return undefined(0, low=-math.inf, high=math.inf, method="Student's t", detail=detail)
+        lesions, deciding = self._lesions
+        groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
+        return known_lesions.found_by(found.maps, lesions, deciding, groups, self._unit)
+
+    @cached_property
+    def _lesions(self) -> tuple[BoolArray, BoolArray]:
+        """The known lesions of `rows`, and whether the answer changes without them."""
+        test, rows = self.candidate.splits.test, self.rows
+        paths = [] if test.lesions is None else [test.lesions[row] for row in rows]
+        lesions = known_lesions.read(paths, (test.image_shape[0], test.image_shape[1]))
+
+        def compute() -> Mapping[str, Array]:
+            answers = self._evidence.test.answers[rows]
+            return {"decide": known_lesions.decide(self.candidate, test.take(rows), answers, lesions)}
+
+        key = [self._bounds.images, [file_digest(path) for path in paths]]
+        return lesions, self._evidence.keep("known lesions", compute, of=key)["decide"]
 
     def located(self, method: str) -> Located:
         """Return an explainer's maps with the lungs of the same images.
