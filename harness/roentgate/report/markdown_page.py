@@ -1,0 +1,186 @@
+"""A scorecard as a markdown page that is short enough to be read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+from urllib.parse import quote
+
+from roentgate.report.blocks import bullets, escaped_table, fenced, folded, squeezed
+from roentgate.scorecard import (
+    DISCLAIMER,
+    GLOSSARY,
+    EvidenceRecord,
+    FigureNote,
+    Finding,
+    Record,
+    Row,
+    escape,
+    findings,
+    first_screen,
+    shorten,
+    wording,
+)
+
+WIDEST: Final = 60
+"""Most characters of a name in a table."""
+
+_ALT: Final = 90
+_HEADER: Final = ("check", "subject", "outcome", "value [low, high]", "n", "criterion")
+
+
+def markdown(record: Record, evidence: EvidenceRecord) -> str:
+    """Return a scorecard as GitHub-flavoured markdown, names escaped.
+
+    The first screen says what was decided and why. The suites follow, their rows folded. Rows of a check that were met
+    or have no criterion share a line. The JSON and the HTML have every row and every failing image.
+
+    Args:
+        record: The record of the scorecard.
+        evidence: The evidence beside it. Figures are linked by file name.
+
+    Returns:
+        The text with one newline at its end.
+    """
+    parts = [
+        *head(record),
+        *_study(record),
+        *_performance(record),
+        *decided(record),
+        *_passed(record),
+        *_section("What this report cannot say", first_screen.limits(record)),
+        "## Suites, in order of consequence",
+        *_suites(record),
+        *_answers(record, evidence),
+        *_pictures(evidence.get("figures", [])),
+        *_section("Notes", evidence["notes"]),
+        *_section("Evaluations on this test set", evidence.get("evaluations", [])),
+        *_section("Many criteria at once", wording.many_bounds(record)),
+        "## What was judged",
+        squeezed(escaped_table(("", ""), [(name, shorten(text, 78)) for name, text in wording.judged(record)])),
+        folded("How to read this", bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY)),
+        f"*{DISCLAIMER}*",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def head(record: Record, limit: int = 10_000) -> list[str]:
+    """Return title, verdict and setting of a scorecard."""
+    name = escape(shorten(f"{record['model']['name']} on {record['dataset']['name']}", limit))
+    outcome = wording.headline_words(record).split(" · ", maxsplit=1)[0]
+    return [f"# Scorecard: {name}", f"**{outcome}**: {first_screen.verdict(record)}", " ".join(first_screen.setting(record))]
+
+
+def decided(record: Record, limit: int = 10_000) -> list[str]:
+    """Return the findings as numbered sentences, those that are settled first."""
+    found = findings.findings(record)
+    if not found:
+        return []
+    parts = ["## What decided it"]
+    for is_settled, title in ((True, "Settled by these images:"), (False, "Missed, but not settled by these images:")):
+        chosen = [(number, each) for number, each in enumerate(found, 1) if each.settled is is_settled]
+        if chosen:
+            parts += [title, "\n".join(f"{number}. {_said(each, limit)}" for number, each in chosen)]
+    return parts
+
+
+def _said(finding: Finding, limit: int) -> str:
+    return f"**{escape(shorten(finding.lead, limit))}** {escape(shorten(finding.text, limit))}"
+
+
+def _study(record: Record) -> list[str]:
+    studied = [(name, shorten(text, 78)) for name, text in first_screen.studied(record)]
+    return ["## The images", squeezed(escaped_table(("", ""), studied))] if studied else []
+
+
+def _performance(record: Record) -> list[str]:
+    lines = [
+        (
+            shorten(measure.name, WIDEST),
+            measure.counted,
+            first_screen.short(measure.row),
+            first_screen.criterion(measure.row),
+            wording.outcome(measure.row),
+        )
+        for measure in first_screen.performance(record)
+    ]
+    header = ("", "", "value [95 % interval]", "criterion", "")
+    return ["## Performance", squeezed(escaped_table(header, lines, raw=range(1, 5)))] if lines else []
+
+
+def _passed(record: Record) -> list[str]:
+    return _listed("What passed", (f"**{escape(title)}**, {escape(text)}" for title, text in first_screen.passed(record)))
+
+
+def _suites(record: Record) -> Iterator[str]:
+    for section, rows in wording.by_section(record):
+        summary = f"<b>{escape(section.title)}</b>: {wording.tally(rows)}"
+        yield folded(summary, *_section_body(section.question, rows))
+
+
+def _section_body(question: str, rows: Sequence[Row]) -> Iterator[str]:
+    if question:
+        yield f"*{question}*"
+    shown = [row for row in rows if row["value"] is not None or row["gates"]]
+    if shown:
+        yield squeezed(escaped_table(_HEADER, _lines(shown), raw=range(2, 6)))
+    remarks = [*_remarks(rows)]
+    if remarks:
+        yield bullets(map(escape, remarks))
+
+
+def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """Yield a line for each refused row, and one for the other rows of a check that stand alike."""
+    alike: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        place = wording.standing(row)
+        alike.setdefault((place, row["check"] if place != "refused" else wording.title(row)), []).append(row)
+    for (_, _), same in sorted(alike.items(), key=lambda item: wording.IMPORTANCE.index(wording.standing(item[1][0]))):
+        first = same[0]
+        subject = first["subject"] if len(same) == 1 else f"{len(same)} rows"
+        name, subject = shorten(first["check"], WIDEST), shorten(subject, WIDEST)
+        numbers = {f"{row['n']:,}" for row in same if row["n"]}
+        counts = numbers.pop() if len(numbers) == 1 else ""
+        yield name, subject, wording.outcome(first), wording.spread(same), counts, wording.bound_of(same)
+
+
+def _remarks(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield what the details of rows say: refusals, and why there is no value. Each fact comes once."""
+    by_text: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["detail"] and (wording.standing(row) == "refused" or row["value"] is None):
+            by_text.setdefault(row["detail"], []).append(row)
+    shared, own = wording.shared_parts([row for rows in by_text.values() for row in rows[:1]])
+    for text, same in by_text.items():
+        names = dict.fromkeys(wording.label(row) if len(same) == 1 else row["check"] for row in same)
+        rest = text if len(same) > 1 and text in shared else own(text)
+        if rest:
+            yield f"{shorten(', '.join(names), 2 * WIDEST)}: {shorten(rest, _LONGEST)}"
+    yield from (f"In several rows: {part}" for part in shared)
+
+
+_LONGEST: Final = 240
+
+
+def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
+    parts = []
+    if (confusion := evidence["confusion"]) is not None:
+        lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
+        cells = [[shorten(cell, 78) for cell in line] for line in lines]
+        parts.append(squeezed(escaped_table(("all test images", "answers"), cells)))
+    if evidence["report"]:
+        parts.append(fenced(evidence["report"].strip("\n").split("\n")))
+    return [folded(f"<b>Answers, class by class</b>{wording.of_seed(record)}", *parts)] if parts else []
+
+
+def _pictures(notes: Sequence[FigureNote]) -> list[str]:
+    shown = [f"**{escape(note['title'])}**\n\n![{escape(shorten(note['alt'], _ALT))}]({quote(note['file'])})" for note in notes]
+    return [folded(f"<b>Pictures</b>: {len(notes)}", *shown)] if shown else []
+
+
+def _section(title: str, sentences: Sequence[str]) -> list[str]:
+    """Return a heading and a list of sentences, or nothing without sentences."""
+    return _listed(title, map(escape, sentences))
+
+
+def _listed(title: str, lines: Iterable[str]) -> list[str]:
+    made = list(lines)
+    return [f"## {title}", bullets(made)] if made else []
