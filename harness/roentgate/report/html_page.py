@@ -21,6 +21,7 @@ from roentgate.scorecard import (
     Standing,
     findings,
     first_screen,
+    row_groups,
     section_of,
     visible,
     wording,
@@ -104,7 +105,9 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         outcome=wording.headline_words(record).split(" · ")[0],
         standing=wording.overall(record),
         groups=_grouped(findings.findings(record)),
-        measures=[(measure, _plot(measure.row), wording.standing(measure.row)) for measure in first_screen.performance(record)],
+        measures=[
+            (measure, _plot(measure.row), colour_of(measure.row)) for measure in first_screen.performance(record)
+        ],
         anchors=anchors,
         keyed=_keyed,
         parts=parts,
@@ -114,6 +117,12 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         images={note["file"]: _data_uri(folder / note["file"]) for note in evidence["figures"]},
         width=_PLOT,
     )
+
+
+def colour_of(row: Row) -> Standing:
+    """Return the colour of a row: red if it is settled against the model, amber if it is not settled."""
+    place = wording.standing(row)
+    return "conditional" if place == "refused" and not findings.is_settled(row) else place
 
 
 def anchors_of(record: Record) -> dict[tuple[str, str, str], str]:
@@ -146,7 +155,10 @@ def _grouped(found: Sequence[Finding]) -> list[tuple[str, Standing, list[tuple[i
         ("Settled by these images", "refused", True),
         ("Missed, but not settled by these images", "conditional", False),
     )
-    made = [(title, place, [pair for pair in numbered if pair[1].settled is is_settled]) for title, place, is_settled in groups]
+    made = [
+        (title, place, [pair for pair in numbered if pair[1].settled is is_settled])
+        for title, place, is_settled in groups
+    ]
     return [(title, place, pairs) for title, place, pairs in made if pairs]
 
 
@@ -156,13 +168,15 @@ def _part(
     anchors: Mapping[tuple[str, str, str], str],
     classes: Mapping[str, str],
 ) -> Part:
-    shared, own = wording.shared_parts(rows)
+    shared, own = row_groups.shared_parts(rows)
     by_place: dict[Standing, list[Line]] = {}
     for row in rows:
         place = wording.standing(row)
         shown = tuple((classes.get(name, ""), name) for name in row["failing"][: wording.FAILING_SHOWN])
         plot = _plot(row) if row["gates"] else None
-        by_place.setdefault(place, []).append(Line(row, anchors[_keyed(row)], place, own(row["detail"]), plot, shown))
+        by_place.setdefault(place, []).append(
+            Line(row, anchors[_keyed(row)], colour_of(row), own(row["detail"]), plot, shown)
+        )
     folds = tuple(
         (_FOLDS[place].format(len(by_place[place])), tuple(by_place[place]))
         for place in ("conditional", "passed", "descriptive", "skipped")
@@ -170,9 +184,9 @@ def _part(
     )
     refused = tuple(by_place.get("refused", ()))
     worst: Standing = next((place for place in wording.IMPORTANCE if place in by_place), "descriptive")
-    if refused and not any(line.row["outcome"] != "conditional_fail" for line in refused):
-        worst = "conditional"  # missed on the estimate, not settled
-    slug, tally = _slug(section.title), wording.tally(rows)
+    if refused and all(line.place == "conditional" for line in refused):
+        worst = "conditional"
+    slug, tally = _slug(section.title), row_groups.tally(rows)
     return Part(section.title, slug, section.question, tally, worst, tuple(shared), refused, folds)
 
 
@@ -226,5 +240,3 @@ def _webp(png: bytes) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         picture.convert("RGB").save(stream, format="WEBP", quality=72, method=4)
     return stream.getvalue()
-
-

@@ -16,6 +16,7 @@ from roentgate.scorecard import (
     escape,
     findings,
     first_screen,
+    row_groups,
     shorten,
     wording,
 )
@@ -23,7 +24,6 @@ from roentgate.scorecard import (
 WIDEST: Final = 60
 """Most characters of a name in a table."""
 
-_ALT: Final = 90
 _HEADER: Final = ("check", "subject", "outcome", "value [low, high]", "n", "criterion")
 
 
@@ -66,7 +66,11 @@ def head(record: Record, limit: int = 10_000) -> list[str]:
     """Return title, verdict and setting of a scorecard."""
     name = escape(shorten(f"{record['model']['name']} on {record['dataset']['name']}", limit))
     outcome = wording.headline_words(record).split(" · ", maxsplit=1)[0]
-    return [f"# Scorecard: {name}", f"**{outcome}**: {first_screen.verdict(record)}", " ".join(first_screen.setting(record))]
+    return [
+        f"# Scorecard: {name}",
+        f"**{outcome}**: {first_screen.verdict(record)}",
+        " ".join(first_screen.setting(record)),
+    ]
 
 
 def decided(record: Record, limit: int = 10_000) -> list[str]:
@@ -107,22 +111,27 @@ def _performance(record: Record) -> list[str]:
 
 
 def _passed(record: Record) -> list[str]:
-    return _listed("What passed", (f"**{escape(title)}**, {escape(text)}" for title, text in first_screen.passed(record)))
+    return _listed(
+        "What passed", (f"**{escape(title)}**, {escape(text)}" for title, text in first_screen.passed(record))
+    )
 
 
 def _suites(record: Record) -> Iterator[str]:
     for section, rows in wording.by_section(record):
-        summary = f"<b>{escape(section.title)}</b>: {wording.tally(rows)}"
-        yield folded(summary, *_section_body(section.question, rows))
+        summary = f"<b>{escape(section.title)}</b>: {row_groups.tally(rows)}. {section.question}".rstrip()
+        yield folded(summary, *_section_body(rows))
 
 
-def _section_body(question: str, rows: Sequence[Row]) -> Iterator[str]:
-    if question:
-        yield f"*{question}*"
-    shown = [row for row in rows if row["value"] is not None or row["gates"]]
+def _section_body(rows: Sequence[Row]) -> Iterator[str]:
+    shown = [row for row in rows if row["gates"] and wording.standing(row) != "passed"]
     if shown:
         yield squeezed(escaped_table(_HEADER, _lines(shown), raw=range(2, 6)))
-    remarks = [*_remarks(rows)]
+    others = [
+        ("Passed", [row for row in rows if wording.standing(row) == "passed"]),
+        ("Descriptive, without a criterion", [row for row in rows if not row["gates"] and row["value"] is not None]),
+    ]
+    remarks = [f"{title}: {_in_brief(same)}." for title, same in others if same]
+    remarks += _remarks(rows)
     if remarks:
         yield bullets(map(escape, remarks))
 
@@ -133,28 +142,39 @@ def _lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     for row in rows:
         place = wording.standing(row)
         alike.setdefault((place, row["check"] if place != "refused" else wording.title(row)), []).append(row)
-    for (_, _), same in sorted(alike.items(), key=lambda item: wording.IMPORTANCE.index(wording.standing(item[1][0]))):
+    for same in sorted(alike.values(), key=lambda rows: wording.IMPORTANCE.index(wording.standing(rows[0]))):
         first = same[0]
         subject = first["subject"] if len(same) == 1 else f"{len(same)} rows"
         name, subject = shorten(first["check"], WIDEST), shorten(subject, WIDEST)
         numbers = {f"{row['n']:,}" for row in same if row["n"]}
         counts = numbers.pop() if len(numbers) == 1 else ""
-        yield name, subject, wording.outcome(first), wording.spread(same), counts, wording.bound_of(same)
+        yield name, subject, wording.outcome(first), row_groups.spread(same), counts, row_groups.bound_of(same)
+
+
+def _in_brief(rows: Sequence[Row]) -> str:
+    """Return the checks of rows with their values, one entry a check."""
+    checks: dict[str, list[Row]] = {}
+    for row in rows:
+        checks.setdefault(row["check"], []).append(row)
+    parts = []
+    for check, same in checks.items():
+        times = f" ({len(same)} rows)" if len(same) > 1 else ""
+        parts.append(f"{shorten(check, WIDEST)}{times} {row_groups.spread(same)}")
+    return ", ".join(parts)
 
 
 def _remarks(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield what the details of rows say: refusals, and why there is no value. Each fact comes once."""
+    """Yield why rows have no value, each reason once.
+
+    Other details are in the JSON and the HTML: what they say of a row that was missed is in the findings.
+    """
     by_text: dict[str, list[Row]] = {}
     for row in rows:
-        if row["detail"] and (wording.standing(row) == "refused" or row["value"] is None):
+        if row["detail"] and row["value"] is None:
             by_text.setdefault(row["detail"], []).append(row)
-    shared, own = wording.shared_parts([row for rows in by_text.values() for row in rows[:1]])
     for text, same in by_text.items():
         names = dict.fromkeys(wording.label(row) if len(same) == 1 else row["check"] for row in same)
-        rest = text if len(same) > 1 and text in shared else own(text)
-        if rest:
-            yield f"{shorten(', '.join(names), 2 * WIDEST)}: {shorten(rest, _LONGEST)}"
-    yield from (f"In several rows: {part}" for part in shared)
+        yield f"{shorten(', '.join(names), 2 * WIDEST)}: {shorten(text, _LONGEST)}"
 
 
 _LONGEST: Final = 240
@@ -172,8 +192,8 @@ def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
 
 
 def _pictures(notes: Sequence[FigureNote]) -> list[str]:
-    shown = [f"**{escape(note['title'])}**\n\n![{escape(shorten(note['alt'], _ALT))}]({quote(note['file'])})" for note in notes]
-    return [folded(f"<b>Pictures</b>: {len(notes)}", *shown)] if shown else []
+    shown = [f"![{escape(note['title'])}]({quote(note['file'])})" for note in notes]
+    return [folded(f"<b>Pictures</b>: {len(notes)}", "\n".join(shown))] if shown else []
 
 
 def _section(title: str, sentences: Sequence[str]) -> list[str]:

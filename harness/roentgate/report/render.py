@@ -9,13 +9,21 @@ from typing import Final
 
 from tabulate import tabulate
 
-from roentgate.report.blocks import escaped_table, squeezed
-from roentgate.report.blocks import fenced as fenced
-from roentgate.report.blocks import table as table
-from roentgate.report.html_page import html as html
-from roentgate.report.markdown_page import head
-from roentgate.report.markdown_page import markdown as markdown
+from roentgate.report.blocks import escaped_table, fenced, squeezed, table
+from roentgate.report.html_page import html
+from roentgate.report.markdown_page import head, markdown
 from roentgate.scorecard import DISCLAIMER, Record, Row, compare, escape, findings, headline, shorten, visible, wording
+
+__all__ = [
+    "comparison_markdown",
+    "decided_lines",
+    "fenced",
+    "html",
+    "markdown",
+    "summary_markdown",
+    "table",
+    "terminal_table",
+]
 
 _ROW_HEADER = ("check", "subject", "outcome", "value [low, high]", "n", "bound", "detail")
 _MENTIONED = 60

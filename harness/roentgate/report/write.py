@@ -71,7 +71,7 @@ def clear(session: Session) -> None:
         if not above.is_dir() or not os.access(above, os.W_OK):
             raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
     stored_predictions.check_apart(session.settings.reference, folders)
-    for folder, file in product(folders, (scorecard.SCORECARD_FILE, MARKDOWN, HTML)):
+    for folder, file in product(folders, (scorecard.SCORECARD_FILE, MARKDOWN, HTML, thumbnails.FILE)):
         folder.joinpath(file).unlink(missing_ok=True)
 
 

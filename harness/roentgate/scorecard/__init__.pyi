@@ -2,6 +2,7 @@ from . import findings as findings
 from . import first_screen as first_screen
 from . import ledger as ledger
 from . import record as record
+from . import row_groups as row_groups
 from . import test_set_reuse as test_set_reuse
 from . import wording as wording
 from .findings import Finding as Finding

@@ -1,6 +1,6 @@
 """The findings of a scorecard: what was missed, in sentences.
 
-Related rows become one finding. The sentences are made from the fields of the rows, never from a ``detail``, and they are
+Related rows become one finding. The sentences are made from the fields of the rows, never from a ``detail``. They are
 the same in the terminal, in markdown and in HTML. Names in them are not escaped.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 from roentgate.scorecard.plain_words import claim, section_of
 from roentgate.scorecard.shape import Record, Row
 from roentgate.scorecard.wording import counted_units, label, measured, standing, wanted
-from roentgate.stats import EXACT, meets
+from roentgate.stats import EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,13 @@ def numbers(row: Row, *, units: bool = True) -> str:
     """Return a row's value with interval, n and criterion in words.
 
     Examples:
-        ``9 of 66 images, 0.14 [0.05, 0.24], at most 0.10 wanted``
+        ``9 of 66 images, 0.14 [0.05, 0.24], limit 0.10``
     """
     counted = count(row)
     if row["low"] is not None and row["low"] == row["high"] and counted:
         return counted
     n = f"n = {counted_units(row)}" if units and row["n"] and not counted else ""
-    criterion = f"{wanted(row)} wanted" if row["bound"] is not None else ""
-    return ", ".join(part for part in (counted, measured(row, 2), n, criterion) if part)
+    return ", ".join(part for part in (counted, measured(row, 2), n, wanted(row)) if part)
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -102,14 +101,19 @@ def _other(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     """Return plain words for rows of checks that have none of their own."""
     met = "is not met" if is_settled(rows[0]) else "may not be met"
     number = "A criterion" if len(rows) == 1 else f"{len(rows)} criteria"
-    lead = f"{number} of the suite {section_of(rows[0]['suite']).title} {met if len(rows) == 1 else met.replace('is', 'are')}."
-    return lead, _each(rows, label)
+    title = section_of(rows[0]["suite"]).title
+    return f"{number} of {title} {met if len(rows) == 1 else met.replace('is', 'are')}.", _each(rows, label)
 
 
 def _each(rows: Sequence[Row], name: Callable[[Row], str]) -> str:
     shown = [f"{name(row)}: {numbers(row)}" for row in rows[:_SHOWN]]
     more = [f"{len(rows) - _SHOWN} more"] * (len(rows) > _SHOWN)
-    return f"{'; '.join(shown + more)}."
+    return f"{sentence('; '.join(shown + more))}."
+
+
+def sentence(text: str) -> str:
+    """Return text that begins with a capital letter, if it begins with a letter."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _missing(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -117,8 +121,10 @@ def _missing(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     for row in rows:
         reason = _REASONS.get(row["reason"] or "", "without a result")
         reasons.setdefault(reason, []).append(f"{row['suite']} / {label(row)}")
-    parts = (f"{reason}: {', '.join(names[:_SHOWN])}{' …' * (len(names) > _SHOWN)}" for reason, names in reasons.items())
-    return "Required evidence is missing.", f"{'; '.join(parts).capitalize()}."
+    parts = (
+        f"{reason}: {', '.join(names[:_SHOWN])}{' …' * (len(names) > _SHOWN)}" for reason, names in reasons.items()
+    )
+    return "Required evidence is missing.", f"{sentence('; '.join(parts))}."
 
 
 def _undefined(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -155,13 +161,18 @@ def _shortcuts(rows: Sequence[Row], _: Record) -> tuple[str, str]:
         parts.append(
             f"A linear model that sees the {first['subject']} tells a class from the others: recall + specificity - 1 "
             f"is {numbers(first)}"
-            + (f" (with the {listed(row['subject'] for row in borders[1:])}, {measured(borders[1], 2)})" * (len(borders) > 1))
+            + (
+                f" (with the {listed(row['subject'] for row in borders[1:])}, {measured(borders[1], 2)})"
+                * (len(borders) > 1)
+            )
         )
     for row in others:
         what = f"File and header, without any pixel, reach {numbers(row)}"
         parts.append(what if row["check"] == "metadata_probe" else f"{label(row)}: {numbers(row)}")
     may = "can" if is_settled(rows[0]) else "may"
-    lead = f"The classes {may} be told without the lungs." if borders else "What is not in the pixels predicts the class."
+    lead = (
+        f"The classes {may} be told without the lungs." if borders else "What is not in the pixels predicts the class."
+    )
     return lead, f"{'. '.join(parts)}."
 
 
@@ -169,7 +180,13 @@ def _baseline(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     row, mine = rows[0], rows_of(record, "beats_majority")
     lead = "A simple baseline does better." if is_settled(row) else "A simple baseline may do as well."
     both = ""
-    if len(rows) == 1 and mine and row["value"] is not None and mine[0]["value"] is not None and mine[0]["n"] == row["n"]:
+    if (
+        len(rows) == 1
+        and mine
+        and row["value"] is not None
+        and mine[0]["value"] is not None
+        and mine[0]["n"] == row["n"]
+    ):
         both = f" ({mine[0]['value']:.2f} here, {mine[0]['value'] - row['value']:.2f} there)"
     if len(rows) > 1:
         return lead, _each(rows, label)
@@ -180,7 +197,9 @@ def _lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     skill = [row for row in rows if row["check"] == "skill_without_lungs"]
     conflict = [row for row in rows if row["check"] == "lung_background_conflict"]
     others = [row for row in rows if row not in skill and row not in conflict]
-    parts = [f"{row['subject']}, retained skill is {numbers(row)}" for row in skill]
+    parts = [
+        f"{row['subject']}, it retains of its skill (balanced accuracy above chance) {numbers(row)}" for row in skill
+    ]
     only = next((row for row in rows_of(record, "skill_with_lungs_only")), None)
     if skill and only is not None:
         redundant = all((row["low"] or 0) > 0 and (row["value"] or 0) >= 0.5 for row in (skill[0], only))
@@ -195,8 +214,7 @@ def _lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
         lead = f"Predictions {'' if settled else 'may '}follow the background rather than the lungs."
     else:
         lead = f"What is outside the lungs {'draws' if settled else 'may draw'} predictions."
-    text = ". ".join(part[:1].upper() + part[1:] for part in parts)
-    return lead, f"{text}."
+    return lead, f"{'. '.join(map(sentence, parts))}."
 
 
 def _follows(row: Row) -> str:
@@ -207,7 +225,7 @@ def _follows(row: Row) -> str:
         return f"with lungs on {row['subject']}, the share that follows the lungs less the background is {numbers(row)}"
     return (
         f"with lungs on {row['subject']}, {background} of {counted_units(row)} follow the background and "
-        f"{round(lungs)} the lungs (difference {measured(row, 2)}, {wanted(row)} wanted)"
+        f"{round(lungs)} the lungs (difference {measured(row, 2)}, {wanted(row)})"
     )
 
 
@@ -219,7 +237,7 @@ def _border(rows: Sequence[Row], record: Record) -> tuple[str, str]:
         shares = [row["value"] or 0.0 for row in families]
         spread = f" ({min(shares):.2f} to {max(shares):.2f} over {len(shares)} infills)" if len(shares) > 1 else ""
         worst = max(flips, key=lambda row: row["value"] or 0.0)
-        parts.append(f"Masking it changes predictions: {worst['subject']}, {numbers(worst)}{spread}")
+        parts.append(f"Masking it changes predictions ({worst['subject']}): {numbers(worst)}{spread}")
     recalls = [row for row in rows if row["check"] == "border_masked_recall"]
     if recalls:
         parts.append(_masked_recall(recalls, record))
@@ -228,9 +246,9 @@ def _border(rows: Sequence[Row], record: Record) -> tuple[str, str]:
             parts.append(f"A border of another class ({row['subject']}) draws predictions: {numbers(row)}")
     only = [row for row in rows if row["check"] == "border_only_skill"]
     if only:
-        kept = listed(f"{measured(row, 2)} with the {row['subject']} alone" for row in only)
+        kept = listed(f"{measured(row, 2)} with the {row['subject']}" for row in only)
         n = counted_units(only[0])
-        parts.append(f"It retains of its skill {kept} (worst infill, n = {n}, {wanted(only[0])} wanted)")
+        parts.append(f"The border alone retains of its skill {kept} (worst infill, n = {n}, {wanted(only[0])})")
     known = {"border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill"}
     parts += [f"{label(row)}: {numbers(row)}" for row in rows if row["check"] not in known]
     text = f"{'. '.join(parts)}."
@@ -252,9 +270,9 @@ def _masked_recall(rows: Sequence[Row], record: Record) -> str:
     for row in rows:
         name, _, _ = row["subject"].rpartition(", ")
         before = clean.get(name)
-        unmasked = f" ({before['value']:.2f} unmasked)" if before is not None and before["value"] is not None else ""
-        parts.append(f"{name or row['subject']} {measured(row, 2)}{unmasked}, n = {counted_units(row)}")
-    return f"Sensitivity with it masked, worst infill, {wanted(rows[0])} wanted: {'; '.join(parts)}"
+        unmasked = f"{before['value']:.2f} unmasked, " if before is not None and before["value"] is not None else ""
+        parts.append(f"{name or row['subject']} {row['value']:.2f} ({unmasked}n = {counted_units(row)})")
+    return f"Sensitivity with it masked, worst infill, {wanted(rows[0])}: {', '.join(parts)}"
 
 
 def _performance(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -264,7 +282,9 @@ def _performance(rows: Sequence[Row], _: Record) -> tuple[str, str]:
         lead = f"Sensitivity is too low for {names}." if floors else "Performance misses a criterion."
     else:
         lead = f"Sensitivity may be too low for {names}." if floors else "Performance may miss a criterion."
-    return lead, _each(rows, lambda row: _PERFORMANCE.get(row["check"], row["subject"].replace(" → ", " predicted as ")))
+    return lead, _each(
+        rows, lambda row: _PERFORMANCE.get(row["check"], row["subject"].replace(" → ", " predicted as "))
+    )
 
 
 def _robustness(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -276,7 +296,7 @@ def _robustness(rows: Sequence[Row], _: Record) -> tuple[str, str]:
 def _pipeline(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     parts = [f"not so: {claim(row['check'])} ({row['subject']}; {numbers(row)})" for row in rows]
     text = "; ".join([*parts[:_SHOWN], *[f"{len(parts) - _SHOWN} more"] * (len(parts) > _SHOWN)])
-    return "The pipeline is not what it should be.", f"{text[:1].upper()}{text[1:]}."
+    return "The pipeline is not what it should be.", f"{sentence(text)}."
 
 
 def _labels(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -306,7 +326,12 @@ _PERFORMANCE: Final = {
     "macro_auroc_floor": "macro AUROC",
     "beats_majority": "balanced accuracy",
 }
-_ROBUSTNESS: Final = {"corruption_skill": "", "small_rotation": "", "small_shift": "", "resizing_kernel": "resizing kernel,"}
+_ROBUSTNESS: Final = {
+    "corruption_skill": "",
+    "small_rotation": "",
+    "small_shift": "",
+    "resizing_kernel": "resizing kernel,",
+}
 _LUNG_ROWS: Final = {"annotation_swap": "net switches to the class of a pasted burned-in annotation"}
 
 _GROUPS: Final[tuple[tuple[Callable[[Row], bool], Words], ...]] = (
@@ -333,4 +358,6 @@ _GROUPS: Final[tuple[tuple[Callable[[Row], bool], Words], ...]] = (
 
 def _place(row: Row) -> int:
     """Return the place of a row's group; each other suite is a group after them."""
-    return next((place for place, (holds, _) in enumerate(_GROUPS) if holds(row)), len(_GROUPS) + section_of(row["suite"]).place)
+    return next(
+        (place for place, (holds, _) in enumerate(_GROUPS) if holds(row)), len(_GROUPS) + section_of(row["suite"]).place
+    )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from roentgate.scorecard import multiplicity
-from roentgate.scorecard.findings import count, is_settled, listed, numbers, rows_of
+from roentgate.scorecard.findings import count, is_settled, listed, numbers, rows_of, sentence
 from roentgate.scorecard.plain_words import QUESTIONS, claim
 from roentgate.scorecard.replicates import replicates_of
 from roentgate.scorecard.shape import Record, Row
@@ -34,7 +34,7 @@ def verdict(record: Record) -> str:
     """Return how many criteria were failed, missed and met, in one sentence.
 
     Examples:
-        "9 criteria failed, 11 more missed on the estimate, 47 met (12 of them on the estimate only)."
+        "9 criteria failed, 11 more missed on the estimate, 47 met (12 on the estimate only)."
     """
     gating = [row for row in record["rows"] if row["gates"]]
     refused = [row for row in gating if not row["accepted"]]
@@ -43,13 +43,15 @@ def verdict(record: Record) -> str:
     missed, met = len(refused) - failed - guarded, len(gating) - len(refused)
     conditional = sum(standing(row) == "conditional" for row in gating)
     parts = [f"{_criteria(failed)} failed"] * bool(failed)
-    parts += [f"{missed} more missed on the estimate" if failed else f"{_criteria(missed)} missed on the estimate"] * bool(missed)
+    parts += [
+        f"{missed} more missed on the estimate" if failed else f"{_criteria(missed)} missed on the estimate"
+    ] * bool(missed)
     parts += [f"{guarded} met on the estimate only, which the guarded rule refuses"] * bool(guarded)
-    only = f" ({conditional} of them on the estimate only)" * bool(conditional)
+    only = f" ({conditional} on the estimate only)" * bool(conditional)
     parts.append(f"{met if parts or not met else f'all {_criteria(met)}'} met{only}")
     partial = "" if record["complete"] else " This is a partial run, not a gate: nothing is accepted."
     text = ", ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}.{partial}"
+    return f"{sentence(text)}.{partial}"
 
 
 def setting(record: Record) -> list[str]:
@@ -84,8 +86,8 @@ def power(record: Record) -> list[str]:
     few = "With so few images a" if family.independent > 0.2 else "A"
     span = f"{percent(family.together)} to {percent(family.apart)}"
     return [
-        f"{few} model truly {_MARGIN} better than every criterion would still fail on {percent(family.independent)} of such "
-        f"test sets if rows err independently ({span} whatever their dependence)."
+        f"{few} model truly {_MARGIN} better than every criterion would still fail on {percent(family.independent)} "
+        f"of such test sets if rows err independently ({span} whatever their dependence)."
     ]
 
 
@@ -110,7 +112,9 @@ def passed(record: Record) -> list[tuple[str, str]]:
         texts = [_claims_of(whole, gating)] * bool(whole)
         texts += [f"on the estimate only: {_claims_of(part, gating)}"] * bool(part)
         if texts:
-            found.append((section.title, f"{len(whole) + len(part)} of {len(gating)}: {'. '.join(map(_upper, texts))}."))
+            found.append(
+                (section.title, f"{len(whole) + len(part)} of {len(gating)}: {'. '.join(map(sentence, texts))}.")
+            )
     return found
 
 
@@ -152,7 +156,7 @@ _MEASURES: Final = {
     "recall_floor": "Sensitivity, {}",
     "macro_auroc_floor": "Macro AUROC",
     "beats_majority": "Balanced accuracy",
-    "beats_trivial_probes": "Less that of the best simple baseline",
+    "beats_trivial_probes": "Balanced accuracy less that of the best simple baseline",
 }
 
 
@@ -188,7 +192,9 @@ def _claims_of(rows: Sequence[Row], gating: Sequence[Row]) -> str:
     checks: dict[str, list[Row]] = {}
     for row in rows:
         checks.setdefault(row["check"], []).append(row)
-    return "; ".join(_claim_of(same, [row for row in gating if row["check"] == check]) for check, same in checks.items())
+    return "; ".join(
+        _claim_of(same, [row for row in gating if row["check"] == check]) for check, same in checks.items()
+    )
 
 
 def _claim_of(rows: Sequence[Row], gating: Sequence[Row]) -> str:
@@ -196,13 +202,9 @@ def _claim_of(rows: Sequence[Row], gating: Sequence[Row]) -> str:
     sampled = first["low"] != first["high"] and first["suite"] not in {"alignment", "inference"}
     figures = numbers(first, units=False) if sampled and len(rows) == 1 else ""
     subjects = [row["subject"] for row in rows]
-    shown = ", ".join(subjects) if len(subjects) <= _SUBJECTS else f"{len(subjects)} of {len(gating)} rows"
+    shown = " · ".join(subjects) if len(subjects) <= _SUBJECTS else f"{len(subjects)} of {len(gating)} rows"
     inside = " ".join(part for part in (shown if len(rows) < len(gating) else "", figures) if part)
     return f"{words} ({inside})" if inside else words
-
-
-def _upper(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"
 
 
 _SUBJECTS: Final = 3
@@ -230,7 +232,9 @@ def _earlier(record: Record) -> list[str]:
         return []
     number = round(known["value"])
     models = "this is the first model" if number == 1 else f"{number:,} models were"
-    tail = "that this ledger knows on these test images" if number == 1 else "judged on these test images in this ledger"
+    tail = (
+        "that this ledger knows on these test images" if number == 1 else "judged on these test images in this ledger"
+    )
     return [f"What a fresh test set would show: {models} {tail}, and uses elsewhere are not known to it."]
 
 
@@ -246,5 +250,5 @@ def short(row: Row) -> str:
 
 
 def criterion(row: Row) -> str:
-    """Return the criterion of a row, such as ``at least 0.80``."""
-    return wanted(row)
+    """Return the criterion of a row, such as ``≥ 0.80``."""
+    return wanted(row).replace("floor", "≥").replace("limit", "≤")
