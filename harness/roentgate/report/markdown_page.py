@@ -42,6 +42,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
     """
     parts = [
         *head(record),
+        " ".join(first_screen.setting(record)),
         *_study(record),
         *_performance(record),
         *decided(record),
@@ -53,7 +54,7 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
         *_pictures(evidence.get("figures", [])),
         *_section("Notes", evidence["notes"]),
         *_section("Evaluations on this test set", evidence.get("evaluations", [])),
-        *_section("Many criteria at once", wording.many_bounds(record)),
+        *_section("Many bounds at once", wording.many_bounds(record)),
         "## What was judged",
         squeezed(escaped_table(("", ""), [(name, shorten(text, 78)) for name, text in wording.judged(record)])),
         folded("How to read this", bullets(f"**{term}**: {meaning}" for term, meaning in GLOSSARY)),
@@ -63,14 +64,10 @@ def markdown(record: Record, evidence: EvidenceRecord) -> str:
 
 
 def head(record: Record, limit: int = 10_000) -> list[str]:
-    """Return title, verdict and setting of a scorecard."""
+    """Return title and verdict of a scorecard."""
     name = escape(shorten(f"{record['model']['name']} on {record['dataset']['name']}", limit))
     outcome = wording.headline_words(record).split(" · ", maxsplit=1)[0]
-    return [
-        f"# Scorecard: {name}",
-        f"**{outcome}**: {first_screen.verdict(record)}",
-        " ".join(first_screen.setting(record)),
-    ]
+    return [f"# Scorecard: {name}", f"**{outcome}**: {first_screen.verdict(record)}"]
 
 
 def decided(record: Record, limit: int = 10_000) -> list[str]:

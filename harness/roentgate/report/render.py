@@ -12,7 +12,19 @@ from tabulate import tabulate
 from roentgate.report.blocks import escaped_table, fenced, squeezed, table
 from roentgate.report.html_page import html
 from roentgate.report.markdown_page import head, markdown
-from roentgate.scorecard import DISCLAIMER, Record, Row, compare, escape, findings, headline, shorten, visible, wording
+from roentgate.scorecard import (
+    DISCLAIMER,
+    Record,
+    Row,
+    compare,
+    escape,
+    findings,
+    first_screen,
+    headline,
+    shorten,
+    visible,
+    wording,
+)
 
 __all__ = [
     "comparison_markdown",
@@ -49,8 +61,11 @@ def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
     """
     top = "\n\n".join(head(record, limit=_MENTIONED))
     found = [
-        f"- {_mark(each)} **{escape(shorten(each.lead, 120))}** {escape(shorten(each.text, 600))}"
-        for each in findings.findings(record)
+        f"{' '.join(first_screen.setting(record))}\n",
+        *(
+            f"- {_mark(each)} **{escape(shorten(each.lead, 120))}** {escape(shorten(each.text, 600))}"
+            for each in findings.findings(record)
+        ),
     ]
     rows = sorted(record["rows"], key=lambda row: wording.IMPORTANCE.index(wording.standing(row)))
     header, rule, *lines = squeezed(_summary_table(rows)).split("\n")

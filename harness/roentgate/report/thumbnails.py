@@ -14,16 +14,13 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from roentgate.errors import HarnessError
-from roentgate.scorecard import Row, standing
+from roentgate.scorecard import FAILING_SHOWN, Row, standing
 from roentgate.store import atomic
 
 if TYPE_CHECKING:
     from roentgate.data import Dataset
 
 FILE: Final = "thumbnails.json"
-SHOWN: Final = 6
-"""Most thumbnails beside a row."""
-
 _MOST: Final = 80
 _MOST_BYTES: Final = 200_000
 _SIDE: Final = 72
@@ -32,7 +29,7 @@ _PICTURES: Final = TypeAdapter(dict[str, bytes])
 
 def wanted(rows: Iterable[Row]) -> list[str]:
     """Return the ids of the images to picture: the first failing ones of each row that is not accepted."""
-    ids = (name for row in rows if standing(row) == "refused" for name in row["failing"][:SHOWN])
+    ids = (name for row in rows if standing(row) == "refused" for name in row["failing"][:FAILING_SHOWN])
     return list(dict.fromkeys(ids))[:_MOST]
 
 
