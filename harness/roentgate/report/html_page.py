@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +71,7 @@ class Part:
     place: Standing
     shared: tuple[str, ...]
     refused: tuple[Line, ...]
-    folds: tuple[tuple[str, tuple[Line, ...]], ...]
+    folds: tuple[tuple[str, tuple[str, ...], tuple[Line, ...]], ...]
 
 
 def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
@@ -93,6 +93,7 @@ def html(record: Record, evidence: EvidenceRecord, folder: Path) -> str:
         lstrip_blocks=True,
     )
     environment.filters["visible"] = visible
+    environment.filters["tied"] = _tied
     confusion, anchors = evidence["confusion"], anchors_of(record)
     pictures = thumbnails.read(folder)
     classes = {name: f"t{index}" for index, name in enumerate(pictures)}
@@ -144,6 +145,11 @@ def _keyed(row: Row) -> tuple[str, str, str]:
     return row["suite"], row["check"], row["subject"]
 
 
+def _tied(text: str) -> str:
+    """Return text in which no interval is broken at the end of a line."""
+    return re.sub(r" \[(-?[\d.∞]+), (-?[\d.∞]+)\]", "\u00a0[\\1,\u00a0\\2]", text)
+
+
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "row"
 
@@ -168,26 +174,29 @@ def _part(
     anchors: Mapping[tuple[str, str, str], str],
     classes: Mapping[str, str],
 ) -> Part:
-    shared, own = row_groups.shared_parts(rows)
-    by_place: dict[Standing, list[Line]] = {}
+    groups: dict[Standing, list[Row]] = {}
     for row in rows:
-        place = wording.standing(row)
-        shown = tuple((classes.get(name, ""), name) for name in row["failing"][: wording.FAILING_SHOWN])
-        plot = _plot(row) if row["gates"] else None
-        by_place.setdefault(place, []).append(
-            Line(row, anchors[_keyed(row)], colour_of(row), own(row["detail"]), plot, shown)
-        )
+        groups.setdefault(wording.standing(row), []).append(row)
+    made: dict[Standing, tuple[tuple[str, ...], tuple[Line, ...]]] = {}
+    for place, same in groups.items():
+        shared, own = row_groups.shared_parts(same)
+        made[place] = tuple(shared), tuple(_line(row, own, anchors[_keyed(row)], classes) for row in same)
     folds = tuple(
-        (_FOLDS[place].format(len(by_place[place])), tuple(by_place[place]))
+        (_FOLDS[place].format(len(made[place][1])), *made[place])
         for place in ("conditional", "passed", "descriptive", "skipped")
-        if place in by_place
+        if place in made
     )
-    refused = tuple(by_place.get("refused", ()))
-    worst: Standing = next((place for place in wording.IMPORTANCE if place in by_place), "descriptive")
+    shared_here, refused = made.get("refused", ((), ()))
+    worst: Standing = next((place for place in wording.IMPORTANCE if place in groups), "descriptive")
     if refused and all(line.place == "conditional" for line in refused):
         worst = "conditional"
     slug, tally = _slug(section.title), row_groups.tally(rows)
-    return Part(section.title, slug, section.question, tally, worst, tuple(shared), refused, folds)
+    return Part(section.title, slug, section.question, tally, worst, shared_here, refused, folds)
+
+
+def _line(row: Row, own: Callable[[str], str], anchor: str, classes: Mapping[str, str]) -> Line:
+    shown = tuple((classes.get(name, ""), name) for name in row["failing"][: wording.FAILING_SHOWN])
+    return Line(row, anchor, colour_of(row), own(row["detail"]), _plot(row) if row["gates"] else None, shown)
 
 
 _FOLDS: Final[Mapping[Standing, str]] = {
