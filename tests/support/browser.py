@@ -71,7 +71,7 @@ class Browser:
             time.sleep(0.05)
         raise AssertionError("the page was not loaded in ten seconds")
 
-    def value(self, script: str) -> Any:
+    def value(self, script: str) -> Any:  # noqa: ANN401  whatever the expression is
         """Return the value of a JavaScript expression. The page itself runs none."""
         result = self.command("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in result, result["exceptionDetails"]

@@ -48,11 +48,13 @@ def findings(record: Record) -> list[Finding]:
     What these images settle comes first. Every row that is not accepted belongs to exactly one finding.
     """
     refused = [row for row in record["rows"] if standing(row) == "refused"]
-    groups: dict[tuple[bool, int], list[Row]] = {}
+    groups: dict[tuple[bool, int, str], list[Row]] = {}
     for row in refused:
-        groups.setdefault((not is_settled(row), _place(row)), []).append(row)
+        place = _place(row)
+        suite = row["suite"] if place >= len(_GROUPS) else ""
+        groups.setdefault((not is_settled(row), place, suite), []).append(row)
     found = []
-    for (is_open, place), rows in sorted(groups.items(), key=lambda item: item[0]):
+    for (is_open, place, _), rows in sorted(groups.items(), key=lambda item: item[0][:2]):
         lead, text = (_GROUPS[place][1] if place < len(_GROUPS) else _other)(rows, record)
         found.append(Finding(lead, text, not is_open, rows[0]["suite"], tuple(rows)))
     return found
@@ -157,14 +159,12 @@ def _shortcuts(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     others = [row for row in rows if row["check"] != "border_probe"]
     parts = []
     if borders:
-        first = borders[0]
+        first, *wider = borders
+        others_too = "; ".join(f"{row['subject']}, {measured(row, 2)}" for row in wider)
+        also = f" ({others_too})" if wider else ""
         parts.append(
             f"A linear model that sees the {first['subject']} tells a class from the others: recall + specificity - 1 "
-            f"is {numbers(first)}"
-            + (
-                f" (with the {listed(row['subject'] for row in borders[1:])}, {measured(borders[1], 2)})"
-                * (len(borders) > 1)
-            )
+            f"is {numbers(first)}{also}"
         )
     for row in others:
         what = f"File and header, without any pixel, reach {numbers(row)}"

@@ -42,16 +42,21 @@ def verdict(record: Record) -> str:
     guarded = sum(row["outcome"] == "conditional_pass" for row in refused)
     missed, met = len(refused) - failed - guarded, len(gating) - len(refused)
     conditional = sum(standing(row) == "conditional" for row in gating)
-    parts = [f"{_criteria(failed)} failed"] * bool(failed)
-    parts += [
-        f"{missed} more missed on the estimate" if failed else f"{_criteria(missed)} missed on the estimate"
-    ] * bool(missed)
-    parts += [f"{guarded} met on the estimate only, which the guarded rule refuses"] * bool(guarded)
     only = f" ({conditional} on the estimate only)" * bool(conditional)
-    parts.append(f"{met if parts or not met else f'all {_criteria(met)}'} met{only}")
+    counts = (
+        (failed, "failed"),
+        (missed, f"{'more ' * bool(failed)}missed on the estimate"),
+        (guarded, "met on the estimate only, which the guarded rule refuses"),
+        (met, f"met{only}"),
+    )
+    (first, words), *others = [pair for pair in counts if pair[0]] or [(0, "judged")]
+    parts = [f"{_criteria(first)} {words}", *(f"{number} {what}" for number, what in others)]
+    if met == len(gating) > 1:
+        parts = [f"All {_criteria(met)} met{only}"]
+    elif not met:
+        parts.append("none met")
     partial = "" if record["complete"] else " This is a partial run, not a gate: nothing is accepted."
-    text = ", ".join(parts)
-    return f"{sentence(text)}.{partial}"
+    return f"{', '.join(parts)}.{partial}"
 
 
 def setting(record: Record) -> list[str]:
