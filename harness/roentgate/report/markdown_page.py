@@ -88,8 +88,7 @@ def _said(finding: Finding, limit: int) -> str:
 
 
 def _study(record: Record) -> list[str]:
-    studied = [(name, shorten(text, 78)) for name, text in first_screen.studied(record)]
-    return ["## The images", squeezed(escaped_table(("", ""), studied))] if studied else []
+    return _listed("The images", (f"**{escape(name)}**: {escape(text)}" for name, text in first_screen.studied(record)))
 
 
 def _performance(record: Record) -> list[str]:
@@ -124,7 +123,7 @@ def _section_body(rows: Sequence[Row]) -> Iterator[str]:
     if shown:
         yield squeezed(escaped_table(_HEADER, _lines(shown), raw=range(2, 6)))
     others = [
-        ("Passed", [row for row in rows if wording.standing(row) == "passed"]),
+        ("Passed", [row for row in rows if wording.standing(row) == "passed" and row["low"] != row["high"]]),
         ("Descriptive, without a criterion", [row for row in rows if not row["gates"] and row["value"] is not None]),
     ]
     remarks = [f"{title}: {_in_brief(same)}." for title, same in others if same]

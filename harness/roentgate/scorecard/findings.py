@@ -4,9 +4,9 @@ Related rows become one finding. The sentences are made from the fields of the r
 the same in the terminal, in markdown and in HTML. Names in them are not escaped.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from roentgate.scorecard.plain_words import claim, section_of
 from roentgate.scorecard.shape import Record, Row
@@ -68,6 +68,8 @@ def is_settled(row: Row) -> bool:
 def count(row: Row) -> str:
     """Return ``9 of 66 images`` if a row is a share of counted units, else ""."""
     value, n = row["value"], row["n"]
+    if parts_of(row):
+        return ""
     is_share = row["method"] in {EXACT, "census"} or (value is not None and value == row["low"] == row["high"])
     if not is_share or value is None or not 0 <= value <= 1 or not n or (row["bound"] or 0) > 1:
         return ""
@@ -86,6 +88,22 @@ def numbers(row: Row, *, units: bool = True) -> str:
         return counted
     n = f"n = {counted_units(row)}" if units and row["n"] and not counted else ""
     return ", ".join(part for part in (counted, measured(row, 2), n, wanted(row)) if part)
+
+
+def parts_of(row: Row) -> list[float]:
+    """Return the values of the parts, such as infills, that a row judges together. Older rows do not name them."""
+    parts = cast("Mapping[str, object]", row).get("parts")
+    return (
+        [float(each) for each in parts.values() if isinstance(each, int | float)] if isinstance(parts, Mapping) else []
+    )
+
+
+def _over_parts(row: Row, otherwise: str = "") -> str:
+    """Return the span of the values of a row's parts in words."""
+    values = parts_of(row)
+    if len(values) < 2:
+        return otherwise
+    return f"{min(values):.2f} to {max(values):.2f} over {len(values)} infills"
 
 
 def listed(parts: Iterable[str]) -> str:
@@ -127,6 +145,10 @@ def _missing(rows: Sequence[Row], _: Record) -> tuple[str, str]:
         f"{reason}: {', '.join(names[:_SHOWN])}{' …' * (len(names) > _SHOWN)}" for reason, names in reasons.items()
     )
     return "Required evidence is missing.", f"{sentence('; '.join(parts))}."
+
+
+def _controls(rows: Sequence[Row], _: Record) -> tuple[str, str]:
+    return "A control of this run was not caught, so that its check says nothing.", _each(rows, label)
 
 
 def _undefined(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -178,19 +200,15 @@ def _shortcuts(rows: Sequence[Row], _: Record) -> tuple[str, str]:
 
 def _baseline(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     row, mine = rows[0], rows_of(record, "beats_majority")
-    lead = "A simple baseline does better." if is_settled(row) else "A simple baseline may do as well."
-    both = ""
-    if (
-        len(rows) == 1
-        and mine
-        and row["value"] is not None
-        and mine[0]["value"] is not None
-        and mine[0]["n"] == row["n"]
-    ):
-        both = f" ({mine[0]['value']:.2f} here, {mine[0]['value'] - row['value']:.2f} there)"
+    settled = is_settled(row)
+    which = PROBES.get(row["subject"], "A simple baseline") if len(rows) == 1 else "A simple baseline"
+    lead = f"{which} {'does better' if settled else 'may do as well'}."
     if len(rows) > 1:
         return lead, _each(rows, label)
-    return lead, f"Balanced accuracy less that of the best probe on the same images{both}: {numbers(row)}."
+    both = ""
+    if mine and row["value"] is not None and mine[0]["value"] is not None and mine[0]["n"] == row["n"]:
+        both = f" ({mine[0]['value']:.2f} here, {mine[0]['value'] - row['value']:.2f} there)"
+    return lead, f"Balanced accuracy less that of the probe on the same images{both}: {numbers(row)}."
 
 
 def _lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
@@ -206,6 +224,14 @@ def _lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
         kept = f"with the lungs only, {measured(only, 2)}"
         parts.append(kept + " (either part alone keeps more than half on the estimate: redundant cues)" * redundant)
     parts += [_follows(row) for row in conflict]
+    there, here = (
+        next((row for row in rows_of(record, "background_swap_auroc") if row["subject"] == subject), None)
+        for subject in ("backgrounds of another class", "the same images as they are")
+    )
+    if conflict and there is not None and here is not None:
+        parts.append(
+            f"AUROC of the lungs' class is {measured(there, 2)} there and {measured(here, 2)} on the images as they are"
+        )
     parts += [f"{_LUNG_ROWS.get(row['check'], label(row))}: {numbers(row)}" for row in others]
     settled = is_settled(rows[0])
     if skill:
@@ -215,6 +241,12 @@ def _lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     else:
         lead = f"What is outside the lungs {'draws' if settled else 'may draw'} predictions."
     return lead, f"{'. '.join(map(sentence, parts))}."
+
+
+def _retained(row: Row) -> str:
+    span = _over_parts(row)
+    retained = f"{row['subject']}, it retains of its skill (balanced accuracy above chance) {numbers(row)}"
+    return f"{retained} ({span})" if span else retained
 
 
 def _follows(row: Row) -> str:
@@ -234,7 +266,7 @@ def _border(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     flips = [row for row in rows if row["check"] == "border_mask_flips"]
     if flips:
         families = [row for row in rows_of(record, "border_mask_flips") if row["gates"]]
-        shares = [row["value"] or 0.0 for row in families]
+        shares = parts_of(flips[0]) or [row["value"] or 0.0 for row in families]
         spread = f" ({min(shares):.2f} to {max(shares):.2f} over {len(shares)} infills)" if len(shares) > 1 else ""
         worst = max(flips, key=lambda row: row["value"] or 0.0)
         parts.append(f"Masking it changes predictions ({worst['subject']}): {numbers(worst)}{spread}")
@@ -248,7 +280,7 @@ def _border(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     if only:
         kept = listed(f"{measured(row, 2)} with the {row['subject']}" for row in only)
         n = counted_units(only[0])
-        parts.append(f"The border alone retains of its skill {kept} (worst infill, n = {n}, {wanted(only[0])})")
+        parts.append(f"The border alone retains of its skill {kept} ({_joint(only[0])}, n = {n}, {wanted(only[0])})")
     known = {"border_mask_flips", "border_masked_recall", "border_swap", "border_only_skill"}
     parts += [f"{label(row)}: {numbers(row)}" for row in rows if row["check"] not in known]
     text = f"{'. '.join(parts)}."
@@ -272,7 +304,12 @@ def _masked_recall(rows: Sequence[Row], record: Record) -> str:
         before = clean.get(name)
         unmasked = f"{before['value']:.2f} unmasked, " if before is not None and before["value"] is not None else ""
         parts.append(f"{name or row['subject']} {row['value']:.2f} ({unmasked}n = {counted_units(row)})")
-    return f"Sensitivity with it masked, worst infill, {wanted(rows[0])}: {', '.join(parts)}"
+    return f"Sensitivity with it masked, {_joint(rows[0])}, {wanted(rows[0])}: {', '.join(parts)}"
+
+
+def _joint(row: Row) -> str:
+    """Return how several infills are judged by one row."""
+    return f"{len(parts_of(row))} infills together" if len(parts_of(row)) > 1 else "worst infill"
 
 
 def _performance(rows: Sequence[Row], _: Record) -> tuple[str, str]:
@@ -314,6 +351,12 @@ def _claims(rows: Sequence[Row], _: Record) -> tuple[str, str]:
 
 
 _SHOWN: Final = 6
+PROBES: Final = {
+    "border or background": "A probe that sees no lungs",
+    "whole image": "A linear probe of the whole image",
+}
+"""Probes that a model is compared with, by the subject of the row."""
+
 _REASONS: Final = {
     "missing": "required, but not recorded",
     "crashed": "crashed",
@@ -337,6 +380,7 @@ _LUNG_ROWS: Final = {"annotation_swap": "net switches to the class of a pasted b
 _GROUPS: Final[tuple[tuple[Callable[[Row], bool], Words], ...]] = (
     (lambda row: row["reason"] is not None, _missing),
     (lambda row: row["value"] is None, _undefined),
+    (lambda row: row["check"].endswith("_control"), _controls),
     (
         lambda row: row["check"] in {"images_in_two_splits", "patients_in_two_splits", "held_out_images_in_training"},
         _leaks,

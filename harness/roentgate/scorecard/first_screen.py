@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from roentgate.scorecard import multiplicity
-from roentgate.scorecard.findings import count, is_settled, listed, numbers, rows_of, sentence
+from roentgate.scorecard.findings import PROBES, count, is_settled, listed, numbers, rows_of, sentence
 from roentgate.scorecard.plain_words import QUESTIONS, claim
 from roentgate.scorecard.replicates import replicates_of
 from roentgate.scorecard.shape import Record, Row
@@ -70,13 +70,15 @@ def setting(record: Record) -> list[str]:
 
 def independence(record: Record) -> str:
     """Return what the intervals take as independent."""
-    units = {row["unit"] for row in record["rows"] if row["suite"] == "recall"}
-    if "patient" in units or any(row["outcome"] != "skipped" for row in rows_of(record, "patients_in_two_splits")):
+    units = {row["unit"] for row in record["rows"] if row["suite"] == "recall" and row["unit"]}
+    stated = _entry(record, "units")
+    named = stated.get("patients") if isinstance(stated, Mapping) else None
+    if named is None:
+        named = "patient" in units or bool(rows_of(record, "patients_in_two_splits"))
+    if named:
         return "Patients are named: intervals are over patients." if "patient" in units else "Patients are named."
-    clusters = next((unit for unit in units if unit and unit.startswith("cluster")), None)
-    if clusters:
-        return "No patient ids: clusters of near-duplicates are assumed independent."
-    return "No patient ids: images are assumed independent."
+    several = next((unit for unit in units if unit.startswith("cluster")), "")
+    return f"No patient ids: {several.replace('cluster', 'clusters', 1) or 'images'} are assumed independent."
 
 
 def power(record: Record) -> list[str]:
@@ -101,7 +103,8 @@ def performance(record: Record) -> list[Measure]:
     lines = []
     for check in _PERFORMANCE:
         for row in rows_of(record, check):
-            name = _MEASURES[check].format(row["subject"])
+            subject = f"a probe of {row['subject']}" if row["subject"] in PROBES else "the best simple baseline"
+            name = _MEASURES[check].format(subject if check == "beats_trivial_probes" else row["subject"])
             counted = count(row) if check == "recall_floor" else f"n = {row['n']:,}"
             lines.append(Measure(name, counted, row))
     return lines
@@ -125,7 +128,7 @@ def passed(record: Record) -> list[tuple[str, str]]:
 
 def limits(record: Record) -> list[str]:
     """Return what a record cannot say, in sentences."""
-    study = {name.lower() for name, text in studied(record) if text != _NOT_STATED}
+    study = {name for name, text in studied(record) if not text.startswith(_NOT_STATED)}
     several = replicates_of(record)
     sentences = []
     if not rows_of(record, "patients_in_two_splits"):
@@ -135,8 +138,10 @@ def limits(record: Record) -> list[str]:
         "How well it does by age, sex, view or device: no figure here is of a subgroup"
         + (f", and {listed(groups)} of the images {'is' if len(groups) == 1 else 'are'} not stated." if groups else ".")
     )
-    if not rows_of(record, "source_confounding"):
-        sentences.append("How it does at another hospital: no row here is measured on one or promises it.")
+    lungs = " The rows on lungs are neither necessary nor sufficient for it." * bool(
+        rows_of(record, "skill_without_lungs")
+    )
+    sentences.append(f"How it does at another hospital: no row here promises it.{lungs}")
     if several is None:
         sentences.append("How the same recipe does with another seed: one training was judged.")
     sentences += _unsettled(record)
@@ -150,10 +155,18 @@ def limits(record: Record) -> list[str]:
 
 def studied(record: Record) -> list[tuple[str, str]]:
     """Return the study behind the images as (name, text), where a record has it."""
-    study = cast("Mapping[str, object]", record["dataset"]).get("study")
-    if not isinstance(study, Mapping):
+    study = _entry(record, "study")
+    if not isinstance(study, Mapping) or not study:
         return []
-    return [(str(name).replace("_", " "), _stated(value)) for name, value in study.items()]
+    terms = [(str(name).replace("_", " "), _stated(value)) for name, value in study.items()]
+    if all(text == _NOT_STATED for _, text in terms):
+        return [("study", f"{_NOT_STATED}: {', '.join(name for name, _ in terms)}")]
+    return terms
+
+
+def _entry(record: Record, name: str) -> object:
+    """Return an entry on the data set that only newer records have, or None."""
+    return cast("Mapping[str, object]", record["dataset"]).get(name)
 
 
 _NOT_STATED: Final = "not stated"
@@ -161,7 +174,7 @@ _MEASURES: Final = {
     "recall_floor": "Sensitivity, {}",
     "macro_auroc_floor": "Macro AUROC",
     "beats_majority": "Balanced accuracy",
-    "beats_trivial_probes": "Balanced accuracy less that of the best simple baseline",
+    "beats_trivial_probes": "Balanced accuracy less that of {}",
 }
 
 
@@ -226,13 +239,11 @@ def _unsettled(record: Record) -> list[str]:
 
 def _earlier(record: Record) -> list[str]:
     """Return what is known of earlier evaluations on the same test images."""
-    stated = cast("Mapping[str, object]", record["dataset"]).get("prior_evaluations")
+    stated = _entry(record, "prior_evaluations")
     known = next(iter(rows_of(record, "test_set_evaluations")), None)
     if isinstance(stated, int) and not isinstance(stated, bool) and stated > 0:
         models = "1 model was" if stated == 1 else f"{stated:,} models were"
         return [f"What a fresh test set would show: at least {models} evaluated on these test images before."]
-    if isinstance(stated, str) and stated:
-        return [f"What a fresh test set would show: evaluated on these test images before: {stated}."]
     if known is None or known["value"] is None:
         return []
     number = round(known["value"])
@@ -256,4 +267,4 @@ def short(row: Row) -> str:
 
 def criterion(row: Row) -> str:
     """Return the criterion of a row, such as ``≥ 0.80``."""
-    return wanted(row).replace("floor", "≥").replace("limit", "≤")
+    return wanted(row).replace("floor: above", ">").replace("floor", "≥").replace("limit", "≤")

@@ -54,6 +54,7 @@ _SYMBOLS: Final[dict[Standing, str]] = {
     "skipped": "—",
     "descriptive": "·",
 }
+_EQUAL: Final = 1e-4
 _SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
 
 
@@ -148,9 +149,14 @@ def bound(row: Row) -> str:
 
 
 def wanted(row: Row) -> str:
-    """Return ``floor 0.80`` or ``limit 0.10``, or "" if there is no bound."""
+    """Return ``floor 0.80`` or ``limit 0.10``, or "" if there is no bound.
+
+    A floor that only keeps out equality is ``floor: above 0``.
+    """
     if row["bound"] is None or row["direction"] is None:
         return ""
+    if 0 < row["bound"] < _EQUAL and row["direction"] == "at_least":
+        return "floor: above 0"
     number = f"{row['bound']:.2f}" if round(row["bound"], 2) == row["bound"] else bound(row).split()[1]
     return f"{'floor' if row['direction'] == 'at_least' else 'limit'} {number}"
 
