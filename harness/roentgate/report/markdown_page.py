@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 from urllib.parse import quote
 
-from roentgate.report.blocks import bullets, escaped_table, fenced, folded, squeezed
+from roentgate.report.blocks import bullets, escaped_table, folded, squeezed
 from roentgate.scorecard import (
     DISCLAIMER,
     GLOSSARY,
@@ -177,14 +177,12 @@ _LONGEST: Final = 240
 
 
 def _answers(record: Record, evidence: EvidenceRecord) -> list[str]:
-    parts = []
-    if (confusion := evidence["confusion"]) is not None:
-        lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
-        cells = [[shorten(cell, 78) for cell in line] for line in lines]
-        parts.append(squeezed(escaped_table(("all test images", "answers"), cells)))
-    if evidence["report"]:
-        parts.append(fenced(evidence["report"].strip("\n").split("\n")))
-    return [folded(f"<b>Answers, class by class</b>{wording.of_seed(record)}", *parts)] if parts else []
+    if (confusion := evidence["confusion"]) is None:
+        return []
+    lines = wording.confusion_lines(confusion["classes"], confusion["counts"])
+    cells = [[shorten(cell, 78) for cell in line] for line in lines]
+    table = squeezed(escaped_table(("all test images", "answers"), cells))
+    return [folded(f"<b>Answers, class by class</b>{wording.of_seed(record)}", table)]
 
 
 def _pictures(notes: Sequence[FigureNote]) -> list[str]:

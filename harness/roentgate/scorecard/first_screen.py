@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from roentgate.scorecard import multiplicity
-from roentgate.scorecard.findings import PROBES, count, is_settled, listed, numbers, rows_of, sentence
+from roentgate.scorecard.finding_words import PROBES, count, is_settled, listed, numbers, rows_of, sentence
 from roentgate.scorecard.plain_words import QUESTIONS, claim
 from roentgate.scorecard.replicates import replicates_of
 from roentgate.scorecard.shape import Record, Row
