@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "reports" / "covid19" / "baseline"
+REQUEST: Final = "Network.requestWillBeSent"
 NARROWEST = 120
 MOST_SCREENS = 15
 
@@ -51,25 +52,30 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def named(browser: Browser, method: str) -> list[str]:
-    return [str(event["params"])[:300] for event in browser.events if event["method"] == method]
+    return [str(event["params"]) for event in browser.events if event["method"] == method]
+
+
+def asked_for(browser: Browser) -> list[str]:
+    """The addresses of all requests, data in the page left out."""
+    events = [cast("dict[str, dict[str, str]]", each["params"]) for each in browser.events if each["method"] == REQUEST]
+    return [url for event in events if not (url := event["request"]["url"]).startswith("data:")]
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
 def test_the_page_asks_for_nothing_and_reports_no_error(browser: Browser, page: Path, size: tuple[int, int]) -> None:
     browser.open(page, size)
-    browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
+    browser.unfold()
     browser.picture()
-    requests = [event["params"]["request"]["url"] for event in browser.events if "request" in event["params"]]
-    assert [url[:40] for url in requests if not url.startswith("data:")] == [page.as_uri()[:40]]
+    assert asked_for(browser) == [page.as_uri()]
     assert named(browser, "Runtime.exceptionThrown") + named(browser, "Log.entryAdded") == []
-    assert browser.value("document.scripts.length") == 0
-    assert browser.value("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
+    assert browser.value("document.scripts.length", int) == 0
+    assert browser.value("[...document.images].every(each => each.complete && each.naturalWidth > 0)", bool)
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light")])
 def test_axe_finds_nothing_serious(browser: Browser, page: Path, size: tuple[int, int], scheme: str) -> None:
     browser.open(page, size, scheme=scheme)
-    browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
+    browser.unfold()
     assert browser.violations() == []
 
 
@@ -86,27 +92,29 @@ def test_a_request_would_be_seen(browser: Browser, tmp_path: Path) -> None:
     asking = tmp_path / "asking.html"
     asking.write_text("<img src='http://127.0.0.1:9/pixel.png' alt=''>", "utf-8")
     browser.open(asking, DESKTOP)
-    assert any("pixel.png" in event for event in named(browser, "Network.requestWillBeSent"))
+    assert "http://127.0.0.1:9/pixel.png" in asked_for(browser)
 
 
 def test_a_phone_shows_no_narrow_column_and_few_screens(browser: Browser, page: Path) -> None:
     browser.open(page, PHONE)
-    assert browser.value("document.documentElement.scrollWidth") == PHONE[0]
-    assert browser.value("document.documentElement.scrollHeight") <= MOST_SCREENS * PHONE[1]
-    browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
+    assert browser.value("document.documentElement.scrollWidth", int) == PHONE[0]
+    assert browser.value("document.documentElement.scrollHeight", int) <= MOST_SCREENS * PHONE[1]
+    browser.unfold()
     cells = browser.value(
         "[...document.querySelectorAll('th, td, .tiles li, .card, .failing li')]"
-        ".map(each => [each.getBoundingClientRect().width, each.outerHTML.slice(0, 90)]).filter(each => each[0] > 0)"
+        ".map(each => [each.getBoundingClientRect().width, each.outerHTML.slice(0, 90)]).filter(each => each[0] > 0)",
+        list,
     )
     assert [cell for cell in cells if cell[0] < NARROWEST] == []
-    assert browser.value("document.documentElement.scrollWidth") == PHONE[0]
+    assert browser.value("document.documentElement.scrollWidth", int) == PHONE[0]
 
 
 def test_the_first_screen_says_what_was_decided_and_why(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP)
     inside = browser.value(
         "[...document.querySelectorAll('.verdict, .measures, .decided li')].filter("
-        f"each => each.getBoundingClientRect().bottom <= {DESKTOP[1]}).map(each => each.textContent.trim())"
+        f"each => each.getBoundingClientRect().bottom <= {DESKTOP[1]}).map(each => each.textContent.trim())",
+        list,
     )
     text = " ".join(inside)
     for words in ("FAIL", "9 criteria failed", "Sensitivity, Covid", "The test set is contaminated.", "need the lungs"):
@@ -126,22 +134,22 @@ def test_dark_is_dark_and_light_is_light(browser: Browser, page: Path) -> None:
 def test_a_tile_leads_to_one_suite_and_a_link_to_a_row_opens_its_fold(browser: Browser, page: Path) -> None:
     shown = "[...document.querySelectorAll('#suites > section')].filter(each => each.offsetHeight).map(each => each.id)"
     browser.open(page, DESKTOP, fragment="#only-border")
-    assert browser.value(shown) == ["border"]
+    assert browser.value(shown, list) == ["border"]
     browser.open(page, DESKTOP, fragment="#suites")
-    assert len(browser.value(shown)) > 5
+    assert len(browser.value(shown, list)) > 5
     row = "#border-border-invariance-5-border"
     browser.open(page, DESKTOP, fragment=row)
-    assert browser.value(f"document.querySelector('{row}').getBoundingClientRect().height") > 0
+    assert browser.value(f"document.querySelector('{row}').getBoundingClientRect().height > 0", bool)
 
 
 def test_print_leaves_out_what_is_folded_and_repeats_the_heads(browser: Browser, page: Path) -> None:
     browser.open(page, DESKTOP)
-    browser.value("document.querySelectorAll('details').forEach(each => each.open = true)")
+    browser.unfold()
     browser.command("Emulation.setEmulatedMedia", media="print", features=[])
-    assert browser.value("[...document.querySelectorAll('details')].every(each => each.offsetHeight == 0)")
+    assert browser.value("[...document.querySelectorAll('details')].every(each => each.offsetHeight == 0)", bool)
     heads = "[...document.querySelectorAll('.rows thead')].map(each => getComputedStyle(each).display)"
-    assert set(browser.value(heads)) == {"table-header-group"}
-    assert browser.value("getComputedStyle(document.querySelector('header nav')).display") == "none"
+    assert set(browser.value(heads, list)) == {"table-header-group"}
+    assert browser.value("getComputedStyle(document.querySelector('header nav')).display", str) == "none"
     printed = browser.pdf()
     browser.command("Emulation.setEmulatedMedia", media="")
     assert 2 <= printed.count(b"/Type /Page\n") <= 8

@@ -28,7 +28,7 @@ def said(*rows: Row) -> str:
     return "\n".join(each.sentence for each in of(*rows))
 
 
-def missed(check: str, subject: str = "test", /, suite: str = "attention", **changes: Any) -> Row:  # noqa: ANN401
+def missed(check: str, subject: str = "test", /, suite: str = "attention", **changes: object) -> Row:
     return row(subject, **({"suite": suite, "check": check, "method": None} | FAILED | changes))
 
 
@@ -159,11 +159,12 @@ CHECKS = st.sampled_from(
         ("comparison", "recall_noninferiority"), ("claims", "claim_reproduced"), ("toy", "toy"),
     ]
 )  # fmt: skip
+Drawn = tuple[tuple[str, str], float | None, float | None, float | None, str, int]
 NUMBERS = st.one_of(st.none(), st.floats(-2, 2))
 
 
 @given(st.lists(st.tuples(CHECKS, NUMBERS, NUMBERS, NUMBERS, st.text(max_size=12), st.integers(0, 9)), max_size=6))
-def test_whatever_the_rows_each_is_told_in_a_sentence(rows: list[Any]) -> None:
+def test_whatever_the_rows_each_is_told_in_a_sentence(rows: list[Drawn]) -> None:
     made = [
         row(subject, suite=suite, check=check, value=value, low=low, high=high, n=n, accepted=False, outcome="fail")
         for (suite, check), value, low, high, subject, n in rows

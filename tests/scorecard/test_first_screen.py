@@ -13,7 +13,7 @@ from tests.support.rows import CONDITIONAL, DESCRIPTIVE, FAILED, SKIPPED, row
 PUBLISHED = Path(__file__).resolve().parents[2] / "reports" / "covid19" / "baseline" / "scorecard.json"
 
 
-def of(*rows: Row, **changes: Any) -> Record:  # noqa: ANN401
+def of(*rows: Row, **changes: object) -> Record:
     made: Any = {
         "rows": list(rows),
         "gate": "simple",

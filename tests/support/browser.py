@@ -16,7 +16,7 @@ import time
 import urllib.request
 from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 import pytest
 
@@ -24,9 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_Kind = TypeVar("_Kind")
+
 DESKTOP: Final = (1200, 820)
 PHONE: Final = (390, 844)
 _NEEDED: Final = {"websockets": "websockets", "axe_core_python": "axe-core-python"}
+
+
+class Socket(Protocol):
+    """The used part of a connection of `websockets`, which need not be installed."""
+
+    def send(self, message: str) -> None:
+        """Send one message."""
+
+    def recv(self, timeout: float | None = None) -> str:
+        """Wait for the next message."""
 
 
 class Browser:
@@ -36,23 +48,22 @@ class Browser:
         events: What the page reported since it was opened: requests, exceptions, lines of its log.
     """
 
-    def __init__(self, socket: Any) -> None:  # noqa: ANN401  of a library that need not be installed
+    def __init__(self, socket: Socket) -> None:
         self._socket = socket
         self._number = 0
-        self.events: list[dict[str, Any]] = []
+        self.events: list[dict[str, object]] = []
         for domain in ("Page", "Network", "Runtime", "Log"):
             self.command(f"{domain}.enable")
 
-    def command(self, method: str, **parameters: object) -> dict[str, Any]:
+    def command(self, method: str, **parameters: object) -> dict[str, object]:
         """Send one command and return its result."""
         self._number += 1
         self._socket.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            message: dict[str, Any] = json.loads(self._socket.recv(timeout=60))
+            message: dict[str, object] = json.loads(self._socket.recv(timeout=60))
             if message.get("id") == self._number:
                 assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
+                return cast("dict[str, object]", message["result"])
             self.events.append(message)
 
     def open(self, path: Path, size: tuple[int, int], *, scheme: str = "light", fragment: str = "") -> None:
@@ -66,35 +77,37 @@ class Browser:
         self.command("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.command("Page.navigate", url=path.as_uri() + fragment)
         for _ in range(200):
-            if self.value("document.readyState == 'complete' && location.protocol == 'file:'"):
+            if self.value("document.readyState == 'complete' && location.protocol == 'file:'", bool):
                 return
             time.sleep(0.05)
         raise AssertionError("the page was not loaded in ten seconds")
 
-    def value(self, script: str) -> Any:  # noqa: ANN401  whatever the expression is
-        """Return the value of a JavaScript expression. The page itself runs none."""
-        result = self.command("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in result, result["exceptionDetails"]
-        return result["result"].get("value")
+    def value(self, script: str, kind: type[_Kind]) -> _Kind:
+        """Return the value of a JavaScript expression, which must be of this kind. The page itself runs none."""
+        answer = self.command("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        found = cast("dict[str, object]", answer["result"]).get("value")
+        assert isinstance(found, kind), found
+        return found
+
+    def unfold(self) -> None:
+        """Open everything that is folded."""
+        self.value("document.querySelectorAll('details').forEach(each => each.open = true) ?? true", bool)
 
     def violations(self) -> list[str]:
         """Return the serious and critical findings of axe-core, as ``rule: element``."""
-        self.value(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8") + ";true")
-        found = self.value("axe.run().then(result => result.violations)")
-        return [
-            f"{each['id']}: {node['html'][:120]}"
-            for each in found
-            if each["impact"] in {"serious", "critical"}
-            for node in each["nodes"]
-        ]
+        self.value(files("axe_core_python").joinpath("axe.min.js").read_text("utf-8") + ";true", bool)
+        serious = "each => ['serious', 'critical'].includes(each.impact)"
+        named = "each => each.nodes.map(node => each.id + ': ' + node.html.slice(0, 120))"
+        return self.value(f"axe.run().then(found => found.violations.filter({serious}).flatMap({named}))", list)
 
     def pdf(self) -> bytes:
         """Return the page as it is printed."""
-        return base64.b64decode(self.command("Page.printToPDF", preferCSSPageSize=True)["data"])
+        return base64.b64decode(str(self.command("Page.printToPDF", preferCSSPageSize=True)["data"]))
 
     def picture(self) -> bytes:
         """Return the visible part of the page as a PNG."""
-        return base64.b64decode(self.command("Page.captureScreenshot", format="png")["data"])
+        return base64.b64decode(str(self.command("Page.captureScreenshot", format="png")["data"]))
 
 
 def lacking() -> str:

@@ -179,7 +179,7 @@ def _part(
         groups.setdefault(wording.standing(row), []).append(row)
     made: dict[Standing, tuple[tuple[str, ...], tuple[Line, ...]]] = {}
     for place, same in groups.items():
-        shared, own = row_groups.shared_parts(same)
+        shared, own = row_groups.shared_parts([row["detail"] for row in same])
         made[place] = tuple(shared), tuple(_line(row, own, anchors[_keyed(row)], classes) for row in same)
     folds = tuple(
         (_FOLDS[place].format(len(made[place][1])), *made[place])

@@ -41,11 +41,11 @@ def bound_of(rows: Sequence[Row]) -> str:
     return bounds.pop() if len(bounds) == 1 else ""
 
 
-def shared_parts(rows: Sequence[Row]) -> tuple[list[str], Callable[[str], str]]:
-    """Return what several details have in common, and a function that takes it out.
+def shared_parts(texts: Sequence[str]) -> tuple[list[str], Callable[[str], str]]:
+    """Return what several texts have in common, and a function that takes it out.
 
-    A detail is cut at its semicolons. It is only shown differently: nothing is decided from it.
+    A text is cut at its semicolons, so that a page tells once what many rows say.
     """
-    parts = Counter(part for row in rows for part in dict.fromkeys(row["detail"].split("; ")))
-    shared = [part for part, times in parts.items() if times >= _SEVERAL]
-    return shared, lambda detail: "; ".join(part for part in detail.split("; ") if part not in shared)
+    parts = Counter(part for text in texts for part in dict.fromkeys(text.split("; ")))
+    shared = [part for part, times in parts.items() if times >= _SEVERAL and part]
+    return shared, lambda text: "; ".join(part for part in text.split("; ") if part not in shared)
