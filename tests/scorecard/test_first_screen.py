@@ -101,7 +101,7 @@ def test_what_passed_names_its_claims_and_its_subjects_only_where_others_failed(
     rows = [row("Covid"), row("Normal"), row("x", suite="alignment", check="images_match_rows", low=1.0, high=1.0)]
     assert first_screen.passed(of(*rows)) == [
         ("Performance", "2 of 2: Sensitivity."),
-        ("Pipeline", "1 of 1: Images at their rows."),
+        ("Pipeline", "1 of 1: Images."),
     ]
     some = dict(first_screen.passed(of(*rows[:2], row("Viral Pneumonia", **FAILED), row("D", **CONDITIONAL))))
     assert some["Performance"].startswith("3 of 4: Sensitivity (Covid · Normal). On the estimate only: sensitivity (D")
@@ -135,11 +135,7 @@ def test_a_study_is_told_field_by_field() -> None:
     record = of(
         row(), dataset={"counts": {}, "study": {"ages": {"Covid": "adults"}, "sites": [], "reference_standard": ""}}
     )
-    assert first_screen.studied(record) == [
-        ("ages", "Covid: adults"),
-        ("sites", "not stated"),
-        ("reference standard", "not stated"),
-    ]
+    assert first_screen.studied(record) == [("ages", "Covid: adults"), ("sites, reference standard", "not stated")]
     assert first_screen.studied(of(row())) == []
 
 

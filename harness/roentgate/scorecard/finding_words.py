@@ -294,14 +294,14 @@ def robustness(rows: Sequence[Row], _: Record) -> tuple[str, str]:
 
 def pipeline(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     """Return words for claims on the pipeline that do not hold."""
-    parts = [f"not so: {claim(row['check'])} ({row['subject']}; {numbers(row)})" for row in rows]
+    parts = [f"{claim(row['check'])} ({row['subject']}; {numbers(row)})" for row in rows]
     text = "; ".join([*parts[:_SHOWN], *[f"{len(parts) - _SHOWN} more"] * (len(parts) > _SHOWN)])
-    return "The pipeline is not what it should be.", f"{sentence(text)}."
+    return "The pipeline is not what it should be.", f"Not met: {text}."
 
 
 def labels(rows: Sequence[Row], _: Record) -> tuple[str, str]:
     """Return words for images of two classes, or that cannot be read."""
-    return "The data are not sound.", _each(rows, lambda row: f"not so: {claim(row['check'])}")
+    return "The data are not sound.", _each(rows, lambda row: f"not met: {claim(row['check'])}")
 
 
 def comparison(rows: Sequence[Row], _: Record) -> tuple[str, str]:

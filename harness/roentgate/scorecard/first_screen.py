@@ -159,9 +159,9 @@ def studied(record: Record) -> list[tuple[str, str]]:
     if not isinstance(study, Mapping) or not study:
         return []
     terms = [(str(name).replace("_", " "), _stated(value)) for name, value in study.items()]
-    if all(text == _NOT_STATED for _, text in terms):
-        return [("study", f"{_NOT_STATED}: {', '.join(name for name, _ in terms)}")]
-    return terms
+    silent = [name for name, text in terms if text == _NOT_STATED]
+    told = [(name, text) for name, text in terms if text != _NOT_STATED]
+    return [*told, *[(", ".join(silent), _NOT_STATED)] * bool(silent)]
 
 
 def _entry(record: Record, name: str) -> object:

@@ -44,7 +44,8 @@ GLOSSARY: Final = (
         "or corruptions are judged together, the limit that shows a failure is wider, for the number of them.",
     ),
     ("n", "the images it rests on (patients, or random draws, where the detail says so)."),
-    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a descriptive row has none."),
+    ("criterion, bound", "from the policy file: ≥ a floor, ≤ a limit; a descriptive row has none."),
+    ("skill", "balanced accuracy above chance; retained skill is the share of it that is left."),
 )
 
 _SYMBOLS: Final[dict[Standing, str]] = {
