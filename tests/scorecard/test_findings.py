@@ -95,6 +95,7 @@ def test_a_border_is_not_blamed_for_what_is_missed_without_it() -> None:
     masked = missed("border_masked_recall", "Normal, 5% border", suite="border")
     same, lower = row("Normal", **FAILED), row("Normal", **CONDITIONAL)
     assert "The outer border" not in said(masked, same)
+    assert "Sensitivity is too low, with the border masked as without." in said(masked, same)
     assert "Normal 0.50 (0.50 unmasked, n = 40 images)" in said(masked, same)
     assert "The outer border influences predictions." in said(masked, lower)
 

@@ -45,6 +45,8 @@ _LEFT_OUT_BYTES = 64
 """Bytes kept for the line that says how much was left out."""
 
 _CLOSING_LINES: Final = 5
+_LINE: Final = 240
+"""Most characters of a closing line, two lines of a wide terminal."""
 
 
 def summary_markdown(record: Record, limit_bytes: int = 60_000) -> str:
@@ -113,15 +115,22 @@ def terminal_table(records: Sequence[Record]) -> str:
 def decided_lines(record: Record) -> list[str]:
     """Return what decided a scorecard in at most five lines for the terminal.
 
-    The words are those of the pages. The last line says how many findings there is no room for.
+    The words are those of the pages, where more figures follow. The last line says how many findings have no room.
     """
     found = findings.findings(record)
     shown = found if len(found) <= _CLOSING_LINES else found[: _CLOSING_LINES - 1]
-    lines = [f"{_mark(each)} {visible(each.sentence)}" for each in shown]
+    lines = [f"{_mark(each)} {visible(_brief(each))}" for each in shown]
     if rest := len(found) - len(shown):
         open_ones = sum(not each.settled for each in found[len(shown) :])
         lines.append(f"… {rest} more in the scorecard, {open_ones} of them not settled by these images")
     return lines
+
+
+def _brief(finding: findings.Finding) -> str:
+    """Return the lead of a finding and the first sentence of its figures, for one line."""
+    first, more, _ = finding.text.partition(". ")
+    text = f"{finding.lead} {first}{'.' * bool(more)}"
+    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
 
 
 def _mark(finding: findings.Finding) -> str:

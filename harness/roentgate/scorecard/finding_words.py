@@ -245,7 +245,8 @@ def border(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     parts += [f"{label(row)}: {numbers(row)}" for row in rows if row["check"] not in known]
     text = f"{'. '.join(parts)}."
     if len(recalls) == len(rows) and all(_misses_unmasked(row, record) for row in rows):
-        return "Sensitivity is as low with the border masked.", text  # nothing that the border did
+        low = "is" if is_settled(rows[0]) else "may be"
+        return f"Sensitivity {low} too low, with the border masked as without.", text  # not the border's doing
     return f"The outer border {'influences' if is_settled(rows[0]) else 'may influence'} predictions.", text
 
 
