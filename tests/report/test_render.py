@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from roentgate.report import render
+from roentgate.report import html_page, render
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard import wording
 from roentgate.scorecard.shape import EvidenceRecord, Record, Row
@@ -19,7 +19,7 @@ SETTLING = CONDITIONAL | {"detail": "about 54 further images"}
 HOSTILE = "a|b <script>alert(1)</script>\n# x `y` ](z) &lt; \u202e é 肺 ```"
 NAMES = st.text(st.one_of(st.sampled_from("|<>`*_[]()\\&~\n\r#!:/ ab"), st.characters(codec="utf-8")), max_size=30)
 TAGS = re.compile(r"</?[a-zA-Z!?]")
-OWN_TAGS = {"<details>", "</details>", "<summary>", "</summary>"}
+OWN_TAGS = {"<details>", "</details>", "<summary>", "</summary>", "<b>", "</b>"}
 
 
 def build(
@@ -86,19 +86,16 @@ def test_whatever_the_names_tables_keep_their_columns_and_no_tag_gets_in(
     record = build(*rows, name=f"m{second}", classes=classes)
     text = render.markdown(record, evidence(classes, report=f"{first}\n{second}"))
     assert_sound(text)
-    assert len(tables(text)) == 3
-    assert len(tables(text)[1]) == 2 + len(rows)
+    performance, *_, judged = tables(text)
+    assert len(performance) == 2 + len(rows)
+    assert any("phantom" in line for line in judged)
     assert_sound(render.summary_markdown(record))
     assert_sound(render.comparison_markdown([record, build(row(), name=first or "x")]))
 
 
-def test_a_report_cannot_close_its_fence() -> None:
-    text = render.markdown(build(row()), evidence(report="```\n# not a heading\n````"))
-    assert "`````text\n```\n# not a heading\n````\n`````" in text
-
-
-def test_failing_images_cannot_close_their_fence() -> None:
-    assert_sound(render.markdown(build(row(failing=["```", "<b>", "a\n```\n<i>"])), evidence()))
+def test_lines_cannot_close_their_fence() -> None:
+    text = render.fenced(["```", "# not a heading", "````"])
+    assert text == "`````text\n```\n# not a heading\n````\n`````"
 
 
 def test_a_page_shows_hostile_names_as_text(tmp_path: Path) -> None:
@@ -118,23 +115,62 @@ def refused() -> Record:
     return build(*rows, required=[("recall", "recall_floor"), ("border", "border_swap"), ("border", "gone")])
 
 
-def test_the_reasons_of_a_refusal_come_before_the_tables(refused: Record) -> None:
+def test_what_decided_it_comes_before_the_suites(refused: Record) -> None:
     text = render.markdown(refused, evidence())
-    reason = (
-        "- ✗ **recall / recall_floor (Viral Pneumonia)**: 0.500 [0.400, 0.600] on n = 40, where at least 0.800 is "
-        "wanted: the whole interval misses it"
-    )
-    gaps = "- ✗ **required, but not recorded**: border / border_swap, border / gone"
-    assert text.index(scorecard.headline(refused)) < text.index(reason) < text.index(gaps) < text.index("## Rows")
+    verdict = "**FAIL**: 3 criteria failed, 2 met (1 on the estimate only)."
+    gaps = "1. **Required evidence is missing.** Required, but not recorded: border / border_swap, border / gone."
+    reason = "2. **Sensitivity is too low for Viral Pneumonia.** Viral Pneumonia: 20 of 40 images, 0.50 [0.40, 0.60]"
+    assert text.index(verdict) < text.index(gaps) < text.index(reason) < text.index("## Suites")
 
 
-def test_an_accepted_scorecard_lists_no_reasons() -> None:
-    assert "What refused it" not in render.markdown(build(row(), row("Normal", **CONDITIONAL)), evidence())
+def test_an_accepted_scorecard_has_no_findings(tmp_path: Path) -> None:
+    record = build(row(), row("Normal", **CONDITIONAL))
+    assert "What decided it" not in render.markdown(record, evidence())
+    assert "What decided it" not in render.html(record, evidence(), tmp_path)
+    assert render.decided_lines(record) == []
 
 
-def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interval_must() -> None:
+def test_a_value_that_meets_its_bound_is_said_to_be_refused_where_the_whole_interval_must() -> None:
     text = render.markdown(build(row(**(CONDITIONAL | {"accepted": False})), gate="guarded"), evidence())
-    assert "the value meets it, but not the whole interval, and here only that is accepted" in text
+    assert "1 criterion met on the estimate only, which the guarded rule refuses" in text
+
+
+def test_the_terminal_says_the_same_in_at_most_five_lines() -> None:
+    rows = [row(f"{index}", suite=f"toy{index}", **(FAILED | {"check": f"c{index}"})) for index in range(9)]
+    few, many = render.decided_lines(build(*rows[:5])), render.decided_lines(build(*rows))
+    assert (len(few), len(many)) == (5, 5)
+    assert many[-1] == "… 5 more in the scorecard, 0 of them not settled by these images"
+    assert few[0] == "✗ A criterion of toy0 is not met. C0, 0: 20 of 40 images, 0.50 [0.40, 0.60], floor 0.80."
+    assert "**A criterion of toy0 is not met.** C0, 0: 20 of 40 images" in render.markdown(build(*rows), evidence())
+
+
+def test_failing_images_are_named_on_the_page_and_not_in_markdown(tmp_path: Path) -> None:
+    failing = [f"test/{index:04d}.png" for index in range(25)]
+    record = build(row("Normal", **(FAILED | {"failing": failing, "detail": f"one of them is {failing[3]}"})))
+    assert "test/00" not in render.markdown(record, evidence())
+    page = render.html(record, evidence(), tmp_path)
+    assert "25 failing images, the first 10" in page
+    assert "test/0009.png" in page
+    assert "test/0010.png" not in page
+
+
+def test_a_detail_that_many_rows_share_is_told_once_on_the_page(tmp_path: Path) -> None:
+    rows = [row(f"c{index}", detail=f"own {index}; 5 images left out") for index in range(4)]
+    page = render.html(build(*rows), evidence(), tmp_path)
+    assert page.count("5 images left out") == 1
+    assert all(f"own {index}" in page for index in range(4))
+
+
+def test_rows_have_anchors_that_do_not_depend_on_other_rows() -> None:
+    first, other = (
+        row("5% border", suite="border", check="border_swap"),
+        row("肺 |", suite="border", check="border_swap"),
+    )
+    alone, both = html_page.anchors_of(build(first)), html_page.anchors_of(build(other, first))
+    assert list(alone.values()) == ["border-border-swap-5-border"]
+    assert alone.items() <= both.items()
+    assert len(set(both.values())) == 2
+    assert all(re.fullmatch("[a-z0-9-]+", anchor) for anchor in both.values())
 
 
 @pytest.mark.parametrize(
@@ -148,11 +184,9 @@ def test_a_value_that_meets_its_bound_but_is_guarded_says_that_the_whole_interva
         "fingerprint efefefefefef",
         "of 20 Covid",
         "16 caught, 4 predicted as Normal",
-        "precision recall",
-        "about 54 further images",
         "never beat Normal",
         "Research software, not a medical device.",
-        "rows of Covid",
+        "Verdicts",
     ],
 )
 def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path: Path, text: str) -> None:
@@ -161,19 +195,18 @@ def test_both_renderings_hold_what_a_reviewer_asks_for(refused: Record, tmp_path
     assert text in render.html(refused, evidence(), tmp_path)
 
 
-def test_the_first_ten_failing_images_are_listed_and_all_are_counted() -> None:
-    text = render.markdown(build(row(failing=[f"test/{index:04d}.png" for index in range(25)])), evidence())
-    assert "recall_floor, Covid: 25 failing images, the first 10" in text
-    assert "test/0009.png" in text
-    assert "test/0010.png" not in text
-
-
 def test_a_figure_is_linked_in_markdown_and_embedded_in_the_page(tmp_path: Path) -> None:
     (tmp_path / "verdicts.png").write_bytes(b"\x89PNG")
-    assert "![rows of Covid](verdicts.png)" in render.markdown(build(row()), evidence())
+    assert "![Verdicts](verdicts.png)" in render.markdown(build(row()), evidence())
     page = render.html(build(row()), evidence(), tmp_path)
     assert 'src="data:image/png;base64,iVBORw=="' in page
+    assert 'alt="rows of Covid"' in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_page_alone_has_the_classification_report(tmp_path: Path) -> None:
+    assert "precision recall" in render.html(build(row()), evidence(), tmp_path)
+    assert "precision recall" not in render.markdown(build(row()), evidence())
 
 
 def test_a_missing_figure_is_named_on_the_page(tmp_path: Path) -> None:
@@ -204,7 +237,7 @@ def test_a_summary_stays_within_its_bound(limit: int, count: int, name: str) -> 
     record = build(*rows, name=f"m{name}" * 200)
     text = render.summary_markdown(record, limit)
     assert len(text.encode()) <= limit
-    assert scorecard.headline(record) in text
+    assert scorecard.headline(record).split(" · ")[0] in text
 
 
 def test_a_summary_says_how_many_rows_it_leaves_out() -> None:
@@ -257,12 +290,16 @@ def test_a_scorecard_of_several_seeds_names_them_and_says_whose_answers_it_shows
     assert judged["seeds"] == seeds
     assert "seed" not in judged
     assert judged["weights"] == f"loaded, fingerprint abababababab (of all {len(several['seeds'])} seeds together)"
-    assert "## Answers, class by class, seed 7" in render.markdown(record, evidence())
-    assert "<h2>Answers, class by class, seed 7</h2>" in render.html(record, evidence(), tmp_path)
+    assert "<b>Answers, class by class</b>, seed 7" in render.markdown(record, evidence())
+    assert "<summary>Answers, class by class, seed 7, all test images</summary>" in render.html(
+        record, evidence(), tmp_path
+    )
 
 
 def test_a_scorecard_of_one_seed_names_it_once(tmp_path: Path) -> None:
     judged = dict(wording.judged(build(row())))
     assert (judged["seed"], judged["weights"]) == ("7", "loaded, fingerprint abababababab")
-    assert "## Answers, class by class\n" in render.markdown(build(row()), evidence())
-    assert "<h2>Answers, class by class</h2>" in render.html(build(row()), evidence(), tmp_path)
+    assert "<b>Answers, class by class</b></summary>" in render.markdown(build(row()), evidence())
+    assert "<summary>Answers, class by class, all test images</summary>" in render.html(
+        build(row()), evidence(), tmp_path
+    )

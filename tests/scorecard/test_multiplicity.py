@@ -343,7 +343,7 @@ def test_markdown_and_page_say_the_same(tmp_path: Path) -> None:
     assert "## Many bounds at once" in render.markdown(made, evidence())
     assert "recall_floor (a&#60;b), p < 0.001" not in render.markdown(made, evidence())
     page = render.html(made, evidence(), tmp_path)
-    assert "<h2>Many bounds at once</h2>" in page
+    assert "<summary>Many bounds at once</summary>" in page
     assert "recall_floor (a&lt;b)" in page
 
 

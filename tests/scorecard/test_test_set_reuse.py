@@ -250,7 +250,9 @@ def test_models_are_counted_and_judging_one_again_changes_nothing(judged: Projec
     page = (again.reports / "toy" / "m1" / "scorecard.md").read_text("utf-8")
     assert "## Evaluations on this test set" in page
     assert "m1 is the 3rd model that this ledger records for these 36 test images" in page
-    assert "<h2>Evaluations on this test set</h2>" in (again.reports / "toy/m1/scorecard.html").read_text("utf-8")
+    assert "<summary>Evaluations on this test set</summary>" in (again.reports / "toy/m1/scorecard.html").read_text(
+        "utf-8"
+    )
 
 
 def test_evaluations_before_the_ledger_are_those_of_the_data_card(

@@ -17,7 +17,7 @@ from roentgate.evidence import (
     write_predictions,
 )
 from roentgate.policy import BorderBounds
-from roentgate.report import figure_set
+from roentgate.report import figure_set, thumbnails
 from roentgate.scorecard import EvidenceRecord, Layer, Record, Row, together
 from roentgate.scorecard import record as scorecard
 from roentgate.session import Logbook, Session, environment
@@ -71,7 +71,7 @@ def clear(session: Session) -> None:
         if not above.is_dir() or not os.access(above, os.W_OK):
             raise ArgumentError(f"--report-dir: '{above}' is no folder that can be written to; choose another")
     stored_predictions.check_apart(session.settings.reference, folders)
-    for folder, file in product(folders, (scorecard.SCORECARD_FILE, MARKDOWN, HTML)):
+    for folder, file in product(folders, (scorecard.SCORECARD_FILE, MARKDOWN, HTML, thumbnails.FILE)):
         folder.joinpath(file).unlink(missing_ok=True)
 
 
@@ -97,6 +97,7 @@ def scorecards(result: RunResult) -> tuple[bool, list[str]]:
         records.append(record)
         lines += ["", f"{name} on {session.card.name}: {scorecard.headline(record).replace('**', '')}"]
         lines += [f"  {reason}" for reason in [*result.partial, *_missing(record)]]
+        lines += [f"  {line}" for line in render.decided_lines(record)]
         lines += [f"  {line}" for line in closing]
         lines.append(f"  {_shown(session.folder(name) / MARKDOWN)}")
     if len(records) > 1:
@@ -210,6 +211,7 @@ def _write(result: RunResult, name: str, record: Record, evaluations: Mapping[st
             evidence = scorecard.as_written(_member_evidence(result, name, shown))
             if session.settings.figures:
                 evidence["figures"] = figure_set.draw(session, shown, record, evidence, folder)
+                thumbnails.write(_thumbnails(session, shown, record), folder)
             _keep_predictions(session.evidence(shown), _predictor(session, name), record, folder, session.policy.border)
         except HarnessError as error:  # the rows that need it are refused already
             lacking = [f"no evidence to show: {error}"]
@@ -221,6 +223,12 @@ def _write(result: RunResult, name: str, record: Record, evaluations: Mapping[st
     scorecard.write(record, folder)
     run = environment(result.passes, result.seconds) | {"partial": list(result.partial), "evaluations": evaluations}
     _write_text(folder / RUN, json.dumps(run, indent=2, sort_keys=True) + "\n")
+
+
+def _thumbnails(session: Session, shown: str, record: Record) -> dict[str, bytes]:
+    """Return small pictures of the images that fail a criterion."""
+    splits = session.candidate(shown).splits
+    return thumbnails.pictured(thumbnails.wanted(record["rows"]), (splits.test, splits.validation, splits.train))
 
 
 def _member_evidence(result: RunResult, name: str, shown: str) -> EvidenceRecord:

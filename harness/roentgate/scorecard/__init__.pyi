@@ -1,8 +1,11 @@
+from . import findings as findings
+from . import first_screen as first_screen
 from . import ledger as ledger
 from . import record as record
-from . import summary as summary
+from . import row_groups as row_groups
 from . import test_set_reuse as test_set_reuse
 from . import wording as wording
+from .findings import Finding as Finding
 from .ledger import Earlier as Earlier
 from .ledger import Evaluation as Evaluation
 from .ledger import Ledger as Ledger
@@ -11,6 +14,9 @@ from .multiplicity import Claim as Claim
 from .multiplicity import chance_passed as chance_passed
 from .multiplicity import margin_for as margin_for
 from .multiplicity import refused_by_chance as refused_by_chance
+from .plain_words import QUESTIONS as QUESTIONS
+from .plain_words import Section as Section
+from .plain_words import section_of as section_of
 from .record import SCORECARD_FILE as SCORECARD_FILE
 from .record import accepted as accepted
 from .record import compare as compare
@@ -40,7 +46,6 @@ from .wording import DISCLAIMER as DISCLAIMER
 from .wording import FAILING_SHOWN as FAILING_SHOWN
 from .wording import GLOSSARY as GLOSSARY
 from .wording import IMPORTANCE as IMPORTANCE
-from .wording import QUESTIONS as QUESTIONS
 from .wording import TIMES as TIMES
 from .wording import Standing as Standing
 from .wording import accuracy as accuracy

@@ -7,6 +7,10 @@ from typing import Final
 _JOINERS: Final = "\u200c\u200d"  # some scripts and emoji need them
 
 
+_NUMBER: Final = r"-?(?:∞|\d+(?:\.\d+)?)"
+_INTERVAL: Final = re.compile(rf"(\[{_NUMBER}, {_NUMBER}\](?![\[(:]))")
+"""An interval, which markdown cannot take for a link: nothing that makes one follows."""
+
 _MARKUP: Final = re.compile(r"[&<>|`*\[\]\\~$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
@@ -28,15 +32,21 @@ def visible(text: str) -> str:
 def escape(text: str) -> str:
     """Return ``text`` escaped for a line or a table cell of markdown.
 
-    It holds neither markup nor HTML.
+    It holds neither markup nor HTML. The brackets of an interval stay, because they make none.
 
     Examples:
+        >>> escape("0.90 [0.68, 0.99]")
+        '0.90 [0.68, 0.99]'
         >>> escape("a|b <b>c</b>")
         'a&#124;b &#60;b&#62;c&#60;/b&#62;'
         >>> escape("recall_floor")
         'recall_floor'
     """
-    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", visible(text))
+    parts = _INTERVAL.split(visible(text))  # every second part is an interval
+    return "".join(
+        part if index % 2 else _MARKUP.sub(lambda found: f"&#{ord(found.group())};", part)
+        for index, part in enumerate(parts)
+    )
 
 
 def code_point(char: str) -> str:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Final, Literal
 
 from roentgate.scorecard import multiplicity
-from roentgate.scorecard.record import NOT_RECORDED, headline, in_words, key
+from roentgate.scorecard.plain_words import Section, section_of
+from roentgate.scorecard.record import headline, in_words, key
 from roentgate.scorecard.replicates import Replicates, replicates_of
 from roentgate.scorecard.shape import EvidenceRecord, Record, Row
-from roentgate.stats import TAIL, meets
+from roentgate.stats import TAIL
 
 Standing = Literal["passed", "conditional", "refused", "skipped", "descriptive"]
 """How the decision rule takes a row. Readers want to see this first."""
@@ -22,20 +23,6 @@ IMPORTANCE: Final[tuple[Standing, ...]] = ("refused", "conditional", "passed", "
 """All standings, the most important first."""
 
 FAILING_SHOWN: Final = 10
-
-QUESTIONS: Final = {
-    "alignment": "Is row i's answer really about row i?",
-    "inference": "Is augmentation off when it should be, and on when it should be?",
-    "recall": "Does one class hide behind the average?",
-    "border": "Does the border decide?",
-    "robustness": "Does the answer survive what acquisition does to an image?",
-    "data": "How well do the data predict the label without a model?",
-    "ledger": "How many models have these test images judged?",
-    "comparison": "Is the candidate worse than the reference?",
-    "claims": "Can the published figures all be true, and are they true of this model?",
-    "attention": "Is it the lungs?",
-    "calibration": "Do the probabilities mean what they say?",
-}
 
 GLOSSARY: Final = (
     ("pass", "the whole interval meets the bound."),
@@ -57,7 +44,8 @@ GLOSSARY: Final = (
         "or corruptions are judged together, the limit that shows a failure is wider, for the number of them.",
     ),
     ("n", "the images it rests on (patients, or random draws, where the detail says so)."),
-    ("bound", "from the policy file: ≥ a floor, ≤ a ceiling; a descriptive row has none."),
+    ("criterion, bound", "from the policy file: ≥ a floor, ≤ a limit; a descriptive row has none."),
+    ("skill", "balanced accuracy above chance; retained skill is the share of it that is left."),
 )
 
 _SYMBOLS: Final[dict[Standing, str]] = {
@@ -67,6 +55,7 @@ _SYMBOLS: Final[dict[Standing, str]] = {
     "skipped": "—",
     "descriptive": "·",
 }
+_EQUAL: Final = 1e-4
 _SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
 
 
@@ -134,8 +123,8 @@ def outcome(row: Row) -> str:
     return f"{_SYMBOLS[standing(row)]} {text}"
 
 
-def measured(row: Row) -> str:
-    """Return ``value [low, high]`` with enough decimal places.
+def measured(row: Row, least: int = 3) -> str:
+    """Return ``value [low, high]`` with enough decimal places, at least ``least``.
 
     They are enough if no number seems to reach the bound, 0 or 1 without doing so.
 
@@ -145,7 +134,7 @@ def measured(row: Row) -> str:
     Examples:
         ``0.962 [0.804, 0.999]``. A low limit of 0.79996 is never shown as 0.800 against a floor of 0.8.
     """
-    places = _places(row)
+    places = _places(row, least)
     value, low, high = (_number(row[name], places) for name in ("value", "low", "high"))
     if row["value"] is None and row["low"] is None and row["high"] is None:
         return "—" if row["outcome"] == "skipped" or not row["n"] else "undefined"
@@ -160,6 +149,19 @@ def bound(row: Row) -> str:
     return f"{_SIGNS[row['direction']]} {_number(row['bound'], places)}"
 
 
+def wanted(row: Row) -> str:
+    """Return ``floor 0.80`` or ``limit 0.10``, or "" if there is no bound.
+
+    A floor that only keeps out equality is ``floor: above 0``.
+    """
+    if row["bound"] is None or row["direction"] is None:
+        return ""
+    if 0 < row["bound"] < _EQUAL and row["direction"] == "at_least":
+        return "floor: above 0"
+    number = f"{row['bound']:.2f}" if round(row["bound"], 2) == row["bound"] else bound(row).split()[1]
+    return f"{'floor' if row['direction'] == 'at_least' else 'limit'} {number}"
+
+
 def title(row: Row) -> str:
     """Return the full name of a row: ``recall / recall_floor (Covid)``."""
     suite, check, subject = key(row)
@@ -169,21 +171,6 @@ def title(row: Row) -> str:
 def label(row: Row) -> str:
     """Return the name of a row within its suite: ``recall_floor, Covid``."""
     return f"{row['check']}, {row['subject']}" if row["subject"] else row["check"]
-
-
-def refusals(record: Record) -> list[tuple[str, str, str]]:
-    """Return the rows that refused the model.
-
-    Each is (name of the row, its numbers in words, its detail). Missing checks are one entry. Only the numbers in words
-    are
-    free of names that a user chose.
-    """
-    refused = [row for row in record["rows"] if standing(row) == "refused"]
-    gaps = [title(row) for row in refused if row["reason"] == "missing"]
-    found = [(title(row), _missed(row), row["detail"]) for row in refused if row["reason"] != "missing"]
-    if gaps:
-        found.append((NOT_RECORDED, "", ", ".join(gaps)))
-    return found
 
 
 def many_bounds(record: Record) -> list[str]:
@@ -211,9 +198,9 @@ def many_bounds(record: Record) -> list[str]:
         f"{len(rows)} gating rows hold a sample against a bound. {len(claims)} of them are plain shares of images or "
         f"p-values, whose chances are exact{infills}; what follows is about these.",
         f"Refused by chance{one}: the {gate} rule refuses a model that is truly 0.05 better than every bound in "
-        f"{_percent(near.independent)} of such test sets, one that is 0.10 better in {_percent(far.independent)}, "
-        f"if the rows err independently; whatever their dependence, {_percent(near.together)} to "
-        f"{_percent(near.apart)} and {_percent(far.together)} to {_percent(far.apart)}." + enough,
+        f"{percent(near.independent)} of such test sets, one that is 0.10 better in {percent(far.independent)}, "
+        f"if the rows err independently; whatever their dependence, {percent(near.together)} to "
+        f"{percent(near.apart)} and {percent(far.together)} to {percent(far.apart)}." + enough,
         "Passed by chance: a model that misses any of these floors or ceilings passes them all by its whole intervals "
         "in at most 2.5 % of such test sets, however many there are, because every one must hold. So nothing is "
         "corrected for their number there.",
@@ -223,11 +210,37 @@ def many_bounds(record: Record) -> list[str]:
 
 
 def by_suite(record: Record) -> list[tuple[str, list[Row]]]:
-    """Return (suite, its rows), in the order in which the suites first appear."""
+    """Return (suite, its rows), in order of consequence.
+
+    Suites without a section come last, in the order in which they first appear.
+    """
     suites: dict[str, list[Row]] = {}
     for row in record["rows"]:
         suites.setdefault(row["suite"], []).append(row)
-    return list(suites.items())
+    return sorted(suites.items(), key=lambda pair: section_of(pair[0]).place)
+
+
+def by_section(record: Record) -> list[tuple[Section, list[Row]]]:
+    """Return (section, its rows), in order of consequence."""
+    sections: dict[str, tuple[Section, list[Row]]] = {}
+    for suite, rows in by_suite(record):
+        section = section_of(suite)
+        sections.setdefault(section.title, (section, []))[1].extend(rows)
+    return list(sections.values())
+
+
+def counted_units(row: Row) -> str:
+    """Return n and what it counts: ``57 images``, ``12 patients``.
+
+    A record of schema 1 does not say what it counts, and nothing is then said.
+    """
+    unit, n = row["unit"], f"{row['n']:,}"
+    if unit is None:
+        return n
+    if row["n"] == 1:
+        return f"{n} {unit}"
+    head, of, rest = unit.partition(" of ")  # "cluster of near-duplicates"
+    return f"{n} {head}{'' if head.endswith('s') else 's'}{of}{rest}"
 
 
 def judged(record: Record) -> list[tuple[str, str]]:
@@ -303,7 +316,7 @@ def _by_replicates(several: Replicates, near: float, far: float) -> str:
     number = len(several.seeds)
     if several.deciding == "first":
         return f"First of {number} seeds: it alone decides, so what is said of one seed holds for the model."
-    most = [_percent(min(1.0, number * share)) for share in (near, far)]
+    most = [percent(min(1.0, number * share)) for share in (near, far)]
     return (
         f"Worst of {number} seeds: each is judged on the same images, so their outcomes are not independent. A model "
         "that is as good with every seed is refused at least as often as with one, and, whatever the dependence, in up "
@@ -329,7 +342,7 @@ def _beyond_chance(claims: Sequence[multiplicity.Claim], several: Replicates | N
     ]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """Return a share in whole per cent.
 
     It is 0 or 100 only if the share is exactly that.
@@ -343,34 +356,15 @@ def _number(value: float | None, places: int) -> str:
     return "" if value is None else f"{value:.{places}f}"
 
 
-def _places(row: Row) -> int:
+def _places(row: Row, least: int = 3) -> int:
     """Return the number of decimal places for a row's numbers.
 
     With them small numbers do not vanish, and others are not rounded to the bound or to 1.
     """
     numbers = [number for name in ("value", "low", "high") if (number := row[name])]
     marks = [mark for mark in (1.0, row["bound"]) if mark is not None]
-    for places in range(3, 6):
+    for places in range(least, 6):
         seen = all(abs(number) >= 10**-places for number in numbers)
         if seen and all((round(x, places) == round(mark, places)) == (x == mark) for x in numbers for mark in marks):
             return places
     return 6
-
-
-def _missed(row: Row) -> str:
-    """Return how a row's numbers compare with its bound.
-
-    Return "" if it has no bound.
-    """
-    if row["bound"] is None or row["direction"] is None:
-        return ""
-    wanted = f"{ {'at_least': 'at least', 'at_most': 'at most'}[row['direction']] } {bound(row).split()[1]}"
-    if row["value"] is None:
-        return f"there is no value to compare with the bound ({wanted})"
-    if row["outcome"] == "fail":
-        judgement = "the whole interval misses it"
-    elif meets(row["value"], row["bound"], row["direction"]):
-        judgement = "the value meets it, but not the whole interval, and here only that is accepted"
-    else:
-        judgement = "the value misses it, although the interval does not rule it out"
-    return f"{measured(row)} on n = {row['n']:,}, where {wanted} is wanted: {judgement}"
