@@ -15,9 +15,9 @@ from typing import Any, TypedDict
 
 
 class Cost(TypedDict):
-    """Processor time (s) and the peak memory (KiB) of the largest process, child processes included.
+    """Processor time (s), and peak memory (KiB) of the largest process.
 
-    Wall time is left out: on a shared machine it tells who else was there.
+    Child processes are included. Wall time is left out: on a shared machine it tells who else was there.
     """
 
     cpu: float
@@ -45,7 +45,7 @@ def interpreter(folder: Path, needs: Sequence[str]) -> Path:
 
 
 def outcome(folder: Path, needs: Sequence[str], script: Path, inputs: Path) -> dict[str, Any]:
-    """Return the JSON line that a tool's script prints, with its ``cost``; or its ``error``."""
+    """Return what a tool's script prints as JSON, with its cost, or its error."""
     try:
         command = [sys.executable, "-I", "-S", __file__, str(interpreter(folder, needs)), "-W", "ignore"]
         done = subprocess.run([*command, str(script), str(inputs)], check=True, capture_output=True, text=True)

@@ -133,7 +133,7 @@ def _summary(columns: Counts, transforms: Sequence[str]) -> Iterator[str]:
 
 
 def _better(columns: Counts) -> Iterator[str]:
-    """Yield the transforms whose copies another tool finds more of, with what it calls the same wrongly."""
+    """Yield the transforms of which another tool finds more copies."""
     yield "More copies than Roentgate, with the different images that were called the same there:"
     yield ""
     lines = []

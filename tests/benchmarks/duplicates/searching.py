@@ -24,7 +24,7 @@ def within(sets: Iterable[Iterable[str]]) -> Pairs:
 
 
 def timed(search: Callable[[], T]) -> tuple[T, float]:
-    """Return what a search returns, and its processor time (s), child processes included."""
+    """Return what a search returns, and its processor time (s)."""
     before = spent()
     return search(), spent() - before
 
@@ -36,14 +36,14 @@ def spent() -> float:
 
 
 def judge(columns: dict[str, Callable[[], Pairs]]) -> dict[str, Any]:
-    """Return the pairs that each search finds and its time, by column of the report."""
+    """Return the pairs and the time of each search, by column."""
     found = {column: timed(search) for column, search in columns.items()}
     pairs = {column: pairs for column, (pairs, _) in found.items()}
     return {"pairs": pairs, "cpu": {column: cpu for column, (_, cpu) in found.items()}}
 
 
 def main(package: str, judge_tree: Callable[[Path], dict[str, Any]]) -> None:
-    """Judge all trees of the folder that the command line names, and print a JSON line.
+    """Judge all trees of the folder on the command line, and print JSON.
 
     It stands on a line of its own, whatever the tool printed before it.
     """

@@ -2,7 +2,8 @@
 
 ``python tests/benchmarks/peers [NAME ...]`` writes ``reports/peers.md``. Each peer is installed into its own
 environment below ``.roentgate/peers``. None is a dependency. Without names all peers are run. A peer that is not named
-keeps the row of its last run. The environments need about 12 GB of disk and, the first time, a quarter of an hour.
+keeps the row of its last run, if that was on the same tables. The environments need about 12 GB of disk and, the first
+time, a quarter of an hour.
 
 `inputs.py` makes the inputs anew, with trained models from the store. Each ``with_NAME.py`` judges them in its peer's
 environment and prints a JSON line.
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
 
+from roentgate.store import digest, file_digest
 from tests.benchmarks.tools import Cost, cost_table, outcome
 
 WORK = ROOT / ".roentgate" / "peers"
@@ -50,6 +52,7 @@ Decisions = TypedDict(
         "version": str,
         "error": str,
         "cost": Cost,
+        "asked": str,
         "recall": Decision,
         "perfect": Decision,
         "phantom": Decision,
@@ -58,7 +61,7 @@ Decisions = TypedDict(
     },
     total=False,
 )
-"""A tool's decisions on all cases, or the error that prevented them."""
+"""A tool's decisions on all cases, or the error that prevented them. ``asked``: a digest of the tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +156,7 @@ def report(found: dict[str, Decisions]) -> str:
     decided, rests, details, costs = [], [], [], {}
     in_table = {True: "accepted", False: "**refused**"}
     for name, peer in PEERS.items():
-        decisions: Decisions = found.get(name, {"error": "not run"})
+        decisions: Decisions = found.get(name, {"error": "not run on these inputs"})
         title = f"{peer.title} {decisions.get('version', '')}".strip()
         rests.append(f"| {title} | {peer.measures} | {peer.intervals} | {peer.decides} |")
         if "error" in decisions:
@@ -215,14 +218,17 @@ def main(names: list[str]) -> int:
         print(f"unknown: {', '.join(unknown)}; known: {', '.join(PEERS)}", file=sys.stderr)
         return 2
     subprocess.run([sys.executable, str(HERE / "inputs.py"), str(WORK / "inputs")], check=True, cwd=ROOT)
-    last = WORK / "outcomes.json"
+    tables = [file_digest(WORK / "inputs" / f"{case}.csv") for case in CASES]
+    last, asked = WORK / "outcomes.json", digest(tables)
     found: dict[str, Decisions] = json.loads(last.read_text("utf-8")) if last.is_file() else {}
     for name in names or PEERS:
         script = HERE / f"with_{name}.py"
-        found[name] = cast(Decisions, outcome(WORK / name, PEERS[name].needs, script, WORK / "inputs"))
+        answer = outcome(WORK / name, PEERS[name].needs, script, WORK / "inputs")
+        found[name] = cast(Decisions, {**answer, "asked": asked})
         print(f"{name}: {json.dumps(found[name])}", flush=True)
         last.write_text(json.dumps(found, indent=1), "utf-8")
-    REPORT.write_text(report(found), "utf-8")
+    same = {name: decisions for name, decisions in found.items() if decisions["asked"] == asked}
+    REPORT.write_text(report(same), "utf-8")
     return 0
 
 

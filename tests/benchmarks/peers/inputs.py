@@ -64,7 +64,7 @@ def draw_marker(folder: Path) -> None:
 
 
 def write_recall(path: Path, right: int, count: int) -> None:
-    """Write the table of a small recall: so many answers right, of so many."""
+    """Write the table of a small recall."""
     answers = [("Covid", "Covid")] * right + [("Covid", "Normal")] * (count - right) + [("Normal", "Normal")] * 20
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

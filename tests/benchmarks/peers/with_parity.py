@@ -16,7 +16,7 @@ from illate_parity.parity import check
 
 
 def judge(table: list[dict[str, str]], label: str, floor: float) -> tuple[bool, str]:
-    """Return whether the recall of a class is accepted, with its interval and the tool's verdict."""
+    """Return whether the recall of a class is accepted, and its interval."""
     of_class = [row for row in table if row["label"] == label]
     truth, answers = (
         [{"id": number, "label": row[column]} for number, row in enumerate(of_class)] for column in ("label", "answer")
