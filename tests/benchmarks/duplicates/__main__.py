@@ -61,7 +61,7 @@ TOOLS = {
     "fastdup": Tool(
         title="fastdup",
         needs=("fastdup==2.54",),
-        columns={"fastdup >= 0.90": "fast-\ndup .90", "fastdup >= 0.96": "fast-\ndup .96"},
+        columns={"fastdup >= 0.90": "fast-\ndup .90", "fastdup >= 0.98": "fast-\ndup .98"},
     ),
     "imagededup": Tool(
         title="imagededup",
@@ -275,11 +275,13 @@ pair counts as called the same where a tool says so directly:
 - CleanVision runs with the default settings of its exact and near duplicates.
 - Datalab, of cleanlab, looks for near duplicates with its default threshold among features that it is given. They are
   those of EfficientNet-Lite0, trained on ImageNet.
-- fastdup runs with its own network. Counted are the pairs of its table of similar images, at its default similarity of
-  0.90 and at the 0.96 of its clusters. The table holds each image's two nearest neighbours.
+- fastdup runs with its own network. Counted are the pairs of its table of similar images, from its default similarity
+  of 0.90 on and from the 0.98 on that it calls nearly identical. The table holds each image's two nearest neighbours.
 - imagededup runs with its perceptual hash (at most 10 bits differ) and with a network (similarity of 0.90), which are
   its defaults. EfficientNet-Lite0 stands in for the network that it downloads at its first use.
 - ImageHash has 64 bits, at three usual distances.
+
+deepchecks 0.19 compares train and test images by their properties and has no search for copies.
 
 Each copy of a tree is of another image, so an interval over one transform takes them as independent. Those over several
 transforms do too, though the images are the same, and are narrower than they should be. So are those of precision: many
