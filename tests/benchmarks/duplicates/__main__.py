@@ -55,7 +55,7 @@ TOOLS = {
     "cleanvision": Tool(title="CleanVision", needs=("cleanvision==0.3.7",), columns={"CleanVision": "Clean-\nVision"}),
     "datalab": Tool(
         title="cleanlab's Datalab",
-        needs=("torch==2.13.0", *NETWORK, "cleanlab[datalab]==2.9.0"),
+        needs=("pillow==13.0.0", "torch==2.13.0", *NETWORK, "cleanlab[datalab]==2.9.0"),
         columns={"Datalab": "Data-\nlab"},
     ),
     "fastdup": Tool(
