@@ -1,6 +1,6 @@
-"""The network that stands in where a tool needs one: EfficientNet-Lite0, trained on ImageNet.
+"""The network where a tool needs one: EfficientNet-Lite0, trained on ImageNet.
 
-Its weights are a package, so that nothing is downloaded in a run.
+Its weights are a package, so that nothing is downloaded in a run. Images are scaled as that package does.
 """
 
 from pathlib import Path
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 SIDE = 224
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 def network() -> torch.nn.Module:
@@ -25,8 +27,8 @@ def network() -> torch.nn.Module:
 
 def prepared(image: Image.Image) -> torch.Tensor:
     """Return an image as the network expects it."""
-    grey = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
-    return torch.from_numpy((grey - 127.0) / 128.0).permute(2, 0, 1)
+    pixels = np.asarray(image.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
+    return torch.from_numpy((pixels / 255 - MEAN) / DEVIATION).permute(2, 0, 1)
 
 
 def features(model: torch.nn.Module, paths: list[Path], batch: int = 32) -> NDArray[np.float32]:
