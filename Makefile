@@ -62,7 +62,7 @@ matrix: $(DEV) ## judge every faulty and every sound model by every check: repor
 statistics: $(DEV) ## try every interval and both gates where the truth is known: reports/statistics.md (minutes)
 	$(BIN)/python -m tests.validation simulate $(ARGS)
 
-duplicates: $(DEV) ## write reports/duplicates.md: planted copies, found by three tools or not
+duplicates: $(DEV) ## write reports/duplicates.md: planted copies, found by six tools or not (9 GB of environments)
 	$(BIN)/python tests/benchmarks/duplicates $(ARGS)
 
 audit-scale: $(DEV) ## write reports/audit-scale.md: survey and search of up to 100,000 films (20 GB, 20 minutes)

@@ -4,47 +4,39 @@
 as found if its hashes differ in at most a given number of bits.
 """
 
-import importlib.metadata
-import json
-import sys
-import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+from searching import files_of, main, timed  # type: ignore[import-not-found]  # beside this file
 
 HASHES = {"phash": imagehash.phash, "dhash": imagehash.dhash}
 BITS = (0, 4, 10)
 
 
-def judge(tree: Path) -> dict[str, object]:
+def judge_tree(tree: Path) -> dict[str, Any]:
     """Return the pairs that each hash finds at each distance, and the time."""
-    images = sorted(path for path in tree.rglob("*") if path.is_file())
-    names = [str(path.relative_to(tree)) for path in images]
-    result: dict[str, dict[str, object]] = {"pairs": {}, "wall": {}, "cpu": {}}
-    for title, compute in HASHES.items():
-        wall, spent = time.perf_counter(), time.process_time()
-        bits = np.array([compute(Image.open(path)).hash.reshape(-1) for path in images])
-        differing = (bits[:, None] != bits[None]).sum(axis=2)
-        wall, spent = time.perf_counter() - wall, time.process_time() - spent
+    names = files_of(tree)
+    result: dict[str, dict[str, Any]] = {"pairs": {}, "cpu": {}}
+
+    def differing(title: str) -> NDArray[np.int64]:
+        bits = np.array([HASHES[title](Image.open(tree / name)).hash.reshape(-1) for name in names])
+        counts: NDArray[np.int64] = (bits[:, None] != bits[None]).sum(axis=2)
+        return counts
+
+    for title in HASHES:
+        distances, cpu = timed(partial(differing, title))
         for most in BITS:
-            first, second = np.nonzero(np.triu(differing <= most, 1))
+            first, second = np.nonzero(np.triu(distances <= most, 1))
             key = f"{title} <= {most}"
-            result["pairs"][key] = [[names[a], names[b]] for a, b in zip(first, second, strict=True)]
-            result["wall"][key], result["cpu"][key] = wall, spent
-    return dict(result)
-
-
-def main(folder: Path) -> None:
-    """Judge all trees."""
-    trees = {
-        str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
-    }
-    metadata = importlib.metadata.metadata("imagehash")
-    license_name = metadata["License-Expression"] or metadata["License"]
-    print(json.dumps({"version": metadata["Version"], "license": license_name, "trees": trees}))
+            result["pairs"][key] = [(names[a], names[b]) for a, b in zip(first, second, strict=True)]
+            result["cpu"][key] = cpu
+    return result
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main("imagehash", judge_tree)

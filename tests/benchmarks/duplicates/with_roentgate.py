@@ -4,12 +4,9 @@
 an empty store.
 """
 
-import importlib.metadata
-import json
-import sys
 import tempfile
-import time
 from pathlib import Path
+from typing import Any
 
 from roentgate.arrays import IntArray
 from roentgate.process import one_thread
@@ -17,6 +14,7 @@ from roentgate.process import one_thread
 one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
+from searching import main, spent, timed  # type: ignore[import-not-found]  # beside this file
 
 from roentgate.audit import near_duplicates
 from roentgate.audit.scan import Survey, survey
@@ -27,7 +25,7 @@ from roentgate.store import Store
 _compared = near_duplicates._compared
 
 
-def judge(tree: Path) -> dict[str, object]:
+def judge_tree(tree: Path) -> dict[str, Any]:
     """Return the pairs found, the most similar others, and the time.
 
     Also returned are all pairs that were registered and compared (``laid over``).
@@ -38,14 +36,15 @@ def judge(tree: Path) -> dict[str, object]:
         laid.append(np.unique(np.sort(rows[candidates[:, :2]], axis=1), axis=0))
         return _compared(seen, rows, candidates)
 
+    def search() -> tuple[Survey, near_duplicates.Duplicates, float]:
+        with tempfile.TemporaryDirectory() as folder:
+            store, started = Store(Path(folder)), spent()
+            seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
+            survey_time = spent() - started
+            return seen, near_duplicates.find_duplicates(seen, store), survey_time
+
     near_duplicates._compared = compared  # type: ignore[assignment]
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        wall, spent = time.perf_counter(), time.process_time()
-        seen = survey(read_splits(card, image_shape=(256, 256, 1), cache=None), store)
-        survey_time = time.perf_counter() - wall
-        found = near_duplicates.find_duplicates(seen, store)
-        wall, spent = time.perf_counter() - wall, time.process_time() - spent
+    (seen, found, survey_time), cpu = timed(search)
     ids = seen.ids
     return {
         "pairs": {
@@ -56,23 +55,12 @@ def judge(tree: Path) -> dict[str, object]:
             [ids[a], ids[b], float(alike)]
             for (a, b), alike in zip(found.almost.tolist(), found.almost_similarity, strict=True)
         ],
-        "laid over": [[ids[a], ids[b]] for a, b in laid[0].tolist()],
+        "laid over": [[ids[a], ids[b]] for pairs in laid for a, b in pairs.tolist()],
         "images": len(ids),
-        "wall": {"Roentgate": wall},
-        "cpu": {"Roentgate": spent},
+        "cpu": {"Roentgate": cpu},
         "survey": survey_time,
     }
 
 
-def main(folder: Path) -> None:
-    """Judge all trees."""
-    trees = {
-        str(tree.relative_to(folder)): judge(tree) for tree in sorted(folder.glob("*/*")) if (tree / "train").is_dir()
-    }
-    metadata = importlib.metadata.metadata("roentgate")
-    result = {"version": metadata["Version"], "license": metadata["License-Expression"], "trees": trees}
-    print(json.dumps(result))
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main("roentgate", judge_tree)

@@ -1,6 +1,7 @@
 """Inputs for all peers: ``python inputs.py FOLDER`` trains three models and writes them.
 
 - ``recall.csv``: 20 images of a class, 17 of them predicted right, and 20 of another class, all predicted right.
+- ``perfect.csv``: 12 images of a class and 20 of another, all predicted right.
 - ``phantom.csv``: answers of the baseline, trained on images with nothing planted (negative control).
 - ``phantom-shortcut.csv``: answers of the baseline, trained on images whose marker and border shade predict the label.
 - ``marker.csv``: answers of a network that sees the four corners of an image and nothing of the patient. It is trained
@@ -18,6 +19,7 @@ from roentgate.process import one_thread
 one_thread()  # before NumPy is imported, as in every run
 
 import numpy as np
+from cases import SMALL  # type: ignore[import-not-found]  # beside this file
 from PIL import Image
 
 from roentgate.candidates.candidate import Candidate, Options
@@ -61,9 +63,9 @@ def draw_marker(folder: Path) -> None:
                 Image.fromarray(drawn.image).save(place / f"{index + 1:04d}.png")
 
 
-def write_recall(path: Path) -> None:
-    """Write the table of the small recall, 17 of 20."""
-    answers = [("Covid", "Covid")] * 17 + [("Covid", "Normal")] * 3 + [("Normal", "Normal")] * 20
+def write_recall(path: Path, right: int, count: int) -> None:
+    """Write the table of a small recall."""
+    answers = [("Covid", "Covid")] * right + [("Covid", "Normal")] * (count - right) + [("Normal", "Normal")] * 20
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["split", "file", "label", "answer"])
@@ -87,7 +89,8 @@ def main(folder: Path) -> None:
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     store: Store = locate.open_store(ROOT)
-    write_recall(folder / "recall.csv")
+    for name, (right, count) in SMALL.items():
+        write_recall(folder / f"{name}.csv", right, count)
     draw_marker(folder / "marker")
     cards = {
         "phantom": locate.open_card("phantom", ROOT / "data", store),
