@@ -221,8 +221,7 @@ class Hooks:
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Skip a check whose needs are not met, and record why."""
         name = parameter_of(item, "model_name")
-        reason = "" if name is None else self._lacking(item, name)
-        if name is not None and reason:
+        if name is not None and (reason := self._lacking(item, name)):
             from roentgate.stats import skipped
 
             self.record(item, name, skipped(reason), "")
@@ -378,7 +377,7 @@ class Hooks:
         return accepted and not absent
 
     def _note_own_work(self) -> None:
-        for reason in self.session.unsteady():
+        for reason in self.session.unsteady() if self.is_worker else ():
             self._note_partial(reason)
         for name, candidate in self.session.candidates.items():
             self.passes += candidate.passes
