@@ -24,9 +24,9 @@ from .data import images as images
 from .data.card import find_card as find_card
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Splits as Splits
-from .data.dataset import read_splits as read_splits
 from .data.locate import open_card as open_card
 from .data.locate import open_store as open_store
+from .data.read_splits import read_splits as read_splits
 from .evidence import smallest_mask as smallest_mask
 from .lungs import lung_masks as lung_masks
 from .lungs import segmenter as segmenter

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from roentgate.audit import probes
+from roentgate.audit import file_facts, probes
 from roentgate.audit.scan import Survey, survey
 from roentgate.candidates.predictions import Predictions
 from roentgate.checks import metrics
@@ -161,7 +161,7 @@ def test_files_saved_alike_say_nothing_by_their_size(
 ) -> None:
     seen = survey(splits(tree(tmp_path / "sound", images=10, save=save)), store)
     assert all(image.encoded for image in seen.images)
-    assert (probes.excess(seen) == 0).mean() > 0.97
+    assert (file_facts.excess(seen) == 0).mean() > 0.97
     assert abs(skill(folded(seen, store))) < 0.25
     sizes = probes.cross_validated(seen, np.arange(len(seen)), store, probes.SIZE)
     assert sizes is not None

@@ -86,7 +86,7 @@ def training() -> list[str]:
     from roentgate.candidates.model_file import ModelFile
     from roentgate.candidates.protocols import Recipe, Task
     from roentgate.data.card import Card
-    from roentgate.data.dataset import read_splits
+    from roentgate.data.read_splits import read_splits
 
     size, epochs = 128, 4
     with tempfile.TemporaryDirectory() as folder:

@@ -41,7 +41,7 @@ from roentgate.audit import near_duplicates
 from roentgate.audit import scan as surveys
 from roentgate.data import phantom, phantom_anatomy
 from roentgate.data.card import Card
-from roentgate.data.dataset import read_splits
+from roentgate.data.read_splits import read_splits
 from roentgate.stats.estimate import proportion
 from roentgate.store import Store
 

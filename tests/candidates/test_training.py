@@ -13,7 +13,7 @@ from roentgate.candidates import keras_backend, training
 from roentgate.candidates.backends import keras_archive, keras_layers
 from roentgate.candidates.candidate import Candidate, Options
 from roentgate.data.card import Card
-from roentgate.data.dataset import read_splits
+from roentgate.data.read_splits import read_splits
 from roentgate.errors import ArgumentError, DataError, ModelError
 from roentgate.store import Store, file_digest
 from tests.support.toy import write_images

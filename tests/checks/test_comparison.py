@@ -17,7 +17,7 @@ from roentgate.errors import ArgumentError, UnknownClassError
 from roentgate.evidence.records import BorderRecord
 from roentgate.policy.policy import Policy, load_policy
 from roentgate.session.suite_runner import load_suite, verdicts
-from roentgate.stats import intervals
+from roentgate.stats import differences, intervals
 from roentgate.stats.differences import paired_difference
 from roentgate.stats.estimate import Estimate, mean
 
@@ -343,7 +343,7 @@ def test_one_patient_of_a_class_tells_nothing_of_how_two_areas_go_together() -> 
     groups = tuple("one" if label == 0 else str(row) for row, label in enumerate(before.labels))
     before, now = replace(before, groups=groups), replace(now, groups=groups)
     change = comparison.auroc_change(before, now)
-    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    apart = differences.of_estimates(metrics.macro_auroc(now), metrics.macro_auroc(before))
     assert (change.value, change.low, change.high) == (apart.value, apart.low, apart.high)
 
 
@@ -396,7 +396,7 @@ def test_areas_of_which_one_is_whole_are_taken_as_independent() -> None:
     before, _ = drawn(np.random.default_rng(5), 1.0, 0.5, images=100)
     before = replace(before, ids=RIGHT.ids)
     change = comparison.auroc_change(before, RIGHT)
-    apart = comparison.difference(metrics.macro_auroc(RIGHT), metrics.macro_auroc(before))
+    apart = differences.of_estimates(metrics.macro_auroc(RIGHT), metrics.macro_auroc(before))
     assert (change.low, change.high) == (apart.low, apart.high)
 
 
@@ -405,7 +405,7 @@ def test_two_patients_of_each_class_tell_how_two_areas_go_together() -> None:
     groups = tuple(f"{label} {row % 2}" for row, label in enumerate(before.labels))
     before, now = replace(before, groups=groups), replace(now, groups=groups)
     change = comparison.auroc_change(before, now)
-    apart = comparison.difference(metrics.macro_auroc(now), metrics.macro_auroc(before))
+    apart = differences.of_estimates(metrics.macro_auroc(now), metrics.macro_auroc(before))
     assert (change.low, change.high) != (apart.low, apart.high)
 
 
@@ -413,7 +413,7 @@ def test_a_shared_error_narrows_the_interval_of_a_change() -> None:
     rng = np.random.default_rng(6)
     before, now = drawn(rng, 1.0, 0.95)
     paired = comparison.auroc_change(before, now)
-    alone = comparison.difference(*(metrics.macro_auroc(each) for each in (now, before)))
+    alone = differences.of_estimates(*(metrics.macro_auroc(each) for each in (now, before)))
     assert paired.high - paired.low < 0.7 * (alone.high - alone.low)
 
 
@@ -426,7 +426,7 @@ def test_perfect_separation_twice_still_has_an_interval() -> None:
 def test_a_difference_of_undefined_estimates_is_undefined() -> None:
     nothing = Estimate(value=np.nan, low=0.1, high=1.0, n=0, method="none", detail="no rows")
     something = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
-    found = comparison.difference(something, nothing)
+    found = differences.of_estimates(something, nothing)
     assert np.isnan(found.value)
     assert (found.low, found.high) == pytest.approx((-0.6, 0.5))
     assert (found.n, found.method, found.detail) == (0, "MOVER", "no rows")
@@ -434,7 +434,7 @@ def test_a_difference_of_undefined_estimates_is_undefined() -> None:
 
 def test_a_difference_counts_the_rows_of_the_smaller() -> None:
     few = Estimate(value=0.5, low=0.4, high=0.6, n=9, method="some")
-    found = comparison.difference(replace(few, n=20), few)
+    found = differences.of_estimates(replace(few, n=20), few)
     assert (found.value, found.n, found.method) == (0, 9, "MOVER")
     assert (found.low, found.high) == pytest.approx((-np.hypot(0.1, 0.1), np.hypot(0.1, 0.1)))
 
@@ -595,8 +595,8 @@ def test_skill_of_the_border_got_worse_at_the_level_of_all_infills(policy: Polic
         for record, family in ((inside, 1), (seen, 1), (seen, 4))
     )
     changes = {found.subject: found.change for found in comparison.border_changes(inside, seen, policy)}
-    change, usual = changes["skill of the border alone, 5% border"], comparison.difference(now, before)
-    assert change.low == comparison.difference(of_four, before).low < usual.low
+    change, usual = changes["skill of the border alone, 5% border"], differences.of_estimates(now, before)
+    assert change.low == differences.of_estimates(of_four, before).low < usual.low
     assert (change.value, change.high) == (usual.value, usual.high)
 
 
@@ -668,7 +668,7 @@ def test_a_change_of_what_follows_a_donor_is_that_of_the_two_verdicts(policy: Po
     found = {each.subject: each.change for each in comparison.border_changes(first, second, policy)}
     change = found["border swap, 5% border"]
     once, twice = (border.net_switches(RIGHT, each, RIGHT, donors) for each in (before, now))
-    apart = comparison.difference(twice, once)
+    apart = differences.of_estimates(twice, once)
     assert (change.value, change.low, change.high) == (apart.value, apart.low, apart.high)
     assert change.value == pytest.approx(0.15)
     assert set(change.failing) == {RIGHT.ids[row] for row in every if row % 5 == 0 and row % 20}

@@ -19,7 +19,8 @@ from PIL import Image
 
 from roentgate.data import images
 from roentgate.data.card import Card
-from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits
+from roentgate.data.dataset import Dataset, Splits
+from roentgate.data.read_splits import read_classes, read_splits
 from roentgate.data.study import Study
 from roentgate.errors import ArgumentError, DataError
 

@@ -15,9 +15,9 @@ from roentgate.audit import scan
 from roentgate.code_key import closure
 from roentgate.data import Dataset, decoders, images, read_header
 from roentgate.data.card import Card
-from roentgate.data.dataset import read_splits
 from roentgate.data.decoders import opening
 from roentgate.data.decoders.decoder import Decoder
+from roentgate.data.read_splits import read_splits
 from roentgate.errors import DataError
 from roentgate.lungs import lung_masks
 from tests.support import planted

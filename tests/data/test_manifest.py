@@ -22,7 +22,8 @@ from roentgate.candidates.discovery import find_model
 from roentgate.candidates.protocols import Recipe, Streams, Task
 from roentgate.data import link_tree
 from roentgate.data.card import Card, find_card
-from roentgate.data.dataset import Dataset, Splits, read_classes, read_splits, write_manifest
+from roentgate.data.dataset import Dataset, Splits, write_manifest
+from roentgate.data.read_splits import read_classes, read_splits
 from roentgate.errors import ArgumentError, DataError
 from roentgate.store import Store
 

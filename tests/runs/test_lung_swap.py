@@ -10,7 +10,7 @@ from PIL import Image
 from models import lung_swap
 from roentgate import Recipe, Splits, Task
 from roentgate.data.card import Card
-from roentgate.data.dataset import read_splits
+from roentgate.data.read_splits import read_splits
 from roentgate.lungs import lung_masks, segmenter
 from roentgate.perturbations import regions
 

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from roentgate.data.card import Card
-from roentgate.data.dataset import Splits, read_splits
+from roentgate.data.dataset import Splits
+from roentgate.data.read_splits import read_splits
 
 CLASSES = ("A", "B")
 SIDE = 96

@@ -13,7 +13,7 @@ from roentgate import perturbations
 from roentgate.arrays import DoubleArray, IntArray
 from roentgate.candidates import Predictions
 from roentgate.checks import border, comparison, robustness
-from roentgate.stats import bootstrap_t, paired_difference
+from roentgate.stats import bootstrap_t, differences, paired_difference
 from tests.validation.exact import Entry, counts_text
 from tests.validation.monte_carlo import RESAMPLES, Curves, Tally, percentiles, predictions, weights_of
 
@@ -186,7 +186,7 @@ def follow_change_misses(follows: Follows, draws: int, rng: np.random.Generator)
     ]
     for before, now in zip(*outcomes, strict=True):
         reference, candidate = (paired_difference(int(ups), int(downs), follows.n) for ups, downs, _ in (before, now))
-        change = comparison.difference(candidate, reference)
+        change = differences.of_estimates(candidate, reference)
         tally.add("change", change.low, change.high)
     setting: Entry = {
         "n": follows.n,

@@ -18,7 +18,7 @@ from roentgate.errors import ArgumentError
 from roentgate.policy.policy import Policy, load_policy
 from roentgate.scorecard import record as scorecard
 from roentgate.scorecard.multiplicity import claims
-from roentgate.stats import Direction
+from roentgate.stats import Direction, differences
 from roentgate.stats.differences import paired_difference
 from roentgate.stats.estimate import Estimate, proportion, settled
 from tests.validation import exact as enumeration
@@ -443,7 +443,7 @@ def test_changes_of_what_follows_a_donor_miss_as_often_as_summed_exactly() -> No
     over = under = 0.0
     for before, now in product(range(n + 1), repeat=2):
         chance = stats.binom.pmf(before, n, 0.1) * stats.binom.pmf(now, n, 0.2)
-        change = comparison.difference(paired_difference(now, 0, n), paired_difference(before, 0, n))
+        change = differences.of_estimates(paired_difference(now, 0, n), paired_difference(before, 0, n))
         over += chance * (change.low > 0.1)
         under += chance * (change.high < 0.1)
     assert line["change_over"] == pytest.approx(over, abs=4 * np.sqrt(0.025 / draws))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import IntArray
-from roentgate.audit import probes
+from roentgate.audit import file_facts, probes
 from roentgate.audit.near_duplicates import Duplicates, find_duplicates
 from roentgate.audit.scan import SPLIT_PAIRS, Survey, survey
 from roentgate.candidates import Predictions, taken
@@ -318,7 +318,7 @@ def kinds_of_files(record: DataRecord) -> list[tuple[str, str, list[int]]]:
     """
     seen = record.seen
     found: list[tuple[str, str, list[int]]] = []
-    for name, values in probes.facts(seen.images, seen.paths).items():
+    for name, values in file_facts.facts(seen.images, seen.paths).items():
         if name == "extension":
             continue  # the format says more
         counts = {value: [0] * len(seen.classes) for value in values}

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from roentgate.arrays import BoolArray, IntArray
-from roentgate.audit import probes
+from roentgate.audit import file_facts, probes
 from roentgate.audit.leakage import DataRecord
 from roentgate.candidates import Predictions, taken
 from roentgate.checks import comparison, metrics
@@ -41,7 +41,7 @@ def metadata_skill(record: DataRecord) -> Estimate:
     skill = _file_skill(record, probes.METADATA)
     if not skill.defined:
         return skill
-    odd = int((probes.excess(record.seen) != 0).any(axis=1).sum())
+    odd = int((file_facts.excess(record.seen) != 0).any(axis=1).sum())
     sizes = [f"{odd} of {len(record.seen)} files are larger or smaller than their pixels need"] if odd else []
     return replace(skill, detail="; ".join([skill.detail, *probes.rules(record.seen)[:_SHOWN], *sizes]))
 

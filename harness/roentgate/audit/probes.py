@@ -5,7 +5,7 @@ validation images and predicts the test images, so that it is judged by the same
 Probes of pixels are linear or return the nearest image's class. No probe is tuned.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from roentgate.arrays import FloatArray, IntArray
-from roentgate.audit.scan import THUMBNAIL, ImageFacts, Survey
+from roentgate.audit import file_facts
+from roentgate.audit.scan import THUMBNAIL, Survey
 from roentgate.candidates import Predictions
 from roentgate.code_key import code_digest
-from roentgate.data import SPLITS, Header, SplitName, images
+from roentgate.data import SPLITS, SplitName, images
 from roentgate.store import Arrays, Store, digest
 
 if TYPE_CHECKING:
@@ -45,9 +46,6 @@ _TREES = 200
 _FOLDS = 5
 _RARE = 2
 _PURE = 0.95
-# Logarithms of ratios that count as none. Encoders differ by up to 4 % in how well they compress which content.
-_SIZES_ALIKE = 0.05
-_BESIDE_ALIKE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +222,7 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
     labels = seen.labels[rows]
     shares = np.bincount(labels, minlength=len(seen.classes)) / max(len(labels), 1)
     found: list[tuple[int, str]] = []
-    for name, values in facts([seen.images[row] for row in rows], [seen.paths[row] for row in rows]).items():
+    for name, values in file_facts.facts([seen.images[row] for row in rows], [seen.paths[row] for row in rows]).items():
         for value in sorted(set(values)):
             covered = labels[[other == value for other in values]]
             counts = np.bincount(covered, minlength=len(seen.classes))
@@ -234,25 +232,6 @@ def rules(seen: Survey, *, least: int = 5) -> list[str]:
                 rule = f"{name} {value} ⇒ {seen.classes[label]}, {counts[label]} of {len(covered)}"
                 found.append((-len(covered), rule))
     return [rule for _, rule in sorted(found)]
-
-
-def facts(seen: Sequence[ImageFacts], paths: Sequence[Path]) -> Mapping[str, list[str]]:
-    """Return the categorical facts of each file: mode, format, extension, size, ..."""
-
-    def of_headers(fact: Callable[[Header], str]) -> list[str]:
-        return ["unreadable" if image.header is None else fact(image.header) for image in seen]
-
-    return {
-        "mode": of_headers(lambda header: header.mode),
-        "format": of_headers(lambda header: header.format),
-        "extension": [path.suffix or "none" for path in paths],
-        "size": of_headers(lambda header: f"{header.width}x{header.height}"),
-        "bits": of_headers(lambda header: str(header.bits)),
-        "compression": of_headers(lambda header: header.compression or "none"),
-        "quantisation table": of_headers(lambda header: header.quantisation or "none"),
-        "EXIF": of_headers(lambda header: "present" if header.exif else "absent"),
-        "colour": ["present" if image.colour else "absent" for image in seen],
-    }
 
 
 def _predictions(seen: Survey, rows: IntArray, probabilities: FloatArray) -> Predictions:
@@ -317,9 +296,9 @@ def _model(probe: Probe, fit: FloatArray) -> "ClassifierMixin":
 def _features(seen: Survey, probe: Probe, rows: IntArray, masks: tuple[Path, ...] | None) -> FloatArray:
     """Return the input of a probe for each row, float32 (n, features)."""
     if probe is METADATA:
-        return _metadata(seen, rows)
+        return file_facts.metadata(seen, rows)
     if probe is SIZE:
-        return _sizes(seen, rows)
+        return file_facts.sizes(seen, rows)
     if probe.name == "mean and deviation":
         return np.array([[seen.images[row].mean, seen.images[row].deviation] for row in rows], np.float32)
     if probe.name == "histogram of greys":
@@ -377,45 +356,3 @@ def _by_lungs(probe: Probe, thumbnails: FloatArray, lungs: FloatArray) -> FloatA
     mean = (thumbnails * visible).sum(axis=(1, 2), keepdims=True) / weight
     masked: FloatArray = thumbnails * visible + mean * (1 - visible)
     return masked
-
-
-def _metadata(seen: Survey, rows: IntArray) -> FloatArray:
-    """Return the numbers of file and header, and an indicator of each categorical value."""
-    numbers = np.zeros((len(seen), 3), np.float32)
-    for row, image in enumerate(seen.images):
-        header = image.header
-        if header is not None:
-            numbers[row] = header.width, header.height, header.width / header.height
-    parts = [numbers, excess(seen)]
-    for values in facts(seen.images, seen.paths).values():
-        known = sorted(set(values))[:64]
-        parts.append(np.array([[value == other for other in known] for value in values], np.float32))
-    return np.concatenate(parts, axis=1)[rows]
-
-
-def _sizes(seen: Survey, rows: IntArray) -> FloatArray:
-    """Return bytes, and bytes a pixel, of each file: float32 (n, 2)."""
-    headers = [seen.images[row].header for row in rows]
-    sizes = [(0.0, 0.0) if each is None else (each.size, each.size / (each.width * each.height)) for each in headers]
-    return np.array(sizes, np.float32).reshape(len(rows), 2)
-
-
-def excess(seen: Survey) -> FloatArray:
-    """Return what a file's size says beyond its pixels, float32 (n, 2).
-
-    The first column compares the bytes of the pixels with those of the same pixels encoded again, the second the bytes
-    beside the pixels. Both are logarithms of a ratio, measured from the median of all files of the format, whatever
-    their class. Ratios that another encoder of the same pixels may cause are 0, and so are those of unreadable images.
-    """
-    logs = np.full((len(seen), 2), np.nan)
-    for row, (image, header) in enumerate((image, image.header) for image in seen.images):
-        if header is not None and image.encoded > 0 and not image.fault:
-            logs[row] = np.log(max(header.size - header.beside, 1) / image.encoded), np.log(header.beside + 1)
-    formats = np.array(["" if image.header is None else image.header.format for image in seen.images])
-    for name in set(formats.tolist()):
-        of_format = logs[formats == name]
-        if np.isfinite(of_format).any():
-            logs[formats == name] = of_format - np.nanmedian(of_format, axis=0)
-    beyond = np.sign(logs) * np.maximum(np.abs(logs) - (_SIZES_ALIKE, _BESIDE_ALIKE), 0)
-    left: FloatArray = np.nan_to_num(beyond).astype(np.float32)
-    return left

@@ -138,7 +138,7 @@ def auroc_change(reference: Predictions, candidate: Predictions) -> Estimate:
         return estimates.undefined(now.n, low=-1.0, high=1.0, method="MOVER", unit=now.unit, detail=_whose(before, now))
     if _identical(reference, candidate):
         return _no_change(now, IDENTICAL)
-    change = difference(now, before, correlation=_correlation(reference, candidate))
+    change = differences.of_estimates(now, before, correlation=_correlation(reference, candidate))
     return replace(change, detail=f"{before.value:.3f} before, {now.value:.3f} now")
 
 
@@ -223,26 +223,6 @@ def border_changes(
         yield BorderChange(f"skill of the border alone, {_border(width)}", _worded(change), gates=gates, kind="skill")
 
 
-def difference(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
-    """First minus second, with limits from theirs and their correlation (MOVER).
-
-    Returns:
-        Value and interval, with the smaller n of the two. NaN between the extremes if either is undefined.
-
-    References:
-        Zou, Psychological Methods 12 (2007) 399-413.
-    """
-    n = min(first.n, second.n)
-    if not (first.defined and second.defined):
-        reason = next(part.detail for part in (first, second) if not part.defined)
-        low, high = first.low - second.high, first.high - second.low
-        return estimates.undefined(n, low=low, high=high, method="MOVER", unit=first.unit, detail=reason)
-    value = first.value - second.value
-    below = _reach(first.value - first.low, second.high - second.value, correlation)
-    above = _reach(first.high - first.value, second.value - second.low, correlation)
-    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER", unit=first.unit)
-
-
 def _loss(reference: Predictions, candidate: Predictions, label: str, z: float, *, alike: bool) -> Estimate:
     """Return the recall of ``label`` that is lost, the negative of `recall_change`."""
     rows = candidate.labels == candidate.classes.index(label)
@@ -285,7 +265,7 @@ def _follows_change(reference: BorderRecord, candidate: BorderRecord, width: flo
         )
         for record in (reference, candidate)
     )
-    change = difference(now, before)
+    change = differences.of_estimates(now, before)
     if not change.defined:
         return change
     detail = f"{before.value:.2f} net followed the donor before, {now.value:.2f} now"
@@ -305,10 +285,12 @@ def _skill_change(
     No bound applies if only the reference has too little skill.
     """
     before, now = (_kept(record, width, infills) for record in (reference, candidate))
-    change = difference(now, before)
+    change = differences.of_estimates(now, before)
     if not change.defined:
         return replace(change, detail=_whose(before, now)), not now.defined
-    change = replace(change, low=difference(_kept(candidate, width, infills, family=len(infills)), before).low)
+    change = replace(
+        change, low=differences.of_estimates(_kept(candidate, width, infills, family=len(infills)), before).low
+    )
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
     if _alike(
         reference, candidate, *((reference.only[width, infill], candidate.only[width, infill]) for infill in infills)
@@ -351,10 +333,6 @@ def _correlation(reference: Predictions, candidate: Predictions) -> float:
     if min(spread) == 0:
         return 0.0
     return (spread[0] + spread[1] - spread[2]) / (2 * math.sqrt(spread[0] * spread[1]))
-
-
-def _reach(own: float, other: float, correlation: float) -> float:
-    return math.sqrt(max(own**2 + other**2 - 2 * correlation * own * other, 0.0))
 
 
 def _identical(reference: Predictions, candidate: Predictions) -> bool:

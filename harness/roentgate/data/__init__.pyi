@@ -7,8 +7,6 @@ from .card import find_card as find_card
 from .class_folders import SplitName as SplitName
 from .dataset import Dataset as Dataset
 from .dataset import Splits as Splits
-from .dataset import read_classes as read_classes
-from .dataset import read_splits as read_splits
 from .dataset import write_manifest as write_manifest
 from .headers import Header as Header
 from .headers import read_header as read_header
@@ -19,6 +17,8 @@ from .manifest import SPLITS as SPLITS
 from .phantom import CLASSES as CLASSES
 from .phantom import COUNTS as COUNTS
 from .phantom import DOSES as DOSES
+from .read_splits import read_classes as read_classes
+from .read_splits import read_splits as read_splits
 from .registration import COPY as COPY
 from .registration import area_matrix as area_matrix
 from .study import Study as Study

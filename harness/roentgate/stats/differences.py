@@ -154,3 +154,27 @@ def mcnemar(gained: int, lost: int) -> float:
 def _discordant(gained: int, lost: int, n: int) -> None:
     if min(gained, lost) < 0 or gained + lost > n:
         raise ArgumentError(f"{gained} gained and {lost} lost of {n} rows; give counts that fit into the rows")
+
+
+def of_estimates(first: Estimate, second: Estimate, *, correlation: float = 0.0) -> Estimate:
+    """First minus second, with limits from theirs and their correlation (MOVER).
+
+    Returns:
+        Value and interval, with the smaller n of the two. NaN between the extremes if either is undefined.
+
+    References:
+        Zou, Psychological Methods 12 (2007) 399-413.
+    """
+    n = min(first.n, second.n)
+    if not (first.defined and second.defined):
+        reason = next(part.detail for part in (first, second) if not part.defined)
+        low, high = first.low - second.high, first.high - second.low
+        return undefined(n, low=low, high=high, method="MOVER", unit=first.unit, detail=reason)
+    value = first.value - second.value
+    below = _reach(first.value - first.low, second.high - second.value, correlation)
+    above = _reach(first.high - first.value, second.value - second.low, correlation)
+    return Estimate(value=value, low=value - below, high=value + above, n=n, method="MOVER", unit=first.unit)
+
+
+def _reach(own: float, other: float, correlation: float) -> float:
+    return math.sqrt(max(own**2 + other**2 - 2 * correlation * own * other, 0.0))

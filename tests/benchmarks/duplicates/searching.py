@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
@@ -35,14 +35,14 @@ def spent() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def judge(columns: dict[str, Callable[[], Pairs]]) -> dict[str, Any]:
+def judge(columns: dict[str, Callable[[], Pairs]]) -> dict[str, object]:
     """Return the pairs and the time of each search, by column."""
     found = {column: timed(search) for column, search in columns.items()}
     pairs = {column: pairs for column, (pairs, _) in found.items()}
     return {"pairs": pairs, "cpu": {column: cpu for column, (_, cpu) in found.items()}}
 
 
-def main(package: str, judge_tree: Callable[[Path], dict[str, Any]]) -> None:
+def main(package: str, judge_tree: Callable[[Path], object]) -> None:
     """Judge all trees of the folder on the command line, and print JSON.
 
     It stands on a line of its own, whatever the tool printed before it.

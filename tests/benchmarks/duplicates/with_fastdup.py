@@ -10,7 +10,6 @@ import io
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 os.environ["SENTRY_OPT_OUT"] = "1"  # before it is imported
 
@@ -32,7 +31,7 @@ def search(tree: Path) -> list[tuple[str, str, float]]:
     return list(zip(*names, table["distance"].tolist(), strict=True))
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> dict[str, object]:
     """Return the pairs found in a tree, and the time."""
     similar, cpu = timed(lambda: search(tree))
     columns = {f"fastdup >= {threshold:.2f}": threshold for threshold in THRESHOLDS}

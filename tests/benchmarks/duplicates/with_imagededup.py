@@ -7,7 +7,6 @@ thresholds. The network that it would download is replaced by that of `features.
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from features import network, prepared  # type: ignore[import-not-found]  # beside this file
 from imagededup.methods import CNN, PHash
@@ -30,8 +29,8 @@ def main_with_network() -> None:
     def search(tree: Path, column: str) -> Pairs:
         return pairs_of(methods[column].find_duplicates(image_dir=str(tree), recursive=True))
 
-    def judge_tree(tree: Path) -> dict[str, Any]:
-        found: dict[str, Any] = judge({column: partial(search, tree, column) for column in methods})
+    def judge_tree(tree: Path) -> dict[str, object]:
+        found: dict[str, object] = judge({column: partial(search, tree, column) for column in methods})
         return found
 
     main("imagededup", judge_tree)

@@ -6,22 +6,22 @@ as found if its hashes differ in at most a given number of bits.
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from searching import files_of, main, timed  # type: ignore[import-not-found]  # beside this file
+from searching import Pairs, files_of, main, timed  # type: ignore[import-not-found]  # beside this file
 
 HASHES = {"phash": imagehash.phash, "dhash": imagehash.dhash}
 BITS = (0, 4, 10)
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> dict[str, object]:
     """Return the pairs that each hash finds at each distance, and the time."""
     names = files_of(tree)
-    result: dict[str, dict[str, Any]] = {"pairs": {}, "cpu": {}}
+    pairs: dict[str, Pairs] = {}
+    times: dict[str, float] = {}
 
     def differing(title: str) -> NDArray[np.int64]:
         bits = np.array([HASHES[title](Image.open(tree / name)).hash.reshape(-1) for name in names])
@@ -33,9 +33,9 @@ def judge_tree(tree: Path) -> dict[str, Any]:
         for most in BITS:
             first, second = np.nonzero(np.triu(distances <= most, 1))
             key = f"{title} <= {most}"
-            result["pairs"][key] = [(names[a], names[b]) for a, b in zip(first, second, strict=True)]
-            result["cpu"][key] = cpu
-    return result
+            pairs[key] = [(names[a], names[b]) for a, b in zip(first, second, strict=True)]
+            times[key] = cpu
+    return {"pairs": pairs, "cpu": times}
 
 
 if __name__ == "__main__":

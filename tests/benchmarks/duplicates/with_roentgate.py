@@ -6,7 +6,6 @@ an empty store.
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from roentgate.arrays import IntArray
 from roentgate.process import one_thread
@@ -19,13 +18,13 @@ from searching import main, spent, timed  # type: ignore[import-not-found]  # be
 from roentgate.audit import near_duplicates
 from roentgate.audit.scan import Survey, survey
 from roentgate.data.card import Card
-from roentgate.data.dataset import read_splits
+from roentgate.data.read_splits import read_splits
 from roentgate.store import Store
 
 _compared = near_duplicates._compared
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> dict[str, object]:
     """Return the pairs found, the most similar others, and the time.
 
     Also returned are all pairs that were registered and compared (``laid over``).
