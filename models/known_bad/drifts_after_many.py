@@ -1,6 +1,4 @@
-"""Answers the other way round after 1,500 images, as a service does that is exchanged during the test.
-
-A model that is loaded afresh answers as at first, so that reloading it shows nothing.
+"""Other answers after 1,500 images, as of a service that is exchanged meanwhile; its reload shows nothing.
 
 Must be rejected by: inference/predictions_repeat, border/border_mask_flips
 On: phantom-shortcut
