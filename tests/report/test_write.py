@@ -220,6 +220,24 @@ def test_the_smallest_mask_is_pictured_where_its_check_was_run(drawing: Session,
         assert (folder / "smallest.png").is_file() is expected
 
 
+def test_failing_images_are_pictured_beside_their_row_and_rendered_again(drawing: Session, project: Project) -> None:
+    ids = drawing.candidate("nearest").splits.test.ids
+    (row,) = rows(drawing)
+    lost: Row = {**row, "check": "lost", "outcome": "fail", "accepted": False, "failing": [ids[3]], "failing_total": 1}
+    lost |= {"value": 0.2, "low": 0.1, "high": 0.3}
+    folder = project.folder / "reports" / "toy" / "nearest"
+    accepted, lines = written(drawing, {"nearest": [row, lost]})
+    assert not accepted
+    assert any(line.startswith("  ✗ A criterion of small is not met. Lost, test: ") for line in lines)
+    assert list(json.loads((folder / "thumbnails.json").read_text("utf-8"))) == [ids[3]]
+    page = (folder / "scorecard.html").read_text("utf-8")
+    assert "data:image/jpeg;base64," in page
+    write.render_again(folder)
+    assert (folder / "scorecard.html").read_text("utf-8") == page
+    write.clear(drawing)
+    assert not (folder / "thumbnails.json").exists()
+
+
 EDGE = '''
 """Reads the first row of pixels."""
 

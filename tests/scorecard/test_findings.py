@@ -89,6 +89,13 @@ def test_a_conflict_is_counted_only_where_the_counts_fit(value: float, backgroun
         failing_total=background, bound=0.0, direction="at_least",
     )  # fmt: skip
     assert f"With lungs on backgrounds of another class, {text}" in said(conflict)
+    auroc = [
+        row(subject, suite="attention", check="background_swap_auroc", value=number, low=0.4, high=0.9, **DESCRIPTIVE)
+        for subject, number in (("backgrounds of another class", 0.5), ("the same images as they are", 0.8))
+    ]
+    both = "AUROC of the lungs' class is 0.50 [0.40, 0.90] there and 0.80 [0.40, 0.90] on the images as they are."
+    assert both in said(conflict, *auroc)
+    assert "AUROC" not in said(conflict, auroc[0])
 
 
 def test_a_border_is_not_blamed_for_what_is_missed_without_it() -> None:
@@ -111,6 +118,26 @@ def test_the_span_over_infills_is_told_with_the_worst() -> None:
     assert "(5% border, mean): 6 of 40 images, 0.15 [0.05, 0.30], limit 0.10 (0.05 to 0.15 over 2 infills)" in said(
         *rows
     )
+
+
+def test_parts_that_one_row_judges_are_spanned_and_not_counted() -> None:
+    parts = {"black": 0.05, "mean": 0.15, "blur": None}
+    flips = row("5% border", suite="border", check="border_mask_flips", **(CEILING | OPEN | {"parts": parts}))
+    assert "(5% border): 0.70 [0.50, 0.90], n = 40 images, limit 0.10 (0.05 to 0.15 over 2 infills)" in said(flips)
+    without = missed("skill_without_lungs", "without lungs", parts=parts, **CEILING)
+    assert "limit 0.10 (0.05 to 0.15 over 2 infills)." in said(without)
+
+
+def test_a_control_that_is_not_caught_is_said_first() -> None:
+    control = missed("shuffled_answers_control", "recall_floor", suite="recall", unit="draw")
+    first, _ = of(row(**FAILED), control)
+    assert first.lead == "A control of this run was not caught, so that its check says nothing."
+
+
+def test_a_floor_that_keeps_out_equality_reads_so() -> None:
+    probe = missed("beats_trivial_probes", "border or background", suite="data", bound=1e-6)
+    assert said(probe).startswith("A probe that sees no lungs does better.")
+    assert said(probe).endswith("floor: above 0.")
 
 
 def test_evidence_that_is_not_there_is_a_finding_of_its_own() -> None:

@@ -50,11 +50,11 @@ def parts_of(row: Row) -> list[float]:
     )
 
 
-def _over_parts(row: Row, otherwise: str = "") -> str:
+def _over_parts(row: Row) -> str:
     """Return the span of the values of a row's parts in words."""
     values = parts_of(row)
     if len(values) < 2:
-        return otherwise
+        return ""
     return f"{min(values):.2f} to {max(values):.2f} over {len(values)} infills"
 
 
@@ -174,9 +174,7 @@ def lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     skill = [row for row in rows if row["check"] == "skill_without_lungs"]
     conflict = [row for row in rows if row["check"] == "lung_background_conflict"]
     others = [row for row in rows if row not in skill and row not in conflict]
-    parts = [
-        f"{row['subject']}, it retains of its skill (balanced accuracy above chance) {numbers(row)}" for row in skill
-    ]
+    parts = [_retained(row) for row in skill]
     only = next((row for row in rows_of(record, "skill_with_lungs_only")), None)
     if skill and only is not None:
         redundant = all((row["low"] or 0) > 0 and (row["value"] or 0) >= 0.5 for row in (skill[0], only))
