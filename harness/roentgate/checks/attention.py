@@ -141,7 +141,7 @@ def lung_fields_found(evidence: Evidence, label: str) -> Estimate:
 
 
 def _skills(record: AttentionRecord, region: str, infills: Sequence[Infill]) -> dict[str, Estimate]:
-    found = {}
+    found: dict[str, Estimate] = {}
     for infill in infills:
         cut = record.hidden[region, infill]
         kept = retained_skill(record.clean, cut, family=len(infills))
