@@ -46,6 +46,7 @@ from roentgate.lungs.burned_in_annotations import Annotation
 from roentgate.lungs.lung_masks import LungFields
 from roentgate.lungs.lung_perturbations import CHANGES, REGIONS
 from roentgate.perturbations.regions import REGION_INFILLS
+from roentgate.stats import Estimate
 from roentgate.store import Store
 from tests.runs.test_suites import EACH, EVEN, answered, attended, without_lungs
 from tests.support.altered import altered
@@ -295,18 +296,6 @@ def test_an_annotation_of_train_alone_is_pasted_too(chests: Project, monkeypatch
     np.testing.assert_array_equal(perturbations.changed("annotated", np.array([0]))[0][marker.box], lent[marker.box])
 
 
-def test_a_class_with_one_annotation_lends_as_often_as_one_with_many(chests: Project) -> None:
-    perturbations = lung_perturbations_of(evidence(chests, "markers"))
-    perturbations.found = [
-        marks if label == 0 or row == IMAGES else []
-        for row, (marks, label) in enumerate(zip(perturbations.found, perturbations.test.labels, strict=True))
-    ]
-    perturbations.lent = [[] for _ in perturbations.lent]
-    _, donors = perturbations._markers()
-    lenders = perturbations.test.labels[donors[2 * IMAGES :]]  # of the third class, to which both may lend
-    assert 1 <= (lenders == 1).sum() <= IMAGES - 1
-
-
 # What is done to the images
 
 
@@ -426,6 +415,29 @@ def test_the_worst_infill_is_the_one_that_keeps_most_skill() -> None:
     record = without_lungs(answered(90, 90))
     assert skill_without(record, GATING).value == pytest.approx(0.8)
     assert f"({REGION_INFILLS[-1]})" in skill_without(record, GATING).detail
+
+
+def one_answer(quality: float) -> Predictions:
+    """Return answers that are all the first class; ``quality`` (0 to 1) says how well they rank."""
+    sound = answered(EACH, EACH)
+    noise = np.random.default_rng(0).random(2 * EACH)
+    second = 0.1 + 0.3 * (quality * sound.labels + (1 - quality) * noise)
+    return replace(sound, probabilities=np.stack([1 - second, second], axis=1).astype(np.float32))
+
+
+def test_one_answer_for_all_is_judged_by_its_ranking() -> None:
+    def judged(answers: Predictions) -> Estimate:
+        hidden = {key: answers for key in attended().hidden}
+        return skill_without(attended(hidden=hidden), GATING)
+
+    lost, kept = judged(one_answer(0)), judged(one_answer(1 - 1e-3))
+    assert lost.state == kept.state == "ok"
+    assert abs(lost.value) < 0.2
+    assert lost.high < 0.5
+    assert kept.value == pytest.approx(1, abs=0.01)
+    assert kept.low > 0.5
+    assert "by ranking" in kept.detail
+    assert judged(answered(EACH, 0)).state == "uninformative", "nothing can be ranked"
 
 
 def test_pictures_show_a_soft_infill_that_leaves_more_than_one_answer() -> None:

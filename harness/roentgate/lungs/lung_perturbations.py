@@ -184,8 +184,8 @@ class LungPerturbations:
     def _markers(self) -> tuple[list[Annotation | None], IntArray]:
         """Return for each test row an annotation of another image, and the row of that image.
 
-        The image is of another class, and the annotation does not overlap the lungs of the test row. First the class
-        is drawn and then the image, so that a class with few annotations lends as often as one with many.
+        The image is of another class, and the annotation does not overlap the lungs of the test row. Every annotated
+        image is as likely: a class with few annotations is not typical of them.
         """
         found = [*self.found, *self.lent]
         labels = self.test.labels if self.lender is None else np.concatenate([self.test.labels, self.lender.labels])
@@ -201,9 +201,8 @@ class LungPerturbations:
             generator = np.random.default_rng((self.seed, int(row), 4))
             shuffled = generator.permutation(annotated[labels[annotated] != self.test.labels[row]])
             candidates = shuffled[np.argsort(given[shuffled], kind="stable")]  # who has given least comes first
-            classes = generator.permutation(np.unique(labels[candidates]))
             lungs = self.fields.take(np.array([row]))[0]
-            for donor in (donor for label in classes for donor in candidates[labels[candidates] == label]):
+            for donor in candidates:
                 if not lungs[largest[donor].box].any():
                     chosen[row], donor_rows[row] = largest[donor], donor
                     given[donor] += 1
