@@ -7,10 +7,9 @@ settings. All pairs of a set of duplicates count as found.
 import contextlib
 import io
 from pathlib import Path
-from typing import Any
 
 from cleanvision import Imagelab
-from searching import Pairs, judge, main, within  # type: ignore[import-not-found]  # beside this file
+from searching import Found, Pairs, judge, main, within  # type: ignore[import-not-found]  # beside this file
 
 KINDS = ("exact_duplicates", "near_duplicates")
 
@@ -24,9 +23,9 @@ def search(tree: Path) -> Pairs:
     return within([str(Path(image).relative_to(tree)) for image in each] for each in sets)
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> Found:
     """Return the pairs found in a tree, and the time."""
-    found: dict[str, Any] = judge({"CleanVision": lambda: search(tree)})
+    found: Found = judge({"CleanVision": lambda: search(tree)})
     return found
 
 

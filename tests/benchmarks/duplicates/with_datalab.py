@@ -7,12 +7,11 @@ given. Here they are those of `features.py`. Default settings; all of an image's
 import contextlib
 import io
 from pathlib import Path
-from typing import Any
 
 import torch
 from cleanlab import Datalab
 from features import features, network  # type: ignore[import-not-found]  # beside this file
-from searching import Pairs, files_of, judge, main  # type: ignore[import-not-found]  # beside this file
+from searching import Found, Pairs, files_of, judge, main  # type: ignore[import-not-found]  # beside this file
 
 
 def search(tree: Path, model: torch.nn.Module) -> Pairs:
@@ -31,8 +30,8 @@ def main_with_network() -> None:
     """Judge all trees with one network."""
     model = network()
 
-    def judge_tree(tree: Path) -> dict[str, Any]:
-        found: dict[str, Any] = judge({"Datalab": lambda: search(tree, model)})
+    def judge_tree(tree: Path) -> Found:
+        found: Found = judge({"Datalab": lambda: search(tree, model)})
         return found
 
     main("cleanlab", judge_tree)

@@ -6,22 +6,21 @@ as found if its hashes differ in at most a given number of bits.
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from searching import files_of, main, timed  # type: ignore[import-not-found]  # beside this file
+from searching import Found, files_of, main, timed  # type: ignore[import-not-found]  # beside this file
 
 HASHES = {"phash": imagehash.phash, "dhash": imagehash.dhash}
 BITS = (0, 4, 10)
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> Found:
     """Return the pairs that each hash finds at each distance, and the time."""
     names = files_of(tree)
-    result: dict[str, dict[str, Any]] = {"pairs": {}, "cpu": {}}
+    result: Found = {"pairs": {}, "cpu": {}}
 
     def differing(title: str) -> NDArray[np.int64]:
         bits = np.array([HASHES[title](Image.open(tree / name)).hash.reshape(-1) for name in names])

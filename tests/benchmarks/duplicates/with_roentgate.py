@@ -6,7 +6,6 @@ an empty store.
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from roentgate.arrays import IntArray
 from roentgate.process import one_thread
@@ -25,7 +24,7 @@ from roentgate.store import Store
 _compared = near_duplicates._compared
 
 
-def judge_tree(tree: Path) -> dict[str, Any]:
+def judge_tree(tree: Path) -> dict[str, object]:
     """Return the pairs found, the most similar others, and the time.
 
     Also returned are all pairs that were registered and compared (``laid over``).
