@@ -24,6 +24,10 @@ class Cost(TypedDict):
     memory: int
 
 
+Answer = dict[str, Any]
+"""What a tool's script prints as JSON."""
+
+
 def interpreter(folder: Path, needs: Sequence[str]) -> Path:
     """Return the Python of a tool's environment, which is made if missing.
 
@@ -44,7 +48,7 @@ def interpreter(folder: Path, needs: Sequence[str]) -> Path:
     return python
 
 
-def outcome(folder: Path, needs: Sequence[str], script: Path, inputs: Path) -> dict[str, Any]:
+def outcome(folder: Path, needs: Sequence[str], script: Path, inputs: Path) -> Answer:
     """Return what a tool's script prints as JSON, with its cost, or its error."""
     try:
         command = [sys.executable, "-I", "-S", __file__, str(interpreter(folder, needs)), "-W", "ignore"]

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 Pairs = list[tuple[str, str]]
+Found = dict[str, dict[str, Any]]
+"""What is found in a tree: pairs and processor time, by column."""
 
 
 def files_of(tree: Path) -> list[str]:
@@ -35,14 +37,14 @@ def spent() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-def judge(columns: dict[str, Callable[[], Pairs]]) -> dict[str, object]:
+def judge(columns: dict[str, Callable[[], Pairs]]) -> Found:
     """Return the pairs and the time of each search, by column."""
     found = {column: timed(search) for column, search in columns.items()}
     pairs = {column: pairs for column, (pairs, _) in found.items()}
     return {"pairs": pairs, "cpu": {column: cpu for column, (_, cpu) in found.items()}}
 
 
-def main(package: str, judge_tree: Callable[[Path], object]) -> None:
+def main(package: str, judge_tree: Callable[[Path], Found]) -> None:
     """Judge all trees of the folder on the command line, and print JSON.
 
     It stands on a line of its own, whatever the tool printed before it.

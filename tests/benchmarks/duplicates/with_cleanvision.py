@@ -9,7 +9,7 @@ import io
 from pathlib import Path
 
 from cleanvision import Imagelab
-from searching import Pairs, judge, main, within  # type: ignore[import-not-found]  # beside this file
+from searching import Found, Pairs, judge, main, within  # type: ignore[import-not-found]  # beside this file
 
 KINDS = ("exact_duplicates", "near_duplicates")
 
@@ -23,9 +23,9 @@ def search(tree: Path) -> Pairs:
     return within([str(Path(image).relative_to(tree)) for image in each] for each in sets)
 
 
-def judge_tree(tree: Path) -> dict[str, object]:
+def judge_tree(tree: Path) -> Found:
     """Return the pairs found in a tree, and the time."""
-    found: dict[str, object] = judge({"CleanVision": lambda: search(tree)})
+    found: Found = judge({"CleanVision": lambda: search(tree)})
     return found
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from cleanlab import Datalab
 from features import features, network  # type: ignore[import-not-found]  # beside this file
-from searching import Pairs, files_of, judge, main  # type: ignore[import-not-found]  # beside this file
+from searching import Found, Pairs, files_of, judge, main  # type: ignore[import-not-found]  # beside this file
 
 
 def search(tree: Path, model: torch.nn.Module) -> Pairs:
@@ -30,8 +30,8 @@ def main_with_network() -> None:
     """Judge all trees with one network."""
     model = network()
 
-    def judge_tree(tree: Path) -> dict[str, object]:
-        found: dict[str, object] = judge({"Datalab": lambda: search(tree, model)})
+    def judge_tree(tree: Path) -> Found:
+        found: Found = judge({"Datalab": lambda: search(tree, model)})
         return found
 
     main("cleanlab", judge_tree)

@@ -14,7 +14,7 @@ from pathlib import Path
 os.environ["SENTRY_OPT_OUT"] = "1"  # before it is imported
 
 import fastdup
-from searching import main, timed  # type: ignore[import-not-found]  # beside this file
+from searching import Found, main, timed  # type: ignore[import-not-found]  # beside this file
 
 THRESHOLDS = (0.90, 0.98)
 
@@ -31,7 +31,7 @@ def search(tree: Path) -> list[tuple[str, str, float]]:
     return list(zip(*names, table["distance"].tolist(), strict=True))
 
 
-def judge_tree(tree: Path) -> dict[str, object]:
+def judge_tree(tree: Path) -> Found:
     """Return the pairs found in a tree, and the time."""
     similar, cpu = timed(lambda: search(tree))
     columns = {f"fastdup >= {threshold:.2f}": threshold for threshold in THRESHOLDS}

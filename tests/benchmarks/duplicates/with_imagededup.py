@@ -11,7 +11,7 @@ from pathlib import Path
 from features import network, prepared  # type: ignore[import-not-found]  # beside this file
 from imagededup.methods import CNN, PHash
 from imagededup.utils import CustomModel
-from searching import Pairs, judge, main  # type: ignore[import-not-found]  # beside this file
+from searching import Found, Pairs, judge, main  # type: ignore[import-not-found]  # beside this file
 
 
 def pairs_of(found: Mapping[str, list[str]]) -> Pairs:
@@ -29,8 +29,8 @@ def main_with_network() -> None:
     def search(tree: Path, column: str) -> Pairs:
         return pairs_of(methods[column].find_duplicates(image_dir=str(tree), recursive=True))
 
-    def judge_tree(tree: Path) -> dict[str, object]:
-        found: dict[str, object] = judge({column: partial(search, tree, column) for column in methods})
+    def judge_tree(tree: Path) -> Found:
+        found: Found = judge({column: partial(search, tree, column) for column in methods})
         return found
 
     main("imagededup", judge_tree)

@@ -11,17 +11,16 @@ import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from searching import Pairs, files_of, main, timed  # type: ignore[import-not-found]  # beside this file
+from searching import Found, files_of, main, timed  # type: ignore[import-not-found]  # beside this file
 
 HASHES = {"phash": imagehash.phash, "dhash": imagehash.dhash}
 BITS = (0, 4, 10)
 
 
-def judge_tree(tree: Path) -> dict[str, object]:
+def judge_tree(tree: Path) -> Found:
     """Return the pairs that each hash finds at each distance, and the time."""
     names = files_of(tree)
-    pairs: dict[str, Pairs] = {}
-    times: dict[str, float] = {}
+    result: Found = {"pairs": {}, "cpu": {}}
 
     def differing(title: str) -> NDArray[np.int64]:
         bits = np.array([HASHES[title](Image.open(tree / name)).hash.reshape(-1) for name in names])
@@ -33,9 +32,9 @@ def judge_tree(tree: Path) -> dict[str, object]:
         for most in BITS:
             first, second = np.nonzero(np.triu(distances <= most, 1))
             key = f"{title} <= {most}"
-            pairs[key] = [(names[a], names[b]) for a, b in zip(first, second, strict=True)]
-            times[key] = cpu
-    return {"pairs": pairs, "cpu": times}
+            result["pairs"][key] = [(names[a], names[b]) for a, b in zip(first, second, strict=True)]
+            result["cpu"][key] = cpu
+    return result
 
 
 if __name__ == "__main__":
