@@ -36,7 +36,6 @@ __all__ = [
     "non_chest_output",
     "redundant_cues",
     "retained_by_infill",
-    "retained_ranking",
     "shown_infill",
     "skill_without",
 ]
@@ -144,37 +143,9 @@ def lung_fields_found(evidence: Evidence, label: str) -> Estimate:
 
 
 def _skills(record: AttentionRecord, region: str, infills: Sequence[Infill]) -> dict[str, Estimate]:
-    found: dict[str, Estimate] = {}
-    for infill in infills:
-        cut = record.hidden[region, infill]
-        kept = retained_skill(record.clean, cut, family=len(infills))
-        found[infill] = kept if kept.informative else retained_ranking(record.clean, cut) or kept
-    return found
-
-
-def retained_ranking(clean: Predictions, cut: Predictions) -> Estimate | None:
-    """Macro AUROC above chance on a cut-down input over that on the whole one.
-
-    It is asked where one answer takes nearly all rows. A reader of the lungs gives one answer without them, and so does
-    a reader of a marker that an infill has swamped. The probabilities of the second still rank the classes.
-
-    Returns:
-        Value and MOVER-R interval, as if the two were independent. None if either is undefined, if whole images are
-        not ranked better than by chance, or if more than half of the rows share one set of probabilities, in which case
-        nothing can be ranked.
-
-    References:
-        Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
-    """
-    whole, left = (
-        replace(area, value=area.value - 0.5, low=area.low - 0.5, high=area.high - 0.5, failing=())
-        for area in (macro_auroc(clean), macro_auroc(cut))
-    )
-    alike = np.unique(cut.probabilities, axis=0, return_counts=True)[1].max(initial=0)
-    if not (whole.defined and left.defined and whole.low > 0) or 2 * alike > len(cut):
-        return None
-    text = f"one answer takes nearly all rows, so by ranking: AUROC above chance {left.value:.2f} of {whole.value:.2f}"
-    return replace(estimates.ratio(left, whole), detail=text)
+    return {
+        infill: retained_skill(record.clean, record.hidden[region, infill], family=len(infills)) for infill in infills
+    }
 
 
 def lungs_versus_random_region(record: AttentionRecord, infill: Infill = "mean") -> Estimate:

@@ -8,13 +8,22 @@ from numpy.typing import NDArray
 
 from roentgate.arrays import DoubleArray
 from roentgate.candidates import Predictions
-from roentgate.checks.metrics import class_recalls, ids_where, mean_recall, pick, share_of_rows, stricter_confidence
+from roentgate.checks.metrics import (
+    class_recalls,
+    ids_where,
+    macro_auroc,
+    mean_recall,
+    pick,
+    share_of_rows,
+    stricter_confidence,
+)
 from roentgate.errors import ArgumentError
 from roentgate.stats import Direction, Estimate, differences, families, influence, intervals
 from roentgate.stats import estimate as estimates
 
 __all__ = ["flips", "net_switches", "retained_skill", "worst"]
 
+CHANCE_AUROC = 0.5
 LEAST_SKILL = 0.15
 """Least balanced accuracy above chance of which a share can be measured."""
 
@@ -58,8 +67,10 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
     Returns:
         Value and MOVER-R interval, of either sign, with the correlation of both recalls taken from the rows. NaN
         between minus and plus infinity if clean skill is below `LEAST_SKILL`, its interval reaches 0, or a class has no
-        rows. A cut is uninformative if one answer takes 90 % of the rows or more: the value stays, and the interval
-        reaches from 0 (the value, if less) to 1 (the value, if more).
+        rows. If one answer takes 90 % of the cut rows or more, balanced accuracy says little, and the ratio is that of
+        macro AUROC above chance instead. In a family such a ratio settles no failure. If nothing is ranked either, the
+        cut is uninformative: the value stays, and the interval reaches from 0 (the value, if less) to 1 (the value, if
+        more).
 
     Raises:
         ArgumentError: The two are not of the same rows in the same order.
@@ -94,10 +105,44 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
         influence=_skill_influence(clean, cut, value) / whole.value,
     )
     commonest = np.unique(cut.answers, return_counts=True)[1].max(initial=0)
-    if commonest >= 0.9 * len(cut):
-        detail = f"uninformative: one answer takes {commonest} of {len(cut)} rows; {text}"
-        return replace(kept, low=min(0.0, value), high=max(1.0, value), informative=False, detail=detail)
-    return kept
+    if commonest < 0.9 * len(cut):
+        return kept
+    one_answer = f"one answer takes {commonest} of {len(cut)} rows"
+    if ranked := _retained_ranking(clean, cut):
+        low = min(0.0, ranked.low) if family > 1 else ranked.low
+        return replace(ranked, low=low, detail=f"{one_answer}, so by their ranking: {ranked.detail}")
+    low, high = min(0.0, value), max(1.0, value)
+    return replace(kept, low=low, high=high, informative=False, detail=f"uninformative: {one_answer}; {text}")
+
+
+def _retained_ranking(clean: Predictions, cut: Predictions) -> Estimate | None:
+    """Return macro AUROC above chance on the cut-down input over that on the whole one.
+
+    A reader of the lungs gives one answer without them, and so does a reader of a marker that an infill has swamped.
+    The probabilities of the second still rank the classes.
+
+    Returns:
+        Value and MOVER-R interval, as if the two were independent, which is too wide rather than too narrow. None if
+        either is undefined, if whole images are not ranked better than by chance, or if more than half of the rows
+        share one set of probabilities, so that nothing can be ranked.
+    """
+    whole, left = macro_auroc(clean), macro_auroc(cut)
+    alike = np.unique(cut.probabilities, axis=0, return_counts=True)[1].max(initial=0)
+    if not (whole.defined and left.defined and whole.low > CHANCE_AUROC) or 2 * alike > len(cut):
+        return None
+    low, high = intervals.ratio_limits(
+        _limits([left]), _limits([whole]), np.zeros(1), chance=CHANCE_AUROC, together=np.ones((1, 1))
+    )
+    above, of = left.value - CHANCE_AUROC, whole.value - CHANCE_AUROC
+    return Estimate(
+        value=above / of,
+        low=low,
+        high=high,
+        n=whole.n,
+        method="MOVER-R of AUROC",
+        unit=whole.unit,
+        detail=f"AUROC above chance {above:.2f} of {of:.2f}",
+    )
 
 
 def worst(parts: Mapping[str, Estimate], direction: Direction) -> Estimate:
