@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from roentgate.audit import leakage, probe_skill, probes
+from roentgate.audit import file_facts, leakage, probe_skill, probes
 from roentgate.audit.leakage import DataRecord
 from roentgate.audit.near_duplicates import Duplicates
 from roentgate.audit.scan import ImageFacts, Survey
@@ -273,6 +273,7 @@ def test_a_probe_is_refused_beyond_its_ceiling(check: str, ceiling: str, monkeyp
     bound = getattr(AuditBounds(), ceiling)
     last = round(50 * (1 + bound))
     monkeypatch.setattr(probes, "rules", lambda _seen: [])
+    monkeypatch.setattr(file_facts, "excess", lambda _seen: np.zeros((0, 2)))
     for right, accepted in ((last, True), (last + 1, False)):
         monkeypatch.setattr(probes, "cross_validated", lambda *_, r=right: many(r))
         found = Found(many(right))

@@ -187,7 +187,7 @@ def test_forward_passes_are_bounded_counted_and_never_repeated(annotated: Projec
     n = len(first.test)
     before = first.candidate.passes
     record = smallest_mask.of(first, BorderBounds(most_masks=24))
-    assert record.passes == first.candidate.passes - before
+    assert record.passes == first.candidate.passes - before - n, "the probe images, asked again"
     bisected = sum(len(found.rows) * 7 for found in record.found.values() if found is not None)
     assert record.passes <= 24 * n + bisected
     again = evidence(annotated, "reader")

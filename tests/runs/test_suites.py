@@ -13,6 +13,7 @@ from roentgate.candidates.predictions import Predictions
 from roentgate.checks.attention import GATING
 from roentgate.evidence.acquisition import RobustnessRecord
 from roentgate.evidence.lung_answers import AttentionRecord
+from roentgate.evidence.probe_watch import WatchRecord
 from roentgate.evidence.records import BATCHINGS, BorderRecord, InferenceRecord
 from roentgate.lungs.lung_perturbations import REGIONS
 from roentgate.perturbations.corruptions import KINDS, SEVERITIES
@@ -385,7 +386,9 @@ def test_answers_may_differ_by_the_tolerance_and_no_more(check: str) -> None:
             layers=(),
             displacement="",
         )
-        return judged(getattr(INFERENCE, f"test_{check}"), record)
+        again = WatchRecord(record.ids, {"at the end": answers}, np.zeros(4, np.bool_), {})
+        evidence = [SimpleNamespace(ask_again=lambda: again)] if check == "predictions_repeat" else []
+        return judged(getattr(INFERENCE, f"test_{check}"), *evidence, record)
 
     assert verdict(0.9 * POLICY.inference.tolerance).outcome == "pass"
     assert verdict(1.1 * POLICY.inference.tolerance).outcome == "fail"

@@ -173,7 +173,7 @@ def test_a_conditional_verdict_says_what_would_settle_it() -> None:
     verdict = at_least(proportion(36, 40, detail="36 of 40"), 0.8)
     row = row_of(verdict, **NAMES, gate="simple")
     assert (row["outcome"], row["accepted"]) == ("conditional_pass", True)
-    assert row["detail"].startswith("36 of 40; about ")
+    assert row["detail"].startswith("36 of 40; 107 ")
     assert "further images of this kind, judged alone, would settle it" in row["detail"]
     assert "would have accepted a model 0.05 worse" in row["detail"]
     guarded = row_of(verdict, **NAMES, gate="guarded")

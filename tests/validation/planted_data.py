@@ -76,6 +76,7 @@ def write(name: str, seed: int, store: Store) -> Card:
             "root": folder,
             "generator": None,
             "masks": None,
+            "lesion_masks": None,
             "group": chosen.group,
             "manifest": "manifest.csv" if chosen.manifest else None,
         }

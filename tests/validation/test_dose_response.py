@@ -80,7 +80,7 @@ def refused_by(policy: Policy) -> Callable[[BorderRecord], set[str]]:
         bounds = policy.border
         masked, alone = [*bounds.borders, *bounds.stress_borders], [*bounds.only_borders, *bounds.only_stress_borders]
         assert Counter(check for check, _, _ in all_verdicts) == {
-            "border_mask_flips": len(masked) * len(bounds.infills),
+            "border_mask_flips": len(masked) * (len(bounds.infills) + 1),
             "border_masked_recall": len(bounds.borders) * len(CLASSES),
             "border_swap": len(masked),
             "border_only_skill": len(alone),

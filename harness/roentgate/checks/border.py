@@ -54,7 +54,7 @@ def flips(before: Predictions, after: Predictions, *, family: int = 1) -> Estima
     return replace(found, informative=not before.one_answer)
 
 
-def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> Estimate:
+def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1, ranked: bool = True) -> Estimate:
     """Skill on a cut-down input over skill on the whole one.
 
     Skill is balanced accuracy above chance. 0 means that none is left.
@@ -63,6 +63,8 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
         clean: Answers on the images as they are.
         cut: Answers on the same rows, cut down.
         family: As in `flips`.
+        ranked: Whether the probabilities may be asked where nearly all answers are one. A stored reference has answers
+            alone.
 
     Returns:
         Value and MOVER-R interval, of either sign, with the correlation of both recalls taken from the rows. NaN
@@ -108,9 +110,10 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1) -> 
     if commonest < 0.9 * len(cut):
         return kept
     one_answer = f"one answer takes {commonest} of {len(cut)} rows"
-    if ranked := _retained_ranking(clean, cut):
-        low = min(0.0, ranked.low) if family > 1 else ranked.low
-        return replace(ranked, low=low, detail=f"{one_answer}, so by their ranking: {ranked.detail}")
+    ranking = _retained_ranking(clean, cut) if ranked else None
+    if ranking is not None:
+        low = min(0.0, ranking.low) if family > 1 else ranking.low
+        return replace(ranking, low=low, detail=f"{one_answer}, so by their ranking: {ranking.detail}")
     low, high = min(0.0, value), max(1.0, value)
     return replace(kept, low=low, high=high, informative=False, detail=f"uninformative: {one_answer}; {text}")
 

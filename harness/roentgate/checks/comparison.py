@@ -301,7 +301,8 @@ def _skill_change(
 
 def _kept(record: BorderRecord, width: float, infills: Sequence[str], *, family: int = 1) -> Estimate:
     parts = {
-        infill: border.retained_skill(record.clean, record.only[width, infill], family=family) for infill in infills
+        infill: border.retained_skill(record.clean, record.only[width, infill], family=family, ranked=False)
+        for infill in infills
     }
     return border.worst(parts, "at_most")
 

@@ -57,8 +57,8 @@ def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
     Lower is better for two different classes.
 
     Returns:
-        As `recall`. NaN in [0, 1] without rows of ``truth``. Uninformative if none of them has a finite answer.
-        Failing: the rows predicted as ``predicted``.
+        As `recall`. NaN in [0, 1] without rows of ``truth``. Uninformative if none of them has a finite answer,
+        and if all rows get one answer and it is another class. Failing: the rows predicted as ``predicted``.
 
     Raises:
         UnknownClassError: ``truth`` or ``predicted`` is not a class of these predictions.
@@ -67,7 +67,8 @@ def confusion(predictions: Predictions, truth: str, predicted: str) -> Estimate:
     hit = predictions.answers == _index(predictions, predicted)
     own = predictions.labels == index
     share = share_of_rows(predictions, hit, own, failing=hit, detail=_matrix_row(predictions, index))
-    return replace(share, informative=not own.any() or bool((predictions.answers[own] >= 0).any()))
+    answered = bool((predictions.answers[own] >= 0).any())
+    return replace(share, informative=not own.any() or (answered and (not predictions.one_answer or bool(hit.any()))))
 
 
 def precision(predictions: Predictions, label: str) -> Estimate:

@@ -32,6 +32,7 @@ from tqdm import tqdm
 from roentgate.data import phantom_anatomy
 from roentgate.data.card import Card
 from roentgate.data.phantom_anatomy import SIDE, Background, Drawing, Finding
+from roentgate.data.study import Study
 from roentgate.errors import ArgumentError, HarnessError, did_you_mean
 
 FINDINGS: dict[str, Finding] = {
@@ -40,6 +41,15 @@ FINDINGS: dict[str, Finding] = {
     "Viral Pneumonia": phantom_anatomy.focal_or_perihilar,
 }
 CLASSES = tuple(FINDINGS)
+_STUDY = Study(
+    ages="none: the images are drawn, of nobody",
+    sexes="none",
+    sites="none",
+    dates="none",
+    view="frontal, as drawn",
+    devices="none",
+    reference_standard="exact: the finding that was drawn",
+)
 COUNTS = {"train": 150, "test": 80}
 """Images of each class."""
 
@@ -116,12 +126,14 @@ def card(variant: str) -> Card:
         generator="phantom",
         variant=variant,
         classes=CLASSES,
+        normal="Normal",
         image_size=(SIDE, SIDE),
         licence="Apache-2.0",
         source="drawn by harness/roentgate/data/phantom.py",
         masks="masks/{id}",
         lesion_masks="lesions/{id}",
         recipe={"epochs": 20},
+        study=_STUDY,
     )
 
 
