@@ -305,7 +305,9 @@ def test_negative_flips_are_shown(compared: Project, real_draw: Draw, monkeypatc
     result = compared.run("--model", "worse", "--reference", "nearest")
     folder = result.reports / "toy" / "worse"
     assert (folder / "negative_flips.png").stat().st_size > 5000
-    assert "12 images right with the reference and wrong now (12 shown)" in (folder / "scorecard.html").read_text("utf-8")
+    assert "12 images right with the reference and wrong now (12 shown)" in (folder / "scorecard.html").read_text(
+        "utf-8"
+    )
 
 
 def test_more_negative_flips_than_fit_are_shown_evenly(
