@@ -67,7 +67,7 @@ def test_what_is_of_one_seed_says_so_where_it_stands(
     page = (folder / "scorecard.md").read_text("utf-8")
     assert "5, 6; of each row the worst decides" in page
     assert "Answers, class by class</b>, seed 5" in page
-    assert "### Images with the border masked, seed 5" in page
+    assert "![Images with the border masked, seed 5]" in page
     evidence = json.loads((folder / "evidence.json").read_text("utf-8"))
     titles = [note["title"] for note in evidence["figures"]]
     assert titles[:2] == ["Verdicts", "Images of each class"]
