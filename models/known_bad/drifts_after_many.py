@@ -2,7 +2,7 @@
 
 Must be rejected by: inference/predictions_repeat, border/border_mask_flips
 On: phantom-shortcut
-Diagnosis: at the end of the run
+Diagnosis: largest difference
 """
 
 import numpy as np

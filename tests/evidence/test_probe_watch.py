@@ -84,17 +84,19 @@ def test_a_model_that_changes_after_many_images_is_refused_although_its_reload_i
         assert "after border perturbations" in str(found["predictions_repeat", END]["detail"])
 
 
-def test_the_end_is_asked_of_the_model_and_not_of_the_store(alone: Project) -> None:
+def test_the_end_is_asked_of_a_model_that_was_asked_and_else_the_store_tells(alone: Project) -> None:
     first, again = (Evidence(alone.ready("nearest")) for _ in range(2))
     for evidence in (first, again):
         _ = evidence.inference, evidence.border(BorderBounds())
-    assert again.candidate.passes == 0
+    before, kept = (
+        first.candidate.passes,
+        [f"after {each}" for each in ("border perturbations", "clean-test", "inference")],
+    )
+    assert list(first.ask_again().answers) == [*kept, "at the end of the run"]
+    assert first.candidate.passes == before + 32
     watched = again.ask_again()
-    assert again.candidate.passes == 32
-    assert list(watched.answers) == [
-        *(f"after {title}" for title in ("border perturbations", "clean-test", "inference")),
-        "at the end of the run",
-    ]
+    assert list(watched.answers) == kept
+    assert again.candidate.passes == 0
     for answers in watched.answers.values():
         np.testing.assert_array_equal(answers, np.broadcast_to(again.inference.repeats[0], answers.shape))
 

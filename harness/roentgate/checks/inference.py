@@ -18,7 +18,7 @@ def predictions_repeat(record: InferenceRecord, *, tolerance: float) -> Estimate
 def predictions_stay(record: InferenceRecord, watched: WatchRecord, *, tolerance: float) -> Estimate:
     """Share of probe rows answered at first as after all other evidence.
 
-    The rows are asked again after each piece of evidence, and once more at the end of the run.
+    The rows are asked again after each piece of evidence, and once more at the end of a run that asked the model.
     """
     return _agreement(record, watched.answers, record.repeats[0], tolerance, margin=False)
 

@@ -102,7 +102,7 @@ class Evidence:
         return self._watch.record()
 
     def ask_again(self) -> WatchRecord:
-        """Return `watched` with the answers that the model gives now, even if all evidence is stored."""
+        """Return `watched` with the answers that the model gives now, if it was asked anything in this run."""
         self._watch.ask()
         return self.watched
 

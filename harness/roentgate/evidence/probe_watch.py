@@ -83,8 +83,12 @@ class ProbeWatch:
         return {key: array for key, array in arrays.items() if key not in {_ANSWERS, _UNANSWERED}}
 
     def ask(self) -> None:
-        """Ask the model now, at the end of the run."""
-        self._answers["at the end of the run", ""] = self._ask()
+        """Ask the model now, at the end of a run that has asked it.
+
+        A model that was asked nothing has had no chance to change: then the answers stored with the evidence stand.
+        """
+        if self._candidate.passes:
+            self._answers["at the end of the run", ""] = self._ask()
 
     def record(self) -> WatchRecord:
         """Return all answers so far."""

@@ -12,7 +12,8 @@ from roentgate.scorecard.finding_words import PROBES, count, is_settled, listed,
 from roentgate.scorecard.plain_words import QUESTIONS, claim
 from roentgate.scorecard.replicates import replicates_of
 from roentgate.scorecard.shape import Record, Row
-from roentgate.scorecard.wording import TIMES, by_section, measured, percent, standing, wanted
+from roentgate.scorecard.wording import TIMES, by_section, counted_units, measured, percent, standing, wanted
+from roentgate.stats import CLUSTER
 
 _MARGIN: Final = 0.05
 """How much better than its criteria the model is whose chance of refusal is stated."""
@@ -77,8 +78,12 @@ def independence(record: Record) -> str:
         named = "patient" in units or bool(rows_of(record, "patients_in_two_splits"))
     if named:
         return "Patients are named: intervals are over patients." if "patient" in units else "Patients are named."
-    several = next((unit for unit in units if unit.startswith("cluster")), "")
-    return f"No patient ids: {several.replace('cluster', 'clusters', 1) or 'images'} are assumed independent."
+    if CLUSTER not in units:
+        return "No patient ids: images are assumed independent."
+    test = stated.get("test") if isinstance(stated, Mapping) else None
+    images = sum(record["dataset"]["counts"].get("test", {}).values())
+    sizes = f" ({images:,} test images are {test['n']:,} units)" if isinstance(test, Mapping) else ""
+    return f"No patient ids: near-duplicates count as one unit{sizes}, and units are assumed independent."
 
 
 def power(record: Record) -> list[str]:
@@ -105,7 +110,7 @@ def performance(record: Record) -> list[Measure]:
         for row in rows_of(record, check):
             subject = f"a probe of {row['subject']}" if row["subject"] in PROBES else "the best simple baseline"
             name = _MEASURES[check].format(subject if check == "beats_trivial_probes" else row["subject"])
-            counted = count(row) if check == "recall_floor" else f"n = {row['n']:,}"
+            counted = (count(row) if check == "recall_floor" else "") or f"n = {counted_units(row)}"
             lines.append(Measure(name, counted, row))
     return lines
 
@@ -174,7 +179,7 @@ _MEASURES: Final = {
     "recall_floor": "Sensitivity, {}",
     "macro_auroc_floor": "Macro AUROC",
     "beats_majority": "Balanced accuracy",
-    "beats_trivial_probes": "Balanced accuracy less that of {}",
+    "beats_trivial_probes": "The same, less {}",
 }
 
 

@@ -11,7 +11,7 @@ from roentgate.scorecard.plain_words import Section, section_of
 from roentgate.scorecard.record import headline, in_words, key
 from roentgate.scorecard.replicates import Replicates, replicates_of
 from roentgate.scorecard.shape import EvidenceRecord, Record, Row
-from roentgate.stats import TAIL
+from roentgate.stats import CLUSTER, TAIL
 
 Standing = Literal["passed", "conditional", "refused", "skipped", "descriptive"]
 """How the decision rule takes a row. Readers want to see this first."""
@@ -232,15 +232,17 @@ def by_section(record: Record) -> list[tuple[Section, list[Row]]]:
 def counted_units(row: Row) -> str:
     """Return n and what it counts: ``57 images``, ``12 patients``.
 
-    A record of schema 1 does not say what it counts, and nothing is then said.
+    A cluster of near-duplicates is called a unit, which the first screen explains. A record of schema 1 does not say
+    what it counts, and nothing is then said.
     """
     unit, n = row["unit"], f"{row['n']:,}"
+    if unit == CLUSTER:
+        return f"{n} unit{'' if row['n'] == 1 else 's'}"
     if unit is None:
         return n
     if row["n"] == 1:
         return f"{n} {unit}"
-    head, of, rest = unit.partition(" of ")  # "cluster of near-duplicates"
-    return f"{n} {head}{'' if head.endswith('s') else 's'}{of}{rest}"
+    return f"{n} {unit}{'' if unit.endswith('s') else 's'}"
 
 
 def judged(record: Record) -> list[tuple[str, str]]:
