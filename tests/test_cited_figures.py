@@ -67,6 +67,7 @@ def test_a_figure_without_a_source_is_an_error(reports: Path, source: str) -> No
 
 def test_the_readme_cites_the_published_records() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
+    assert len(cited(text)) >= 20
     assert renewed(text) == text
 
 
