@@ -137,7 +137,7 @@ def limits(record: Record) -> list[str]:
     several = replicates_of(record)
     sentences = []
     if not rows_of(record, "patients_in_two_splits"):
-        sentences.append("Whether images of one patient stand in train and test, for no patients are named.")
+        sentences.append("Whether images of one patient stand in train and test, because no patients are named.")
     groups = [name for name in ("age", "sex", "view", "device") if not any(name in known for known in study)]
     sentences.append(
         "How well it does by age, sex, view or device: no figure here is of a subgroup"

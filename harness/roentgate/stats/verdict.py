@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from roentgate.errors import ArgumentError
-from roentgate.stats.estimate import Direction, Estimate, meets, settled
+from roentgate.stats.estimate import Direction, Estimate, in_plural, meets, settled
 from roentgate.stats.sample_size import POWER, chance_accepted, further_rows
 
 Outcome = Literal["pass", "conditional_pass", "conditional_fail", "fail", "skipped", "descriptive"]
@@ -142,7 +142,7 @@ def settling_words(estimate: Estimate, bound: float, direction: Direction, *, by
     chance = chance_accepted(estimate.n, bound, direction)
     parts = []
     if further is not None:
-        units = f"{further:,} further {estimate.unit}s of this kind, judged alone,"
+        units = f"{further:,} further {in_plural(estimate.unit)} of this kind, judged alone,"
         against = "" if meets(estimate.value, bound, direction) else " against the model"
         chance_settled = f"{100 * POWER:.0f} % probability"
         parts.append(f"{units} would settle it{against} with {chance_settled}, if the rate stays")
