@@ -488,6 +488,16 @@ def directions(changes: list[comparison.BorderChange]) -> set[str]:
     return {found.change.detail.split(":")[0] for found in changes}
 
 
+def test_one_answer_on_the_border_alone_is_no_change_of_a_model_from_itself(policy: Policy) -> None:
+    """A reader of the inside may answer one class whatever border it is shown."""
+    one = border_record(policy, RIGHT, answering(np.zeros(3 * N, np.int64)), RIGHT)
+    itself = replace(one, clean=replace(one.clean, model="the same"))
+    found = [each for each in comparison.border_changes(itself, itself, policy) if each.kind == "skill"]
+    assert {each.change.method for each in found} == {comparison.IDENTICAL}
+    other = replace(itself, clean=replace(one.clean, model="another"))
+    assert not any(each.gates for each in comparison.border_changes(itself, other, policy) if each.kind == "skill")
+
+
 def test_every_border_verdict_got_worse_better_or_stayed(
     policy: Policy, inside: BorderRecord, background: BorderRecord
 ) -> None:

@@ -503,3 +503,18 @@ def test_one_patient_of_all_classes_proves_no_skill() -> None:
     apart = metrics.balanced_accuracy(answered(labels, labels, groups=tuple("aaabbbccc")))
     assert apart.n == 3
     assert apart.low == pytest.approx(1 - (1 - found.low) / math.sqrt(3))
+
+
+def test_skill_that_a_family_cannot_show_settles_no_failure() -> None:
+    """14 of 20 right in both classes: above chance at 95 %, and not at 99 %."""
+    labels = [0] * 20 + [1] * 20
+    clean = Predictions(
+        ids=tuple(map(str, range(40))),
+        classes=("A", "B"),
+        labels=np.array(labels),
+        probabilities=np.eye(2, dtype=np.float32)[[0] * 14 + [1] * 6 + [1] * 14 + [0] * 6],
+    )
+    alone, five = border.retained_skill(clean, clean), border.retained_skill(clean, clean, family=5)
+    assert np.isfinite(alone.low)
+    assert (five.value, five.high) == (alone.value, alone.high)
+    assert five.low == -np.inf

@@ -61,3 +61,4 @@ def test_a_small_train_is_used_whole_and_a_large_one_evenly(
     assert few.labels.tolist() == [0] * 4 + [1] * 4
     assert few.groups == few.ids
     assert lung_probe.sample(replace(data, groups=None)).groups is None
+    assert lung_probe.sample(replace(data, groups=None, clusters=names)).units == few.ids

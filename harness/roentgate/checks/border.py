@@ -94,8 +94,9 @@ def retained_skill(clean: Predictions, cut: Predictions, *, family: int = 1, ran
     value = left.value / whole.value
     low, high = _ratio_limits(clean, cut, 0.95)
     if family > 1:
-        stricter = _ratio_limits(clean, cut, stricter_confidence(family))
-        low = min(low, stricter[0])
+        strict = stricter_confidence(family)
+        settled = mean_recall(clean, confidence=strict).low > 1 / len(clean.classes)
+        low = min(low, _ratio_limits(clean, cut, strict)[0]) if settled else -np.inf
     kept = Estimate(
         value=value,
         low=min(low, value),
@@ -137,6 +138,7 @@ def _retained_ranking(clean: Predictions, cut: Predictions) -> Estimate | None:
         _limits([left]), _limits([whole]), np.zeros(1), chance=CHANCE_AUROC, together=np.ones((1, 1))
     )
     above, of = left.value - CHANCE_AUROC, whole.value - CHANCE_AUROC
+    own, other = (intervals.auroc_influence(each.labels, each.probabilities)[1] for each in (cut, clean))
     return Estimate(
         value=above / of,
         low=low,
@@ -145,6 +147,7 @@ def _retained_ranking(clean: Predictions, cut: Predictions) -> Estimate | None:
         method="MOVER-R of AUROC",
         unit=whole.unit,
         detail=f"AUROC above chance {above:.2f} of {of:.2f}",
+        influence=_within_classes(own - above / of * other, clean) / of,
     )
 
 
@@ -302,11 +305,16 @@ def _limits(shares: Sequence[Estimate]) -> DoubleArray:
 def _skill_influence(clean: Predictions, cut: Predictions, ratio: float) -> DoubleArray:
     """Return the influence of each unit on the mean over classes of (right when cut) - ``ratio`` * (right)."""
     gap = (cut.answers == cut.labels) - ratio * (clean.answers == clean.labels)
-    residuals = np.zeros(len(clean))
-    for label in range(len(clean.classes)):
-        own = clean.labels == label
-        residuals[own] = (gap[own] - gap[own].mean()) / (own.sum() * len(clean.classes))
-    return residuals if clean.groups is None else influence.by_group(residuals, clean.groups)
+    return _within_classes(gap / len(clean.classes), clean)
+
+
+def _within_classes(values: DoubleArray, rows: Predictions) -> DoubleArray:
+    """Return the influence of each unit on the sum of the classes' means of ``values`` (n,)."""
+    residuals = np.zeros(len(rows))
+    for label in range(len(rows.classes)):
+        own = rows.labels == label
+        residuals[own] = (values[own] - values[own].mean()) / own.sum()
+    return residuals if rows.groups is None else influence.by_group(residuals, rows.groups)
 
 
 def _same_rows(first: Predictions, second: Predictions) -> None:

@@ -282,29 +282,37 @@ def _skill_change(
 ) -> tuple[Estimate, bool]:
     """Return the change of the retained skill, and whether a bound applies.
 
-    No bound applies if only the reference has too little skill.
+    No bound applies if only the reference has too little skill, or if the candidate gives one answer on the border
+    alone under every infill. Its own row of the border suite bounds that.
     """
     before, now = (_kept(record, width, infills) for record in (reference, candidate))
     change = differences.of_estimates(now, before)
+    alike = _alike(
+        reference, candidate, *((reference.only[width, infill], candidate.only[width, infill]) for infill in infills)
+    )
+    if alike and now.n and not change.defined:
+        return _no_change(change, IDENTICAL), True
     if not change.defined:
-        return replace(change, detail=_whose(before, now)), not now.defined
+        mute = not any(part.informative for part in _parts(candidate, width, infills).values())
+        return replace(change, detail=_whose(before, now)), not (now.defined or mute)
     change = replace(
         change, low=differences.of_estimates(_kept(candidate, width, infills, family=len(infills)), before).low
     )
     detail = f"{before.value:.2f} kept before, {now.value:.2f} now"
-    if _alike(
-        reference, candidate, *((reference.only[width, infill], candidate.only[width, infill]) for infill in infills)
-    ):
+    if alike:
         return _no_change(change, f"{detail}: {IDENTICAL}"), True
     return replace(change, detail=detail), True
 
 
 def _kept(record: BorderRecord, width: float, infills: Sequence[str], *, family: int = 1) -> Estimate:
-    parts = {
+    return border.worst(_parts(record, width, infills, family=family), "at_most")
+
+
+def _parts(record: BorderRecord, width: float, infills: Sequence[str], *, family: int = 1) -> dict[str, Estimate]:
+    return {
         infill: border.retained_skill(record.clean, record.only[width, infill], family=family, ranked=False)
         for infill in infills
     }
-    return border.worst(parts, "at_most")
 
 
 def _whose(before: Estimate, now: Estimate) -> str:

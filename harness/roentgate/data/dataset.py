@@ -6,10 +6,10 @@ Every index of a row or a class in the library refers to this order.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from roentgate.data.manifest import Row, write_rows
 from roentgate.data.study import Study
 from roentgate.stats import CLUSTER
 from roentgate.store import digest
+
+_Fact = TypeVar("_Fact")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -136,6 +138,28 @@ class Dataset:
         for row, label, content in zip(self.ids, self.labels.tolist(), self.file_digests, strict=True):
             summary.update(json.dumps([row, label, content]).encode())
         return summary.hexdigest()
+
+    def part(self, rows: Sequence[int]) -> "Dataset":
+        """Return the given rows as a data set of their own, without a cache."""
+
+        def chosen(values: tuple[_Fact, ...]) -> tuple[_Fact, ...]:
+            return tuple(values[row] for row in rows)
+
+        def known(values: tuple[_Fact, ...] | None) -> tuple[_Fact, ...] | None:
+            return None if values is None else chosen(values)
+
+        return replace(
+            self,
+            ids=chosen(self.ids),
+            paths=chosen(self.paths),
+            labels=self.labels[list(rows)],
+            groups=known(self.groups),
+            clusters=known(self.clusters),
+            masks=known(self.masks),
+            lesions=known(self.lesions),
+            sources=known(self.sources),
+            cache=None,
+        )
 
     def take(self, rows: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the pixels of the given rows, in the order given.

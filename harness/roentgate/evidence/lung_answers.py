@@ -14,6 +14,7 @@ from roentgate.evidence import lung_probe
 from roentgate.evidence.evidence import Evidence
 from roentgate.lungs import CHANGES, REGIONS, LungPerturbations, lung_fields
 from roentgate.perturbations import REGION_INFILLS, Infill, regions
+from roentgate.store import digest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,9 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     """
     candidate, perturbations = evidence.candidate, lung_perturbations_of(evidence)
     fields = perturbations.fields
-    suffix = fields.fingerprint[:16]
+    lender = perturbations.lender
+    lent = [] if lender is None else [lung_fields(lender, candidate.store).fingerprint]
+    suffix = digest(fields.fingerprint, *lent)[:16]
     hidden = {f"hidden-{region}-{infill}-{suffix}": (region, infill) for region in REGIONS for infill in infills}
     whole_image = {f"{name}-{suffix}": name for name in CHANGES}
 

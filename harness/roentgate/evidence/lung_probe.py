@@ -6,7 +6,6 @@ changes the exposure.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,16 +37,7 @@ def sample(train: Dataset) -> Dataset:
     for label in range(len(train.classes)):
         own = np.flatnonzero(train.labels == label)
         rows += own[np.linspace(0, len(own) - 1, min(share, len(own))).round().astype(np.int64)].tolist()
-    return replace(
-        train,
-        ids=tuple(train.ids[row] for row in rows),
-        paths=tuple(train.paths[row] for row in rows),
-        labels=train.labels[rows],
-        groups=None if train.groups is None else tuple(train.groups[row] for row in rows),
-        masks=None if train.masks is None else tuple(train.masks[row] for row in rows),
-        sources=None if train.sources is None else tuple(train.sources[row] for row in rows),
-        cache=None,
-    )
+    return train.part(rows)
 
 
 def answers(candidate: Candidate, perturbations: LungPerturbations) -> Mapping[str, Array]:

@@ -37,12 +37,15 @@ def lacking(evidence: Evidence, capability: str) -> str:
 def lungs_lacking(candidate: Candidate) -> str:
     """Return why checks that need lung fields do not apply, or "".
 
-    They apply if any class has enough test images with a trusted lung field. If another class has too few, the checks
-    are undefined: lungs that are missing in one class are a finding about the data, and no reason to skip.
+    They apply if every class has enough test images, and any class enough with a trusted lung field. If another class
+    has too few of these, the checks are undefined: lungs that are missing in one class are a finding about the data,
+    and no reason to skip.
     """
     test = candidate.splits.test
     if reason := anatomy_lacking(candidate):
         return reason
+    if small := [f"{count} of {label}" for label, count in test.counts().items() if count < LEAST_IMAGES]:
+        return f"too few test images: {', '.join(small)}, and {LEAST_IMAGES} of each class are needed"
     trusted = np.bincount(test.labels[lung_fields(test, candidate.store).trusted], minlength=len(test.classes))
     if trusted.max(initial=0) >= LEAST_IMAGES:
         return ""

@@ -42,7 +42,8 @@ def median_unbiased_maximum(values: DoubleArray, influences: DoubleArray) -> flo
     behind = np.maximum(values[first] - values - BAND * apart, 0.0)
     noisy = np.flatnonzero(errors)
     weights, directions = np.linalg.eigh(covariance[np.ix_(noisy, noisy)])
-    noise = _draws(len(noisy)) @ (directions * np.sqrt(np.maximum(weights, 0.0))).T
+    # The symmetric root does not depend on the signs and the basis that a LAPACK chooses.
+    noise = _draws(len(noisy)) @ ((directions * np.sqrt(np.maximum(weights, 0.0))) @ directions.T)
     largest = ((noise - behind[noisy]) / errors[noisy]).max(axis=1)
     found = float((values - np.median(largest) * errors).max())
     return min(max(found, float(values.min())), float(values[first]))

@@ -20,6 +20,7 @@ FEWEST = 30
 
 _ROUNDING = 1e-12
 _CELLS = 2_000_000
+_ENDLESS = 2.0**40  # where the search for a limit ends
 
 
 def tail(confidence: float) -> float:
@@ -217,6 +218,9 @@ def ratio_limits(
         chance: What is taken from both means.
         together: Correlation of the shares of different classes, (K, K), with 1 on the diagonal.
 
+    Returns:
+        Both limits. One is infinite if the denominator's own reach covers it.
+
     References:
         Donner and Zou, Statistical Methods in Medical Research 21 (2012) 347-359.
         Newcombe, Statistical Methods in Medical Research 25 (2016) 1774-1778 (recovered correlation).
@@ -236,8 +240,11 @@ def ratio_limits(
     found = []
     for side in (-1, 1):
         step = 1.0
-        while side * beyond(top / bottom + side * step, side) > 0:
+        while step < _ENDLESS and side * beyond(top / bottom + side * step, side) > 0:
             step *= 2
+        if step >= _ENDLESS:
+            found.append(side * math.inf)
+            continue
         start, end = sorted((float(top / bottom), float(top / bottom + side * step)))
         found.append(_root(lambda ratio, side=side: beyond(ratio, side), start, end))  # type: ignore[misc]
     return found[0], found[1]

@@ -150,7 +150,7 @@ class AttributionRecord:
             detail = found.lacks or "no lesions are known"
             return undefined(0, low=-math.inf, high=math.inf, method="Student's t", detail=detail)
         lesions, deciding = self._lesions
-        groups = found.ids if test.groups is None else tuple(test.groups[row] for row in found.rows)
+        groups = found.ids if test.units is None else tuple(test.units[row] for row in found.rows)
         return known_lesions.found_by(found.maps, lesions, deciding, groups, self._unit)
 
     @cached_property
