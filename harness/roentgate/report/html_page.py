@@ -158,8 +158,8 @@ def _grouped(found: Sequence[Finding]) -> list[tuple[str, Standing, list[tuple[i
     """Return (title, colour, numbered findings) for settled and open findings."""
     numbered = list(enumerate(found, 1))
     groups: tuple[tuple[str, Standing, bool], ...] = (
-        ("Settled by these images", "refused", True),
-        ("Missed, but not settled by these images", "conditional", False),
+        ("Missed by the whole 95 % interval", "refused", True),
+        ("Missed by the value, not settled by these images", "conditional", False),
     )
     made = [
         (title, place, [pair for pair in numbered if pair[1].settled is is_settled])

@@ -76,7 +76,10 @@ def decided(record: Record, limit: int = 10_000) -> list[str]:
     if not found:
         return []
     parts = ["## What decided it"]
-    for is_settled, title in ((True, "Settled by these images:"), (False, "Missed, but not settled by these images:")):
+    for is_settled, title in (
+        (True, "Missed by the whole 95 % interval:"),
+        (False, "Missed by the value, not settled by these images:"),
+    ):
         chosen = [(number, each) for number, each in enumerate(found, 1) if each.settled is is_settled]
         if chosen:
             parts += [title, "\n".join(f"{number}. {_said(each, limit)}" for number, each in chosen)]
@@ -154,6 +157,10 @@ def _in_brief(rows: Sequence[Row]) -> str:
         checks.setdefault(row["check"], []).append(row)
     parts = []
     for check, same in checks.items():
+        if len(same) > 1 and any(row["unit"] == "epoch" for row in same):  # a flag, a number and nats have no span
+            each = (f"{row['subject']} {row_groups.spread([row])}" for row in same)
+            parts.append(f"{shorten(check, WIDEST)} ({'; '.join(each)})")
+            continue
         times = f" ({len(same)} rows)" if len(same) > 1 else ""
         parts.append(f"{shorten(check, WIDEST)}{times} {row_groups.spread(same)}")
     return ", ".join(parts)

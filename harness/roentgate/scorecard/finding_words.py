@@ -177,8 +177,11 @@ def lungs(rows: Sequence[Row], record: Record) -> tuple[str, str]:
     parts = [_retained(row) for row in skill]
     only = next((row for row in rows_of(record, "skill_with_lungs_only")), None)
     if skill and only is not None:
-        redundant = all((row["low"] or 0) > 0 and (row["value"] or 0) >= 0.5 for row in (skill[0], only))
-        kept = f"with the lungs only, {measured(only, 2)}"
+        redundant = all(
+            (row["low"] or 0) > 0 and min([row["value"] or 0, *parts_of(row)]) >= 0.5 for row in (skill[0], only)
+        )
+        span = _over_parts(only)
+        kept = f"with the lungs only, {measured(only, 2)}" + f" ({span})" * bool(span)
         parts.append(kept + " (either part alone keeps more than half on the estimate: redundant cues)" * redundant)
     parts += [_follows(row) for row in conflict]
     there, here = (

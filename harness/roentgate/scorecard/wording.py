@@ -58,6 +58,11 @@ _SYMBOLS: Final[dict[Standing, str]] = {
 _EQUAL: Final = 1e-4
 _SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
 
+_BY_VALUE: Final = (
+    " That is so of whole intervals. The simple rule goes by the value, and accepts a model that is a little worse than a "
+    "criterion more often."
+)
+
 
 def headline_words(record: Record) -> str:
     """Return the headline without markup, for a figure or a terminal."""
@@ -203,7 +208,7 @@ def many_bounds(record: Record) -> list[str]:
         f"{percent(near.apart)} and {percent(far.together)} to {percent(far.apart)}." + enough,
         "Passed by chance: a model that misses any of these floors or ceilings passes them all by its whole intervals "
         "in at most 2.5 % of such test sets, however many there are, because every one must hold. So nothing is "
-        "corrected for their number there.",
+        "corrected for their number there." + (_BY_VALUE if record["gate"] == "simple" else ""),
         *([] if several is None else [_by_replicates(several, near.apart, far.apart)]),
         *_beyond_chance(claims, several),
     ]
