@@ -59,8 +59,8 @@ _EQUAL: Final = 1e-4
 _SIGNS: Final = {"at_least": "≥", "at_most": "≤"}
 
 _BY_VALUE: Final = (
-    " That is so of whole intervals. The simple rule goes by the value, and accepts a model that is a little worse than a "
-    "criterion more often."
+    " That is so of whole intervals. The simple rule goes by the value, and accepts a model that is a little worse "
+    "than a criterion more often."
 )
 
 
