@@ -26,7 +26,7 @@ scorecard: $(RUN) ## judge a model (MODEL=baseline DATA=phantom); exits 0 only w
 test: $(DEV) ## run the tests of the harness itself
 	$(BIN)/python -m pytest tests/ -n 2 $(ARGS)
 
-end-to-end: $(DEV) ## run the suites on the real films, as CI does
+end-to-end: $(DEV) ## run the suites on the real images, as CI does
 	$(BIN)/python -m pytest tests/runs/test_end_to_end.py $(ARGS)
 
 lint: $(DEV) types ## check style and types
