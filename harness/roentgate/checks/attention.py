@@ -69,8 +69,8 @@ def skill_without(record: AttentionRecord, region: str, infills: Sequence[Infill
         infills: All of these must meet the bound.
 
     Returns:
-        The worst (`roentgate.checks.border.worst`) of the infills' `roentgate.checks.border.retained_skill`. An infill
-        under which one answer takes nearly all rows is judged by `retained_ranking`, if that is possible.
+        The worst (`roentgate.checks.border.worst`) of the infills' `roentgate.checks.border.retained_skill`. NaN if a
+        class has fewer than `LEAST_IMAGES` images with a trusted lung field.
     """
     return _answerable(worst(_skills(record, region, infills), "at_most"), record)
 
@@ -170,8 +170,7 @@ def lung_background_conflict(record: AttentionRecord) -> Estimate:
         Paired difference with Tango's interval: 1 if the answers follow the lungs alone, -1 if they follow the
         background alone. If fewer than `KEPT` of the answers survive a swap within a class, or
         `background_swap_positive_control` fails, the swap itself changes answers: the value stays and the interval is
-        [-1, 1]. NaN without rows. Failing: the images predicted as the
-        background's class.
+        [-1, 1]. NaN without rows. Failing: the images predicted as the background's class.
 
     References:
         Tango, Statistics in Medicine 17 (1998) 891-908.

@@ -93,8 +93,7 @@ def attend(evidence: Evidence, infills: Sequence[Infill] = REGION_INFILLS) -> At
     """
     candidate, perturbations = evidence.candidate, lung_perturbations_of(evidence)
     fields = perturbations.fields
-    lender = perturbations.lender
-    lent = [] if lender is None else [lung_fields(lender, candidate.store).fingerprint]
+    lent = [] if perturbations.lender_fields is None else [perturbations.lender_fields.fingerprint]
     suffix = digest(fields.fingerprint, *lent)[:16]
     hidden = {f"hidden-{region}-{infill}-{suffix}": (region, infill) for region in REGIONS for infill in infills}
     whole_image = {f"{name}-{suffix}": name for name in CHANGES}

@@ -64,6 +64,7 @@ class LungPerturbations:
         marker_rows: int64 (n,), for each row the row that gives the annotation, -1 for none. Rows of ``lender`` follow
             those of the test images.
         marker_labels: int64 (n,), the classes of these rows, -1 for none.
+        lender, lender_fields: The lending images of train and their lung fields, or None.
         common: bool [H, W], the usual lung region: pixels that are lung in at least `USUAL` of the trusted fields.
     """
 
@@ -82,6 +83,7 @@ class LungPerturbations:
         self.background, self.same_class = self._of_every_row(other), self._of_every_row(same)
         self.found = burned_in_annotations.find_each(test, fields, store)
         self.lender = None if lender is None else lender[0]
+        self.lender_fields = None if lender is None else lender[1]
         self.lent = [] if lender is None else burned_in_annotations.find_each(*lender, store)
         self.markers, self.marker_rows = self._markers()
         labels = test.labels if lender is None else np.concatenate([test.labels, lender[0].labels])

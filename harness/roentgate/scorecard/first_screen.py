@@ -12,6 +12,7 @@ from roentgate.scorecard.finding_words import PROBES, count, is_settled, listed,
 from roentgate.scorecard.plain_words import QUESTIONS, claim
 from roentgate.scorecard.replicates import replicates_of
 from roentgate.scorecard.shape import Record, Row
+from roentgate.scorecard.study import NOT_STATED
 from roentgate.scorecard.wording import TIMES, by_section, counted_units, measured, percent, standing, wanted
 from roentgate.stats import CLUSTER
 
@@ -133,7 +134,7 @@ def passed(record: Record) -> list[tuple[str, str]]:
 
 def limits(record: Record) -> list[str]:
     """Return what a record cannot say, in sentences."""
-    study = {name for name, text in studied(record) if not text.startswith(_NOT_STATED)}
+    study = {name for name, text in studied(record) if not text.startswith(NOT_STATED)}
     several = replicates_of(record)
     sentences = []
     if not rows_of(record, "patients_in_two_splits"):
@@ -164,9 +165,9 @@ def studied(record: Record) -> list[tuple[str, str]]:
     if not isinstance(study, Mapping) or not study:
         return []
     terms = [(str(name).replace("_", " "), _stated(value)) for name, value in study.items()]
-    silent = [name for name, text in terms if text == _NOT_STATED]
-    told = [(name, text) for name, text in terms if text != _NOT_STATED]
-    return [*told, *[(", ".join(silent), _NOT_STATED)] * bool(silent)]
+    silent = [name for name, text in terms if text == NOT_STATED]
+    told = [(name, text) for name, text in terms if text != NOT_STATED]
+    return [*told, *[(", ".join(silent), NOT_STATED)] * bool(silent)]
 
 
 def _entry(record: Record, name: str) -> object:
@@ -174,7 +175,6 @@ def _entry(record: Record, name: str) -> object:
     return cast("Mapping[str, object]", record["dataset"]).get(name)
 
 
-_NOT_STATED: Final = "not stated"
 _MEASURES: Final = {
     "recall_floor": "Sensitivity, {}",
     "macro_auroc_floor": "Macro AUROC",
@@ -185,10 +185,10 @@ _MEASURES: Final = {
 
 def _stated(value: object) -> str:
     if isinstance(value, Mapping):
-        return "; ".join(f"{name}: {_stated(each)}" for name, each in value.items()) or _NOT_STATED
+        return "; ".join(f"{name}: {_stated(each)}" for name, each in value.items()) or NOT_STATED
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(map(_stated, value)) or _NOT_STATED
-    return _NOT_STATED if value is None or value == "" else str(value)
+        return ", ".join(map(_stated, value)) or NOT_STATED
+    return NOT_STATED if value is None or value == "" else str(value)
 
 
 def _criteria(number: int) -> str:
